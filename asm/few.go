@@ -192,19 +192,20 @@ func stream(m Machine) {
 	m.FreeVecs(acc, t)
 }
 
-// thinTerms is how many terms the sums of thin may have.
-const thinTerms = 2
+// thinTerms is how many terms the sums of thin may have, up to four: their rows of
+// b are in registers, beside the bias, a row of c, one of a, zero and a part.
+func thinTerms(s Spec) int { return min((s.Vecs-1-2*s.MaxCols-s.PartVecs)/(s.MaxCols+1), 4) }
 
 // thin is panel for many rows of few terms: the rows of b and the bias stay in
 // registers.
 func thin(m Machine) {
-	m.Func("thin", sig(m, "func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)"),
+	m.Func("thin", sig(m, "func(c *T, ldc uintptr, bias *T, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)"),
 		"c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n",
 		"",
 		"Each sum is one chain of fused multiply-adds in order of p; a zero is +0.",
-		"The rows of c, a and b are ldc, lda and ldb bytes apart. n is 1 or 2, cols at",
-		"least 1 and at most a panel's.")
-	byValue(m, "n", 1, thinTerms, func(terms int) {
+		"The rows of c and b are ldc and ldb bytes apart, and a[i,p] is i·lda + p·stepa",
+		"bytes behind a. n is 1 to thinTerms, cols at least 1 and at most a panel's.")
+	byValue(m, "n", 1, thinTerms(m.Spec()), func(terms int) {
 		cols := m.Int()
 		m.Arg(cols, "cols")
 		byWidth(m, cols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
@@ -213,14 +214,15 @@ func thin(m Machine) {
 }
 
 func thinPanel(m Machine, w width, terms int) {
-	size := m.Spec().Float.Size
 	bias := loadTile(m, 1, w, "bias", "")[0]
 	b := loadTile(m, terms, w, "b", "ldb")
-	c, ldc, a, lda, left, act := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	c, ldc, base, lda, stepa, left, act := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 	m.Arg(c, "c")
 	m.Arg(ldc, "ldc")
-	m.Arg(a, "a")
+	m.Arg(base, "a")
 	m.Arg(lda, "lda")
+	m.Arg(stepa, "stepa")
+	a := m.Rows(terms, base, stepa)
 	m.Arg(left, "rows")
 	m.Arg(act, "act")
 	x, zero := m.VecsOf(terms), m.Vec()
@@ -228,7 +230,7 @@ func thinPanel(m Machine, w width, terms int) {
 	m.Zero(zero)
 	row := func(relu bool) {
 		for p, v := range x {
-			m.Scalars(v, At(a, p*size), 1)
+			m.Scalars(v, a.At[p], 1)
 		}
 		for q, v := range acc {
 			on := w.on(m, q)
@@ -248,7 +250,7 @@ func thinPanel(m Machine, w width, terms int) {
 			w.store(m, q, At(c, 0), v)
 		}
 		m.Add(c, ldc)
-		m.Add(a, lda)
+		m.Step(a, lda)
 	}
 	linear := m.NewLabel("linear")
 	m.JumpIf(act, NotEqual, relu, linear)
@@ -263,7 +265,8 @@ func thinPanel(m Machine, w width, terms int) {
 			m.Label(linear)
 		}
 	}
-	m.FreeInts(c, ldc, a, lda, left, act)
+	m.FreeRows(a)
+	m.FreeInts(c, ldc, base, lda, stepa, left, act)
 	m.FreeVecs(x...)
 	m.FreeVecs(acc...)
 	m.FreeVecs(zero)

@@ -122,6 +122,7 @@ func (t target) tables() []byte {
 		fmt.Fprintf(&b, "gradRows: %d,\n", gradRows(s))
 		fmt.Fprintf(&b, "inputRows: %d,\n", inputRows(s))
 		fmt.Fprintf(&b, "flatPeriod: %d,\n", flatPeriod(s))
+		fmt.Fprintf(&b, "thinTerms: %d,\n", thinTerms(s))
 		fmt.Fprintf(&b, "treeTerms: %d,\n", treeTerms(s))
 		fmt.Fprintf(&b, "treeCols: %d,\n", treeCols(s))
 		fmt.Fprintf(&b, "unpackedCols: %d,\n", unpackedCols(s))

@@ -47,7 +47,11 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	if many && !add && t.weightsAtOnce(dw, dy) {
 		clear(db)
 		t.gateAll(db, dy, y, 0, dy.Rows, act)
-		t.sweep(dw.at(0, 0), dw.pitch(), nil, 0, x.at(0, 0), size[T](), x.pitch(), dy.at(0, 0), dy.pitch(), dw.Rows, dw.Cols, dy.Rows, int(Identity))
+		if dy.Rows <= t.thinTerms {
+			t.thinRows(dw, nil, x.at(0, 0), size[T](), x.pitch(), dy, Identity)
+		} else {
+			t.sweep(dw.at(0, 0), dw.pitch(), nil, 0, x.at(0, 0), size[T](), x.pitch(), dy.at(0, 0), dy.pitch(), dw.Rows, dw.Cols, dy.Rows, int(Identity))
+		}
 		t.backwardInputs(dx, dy, w)
 		return
 	}

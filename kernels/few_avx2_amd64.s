@@ -7532,13 +7532,13 @@ row2:
 	VZEROUPPER
 	RET
 
-// func thinAVX2F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+// func thinAVX2F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
-TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
-	MOVQ n+72(FP), AX
+TEXT ·thinAVX2F32(SB), NOSPLIT, $0-96
+	MOVQ n+80(FP), AX
 	CMPQ AX, $0x02
 	JNE  other1
-	MOVQ cols+64(FP), AX
+	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower2
 	CMPQ AX, $0x18
@@ -7551,8 +7551,8 @@ TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
 	VMOVUPS 64(BX), Y2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), Y3
 	VMOVUPS 32(BX), Y4
 	VMOVUPS 64(BX), Y5
@@ -7563,16 +7563,17 @@ TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row5:
 	VBROADCASTSS (DX), Y9
-	VBROADCASTSS 4(DX), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VMOVAPS      Y0, Y12
 	VFMADD231PS  Y9, Y3, Y12
 	VFMADD231PS  Y10, Y6, Y12
@@ -7593,7 +7594,7 @@ row5:
 	VMOVUPS      Y14, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row5
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7603,7 +7604,7 @@ linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row6:
 	VBROADCASTSS (DX), Y9
-	VBROADCASTSS 4(DX), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VMOVAPS      Y0, Y12
 	VFMADD231PS  Y9, Y3, Y12
 	VFMADD231PS  Y10, Y6, Y12
@@ -7621,7 +7622,7 @@ row6:
 	VMOVUPS      Y14, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row6
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7642,8 +7643,8 @@ over3:
 	VMOVUPS 64(DX), X2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y3
@@ -7656,16 +7657,17 @@ over3:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row9:
 	VBROADCASTSS (DX), Y9
-	VBROADCASTSS 4(DX), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VMOVAPS      Y0, Y12
 	VFMADD231PS  Y9, Y3, Y12
 	VFMADD231PS  Y10, Y6, Y12
@@ -7686,7 +7688,7 @@ row9:
 	VMOVUPS      X14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row9
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7696,7 +7698,7 @@ linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row10:
 	VBROADCASTSS (DX), Y9
-	VBROADCASTSS 4(DX), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VMOVAPS      Y0, Y12
 	VFMADD231PS  Y9, Y3, Y12
 	VFMADD231PS  Y10, Y6, Y12
@@ -7714,7 +7716,7 @@ row10:
 	VMOVUPS      X14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row10
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7733,8 +7735,8 @@ over7:
 	VMOVUPS 64(DX), Y2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y3
@@ -7747,16 +7749,17 @@ over7:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row12:
 	VBROADCASTSS (DX), Y9
-	VBROADCASTSS 4(DX), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VMOVAPS      Y0, Y12
 	VFMADD231PS  Y9, Y3, Y12
 	VFMADD231PS  Y10, Y6, Y12
@@ -7777,7 +7780,7 @@ row12:
 	VMOVUPS      Y14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row12
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7787,7 +7790,7 @@ linear11:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row13:
 	VBROADCASTSS (DX), Y9
-	VBROADCASTSS 4(DX), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VMOVAPS      Y0, Y12
 	VFMADD231PS  Y9, Y3, Y12
 	VFMADD231PS  Y10, Y6, Y12
@@ -7805,7 +7808,7 @@ row13:
 	VMOVUPS      Y14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row13
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7823,8 +7826,8 @@ narrower2:
 	VMOVUPS 32(BX), Y1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
 	VMOVUPS (BX)(CX*1), Y4
@@ -7833,16 +7836,17 @@ narrower2:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row17:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      Y0, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VFMADD231PS  Y7, Y4, Y9
@@ -7857,7 +7861,7 @@ row17:
 	VMOVUPS      Y10, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row17
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7867,7 +7871,7 @@ linear16:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row18:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      Y0, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VFMADD231PS  Y7, Y4, Y9
@@ -7880,7 +7884,7 @@ row18:
 	VMOVUPS      Y10, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row18
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7900,8 +7904,8 @@ over15:
 	VMOVUPS 32(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y2
@@ -7912,16 +7916,17 @@ over15:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row21:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      Y0, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VFMADD231PS  Y7, Y4, Y9
@@ -7936,7 +7941,7 @@ row21:
 	VMOVUPS      X10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row21
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7946,7 +7951,7 @@ linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row22:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      Y0, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VFMADD231PS  Y7, Y4, Y9
@@ -7959,7 +7964,7 @@ row22:
 	VMOVUPS      X10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row22
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -7977,8 +7982,8 @@ over19:
 	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y2
@@ -7989,16 +7994,17 @@ over19:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row24:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      Y0, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VFMADD231PS  Y7, Y4, Y9
@@ -8013,7 +8019,7 @@ row24:
 	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row24
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8023,7 +8029,7 @@ linear23:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row25:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      Y0, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VFMADD231PS  Y7, Y4, Y9
@@ -8036,7 +8042,7 @@ row25:
 	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row25
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8051,24 +8057,25 @@ narrower14:
 	VMOVUPS (BX), Y0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), Y1
 	VMOVUPS (BX)(CX*1), Y2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row28:
 	VBROADCASTSS (DX), Y3
-	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -8077,7 +8084,7 @@ row28:
 	VMOVUPS      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row28
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8087,7 +8094,7 @@ linear27:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row29:
 	VBROADCASTSS (DX), Y3
-	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -8095,7 +8102,7 @@ row29:
 	VMOVUPS      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row29
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8110,24 +8117,25 @@ over26:
 	VMOVUPS (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), X1
 	VMOVUPS (BX)(CX*1), X2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row32:
 	VBROADCASTSS (DX), Y3
-	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -8136,7 +8144,7 @@ row32:
 	VMOVUPS      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row32
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8146,7 +8154,7 @@ linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row33:
 	VBROADCASTSS (DX), Y3
-	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -8154,7 +8162,7 @@ row33:
 	VMOVUPS      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row33
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8174,8 +8182,8 @@ over30:
 	VMOVUPS 16(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), X2
@@ -8186,16 +8194,17 @@ over30:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row36:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      X0, X9
 	VFMADD231PS  X6, X2, X9
 	VFMADD231PS  X7, X4, X9
@@ -8210,7 +8219,7 @@ row36:
 	VMOVUPS      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8220,7 +8229,7 @@ linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row37:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      X0, X9
 	VFMADD231PS  X6, X2, X9
 	VFMADD231PS  X7, X4, X9
@@ -8233,7 +8242,7 @@ row37:
 	VMOVUPS      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row37
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8248,24 +8257,25 @@ over34:
 	VMOVSD (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ   b+40(FP), BX
-	MOVQ   ldb+48(FP), CX
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
 	VMOVSD (BX), X1
 	VMOVSD (BX)(CX*1), X2
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
-	CMPQ   R8, $0x01
+	CMPQ   R9, $0x01
 	JNE    linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row40:
 	VBROADCASTSS (DX), Y3
-	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -8274,7 +8284,7 @@ row40:
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row40
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8284,7 +8294,7 @@ linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row41:
 	VBROADCASTSS (DX), Y3
-	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -8292,7 +8302,7 @@ row41:
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row41
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8312,8 +8322,8 @@ over38:
 	VMOVSD 8(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ   b+40(FP), BX
-	MOVQ   ldb+48(FP), CX
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD (BX), X2
@@ -8324,16 +8334,17 @@ over38:
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VXORPS Y8, Y8, Y8
-	CMPQ   R8, $0x01
+	CMPQ   R9, $0x01
 	JNE    linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row44:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      X0, X9
 	VFMADD231PS  X6, X2, X9
 	VFMADD231PS  X7, X4, X9
@@ -8348,7 +8359,7 @@ row44:
 	VMOVSD       X10, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row44
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8358,7 +8369,7 @@ linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row45:
 	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      X0, X9
 	VFMADD231PS  X6, X2, X9
 	VFMADD231PS  X7, X4, X9
@@ -8371,7 +8382,7 @@ row45:
 	VMOVSD       X10, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8383,24 +8394,25 @@ over42:
 	VMOVSS (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ   b+40(FP), BX
-	MOVQ   ldb+48(FP), CX
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
 	VMOVSS (BX), X1
 	VMOVSS (BX)(CX*1), X2
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
-	CMPQ   R8, $0x01
+	CMPQ   R9, $0x01
 	JNE    linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row47:
 	VBROADCASTSS (DX), Y3
-	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -8409,7 +8421,7 @@ row47:
 	VMOVSS       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row47
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8419,7 +8431,7 @@ linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row48:
 	VBROADCASTSS (DX), Y3
-	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -8427,14 +8439,14 @@ row48:
 	VMOVSS       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row48
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
-	MOVQ cols+64(FP), AX
+	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower50
 	CMPQ AX, $0x18
@@ -8447,7 +8459,7 @@ other1:
 	VMOVUPS 64(BX), Y2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPS (BX), Y3
 	VMOVUPS 32(BX), Y4
 	VMOVUPS 64(BX), Y5
@@ -8455,10 +8467,11 @@ other1:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear52
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -8481,7 +8494,7 @@ row53:
 	VMOVUPS      Y10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8505,7 +8518,7 @@ row54:
 	VMOVUPS      Y10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row54
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8526,7 +8539,7 @@ over51:
 	VMOVUPS 64(DX), X2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y3
@@ -8536,10 +8549,11 @@ over51:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -8562,7 +8576,7 @@ row57:
 	VMOVUPS      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row57
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8586,7 +8600,7 @@ row58:
 	VMOVUPS      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row58
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8605,7 +8619,7 @@ over55:
 	VMOVUPS 64(DX), Y2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y3
@@ -8615,10 +8629,11 @@ over55:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -8641,7 +8656,7 @@ row60:
 	VMOVUPS      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row60
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8665,7 +8680,7 @@ row61:
 	VMOVUPS      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row61
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8683,17 +8698,18 @@ narrower50:
 	VMOVUPS 32(BX), Y1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear64
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -8711,7 +8727,7 @@ row65:
 	VMOVUPS      Y7, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row65
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8731,7 +8747,7 @@ row66:
 	VMOVUPS      Y7, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row66
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8751,7 +8767,7 @@ over63:
 	VMOVUPS 32(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y2
@@ -8760,10 +8776,11 @@ over63:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -8781,7 +8798,7 @@ row69:
 	VMOVUPS      X7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row69
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8801,7 +8818,7 @@ row70:
 	VMOVUPS      X7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row70
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8819,7 +8836,7 @@ over67:
 	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y2
@@ -8828,10 +8845,11 @@ over67:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -8849,7 +8867,7 @@ row72:
 	VMOVUPS      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row72
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8869,7 +8887,7 @@ row73:
 	VMOVUPS      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row73
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8884,16 +8902,17 @@ narrower62:
 	VMOVUPS (BX), Y0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPS (BX), Y1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -8906,7 +8925,7 @@ row76:
 	VMOVUPS      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row76
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8922,7 +8941,7 @@ row77:
 	VMOVUPS      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row77
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8937,16 +8956,17 @@ over74:
 	VMOVUPS (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPS (BX), X1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear79
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -8959,7 +8979,7 @@ row80:
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row80
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8975,7 +8995,7 @@ row81:
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row81
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -8995,7 +9015,7 @@ over78:
 	VMOVUPS 16(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), X2
@@ -9004,10 +9024,11 @@ over78:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear83
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -9025,7 +9046,7 @@ row84:
 	VMOVUPS      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row84
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9045,7 +9066,7 @@ row85:
 	VMOVUPS      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row85
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9060,16 +9081,17 @@ over82:
 	VMOVSD (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ   b+40(FP), BX
+	MOVQ   b+48(FP), BX
 	VMOVSD (BX), X1
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VXORPS Y3, Y3, Y3
-	CMPQ   R8, $0x01
+	CMPQ   R9, $0x01
 	JNE    linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -9082,7 +9104,7 @@ row88:
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row88
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9098,7 +9120,7 @@ row89:
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row89
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9118,7 +9140,7 @@ over86:
 	VMOVSD 8(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ   b+40(FP), BX
+	MOVQ   b+48(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD (BX), X2
@@ -9127,10 +9149,11 @@ over86:
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
-	CMPQ   R8, $0x01
+	CMPQ   R9, $0x01
 	JNE    linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -9148,7 +9171,7 @@ row92:
 	VMOVSD       X7, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row92
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9168,7 +9191,7 @@ row93:
 	VMOVSD       X7, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row93
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9180,16 +9203,17 @@ over90:
 	VMOVSS (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ   b+40(FP), BX
+	MOVQ   b+48(FP), BX
 	VMOVSS (BX), X1
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VXORPS Y3, Y3, Y3
-	CMPQ   R8, $0x01
+	CMPQ   R9, $0x01
 	JNE    linear94
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -9202,7 +9226,7 @@ row95:
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row95
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9218,19 +9242,19 @@ row96:
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row96
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func thinAVX2F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+// func thinAVX2F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
-TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
-	MOVQ n+72(FP), AX
+TEXT ·thinAVX2F64(SB), NOSPLIT, $0-96
+	MOVQ n+80(FP), AX
 	CMPQ AX, $0x02
 	JNE  other1
-	MOVQ cols+64(FP), AX
+	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x08
 	JLE  narrower2
 	CMPQ AX, $0x0c
@@ -9243,8 +9267,8 @@ TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
 	VMOVUPD 64(BX), Y2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), Y3
 	VMOVUPD 32(BX), Y4
 	VMOVUPD 64(BX), Y5
@@ -9255,16 +9279,17 @@ TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row5:
 	VBROADCASTSD (DX), Y9
-	VBROADCASTSD 8(DX), Y10
+	VBROADCASTSD (DX)(DI*1), Y10
 	VMOVAPD      Y0, Y12
 	VFMADD231PD  Y9, Y3, Y12
 	VFMADD231PD  Y10, Y6, Y12
@@ -9285,7 +9310,7 @@ row5:
 	VMOVUPD      Y14, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row5
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9295,7 +9320,7 @@ linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row6:
 	VBROADCASTSD (DX), Y9
-	VBROADCASTSD 8(DX), Y10
+	VBROADCASTSD (DX)(DI*1), Y10
 	VMOVAPD      Y0, Y12
 	VFMADD231PD  Y9, Y3, Y12
 	VFMADD231PD  Y10, Y6, Y12
@@ -9313,7 +9338,7 @@ row6:
 	VMOVUPD      Y14, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row6
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9334,8 +9359,8 @@ over3:
 	VMOVUPD 64(DX), X2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y3
@@ -9348,16 +9373,17 @@ over3:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row9:
 	VBROADCASTSD (DX), Y9
-	VBROADCASTSD 8(DX), Y10
+	VBROADCASTSD (DX)(DI*1), Y10
 	VMOVAPD      Y0, Y12
 	VFMADD231PD  Y9, Y3, Y12
 	VFMADD231PD  Y10, Y6, Y12
@@ -9378,7 +9404,7 @@ row9:
 	VMOVUPD      X14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row9
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9388,7 +9414,7 @@ linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row10:
 	VBROADCASTSD (DX), Y9
-	VBROADCASTSD 8(DX), Y10
+	VBROADCASTSD (DX)(DI*1), Y10
 	VMOVAPD      Y0, Y12
 	VFMADD231PD  Y9, Y3, Y12
 	VFMADD231PD  Y10, Y6, Y12
@@ -9406,7 +9432,7 @@ row10:
 	VMOVUPD      X14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row10
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9425,8 +9451,8 @@ over7:
 	VMOVUPD 64(DX), Y2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y3
@@ -9439,16 +9465,17 @@ over7:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row12:
 	VBROADCASTSD (DX), Y9
-	VBROADCASTSD 8(DX), Y10
+	VBROADCASTSD (DX)(DI*1), Y10
 	VMOVAPD      Y0, Y12
 	VFMADD231PD  Y9, Y3, Y12
 	VFMADD231PD  Y10, Y6, Y12
@@ -9469,7 +9496,7 @@ row12:
 	VMOVUPD      Y14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row12
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9479,7 +9506,7 @@ linear11:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row13:
 	VBROADCASTSD (DX), Y9
-	VBROADCASTSD 8(DX), Y10
+	VBROADCASTSD (DX)(DI*1), Y10
 	VMOVAPD      Y0, Y12
 	VFMADD231PD  Y9, Y3, Y12
 	VFMADD231PD  Y10, Y6, Y12
@@ -9497,7 +9524,7 @@ row13:
 	VMOVUPD      Y14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row13
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9515,8 +9542,8 @@ narrower2:
 	VMOVUPD 32(BX), Y1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), Y2
 	VMOVUPD 32(BX), Y3
 	VMOVUPD (BX)(CX*1), Y4
@@ -9525,16 +9552,17 @@ narrower2:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row17:
 	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      Y0, Y9
 	VFMADD231PD  Y6, Y2, Y9
 	VFMADD231PD  Y7, Y4, Y9
@@ -9549,7 +9577,7 @@ row17:
 	VMOVUPD      Y10, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row17
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9559,7 +9587,7 @@ linear16:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row18:
 	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      Y0, Y9
 	VFMADD231PD  Y6, Y2, Y9
 	VFMADD231PD  Y7, Y4, Y9
@@ -9572,7 +9600,7 @@ row18:
 	VMOVUPD      Y10, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row18
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9592,8 +9620,8 @@ over15:
 	VMOVUPD 32(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y2
@@ -9604,16 +9632,17 @@ over15:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row21:
 	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      Y0, Y9
 	VFMADD231PD  Y6, Y2, Y9
 	VFMADD231PD  Y7, Y4, Y9
@@ -9628,7 +9657,7 @@ row21:
 	VMOVUPD      X10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row21
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9638,7 +9667,7 @@ linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row22:
 	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      Y0, Y9
 	VFMADD231PD  Y6, Y2, Y9
 	VFMADD231PD  Y7, Y4, Y9
@@ -9651,7 +9680,7 @@ row22:
 	VMOVUPD      X10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row22
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9669,8 +9698,8 @@ over19:
 	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y2
@@ -9681,16 +9710,17 @@ over19:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row24:
 	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      Y0, Y9
 	VFMADD231PD  Y6, Y2, Y9
 	VFMADD231PD  Y7, Y4, Y9
@@ -9705,7 +9735,7 @@ row24:
 	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row24
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9715,7 +9745,7 @@ linear23:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row25:
 	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      Y0, Y9
 	VFMADD231PD  Y6, Y2, Y9
 	VFMADD231PD  Y7, Y4, Y9
@@ -9728,7 +9758,7 @@ row25:
 	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row25
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9743,24 +9773,25 @@ narrower14:
 	VMOVUPD (BX), Y0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row28:
 	VBROADCASTSD (DX), Y3
-	VBROADCASTSD 8(DX), Y4
+	VBROADCASTSD (DX)(DI*1), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -9769,7 +9800,7 @@ row28:
 	VMOVUPD      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row28
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9779,7 +9810,7 @@ linear27:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row29:
 	VBROADCASTSD (DX), Y3
-	VBROADCASTSD 8(DX), Y4
+	VBROADCASTSD (DX)(DI*1), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -9787,7 +9818,7 @@ row29:
 	VMOVUPD      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row29
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9802,24 +9833,25 @@ over26:
 	VMOVUPD (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), X1
 	VMOVUPD (BX)(CX*1), X2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row32:
 	VBROADCASTSD (DX), Y3
-	VBROADCASTSD 8(DX), Y4
+	VBROADCASTSD (DX)(DI*1), Y4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
@@ -9828,7 +9860,7 @@ row32:
 	VMOVUPD      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row32
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9838,7 +9870,7 @@ linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row33:
 	VBROADCASTSD (DX), Y3
-	VBROADCASTSD 8(DX), Y4
+	VBROADCASTSD (DX)(DI*1), Y4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
@@ -9846,7 +9878,7 @@ row33:
 	VMOVUPD      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row33
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9866,8 +9898,8 @@ over30:
 	VMOVUPD 16(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), X2
@@ -9878,16 +9910,17 @@ over30:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row36:
 	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      X0, X9
 	VFMADD231PD  X6, X2, X9
 	VFMADD231PD  X7, X4, X9
@@ -9902,7 +9935,7 @@ row36:
 	VMOVUPD      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9912,7 +9945,7 @@ linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row37:
 	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      X0, X9
 	VFMADD231PD  X6, X2, X9
 	VFMADD231PD  X7, X4, X9
@@ -9925,7 +9958,7 @@ row37:
 	VMOVUPD      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row37
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9937,24 +9970,25 @@ over34:
 	VMOVSD (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ   b+40(FP), BX
-	MOVQ   ldb+48(FP), CX
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
 	VMOVSD (BX), X1
 	VMOVSD (BX)(CX*1), X2
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
-	CMPQ   R8, $0x01
+	CMPQ   R9, $0x01
 	JNE    linear38
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row39:
 	VBROADCASTSD (DX), Y3
-	VBROADCASTSD 8(DX), Y4
+	VBROADCASTSD (DX)(DI*1), Y4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
@@ -9963,7 +9997,7 @@ row39:
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row39
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -9973,7 +10007,7 @@ linear38:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row40:
 	VBROADCASTSD (DX), Y3
-	VBROADCASTSD 8(DX), Y4
+	VBROADCASTSD (DX)(DI*1), Y4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
@@ -9981,14 +10015,14 @@ row40:
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row40
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
-	MOVQ cols+64(FP), AX
+	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x08
 	JLE  narrower42
 	CMPQ AX, $0x0c
@@ -10001,7 +10035,7 @@ other1:
 	VMOVUPD 64(BX), Y2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPD (BX), Y3
 	VMOVUPD 32(BX), Y4
 	VMOVUPD 64(BX), Y5
@@ -10009,10 +10043,11 @@ other1:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear44
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10035,7 +10070,7 @@ row45:
 	VMOVUPD      Y10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10059,7 +10094,7 @@ row46:
 	VMOVUPD      Y10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row46
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10080,7 +10115,7 @@ over43:
 	VMOVUPD 64(DX), X2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y3
@@ -10090,10 +10125,11 @@ over43:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear48
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10116,7 +10152,7 @@ row49:
 	VMOVUPD      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row49
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10140,7 +10176,7 @@ row50:
 	VMOVUPD      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row50
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10159,7 +10195,7 @@ over47:
 	VMOVUPD 64(DX), Y2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y3
@@ -10169,10 +10205,11 @@ over47:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10195,7 +10232,7 @@ row52:
 	VMOVUPD      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10219,7 +10256,7 @@ row53:
 	VMOVUPD      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10237,17 +10274,18 @@ narrower42:
 	VMOVUPD 32(BX), Y1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPD (BX), Y2
 	VMOVUPD 32(BX), Y3
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10265,7 +10303,7 @@ row57:
 	VMOVUPD      Y7, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row57
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10285,7 +10323,7 @@ row58:
 	VMOVUPD      Y7, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row58
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10305,7 +10343,7 @@ over55:
 	VMOVUPD 32(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y2
@@ -10314,10 +10352,11 @@ over55:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10335,7 +10374,7 @@ row61:
 	VMOVUPD      X7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row61
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10355,7 +10394,7 @@ row62:
 	VMOVUPD      X7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row62
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10373,7 +10412,7 @@ over59:
 	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y2
@@ -10382,10 +10421,11 @@ over59:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear63
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10403,7 +10443,7 @@ row64:
 	VMOVUPD      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row64
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10423,7 +10463,7 @@ row65:
 	VMOVUPD      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row65
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10438,16 +10478,17 @@ narrower54:
 	VMOVUPD (BX), Y0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPD (BX), Y1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear67
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10460,7 +10501,7 @@ row68:
 	VMOVUPD      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row68
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10476,7 +10517,7 @@ row69:
 	VMOVUPD      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row69
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10491,16 +10532,17 @@ over66:
 	VMOVUPD (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPD (BX), X1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10513,7 +10555,7 @@ row72:
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row72
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10529,7 +10571,7 @@ row73:
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row73
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10549,7 +10591,7 @@ over70:
 	VMOVUPD 16(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), X2
@@ -10558,10 +10600,11 @@ over70:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
+	CMPQ    R9, $0x01
 	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10579,7 +10622,7 @@ row76:
 	VMOVUPD      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row76
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10599,7 +10642,7 @@ row77:
 	VMOVUPD      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row77
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10611,16 +10654,17 @@ over74:
 	VMOVSD (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ   b+40(FP), BX
+	MOVQ   b+48(FP), BX
 	VMOVSD (BX), X1
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VXORPS Y3, Y3, Y3
-	CMPQ   R8, $0x01
+	CMPQ   R9, $0x01
 	JNE    linear78
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10633,7 +10677,7 @@ row79:
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row79
 	VXORPS       X15, X15, X15
 	VZEROUPPER
@@ -10649,7 +10693,7 @@ row80:
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          row80
 	VXORPS       X15, X15, X15
 	VZEROUPPER

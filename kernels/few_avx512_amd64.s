@@ -18056,13 +18056,13 @@ row2:
 	VZEROUPPER
 	RET
 
-// func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+// func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, FMA3
-TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
-	MOVQ n+72(FP), AX
-	CMPQ AX, $0x02
+TEXT ·thinAVX512F32(SB), NOSPLIT, $0-96
+	MOVQ n+80(FP), AX
+	CMPQ AX, $0x04
 	JNE  other1
-	MOVQ cols+64(FP), AX
+	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x20
 	JLE  narrower2
 	CMPQ AX, $0x30
@@ -18074,9 +18074,2873 @@ TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
 	VMOVUPS 64(BX), Z1
 	VMOVUPS 128(BX), Z2
 
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(BX), Z5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(BX)(CX*1), Z8
+	VMOVUPS (BX)(CX*2), Z9
+	VMOVUPS 64(BX)(CX*2), Z10
+	VMOVUPS 128(BX)(CX*2), Z11
+	VMOVUPS (BX)(DX*1), Z12
+	VMOVUPS 64(BX)(DX*1), Z13
+	VMOVUPS 128(BX)(DX*1), Z14
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z19, Z19, Z19
+	CMPQ    R9, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSS (DX), Z15
+	VBROADCASTSS (DX)(DI*1), Z16
+	VBROADCASTSS (DX)(DI*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z18
+	VMOVAPS      Z0, Z20
+	VFMADD231PS  Z15, Z3, Z20
+	VFMADD231PS  Z16, Z6, Z20
+	VFMADD231PS  Z17, Z9, Z20
+	VFMADD231PS  Z18, Z12, Z20
+	VMOVAPS      Z1, Z21
+	VFMADD231PS  Z15, Z4, Z21
+	VFMADD231PS  Z16, Z7, Z21
+	VFMADD231PS  Z17, Z10, Z21
+	VFMADD231PS  Z18, Z13, Z21
+	VMOVAPS      Z2, Z22
+	VFMADD231PS  Z15, Z5, Z22
+	VFMADD231PS  Z16, Z8, Z22
+	VFMADD231PS  Z17, Z11, Z22
+	VFMADD231PS  Z18, Z14, Z22
+	VADDPS       Z19, Z20, Z20
+	VMAXPS       Z20, Z19, Z20
+	VADDPS       Z19, Z21, Z21
+	VMAXPS       Z21, Z19, Z21
+	VADDPS       Z19, Z22, Z22
+	VMAXPS       Z22, Z19, Z22
+	VMOVUPS      Z20, (BX)
+	VMOVUPS      Z21, 64(BX)
+	VMOVUPS      Z22, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSS (DX), Z15
+	VBROADCASTSS (DX)(DI*1), Z16
+	VBROADCASTSS (DX)(DI*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z18
+	VMOVAPS      Z0, Z20
+	VFMADD231PS  Z15, Z3, Z20
+	VFMADD231PS  Z16, Z6, Z20
+	VFMADD231PS  Z17, Z9, Z20
+	VFMADD231PS  Z18, Z12, Z20
+	VMOVAPS      Z1, Z21
+	VFMADD231PS  Z15, Z4, Z21
+	VFMADD231PS  Z16, Z7, Z21
+	VFMADD231PS  Z17, Z10, Z21
+	VFMADD231PS  Z18, Z13, Z21
+	VMOVAPS      Z2, Z22
+	VFMADD231PS  Z15, Z5, Z22
+	VFMADD231PS  Z16, Z8, Z22
+	VFMADD231PS  Z17, Z11, Z22
+	VFMADD231PS  Z18, Z14, Z22
+	VADDPS       Z19, Z20, Z20
+	VADDPS       Z19, Z21, Z21
+	VADDPS       Z19, Z22, Z22
+	VMOVUPS      Z20, (BX)
+	VMOVUPS      Z21, 64(BX)
+	VMOVUPS      Z22, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over3:
+	CMPQ   AX, $0x25
+	JGE    over7
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), X2
+
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(SI), X5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(SI)(CX*1), X8
+	VMOVUPS (BX)(CX*2), Z9
+	VMOVUPS 64(BX)(CX*2), Z10
+	VMOVUPS 128(SI)(CX*2), X11
+	VMOVUPS (BX)(DX*1), Z12
+	VMOVUPS 64(BX)(DX*1), Z13
+	VMOVUPS 128(SI)(DI*1), X14
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z19, Z19, Z19
+	CMPQ    R9, $0x01
+	JNE     linear8
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSS (DX), Z15
+	VBROADCASTSS (DX)(DI*1), Z16
+	VBROADCASTSS (DX)(DI*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z18
+	VMOVAPS      Z0, Z20
+	VFMADD231PS  Z15, Z3, Z20
+	VFMADD231PS  Z16, Z6, Z20
+	VFMADD231PS  Z17, Z9, Z20
+	VFMADD231PS  Z18, Z12, Z20
+	VMOVAPS      Z1, Z21
+	VFMADD231PS  Z15, Z4, Z21
+	VFMADD231PS  Z16, Z7, Z21
+	VFMADD231PS  Z17, Z10, Z21
+	VFMADD231PS  Z18, Z13, Z21
+	VMOVAPS      X2, X22
+	VFMADD231PS  X15, X5, X22
+	VFMADD231PS  X16, X8, X22
+	VFMADD231PS  X17, X11, X22
+	VFMADD231PS  X18, X14, X22
+	VADDPS       Z19, Z20, Z20
+	VMAXPS       Z20, Z19, Z20
+	VADDPS       Z19, Z21, Z21
+	VMAXPS       Z21, Z19, Z21
+	VADDPS       X19, X22, X22
+	VMAXPS       X22, X19, X22
+	VMOVUPS      Z20, (BX)
+	VMOVUPS      Z21, 64(BX)
+	VMOVUPS      X22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear8:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row10:
+	VBROADCASTSS (DX), Z15
+	VBROADCASTSS (DX)(DI*1), Z16
+	VBROADCASTSS (DX)(DI*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z18
+	VMOVAPS      Z0, Z20
+	VFMADD231PS  Z15, Z3, Z20
+	VFMADD231PS  Z16, Z6, Z20
+	VFMADD231PS  Z17, Z9, Z20
+	VFMADD231PS  Z18, Z12, Z20
+	VMOVAPS      Z1, Z21
+	VFMADD231PS  Z15, Z4, Z21
+	VFMADD231PS  Z16, Z7, Z21
+	VFMADD231PS  Z17, Z10, Z21
+	VFMADD231PS  Z18, Z13, Z21
+	VMOVAPS      X2, X22
+	VFMADD231PS  X15, X5, X22
+	VFMADD231PS  X16, X8, X22
+	VFMADD231PS  X17, X11, X22
+	VFMADD231PS  X18, X14, X22
+	VADDPS       Z19, Z20, Z20
+	VADDPS       Z19, Z21, Z21
+	VADDPS       X19, X22, X22
+	VMOVUPS      Z20, (BX)
+	VMOVUPS      Z21, 64(BX)
+	VMOVUPS      X22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row10
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over7:
+	CMPQ   AX, $0x29
+	JGE    over11
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(SI), Y5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(SI)(CX*1), Y8
+	VMOVUPS (BX)(CX*2), Z9
+	VMOVUPS 64(BX)(CX*2), Z10
+	VMOVUPS 128(SI)(CX*2), Y11
+	VMOVUPS (BX)(DX*1), Z12
+	VMOVUPS 64(BX)(DX*1), Z13
+	VMOVUPS 128(SI)(DI*1), Y14
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z19, Z19, Z19
+	CMPQ    R9, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSS (DX), Z15
+	VBROADCASTSS (DX)(DI*1), Z16
+	VBROADCASTSS (DX)(DI*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z18
+	VMOVAPS      Z0, Z20
+	VFMADD231PS  Z15, Z3, Z20
+	VFMADD231PS  Z16, Z6, Z20
+	VFMADD231PS  Z17, Z9, Z20
+	VFMADD231PS  Z18, Z12, Z20
+	VMOVAPS      Z1, Z21
+	VFMADD231PS  Z15, Z4, Z21
+	VFMADD231PS  Z16, Z7, Z21
+	VFMADD231PS  Z17, Z10, Z21
+	VFMADD231PS  Z18, Z13, Z21
+	VMOVAPS      Y2, Y22
+	VFMADD231PS  Y15, Y5, Y22
+	VFMADD231PS  Y16, Y8, Y22
+	VFMADD231PS  Y17, Y11, Y22
+	VFMADD231PS  Y18, Y14, Y22
+	VADDPS       Z19, Z20, Z20
+	VMAXPS       Z20, Z19, Z20
+	VADDPS       Z19, Z21, Z21
+	VMAXPS       Z21, Z19, Z21
+	VADDPS       Y19, Y22, Y22
+	VMAXPS       Y22, Y19, Y22
+	VMOVUPS      Z20, (BX)
+	VMOVUPS      Z21, 64(BX)
+	VMOVUPS      Y22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSS (DX), Z15
+	VBROADCASTSS (DX)(DI*1), Z16
+	VBROADCASTSS (DX)(DI*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z18
+	VMOVAPS      Z0, Z20
+	VFMADD231PS  Z15, Z3, Z20
+	VFMADD231PS  Z16, Z6, Z20
+	VFMADD231PS  Z17, Z9, Z20
+	VFMADD231PS  Z18, Z12, Z20
+	VMOVAPS      Z1, Z21
+	VFMADD231PS  Z15, Z4, Z21
+	VFMADD231PS  Z16, Z7, Z21
+	VFMADD231PS  Z17, Z10, Z21
+	VFMADD231PS  Z18, Z13, Z21
+	VMOVAPS      Y2, Y22
+	VFMADD231PS  Y15, Y5, Y22
+	VFMADD231PS  Y16, Y8, Y22
+	VFMADD231PS  Y17, Y11, Y22
+	VFMADD231PS  Y18, Y14, Y22
+	VADDPS       Z19, Z20, Z20
+	VADDPS       Z19, Z21, Z21
+	VADDPS       Y19, Y22, Y22
+	VMOVUPS      Z20, (BX)
+	VMOVUPS      Z21, 64(BX)
+	VMOVUPS      Y22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over11:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000c0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(SI), Z5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(SI)(CX*1), Z8
+	VMOVUPS (BX)(CX*2), Z9
+	VMOVUPS 64(BX)(CX*2), Z10
+	VMOVUPS 128(SI)(CX*2), Z11
+	VMOVUPS (BX)(DX*1), Z12
+	VMOVUPS 64(BX)(DX*1), Z13
+	VMOVUPS 128(SI)(DI*1), Z14
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z19, Z19, Z19
+	CMPQ    R9, $0x01
+	JNE     linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	VBROADCASTSS (DX), Z15
+	VBROADCASTSS (DX)(DI*1), Z16
+	VBROADCASTSS (DX)(DI*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z18
+	VMOVAPS      Z0, Z20
+	VFMADD231PS  Z15, Z3, Z20
+	VFMADD231PS  Z16, Z6, Z20
+	VFMADD231PS  Z17, Z9, Z20
+	VFMADD231PS  Z18, Z12, Z20
+	VMOVAPS      Z1, Z21
+	VFMADD231PS  Z15, Z4, Z21
+	VFMADD231PS  Z16, Z7, Z21
+	VFMADD231PS  Z17, Z10, Z21
+	VFMADD231PS  Z18, Z13, Z21
+	VMOVAPS      Z2, Z22
+	VFMADD231PS  Z15, Z5, Z22
+	VFMADD231PS  Z16, Z8, Z22
+	VFMADD231PS  Z17, Z11, Z22
+	VFMADD231PS  Z18, Z14, Z22
+	VADDPS       Z19, Z20, Z20
+	VMAXPS       Z20, Z19, Z20
+	VADDPS       Z19, Z21, Z21
+	VMAXPS       Z21, Z19, Z21
+	VADDPS       Z19, Z22, Z22
+	VMAXPS       Z22, Z19, Z22
+	VMOVUPS      Z20, (BX)
+	VMOVUPS      Z21, 64(BX)
+	VMOVUPS      Z22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row16
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	VBROADCASTSS (DX), Z15
+	VBROADCASTSS (DX)(DI*1), Z16
+	VBROADCASTSS (DX)(DI*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z18
+	VMOVAPS      Z0, Z20
+	VFMADD231PS  Z15, Z3, Z20
+	VFMADD231PS  Z16, Z6, Z20
+	VFMADD231PS  Z17, Z9, Z20
+	VFMADD231PS  Z18, Z12, Z20
+	VMOVAPS      Z1, Z21
+	VFMADD231PS  Z15, Z4, Z21
+	VFMADD231PS  Z16, Z7, Z21
+	VFMADD231PS  Z17, Z10, Z21
+	VFMADD231PS  Z18, Z13, Z21
+	VMOVAPS      Z2, Z22
+	VFMADD231PS  Z15, Z5, Z22
+	VFMADD231PS  Z16, Z8, Z22
+	VFMADD231PS  Z17, Z11, Z22
+	VFMADD231PS  Z18, Z14, Z22
+	VADDPS       Z19, Z20, Z20
+	VADDPS       Z19, Z21, Z21
+	VADDPS       Z19, Z22, Z22
+	VMOVUPS      Z20, (BX)
+	VMOVUPS      Z21, 64(BX)
+	VMOVUPS      Z22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row17
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower2:
+	CMPQ AX, $0x10
+	JLE  narrower18
+	CMPQ AX, $0x20
+	JNE  over19
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(BX)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS (BX)(DX*1), Z8
+	VMOVUPS 64(BX)(DX*1), Z9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear20
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Z0, Z15
+	VFMADD231PS  Z10, Z2, Z15
+	VFMADD231PS  Z11, Z4, Z15
+	VFMADD231PS  Z12, Z6, Z15
+	VFMADD231PS  Z13, Z8, Z15
+	VMOVAPS      Z1, Z16
+	VFMADD231PS  Z10, Z3, Z16
+	VFMADD231PS  Z11, Z5, Z16
+	VFMADD231PS  Z12, Z7, Z16
+	VFMADD231PS  Z13, Z9, Z16
+	VADDPS       Z14, Z15, Z15
+	VMAXPS       Z15, Z14, Z15
+	VADDPS       Z14, Z16, Z16
+	VMAXPS       Z16, Z14, Z16
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row21
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear20:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row22:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Z0, Z15
+	VFMADD231PS  Z10, Z2, Z15
+	VFMADD231PS  Z11, Z4, Z15
+	VFMADD231PS  Z12, Z6, Z15
+	VFMADD231PS  Z13, Z8, Z15
+	VMOVAPS      Z1, Z16
+	VFMADD231PS  Z10, Z3, Z16
+	VFMADD231PS  Z11, Z5, Z16
+	VFMADD231PS  Z12, Z7, Z16
+	VFMADD231PS  Z13, Z9, Z16
+	VADDPS       Z14, Z15, Z15
+	VADDPS       Z14, Z16, Z16
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row22
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over19:
+	CMPQ   AX, $0x15
+	JGE    over23
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), X1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(SI), X3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(SI)(CX*1), X5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(SI)(CX*2), X7
+	VMOVUPS (BX)(DX*1), Z8
+	VMOVUPS 64(SI)(DI*1), X9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear24
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Z0, Z15
+	VFMADD231PS  Z10, Z2, Z15
+	VFMADD231PS  Z11, Z4, Z15
+	VFMADD231PS  Z12, Z6, Z15
+	VFMADD231PS  Z13, Z8, Z15
+	VMOVAPS      X1, X16
+	VFMADD231PS  X10, X3, X16
+	VFMADD231PS  X11, X5, X16
+	VFMADD231PS  X12, X7, X16
+	VFMADD231PS  X13, X9, X16
+	VADDPS       Z14, Z15, Z15
+	VMAXPS       Z15, Z14, Z15
+	VADDPS       X14, X16, X16
+	VMAXPS       X16, X14, X16
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      X16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row25
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear24:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row26:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Z0, Z15
+	VFMADD231PS  Z10, Z2, Z15
+	VFMADD231PS  Z11, Z4, Z15
+	VFMADD231PS  Z12, Z6, Z15
+	VFMADD231PS  Z13, Z8, Z15
+	VMOVAPS      X1, X16
+	VFMADD231PS  X10, X3, X16
+	VFMADD231PS  X11, X5, X16
+	VFMADD231PS  X12, X7, X16
+	VFMADD231PS  X13, X9, X16
+	VADDPS       Z14, Z15, Z15
+	VADDPS       X14, X16, X16
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      X16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row26
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over23:
+	CMPQ   AX, $0x19
+	JGE    over27
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(SI), Y3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(SI)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(SI)(CX*2), Y7
+	VMOVUPS (BX)(DX*1), Z8
+	VMOVUPS 64(SI)(DI*1), Y9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear28
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row29:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Z0, Z15
+	VFMADD231PS  Z10, Z2, Z15
+	VFMADD231PS  Z11, Z4, Z15
+	VFMADD231PS  Z12, Z6, Z15
+	VFMADD231PS  Z13, Z8, Z15
+	VMOVAPS      Y1, Y16
+	VFMADD231PS  Y10, Y3, Y16
+	VFMADD231PS  Y11, Y5, Y16
+	VFMADD231PS  Y12, Y7, Y16
+	VFMADD231PS  Y13, Y9, Y16
+	VADDPS       Z14, Z15, Z15
+	VMAXPS       Z15, Z14, Z15
+	VADDPS       Y14, Y16, Y16
+	VMAXPS       Y16, Y14, Y16
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Y16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row29
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear28:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Z0, Z15
+	VFMADD231PS  Z10, Z2, Z15
+	VFMADD231PS  Z11, Z4, Z15
+	VFMADD231PS  Z12, Z6, Z15
+	VFMADD231PS  Z13, Z8, Z15
+	VMOVAPS      Y1, Y16
+	VFMADD231PS  Y10, Y3, Y16
+	VFMADD231PS  Y11, Y5, Y16
+	VFMADD231PS  Y12, Y7, Y16
+	VFMADD231PS  Y13, Y9, Y16
+	VADDPS       Z14, Z15, Z15
+	VADDPS       Y14, Y16, Y16
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Y16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row30
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over27:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(SI)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(SI)(CX*2), Z7
+	VMOVUPS (BX)(DX*1), Z8
+	VMOVUPS 64(SI)(DI*1), Z9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear31
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Z0, Z15
+	VFMADD231PS  Z10, Z2, Z15
+	VFMADD231PS  Z11, Z4, Z15
+	VFMADD231PS  Z12, Z6, Z15
+	VFMADD231PS  Z13, Z8, Z15
+	VMOVAPS      Z1, Z16
+	VFMADD231PS  Z10, Z3, Z16
+	VFMADD231PS  Z11, Z5, Z16
+	VFMADD231PS  Z12, Z7, Z16
+	VFMADD231PS  Z13, Z9, Z16
+	VADDPS       Z14, Z15, Z15
+	VMAXPS       Z15, Z14, Z15
+	VADDPS       Z14, Z16, Z16
+	VMAXPS       Z16, Z14, Z16
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row32
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear31:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Z0, Z15
+	VFMADD231PS  Z10, Z2, Z15
+	VFMADD231PS  Z11, Z4, Z15
+	VFMADD231PS  Z12, Z6, Z15
+	VFMADD231PS  Z13, Z8, Z15
+	VMOVAPS      Z1, Z16
+	VFMADD231PS  Z10, Z3, Z16
+	VFMADD231PS  Z11, Z5, Z16
+	VFMADD231PS  Z12, Z7, Z16
+	VFMADD231PS  Z13, Z9, Z16
+	VADDPS       Z14, Z15, Z15
+	VADDPS       Z14, Z16, Z16
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row33
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower18:
+	CMPQ AX, $0x10
+	JNE  over34
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS (BX)(CX*2), Z3
+	VMOVUPS (BX)(DX*1), Z4
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z9, Z9, Z9
+	CMPQ    R9, $0x01
+	JNE     linear35
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row36:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      Z0, Z10
+	VFMADD231PS  Z5, Z1, Z10
+	VFMADD231PS  Z6, Z2, Z10
+	VFMADD231PS  Z7, Z3, Z10
+	VFMADD231PS  Z8, Z4, Z10
+	VADDPS       Z9, Z10, Z10
+	VMAXPS       Z10, Z9, Z10
+	VMOVUPS      Z10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row36
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear35:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row37:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      Z0, Z10
+	VFMADD231PS  Z5, Z1, Z10
+	VFMADD231PS  Z6, Z2, Z10
+	VFMADD231PS  Z7, Z3, Z10
+	VFMADD231PS  Z8, Z4, Z10
+	VADDPS       Z9, Z10, Z10
+	VMOVUPS      Z10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row37
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over34:
+	CMPQ AX, $0x08
+	JNE  over38
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS (BX)(CX*2), Y3
+	VMOVUPS (BX)(DX*1), Y4
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z9, Z9, Z9
+	CMPQ    R9, $0x01
+	JNE     linear39
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      Y0, Y10
+	VFMADD231PS  Y5, Y1, Y10
+	VFMADD231PS  Y6, Y2, Y10
+	VFMADD231PS  Y7, Y3, Y10
+	VFMADD231PS  Y8, Y4, Y10
+	VADDPS       Y9, Y10, Y10
+	VMAXPS       Y10, Y9, Y10
+	VMOVUPS      Y10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row40
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      Y0, Y10
+	VFMADD231PS  Y5, Y1, Y10
+	VFMADD231PS  Y6, Y2, Y10
+	VFMADD231PS  Y7, Y3, Y10
+	VFMADD231PS  Y8, Y4, Y10
+	VADDPS       Y9, Y10, Y10
+	VMOVUPS      Y10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over38:
+	CMPQ   AX, $0x08
+	JLT    over42
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS (BX)(CX*1), Y4
+	VMOVUPS 32(SI)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Y6
+	VMOVUPS 32(SI)(CX*2), Y7
+	VMOVUPS (BX)(DX*1), Y8
+	VMOVUPS 32(SI)(DI*1), Y9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear43
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row44:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Y0, Y15
+	VFMADD231PS  Y10, Y2, Y15
+	VFMADD231PS  Y11, Y4, Y15
+	VFMADD231PS  Y12, Y6, Y15
+	VFMADD231PS  Y13, Y8, Y15
+	VMOVAPS      Y1, Y16
+	VFMADD231PS  Y10, Y3, Y16
+	VFMADD231PS  Y11, Y5, Y16
+	VFMADD231PS  Y12, Y7, Y16
+	VFMADD231PS  Y13, Y9, Y16
+	VADDPS       Y14, Y15, Y15
+	VMAXPS       Y15, Y14, Y15
+	VADDPS       Y14, Y16, Y16
+	VMAXPS       Y16, Y14, Y16
+	VMOVUPS      Y15, (BX)
+	VMOVUPS      Y16, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row44
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear43:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row45:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      Y0, Y15
+	VFMADD231PS  Y10, Y2, Y15
+	VFMADD231PS  Y11, Y4, Y15
+	VFMADD231PS  Y12, Y6, Y15
+	VFMADD231PS  Y13, Y8, Y15
+	VMOVAPS      Y1, Y16
+	VFMADD231PS  Y10, Y3, Y16
+	VFMADD231PS  Y11, Y5, Y16
+	VFMADD231PS  Y12, Y7, Y16
+	VFMADD231PS  Y13, Y9, Y16
+	VADDPS       Y14, Y15, Y15
+	VADDPS       Y14, Y16, Y16
+	VMOVUPS      Y15, (BX)
+	VMOVUPS      Y16, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row45
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over42:
+	CMPQ AX, $0x04
+	JNE  over46
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS (BX)(CX*2), X3
+	VMOVUPS (BX)(DX*1), X4
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z9, Z9, Z9
+	CMPQ    R9, $0x01
+	JNE     linear47
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row48:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      X0, X10
+	VFMADD231PS  X5, X1, X10
+	VFMADD231PS  X6, X2, X10
+	VFMADD231PS  X7, X3, X10
+	VFMADD231PS  X8, X4, X10
+	VADDPS       X9, X10, X10
+	VMAXPS       X10, X9, X10
+	VMOVUPS      X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row48
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear47:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      X0, X10
+	VFMADD231PS  X5, X1, X10
+	VFMADD231PS  X6, X2, X10
+	VFMADD231PS  X7, X3, X10
+	VFMADD231PS  X8, X4, X10
+	VADDPS       X9, X10, X10
+	VMOVUPS      X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over46:
+	CMPQ   AX, $0x04
+	JLT    over50
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), X2
+	VMOVUPS 16(SI), X3
+	VMOVUPS (BX)(CX*1), X4
+	VMOVUPS 16(SI)(CX*1), X5
+	VMOVUPS (BX)(CX*2), X6
+	VMOVUPS 16(SI)(CX*2), X7
+	VMOVUPS (BX)(DX*1), X8
+	VMOVUPS 16(SI)(DI*1), X9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear51
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row52:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      X0, X15
+	VFMADD231PS  X10, X2, X15
+	VFMADD231PS  X11, X4, X15
+	VFMADD231PS  X12, X6, X15
+	VFMADD231PS  X13, X8, X15
+	VMOVAPS      X1, X16
+	VFMADD231PS  X10, X3, X16
+	VFMADD231PS  X11, X5, X16
+	VFMADD231PS  X12, X7, X16
+	VFMADD231PS  X13, X9, X16
+	VADDPS       X14, X15, X15
+	VMAXPS       X15, X14, X15
+	VADDPS       X14, X16, X16
+	VMAXPS       X16, X14, X16
+	VMOVUPS      X15, (BX)
+	VMOVUPS      X16, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row52
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear51:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row53:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      X0, X15
+	VFMADD231PS  X10, X2, X15
+	VFMADD231PS  X11, X4, X15
+	VFMADD231PS  X12, X6, X15
+	VFMADD231PS  X13, X8, X15
+	VMOVAPS      X1, X16
+	VFMADD231PS  X10, X3, X16
+	VFMADD231PS  X11, X5, X16
+	VFMADD231PS  X12, X7, X16
+	VFMADD231PS  X13, X9, X16
+	VADDPS       X14, X15, X15
+	VADDPS       X14, X16, X16
+	VMOVUPS      X15, (BX)
+	VMOVUPS      X16, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row53
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over50:
+	CMPQ AX, $0x02
+	JNE  over54
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD (BX)(CX*2), X3
+	VMOVSD (BX)(DX*1), X4
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   stepa+40(FP), DI
+	LEAQ   (DI)(DI*2), R10
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
+	VPXORD Z9, Z9, Z9
+	CMPQ   R9, $0x01
+	JNE    linear55
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      X0, X10
+	VFMADD231PS  X5, X1, X10
+	VFMADD231PS  X6, X2, X10
+	VFMADD231PS  X7, X3, X10
+	VFMADD231PS  X8, X4, X10
+	VADDPS       X9, X10, X10
+	VMAXPS       X10, X9, X10
+	VMOVSD       X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row56
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear55:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      X0, X10
+	VFMADD231PS  X5, X1, X10
+	VFMADD231PS  X6, X2, X10
+	VFMADD231PS  X7, X3, X10
+	VFMADD231PS  X8, X4, X10
+	VADDPS       X9, X10, X10
+	VMOVSD       X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over54:
+	CMPQ   AX, $0x02
+	JLT    over58
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ   bias+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   BX, SI
+	ADDQ   AX, SI
+	LEAQ   (CX)(CX*2), DI
+	VMOVSD (BX), X2
+	VMOVSD 8(SI), X3
+	VMOVSD (BX)(CX*1), X4
+	VMOVSD 8(SI)(CX*1), X5
+	VMOVSD (BX)(CX*2), X6
+	VMOVSD 8(SI)(CX*2), X7
+	VMOVSD (BX)(DX*1), X8
+	VMOVSD 8(SI)(DI*1), X9
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   stepa+40(FP), DI
+	LEAQ   (DI)(DI*2), R10
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
+	VPXORD Z14, Z14, Z14
+	CMPQ   R9, $0x01
+	JNE    linear59
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row60:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      X0, X15
+	VFMADD231PS  X10, X2, X15
+	VFMADD231PS  X11, X4, X15
+	VFMADD231PS  X12, X6, X15
+	VFMADD231PS  X13, X8, X15
+	VMOVAPS      X1, X16
+	VFMADD231PS  X10, X3, X16
+	VFMADD231PS  X11, X5, X16
+	VFMADD231PS  X12, X7, X16
+	VFMADD231PS  X13, X9, X16
+	VADDPS       X14, X15, X15
+	VMAXPS       X15, X14, X15
+	VADDPS       X14, X16, X16
+	VMAXPS       X16, X14, X16
+	VMOVSD       X15, (BX)
+	VMOVSD       X16, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row60
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear59:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row61:
+	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z13
+	VMOVAPS      X0, X15
+	VFMADD231PS  X10, X2, X15
+	VFMADD231PS  X11, X4, X15
+	VFMADD231PS  X12, X6, X15
+	VFMADD231PS  X13, X8, X15
+	VMOVAPS      X1, X16
+	VFMADD231PS  X10, X3, X16
+	VFMADD231PS  X11, X5, X16
+	VFMADD231PS  X12, X7, X16
+	VFMADD231PS  X13, X9, X16
+	VADDPS       X14, X15, X15
+	VADDPS       X14, X16, X16
+	VMOVSD       X15, (BX)
+	VMOVSD       X16, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row61
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over58:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSS (BX), X1
+	VMOVSS (BX)(CX*1), X2
+	VMOVSS (BX)(CX*2), X3
+	VMOVSS (BX)(DX*1), X4
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   stepa+40(FP), DI
+	LEAQ   (DI)(DI*2), R10
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
+	VPXORD Z9, Z9, Z9
+	CMPQ   R9, $0x01
+	JNE    linear62
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row63:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      X0, X10
+	VFMADD231PS  X5, X1, X10
+	VFMADD231PS  X6, X2, X10
+	VFMADD231PS  X7, X3, X10
+	VFMADD231PS  X8, X4, X10
+	VADDPS       X9, X10, X10
+	VMAXPS       X10, X9, X10
+	VMOVSS       X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row63
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear62:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row64:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (DX)(R10*1), Z8
+	VMOVAPS      X0, X10
+	VFMADD231PS  X5, X1, X10
+	VFMADD231PS  X6, X2, X10
+	VFMADD231PS  X7, X3, X10
+	VFMADD231PS  X8, X4, X10
+	VADDPS       X9, X10, X10
+	VMOVSS       X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row64
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ AX, $0x03
+	JNE  other65
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x20
+	JLE  narrower66
+	CMPQ AX, $0x30
+	JNE  over67
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(BX), Z5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(BX)(CX*1), Z8
+	VMOVUPS (BX)(CX*2), Z9
+	VMOVUPS 64(BX)(CX*2), Z10
+	VMOVUPS 128(BX)(CX*2), Z11
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z15, Z15, Z15
+	CMPQ    R9, $0x01
+	JNE     linear68
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row69:
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DX)(DI*1), Z13
+	VBROADCASTSS (DX)(DI*2), Z14
+	VMOVAPS      Z0, Z16
+	VFMADD231PS  Z12, Z3, Z16
+	VFMADD231PS  Z13, Z6, Z16
+	VFMADD231PS  Z14, Z9, Z16
+	VMOVAPS      Z1, Z17
+	VFMADD231PS  Z12, Z4, Z17
+	VFMADD231PS  Z13, Z7, Z17
+	VFMADD231PS  Z14, Z10, Z17
+	VMOVAPS      Z2, Z18
+	VFMADD231PS  Z12, Z5, Z18
+	VFMADD231PS  Z13, Z8, Z18
+	VFMADD231PS  Z14, Z11, Z18
+	VADDPS       Z15, Z16, Z16
+	VMAXPS       Z16, Z15, Z16
+	VADDPS       Z15, Z17, Z17
+	VMAXPS       Z17, Z15, Z17
+	VADDPS       Z15, Z18, Z18
+	VMAXPS       Z18, Z15, Z18
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, 64(BX)
+	VMOVUPS      Z18, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row69
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear68:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row70:
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DX)(DI*1), Z13
+	VBROADCASTSS (DX)(DI*2), Z14
+	VMOVAPS      Z0, Z16
+	VFMADD231PS  Z12, Z3, Z16
+	VFMADD231PS  Z13, Z6, Z16
+	VFMADD231PS  Z14, Z9, Z16
+	VMOVAPS      Z1, Z17
+	VFMADD231PS  Z12, Z4, Z17
+	VFMADD231PS  Z13, Z7, Z17
+	VFMADD231PS  Z14, Z10, Z17
+	VMOVAPS      Z2, Z18
+	VFMADD231PS  Z12, Z5, Z18
+	VFMADD231PS  Z13, Z8, Z18
+	VFMADD231PS  Z14, Z11, Z18
+	VADDPS       Z15, Z16, Z16
+	VADDPS       Z15, Z17, Z17
+	VADDPS       Z15, Z18, Z18
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, 64(BX)
+	VMOVUPS      Z18, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row70
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over67:
+	CMPQ   AX, $0x25
+	JGE    over71
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), X2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), X5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(DX)(CX*1), X8
+	VMOVUPS (BX)(CX*2), Z9
+	VMOVUPS 64(BX)(CX*2), Z10
+	VMOVUPS 128(DX)(CX*2), X11
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z15, Z15, Z15
+	CMPQ    R9, $0x01
+	JNE     linear72
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row73:
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DX)(DI*1), Z13
+	VBROADCASTSS (DX)(DI*2), Z14
+	VMOVAPS      Z0, Z16
+	VFMADD231PS  Z12, Z3, Z16
+	VFMADD231PS  Z13, Z6, Z16
+	VFMADD231PS  Z14, Z9, Z16
+	VMOVAPS      Z1, Z17
+	VFMADD231PS  Z12, Z4, Z17
+	VFMADD231PS  Z13, Z7, Z17
+	VFMADD231PS  Z14, Z10, Z17
+	VMOVAPS      X2, X18
+	VFMADD231PS  X12, X5, X18
+	VFMADD231PS  X13, X8, X18
+	VFMADD231PS  X14, X11, X18
+	VADDPS       Z15, Z16, Z16
+	VMAXPS       Z16, Z15, Z16
+	VADDPS       Z15, Z17, Z17
+	VMAXPS       Z17, Z15, Z17
+	VADDPS       X15, X18, X18
+	VMAXPS       X18, X15, X18
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, 64(BX)
+	VMOVUPS      X18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row73
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear72:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row74:
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DX)(DI*1), Z13
+	VBROADCASTSS (DX)(DI*2), Z14
+	VMOVAPS      Z0, Z16
+	VFMADD231PS  Z12, Z3, Z16
+	VFMADD231PS  Z13, Z6, Z16
+	VFMADD231PS  Z14, Z9, Z16
+	VMOVAPS      Z1, Z17
+	VFMADD231PS  Z12, Z4, Z17
+	VFMADD231PS  Z13, Z7, Z17
+	VFMADD231PS  Z14, Z10, Z17
+	VMOVAPS      X2, X18
+	VFMADD231PS  X12, X5, X18
+	VFMADD231PS  X13, X8, X18
+	VFMADD231PS  X14, X11, X18
+	VADDPS       Z15, Z16, Z16
+	VADDPS       Z15, Z17, Z17
+	VADDPS       X15, X18, X18
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, 64(BX)
+	VMOVUPS      X18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row74
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over71:
+	CMPQ   AX, $0x29
+	JGE    over75
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), Y5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(DX)(CX*1), Y8
+	VMOVUPS (BX)(CX*2), Z9
+	VMOVUPS 64(BX)(CX*2), Z10
+	VMOVUPS 128(DX)(CX*2), Y11
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z15, Z15, Z15
+	CMPQ    R9, $0x01
+	JNE     linear76
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row77:
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DX)(DI*1), Z13
+	VBROADCASTSS (DX)(DI*2), Z14
+	VMOVAPS      Z0, Z16
+	VFMADD231PS  Z12, Z3, Z16
+	VFMADD231PS  Z13, Z6, Z16
+	VFMADD231PS  Z14, Z9, Z16
+	VMOVAPS      Z1, Z17
+	VFMADD231PS  Z12, Z4, Z17
+	VFMADD231PS  Z13, Z7, Z17
+	VFMADD231PS  Z14, Z10, Z17
+	VMOVAPS      Y2, Y18
+	VFMADD231PS  Y12, Y5, Y18
+	VFMADD231PS  Y13, Y8, Y18
+	VFMADD231PS  Y14, Y11, Y18
+	VADDPS       Z15, Z16, Z16
+	VMAXPS       Z16, Z15, Z16
+	VADDPS       Z15, Z17, Z17
+	VMAXPS       Z17, Z15, Z17
+	VADDPS       Y15, Y18, Y18
+	VMAXPS       Y18, Y15, Y18
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, 64(BX)
+	VMOVUPS      Y18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row77
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear76:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row78:
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DX)(DI*1), Z13
+	VBROADCASTSS (DX)(DI*2), Z14
+	VMOVAPS      Z0, Z16
+	VFMADD231PS  Z12, Z3, Z16
+	VFMADD231PS  Z13, Z6, Z16
+	VFMADD231PS  Z14, Z9, Z16
+	VMOVAPS      Z1, Z17
+	VFMADD231PS  Z12, Z4, Z17
+	VFMADD231PS  Z13, Z7, Z17
+	VFMADD231PS  Z14, Z10, Z17
+	VMOVAPS      Y2, Y18
+	VFMADD231PS  Y12, Y5, Y18
+	VFMADD231PS  Y13, Y8, Y18
+	VFMADD231PS  Y14, Y11, Y18
+	VADDPS       Z15, Z16, Z16
+	VADDPS       Z15, Z17, Z17
+	VADDPS       Y15, Y18, Y18
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, 64(BX)
+	VMOVUPS      Y18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row78
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over75:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000c0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), Z5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(DX)(CX*1), Z8
+	VMOVUPS (BX)(CX*2), Z9
+	VMOVUPS 64(BX)(CX*2), Z10
+	VMOVUPS 128(DX)(CX*2), Z11
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z15, Z15, Z15
+	CMPQ    R9, $0x01
+	JNE     linear79
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row80:
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DX)(DI*1), Z13
+	VBROADCASTSS (DX)(DI*2), Z14
+	VMOVAPS      Z0, Z16
+	VFMADD231PS  Z12, Z3, Z16
+	VFMADD231PS  Z13, Z6, Z16
+	VFMADD231PS  Z14, Z9, Z16
+	VMOVAPS      Z1, Z17
+	VFMADD231PS  Z12, Z4, Z17
+	VFMADD231PS  Z13, Z7, Z17
+	VFMADD231PS  Z14, Z10, Z17
+	VMOVAPS      Z2, Z18
+	VFMADD231PS  Z12, Z5, Z18
+	VFMADD231PS  Z13, Z8, Z18
+	VFMADD231PS  Z14, Z11, Z18
+	VADDPS       Z15, Z16, Z16
+	VMAXPS       Z16, Z15, Z16
+	VADDPS       Z15, Z17, Z17
+	VMAXPS       Z17, Z15, Z17
+	VADDPS       Z15, Z18, Z18
+	VMAXPS       Z18, Z15, Z18
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, 64(BX)
+	VMOVUPS      Z18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row80
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear79:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row81:
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DX)(DI*1), Z13
+	VBROADCASTSS (DX)(DI*2), Z14
+	VMOVAPS      Z0, Z16
+	VFMADD231PS  Z12, Z3, Z16
+	VFMADD231PS  Z13, Z6, Z16
+	VFMADD231PS  Z14, Z9, Z16
+	VMOVAPS      Z1, Z17
+	VFMADD231PS  Z12, Z4, Z17
+	VFMADD231PS  Z13, Z7, Z17
+	VFMADD231PS  Z14, Z10, Z17
+	VMOVAPS      Z2, Z18
+	VFMADD231PS  Z12, Z5, Z18
+	VFMADD231PS  Z13, Z8, Z18
+	VFMADD231PS  Z14, Z11, Z18
+	VADDPS       Z15, Z16, Z16
+	VADDPS       Z15, Z17, Z17
+	VADDPS       Z15, Z18, Z18
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, 64(BX)
+	VMOVUPS      Z18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row81
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower66:
+	CMPQ AX, $0x10
+	JLE  narrower82
+	CMPQ AX, $0x20
+	JNE  over83
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(BX)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear84
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row85:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VFMADD231PS  Z9, Z4, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z8, Z3, Z13
+	VFMADD231PS  Z9, Z5, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row85
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear84:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row86:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VFMADD231PS  Z9, Z4, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z8, Z3, Z13
+	VFMADD231PS  Z9, Z5, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row86
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over83:
+	CMPQ   AX, $0x15
+	JGE    over87
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), X1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), X3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(DX)(CX*1), X5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(DX)(CX*2), X7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear88
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row89:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VFMADD231PS  Z9, Z4, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      X1, X13
+	VFMADD231PS  X8, X3, X13
+	VFMADD231PS  X9, X5, X13
+	VFMADD231PS  X10, X7, X13
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       X11, X13, X13
+	VMAXPS       X13, X11, X13
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      X13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row89
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear88:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row90:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VFMADD231PS  Z9, Z4, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      X1, X13
+	VFMADD231PS  X8, X3, X13
+	VFMADD231PS  X9, X5, X13
+	VFMADD231PS  X10, X7, X13
+	VADDPS       Z11, Z12, Z12
+	VADDPS       X11, X13, X13
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      X13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row90
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over87:
+	CMPQ   AX, $0x19
+	JGE    over91
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), Y3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(DX)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(DX)(CX*2), Y7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear92
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row93:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VFMADD231PS  Z9, Z4, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y8, Y3, Y13
+	VFMADD231PS  Y9, Y5, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Y11, Y13, Y13
+	VMAXPS       Y13, Y11, Y13
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Y13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row93
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear92:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row94:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VFMADD231PS  Z9, Z4, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y8, Y3, Y13
+	VFMADD231PS  Y9, Y5, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Y11, Y13, Y13
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Y13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row94
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over91:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), Z3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(DX)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(DX)(CX*2), Z7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear95
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row96:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VFMADD231PS  Z9, Z4, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z8, Z3, Z13
+	VFMADD231PS  Z9, Z5, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row96
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear95:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row97:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VFMADD231PS  Z9, Z4, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z8, Z3, Z13
+	VFMADD231PS  Z9, Z5, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row97
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower82:
+	CMPQ AX, $0x10
+	JNE  over98
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPS (BX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS (BX)(CX*2), Z3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R9, $0x01
+	JNE     linear99
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row100:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z4, Z1, Z8
+	VFMADD231PS  Z5, Z2, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VMOVUPS      Z8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row100
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear99:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row101:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z4, Z1, Z8
+	VFMADD231PS  Z5, Z2, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VADDPS       Z7, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row101
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over98:
+	CMPQ AX, $0x08
+	JNE  over102
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPS (BX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS (BX)(CX*2), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R9, $0x01
+	JNE     linear103
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row104:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y4, Y1, Y8
+	VFMADD231PS  Y5, Y2, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VADDPS       Y7, Y8, Y8
+	VMAXPS       Y8, Y7, Y8
+	VMOVUPS      Y8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row104
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear103:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row105:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y4, Y1, Y8
+	VFMADD231PS  Y5, Y2, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VADDPS       Y7, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row105
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over102:
+	CMPQ   AX, $0x08
+	JLT    over106
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), Y3
+	VMOVUPS (BX)(CX*1), Y4
+	VMOVUPS 32(DX)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Y6
+	VMOVUPS 32(DX)(CX*2), Y7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear107
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row108:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y8, Y2, Y12
+	VFMADD231PS  Y9, Y4, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y8, Y3, Y13
+	VFMADD231PS  Y9, Y5, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VADDPS       Y11, Y12, Y12
+	VMAXPS       Y12, Y11, Y12
+	VADDPS       Y11, Y13, Y13
+	VMAXPS       Y13, Y11, Y13
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row108
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear107:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row109:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y8, Y2, Y12
+	VFMADD231PS  Y9, Y4, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y8, Y3, Y13
+	VFMADD231PS  Y9, Y5, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VADDPS       Y11, Y12, Y12
+	VADDPS       Y11, Y13, Y13
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row109
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over106:
+	CMPQ AX, $0x04
+	JNE  over110
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPS (BX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS (BX)(CX*2), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R9, $0x01
+	JNE     linear111
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row112:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      X0, X8
+	VFMADD231PS  X4, X1, X8
+	VFMADD231PS  X5, X2, X8
+	VFMADD231PS  X6, X3, X8
+	VADDPS       X7, X8, X8
+	VMAXPS       X8, X7, X8
+	VMOVUPS      X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row112
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear111:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row113:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      X0, X8
+	VFMADD231PS  X4, X1, X8
+	VFMADD231PS  X5, X2, X8
+	VFMADD231PS  X6, X3, X8
+	VADDPS       X7, X8, X8
+	VMOVUPS      X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row113
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over110:
+	CMPQ   AX, $0x04
+	JLT    over114
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X2
+	VMOVUPS 16(DX), X3
+	VMOVUPS (BX)(CX*1), X4
+	VMOVUPS 16(DX)(CX*1), X5
+	VMOVUPS (BX)(CX*2), X6
+	VMOVUPS 16(DX)(CX*2), X7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear115
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row116:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      X0, X12
+	VFMADD231PS  X8, X2, X12
+	VFMADD231PS  X9, X4, X12
+	VFMADD231PS  X10, X6, X12
+	VMOVAPS      X1, X13
+	VFMADD231PS  X8, X3, X13
+	VFMADD231PS  X9, X5, X13
+	VFMADD231PS  X10, X7, X13
+	VADDPS       X11, X12, X12
+	VMAXPS       X12, X11, X12
+	VADDPS       X11, X13, X13
+	VMAXPS       X13, X11, X13
+	VMOVUPS      X12, (BX)
+	VMOVUPS      X13, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row116
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear115:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row117:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      X0, X12
+	VFMADD231PS  X8, X2, X12
+	VFMADD231PS  X9, X4, X12
+	VFMADD231PS  X10, X6, X12
+	VMOVAPS      X1, X13
+	VFMADD231PS  X8, X3, X13
+	VFMADD231PS  X9, X5, X13
+	VFMADD231PS  X10, X7, X13
+	VADDPS       X11, X12, X12
+	VADDPS       X11, X13, X13
+	VMOVUPS      X12, (BX)
+	VMOVUPS      X13, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row117
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over114:
+	CMPQ AX, $0x02
+	JNE  over118
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
+	VMOVSD (BX), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD (BX)(CX*2), X3
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
+	VPXORD Z7, Z7, Z7
+	CMPQ   R9, $0x01
+	JNE    linear119
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row120:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      X0, X8
+	VFMADD231PS  X4, X1, X8
+	VFMADD231PS  X5, X2, X8
+	VFMADD231PS  X6, X3, X8
+	VADDPS       X7, X8, X8
+	VMAXPS       X8, X7, X8
+	VMOVSD       X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row120
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear119:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row121:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      X0, X8
+	VFMADD231PS  X4, X1, X8
+	VFMADD231PS  X5, X2, X8
+	VFMADD231PS  X6, X3, X8
+	VADDPS       X7, X8, X8
+	VMOVSD       X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row121
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over118:
+	CMPQ   AX, $0x02
+	JLT    over122
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ   bias+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X2
+	VMOVSD 8(DX), X3
+	VMOVSD (BX)(CX*1), X4
+	VMOVSD 8(DX)(CX*1), X5
+	VMOVSD (BX)(CX*2), X6
+	VMOVSD 8(DX)(CX*2), X7
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
+	VPXORD Z11, Z11, Z11
+	CMPQ   R9, $0x01
+	JNE    linear123
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row124:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      X0, X12
+	VFMADD231PS  X8, X2, X12
+	VFMADD231PS  X9, X4, X12
+	VFMADD231PS  X10, X6, X12
+	VMOVAPS      X1, X13
+	VFMADD231PS  X8, X3, X13
+	VFMADD231PS  X9, X5, X13
+	VFMADD231PS  X10, X7, X13
+	VADDPS       X11, X12, X12
+	VMAXPS       X12, X11, X12
+	VADDPS       X11, X13, X13
+	VMAXPS       X13, X11, X13
+	VMOVSD       X12, (BX)
+	VMOVSD       X13, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row124
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear123:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row125:
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (DX)(DI*1), Z9
+	VBROADCASTSS (DX)(DI*2), Z10
+	VMOVAPS      X0, X12
+	VFMADD231PS  X8, X2, X12
+	VFMADD231PS  X9, X4, X12
+	VFMADD231PS  X10, X6, X12
+	VMOVAPS      X1, X13
+	VFMADD231PS  X8, X3, X13
+	VFMADD231PS  X9, X5, X13
+	VFMADD231PS  X10, X7, X13
+	VADDPS       X11, X12, X12
+	VADDPS       X11, X13, X13
+	VMOVSD       X12, (BX)
+	VMOVSD       X13, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row125
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over122:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
+	VMOVSS (BX), X1
+	VMOVSS (BX)(CX*1), X2
+	VMOVSS (BX)(CX*2), X3
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
+	VPXORD Z7, Z7, Z7
+	CMPQ   R9, $0x01
+	JNE    linear126
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row127:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      X0, X8
+	VFMADD231PS  X4, X1, X8
+	VFMADD231PS  X5, X2, X8
+	VFMADD231PS  X6, X3, X8
+	VADDPS       X7, X8, X8
+	VMAXPS       X8, X7, X8
+	VMOVSS       X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row127
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear126:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row128:
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z5
+	VBROADCASTSS (DX)(DI*2), Z6
+	VMOVAPS      X0, X8
+	VFMADD231PS  X4, X1, X8
+	VFMADD231PS  X5, X2, X8
+	VFMADD231PS  X6, X3, X8
+	VADDPS       X7, X8, X8
+	VMOVSS       X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row128
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other65:
+	CMPQ AX, $0x02
+	JNE  other129
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x20
+	JLE  narrower130
+	CMPQ AX, $0x30
+	JNE  over131
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z4
 	VMOVUPS 128(BX), Z5
@@ -18087,16 +20951,17 @@ TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
-	JNE     linear4
+	CMPQ    R9, $0x01
+	JNE     linear132
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
+row133:
 	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VMOVAPS      Z0, Z12
 	VFMADD231PS  Z9, Z3, Z12
 	VFMADD231PS  Z10, Z6, Z12
@@ -18117,17 +20982,17 @@ row5:
 	VMOVUPS      Z14, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row5
+	DECQ         R8
+	JNZ          row133
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear4:
+linear132:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
+row134:
 	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VMOVAPS      Z0, Z12
 	VFMADD231PS  Z9, Z3, Z12
 	VFMADD231PS  Z10, Z6, Z12
@@ -18145,15 +21010,15 @@ row6:
 	VMOVUPS      Z14, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row6
+	DECQ         R8
+	JNZ          row134
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over3:
+over131:
 	CMPQ   AX, $0x25
-	JGE    over7
+	JGE    over135
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -18166,8 +21031,8 @@ over3:
 	VMOVUPS 128(DX), X2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z3
@@ -18180,16 +21045,17 @@ over3:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
-	JNE     linear8
+	CMPQ    R9, $0x01
+	JNE     linear136
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row137:
 	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VMOVAPS      Z0, Z12
 	VFMADD231PS  Z9, Z3, Z12
 	VFMADD231PS  Z10, Z6, Z12
@@ -18210,17 +21076,17 @@ row9:
 	VMOVUPS      X14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row9
+	DECQ         R8
+	JNZ          row137
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear8:
+linear136:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row10:
+row138:
 	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VMOVAPS      Z0, Z12
 	VFMADD231PS  Z9, Z3, Z12
 	VFMADD231PS  Z10, Z6, Z12
@@ -18238,15 +21104,15 @@ row10:
 	VMOVUPS      X14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row10
+	DECQ         R8
+	JNZ          row138
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over7:
+over135:
 	CMPQ   AX, $0x29
-	JGE    over11
+	JGE    over139
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -18259,8 +21125,8 @@ over7:
 	VMOVUPS 128(DX), Y2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z3
@@ -18273,16 +21139,17 @@ over7:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
-	JNE     linear12
+	CMPQ    R9, $0x01
+	JNE     linear140
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
+row141:
 	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VMOVAPS      Z0, Z12
 	VFMADD231PS  Z9, Z3, Z12
 	VFMADD231PS  Z10, Z6, Z12
@@ -18303,17 +21170,17 @@ row13:
 	VMOVUPS      Y14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row13
+	DECQ         R8
+	JNZ          row141
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear12:
+linear140:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
+row142:
 	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VMOVAPS      Z0, Z12
 	VFMADD231PS  Z9, Z3, Z12
 	VFMADD231PS  Z10, Z6, Z12
@@ -18331,13 +21198,13 @@ row14:
 	VMOVUPS      Y14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row14
+	DECQ         R8
+	JNZ          row142
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over11:
+over139:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -18350,8 +21217,8 @@ over11:
 	VMOVUPS 128(DX), Z2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z3
@@ -18364,16 +21231,17 @@ over11:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
-	JNE     linear15
+	CMPQ    R9, $0x01
+	JNE     linear143
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
+row144:
 	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VMOVAPS      Z0, Z12
 	VFMADD231PS  Z9, Z3, Z12
 	VFMADD231PS  Z10, Z6, Z12
@@ -18394,17 +21262,17 @@ row16:
 	VMOVUPS      Z14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row16
+	DECQ         R8
+	JNZ          row144
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear15:
+linear143:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
+row145:
 	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VMOVAPS      Z0, Z12
 	VFMADD231PS  Z9, Z3, Z12
 	VFMADD231PS  Z10, Z6, Z12
@@ -18422,17 +21290,17 @@ row17:
 	VMOVUPS      Z14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row17
+	DECQ         R8
+	JNZ          row145
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
+narrower130:
 	CMPQ AX, $0x10
-	JLE  narrower18
+	JLE  narrower146
 	CMPQ AX, $0x20
-	JNE  over19
+	JNE  over147
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -18440,8 +21308,8 @@ narrower2:
 	VMOVUPS 64(BX), Z1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), Z2
 	VMOVUPS 64(BX), Z3
 	VMOVUPS (BX)(CX*1), Z4
@@ -18450,16 +21318,17 @@ narrower2:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear20
+	CMPQ    R9, $0x01
+	JNE     linear148
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row149:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Z0, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VFMADD231PS  Z7, Z4, Z9
@@ -18474,17 +21343,17 @@ row21:
 	VMOVUPS      Z10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row21
+	DECQ         R8
+	JNZ          row149
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear20:
+linear148:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row22:
+row150:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Z0, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VFMADD231PS  Z7, Z4, Z9
@@ -18497,15 +21366,15 @@ row22:
 	VMOVUPS      Z10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row22
+	DECQ         R8
+	JNZ          row150
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over19:
+over147:
 	CMPQ   AX, $0x15
-	JGE    over23
+	JGE    over151
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -18517,8 +21386,8 @@ over19:
 	VMOVUPS 64(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z2
@@ -18529,16 +21398,17 @@ over19:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear24
+	CMPQ    R9, $0x01
+	JNE     linear152
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
+row153:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Z0, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VFMADD231PS  Z7, Z4, Z9
@@ -18553,17 +21423,17 @@ row25:
 	VMOVUPS      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row25
+	DECQ         R8
+	JNZ          row153
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear24:
+linear152:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row26:
+row154:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Z0, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VFMADD231PS  Z7, Z4, Z9
@@ -18576,15 +21446,15 @@ row26:
 	VMOVUPS      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row26
+	DECQ         R8
+	JNZ          row154
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over23:
+over151:
 	CMPQ   AX, $0x19
-	JGE    over27
+	JGE    over155
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -18596,8 +21466,8 @@ over23:
 	VMOVUPS 64(DX), Y1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z2
@@ -18608,16 +21478,17 @@ over23:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear28
+	CMPQ    R9, $0x01
+	JNE     linear156
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
+row157:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Z0, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VFMADD231PS  Z7, Z4, Z9
@@ -18632,17 +21503,17 @@ row29:
 	VMOVUPS      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row29
+	DECQ         R8
+	JNZ          row157
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear28:
+linear156:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
+row158:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Z0, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VFMADD231PS  Z7, Z4, Z9
@@ -18655,13 +21526,13 @@ row30:
 	VMOVUPS      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row30
+	DECQ         R8
+	JNZ          row158
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over27:
+over155:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -18673,8 +21544,8 @@ over27:
 	VMOVUPS 64(DX), Z1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z2
@@ -18685,16 +21556,17 @@ over27:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear31
+	CMPQ    R9, $0x01
+	JNE     linear159
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row160:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Z0, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VFMADD231PS  Z7, Z4, Z9
@@ -18709,17 +21581,17 @@ row32:
 	VMOVUPS      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row32
+	DECQ         R8
+	JNZ          row160
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear31:
+linear159:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row161:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Z0, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VFMADD231PS  Z7, Z4, Z9
@@ -18732,39 +21604,40 @@ row33:
 	VMOVUPS      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row33
+	DECQ         R8
+	JNZ          row161
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower18:
+narrower146:
 	CMPQ AX, $0x10
-	JNE  over34
+	JNE  over162
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Z0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), Z1
 	VMOVUPS (BX)(CX*1), Z2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear35
+	CMPQ    R9, $0x01
+	JNE     linear163
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row164:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z3, Z1, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -18773,17 +21646,17 @@ row36:
 	VMOVUPS      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row36
+	DECQ         R8
+	JNZ          row164
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear35:
+linear163:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row165:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z3, Z1, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -18791,39 +21664,40 @@ row37:
 	VMOVUPS      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row37
+	DECQ         R8
+	JNZ          row165
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over34:
+over162:
 	CMPQ AX, $0x08
-	JNE  over38
+	JNE  over166
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Y0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), Y1
 	VMOVUPS (BX)(CX*1), Y2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear39
+	CMPQ    R9, $0x01
+	JNE     linear167
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row168:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -18832,17 +21706,17 @@ row40:
 	VMOVUPS      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row40
+	DECQ         R8
+	JNZ          row168
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear39:
+linear167:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row169:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -18850,15 +21724,15 @@ row41:
 	VMOVUPS      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row41
+	DECQ         R8
+	JNZ          row169
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over166:
 	CMPQ   AX, $0x08
-	JLT    over42
+	JLT    over170
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -18870,8 +21744,8 @@ over38:
 	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y2
@@ -18882,16 +21756,17 @@ over38:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear43
+	CMPQ    R9, $0x01
+	JNE     linear171
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row172:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Y0, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VFMADD231PS  Y7, Y4, Y9
@@ -18906,17 +21781,17 @@ row44:
 	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row44
+	DECQ         R8
+	JNZ          row172
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear43:
+linear171:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row173:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      Y0, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VFMADD231PS  Y7, Y4, Y9
@@ -18929,39 +21804,40 @@ row45:
 	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row45
+	DECQ         R8
+	JNZ          row173
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over170:
 	CMPQ AX, $0x04
-	JNE  over46
+	JNE  over174
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), X1
 	VMOVUPS (BX)(CX*1), X2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear47
+	CMPQ    R9, $0x01
+	JNE     linear175
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row176:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -18970,17 +21846,17 @@ row48:
 	VMOVUPS      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row48
+	DECQ         R8
+	JNZ          row176
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear47:
+linear175:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row177:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -18988,15 +21864,15 @@ row49:
 	VMOVUPS      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row49
+	DECQ         R8
+	JNZ          row177
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over46:
+over174:
 	CMPQ   AX, $0x04
-	JLT    over50
+	JLT    over178
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -19008,8 +21884,8 @@ over46:
 	VMOVUPS 16(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), X2
@@ -19020,16 +21896,17 @@ over46:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear51
+	CMPQ    R9, $0x01
+	JNE     linear179
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row180:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      X0, X9
 	VFMADD231PS  X6, X2, X9
 	VFMADD231PS  X7, X4, X9
@@ -19044,17 +21921,17 @@ row52:
 	VMOVUPS      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row52
+	DECQ         R8
+	JNZ          row180
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear51:
+linear179:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row181:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      X0, X9
 	VFMADD231PS  X6, X2, X9
 	VFMADD231PS  X7, X4, X9
@@ -19067,39 +21944,40 @@ row53:
 	VMOVUPS      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row53
+	DECQ         R8
+	JNZ          row181
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over50:
+over178:
 	CMPQ AX, $0x02
-	JNE  over54
+	JNE  over182
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ   b+40(FP), BX
-	MOVQ   ldb+48(FP), CX
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
 	VMOVSD (BX), X1
 	VMOVSD (BX)(CX*1), X2
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VPXORD Z5, Z5, Z5
-	CMPQ   R8, $0x01
-	JNE    linear55
+	CMPQ   R9, $0x01
+	JNE    linear183
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
+row184:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -19108,17 +21986,17 @@ row56:
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row56
+	DECQ         R8
+	JNZ          row184
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear55:
+linear183:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row185:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -19126,15 +22004,15 @@ row57:
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row57
+	DECQ         R8
+	JNZ          row185
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over54:
+over182:
 	CMPQ   AX, $0x02
-	JLT    over58
+	JLT    over186
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -19146,8 +22024,8 @@ over54:
 	VMOVSD 8(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ   b+40(FP), BX
-	MOVQ   ldb+48(FP), CX
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD (BX), X2
@@ -19158,16 +22036,17 @@ over54:
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VPXORD Z8, Z8, Z8
-	CMPQ   R8, $0x01
-	JNE    linear59
+	CMPQ   R9, $0x01
+	JNE    linear187
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
+row188:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      X0, X9
 	VFMADD231PS  X6, X2, X9
 	VFMADD231PS  X7, X4, X9
@@ -19182,17 +22061,17 @@ row60:
 	VMOVSD       X10, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row60
+	DECQ         R8
+	JNZ          row188
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear59:
+linear187:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row189:
 	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VMOVAPS      X0, X9
 	VFMADD231PS  X6, X2, X9
 	VFMADD231PS  X7, X4, X9
@@ -19205,36 +22084,37 @@ row61:
 	VMOVSD       X10, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row61
+	DECQ         R8
+	JNZ          row189
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over58:
+over186:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ   b+40(FP), BX
-	MOVQ   ldb+48(FP), CX
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
 	VMOVSS (BX), X1
 	VMOVSS (BX)(CX*1), X2
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VPXORD Z5, Z5, Z5
-	CMPQ   R8, $0x01
-	JNE    linear62
+	CMPQ   R9, $0x01
+	JNE    linear190
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row63:
+row191:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -19243,17 +22123,17 @@ row63:
 	VMOVSS       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row63
+	DECQ         R8
+	JNZ          row191
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear62:
+linear190:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row192:
 	VBROADCASTSS (DX), Z3
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
@@ -19261,18 +22141,18 @@ row64:
 	VMOVSS       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row64
+	DECQ         R8
+	JNZ          row192
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	MOVQ cols+64(FP), AX
+other129:
+	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x20
-	JLE  narrower66
+	JLE  narrower194
 	CMPQ AX, $0x30
-	JNE  over67
+	JNE  over195
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -19281,7 +22161,7 @@ other1:
 	VMOVUPS 128(BX), Z2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z4
 	VMOVUPS 128(BX), Z5
@@ -19289,14 +22169,15 @@ other1:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear68
+	CMPQ    R9, $0x01
+	JNE     linear196
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row197:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -19315,15 +22196,15 @@ row69:
 	VMOVUPS      Z10, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row69
+	DECQ         R8
+	JNZ          row197
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear68:
+linear196:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row70:
+row198:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -19339,15 +22220,15 @@ row70:
 	VMOVUPS      Z10, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row70
+	DECQ         R8
+	JNZ          row198
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over67:
+over195:
 	CMPQ   AX, $0x25
-	JGE    over71
+	JGE    over199
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -19360,7 +22241,7 @@ over67:
 	VMOVUPS 128(DX), X2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z3
@@ -19370,14 +22251,15 @@ over67:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear72
+	CMPQ    R9, $0x01
+	JNE     linear200
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
+row201:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -19396,15 +22278,15 @@ row73:
 	VMOVUPS      X10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row73
+	DECQ         R8
+	JNZ          row201
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear72:
+linear200:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row74:
+row202:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -19420,15 +22302,15 @@ row74:
 	VMOVUPS      X10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row74
+	DECQ         R8
+	JNZ          row202
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over71:
+over199:
 	CMPQ   AX, $0x29
-	JGE    over75
+	JGE    over203
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -19441,7 +22323,7 @@ over71:
 	VMOVUPS 128(DX), Y2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z3
@@ -19451,14 +22333,15 @@ over71:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear76
+	CMPQ    R9, $0x01
+	JNE     linear204
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row77:
+row205:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -19477,15 +22360,15 @@ row77:
 	VMOVUPS      Y10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row77
+	DECQ         R8
+	JNZ          row205
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear76:
+linear204:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row78:
+row206:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -19501,13 +22384,13 @@ row78:
 	VMOVUPS      Y10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row78
+	DECQ         R8
+	JNZ          row206
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over75:
+over203:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -19520,7 +22403,7 @@ over75:
 	VMOVUPS 128(DX), Z2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z3
@@ -19530,14 +22413,15 @@ over75:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear79
+	CMPQ    R9, $0x01
+	JNE     linear207
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row80:
+row208:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -19556,15 +22440,15 @@ row80:
 	VMOVUPS      Z10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row80
+	DECQ         R8
+	JNZ          row208
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear79:
+linear207:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
+row209:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -19580,17 +22464,17 @@ row81:
 	VMOVUPS      Z10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row81
+	DECQ         R8
+	JNZ          row209
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower66:
+narrower194:
 	CMPQ AX, $0x10
-	JLE  narrower82
+	JLE  narrower210
 	CMPQ AX, $0x20
-	JNE  over83
+	JNE  over211
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -19598,21 +22482,22 @@ narrower66:
 	VMOVUPS 64(BX), Z1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPS (BX), Z2
 	VMOVUPS 64(BX), Z3
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear84
+	CMPQ    R9, $0x01
+	JNE     linear212
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row85:
+row213:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -19626,15 +22511,15 @@ row85:
 	VMOVUPS      Z7, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row85
+	DECQ         R8
+	JNZ          row213
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear84:
+linear212:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row86:
+row214:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -19646,15 +22531,15 @@ row86:
 	VMOVUPS      Z7, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row86
+	DECQ         R8
+	JNZ          row214
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over83:
+over211:
 	CMPQ   AX, $0x15
-	JGE    over87
+	JGE    over215
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -19666,7 +22551,7 @@ over83:
 	VMOVUPS 64(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z2
@@ -19675,14 +22560,15 @@ over83:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear88
+	CMPQ    R9, $0x01
+	JNE     linear216
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row89:
+row217:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -19696,15 +22582,15 @@ row89:
 	VMOVUPS      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row89
+	DECQ         R8
+	JNZ          row217
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear88:
+linear216:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row90:
+row218:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -19716,15 +22602,15 @@ row90:
 	VMOVUPS      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row90
+	DECQ         R8
+	JNZ          row218
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over87:
+over215:
 	CMPQ   AX, $0x19
-	JGE    over91
+	JGE    over219
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -19736,7 +22622,7 @@ over87:
 	VMOVUPS 64(DX), Y1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z2
@@ -19745,14 +22631,15 @@ over87:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear92
+	CMPQ    R9, $0x01
+	JNE     linear220
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row93:
+row221:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -19766,15 +22653,15 @@ row93:
 	VMOVUPS      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row93
+	DECQ         R8
+	JNZ          row221
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear92:
+linear220:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row94:
+row222:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -19786,13 +22673,13 @@ row94:
 	VMOVUPS      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row94
+	DECQ         R8
+	JNZ          row222
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over91:
+over219:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -19804,7 +22691,7 @@ over91:
 	VMOVUPS 64(DX), Z1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z2
@@ -19813,14 +22700,15 @@ over91:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear95
+	CMPQ    R9, $0x01
+	JNE     linear223
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row96:
+row224:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -19834,15 +22722,15 @@ row96:
 	VMOVUPS      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row96
+	DECQ         R8
+	JNZ          row224
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear95:
+linear223:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row97:
+row225:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -19854,35 +22742,36 @@ row97:
 	VMOVUPS      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row97
+	DECQ         R8
+	JNZ          row225
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower82:
+narrower210:
 	CMPQ AX, $0x10
-	JNE  over98
+	JNE  over226
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Z0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPS (BX), Z1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
-	CMPQ    R8, $0x01
-	JNE     linear99
+	CMPQ    R9, $0x01
+	JNE     linear227
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row100:
+row228:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -19891,15 +22780,15 @@ row100:
 	VMOVUPS      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row100
+	DECQ         R8
+	JNZ          row228
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear99:
+linear227:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row101:
+row229:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -19907,35 +22796,36 @@ row101:
 	VMOVUPS      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row101
+	DECQ         R8
+	JNZ          row229
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over98:
+over226:
 	CMPQ AX, $0x08
-	JNE  over102
+	JNE  over230
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Y0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPS (BX), Y1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
-	CMPQ    R8, $0x01
-	JNE     linear103
+	CMPQ    R9, $0x01
+	JNE     linear231
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row104:
+row232:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -19944,15 +22834,15 @@ row104:
 	VMOVUPS      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row104
+	DECQ         R8
+	JNZ          row232
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear103:
+linear231:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row105:
+row233:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -19960,15 +22850,15 @@ row105:
 	VMOVUPS      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row105
+	DECQ         R8
+	JNZ          row233
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over102:
+over230:
 	CMPQ   AX, $0x08
-	JLT    over106
+	JLT    over234
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -19980,7 +22870,7 @@ over102:
 	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y2
@@ -19989,14 +22879,15 @@ over102:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear107
+	CMPQ    R9, $0x01
+	JNE     linear235
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row108:
+row236:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -20010,15 +22901,15 @@ row108:
 	VMOVUPS      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row108
+	DECQ         R8
+	JNZ          row236
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear107:
+linear235:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row109:
+row237:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -20030,35 +22921,36 @@ row109:
 	VMOVUPS      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row109
+	DECQ         R8
+	JNZ          row237
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over106:
+over234:
 	CMPQ AX, $0x04
-	JNE  over110
+	JNE  over238
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPS (BX), X1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
-	CMPQ    R8, $0x01
-	JNE     linear111
+	CMPQ    R9, $0x01
+	JNE     linear239
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row112:
+row240:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
@@ -20067,15 +22959,15 @@ row112:
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row112
+	DECQ         R8
+	JNZ          row240
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear111:
+linear239:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row113:
+row241:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
@@ -20083,15 +22975,15 @@ row113:
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row113
+	DECQ         R8
+	JNZ          row241
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over110:
+over238:
 	CMPQ   AX, $0x04
-	JLT    over114
+	JLT    over242
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -20103,7 +22995,7 @@ over110:
 	VMOVUPS 16(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), X2
@@ -20112,14 +23004,15 @@ over110:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear115
+	CMPQ    R9, $0x01
+	JNE     linear243
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row116:
+row244:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
@@ -20133,15 +23026,15 @@ row116:
 	VMOVUPS      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row116
+	DECQ         R8
+	JNZ          row244
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear115:
+linear243:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row117:
+row245:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
@@ -20153,35 +23046,36 @@ row117:
 	VMOVUPS      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row117
+	DECQ         R8
+	JNZ          row245
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over114:
+over242:
 	CMPQ AX, $0x02
-	JNE  over118
+	JNE  over246
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ   b+40(FP), BX
+	MOVQ   b+48(FP), BX
 	VMOVSD (BX), X1
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VPXORD Z3, Z3, Z3
-	CMPQ   R8, $0x01
-	JNE    linear119
+	CMPQ   R9, $0x01
+	JNE    linear247
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row120:
+row248:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
@@ -20190,15 +23084,15 @@ row120:
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row120
+	DECQ         R8
+	JNZ          row248
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear119:
+linear247:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row121:
+row249:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
@@ -20206,15 +23100,15 @@ row121:
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row121
+	DECQ         R8
+	JNZ          row249
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over118:
+over246:
 	CMPQ   AX, $0x02
-	JLT    over122
+	JLT    over250
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -20226,7 +23120,7 @@ over118:
 	VMOVSD 8(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ   b+40(FP), BX
+	MOVQ   b+48(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD (BX), X2
@@ -20235,14 +23129,15 @@ over118:
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VPXORD Z5, Z5, Z5
-	CMPQ   R8, $0x01
-	JNE    linear123
+	CMPQ   R9, $0x01
+	JNE    linear251
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row124:
+row252:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
@@ -20256,15 +23151,15 @@ row124:
 	VMOVSD       X7, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row124
+	DECQ         R8
+	JNZ          row252
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear123:
+linear251:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row125:
+row253:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
@@ -20276,32 +23171,33 @@ row125:
 	VMOVSD       X7, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row125
+	DECQ         R8
+	JNZ          row253
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over122:
+over250:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ   b+40(FP), BX
+	MOVQ   b+48(FP), BX
 	VMOVSS (BX), X1
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VPXORD Z3, Z3, Z3
-	CMPQ   R8, $0x01
-	JNE    linear126
+	CMPQ   R9, $0x01
+	JNE    linear254
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row127:
+row255:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
@@ -20310,15 +23206,15 @@ row127:
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row127
+	DECQ         R8
+	JNZ          row255
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear126:
+linear254:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row128:
+row256:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
@@ -20326,19 +23222,19 @@ row128:
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row128
+	DECQ         R8
+	JNZ          row256
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+// func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, FMA3
-TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
-	MOVQ n+72(FP), AX
-	CMPQ AX, $0x02
+TEXT ·thinAVX512F64(SB), NOSPLIT, $0-96
+	MOVQ n+80(FP), AX
+	CMPQ AX, $0x04
 	JNE  other1
-	MOVQ cols+64(FP), AX
+	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower2
 	CMPQ AX, $0x18
@@ -20350,9 +23246,2549 @@ TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
 	VMOVUPD 64(BX), Z1
 	VMOVUPD 128(BX), Z2
 
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(BX), Z5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(BX)(CX*1), Z8
+	VMOVUPD (BX)(CX*2), Z9
+	VMOVUPD 64(BX)(CX*2), Z10
+	VMOVUPD 128(BX)(CX*2), Z11
+	VMOVUPD (BX)(DX*1), Z12
+	VMOVUPD 64(BX)(DX*1), Z13
+	VMOVUPD 128(BX)(DX*1), Z14
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z19, Z19, Z19
+	CMPQ    R9, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSD (DX), Z15
+	VBROADCASTSD (DX)(DI*1), Z16
+	VBROADCASTSD (DX)(DI*2), Z17
+	VBROADCASTSD (DX)(R10*1), Z18
+	VMOVAPD      Z0, Z20
+	VFMADD231PD  Z15, Z3, Z20
+	VFMADD231PD  Z16, Z6, Z20
+	VFMADD231PD  Z17, Z9, Z20
+	VFMADD231PD  Z18, Z12, Z20
+	VMOVAPD      Z1, Z21
+	VFMADD231PD  Z15, Z4, Z21
+	VFMADD231PD  Z16, Z7, Z21
+	VFMADD231PD  Z17, Z10, Z21
+	VFMADD231PD  Z18, Z13, Z21
+	VMOVAPD      Z2, Z22
+	VFMADD231PD  Z15, Z5, Z22
+	VFMADD231PD  Z16, Z8, Z22
+	VFMADD231PD  Z17, Z11, Z22
+	VFMADD231PD  Z18, Z14, Z22
+	VADDPD       Z19, Z20, Z20
+	VMAXPD       Z20, Z19, Z20
+	VADDPD       Z19, Z21, Z21
+	VMAXPD       Z21, Z19, Z21
+	VADDPD       Z19, Z22, Z22
+	VMAXPD       Z22, Z19, Z22
+	VMOVUPD      Z20, (BX)
+	VMOVUPD      Z21, 64(BX)
+	VMOVUPD      Z22, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSD (DX), Z15
+	VBROADCASTSD (DX)(DI*1), Z16
+	VBROADCASTSD (DX)(DI*2), Z17
+	VBROADCASTSD (DX)(R10*1), Z18
+	VMOVAPD      Z0, Z20
+	VFMADD231PD  Z15, Z3, Z20
+	VFMADD231PD  Z16, Z6, Z20
+	VFMADD231PD  Z17, Z9, Z20
+	VFMADD231PD  Z18, Z12, Z20
+	VMOVAPD      Z1, Z21
+	VFMADD231PD  Z15, Z4, Z21
+	VFMADD231PD  Z16, Z7, Z21
+	VFMADD231PD  Z17, Z10, Z21
+	VFMADD231PD  Z18, Z13, Z21
+	VMOVAPD      Z2, Z22
+	VFMADD231PD  Z15, Z5, Z22
+	VFMADD231PD  Z16, Z8, Z22
+	VFMADD231PD  Z17, Z11, Z22
+	VFMADD231PD  Z18, Z14, Z22
+	VADDPD       Z19, Z20, Z20
+	VADDPD       Z19, Z21, Z21
+	VADDPD       Z19, Z22, Z22
+	VMOVUPD      Z20, (BX)
+	VMOVUPD      Z21, 64(BX)
+	VMOVUPD      Z22, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over3:
+	CMPQ   AX, $0x13
+	JGE    over7
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(SI), X5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(SI)(CX*1), X8
+	VMOVUPD (BX)(CX*2), Z9
+	VMOVUPD 64(BX)(CX*2), Z10
+	VMOVUPD 128(SI)(CX*2), X11
+	VMOVUPD (BX)(DX*1), Z12
+	VMOVUPD 64(BX)(DX*1), Z13
+	VMOVUPD 128(SI)(DI*1), X14
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z19, Z19, Z19
+	CMPQ    R9, $0x01
+	JNE     linear8
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSD (DX), Z15
+	VBROADCASTSD (DX)(DI*1), Z16
+	VBROADCASTSD (DX)(DI*2), Z17
+	VBROADCASTSD (DX)(R10*1), Z18
+	VMOVAPD      Z0, Z20
+	VFMADD231PD  Z15, Z3, Z20
+	VFMADD231PD  Z16, Z6, Z20
+	VFMADD231PD  Z17, Z9, Z20
+	VFMADD231PD  Z18, Z12, Z20
+	VMOVAPD      Z1, Z21
+	VFMADD231PD  Z15, Z4, Z21
+	VFMADD231PD  Z16, Z7, Z21
+	VFMADD231PD  Z17, Z10, Z21
+	VFMADD231PD  Z18, Z13, Z21
+	VMOVAPD      X2, X22
+	VFMADD231PD  X15, X5, X22
+	VFMADD231PD  X16, X8, X22
+	VFMADD231PD  X17, X11, X22
+	VFMADD231PD  X18, X14, X22
+	VADDPD       Z19, Z20, Z20
+	VMAXPD       Z20, Z19, Z20
+	VADDPD       Z19, Z21, Z21
+	VMAXPD       Z21, Z19, Z21
+	VADDPD       X19, X22, X22
+	VMAXPD       X22, X19, X22
+	VMOVUPD      Z20, (BX)
+	VMOVUPD      Z21, 64(BX)
+	VMOVUPD      X22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear8:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row10:
+	VBROADCASTSD (DX), Z15
+	VBROADCASTSD (DX)(DI*1), Z16
+	VBROADCASTSD (DX)(DI*2), Z17
+	VBROADCASTSD (DX)(R10*1), Z18
+	VMOVAPD      Z0, Z20
+	VFMADD231PD  Z15, Z3, Z20
+	VFMADD231PD  Z16, Z6, Z20
+	VFMADD231PD  Z17, Z9, Z20
+	VFMADD231PD  Z18, Z12, Z20
+	VMOVAPD      Z1, Z21
+	VFMADD231PD  Z15, Z4, Z21
+	VFMADD231PD  Z16, Z7, Z21
+	VFMADD231PD  Z17, Z10, Z21
+	VFMADD231PD  Z18, Z13, Z21
+	VMOVAPD      X2, X22
+	VFMADD231PD  X15, X5, X22
+	VFMADD231PD  X16, X8, X22
+	VFMADD231PD  X17, X11, X22
+	VFMADD231PD  X18, X14, X22
+	VADDPD       Z19, Z20, Z20
+	VADDPD       Z19, Z21, Z21
+	VADDPD       X19, X22, X22
+	VMOVUPD      Z20, (BX)
+	VMOVUPD      Z21, 64(BX)
+	VMOVUPD      X22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row10
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over7:
+	CMPQ   AX, $0x15
+	JGE    over11
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(SI), Y5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(SI)(CX*1), Y8
+	VMOVUPD (BX)(CX*2), Z9
+	VMOVUPD 64(BX)(CX*2), Z10
+	VMOVUPD 128(SI)(CX*2), Y11
+	VMOVUPD (BX)(DX*1), Z12
+	VMOVUPD 64(BX)(DX*1), Z13
+	VMOVUPD 128(SI)(DI*1), Y14
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z19, Z19, Z19
+	CMPQ    R9, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSD (DX), Z15
+	VBROADCASTSD (DX)(DI*1), Z16
+	VBROADCASTSD (DX)(DI*2), Z17
+	VBROADCASTSD (DX)(R10*1), Z18
+	VMOVAPD      Z0, Z20
+	VFMADD231PD  Z15, Z3, Z20
+	VFMADD231PD  Z16, Z6, Z20
+	VFMADD231PD  Z17, Z9, Z20
+	VFMADD231PD  Z18, Z12, Z20
+	VMOVAPD      Z1, Z21
+	VFMADD231PD  Z15, Z4, Z21
+	VFMADD231PD  Z16, Z7, Z21
+	VFMADD231PD  Z17, Z10, Z21
+	VFMADD231PD  Z18, Z13, Z21
+	VMOVAPD      Y2, Y22
+	VFMADD231PD  Y15, Y5, Y22
+	VFMADD231PD  Y16, Y8, Y22
+	VFMADD231PD  Y17, Y11, Y22
+	VFMADD231PD  Y18, Y14, Y22
+	VADDPD       Z19, Z20, Z20
+	VMAXPD       Z20, Z19, Z20
+	VADDPD       Z19, Z21, Z21
+	VMAXPD       Z21, Z19, Z21
+	VADDPD       Y19, Y22, Y22
+	VMAXPD       Y22, Y19, Y22
+	VMOVUPD      Z20, (BX)
+	VMOVUPD      Z21, 64(BX)
+	VMOVUPD      Y22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSD (DX), Z15
+	VBROADCASTSD (DX)(DI*1), Z16
+	VBROADCASTSD (DX)(DI*2), Z17
+	VBROADCASTSD (DX)(R10*1), Z18
+	VMOVAPD      Z0, Z20
+	VFMADD231PD  Z15, Z3, Z20
+	VFMADD231PD  Z16, Z6, Z20
+	VFMADD231PD  Z17, Z9, Z20
+	VFMADD231PD  Z18, Z12, Z20
+	VMOVAPD      Z1, Z21
+	VFMADD231PD  Z15, Z4, Z21
+	VFMADD231PD  Z16, Z7, Z21
+	VFMADD231PD  Z17, Z10, Z21
+	VFMADD231PD  Z18, Z13, Z21
+	VMOVAPD      Y2, Y22
+	VFMADD231PD  Y15, Y5, Y22
+	VFMADD231PD  Y16, Y8, Y22
+	VFMADD231PD  Y17, Y11, Y22
+	VFMADD231PD  Y18, Y14, Y22
+	VADDPD       Z19, Z20, Z20
+	VADDPD       Z19, Z21, Z21
+	VADDPD       Y19, Y22, Y22
+	VMOVUPD      Z20, (BX)
+	VMOVUPD      Z21, 64(BX)
+	VMOVUPD      Y22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over11:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000c0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(SI), Z5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(SI)(CX*1), Z8
+	VMOVUPD (BX)(CX*2), Z9
+	VMOVUPD 64(BX)(CX*2), Z10
+	VMOVUPD 128(SI)(CX*2), Z11
+	VMOVUPD (BX)(DX*1), Z12
+	VMOVUPD 64(BX)(DX*1), Z13
+	VMOVUPD 128(SI)(DI*1), Z14
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z19, Z19, Z19
+	CMPQ    R9, $0x01
+	JNE     linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	VBROADCASTSD (DX), Z15
+	VBROADCASTSD (DX)(DI*1), Z16
+	VBROADCASTSD (DX)(DI*2), Z17
+	VBROADCASTSD (DX)(R10*1), Z18
+	VMOVAPD      Z0, Z20
+	VFMADD231PD  Z15, Z3, Z20
+	VFMADD231PD  Z16, Z6, Z20
+	VFMADD231PD  Z17, Z9, Z20
+	VFMADD231PD  Z18, Z12, Z20
+	VMOVAPD      Z1, Z21
+	VFMADD231PD  Z15, Z4, Z21
+	VFMADD231PD  Z16, Z7, Z21
+	VFMADD231PD  Z17, Z10, Z21
+	VFMADD231PD  Z18, Z13, Z21
+	VMOVAPD      Z2, Z22
+	VFMADD231PD  Z15, Z5, Z22
+	VFMADD231PD  Z16, Z8, Z22
+	VFMADD231PD  Z17, Z11, Z22
+	VFMADD231PD  Z18, Z14, Z22
+	VADDPD       Z19, Z20, Z20
+	VMAXPD       Z20, Z19, Z20
+	VADDPD       Z19, Z21, Z21
+	VMAXPD       Z21, Z19, Z21
+	VADDPD       Z19, Z22, Z22
+	VMAXPD       Z22, Z19, Z22
+	VMOVUPD      Z20, (BX)
+	VMOVUPD      Z21, 64(BX)
+	VMOVUPD      Z22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row16
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	VBROADCASTSD (DX), Z15
+	VBROADCASTSD (DX)(DI*1), Z16
+	VBROADCASTSD (DX)(DI*2), Z17
+	VBROADCASTSD (DX)(R10*1), Z18
+	VMOVAPD      Z0, Z20
+	VFMADD231PD  Z15, Z3, Z20
+	VFMADD231PD  Z16, Z6, Z20
+	VFMADD231PD  Z17, Z9, Z20
+	VFMADD231PD  Z18, Z12, Z20
+	VMOVAPD      Z1, Z21
+	VFMADD231PD  Z15, Z4, Z21
+	VFMADD231PD  Z16, Z7, Z21
+	VFMADD231PD  Z17, Z10, Z21
+	VFMADD231PD  Z18, Z13, Z21
+	VMOVAPD      Z2, Z22
+	VFMADD231PD  Z15, Z5, Z22
+	VFMADD231PD  Z16, Z8, Z22
+	VFMADD231PD  Z17, Z11, Z22
+	VFMADD231PD  Z18, Z14, Z22
+	VADDPD       Z19, Z20, Z20
+	VADDPD       Z19, Z21, Z21
+	VADDPD       Z19, Z22, Z22
+	VMOVUPD      Z20, (BX)
+	VMOVUPD      Z21, 64(BX)
+	VMOVUPD      Z22, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row17
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower2:
+	CMPQ AX, $0x08
+	JLE  narrower18
+	CMPQ AX, $0x10
+	JNE  over19
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(BX), Z3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(BX)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD (BX)(DX*1), Z8
+	VMOVUPD 64(BX)(DX*1), Z9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear20
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Z0, Z15
+	VFMADD231PD  Z10, Z2, Z15
+	VFMADD231PD  Z11, Z4, Z15
+	VFMADD231PD  Z12, Z6, Z15
+	VFMADD231PD  Z13, Z8, Z15
+	VMOVAPD      Z1, Z16
+	VFMADD231PD  Z10, Z3, Z16
+	VFMADD231PD  Z11, Z5, Z16
+	VFMADD231PD  Z12, Z7, Z16
+	VFMADD231PD  Z13, Z9, Z16
+	VADDPD       Z14, Z15, Z15
+	VMAXPD       Z15, Z14, Z15
+	VADDPD       Z14, Z16, Z16
+	VMAXPD       Z16, Z14, Z16
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row21
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear20:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row22:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Z0, Z15
+	VFMADD231PD  Z10, Z2, Z15
+	VFMADD231PD  Z11, Z4, Z15
+	VFMADD231PD  Z12, Z6, Z15
+	VFMADD231PD  Z13, Z8, Z15
+	VMOVAPD      Z1, Z16
+	VFMADD231PD  Z10, Z3, Z16
+	VFMADD231PD  Z11, Z5, Z16
+	VFMADD231PD  Z12, Z7, Z16
+	VFMADD231PD  Z13, Z9, Z16
+	VADDPD       Z14, Z15, Z15
+	VADDPD       Z14, Z16, Z16
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row22
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over19:
+	CMPQ   AX, $0x0b
+	JGE    over23
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), X1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(SI), X3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(SI)(CX*1), X5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(SI)(CX*2), X7
+	VMOVUPD (BX)(DX*1), Z8
+	VMOVUPD 64(SI)(DI*1), X9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear24
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Z0, Z15
+	VFMADD231PD  Z10, Z2, Z15
+	VFMADD231PD  Z11, Z4, Z15
+	VFMADD231PD  Z12, Z6, Z15
+	VFMADD231PD  Z13, Z8, Z15
+	VMOVAPD      X1, X16
+	VFMADD231PD  X10, X3, X16
+	VFMADD231PD  X11, X5, X16
+	VFMADD231PD  X12, X7, X16
+	VFMADD231PD  X13, X9, X16
+	VADDPD       Z14, Z15, Z15
+	VMAXPD       Z15, Z14, Z15
+	VADDPD       X14, X16, X16
+	VMAXPD       X16, X14, X16
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      X16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row25
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear24:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row26:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Z0, Z15
+	VFMADD231PD  Z10, Z2, Z15
+	VFMADD231PD  Z11, Z4, Z15
+	VFMADD231PD  Z12, Z6, Z15
+	VFMADD231PD  Z13, Z8, Z15
+	VMOVAPD      X1, X16
+	VFMADD231PD  X10, X3, X16
+	VFMADD231PD  X11, X5, X16
+	VFMADD231PD  X12, X7, X16
+	VFMADD231PD  X13, X9, X16
+	VADDPD       Z14, Z15, Z15
+	VADDPD       X14, X16, X16
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      X16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row26
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over23:
+	CMPQ   AX, $0x0d
+	JGE    over27
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(SI), Y3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(SI)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(SI)(CX*2), Y7
+	VMOVUPD (BX)(DX*1), Z8
+	VMOVUPD 64(SI)(DI*1), Y9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear28
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row29:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Z0, Z15
+	VFMADD231PD  Z10, Z2, Z15
+	VFMADD231PD  Z11, Z4, Z15
+	VFMADD231PD  Z12, Z6, Z15
+	VFMADD231PD  Z13, Z8, Z15
+	VMOVAPD      Y1, Y16
+	VFMADD231PD  Y10, Y3, Y16
+	VFMADD231PD  Y11, Y5, Y16
+	VFMADD231PD  Y12, Y7, Y16
+	VFMADD231PD  Y13, Y9, Y16
+	VADDPD       Z14, Z15, Z15
+	VMAXPD       Z15, Z14, Z15
+	VADDPD       Y14, Y16, Y16
+	VMAXPD       Y16, Y14, Y16
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Y16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row29
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear28:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Z0, Z15
+	VFMADD231PD  Z10, Z2, Z15
+	VFMADD231PD  Z11, Z4, Z15
+	VFMADD231PD  Z12, Z6, Z15
+	VFMADD231PD  Z13, Z8, Z15
+	VMOVAPD      Y1, Y16
+	VFMADD231PD  Y10, Y3, Y16
+	VFMADD231PD  Y11, Y5, Y16
+	VFMADD231PD  Y12, Y7, Y16
+	VFMADD231PD  Y13, Y9, Y16
+	VADDPD       Z14, Z15, Z15
+	VADDPD       Y14, Y16, Y16
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Y16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row30
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over27:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(SI), Z3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(SI)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(SI)(CX*2), Z7
+	VMOVUPD (BX)(DX*1), Z8
+	VMOVUPD 64(SI)(DI*1), Z9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear31
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Z0, Z15
+	VFMADD231PD  Z10, Z2, Z15
+	VFMADD231PD  Z11, Z4, Z15
+	VFMADD231PD  Z12, Z6, Z15
+	VFMADD231PD  Z13, Z8, Z15
+	VMOVAPD      Z1, Z16
+	VFMADD231PD  Z10, Z3, Z16
+	VFMADD231PD  Z11, Z5, Z16
+	VFMADD231PD  Z12, Z7, Z16
+	VFMADD231PD  Z13, Z9, Z16
+	VADDPD       Z14, Z15, Z15
+	VMAXPD       Z15, Z14, Z15
+	VADDPD       Z14, Z16, Z16
+	VMAXPD       Z16, Z14, Z16
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row32
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear31:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Z0, Z15
+	VFMADD231PD  Z10, Z2, Z15
+	VFMADD231PD  Z11, Z4, Z15
+	VFMADD231PD  Z12, Z6, Z15
+	VFMADD231PD  Z13, Z8, Z15
+	VMOVAPD      Z1, Z16
+	VFMADD231PD  Z10, Z3, Z16
+	VFMADD231PD  Z11, Z5, Z16
+	VFMADD231PD  Z12, Z7, Z16
+	VFMADD231PD  Z13, Z9, Z16
+	VADDPD       Z14, Z15, Z15
+	VADDPD       Z14, Z16, Z16
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row33
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower18:
+	CMPQ AX, $0x08
+	JNE  over34
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD (BX)(CX*2), Z3
+	VMOVUPD (BX)(DX*1), Z4
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z9, Z9, Z9
+	CMPQ    R9, $0x01
+	JNE     linear35
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row36:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DX)(DI*1), Z6
+	VBROADCASTSD (DX)(DI*2), Z7
+	VBROADCASTSD (DX)(R10*1), Z8
+	VMOVAPD      Z0, Z10
+	VFMADD231PD  Z5, Z1, Z10
+	VFMADD231PD  Z6, Z2, Z10
+	VFMADD231PD  Z7, Z3, Z10
+	VFMADD231PD  Z8, Z4, Z10
+	VADDPD       Z9, Z10, Z10
+	VMAXPD       Z10, Z9, Z10
+	VMOVUPD      Z10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row36
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear35:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row37:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DX)(DI*1), Z6
+	VBROADCASTSD (DX)(DI*2), Z7
+	VBROADCASTSD (DX)(R10*1), Z8
+	VMOVAPD      Z0, Z10
+	VFMADD231PD  Z5, Z1, Z10
+	VFMADD231PD  Z6, Z2, Z10
+	VFMADD231PD  Z7, Z3, Z10
+	VFMADD231PD  Z8, Z4, Z10
+	VADDPD       Z9, Z10, Z10
+	VMOVUPD      Z10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row37
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over34:
+	CMPQ AX, $0x04
+	JNE  over38
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD (BX)(CX*2), Y3
+	VMOVUPD (BX)(DX*1), Y4
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z9, Z9, Z9
+	CMPQ    R9, $0x01
+	JNE     linear39
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DX)(DI*1), Z6
+	VBROADCASTSD (DX)(DI*2), Z7
+	VBROADCASTSD (DX)(R10*1), Z8
+	VMOVAPD      Y0, Y10
+	VFMADD231PD  Y5, Y1, Y10
+	VFMADD231PD  Y6, Y2, Y10
+	VFMADD231PD  Y7, Y3, Y10
+	VFMADD231PD  Y8, Y4, Y10
+	VADDPD       Y9, Y10, Y10
+	VMAXPD       Y10, Y9, Y10
+	VMOVUPD      Y10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row40
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DX)(DI*1), Z6
+	VBROADCASTSD (DX)(DI*2), Z7
+	VBROADCASTSD (DX)(R10*1), Z8
+	VMOVAPD      Y0, Y10
+	VFMADD231PD  Y5, Y1, Y10
+	VFMADD231PD  Y6, Y2, Y10
+	VFMADD231PD  Y7, Y3, Y10
+	VFMADD231PD  Y8, Y4, Y10
+	VADDPD       Y9, Y10, Y10
+	VMOVUPD      Y10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over38:
+	CMPQ   AX, $0x04
+	JLT    over42
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(SI), Y3
+	VMOVUPD (BX)(CX*1), Y4
+	VMOVUPD 32(SI)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Y6
+	VMOVUPD 32(SI)(CX*2), Y7
+	VMOVUPD (BX)(DX*1), Y8
+	VMOVUPD 32(SI)(DI*1), Y9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear43
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row44:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Y0, Y15
+	VFMADD231PD  Y10, Y2, Y15
+	VFMADD231PD  Y11, Y4, Y15
+	VFMADD231PD  Y12, Y6, Y15
+	VFMADD231PD  Y13, Y8, Y15
+	VMOVAPD      Y1, Y16
+	VFMADD231PD  Y10, Y3, Y16
+	VFMADD231PD  Y11, Y5, Y16
+	VFMADD231PD  Y12, Y7, Y16
+	VFMADD231PD  Y13, Y9, Y16
+	VADDPD       Y14, Y15, Y15
+	VMAXPD       Y15, Y14, Y15
+	VADDPD       Y14, Y16, Y16
+	VMAXPD       Y16, Y14, Y16
+	VMOVUPD      Y15, (BX)
+	VMOVUPD      Y16, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row44
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear43:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row45:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      Y0, Y15
+	VFMADD231PD  Y10, Y2, Y15
+	VFMADD231PD  Y11, Y4, Y15
+	VFMADD231PD  Y12, Y6, Y15
+	VFMADD231PD  Y13, Y8, Y15
+	VMOVAPD      Y1, Y16
+	VFMADD231PD  Y10, Y3, Y16
+	VFMADD231PD  Y11, Y5, Y16
+	VFMADD231PD  Y12, Y7, Y16
+	VFMADD231PD  Y13, Y9, Y16
+	VADDPD       Y14, Y15, Y15
+	VADDPD       Y14, Y16, Y16
+	VMOVUPD      Y15, (BX)
+	VMOVUPD      Y16, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row45
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over42:
+	CMPQ AX, $0x02
+	JNE  over46
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD (BX)(CX*2), X3
+	VMOVUPD (BX)(DX*1), X4
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z9, Z9, Z9
+	CMPQ    R9, $0x01
+	JNE     linear47
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row48:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DX)(DI*1), Z6
+	VBROADCASTSD (DX)(DI*2), Z7
+	VBROADCASTSD (DX)(R10*1), Z8
+	VMOVAPD      X0, X10
+	VFMADD231PD  X5, X1, X10
+	VFMADD231PD  X6, X2, X10
+	VFMADD231PD  X7, X3, X10
+	VFMADD231PD  X8, X4, X10
+	VADDPD       X9, X10, X10
+	VMAXPD       X10, X9, X10
+	VMOVUPD      X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row48
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear47:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DX)(DI*1), Z6
+	VBROADCASTSD (DX)(DI*2), Z7
+	VBROADCASTSD (DX)(R10*1), Z8
+	VMOVAPD      X0, X10
+	VFMADD231PD  X5, X1, X10
+	VFMADD231PD  X6, X2, X10
+	VFMADD231PD  X7, X3, X10
+	VFMADD231PD  X8, X4, X10
+	VADDPD       X9, X10, X10
+	VMOVUPD      X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over46:
+	CMPQ   AX, $0x02
+	JLT    over50
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), X2
+	VMOVUPD 16(SI), X3
+	VMOVUPD (BX)(CX*1), X4
+	VMOVUPD 16(SI)(CX*1), X5
+	VMOVUPD (BX)(CX*2), X6
+	VMOVUPD 16(SI)(CX*2), X7
+	VMOVUPD (BX)(DX*1), X8
+	VMOVUPD 16(SI)(DI*1), X9
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R10
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z14, Z14, Z14
+	CMPQ    R9, $0x01
+	JNE     linear51
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row52:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      X0, X15
+	VFMADD231PD  X10, X2, X15
+	VFMADD231PD  X11, X4, X15
+	VFMADD231PD  X12, X6, X15
+	VFMADD231PD  X13, X8, X15
+	VMOVAPD      X1, X16
+	VFMADD231PD  X10, X3, X16
+	VFMADD231PD  X11, X5, X16
+	VFMADD231PD  X12, X7, X16
+	VFMADD231PD  X13, X9, X16
+	VADDPD       X14, X15, X15
+	VMAXPD       X15, X14, X15
+	VADDPD       X14, X16, X16
+	VMAXPD       X16, X14, X16
+	VMOVUPD      X15, (BX)
+	VMOVUPD      X16, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row52
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear51:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row53:
+	VBROADCASTSD (DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z11
+	VBROADCASTSD (DX)(DI*2), Z12
+	VBROADCASTSD (DX)(R10*1), Z13
+	VMOVAPD      X0, X15
+	VFMADD231PD  X10, X2, X15
+	VFMADD231PD  X11, X4, X15
+	VFMADD231PD  X12, X6, X15
+	VFMADD231PD  X13, X8, X15
+	VMOVAPD      X1, X16
+	VFMADD231PD  X10, X3, X16
+	VFMADD231PD  X11, X5, X16
+	VFMADD231PD  X12, X7, X16
+	VFMADD231PD  X13, X9, X16
+	VADDPD       X14, X15, X15
+	VADDPD       X14, X16, X16
+	VMOVUPD      X15, (BX)
+	VMOVUPD      X16, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row53
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over50:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD (BX)(CX*2), X3
+	VMOVSD (BX)(DX*1), X4
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   stepa+40(FP), DI
+	LEAQ   (DI)(DI*2), R10
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
+	VPXORD Z9, Z9, Z9
+	CMPQ   R9, $0x01
+	JNE    linear54
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row55:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DX)(DI*1), Z6
+	VBROADCASTSD (DX)(DI*2), Z7
+	VBROADCASTSD (DX)(R10*1), Z8
+	VMOVAPD      X0, X10
+	VFMADD231PD  X5, X1, X10
+	VFMADD231PD  X6, X2, X10
+	VFMADD231PD  X7, X3, X10
+	VFMADD231PD  X8, X4, X10
+	VADDPD       X9, X10, X10
+	VMAXPD       X10, X9, X10
+	VMOVSD       X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row55
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear54:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DX)(DI*1), Z6
+	VBROADCASTSD (DX)(DI*2), Z7
+	VBROADCASTSD (DX)(R10*1), Z8
+	VMOVAPD      X0, X10
+	VFMADD231PD  X5, X1, X10
+	VFMADD231PD  X6, X2, X10
+	VFMADD231PD  X7, X3, X10
+	VFMADD231PD  X8, X4, X10
+	VADDPD       X9, X10, X10
+	VMOVSD       X10, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row56
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ AX, $0x03
+	JNE  other57
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x10
+	JLE  narrower58
+	CMPQ AX, $0x18
+	JNE  over59
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(BX), Z5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(BX)(CX*1), Z8
+	VMOVUPD (BX)(CX*2), Z9
+	VMOVUPD 64(BX)(CX*2), Z10
+	VMOVUPD 128(BX)(CX*2), Z11
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z15, Z15, Z15
+	CMPQ    R9, $0x01
+	JNE     linear60
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row61:
+	VBROADCASTSD (DX), Z12
+	VBROADCASTSD (DX)(DI*1), Z13
+	VBROADCASTSD (DX)(DI*2), Z14
+	VMOVAPD      Z0, Z16
+	VFMADD231PD  Z12, Z3, Z16
+	VFMADD231PD  Z13, Z6, Z16
+	VFMADD231PD  Z14, Z9, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  Z12, Z4, Z17
+	VFMADD231PD  Z13, Z7, Z17
+	VFMADD231PD  Z14, Z10, Z17
+	VMOVAPD      Z2, Z18
+	VFMADD231PD  Z12, Z5, Z18
+	VFMADD231PD  Z13, Z8, Z18
+	VFMADD231PD  Z14, Z11, Z18
+	VADDPD       Z15, Z16, Z16
+	VMAXPD       Z16, Z15, Z16
+	VADDPD       Z15, Z17, Z17
+	VMAXPD       Z17, Z15, Z17
+	VADDPD       Z15, Z18, Z18
+	VMAXPD       Z18, Z15, Z18
+	VMOVUPD      Z16, (BX)
+	VMOVUPD      Z17, 64(BX)
+	VMOVUPD      Z18, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row61
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear60:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row62:
+	VBROADCASTSD (DX), Z12
+	VBROADCASTSD (DX)(DI*1), Z13
+	VBROADCASTSD (DX)(DI*2), Z14
+	VMOVAPD      Z0, Z16
+	VFMADD231PD  Z12, Z3, Z16
+	VFMADD231PD  Z13, Z6, Z16
+	VFMADD231PD  Z14, Z9, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  Z12, Z4, Z17
+	VFMADD231PD  Z13, Z7, Z17
+	VFMADD231PD  Z14, Z10, Z17
+	VMOVAPD      Z2, Z18
+	VFMADD231PD  Z12, Z5, Z18
+	VFMADD231PD  Z13, Z8, Z18
+	VFMADD231PD  Z14, Z11, Z18
+	VADDPD       Z15, Z16, Z16
+	VADDPD       Z15, Z17, Z17
+	VADDPD       Z15, Z18, Z18
+	VMOVUPD      Z16, (BX)
+	VMOVUPD      Z17, 64(BX)
+	VMOVUPD      Z18, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row62
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over59:
+	CMPQ   AX, $0x13
+	JGE    over63
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), X5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(DX)(CX*1), X8
+	VMOVUPD (BX)(CX*2), Z9
+	VMOVUPD 64(BX)(CX*2), Z10
+	VMOVUPD 128(DX)(CX*2), X11
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z15, Z15, Z15
+	CMPQ    R9, $0x01
+	JNE     linear64
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row65:
+	VBROADCASTSD (DX), Z12
+	VBROADCASTSD (DX)(DI*1), Z13
+	VBROADCASTSD (DX)(DI*2), Z14
+	VMOVAPD      Z0, Z16
+	VFMADD231PD  Z12, Z3, Z16
+	VFMADD231PD  Z13, Z6, Z16
+	VFMADD231PD  Z14, Z9, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  Z12, Z4, Z17
+	VFMADD231PD  Z13, Z7, Z17
+	VFMADD231PD  Z14, Z10, Z17
+	VMOVAPD      X2, X18
+	VFMADD231PD  X12, X5, X18
+	VFMADD231PD  X13, X8, X18
+	VFMADD231PD  X14, X11, X18
+	VADDPD       Z15, Z16, Z16
+	VMAXPD       Z16, Z15, Z16
+	VADDPD       Z15, Z17, Z17
+	VMAXPD       Z17, Z15, Z17
+	VADDPD       X15, X18, X18
+	VMAXPD       X18, X15, X18
+	VMOVUPD      Z16, (BX)
+	VMOVUPD      Z17, 64(BX)
+	VMOVUPD      X18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row65
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear64:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row66:
+	VBROADCASTSD (DX), Z12
+	VBROADCASTSD (DX)(DI*1), Z13
+	VBROADCASTSD (DX)(DI*2), Z14
+	VMOVAPD      Z0, Z16
+	VFMADD231PD  Z12, Z3, Z16
+	VFMADD231PD  Z13, Z6, Z16
+	VFMADD231PD  Z14, Z9, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  Z12, Z4, Z17
+	VFMADD231PD  Z13, Z7, Z17
+	VFMADD231PD  Z14, Z10, Z17
+	VMOVAPD      X2, X18
+	VFMADD231PD  X12, X5, X18
+	VFMADD231PD  X13, X8, X18
+	VFMADD231PD  X14, X11, X18
+	VADDPD       Z15, Z16, Z16
+	VADDPD       Z15, Z17, Z17
+	VADDPD       X15, X18, X18
+	VMOVUPD      Z16, (BX)
+	VMOVUPD      Z17, 64(BX)
+	VMOVUPD      X18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row66
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over63:
+	CMPQ   AX, $0x15
+	JGE    over67
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), Y5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(DX)(CX*1), Y8
+	VMOVUPD (BX)(CX*2), Z9
+	VMOVUPD 64(BX)(CX*2), Z10
+	VMOVUPD 128(DX)(CX*2), Y11
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z15, Z15, Z15
+	CMPQ    R9, $0x01
+	JNE     linear68
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row69:
+	VBROADCASTSD (DX), Z12
+	VBROADCASTSD (DX)(DI*1), Z13
+	VBROADCASTSD (DX)(DI*2), Z14
+	VMOVAPD      Z0, Z16
+	VFMADD231PD  Z12, Z3, Z16
+	VFMADD231PD  Z13, Z6, Z16
+	VFMADD231PD  Z14, Z9, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  Z12, Z4, Z17
+	VFMADD231PD  Z13, Z7, Z17
+	VFMADD231PD  Z14, Z10, Z17
+	VMOVAPD      Y2, Y18
+	VFMADD231PD  Y12, Y5, Y18
+	VFMADD231PD  Y13, Y8, Y18
+	VFMADD231PD  Y14, Y11, Y18
+	VADDPD       Z15, Z16, Z16
+	VMAXPD       Z16, Z15, Z16
+	VADDPD       Z15, Z17, Z17
+	VMAXPD       Z17, Z15, Z17
+	VADDPD       Y15, Y18, Y18
+	VMAXPD       Y18, Y15, Y18
+	VMOVUPD      Z16, (BX)
+	VMOVUPD      Z17, 64(BX)
+	VMOVUPD      Y18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row69
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear68:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row70:
+	VBROADCASTSD (DX), Z12
+	VBROADCASTSD (DX)(DI*1), Z13
+	VBROADCASTSD (DX)(DI*2), Z14
+	VMOVAPD      Z0, Z16
+	VFMADD231PD  Z12, Z3, Z16
+	VFMADD231PD  Z13, Z6, Z16
+	VFMADD231PD  Z14, Z9, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  Z12, Z4, Z17
+	VFMADD231PD  Z13, Z7, Z17
+	VFMADD231PD  Z14, Z10, Z17
+	VMOVAPD      Y2, Y18
+	VFMADD231PD  Y12, Y5, Y18
+	VFMADD231PD  Y13, Y8, Y18
+	VFMADD231PD  Y14, Y11, Y18
+	VADDPD       Z15, Z16, Z16
+	VADDPD       Z15, Z17, Z17
+	VADDPD       Y15, Y18, Y18
+	VMOVUPD      Z16, (BX)
+	VMOVUPD      Z17, 64(BX)
+	VMOVUPD      Y18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row70
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over67:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000c0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), Z5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(DX)(CX*1), Z8
+	VMOVUPD (BX)(CX*2), Z9
+	VMOVUPD 64(BX)(CX*2), Z10
+	VMOVUPD 128(DX)(CX*2), Z11
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z15, Z15, Z15
+	CMPQ    R9, $0x01
+	JNE     linear71
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row72:
+	VBROADCASTSD (DX), Z12
+	VBROADCASTSD (DX)(DI*1), Z13
+	VBROADCASTSD (DX)(DI*2), Z14
+	VMOVAPD      Z0, Z16
+	VFMADD231PD  Z12, Z3, Z16
+	VFMADD231PD  Z13, Z6, Z16
+	VFMADD231PD  Z14, Z9, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  Z12, Z4, Z17
+	VFMADD231PD  Z13, Z7, Z17
+	VFMADD231PD  Z14, Z10, Z17
+	VMOVAPD      Z2, Z18
+	VFMADD231PD  Z12, Z5, Z18
+	VFMADD231PD  Z13, Z8, Z18
+	VFMADD231PD  Z14, Z11, Z18
+	VADDPD       Z15, Z16, Z16
+	VMAXPD       Z16, Z15, Z16
+	VADDPD       Z15, Z17, Z17
+	VMAXPD       Z17, Z15, Z17
+	VADDPD       Z15, Z18, Z18
+	VMAXPD       Z18, Z15, Z18
+	VMOVUPD      Z16, (BX)
+	VMOVUPD      Z17, 64(BX)
+	VMOVUPD      Z18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row72
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear71:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row73:
+	VBROADCASTSD (DX), Z12
+	VBROADCASTSD (DX)(DI*1), Z13
+	VBROADCASTSD (DX)(DI*2), Z14
+	VMOVAPD      Z0, Z16
+	VFMADD231PD  Z12, Z3, Z16
+	VFMADD231PD  Z13, Z6, Z16
+	VFMADD231PD  Z14, Z9, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  Z12, Z4, Z17
+	VFMADD231PD  Z13, Z7, Z17
+	VFMADD231PD  Z14, Z10, Z17
+	VMOVAPD      Z2, Z18
+	VFMADD231PD  Z12, Z5, Z18
+	VFMADD231PD  Z13, Z8, Z18
+	VFMADD231PD  Z14, Z11, Z18
+	VADDPD       Z15, Z16, Z16
+	VADDPD       Z15, Z17, Z17
+	VADDPD       Z15, Z18, Z18
+	VMOVUPD      Z16, (BX)
+	VMOVUPD      Z17, 64(BX)
+	VMOVUPD      Z18, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row73
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower58:
+	CMPQ AX, $0x08
+	JLE  narrower74
+	CMPQ AX, $0x10
+	JNE  over75
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(BX), Z3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(BX)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear76
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row77:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z8, Z2, Z12
+	VFMADD231PD  Z9, Z4, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z8, Z3, Z13
+	VFMADD231PD  Z9, Z5, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row77
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear76:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row78:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z8, Z2, Z12
+	VFMADD231PD  Z9, Z4, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z8, Z3, Z13
+	VFMADD231PD  Z9, Z5, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row78
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over75:
+	CMPQ   AX, $0x0b
+	JGE    over79
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), X1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), X3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(DX)(CX*1), X5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(DX)(CX*2), X7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear80
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row81:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z8, Z2, Z12
+	VFMADD231PD  Z9, Z4, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      X1, X13
+	VFMADD231PD  X8, X3, X13
+	VFMADD231PD  X9, X5, X13
+	VFMADD231PD  X10, X7, X13
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       X11, X13, X13
+	VMAXPD       X13, X11, X13
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      X13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row81
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear80:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row82:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z8, Z2, Z12
+	VFMADD231PD  Z9, Z4, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      X1, X13
+	VFMADD231PD  X8, X3, X13
+	VFMADD231PD  X9, X5, X13
+	VFMADD231PD  X10, X7, X13
+	VADDPD       Z11, Z12, Z12
+	VADDPD       X11, X13, X13
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      X13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row82
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over79:
+	CMPQ   AX, $0x0d
+	JGE    over83
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), Y3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(DX)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(DX)(CX*2), Y7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear84
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row85:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z8, Z2, Z12
+	VFMADD231PD  Z9, Z4, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y8, Y3, Y13
+	VFMADD231PD  Y9, Y5, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Y11, Y13, Y13
+	VMAXPD       Y13, Y11, Y13
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Y13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row85
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear84:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row86:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z8, Z2, Z12
+	VFMADD231PD  Z9, Z4, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y8, Y3, Y13
+	VFMADD231PD  Y9, Y5, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Y11, Y13, Y13
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Y13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row86
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over83:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), Z3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(DX)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(DX)(CX*2), Z7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear87
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row88:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z8, Z2, Z12
+	VFMADD231PD  Z9, Z4, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z8, Z3, Z13
+	VFMADD231PD  Z9, Z5, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row88
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear87:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row89:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z8, Z2, Z12
+	VFMADD231PD  Z9, Z4, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z8, Z3, Z13
+	VFMADD231PD  Z9, Z5, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row89
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower74:
+	CMPQ AX, $0x08
+	JNE  over90
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPD (BX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD (BX)(CX*2), Z3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R9, $0x01
+	JNE     linear91
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row92:
+	VBROADCASTSD (DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z5
+	VBROADCASTSD (DX)(DI*2), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z4, Z1, Z8
+	VFMADD231PD  Z5, Z2, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VMOVUPD      Z8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row92
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear91:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row93:
+	VBROADCASTSD (DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z5
+	VBROADCASTSD (DX)(DI*2), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z4, Z1, Z8
+	VFMADD231PD  Z5, Z2, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VADDPD       Z7, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row93
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over90:
+	CMPQ AX, $0x04
+	JNE  over94
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPD (BX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD (BX)(CX*2), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R9, $0x01
+	JNE     linear95
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row96:
+	VBROADCASTSD (DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z5
+	VBROADCASTSD (DX)(DI*2), Z6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y4, Y1, Y8
+	VFMADD231PD  Y5, Y2, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VADDPD       Y7, Y8, Y8
+	VMAXPD       Y8, Y7, Y8
+	VMOVUPD      Y8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row96
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear95:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row97:
+	VBROADCASTSD (DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z5
+	VBROADCASTSD (DX)(DI*2), Z6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y4, Y1, Y8
+	VFMADD231PD  Y5, Y2, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VADDPD       Y7, Y8, Y8
+	VMOVUPD      Y8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row97
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over94:
+	CMPQ   AX, $0x04
+	JLT    over98
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), Y3
+	VMOVUPD (BX)(CX*1), Y4
+	VMOVUPD 32(DX)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Y6
+	VMOVUPD 32(DX)(CX*2), Y7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear99
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row100:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y8, Y2, Y12
+	VFMADD231PD  Y9, Y4, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y8, Y3, Y13
+	VFMADD231PD  Y9, Y5, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VADDPD       Y11, Y12, Y12
+	VMAXPD       Y12, Y11, Y12
+	VADDPD       Y11, Y13, Y13
+	VMAXPD       Y13, Y11, Y13
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row100
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear99:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row101:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y8, Y2, Y12
+	VFMADD231PD  Y9, Y4, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y8, Y3, Y13
+	VFMADD231PD  Y9, Y5, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VADDPD       Y11, Y12, Y12
+	VADDPD       Y11, Y13, Y13
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row101
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over98:
+	CMPQ AX, $0x02
+	JNE  over102
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPD (BX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD (BX)(CX*2), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R9, $0x01
+	JNE     linear103
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row104:
+	VBROADCASTSD (DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z5
+	VBROADCASTSD (DX)(DI*2), Z6
+	VMOVAPD      X0, X8
+	VFMADD231PD  X4, X1, X8
+	VFMADD231PD  X5, X2, X8
+	VFMADD231PD  X6, X3, X8
+	VADDPD       X7, X8, X8
+	VMAXPD       X8, X7, X8
+	VMOVUPD      X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row104
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear103:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row105:
+	VBROADCASTSD (DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z5
+	VBROADCASTSD (DX)(DI*2), Z6
+	VMOVAPD      X0, X8
+	VFMADD231PD  X4, X1, X8
+	VFMADD231PD  X5, X2, X8
+	VFMADD231PD  X6, X3, X8
+	VADDPD       X7, X8, X8
+	VMOVUPD      X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row105
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over102:
+	CMPQ   AX, $0x02
+	JLT    over106
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X2
+	VMOVUPD 16(DX), X3
+	VMOVUPD (BX)(CX*1), X4
+	VMOVUPD 16(DX)(CX*1), X5
+	VMOVUPD (BX)(CX*2), X6
+	VMOVUPD 16(DX)(CX*2), X7
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R9, $0x01
+	JNE     linear107
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row108:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      X0, X12
+	VFMADD231PD  X8, X2, X12
+	VFMADD231PD  X9, X4, X12
+	VFMADD231PD  X10, X6, X12
+	VMOVAPD      X1, X13
+	VFMADD231PD  X8, X3, X13
+	VFMADD231PD  X9, X5, X13
+	VFMADD231PD  X10, X7, X13
+	VADDPD       X11, X12, X12
+	VMAXPD       X12, X11, X12
+	VADDPD       X11, X13, X13
+	VMAXPD       X13, X11, X13
+	VMOVUPD      X12, (BX)
+	VMOVUPD      X13, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row108
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear107:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row109:
+	VBROADCASTSD (DX), Z8
+	VBROADCASTSD (DX)(DI*1), Z9
+	VBROADCASTSD (DX)(DI*2), Z10
+	VMOVAPD      X0, X12
+	VFMADD231PD  X8, X2, X12
+	VFMADD231PD  X9, X4, X12
+	VFMADD231PD  X10, X6, X12
+	VMOVAPD      X1, X13
+	VFMADD231PD  X8, X3, X13
+	VFMADD231PD  X9, X5, X13
+	VFMADD231PD  X10, X7, X13
+	VADDPD       X11, X12, X12
+	VADDPD       X11, X13, X13
+	VMOVUPD      X12, (BX)
+	VMOVUPD      X13, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row109
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over106:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
+	VMOVSD (BX), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD (BX)(CX*2), X3
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
+	VPXORD Z7, Z7, Z7
+	CMPQ   R9, $0x01
+	JNE    linear110
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row111:
+	VBROADCASTSD (DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z5
+	VBROADCASTSD (DX)(DI*2), Z6
+	VMOVAPD      X0, X8
+	VFMADD231PD  X4, X1, X8
+	VFMADD231PD  X5, X2, X8
+	VFMADD231PD  X6, X3, X8
+	VADDPD       X7, X8, X8
+	VMAXPD       X8, X7, X8
+	VMOVSD       X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row111
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear110:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row112:
+	VBROADCASTSD (DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z5
+	VBROADCASTSD (DX)(DI*2), Z6
+	VMOVAPD      X0, X8
+	VFMADD231PD  X4, X1, X8
+	VFMADD231PD  X5, X2, X8
+	VFMADD231PD  X6, X3, X8
+	VADDPD       X7, X8, X8
+	VMOVSD       X8, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         R8
+	JNZ          row112
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other57:
+	CMPQ AX, $0x02
+	JNE  other113
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x10
+	JLE  narrower114
+	CMPQ AX, $0x18
+	JNE  over115
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(BX), Z2
+
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), Z3
 	VMOVUPD 64(BX), Z4
 	VMOVUPD 128(BX), Z5
@@ -20363,16 +25799,17 @@ TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
-	JNE     linear4
+	CMPQ    R9, $0x01
+	JNE     linear116
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
+row117:
 	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z10
 	VMOVAPD      Z0, Z12
 	VFMADD231PD  Z9, Z3, Z12
 	VFMADD231PD  Z10, Z6, Z12
@@ -20393,17 +25830,17 @@ row5:
 	VMOVUPD      Z14, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row5
+	DECQ         R8
+	JNZ          row117
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear4:
+linear116:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
+row118:
 	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z10
 	VMOVAPD      Z0, Z12
 	VFMADD231PD  Z9, Z3, Z12
 	VFMADD231PD  Z10, Z6, Z12
@@ -20421,15 +25858,15 @@ row6:
 	VMOVUPD      Z14, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row6
+	DECQ         R8
+	JNZ          row118
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over3:
+over115:
 	CMPQ   AX, $0x13
-	JGE    over7
+	JGE    over119
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -20442,8 +25879,8 @@ over3:
 	VMOVUPD 128(DX), X2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z3
@@ -20456,16 +25893,17 @@ over3:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
-	JNE     linear8
+	CMPQ    R9, $0x01
+	JNE     linear120
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row121:
 	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z10
 	VMOVAPD      Z0, Z12
 	VFMADD231PD  Z9, Z3, Z12
 	VFMADD231PD  Z10, Z6, Z12
@@ -20486,17 +25924,17 @@ row9:
 	VMOVUPD      X14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row9
+	DECQ         R8
+	JNZ          row121
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear8:
+linear120:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row10:
+row122:
 	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z10
 	VMOVAPD      Z0, Z12
 	VFMADD231PD  Z9, Z3, Z12
 	VFMADD231PD  Z10, Z6, Z12
@@ -20514,15 +25952,15 @@ row10:
 	VMOVUPD      X14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row10
+	DECQ         R8
+	JNZ          row122
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over7:
+over119:
 	CMPQ   AX, $0x15
-	JGE    over11
+	JGE    over123
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -20535,8 +25973,8 @@ over7:
 	VMOVUPD 128(DX), Y2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z3
@@ -20549,16 +25987,17 @@ over7:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
-	JNE     linear12
+	CMPQ    R9, $0x01
+	JNE     linear124
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
+row125:
 	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z10
 	VMOVAPD      Z0, Z12
 	VFMADD231PD  Z9, Z3, Z12
 	VFMADD231PD  Z10, Z6, Z12
@@ -20579,17 +26018,17 @@ row13:
 	VMOVUPD      Y14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row13
+	DECQ         R8
+	JNZ          row125
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear12:
+linear124:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
+row126:
 	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z10
 	VMOVAPD      Z0, Z12
 	VFMADD231PD  Z9, Z3, Z12
 	VFMADD231PD  Z10, Z6, Z12
@@ -20607,13 +26046,13 @@ row14:
 	VMOVUPD      Y14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row14
+	DECQ         R8
+	JNZ          row126
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over11:
+over123:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -20626,8 +26065,8 @@ over11:
 	VMOVUPD 128(DX), Z2
 
 	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z3
@@ -20640,16 +26079,17 @@ over11:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
-	JNE     linear15
+	CMPQ    R9, $0x01
+	JNE     linear127
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
+row128:
 	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z10
 	VMOVAPD      Z0, Z12
 	VFMADD231PD  Z9, Z3, Z12
 	VFMADD231PD  Z10, Z6, Z12
@@ -20670,17 +26110,17 @@ row16:
 	VMOVUPD      Z14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row16
+	DECQ         R8
+	JNZ          row128
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear15:
+linear127:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
+row129:
 	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
+	VBROADCASTSD (DX)(DI*1), Z10
 	VMOVAPD      Z0, Z12
 	VFMADD231PD  Z9, Z3, Z12
 	VFMADD231PD  Z10, Z6, Z12
@@ -20698,17 +26138,17 @@ row17:
 	VMOVUPD      Z14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row17
+	DECQ         R8
+	JNZ          row129
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
+narrower114:
 	CMPQ AX, $0x08
-	JLE  narrower18
+	JLE  narrower130
 	CMPQ AX, $0x10
-	JNE  over19
+	JNE  over131
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -20716,8 +26156,8 @@ narrower2:
 	VMOVUPD 64(BX), Z1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), Z2
 	VMOVUPD 64(BX), Z3
 	VMOVUPD (BX)(CX*1), Z4
@@ -20726,16 +26166,17 @@ narrower2:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear20
+	CMPQ    R9, $0x01
+	JNE     linear132
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row133:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Z0, Z9
 	VFMADD231PD  Z6, Z2, Z9
 	VFMADD231PD  Z7, Z4, Z9
@@ -20750,17 +26191,17 @@ row21:
 	VMOVUPD      Z10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row21
+	DECQ         R8
+	JNZ          row133
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear20:
+linear132:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row22:
+row134:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Z0, Z9
 	VFMADD231PD  Z6, Z2, Z9
 	VFMADD231PD  Z7, Z4, Z9
@@ -20773,15 +26214,15 @@ row22:
 	VMOVUPD      Z10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row22
+	DECQ         R8
+	JNZ          row134
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over19:
+over131:
 	CMPQ   AX, $0x0b
-	JGE    over23
+	JGE    over135
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -20793,8 +26234,8 @@ over19:
 	VMOVUPD 64(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z2
@@ -20805,16 +26246,17 @@ over19:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear24
+	CMPQ    R9, $0x01
+	JNE     linear136
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
+row137:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Z0, Z9
 	VFMADD231PD  Z6, Z2, Z9
 	VFMADD231PD  Z7, Z4, Z9
@@ -20829,17 +26271,17 @@ row25:
 	VMOVUPD      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row25
+	DECQ         R8
+	JNZ          row137
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear24:
+linear136:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row26:
+row138:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Z0, Z9
 	VFMADD231PD  Z6, Z2, Z9
 	VFMADD231PD  Z7, Z4, Z9
@@ -20852,15 +26294,15 @@ row26:
 	VMOVUPD      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row26
+	DECQ         R8
+	JNZ          row138
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over23:
+over135:
 	CMPQ   AX, $0x0d
-	JGE    over27
+	JGE    over139
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -20872,8 +26314,8 @@ over23:
 	VMOVUPD 64(DX), Y1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z2
@@ -20884,16 +26326,17 @@ over23:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear28
+	CMPQ    R9, $0x01
+	JNE     linear140
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
+row141:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Z0, Z9
 	VFMADD231PD  Z6, Z2, Z9
 	VFMADD231PD  Z7, Z4, Z9
@@ -20908,17 +26351,17 @@ row29:
 	VMOVUPD      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row29
+	DECQ         R8
+	JNZ          row141
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear28:
+linear140:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
+row142:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Z0, Z9
 	VFMADD231PD  Z6, Z2, Z9
 	VFMADD231PD  Z7, Z4, Z9
@@ -20931,13 +26374,13 @@ row30:
 	VMOVUPD      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row30
+	DECQ         R8
+	JNZ          row142
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over27:
+over139:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -20949,8 +26392,8 @@ over27:
 	VMOVUPD 64(DX), Z1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z2
@@ -20961,16 +26404,17 @@ over27:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear31
+	CMPQ    R9, $0x01
+	JNE     linear143
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row144:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Z0, Z9
 	VFMADD231PD  Z6, Z2, Z9
 	VFMADD231PD  Z7, Z4, Z9
@@ -20985,17 +26429,17 @@ row32:
 	VMOVUPD      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row32
+	DECQ         R8
+	JNZ          row144
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear31:
+linear143:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row145:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Z0, Z9
 	VFMADD231PD  Z6, Z2, Z9
 	VFMADD231PD  Z7, Z4, Z9
@@ -21008,39 +26452,40 @@ row33:
 	VMOVUPD      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row33
+	DECQ         R8
+	JNZ          row145
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower18:
+narrower130:
 	CMPQ AX, $0x08
-	JNE  over34
+	JNE  over146
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Z0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), Z1
 	VMOVUPD (BX)(CX*1), Z2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear35
+	CMPQ    R9, $0x01
+	JNE     linear147
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row148:
 	VBROADCASTSD (DX), Z3
-	VBROADCASTSD 8(DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z3, Z1, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21049,17 +26494,17 @@ row36:
 	VMOVUPD      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row36
+	DECQ         R8
+	JNZ          row148
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear35:
+linear147:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row149:
 	VBROADCASTSD (DX), Z3
-	VBROADCASTSD 8(DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z3, Z1, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21067,39 +26512,40 @@ row37:
 	VMOVUPD      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row37
+	DECQ         R8
+	JNZ          row149
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over34:
+over146:
 	CMPQ AX, $0x04
-	JNE  over38
+	JNE  over150
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Y0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear39
+	CMPQ    R9, $0x01
+	JNE     linear151
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row152:
 	VBROADCASTSD (DX), Z3
-	VBROADCASTSD 8(DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -21108,17 +26554,17 @@ row40:
 	VMOVUPD      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row40
+	DECQ         R8
+	JNZ          row152
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear39:
+linear151:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row153:
 	VBROADCASTSD (DX), Z3
-	VBROADCASTSD 8(DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -21126,15 +26572,15 @@ row41:
 	VMOVUPD      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row41
+	DECQ         R8
+	JNZ          row153
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over150:
 	CMPQ   AX, $0x04
-	JLT    over42
+	JLT    over154
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -21146,8 +26592,8 @@ over38:
 	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y2
@@ -21158,16 +26604,17 @@ over38:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear43
+	CMPQ    R9, $0x01
+	JNE     linear155
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row156:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Y0, Y9
 	VFMADD231PD  Y6, Y2, Y9
 	VFMADD231PD  Y7, Y4, Y9
@@ -21182,17 +26629,17 @@ row44:
 	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row44
+	DECQ         R8
+	JNZ          row156
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear43:
+linear155:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row157:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      Y0, Y9
 	VFMADD231PD  Y6, Y2, Y9
 	VFMADD231PD  Y7, Y4, Y9
@@ -21205,39 +26652,40 @@ row45:
 	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row45
+	DECQ         R8
+	JNZ          row157
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over154:
 	CMPQ AX, $0x02
-	JNE  over46
+	JNE  over158
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), X1
 	VMOVUPD (BX)(CX*1), X2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear47
+	CMPQ    R9, $0x01
+	JNE     linear159
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row160:
 	VBROADCASTSD (DX), Z3
-	VBROADCASTSD 8(DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
@@ -21246,17 +26694,17 @@ row48:
 	VMOVUPD      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row48
+	DECQ         R8
+	JNZ          row160
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear47:
+linear159:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row161:
 	VBROADCASTSD (DX), Z3
-	VBROADCASTSD 8(DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
@@ -21264,15 +26712,15 @@ row49:
 	VMOVUPD      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row49
+	DECQ         R8
+	JNZ          row161
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over46:
+over158:
 	CMPQ   AX, $0x02
-	JLT    over50
+	JLT    over162
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -21284,8 +26732,8 @@ over46:
 	VMOVUPD 16(DX), X1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), X2
@@ -21296,16 +26744,17 @@ over46:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
-	JNE     linear51
+	CMPQ    R9, $0x01
+	JNE     linear163
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row164:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      X0, X9
 	VFMADD231PD  X6, X2, X9
 	VFMADD231PD  X7, X4, X9
@@ -21320,17 +26769,17 @@ row52:
 	VMOVUPD      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row52
+	DECQ         R8
+	JNZ          row164
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear51:
+linear163:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row165:
 	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
+	VBROADCASTSD (DX)(DI*1), Z7
 	VMOVAPD      X0, X9
 	VFMADD231PD  X6, X2, X9
 	VFMADD231PD  X7, X4, X9
@@ -21343,36 +26792,37 @@ row53:
 	VMOVUPD      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row53
+	DECQ         R8
+	JNZ          row165
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over50:
+over162:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ   b+40(FP), BX
-	MOVQ   ldb+48(FP), CX
+	MOVQ   b+48(FP), BX
+	MOVQ   ldb+56(FP), CX
 	VMOVSD (BX), X1
 	VMOVSD (BX)(CX*1), X2
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VPXORD Z5, Z5, Z5
-	CMPQ   R8, $0x01
-	JNE    linear54
+	CMPQ   R9, $0x01
+	JNE    linear166
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row55:
+row167:
 	VBROADCASTSD (DX), Z3
-	VBROADCASTSD 8(DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
@@ -21381,17 +26831,17 @@ row55:
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row55
+	DECQ         R8
+	JNZ          row167
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear54:
+linear166:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
+row168:
 	VBROADCASTSD (DX), Z3
-	VBROADCASTSD 8(DX), Z4
+	VBROADCASTSD (DX)(DI*1), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
@@ -21399,18 +26849,18 @@ row56:
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row56
+	DECQ         R8
+	JNZ          row168
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	MOVQ cols+64(FP), AX
+other113:
+	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
-	JLE  narrower58
+	JLE  narrower170
 	CMPQ AX, $0x18
-	JNE  over59
+	JNE  over171
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -21419,7 +26869,7 @@ other1:
 	VMOVUPD 128(BX), Z2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPD (BX), Z3
 	VMOVUPD 64(BX), Z4
 	VMOVUPD 128(BX), Z5
@@ -21427,14 +26877,15 @@ other1:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear60
+	CMPQ    R9, $0x01
+	JNE     linear172
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row173:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -21453,15 +26904,15 @@ row61:
 	VMOVUPD      Z10, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row61
+	DECQ         R8
+	JNZ          row173
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear60:
+linear172:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row62:
+row174:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -21477,15 +26928,15 @@ row62:
 	VMOVUPD      Z10, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row62
+	DECQ         R8
+	JNZ          row174
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over59:
+over171:
 	CMPQ   AX, $0x13
-	JGE    over63
+	JGE    over175
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -21498,7 +26949,7 @@ over59:
 	VMOVUPD 128(DX), X2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z3
@@ -21508,14 +26959,15 @@ over59:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear64
+	CMPQ    R9, $0x01
+	JNE     linear176
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row177:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -21534,15 +26986,15 @@ row65:
 	VMOVUPD      X10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row65
+	DECQ         R8
+	JNZ          row177
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear64:
+linear176:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row66:
+row178:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -21558,15 +27010,15 @@ row66:
 	VMOVUPD      X10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row66
+	DECQ         R8
+	JNZ          row178
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over63:
+over175:
 	CMPQ   AX, $0x15
-	JGE    over67
+	JGE    over179
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -21579,7 +27031,7 @@ over63:
 	VMOVUPD 128(DX), Y2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z3
@@ -21589,14 +27041,15 @@ over63:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear68
+	CMPQ    R9, $0x01
+	JNE     linear180
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row181:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -21615,15 +27068,15 @@ row69:
 	VMOVUPD      Y10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row69
+	DECQ         R8
+	JNZ          row181
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear68:
+linear180:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row70:
+row182:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -21639,13 +27092,13 @@ row70:
 	VMOVUPD      Y10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row70
+	DECQ         R8
+	JNZ          row182
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over67:
+over179:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -21658,7 +27111,7 @@ over67:
 	VMOVUPD 128(DX), Z2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z3
@@ -21668,14 +27121,15 @@ over67:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear71
+	CMPQ    R9, $0x01
+	JNE     linear183
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
+row184:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -21694,15 +27148,15 @@ row72:
 	VMOVUPD      Z10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row72
+	DECQ         R8
+	JNZ          row184
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear71:
+linear183:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
+row185:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -21718,17 +27172,17 @@ row73:
 	VMOVUPD      Z10, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row73
+	DECQ         R8
+	JNZ          row185
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower58:
+narrower170:
 	CMPQ AX, $0x08
-	JLE  narrower74
+	JLE  narrower186
 	CMPQ AX, $0x10
-	JNE  over75
+	JNE  over187
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -21736,21 +27190,22 @@ narrower58:
 	VMOVUPD 64(BX), Z1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPD (BX), Z2
 	VMOVUPD 64(BX), Z3
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear76
+	CMPQ    R9, $0x01
+	JNE     linear188
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row77:
+row189:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21764,15 +27219,15 @@ row77:
 	VMOVUPD      Z7, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row77
+	DECQ         R8
+	JNZ          row189
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear76:
+linear188:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row78:
+row190:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21784,15 +27239,15 @@ row78:
 	VMOVUPD      Z7, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row78
+	DECQ         R8
+	JNZ          row190
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over75:
+over187:
 	CMPQ   AX, $0x0b
-	JGE    over79
+	JGE    over191
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -21804,7 +27259,7 @@ over75:
 	VMOVUPD 64(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z2
@@ -21813,14 +27268,15 @@ over75:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear80
+	CMPQ    R9, $0x01
+	JNE     linear192
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
+row193:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21834,15 +27290,15 @@ row81:
 	VMOVUPD      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row81
+	DECQ         R8
+	JNZ          row193
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear80:
+linear192:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row82:
+row194:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21854,15 +27310,15 @@ row82:
 	VMOVUPD      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row82
+	DECQ         R8
+	JNZ          row194
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over79:
+over191:
 	CMPQ   AX, $0x0d
-	JGE    over83
+	JGE    over195
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -21874,7 +27330,7 @@ over79:
 	VMOVUPD 64(DX), Y1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z2
@@ -21883,14 +27339,15 @@ over79:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear84
+	CMPQ    R9, $0x01
+	JNE     linear196
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row85:
+row197:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21904,15 +27361,15 @@ row85:
 	VMOVUPD      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row85
+	DECQ         R8
+	JNZ          row197
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear84:
+linear196:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row86:
+row198:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21924,13 +27381,13 @@ row86:
 	VMOVUPD      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row86
+	DECQ         R8
+	JNZ          row198
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over83:
+over195:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -21942,7 +27399,7 @@ over83:
 	VMOVUPD 64(DX), Z1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z2
@@ -21951,14 +27408,15 @@ over83:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear87
+	CMPQ    R9, $0x01
+	JNE     linear199
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row88:
+row200:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21972,15 +27430,15 @@ row88:
 	VMOVUPD      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row88
+	DECQ         R8
+	JNZ          row200
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear87:
+linear199:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row89:
+row201:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -21992,35 +27450,36 @@ row89:
 	VMOVUPD      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row89
+	DECQ         R8
+	JNZ          row201
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower74:
+narrower186:
 	CMPQ AX, $0x08
-	JNE  over90
+	JNE  over202
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Z0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPD (BX), Z1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
-	CMPQ    R8, $0x01
-	JNE     linear91
+	CMPQ    R9, $0x01
+	JNE     linear203
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row92:
+row204:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -22029,15 +27488,15 @@ row92:
 	VMOVUPD      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row92
+	DECQ         R8
+	JNZ          row204
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear91:
+linear203:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row93:
+row205:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -22045,35 +27504,36 @@ row93:
 	VMOVUPD      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row93
+	DECQ         R8
+	JNZ          row205
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over90:
+over202:
 	CMPQ AX, $0x04
-	JNE  over94
+	JNE  over206
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Y0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPD (BX), Y1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
-	CMPQ    R8, $0x01
-	JNE     linear95
+	CMPQ    R9, $0x01
+	JNE     linear207
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row96:
+row208:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -22082,15 +27542,15 @@ row96:
 	VMOVUPD      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row96
+	DECQ         R8
+	JNZ          row208
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear95:
+linear207:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row97:
+row209:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -22098,15 +27558,15 @@ row97:
 	VMOVUPD      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row97
+	DECQ         R8
+	JNZ          row209
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over94:
+over206:
 	CMPQ   AX, $0x04
-	JLT    over98
+	JLT    over210
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -22118,7 +27578,7 @@ over94:
 	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y2
@@ -22127,14 +27587,15 @@ over94:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear99
+	CMPQ    R9, $0x01
+	JNE     linear211
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row100:
+row212:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -22148,15 +27609,15 @@ row100:
 	VMOVUPD      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row100
+	DECQ         R8
+	JNZ          row212
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear99:
+linear211:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row101:
+row213:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -22168,35 +27629,36 @@ row101:
 	VMOVUPD      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row101
+	DECQ         R8
+	JNZ          row213
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over98:
+over210:
 	CMPQ AX, $0x02
-	JNE  over102
+	JNE  over214
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	VMOVUPD (BX), X1
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
-	CMPQ    R8, $0x01
-	JNE     linear103
+	CMPQ    R9, $0x01
+	JNE     linear215
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row104:
+row216:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
@@ -22205,15 +27667,15 @@ row104:
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row104
+	DECQ         R8
+	JNZ          row216
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear103:
+linear215:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row105:
+row217:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
@@ -22221,15 +27683,15 @@ row105:
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row105
+	DECQ         R8
+	JNZ          row217
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over102:
+over214:
 	CMPQ   AX, $0x02
-	JLT    over106
+	JLT    over218
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -22241,7 +27703,7 @@ over102:
 	VMOVUPD 16(DX), X1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
+	MOVQ    b+48(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), X2
@@ -22250,14 +27712,15 @@ over102:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear107
+	CMPQ    R9, $0x01
+	JNE     linear219
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row108:
+row220:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X4, X2, X6
@@ -22271,15 +27734,15 @@ row108:
 	VMOVUPD      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row108
+	DECQ         R8
+	JNZ          row220
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear107:
+linear219:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row109:
+row221:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X4, X2, X6
@@ -22291,32 +27754,33 @@ row109:
 	VMOVUPD      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row109
+	DECQ         R8
+	JNZ          row221
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over106:
+over218:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ   b+40(FP), BX
+	MOVQ   b+48(FP), BX
 	VMOVSD (BX), X1
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   a+24(FP), DX
 	MOVQ   lda+32(FP), SI
-	MOVQ   rows+56(FP), DI
-	MOVQ   act+80(FP), R8
+	MOVQ   stepa+40(FP), DI
+	MOVQ   rows+64(FP), R8
+	MOVQ   act+88(FP), R9
 	VPXORD Z3, Z3, Z3
-	CMPQ   R8, $0x01
-	JNE    linear110
+	CMPQ   R9, $0x01
+	JNE    linear222
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row111:
+row223:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
@@ -22325,15 +27789,15 @@ row111:
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row111
+	DECQ         R8
+	JNZ          row223
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear110:
+linear222:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row112:
+row224:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
@@ -22341,8 +27805,8 @@ row112:
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row112
+	DECQ         R8
+	JNZ          row224
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

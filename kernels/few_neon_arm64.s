@@ -17714,12 +17714,12 @@ row2:
 	BGE   vector1
 	RET
 
-// func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
-	MOVD n+72(FP), R0
-	CMP  $2, R0
+// func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+TEXT ·thinNEONF32(SB), NOSPLIT, $0-96
+	MOVD n+80(FP), R0
+	CMP  $4, R0
 	BNE  other1
-	MOVD cols+64(FP), R0
+	MOVD cols+72(FP), R0
 	CMP  $8, R0
 	BLE  narrower2
 	CMP  $12, R0
@@ -17731,77 +17731,111 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R1), F2
 
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R1), F5
 	FMOVQ 0(R3), F6
 	FMOVQ 16(R3), F7
 	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
-	CMP   $1, R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V19.B16
+	CMP   $1, R7
 	BNE   linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row5:
-	FMOVS 0(R3), F9
-	FMOVS 4(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
+	FMOVS 0(R3), F15
+	FMOVS 0(R8), F16
+	FMOVS 0(R9), F17
+	FMOVS 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
+	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
+	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
+	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
+	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
+	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
+	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
+	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
+	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
+	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
+	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
+	WORD  $0x4e33f694 // fmax v20.4s, v20.4s, v19.4s
+	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
+	WORD  $0x4e33f6b5 // fmax v21.4s, v21.4s, v19.4s
+	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
+	WORD  $0x4e33f6d6 // fmax v22.4s, v22.4s, v19.4s
+	FMOVQ F20, 0(R1)
+	FMOVQ F21, 16(R1)
+	FMOVQ F22, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row5
 	RET
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row6:
-	FMOVS 0(R3), F9
-	FMOVS 4(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
+	FMOVS 0(R3), F15
+	FMOVS 0(R8), F16
+	FMOVS 0(R9), F17
+	FMOVS 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
+	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
+	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
+	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
+	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
+	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
+	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
+	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
+	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
+	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
+	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
+	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
+	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
+	FMOVQ F20, 0(R1)
+	FMOVQ F21, 16(R1)
+	FMOVQ F22, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row6
 	RET
 
@@ -17818,82 +17852,118 @@ over3:
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R3), F2
 
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
+	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	FMOVQ 32(R4), F5
+	FMOVQ 32(R6), F5
 	FMOVQ 0(R3), F6
 	FMOVQ 16(R3), F7
-	FMOVQ 32(R5), F8
+	FMOVQ 32(R7), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R8), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R9), F14
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
-	CMP   $1, R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V19.B16
+	CMP   $1, R7
 	BNE   linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row8:
-	FMOVS 0(R3), F9
-	FMOVS 4(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F14, 32(R7)
+	FMOVS 0(R3), F15
+	FMOVS 0(R8), F16
+	FMOVS 0(R9), F17
+	FMOVS 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
+	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
+	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
+	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
+	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
+	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
+	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
+	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
+	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
+	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
+	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
+	WORD  $0x4e33f694 // fmax v20.4s, v20.4s, v19.4s
+	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
+	WORD  $0x4e33f6b5 // fmax v21.4s, v21.4s, v19.4s
+	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
+	WORD  $0x4e33f6d6 // fmax v22.4s, v22.4s, v19.4s
+	FMOVQ F20, 0(R1)
+	FMOVQ F21, 16(R1)
+	ADD   R0, R1, R11
+	FMOVQ F22, 32(R11)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row8
 	RET
 
 linear7:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row9:
-	FMOVS 0(R3), F9
-	FMOVS 4(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F14, 32(R7)
+	FMOVS 0(R3), F15
+	FMOVS 0(R8), F16
+	FMOVS 0(R9), F17
+	FMOVS 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
+	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
+	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
+	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
+	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
+	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
+	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
+	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
+	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
+	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
+	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
+	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
+	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
+	FMOVQ F20, 0(R1)
+	FMOVQ F21, 16(R1)
+	ADD   R0, R1, R11
+	FMOVQ F22, 32(R11)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row9
 	RET
 
@@ -17908,64 +17978,92 @@ narrower2:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R1), F3
 	FMOVQ 0(R3), F4
 	FMOVQ 16(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
-	CMP   $1, R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V14.B16
+	CMP   $1, R7
 	BNE   linear12
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row13:
-	FMOVS 0(R3), F6
-	FMOVS 4(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
+	FMOVS 0(R3), F10
+	FMOVS 0(R8), F11
+	FMOVS 0(R9), F12
+	FMOVS 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
+	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
+	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	WORD  $0x4e2ef5ef // fmax v15.4s, v15.4s, v14.4s
+	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
+	WORD  $0x4e2ef610 // fmax v16.4s, v16.4s, v14.4s
+	FMOVQ F15, 0(R1)
+	FMOVQ F16, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row13
 	RET
 
 linear12:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row14:
-	FMOVS 0(R3), F6
-	FMOVS 4(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
+	FMOVS 0(R3), F10
+	FMOVS 0(R8), F11
+	FMOVS 0(R9), F12
+	FMOVS 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
+	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
+	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
+	FMOVQ F15, 0(R1)
+	FMOVQ F16, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row14
 	RET
 
@@ -17981,69 +18079,99 @@ over11:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R3), F1
 
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
+	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F2
-	FMOVQ 16(R4), F3
+	FMOVQ 16(R6), F3
 	FMOVQ 0(R3), F4
-	FMOVQ 16(R5), F5
+	FMOVQ 16(R7), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R8), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R9), F9
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
-	CMP   $1, R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V14.B16
+	CMP   $1, R7
 	BNE   linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row16:
-	FMOVS 0(R3), F6
-	FMOVS 4(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
-	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 16(R7)
+	FMOVS 0(R3), F10
+	FMOVS 0(R8), F11
+	FMOVS 0(R9), F12
+	FMOVS 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
+	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
+	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	WORD  $0x4e2ef5ef // fmax v15.4s, v15.4s, v14.4s
+	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
+	WORD  $0x4e2ef610 // fmax v16.4s, v16.4s, v14.4s
+	FMOVQ F15, 0(R1)
+	ADD   R0, R1, R11
+	FMOVQ F16, 16(R11)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row16
 	RET
 
 linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row17:
-	FMOVS 0(R3), F6
-	FMOVS 4(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 16(R7)
+	FMOVS 0(R3), F10
+	FMOVS 0(R8), F11
+	FMOVS 0(R9), F12
+	FMOVS 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
+	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
+	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
+	FMOVQ F15, 0(R1)
+	ADD   R0, R1, R11
+	FMOVQ F16, 16(R11)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row17
 	RET
 
@@ -18055,51 +18183,73 @@ narrower10:
 	MOVD  bias+16(FP), R1
 	FMOVQ 0(R1), F0
 
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R5), F4
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V9.B16
+	CMP   $1, R7
 	BNE   linear19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row20:
-	FMOVS 0(R3), F3
-	FMOVS 4(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
-	FMOVQ F6, 0(R1)
+	FMOVS 0(R3), F5
+	FMOVS 0(R8), F6
+	FMOVS 0(R9), F7
+	FMOVS 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
+	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
+	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
+	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
+	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
+	WORD  $0x4e29f54a // fmax v10.4s, v10.4s, v9.4s
+	FMOVQ F10, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row20
 	RET
 
 linear19:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row21:
-	FMOVS 0(R3), F3
-	FMOVS 4(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	FMOVQ F6, 0(R1)
+	FMOVS 0(R3), F5
+	FMOVS 0(R8), F6
+	FMOVS 0(R9), F7
+	FMOVS 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
+	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
+	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
+	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
+	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
+	FMOVQ F10, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row21
 	RET
 
@@ -18119,17 +18269,19 @@ one22:
 	FMOVS 0(R1), F0
 
 moved23:
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
 	TST   $2, R0
 	BEQ   one24
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved25
-	ADD   $8, R1, R4
-	VLD1  (R4), V1.S[2]
+	ADD   $8, R1, R6
+	VLD1  (R6), V1.S[2]
 	B     moved25
 
 one24:
@@ -18141,86 +18293,1262 @@ moved25:
 	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved27
-	ADD   $8, R3, R4
-	VLD1  (R4), V2.S[2]
+	ADD   $8, R3, R6
+	VLD1  (R6), V2.S[2]
 	B     moved27
 
 one26:
 	FMOVS 0(R3), F2
 
 moved27:
+	TST   $2, R0
+	BEQ   one28
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved29
+	ADD   $8, R4, R6
+	VLD1  (R6), V3.S[2]
+	B     moved29
+
+one28:
+	FMOVS 0(R4), F3
+
+moved29:
+	TST   $2, R0
+	BEQ   one30
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved31
+	ADD   $8, R5, R6
+	VLD1  (R6), V4.S[2]
+	B     moved31
+
+one30:
+	FMOVS 0(R5), F4
+
+moved31:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear28
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V9.B16
+	CMP   $1, R7
+	BNE   linear32
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
+row33:
+	FMOVS 0(R3), F5
+	FMOVS 0(R8), F6
+	FMOVS 0(R9), F7
+	FMOVS 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
+	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
+	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
+	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
+	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
+	WORD  $0x4e29f54a // fmax v10.4s, v10.4s, v9.4s
+	TST   $2, R0
+	BEQ   one34
+	FMOVD F10, 0(R1)
+	TST   $1, R0
+	BEQ   moved35
+	ADD   $8, R1, R11
+	VST1  V10.S[2], (R11)
+	B     moved35
+
+one34:
+	FMOVS F10, 0(R1)
+
+moved35:
+	ADD  R2, R1
+	ADD  R4, R3
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R4, R10
+	SUBS $1, R6
+	BNE  row33
+	RET
+
+linear32:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row36:
+	FMOVS 0(R3), F5
+	FMOVS 0(R8), F6
+	FMOVS 0(R9), F7
+	FMOVS 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
+	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
+	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
+	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
+	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
+	TST   $2, R0
+	BEQ   one37
+	FMOVD F10, 0(R1)
+	TST   $1, R0
+	BEQ   moved38
+	ADD   $8, R1, R11
+	VST1  V10.S[2], (R11)
+	B     moved38
+
+one37:
+	FMOVS F10, 0(R1)
+
+moved38:
+	ADD  R2, R1
+	ADD  R4, R3
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R4, R10
+	SUBS $1, R6
+	BNE  row36
+	RET
+
+other1:
+	CMP  $3, R0
+	BNE  other39
+	MOVD cols+72(FP), R0
+	CMP  $8, R0
+	BLE  narrower40
+	CMP  $12, R0
+	BNE  over41
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V15.B16
+	CMP   $1, R7
+	BNE   linear42
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row43:
+	FMOVS 0(R3), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
+	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
+	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
+	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
+	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
+	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	WORD  $0x4e2ff610 // fmax v16.4s, v16.4s, v15.4s
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	WORD  $0x4e2ff631 // fmax v17.4s, v17.4s, v15.4s
+	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
+	WORD  $0x4e2ff652 // fmax v18.4s, v18.4s, v15.4s
+	FMOVQ F16, 0(R1)
+	FMOVQ F17, 16(R1)
+	FMOVQ F18, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row43
+	RET
+
+linear42:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row44:
+	FMOVS 0(R3), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
+	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
+	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
+	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
+	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
+	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
+	FMOVQ F16, 0(R1)
+	FMOVQ F17, 16(R1)
+	FMOVQ F18, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row44
+	RET
+
+over41:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R5), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R6), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R7), F11
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V15.B16
+	CMP   $1, R7
+	BNE   linear45
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	FMOVS 0(R3), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
+	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
+	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
+	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
+	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
+	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	WORD  $0x4e2ff610 // fmax v16.4s, v16.4s, v15.4s
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	WORD  $0x4e2ff631 // fmax v17.4s, v17.4s, v15.4s
+	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
+	WORD  $0x4e2ff652 // fmax v18.4s, v18.4s, v15.4s
+	FMOVQ F16, 0(R1)
+	FMOVQ F17, 16(R1)
+	ADD   R0, R1, R10
+	FMOVQ F18, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row46
+	RET
+
+linear45:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row47:
+	FMOVS 0(R3), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
+	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
+	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
+	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
+	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
+	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
+	FMOVQ F16, 0(R1)
+	FMOVQ F17, 16(R1)
+	ADD   R0, R1, R10
+	FMOVQ F18, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row47
+	RET
+
+narrower40:
+	CMP $4, R0
+	BLE narrower48
+	CMP $8, R0
+	BNE over49
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+	CMP   $1, R7
+	BNE   linear50
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row51:
+	FMOVS 0(R3), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
+	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row51
+	RET
+
+linear50:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row52:
+	FMOVS 0(R3), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
+	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row52
+	RET
+
+over49:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R5), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R6), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R7), F7
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+	CMP   $1, R7
+	BNE   linear53
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row54:
+	FMOVS 0(R3), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
+	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	ADD   R0, R1, R10
+	FMOVQ F13, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row54
+	RET
+
+linear53:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row55:
+	FMOVS 0(R3), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
+	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	ADD   R0, R1, R10
+	FMOVQ F13, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row55
+	RET
+
+narrower48:
+	CMP $4, R0
+	BNE over56
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V7.B16
+	CMP   $1, R7
+	BNE   linear57
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row58:
+	FMOVS 0(R3), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row58
+	RET
+
+linear57:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row59:
+	FMOVS 0(R3), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row59
+	RET
+
+over56:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	TST   $2, R0
+	BEQ   one60
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved61
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved61
+
+one60:
+	FMOVS 0(R1), F0
+
+moved61:
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	TST   $2, R0
+	BEQ   one62
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved63
+	ADD   $8, R1, R5
+	VLD1  (R5), V1.S[2]
+	B     moved63
+
+one62:
+	FMOVS 0(R1), F1
+
+moved63:
+	TST   $2, R0
+	BEQ   one64
+	FMOVD 0(R3), F2
+	TST   $1, R0
+	BEQ   moved65
+	ADD   $8, R3, R5
+	VLD1  (R5), V2.S[2]
+	B     moved65
+
+one64:
+	FMOVS 0(R3), F2
+
+moved65:
+	TST   $2, R0
+	BEQ   one66
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved67
+	ADD   $8, R4, R5
+	VLD1  (R5), V3.S[2]
+	B     moved67
+
+one66:
+	FMOVS 0(R4), F3
+
+moved67:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V7.B16
+	CMP   $1, R7
+	BNE   linear68
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row69:
+	FMOVS 0(R3), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
+	TST   $2, R0
+	BEQ   one70
+	FMOVD F8, 0(R1)
+	TST   $1, R0
+	BEQ   moved71
+	ADD   $8, R1, R10
+	VST1  V8.S[2], (R10)
+	B     moved71
+
+one70:
+	FMOVS F8, 0(R1)
+
+moved71:
+	ADD  R2, R1
+	ADD  R4, R3
+	ADD  R4, R8
+	ADD  R4, R9
+	SUBS $1, R6
+	BNE  row69
+	RET
+
+linear68:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row72:
+	FMOVS 0(R3), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	TST   $2, R0
+	BEQ   one73
+	FMOVD F8, 0(R1)
+	TST   $1, R0
+	BEQ   moved74
+	ADD   $8, R1, R10
+	VST1  V8.S[2], (R10)
+	B     moved74
+
+one73:
+	FMOVS F8, 0(R1)
+
+moved74:
+	ADD  R2, R1
+	ADD  R4, R3
+	ADD  R4, R8
+	ADD  R4, R9
+	SUBS $1, R6
+	BNE  row72
+	RET
+
+other39:
+	CMP  $2, R0
+	BNE  other75
+	MOVD cols+72(FP), R0
+	CMP  $8, R0
+	BLE  narrower76
+	CMP  $12, R0
+	BNE  over77
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+	CMP   $1, R7
+	BNE   linear78
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row79:
+	FMOVS 0(R3), F9
+	FMOVS 0(R8), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row79
+	RET
+
+linear78:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row80:
+	FMOVS 0(R3), F9
+	FMOVS 0(R8), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row80
+	RET
+
+over77:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R5), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+	CMP   $1, R7
+	BNE   linear81
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row82:
+	FMOVS 0(R3), F9
+	FMOVS 0(R8), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R9
+	FMOVQ F14, 32(R9)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row82
+	RET
+
+linear81:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row83:
+	FMOVS 0(R3), F9
+	FMOVS 0(R8), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R9
+	FMOVQ F14, 32(R9)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row83
+	RET
+
+narrower76:
+	CMP $4, R0
+	BLE narrower84
+	CMP $8, R0
+	BNE over85
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V8.B16
+	CMP   $1, R7
+	BNE   linear86
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row87:
+	FMOVS 0(R3), F6
+	FMOVS 0(R8), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row87
+	RET
+
+linear86:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row88:
+	FMOVS 0(R3), F6
+	FMOVS 0(R8), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row88
+	RET
+
+over85:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R5), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V8.B16
+	CMP   $1, R7
+	BNE   linear89
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row90:
+	FMOVS 0(R3), F6
+	FMOVS 0(R8), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	ADD   R0, R1, R9
+	FMOVQ F10, 16(R9)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row90
+	RET
+
+linear89:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row91:
+	FMOVS 0(R3), F6
+	FMOVS 0(R8), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	ADD   R0, R1, R9
+	FMOVQ F10, 16(R9)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row91
+	RET
+
+narrower84:
+	CMP $4, R0
+	BNE over92
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V5.B16
+	CMP   $1, R7
+	BNE   linear93
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row94:
 	FMOVS 0(R3), F3
-	FMOVS 4(R3), F4
+	FMOVS 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row94
+	RET
+
+linear93:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row95:
+	FMOVS 0(R3), F3
+	FMOVS 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row95
+	RET
+
+over92:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	TST   $2, R0
+	BEQ   one96
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved97
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved97
+
+one96:
+	FMOVS 0(R1), F0
+
+moved97:
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	TST   $2, R0
+	BEQ   one98
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved99
+	ADD   $8, R1, R4
+	VLD1  (R4), V1.S[2]
+	B     moved99
+
+one98:
+	FMOVS 0(R1), F1
+
+moved99:
+	TST   $2, R0
+	BEQ   one100
+	FMOVD 0(R3), F2
+	TST   $1, R0
+	BEQ   moved101
+	ADD   $8, R3, R4
+	VLD1  (R4), V2.S[2]
+	B     moved101
+
+one100:
+	FMOVS 0(R3), F2
+
+moved101:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V5.B16
+	CMP   $1, R7
+	BNE   linear102
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row103:
+	FMOVS 0(R3), F3
+	FMOVS 0(R8), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
 	TST   $2, R0
-	BEQ   one30
+	BEQ   one104
 	FMOVD F6, 0(R1)
 	TST   $1, R0
-	BEQ   moved31
-	ADD   $8, R1, R7
-	VST1  V6.S[2], (R7)
-	B     moved31
+	BEQ   moved105
+	ADD   $8, R1, R9
+	VST1  V6.S[2], (R9)
+	B     moved105
 
-one30:
+one104:
 	FMOVS F6, 0(R1)
 
-moved31:
+moved105:
 	ADD  R2, R1
 	ADD  R4, R3
-	SUBS $1, R5
-	BNE  row29
+	ADD  R4, R8
+	SUBS $1, R6
+	BNE  row103
 	RET
 
-linear28:
+linear102:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row106:
 	FMOVS 0(R3), F3
-	FMOVS 4(R3), F4
+	FMOVS 0(R8), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	TST   $2, R0
-	BEQ   one33
+	BEQ   one107
 	FMOVD F6, 0(R1)
 	TST   $1, R0
-	BEQ   moved34
-	ADD   $8, R1, R7
-	VST1  V6.S[2], (R7)
-	B     moved34
+	BEQ   moved108
+	ADD   $8, R1, R9
+	VST1  V6.S[2], (R9)
+	B     moved108
 
-one33:
+one107:
 	FMOVS F6, 0(R1)
 
-moved34:
+moved108:
 	ADD  R2, R1
 	ADD  R4, R3
-	SUBS $1, R5
-	BNE  row32
+	ADD  R4, R8
+	SUBS $1, R6
+	BNE  row106
 	RET
 
-other1:
-	MOVD cols+64(FP), R0
+other75:
+	MOVD cols+72(FP), R0
 	CMP  $8, R0
-	BLE  narrower36
+	BLE  narrower110
 	CMP  $12, R0
-	BNE  over37
+	BNE  over111
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -18229,7 +19557,7 @@ other1:
 	FMOVQ 32(R1), F2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R1), F5
@@ -18237,14 +19565,15 @@ other1:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
-	CMP   $1, R6
-	BNE   linear38
+	CMP   $1, R7
+	BNE   linear112
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row39:
+row113:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -18263,13 +19592,13 @@ row39:
 	FMOVQ F10, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row39
+	SUBS  $1, R6
+	BNE   row113
 	RET
 
-linear38:
+linear112:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row114:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -18285,11 +19614,11 @@ row40:
 	FMOVQ F10, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row40
+	SUBS  $1, R6
+	BNE   row114
 	RET
 
-over37:
+over111:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -18303,7 +19632,7 @@ over37:
 	FMOVQ 32(R3), F2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ 0(R1), F3
@@ -18313,14 +19642,15 @@ over37:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
-	CMP   $1, R6
-	BNE   linear41
+	CMP   $1, R7
+	BNE   linear115
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row42:
+row116:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -18336,17 +19666,17 @@ row42:
 	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 32(R7)
+	ADD   R0, R1, R8
+	FMOVQ F10, 32(R8)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row42
+	SUBS  $1, R6
+	BNE   row116
 	RET
 
-linear41:
+linear115:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row43:
+row117:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -18359,19 +19689,19 @@ row43:
 	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 32(R7)
+	ADD   R0, R1, R8
+	FMOVQ F10, 32(R8)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row43
+	SUBS  $1, R6
+	BNE   row117
 	RET
 
-narrower36:
+narrower110:
 	CMP $4, R0
-	BLE narrower44
+	BLE narrower118
 	CMP $8, R0
-	BNE over45
+	BNE over119
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -18379,21 +19709,22 @@ narrower36:
 	FMOVQ 16(R1), F1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R1), F3
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear46
+	CMP   $1, R7
+	BNE   linear120
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
+row121:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -18407,13 +19738,13 @@ row47:
 	FMOVQ F7, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row47
+	SUBS  $1, R6
+	BNE   row121
 	RET
 
-linear46:
+linear120:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row122:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -18425,11 +19756,11 @@ row48:
 	FMOVQ F7, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row48
+	SUBS  $1, R6
+	BNE   row122
 	RET
 
-over45:
+over119:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -18442,7 +19773,7 @@ over45:
 	FMOVQ 16(R3), F1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ 0(R1), F2
@@ -18451,14 +19782,15 @@ over45:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear49
+	CMP   $1, R7
+	BNE   linear123
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row50:
+row124:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -18469,17 +19801,17 @@ row50:
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
 	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F7, 16(R7)
+	ADD   R0, R1, R8
+	FMOVQ F7, 16(R8)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row50
+	SUBS  $1, R6
+	BNE   row124
 	RET
 
-linear49:
+linear123:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row51:
+row125:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -18488,37 +19820,38 @@ row51:
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F7, 16(R7)
+	ADD   R0, R1, R8
+	FMOVQ F7, 16(R8)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row51
+	SUBS  $1, R6
+	BNE   row125
 	RET
 
-narrower44:
+narrower118:
 	CMP $4, R0
-	BNE over52
+	BNE over126
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVQ 0(R1), F0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	FMOVQ 0(R1), F1
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
-	CMP   $1, R6
-	BNE   linear53
+	CMP   $1, R7
+	BNE   linear127
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
+row128:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
@@ -18527,13 +19860,13 @@ row54:
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row54
+	SUBS  $1, R6
+	BNE   row128
 	RET
 
-linear53:
+linear127:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row55:
+row129:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
@@ -18541,109 +19874,110 @@ row55:
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row55
+	SUBS  $1, R6
+	BNE   row129
 	RET
 
-over52:
+over126:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	TST   $2, R0
-	BEQ   one56
+	BEQ   one130
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved57
+	BEQ   moved131
 	ADD   $8, R1, R3
 	VLD1  (R3), V0.S[2]
-	B     moved57
+	B     moved131
 
-one56:
+one130:
 	FMOVS 0(R1), F0
 
-moved57:
+moved131:
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	TST   $2, R0
-	BEQ   one58
+	BEQ   one132
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved59
+	BEQ   moved133
 	ADD   $8, R1, R3
 	VLD1  (R3), V1.S[2]
-	B     moved59
+	B     moved133
 
-one58:
+one132:
 	FMOVS 0(R1), F1
 
-moved59:
+moved133:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
-	CMP   $1, R6
-	BNE   linear60
+	CMP   $1, R7
+	BNE   linear134
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row135:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
 	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
 	TST   $2, R0
-	BEQ   one62
+	BEQ   one136
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved63
-	ADD   $8, R1, R7
-	VST1  V4.S[2], (R7)
-	B     moved63
+	BEQ   moved137
+	ADD   $8, R1, R8
+	VST1  V4.S[2], (R8)
+	B     moved137
 
-one62:
+one136:
 	FMOVS F4, 0(R1)
 
-moved63:
+moved137:
 	ADD  R2, R1
 	ADD  R4, R3
-	SUBS $1, R5
-	BNE  row61
+	SUBS $1, R6
+	BNE  row135
 	RET
 
-linear60:
+linear134:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row138:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
 	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	TST   $2, R0
-	BEQ   one65
+	BEQ   one139
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved66
-	ADD   $8, R1, R7
-	VST1  V4.S[2], (R7)
-	B     moved66
+	BEQ   moved140
+	ADD   $8, R1, R8
+	VST1  V4.S[2], (R8)
+	B     moved140
 
-one65:
+one139:
 	FMOVS F4, 0(R1)
 
-moved66:
+moved140:
 	ADD  R2, R1
 	ADD  R4, R3
-	SUBS $1, R5
-	BNE  row64
+	SUBS $1, R6
+	BNE  row138
 	RET
 
-// func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-TEXT ·thinNEONF64(SB), NOSPLIT, $0-88
-	MOVD n+72(FP), R0
-	CMP  $2, R0
+// func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+TEXT ·thinNEONF64(SB), NOSPLIT, $0-96
+	MOVD n+80(FP), R0
+	CMP  $4, R0
 	BNE  other1
-	MOVD cols+64(FP), R0
+	MOVD cols+72(FP), R0
 	CMP  $4, R0
 	BLE  narrower2
 	CMP  $6, R0
@@ -18655,77 +19989,111 @@ TEXT ·thinNEONF64(SB), NOSPLIT, $0-88
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R1), F2
 
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R1), F5
 	FMOVQ 0(R3), F6
 	FMOVQ 16(R3), F7
 	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
-	CMP   $1, R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V19.B16
+	CMP   $1, R7
 	BNE   linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row5:
-	FMOVD 0(R3), F9
-	FMOVD 8(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
+	FMOVD 0(R3), F15
+	FMOVD 0(R8), F16
+	FMOVD 0(R9), F17
+	FMOVD 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
+	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
+	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
+	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
+	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
+	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
+	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
+	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
+	WORD  $0x4e73f694 // fmax v20.2d, v20.2d, v19.2d
+	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
+	WORD  $0x4e73f6b5 // fmax v21.2d, v21.2d, v19.2d
+	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
+	WORD  $0x4e73f6d6 // fmax v22.2d, v22.2d, v19.2d
+	FMOVQ F20, 0(R1)
+	FMOVQ F21, 16(R1)
+	FMOVQ F22, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row5
 	RET
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row6:
-	FMOVD 0(R3), F9
-	FMOVD 8(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
+	FMOVD 0(R3), F15
+	FMOVD 0(R8), F16
+	FMOVD 0(R9), F17
+	FMOVD 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
+	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
+	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
+	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
+	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
+	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
+	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
+	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
+	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
+	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
+	FMOVQ F20, 0(R1)
+	FMOVQ F21, 16(R1)
+	FMOVQ F22, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
 	BNE   row6
 	RET
 
@@ -18742,33 +20110,1061 @@ over3:
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R3), F2
 
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	// acc[i,j] = b[i,j], 4×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
+	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	FMOVQ 32(R4), F5
+	FMOVQ 32(R6), F5
 	FMOVQ 0(R3), F6
 	FMOVQ 16(R3), F7
-	FMOVQ 32(R5), F8
+	FMOVQ 32(R7), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R8), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R9), F14
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
-	CMP   $1, R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V19.B16
+	CMP   $1, R7
 	BNE   linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row8:
+	FMOVD 0(R3), F15
+	FMOVD 0(R8), F16
+	FMOVD 0(R9), F17
+	FMOVD 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
+	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
+	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
+	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
+	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
+	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
+	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
+	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
+	WORD  $0x4e73f694 // fmax v20.2d, v20.2d, v19.2d
+	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
+	WORD  $0x4e73f6b5 // fmax v21.2d, v21.2d, v19.2d
+	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
+	WORD  $0x4e73f6d6 // fmax v22.2d, v22.2d, v19.2d
+	FMOVQ F20, 0(R1)
+	FMOVQ F21, 16(R1)
+	ADD   R0, R1, R11
+	FMOVQ F22, 32(R11)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row8
+	RET
+
+linear7:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	FMOVD 0(R3), F15
+	FMOVD 0(R8), F16
+	FMOVD 0(R9), F17
+	FMOVD 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
+	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
+	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
+	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
+	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
+	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
+	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
+	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
+	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
+	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
+	FMOVQ F20, 0(R1)
+	FMOVQ F21, 16(R1)
+	ADD   R0, R1, R11
+	FMOVQ F22, 32(R11)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row9
+	RET
+
+narrower2:
+	CMP $2, R0
+	BLE narrower10
+	CMP $4, R0
+	BNE over11
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V14.B16
+	CMP   $1, R7
+	BNE   linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	FMOVD 0(R3), F10
+	FMOVD 0(R8), F11
+	FMOVD 0(R9), F12
+	FMOVD 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
+	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
+	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
+	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
+	WORD  $0x4e6ef5ef // fmax v15.2d, v15.2d, v14.2d
+	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
+	WORD  $0x4e6ef610 // fmax v16.2d, v16.2d, v14.2d
+	FMOVQ F15, 0(R1)
+	FMOVQ F16, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row13
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	FMOVD 0(R3), F10
+	FMOVD 0(R8), F11
+	FMOVD 0(R9), F12
+	FMOVD 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
+	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
+	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
+	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
+	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
+	FMOVQ F15, 0(R1)
+	FMOVQ F16, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row14
+	RET
+
+over11:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 4×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R6), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R7), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R8), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R9), F9
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V14.B16
+	CMP   $1, R7
+	BNE   linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	FMOVD 0(R3), F10
+	FMOVD 0(R8), F11
+	FMOVD 0(R9), F12
+	FMOVD 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
+	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
+	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
+	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
+	WORD  $0x4e6ef5ef // fmax v15.2d, v15.2d, v14.2d
+	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
+	WORD  $0x4e6ef610 // fmax v16.2d, v16.2d, v14.2d
+	FMOVQ F15, 0(R1)
+	ADD   R0, R1, R11
+	FMOVQ F16, 16(R11)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row16
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	FMOVD 0(R3), F10
+	FMOVD 0(R8), F11
+	FMOVD 0(R9), F12
+	FMOVD 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
+	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
+	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
+	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
+	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
+	FMOVQ F15, 0(R1)
+	ADD   R0, R1, R11
+	FMOVQ F16, 16(R11)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row17
+	RET
+
+narrower10:
+	CMP $2, R0
+	BNE over18
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R5), F4
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V9.B16
+	CMP   $1, R7
+	BNE   linear19
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row20:
+	FMOVD 0(R3), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
+	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
+	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
+	WORD  $0x4e69f54a // fmax v10.2d, v10.2d, v9.2d
+	FMOVQ F10, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row20
+	RET
+
+linear19:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	FMOVD 0(R3), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
+	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
+	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
+	FMOVQ F10, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row21
+	RET
+
+over18:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	FMOVD 0(R4), F3
+	FMOVD 0(R5), F4
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V9.B16
+	CMP   $1, R7
+	BNE   linear22
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row23:
+	FMOVD 0(R3), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
+	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
+	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
+	WORD  $0x4e69f54a // fmax v10.2d, v10.2d, v9.2d
+	FMOVD F10, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row23
+	RET
+
+linear22:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	FMOVD 0(R3), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
+	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
+	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
+	FMOVD F10, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R6
+	BNE   row24
+	RET
+
+other1:
+	CMP  $3, R0
+	BNE  other25
+	MOVD cols+72(FP), R0
+	CMP  $4, R0
+	BLE  narrower26
+	CMP  $6, R0
+	BNE  over27
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V15.B16
+	CMP   $1, R7
+	BNE   linear28
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row29:
+	FMOVD 0(R3), F12
+	FMOVD 0(R8), F13
+	FMOVD 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
+	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
+	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
+	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
+	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
+	WORD  $0x4e6ff610 // fmax v16.2d, v16.2d, v15.2d
+	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
+	WORD  $0x4e6ff631 // fmax v17.2d, v17.2d, v15.2d
+	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
+	WORD  $0x4e6ff652 // fmax v18.2d, v18.2d, v15.2d
+	FMOVQ F16, 0(R1)
+	FMOVQ F17, 16(R1)
+	FMOVQ F18, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row29
+	RET
+
+linear28:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	FMOVD 0(R3), F12
+	FMOVD 0(R8), F13
+	FMOVD 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
+	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
+	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
+	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
+	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
+	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
+	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
+	FMOVQ F16, 0(R1)
+	FMOVQ F17, 16(R1)
+	FMOVQ F18, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row30
+	RET
+
+over27:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 3×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R5), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R6), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R7), F11
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V15.B16
+	CMP   $1, R7
+	BNE   linear31
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	FMOVD 0(R3), F12
+	FMOVD 0(R8), F13
+	FMOVD 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
+	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
+	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
+	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
+	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
+	WORD  $0x4e6ff610 // fmax v16.2d, v16.2d, v15.2d
+	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
+	WORD  $0x4e6ff631 // fmax v17.2d, v17.2d, v15.2d
+	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
+	WORD  $0x4e6ff652 // fmax v18.2d, v18.2d, v15.2d
+	FMOVQ F16, 0(R1)
+	FMOVQ F17, 16(R1)
+	ADD   R0, R1, R10
+	FMOVQ F18, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row32
+	RET
+
+linear31:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	FMOVD 0(R3), F12
+	FMOVD 0(R8), F13
+	FMOVD 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
+	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
+	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
+	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
+	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
+	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
+	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
+	FMOVQ F16, 0(R1)
+	FMOVQ F17, 16(R1)
+	ADD   R0, R1, R10
+	FMOVQ F18, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row33
+	RET
+
+narrower26:
+	CMP $2, R0
+	BLE narrower34
+	CMP $4, R0
+	BNE over35
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+	CMP   $1, R7
+	BNE   linear36
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row37:
+	FMOVD 0(R3), F8
+	FMOVD 0(R8), F9
+	FMOVD 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row37
+	RET
+
+linear36:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row38:
+	FMOVD 0(R3), F8
+	FMOVD 0(R8), F9
+	FMOVD 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row38
+	RET
+
+over35:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 3×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R5), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R6), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R7), F7
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+	CMP   $1, R7
+	BNE   linear39
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	FMOVD 0(R3), F8
+	FMOVD 0(R8), F9
+	FMOVD 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	ADD   R0, R1, R10
+	FMOVQ F13, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row40
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	FMOVD 0(R3), F8
+	FMOVD 0(R8), F9
+	FMOVD 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	ADD   R0, R1, R10
+	FMOVQ F13, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row41
+	RET
+
+narrower34:
+	CMP $2, R0
+	BNE over42
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V7.B16
+	CMP   $1, R7
+	BNE   linear43
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row44:
+	FMOVD 0(R3), F4
+	FMOVD 0(R8), F5
+	FMOVD 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
+	FMOVQ F8, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row44
+	RET
+
+linear43:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row45:
+	FMOVD 0(R3), F4
+	FMOVD 0(R8), F5
+	FMOVD 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	FMOVQ F8, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row45
+	RET
+
+over42:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	FMOVD 0(R4), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V7.B16
+	CMP   $1, R7
+	BNE   linear46
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row47:
+	FMOVD 0(R3), F4
+	FMOVD 0(R8), F5
+	FMOVD 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
+	FMOVD F8, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row47
+	RET
+
+linear46:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row48:
+	FMOVD 0(R3), F4
+	FMOVD 0(R8), F5
+	FMOVD 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	FMOVD F8, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	SUBS  $1, R6
+	BNE   row48
+	RET
+
+other25:
+	CMP  $2, R0
+	BNE  other49
+	MOVD cols+72(FP), R0
+	CMP  $4, R0
+	BLE  narrower50
+	CMP  $6, R0
+	BNE  over51
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+	CMP   $1, R7
+	BNE   linear52
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row53:
 	FMOVD 0(R3), F9
-	FMOVD 8(R3), F10
+	FMOVD 0(R8), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
 	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
@@ -18786,19 +21182,19 @@ row8:
 	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F14, 32(R7)
+	FMOVQ F14, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row8
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row53
 	RET
 
-linear7:
+linear52:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row54:
 	FMOVD 0(R3), F9
-	FMOVD 8(R3), F10
+	FMOVD 0(R8), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
 	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
@@ -18813,19 +21209,115 @@ row9:
 	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F14, 32(R7)
+	FMOVQ F14, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row9
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row54
 	RET
 
-narrower2:
+over51:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R5), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+	CMP   $1, R7
+	BNE   linear55
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	FMOVD 0(R3), F9
+	FMOVD 0(R8), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R9
+	FMOVQ F14, 32(R9)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row56
+	RET
+
+linear55:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	FMOVD 0(R3), F9
+	FMOVD 0(R8), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R9
+	FMOVQ F14, 32(R9)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row57
+	RET
+
+narrower50:
 	CMP $2, R0
-	BLE narrower10
+	BLE narrower58
 	CMP $4, R0
-	BNE over11
+	BNE over59
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -18833,8 +21325,8 @@ narrower2:
 	FMOVQ 16(R1), F1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R1), F3
@@ -18844,16 +21336,18 @@ narrower2:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V8.B16
-	CMP   $1, R6
-	BNE   linear12
+	CMP   $1, R7
+	BNE   linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
+row61:
 	FMOVD 0(R3), F6
-	FMOVD 8(R3), F7
+	FMOVD 0(R8), F7
 	VORR  V0.B16, V0.B16, V9.B16
 	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
@@ -18868,15 +21362,16 @@ row13:
 	FMOVQ F10, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row13
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row61
 	RET
 
-linear12:
+linear60:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
+row62:
 	FMOVD 0(R3), F6
-	FMOVD 8(R3), F7
+	FMOVD 0(R8), F7
 	VORR  V0.B16, V0.B16, V9.B16
 	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
@@ -18889,11 +21384,12 @@ row14:
 	FMOVQ F10, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row14
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row62
 	RET
 
-over11:
+over59:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -18906,8 +21402,8 @@ over11:
 	FMOVQ 16(R3), F1
 
 	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
 	MOVD  R1, R4
 	ADD   R0, R4
@@ -18920,16 +21416,18 @@ over11:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V8.B16
-	CMP   $1, R6
-	BNE   linear15
+	CMP   $1, R7
+	BNE   linear63
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
+row64:
 	FMOVD 0(R3), F6
-	FMOVD 8(R3), F7
+	FMOVD 0(R8), F7
 	VORR  V0.B16, V0.B16, V9.B16
 	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
@@ -18941,19 +21439,20 @@ row16:
 	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
 	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
 	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 16(R7)
+	ADD   R0, R1, R9
+	FMOVQ F10, 16(R9)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row16
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row64
 	RET
 
-linear15:
+linear63:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
+row65:
 	FMOVD 0(R3), F6
-	FMOVD 8(R3), F7
+	FMOVD 0(R8), F7
 	VORR  V0.B16, V0.B16, V9.B16
 	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
@@ -18963,25 +21462,26 @@ row17:
 	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
 	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
 	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 16(R7)
+	ADD   R0, R1, R9
+	FMOVQ F10, 16(R9)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row17
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row65
 	RET
 
-narrower10:
+narrower58:
 	CMP $2, R0
-	BNE over18
+	BNE over66
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVQ 0(R1), F0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -18989,16 +21489,18 @@ narrower10:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear19
+	CMP   $1, R7
+	BNE   linear67
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row20:
+row68:
 	FMOVD 0(R3), F3
-	FMOVD 8(R3), F4
+	FMOVD 0(R8), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -19007,15 +21509,16 @@ row20:
 	FMOVQ F6, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row20
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row68
 	RET
 
-linear19:
+linear67:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row69:
 	FMOVD 0(R3), F3
-	FMOVD 8(R3), F4
+	FMOVD 0(R8), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -19023,18 +21526,19 @@ row21:
 	FMOVQ F6, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row21
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row69
 	RET
 
-over18:
+over66:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0
 
 	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -19042,16 +21546,18 @@ over18:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear22
+	CMP   $1, R7
+	BNE   linear70
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row23:
+row71:
 	FMOVD 0(R3), F3
-	FMOVD 8(R3), F4
+	FMOVD 0(R8), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -19060,15 +21566,16 @@ row23:
 	FMOVD F6, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row23
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row71
 	RET
 
-linear22:
+linear70:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row72:
 	FMOVD 0(R3), F3
-	FMOVD 8(R3), F4
+	FMOVD 0(R8), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -19076,16 +21583,17 @@ row24:
 	FMOVD F6, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row24
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row72
 	RET
 
-other1:
-	MOVD cols+64(FP), R0
+other49:
+	MOVD cols+72(FP), R0
 	CMP  $4, R0
-	BLE  narrower26
+	BLE  narrower74
 	CMP  $6, R0
-	BNE  over27
+	BNE  over75
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -19094,7 +21602,7 @@ other1:
 	FMOVQ 32(R1), F2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R1), F5
@@ -19102,14 +21610,15 @@ other1:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
-	CMP   $1, R6
-	BNE   linear28
+	CMP   $1, R7
+	BNE   linear76
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
+row77:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
@@ -19128,13 +21637,13 @@ row29:
 	FMOVQ F10, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row29
+	SUBS  $1, R6
+	BNE   row77
 	RET
 
-linear28:
+linear76:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
+row78:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
@@ -19150,11 +21659,11 @@ row30:
 	FMOVQ F10, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row30
+	SUBS  $1, R6
+	BNE   row78
 	RET
 
-over27:
+over75:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -19168,7 +21677,7 @@ over27:
 	FMOVQ 32(R3), F2
 
 	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ 0(R1), F3
@@ -19178,14 +21687,15 @@ over27:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
-	CMP   $1, R6
-	BNE   linear31
+	CMP   $1, R7
+	BNE   linear79
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row80:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
@@ -19201,17 +21711,17 @@ row32:
 	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 32(R7)
+	ADD   R0, R1, R8
+	FMOVQ F10, 32(R8)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row32
+	SUBS  $1, R6
+	BNE   row80
 	RET
 
-linear31:
+linear79:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row81:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
@@ -19224,19 +21734,19 @@ row33:
 	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 32(R7)
+	ADD   R0, R1, R8
+	FMOVQ F10, 32(R8)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row33
+	SUBS  $1, R6
+	BNE   row81
 	RET
 
-narrower26:
+narrower74:
 	CMP $2, R0
-	BLE narrower34
+	BLE narrower82
 	CMP $4, R0
-	BNE over35
+	BNE over83
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -19244,21 +21754,22 @@ narrower26:
 	FMOVQ 16(R1), F1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R1), F3
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear36
+	CMP   $1, R7
+	BNE   linear84
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row85:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -19272,13 +21783,13 @@ row37:
 	FMOVQ F7, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row37
+	SUBS  $1, R6
+	BNE   row85
 	RET
 
-linear36:
+linear84:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row38:
+row86:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -19290,11 +21801,11 @@ row38:
 	FMOVQ F7, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row38
+	SUBS  $1, R6
+	BNE   row86
 	RET
 
-over35:
+over83:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -19307,7 +21818,7 @@ over35:
 	FMOVQ 16(R3), F1
 
 	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ 0(R1), F2
@@ -19316,14 +21827,15 @@ over35:
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear39
+	CMP   $1, R7
+	BNE   linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row88:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -19334,17 +21846,17 @@ row40:
 	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
 	WORD  $0x4e65f4e7 // fmax v7.2d, v7.2d, v5.2d
 	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F7, 16(R7)
+	ADD   R0, R1, R8
+	FMOVQ F7, 16(R8)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row40
+	SUBS  $1, R6
+	BNE   row88
 	RET
 
-linear39:
+linear87:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row89:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -19353,37 +21865,38 @@ row41:
 	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
 	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
 	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F7, 16(R7)
+	ADD   R0, R1, R8
+	FMOVQ F7, 16(R8)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row41
+	SUBS  $1, R6
+	BNE   row89
 	RET
 
-narrower34:
+narrower82:
 	CMP $2, R0
-	BNE over42
+	BNE over90
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVQ 0(R1), F0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	FMOVQ 0(R1), F1
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
-	CMP   $1, R6
-	BNE   linear43
+	CMP   $1, R7
+	BNE   linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row92:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
@@ -19392,13 +21905,13 @@ row44:
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row44
+	SUBS  $1, R6
+	BNE   row92
 	RET
 
-linear43:
+linear91:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row93:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
@@ -19406,30 +21919,31 @@ row45:
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row45
+	SUBS  $1, R6
+	BNE   row93
 	RET
 
-over42:
+over90:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0
 
 	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVD  b+40(FP), R1
+	MOVD  b+48(FP), R1
 	FMOVD 0(R1), F1
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
-	CMP   $1, R6
-	BNE   linear46
+	CMP   $1, R7
+	BNE   linear94
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
+row95:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
@@ -19438,13 +21952,13 @@ row47:
 	FMOVD F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row47
+	SUBS  $1, R6
+	BNE   row95
 	RET
 
-linear46:
+linear94:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row96:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
@@ -19452,8 +21966,8 @@ row48:
 	FMOVD F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row48
+	SUBS  $1, R6
+	BNE   row96
 	RET
 
 // func flatNEONF32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)

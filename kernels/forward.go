@@ -10,8 +10,8 @@ import (
 const (
 	smallRows  = 32  // of a product that a single call of panel does,
 	smallTerms = 320 // of its sums
+	thinFew    = 2   // terms that are for thin, whatever the rows
 	flatTurns  = 16  // so many times as many rows as repeat are worth flat
-	thinTerms  = 2   // of a sum that thin computes, at the most
 )
 
 func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
@@ -26,8 +26,8 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	if y.Rows == 1 && w.pitch()%line != 0 && w.bytes() <= cached && t.half != nil && y.Cols <= 2*t.half.wideCols {
 		t = t.half // to load what lies across two lines takes a long vector more than two short ones
 	}
-	if 0 < x.Cols && x.Cols <= thinTerms && y.Cols <= 2*t.panelCols {
-		t.forwardThin(y, x, w, b, act)
+	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= 2*x.Cols) && y.Cols <= 2*t.panelCols {
+		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
 	if t.forwardSmall(y, x, w, b, act) {
@@ -71,16 +71,17 @@ func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
 	return true
 }
 
-// forwardThin is forward for layers with one or two inputs and few outputs.
-func (t *tiles[T]) forwardThin(y, x, w *Mat[T], b []T, act Activation) {
-	for j := 0; j < y.Cols; j += t.panelCols {
+// thinRows computes c, a product whose right factor has so few rows that thin can
+// have them. The left one's elements lie lda and stepa bytes apart.
+func (t *tiles[T]) thinRows(c *Mat[T], b []T, a *T, lda, stepa uintptr, right *Mat[T], act Activation) {
+	for j := 0; j < c.Cols; j += t.panelCols {
 		bias := zero[T]()
 		if b != nil {
 			bias = &b[j]
 		}
-		for i := 0; i < y.Rows; i += maxRows {
-			t.thin(y.at(i, j), y.pitch(), bias, x.at(i, 0), x.pitch(), w.at(0, j), w.pitch(),
-				min(maxRows, y.Rows-i), min(t.panelCols, y.Cols-j), x.Cols, int(act))
+		for i := 0; i < c.Rows; i += maxRows {
+			t.thin(c.at(i, j), c.pitch(), bias, plus(a, uintptr(i)*lda), lda, stepa, right.at(0, j), right.pitch(),
+				min(maxRows, c.Rows-i), min(t.panelCols, c.Cols-j), right.Rows, int(act))
 		}
 	}
 }

@@ -385,20 +385,20 @@ func streamNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *fl
 // c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
 //
 // Each sum is one chain of fused multiply-adds in order of p; a zero is +0.
-// The rows of c, a and b are ldc, lda and ldb bytes apart. n is 1 or 2, cols at
-// least 1 and at most a panel's.
+// The rows of c and b are ldc and ldb bytes apart, and a[i,p] is i·lda + p·stepa
+// bytes behind a. n is 1 to thinTerms, cols at least 1 and at most a panel's.
 //
 //go:noescape
-func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 
 // c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
 //
 // Each sum is one chain of fused multiply-adds in order of p; a zero is +0.
-// The rows of c, a and b are ldc, lda and ldb bytes apart. n is 1 or 2, cols at
-// least 1 and at most a panel's.
+// The rows of c and b are ldc and ldb bytes apart, and a[i,p] is i·lda + p·stepa
+// bytes behind a. n is 1 to thinTerms, cols at least 1 and at most a panel's.
 //
 //go:noescape
-func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
 // c[i·cols+j] = act(bias[j] + a[i]·b[j]),  i < rows, j < cols
 //
@@ -494,6 +494,7 @@ var neonF32 = tiles[float32]{
 	gradRows:       4,
 	inputRows:      8,
 	flatPeriod:     3,
+	thinTerms:      4,
 	treeTerms:      16,
 	treeCols:       4,
 	unpackedCols:   3,
@@ -539,6 +540,7 @@ var neonF64 = tiles[float64]{
 	gradRows:       4,
 	inputRows:      8,
 	flatPeriod:     1,
+	thinTerms:      4,
 	treeTerms:      16,
 	treeCols:       2,
 	unpackedCols:   2,

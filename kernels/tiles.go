@@ -22,6 +22,7 @@ type tiles[T Float] struct {
 	bothCols       int   // of so many rows at the most
 	flatPeriod     int   // vectors after which flat can begin again
 	narrowBothCols int   // outputs that narrowBoth can have
+	thinTerms      int   // of a sum that thin computes
 	treeTerms      int   // inputs that tree can have,
 	treeCols       int   // and outputs
 	unpackedCols   int   // outputs that unpacked can have
@@ -48,7 +49,7 @@ type tiles[T Float] struct {
 	single     func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)
 	sweep      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	stream     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda uintptr, b *T, ldb uintptr, rows, cols int)
-	thin       func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	thin       func(c *T, ldc uintptr, bias *T, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	flat       func(c, bias, a, b *T, rows, cols, period, turns, act int)
 	transpose  func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	tighten    func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
