@@ -569,12 +569,13 @@ func narrowBothCols(s Spec) int { return (s.Vecs - 4) / 2 }
 // stay in registers while all rows go by.
 func narrowBoth(m Machine) {
 	s := m.Spec()
-	m.Func("narrowBoth", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+	m.Func("narrowBoth", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, init *T, ldinit uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
 		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols",
-		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
+		"dw[k,j] = init[k,j] + Σ_i x[i,k]·dz[i,j]",
 		"",
-		"Each sum is one chain of fused multiply-adds in order of its index from +0; a",
-		"zero is +0. The rows of each operand are as many bytes apart as follows it.",
+		"Each sum is one chain of fused multiply-adds in order of its index, of dx from",
+		"+0 and of dw from init, or +0 where that is nil and ldinit 0; a zero is +0. The",
+		"rows of each operand are as many bytes apart as follows it.",
 		"rows is a multiple of the lanes of a vector, at least one; cols 2 to narrowBothCols,",
 		"n at least 1. dx may be nil.")
 	byValue(m, "cols", 2, narrowBothCols(s), func(c int) { narrowBothColumns(m, c) })
@@ -585,22 +586,33 @@ func narrowBothColumns(m Machine, cols int) {
 	lanes, size := s.Lanes(), s.Float.Size
 	again := m.NewLabel("inputs")
 	m.Label(again)
-	m.Comment("%d columns of w and of dw, from +0, %d inputs", cols, lanes)
+	m.Comment("%d columns of w and of dw, %d inputs", cols, lanes)
+	load := func(name string, p, ld Int) []Vec {
+		m.Arg(ld, "ld"+name)
+		rows := m.Rows(lanes, p, ld)
+		vs := m.LoadTurned(rows.At, cols, nil)
+		m.FreeRows(rows)
+		m.MulConst(ld, ld, lanes)
+		m.Add(p, ld)
+		m.SetArg(name, p)
+		return vs
+	}
 	p, ld := m.Int(), m.Int()
 	m.Arg(p, "w")
-	m.Arg(ld, "ldw")
-	rows := m.Rows(lanes, p, ld)
-	w := m.LoadTurned(rows.At, cols, nil)
-	m.FreeRows(rows)
-	m.MulConst(ld, ld, lanes)
-	m.Add(p, ld)
-	m.SetArg("w", p)
-	m.FreeInts(p, ld)
-	zero, dw := m.Vec(), m.VecsOf(cols)
-	m.Zero(zero)
+	w := load("w", p, ld)
+	fresh, ready := m.NewLabel("fresh"), m.NewLabel("ready")
+	m.Arg(p, "init")
+	m.JumpIf(p, Equal, 0, fresh)
+	dw := load("init", p, ld)
+	m.Jump(ready)
+	m.Label(fresh)
 	for _, v := range dw {
 		m.Zero(v)
 	}
+	m.Label(ready)
+	m.FreeInts(p, ld)
+	zero := m.Vec()
+	m.Zero(zero)
 
 	xv, z, sum := m.Vec(), m.Vec(), m.Vec()
 	dx, lddx, dz, lddz, x, ldx, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
@@ -663,7 +675,7 @@ func narrowBothColumns(m Machine, cols int) {
 	p, ld = m.Int(), m.Int()
 	m.Arg(p, "dw")
 	m.Arg(ld, "lddw")
-	rows = m.Rows(lanes, p, ld)
+	rows := m.Rows(lanes, p, ld)
 	m.StoreTurned(rows.At, dw)
 	m.FreeRows(rows)
 	m.MulConst(ld, ld, lanes)

@@ -35,8 +35,8 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 			return
 		}
 	}
-	if t := t.atMost(dw.Rows); t != nil && !add && t.narrowBothPays(dw, x) {
-		t.backwardNarrow(dx, dw, db, dy, y, x, w, act)
+	if t := t.atMost(dw.Rows); t != nil && t.narrowBothPays(dw, x, add) {
+		t.backwardNarrow(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
 	// With few outputs, dz, db and the first rows of dw are made together; with

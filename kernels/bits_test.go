@@ -97,6 +97,9 @@ func testBlocks[T Float](t *testing.T) {
 	for _, a := range []int{1023, 1025, 4095, 4096, 4097, 8191, 8193} {
 		shapes = append(shapes, []shape{{a, 1, 2}, {a, 2, 1}, {1, a, 1}, {2, a, 2}, {1, a, 9}, {1, 1, a}}...)
 	}
+	for _, a := range []int{1025, 2049} {
+		shapes = append(shapes, shape{a, 19, 5}, shape{a, 16, 3}, shape{a, 33, 10})
+	}
 	for _, a := range []int{16385, 40001} {
 		shapes = append(shapes, shape{a, 1, 1}, shape{a, 1, 2}, shape{1, a, 1}, shape{1, 1, a})
 	}

@@ -18,7 +18,8 @@ const (
 	narrowBothCols    = 4       // outputs from which narrowBoth pays whatever x is like,
 	narrowBothRows    = 64      // else up to so many rows,
 	narrowBothVectors = 1 << 10 // or if x has no more vectors
-	narrowBothLines   = 16      // rows that may fall into the same sets
+	narrowBothLines   = 16      // rows that may fall into the same sets,
+	narrowBothAdd     = 16      // and from which it pays to go on from what dw holds
 )
 
 // forwardNarrow takes the outputs together if it can, else one by one, each with
@@ -138,31 +139,77 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 // and is best for it, though it takes few columns of x and dx at a time. Where all
 // their rows fall into the same sets of the cache that is so if a vector of outputs
 // would be a part of one.
-func (t *tiles[T]) narrowBothPays(dw, x *Mat[T]) bool {
-	return 1 < dw.Cols && dw.Cols <= t.narrowBothCols && 0 < x.Rows && x.Rows <= maxRows &&
+func (t *tiles[T]) narrowBothPays(dw, x *Mat[T], add bool) bool {
+	least := 1
+	if add {
+		least = narrowBothAdd
+	}
+	return 1 < dw.Cols && dw.Cols <= t.narrowBothCols && least <= x.Rows &&
 		(x.pitch()%4096 != 0 || x.Rows <= narrowBothLines || dw.Cols >= narrow && dw.Cols%t.lanes != 0) &&
 		(dw.Cols >= narrowBothCols || x.Rows <= narrowBothRows || x.Rows*x.Cols <= narrowBothVectors*t.lanes)
 }
 
-// backwardNarrow is backward for a layer with few outputs. The last inputs are perhaps
-// computed twice.
-func (t *tiles[T]) backwardNarrow(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
-	if dw.Cols <= t.panelCols {
-		t.gradPanel(&product[T]{c: *dw, n: dy.Rows}, db, dy, y, 0, 0, 0, act)
-	} else {
-		clear(db)
-		t.gateAll(db, dy, y, 0, dy.Rows, act)
+// backwardNarrow is backward for a layer with few outputs.
+func (t *tiles[T]) backwardNarrow(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
+	p := product[T]{c: *dw, add: add}
+	for i := 0; i < dy.Rows; i += maxRows {
+		p.n = min(maxRows, dy.Rows-i)
+		if dw.Cols <= t.panelCols {
+			t.gradPanel(&p, db, dy, y, i, 0, 0, act)
+		} else {
+			if !p.add {
+				clear(db)
+			}
+			t.gateAll(db, dy, y, i, i+p.n, act)
+		}
+		if p.add {
+			t.narrowOn(dx, dw, dy, x, w, i, p.n)
+		} else {
+			t.narrowPiece(dx, dw, dy, x, w, i, p.n, nil)
+		}
+		p.add = true
 	}
-	each := dw.Rows
-	if 2*dw.Rows*dw.Cols*(dy.Rows+8) > maxWork || dw.Rows > maxRun {
-		each = max(min(maxWork/2/dw.Cols/(dy.Rows+8), maxRun)/t.lanes, 1) * t.lanes
+}
+
+// narrowOn is narrowPiece where the sums of dw go on.
+func (t *tiles[T]) narrowOn(dx, dw, dz, x, w *Mat[T], i, n int) {
+	s := t.scratch.Get().(*scratch[T])
+	defer t.scratch.Put(s)
+	held := Mat[T]{t.lanes, dw.Cols, s.line[:t.lanes*dw.Cols], dw.Cols}
+	switch first := dw.Rows - t.lanes; {
+	case t.whole(dw.Rows) == dw.Rows:
+	case dw.tight():
+		copy(held.Data, dw.Data[first*dw.Cols:])
+	default:
+		for k := range held.Rows {
+			copy(held.Row(k), dw.Row(first+k))
+		}
+	}
+	t.narrowPiece(dx, dw, dz, x, w, i, n, &held)
+}
+
+// narrowPiece computes dx of rows i to i+n-1 of a layer with few outputs, and dw of
+// these, or what they add to it. The last inputs are perhaps computed twice: then
+// held is what dw held of them.
+func (t *tiles[T]) narrowPiece(dx, dw, dz, x, w *Mat[T], i, n int, held *Mat[T]) {
+	whole := t.whole(dw.Rows)
+	each := whole
+	if 2*whole*dw.Cols*(n+8) > maxWork || whole > maxRun {
+		each = max(t.whole(min(maxWork/2/dw.Cols/(n+8), maxRun)), t.lanes)
 	}
 	for k := 0; k < dw.Rows; k += each {
-		rows := t.whole(min(each, dw.Rows-k))
-		if rows == 0 {
-			k, rows = dw.Rows-t.lanes, t.lanes
+		rows, init, ldinit := min(each, whole-k), (*T)(nil), uintptr(0)
+		if held != nil {
+			init, ldinit = dw.at(k, 0), dw.pitch()
 		}
-		t.narrowBoth(dx.at(0, k), dx.pitch(), dw.at(k, 0), dw.pitch(), dy.at(0, 0), dy.pitch(), x.at(0, k), x.pitch(), w.at(k, 0), w.pitch(), rows, dw.Cols, dy.Rows)
+		if rows <= 0 {
+			k, rows = dw.Rows-t.lanes, t.lanes
+			if held != nil {
+				init, ldinit = held.at(0, 0), held.pitch()
+			}
+		}
+		t.narrowBoth(dx.at(i, k), dx.pitch(), dw.at(k, 0), dw.pitch(), init, ldinit, dz.at(i, 0), dz.pitch(),
+			x.at(i, k), x.pitch(), w.at(k, 0), w.pitch(), rows, dw.Cols, n)
 		k += rows - each
 	}
 }

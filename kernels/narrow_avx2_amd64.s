@@ -9054,17 +9054,17 @@ rows26:
 	VZEROUPPER
 	RET
 
-// func narrowBothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+// func narrowBothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
-TEXT ·narrowBothAVX2F32(SB), NOSPLIT, $0-104
-	MOVQ cols+88(FP), AX
+TEXT ·narrowBothAVX2F32(SB), NOSPLIT, $0-120
+	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x06
 	JNE  other1
 
 inputs2:
-	// 6 columns of w and of dw, from +0, 8 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+	// 6 columns of w and of dw, 8 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
 	LEAQ        (CX)(BX*4), SI
@@ -9106,143 +9106,194 @@ inputs2:
 	VUNPCKLPD   Y6, Y2, Y2
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y2, Y2, Y2
-	VXORPS      Y6, Y6, Y6
-	VXORPS      Y7, Y7, Y7
-	VXORPS      Y9, Y9, Y9
-	VXORPS      Y10, Y10, Y10
-	VXORPS      Y11, Y11, Y11
-	VXORPS      Y12, Y12, Y12
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without5
+	JE          fresh5
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVUPS     (AX), X6
+	VMOVUPS     (AX)(BX*1), X7
+	VMOVUPS     (AX)(BX*2), X9
+	VMOVUPS     (AX)(CX*1), X10
+	VINSERTF128 $0x01, (AX)(BX*4), Y6, Y6
+	VINSERTF128 $0x01, (AX)(DX*1), Y7, Y7
+	VINSERTF128 $0x01, (AX)(CX*2), Y9, Y9
+	VINSERTF128 $0x01, (AX)(SI*1), Y10, Y10
+	VUNPCKHPS   Y7, Y6, Y2
+	VUNPCKLPS   Y7, Y6, Y6
+	VUNPCKHPS   Y10, Y9, Y7
+	VUNPCKLPS   Y10, Y9, Y9
+	VUNPCKHPD   Y9, Y6, Y10
+	VUNPCKLPD   Y9, Y6, Y6
+	VUNPCKHPD   Y7, Y2, Y9
+	VUNPCKLPD   Y7, Y2, Y2
+	VMOVSD      16(AX), X11
+	VMOVSD      16(AX)(BX*1), X12
+	VMOVSD      16(AX)(BX*2), X13
+	VMOVSD      16(AX)(CX*1), X14
+	VMOVSD      16(AX)(BX*4), X7
+	VINSERTF128 $0x01, X7, Y11, Y11
+	VMOVSD      16(AX)(DX*1), X7
+	VINSERTF128 $0x01, X7, Y12, Y12
+	VMOVSD      16(AX)(CX*2), X7
+	VINSERTF128 $0x01, X7, Y13, Y13
+	VMOVSD      16(AX)(SI*1), X7
+	VINSERTF128 $0x01, X7, Y14, Y14
+	VUNPCKHPS   Y12, Y11, Y7
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y7, Y13
+	VUNPCKLPD   Y12, Y7, Y7
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready6
+
+fresh5:
+	VXORPS Y6, Y6, Y6
+	VXORPS Y10, Y10, Y10
+	VXORPS Y2, Y2, Y2
+	VXORPS Y9, Y9, Y9
+	VXORPS Y11, Y11, Y11
+	VXORPS Y14, Y14, Y14
+
+ready6:
+	VXORPS Y7, Y7, Y7
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without9
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row7:
-	VMOVUPS      (SI), Y13
-	VMOVAPS      Y2, Y15
-	VBROADCASTSS (CX), Y14
-	VFMADD231PS  Y14, Y13, Y6
-	VFMADD231PS  Y14, Y1, Y15
-	VBROADCASTSS 4(CX), Y14
-	VFMADD231PS  Y14, Y13, Y7
-	VFMADD231PS  Y14, Y4, Y15
-	VBROADCASTSS 8(CX), Y14
-	VFMADD231PS  Y14, Y13, Y9
-	VFMADD231PS  Y14, Y0, Y15
-	VBROADCASTSS 12(CX), Y14
-	VFMADD231PS  Y14, Y13, Y10
-	VFMADD231PS  Y14, Y3, Y15
-	VBROADCASTSS 16(CX), Y14
-	VFMADD231PS  Y14, Y13, Y11
-	VFMADD231PS  Y14, Y5, Y15
-	VBROADCASTSS 20(CX), Y14
-	VFMADD231PS  Y14, Y13, Y12
-	VFMADD231PS  Y14, Y8, Y15
-	VADDPS       Y2, Y15, Y15
+row11:
+	VMOVUPS      (SI), Y12
+	VMOVAPS      Y7, Y15
+	VBROADCASTSS (CX), Y13
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y13, Y1, Y15
+	VBROADCASTSS 4(CX), Y13
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y13, Y4, Y15
+	VBROADCASTSS 8(CX), Y13
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y13, Y0, Y15
+	VBROADCASTSS 12(CX), Y13
+	VFMADD231PS  Y13, Y12, Y9
+	VFMADD231PS  Y13, Y3, Y15
+	VBROADCASTSS 16(CX), Y13
+	VFMADD231PS  Y13, Y12, Y11
+	VFMADD231PS  Y13, Y5, Y15
+	VBROADCASTSS 20(CX), Y13
+	VFMADD231PS  Y13, Y12, Y14
+	VFMADD231PS  Y13, Y8, Y15
+	VADDPS       Y7, Y15, Y15
 	VMOVUPS      Y15, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row7
+	JNZ          row11
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end6
+	JMP  end10
 
-without5:
+without9:
 	// the same without dx
-row8:
-	VMOVUPS      (SI), Y13
-	VBROADCASTSS (CX), Y14
-	VFMADD231PS  Y14, Y13, Y6
-	VBROADCASTSS 4(CX), Y14
-	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS 8(CX), Y14
-	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS 12(CX), Y14
-	VFMADD231PS  Y14, Y13, Y10
-	VBROADCASTSS 16(CX), Y14
-	VFMADD231PS  Y14, Y13, Y11
-	VBROADCASTSS 20(CX), Y14
-	VFMADD231PS  Y14, Y13, Y12
+row12:
+	VMOVUPS      (SI), Y12
+	VBROADCASTSS (CX), Y13
+	VFMADD231PS  Y13, Y12, Y6
+	VBROADCASTSS 4(CX), Y13
+	VFMADD231PS  Y13, Y12, Y10
+	VBROADCASTSS 8(CX), Y13
+	VFMADD231PS  Y13, Y12, Y2
+	VBROADCASTSS 12(CX), Y13
+	VFMADD231PS  Y13, Y12, Y9
+	VBROADCASTSS 16(CX), Y13
+	VFMADD231PS  Y13, Y12, Y11
+	VBROADCASTSS 20(CX), Y13
+	VFMADD231PS  Y13, Y12, Y14
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row8
+	JNZ          row12
 
-end6:
-	MOVQ         x+48(FP), SI
+end10:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
-	VXORPS       Y2, Y2, Y2
-	VADDPS       Y2, Y6, Y6
-	VADDPS       Y2, Y7, Y7
-	VADDPS       Y2, Y9, Y9
-	VADDPS       Y2, Y10, Y10
-	VADDPS       Y2, Y11, Y11
-	VADDPS       Y2, Y12, Y12
+	MOVQ         SI, x+64(FP)
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y7, Y10, Y10
+	VADDPS       Y7, Y2, Y2
+	VADDPS       Y7, Y9, Y9
+	VADDPS       Y7, Y11, Y11
+	VADDPS       Y7, Y14, Y14
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	LEAQ         (BX)(BX*4), DX
 	LEAQ         (CX)(BX*4), SI
-	VUNPCKHPS    Y7, Y6, Y0
-	VUNPCKLPS    Y7, Y6, Y6
-	VUNPCKHPS    Y10, Y9, Y7
-	VUNPCKLPS    Y10, Y9, Y9
-	VUNPCKHPD    Y9, Y6, Y10
-	VUNPCKLPD    Y9, Y6, Y6
-	VUNPCKHPD    Y7, Y0, Y9
-	VUNPCKLPD    Y7, Y0, Y0
+	VUNPCKHPS    Y10, Y6, Y0
+	VUNPCKLPS    Y10, Y6, Y6
+	VUNPCKHPS    Y9, Y2, Y10
+	VUNPCKLPS    Y9, Y2, Y2
+	VUNPCKHPD    Y2, Y6, Y9
+	VUNPCKLPD    Y2, Y6, Y6
+	VUNPCKHPD    Y10, Y0, Y2
+	VUNPCKLPD    Y10, Y0, Y0
 	VMOVUPS      X6, (AX)
-	VEXTRACTF128 $0x01, Y6, X7
-	VMOVUPS      X7, (AX)(BX*4)
-	VMOVUPS      X10, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y10, X7
-	VMOVUPS      X7, (AX)(DX*1)
+	VEXTRACTF128 $0x01, Y6, X10
+	VMOVUPS      X10, (AX)(BX*4)
+	VMOVUPS      X9, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y9, X10
+	VMOVUPS      X10, (AX)(DX*1)
 	VMOVUPS      X0, (AX)(BX*2)
-	VEXTRACTF128 $0x01, Y0, X7
-	VMOVUPS      X7, (AX)(CX*2)
-	VMOVUPS      X9, (AX)(CX*1)
-	VEXTRACTF128 $0x01, Y9, X7
-	VMOVUPS      X7, (AX)(SI*1)
-	VUNPCKHPS    Y12, Y11, Y7
-	VUNPCKLPS    Y12, Y11, Y11
-	VUNPCKHPS    Y1, Y0, Y12
+	VEXTRACTF128 $0x01, Y0, X10
+	VMOVUPS      X10, (AX)(CX*2)
+	VMOVUPS      X2, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X10
+	VMOVUPS      X10, (AX)(SI*1)
+	VUNPCKHPS    Y14, Y11, Y10
+	VUNPCKLPS    Y14, Y11, Y11
+	VUNPCKHPS    Y1, Y0, Y14
 	VUNPCKLPS    Y1, Y0, Y0
 	VUNPCKHPD    Y0, Y11, Y1
 	VUNPCKLPD    Y0, Y11, Y11
-	VUNPCKHPD    Y12, Y7, Y0
-	VUNPCKLPD    Y12, Y7, Y7
+	VUNPCKHPD    Y14, Y10, Y0
+	VUNPCKLPD    Y14, Y10, Y10
 	VMOVSD       X11, 16(AX)
-	VEXTRACTF128 $0x01, Y11, X12
-	VMOVSD       X12, 16(AX)(BX*4)
+	VEXTRACTF128 $0x01, Y11, X14
+	VMOVSD       X14, 16(AX)(BX*4)
 	VMOVSD       X1, 16(AX)(BX*1)
-	VEXTRACTF128 $0x01, Y1, X12
-	VMOVSD       X12, 16(AX)(DX*1)
-	VMOVSD       X7, 16(AX)(BX*2)
-	VEXTRACTF128 $0x01, Y7, X12
-	VMOVSD       X12, 16(AX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X14
+	VMOVSD       X14, 16(AX)(DX*1)
+	VMOVSD       X10, 16(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y10, X14
+	VMOVSD       X14, 16(AX)(CX*2)
 	VMOVSD       X0, 16(AX)(CX*1)
-	VEXTRACTF128 $0x01, Y0, X12
-	VMOVSD       X12, 16(AX)(SI*1)
+	VEXTRACTF128 $0x01, Y0, X14
+	VMOVSD       X14, 16(AX)(SI*1)
 	IMUL3Q       $0x08, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x08, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
 	JGE          inputs2
 	VXORPS       X15, X15, X15
@@ -9251,12 +9302,12 @@ end6:
 
 other1:
 	CMPQ AX, $0x05
-	JNE  other9
+	JNE  other13
 
-inputs10:
-	// 5 columns of w and of dw, from +0, 8 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+inputs14:
+	// 5 columns of w and of dw, 8 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
 	LEAQ        (CX)(BX*4), SI
@@ -9298,126 +9349,177 @@ inputs10:
 	VUNPCKLPD   Y6, Y2, Y2
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y2, Y2, Y2
-	VXORPS      Y6, Y6, Y6
-	VXORPS      Y7, Y7, Y7
-	VXORPS      Y8, Y8, Y8
-	VXORPS      Y9, Y9, Y9
-	VXORPS      Y10, Y10, Y10
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without13
+	JE          fresh17
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVUPS     (AX), X6
+	VMOVUPS     (AX)(BX*1), X7
+	VMOVUPS     (AX)(BX*2), X8
+	VMOVUPS     (AX)(CX*1), X9
+	VINSERTF128 $0x01, (AX)(BX*4), Y6, Y6
+	VINSERTF128 $0x01, (AX)(DX*1), Y7, Y7
+	VINSERTF128 $0x01, (AX)(CX*2), Y8, Y8
+	VINSERTF128 $0x01, (AX)(SI*1), Y9, Y9
+	VUNPCKHPS   Y7, Y6, Y2
+	VUNPCKLPS   Y7, Y6, Y6
+	VUNPCKHPS   Y9, Y8, Y7
+	VUNPCKLPS   Y9, Y8, Y8
+	VUNPCKHPD   Y8, Y6, Y9
+	VUNPCKLPD   Y8, Y6, Y6
+	VUNPCKHPD   Y7, Y2, Y8
+	VUNPCKLPD   Y7, Y2, Y2
+	VMOVSS      16(AX), X10
+	VMOVSS      16(AX)(BX*1), X11
+	VMOVSS      16(AX)(BX*2), X12
+	VMOVSS      16(AX)(CX*1), X13
+	VMOVSS      16(AX)(BX*4), X7
+	VINSERTF128 $0x01, X7, Y10, Y10
+	VMOVSS      16(AX)(DX*1), X7
+	VINSERTF128 $0x01, X7, Y11, Y11
+	VMOVSS      16(AX)(CX*2), X7
+	VINSERTF128 $0x01, X7, Y12, Y12
+	VMOVSS      16(AX)(SI*1), X7
+	VINSERTF128 $0x01, X7, Y13, Y13
+	VUNPCKHPS   Y11, Y10, Y7
+	VUNPCKLPS   Y11, Y10, Y10
+	VUNPCKHPS   Y13, Y12, Y11
+	VUNPCKLPS   Y13, Y12, Y12
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	VUNPCKHPD   Y11, Y7, Y12
+	VUNPCKLPD   Y11, Y7, Y7
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready18
+
+fresh17:
+	VXORPS Y6, Y6, Y6
+	VXORPS Y9, Y9, Y9
+	VXORPS Y2, Y2, Y2
+	VXORPS Y8, Y8, Y8
+	VXORPS Y10, Y10, Y10
+
+ready18:
+	VXORPS Y7, Y7, Y7
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without21
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row15:
+row23:
 	VMOVUPS      (SI), Y11
-	VMOVAPS      Y2, Y13
+	VMOVAPS      Y7, Y13
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y11, Y6
 	VFMADD231PS  Y12, Y1, Y13
 	VBROADCASTSS 4(CX), Y12
-	VFMADD231PS  Y12, Y11, Y7
+	VFMADD231PS  Y12, Y11, Y9
 	VFMADD231PS  Y12, Y4, Y13
 	VBROADCASTSS 8(CX), Y12
-	VFMADD231PS  Y12, Y11, Y8
+	VFMADD231PS  Y12, Y11, Y2
 	VFMADD231PS  Y12, Y0, Y13
 	VBROADCASTSS 12(CX), Y12
-	VFMADD231PS  Y12, Y11, Y9
+	VFMADD231PS  Y12, Y11, Y8
 	VFMADD231PS  Y12, Y3, Y13
 	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y12, Y11, Y10
 	VFMADD231PS  Y12, Y5, Y13
-	VADDPS       Y2, Y13, Y13
+	VADDPS       Y7, Y13, Y13
 	VMOVUPS      Y13, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row15
+	JNZ          row23
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end14
+	JMP  end22
 
-without13:
+without21:
 	// the same without dx
-row16:
+row24:
 	VMOVUPS      (SI), Y11
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y11, Y6
 	VBROADCASTSS 4(CX), Y12
-	VFMADD231PS  Y12, Y11, Y7
-	VBROADCASTSS 8(CX), Y12
-	VFMADD231PS  Y12, Y11, Y8
-	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y12, Y11, Y9
+	VBROADCASTSS 8(CX), Y12
+	VFMADD231PS  Y12, Y11, Y2
+	VBROADCASTSS 12(CX), Y12
+	VFMADD231PS  Y12, Y11, Y8
 	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y12, Y11, Y10
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row16
+	JNZ          row24
 
-end14:
-	MOVQ         x+48(FP), SI
+end22:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
-	VXORPS       Y2, Y2, Y2
-	VADDPS       Y2, Y6, Y6
-	VADDPS       Y2, Y7, Y7
-	VADDPS       Y2, Y8, Y8
-	VADDPS       Y2, Y9, Y9
-	VADDPS       Y2, Y10, Y10
+	MOVQ         SI, x+64(FP)
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y7, Y9, Y9
+	VADDPS       Y7, Y2, Y2
+	VADDPS       Y7, Y8, Y8
+	VADDPS       Y7, Y10, Y10
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	LEAQ         (BX)(BX*4), DX
 	LEAQ         (CX)(BX*4), SI
-	VUNPCKHPS    Y7, Y6, Y0
-	VUNPCKLPS    Y7, Y6, Y6
-	VUNPCKHPS    Y9, Y8, Y7
-	VUNPCKLPS    Y9, Y8, Y8
-	VUNPCKHPD    Y8, Y6, Y9
-	VUNPCKLPD    Y8, Y6, Y6
-	VUNPCKHPD    Y7, Y0, Y8
-	VUNPCKLPD    Y7, Y0, Y0
+	VUNPCKHPS    Y9, Y6, Y0
+	VUNPCKLPS    Y9, Y6, Y6
+	VUNPCKHPS    Y8, Y2, Y9
+	VUNPCKLPS    Y8, Y2, Y2
+	VUNPCKHPD    Y2, Y6, Y8
+	VUNPCKLPD    Y2, Y6, Y6
+	VUNPCKHPD    Y9, Y0, Y2
+	VUNPCKLPD    Y9, Y0, Y0
 	VMOVUPS      X6, (AX)
-	VEXTRACTF128 $0x01, Y6, X7
-	VMOVUPS      X7, (AX)(BX*4)
-	VMOVUPS      X9, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y9, X7
-	VMOVUPS      X7, (AX)(DX*1)
+	VEXTRACTF128 $0x01, Y6, X9
+	VMOVUPS      X9, (AX)(BX*4)
+	VMOVUPS      X8, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y8, X9
+	VMOVUPS      X9, (AX)(DX*1)
 	VMOVUPS      X0, (AX)(BX*2)
-	VEXTRACTF128 $0x01, Y0, X7
-	VMOVUPS      X7, (AX)(CX*2)
-	VMOVUPS      X8, (AX)(CX*1)
-	VEXTRACTF128 $0x01, Y8, X7
-	VMOVUPS      X7, (AX)(SI*1)
-	VUNPCKHPS    Y0, Y10, Y7
+	VEXTRACTF128 $0x01, Y0, X9
+	VMOVUPS      X9, (AX)(CX*2)
+	VMOVUPS      X2, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X9
+	VMOVUPS      X9, (AX)(SI*1)
+	VUNPCKHPS    Y0, Y10, Y9
 	VUNPCKLPS    Y0, Y10, Y10
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPD    Y1, Y10, Y2
 	VUNPCKLPD    Y1, Y10, Y10
-	VUNPCKHPD    Y0, Y7, Y1
-	VUNPCKLPD    Y0, Y7, Y7
+	VUNPCKHPD    Y0, Y9, Y1
+	VUNPCKLPD    Y0, Y9, Y9
 	VMOVSS       X10, 16(AX)
 	VEXTRACTF128 $0x01, Y10, X0
 	VMOVSS       X0, 16(AX)(BX*4)
 	VMOVSS       X2, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y2, X0
 	VMOVSS       X0, 16(AX)(DX*1)
-	VMOVSS       X7, 16(AX)(BX*2)
-	VEXTRACTF128 $0x01, Y7, X0
+	VMOVSS       X9, 16(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y9, X0
 	VMOVSS       X0, 16(AX)(CX*2)
 	VMOVSS       X1, 16(AX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X0
@@ -9425,23 +9527,23 @@ end14:
 	IMUL3Q       $0x08, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x08, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs10
+	JGE          inputs14
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other9:
+other13:
 	CMPQ AX, $0x04
-	JNE  other17
+	JNE  other25
 
-inputs18:
-	// 4 columns of w and of dw, from +0, 8 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+inputs26:
+	// 4 columns of w and of dw, 8 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
 	LEAQ        (CX)(BX*4), SI
@@ -9463,123 +9565,154 @@ inputs18:
 	VUNPCKLPD   Y2, Y0, Y0
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y2, Y2, Y2
-	VXORPS      Y5, Y5, Y5
-	VXORPS      Y6, Y6, Y6
-	VXORPS      Y7, Y7, Y7
-	VXORPS      Y8, Y8, Y8
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without20
+	JE          fresh28
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVUPS     (AX), X5
+	VMOVUPS     (AX)(BX*1), X6
+	VMOVUPS     (AX)(BX*2), X7
+	VMOVUPS     (AX)(CX*1), X8
+	VINSERTF128 $0x01, (AX)(BX*4), Y5, Y5
+	VINSERTF128 $0x01, (AX)(DX*1), Y6, Y6
+	VINSERTF128 $0x01, (AX)(CX*2), Y7, Y7
+	VINSERTF128 $0x01, (AX)(SI*1), Y8, Y8
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready29
+
+fresh28:
+	VXORPS Y5, Y5, Y5
+	VXORPS Y8, Y8, Y8
+	VXORPS Y2, Y2, Y2
+	VXORPS Y7, Y7, Y7
+
+ready29:
+	VXORPS Y6, Y6, Y6
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without31
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row22:
+row33:
 	VMOVUPS      (SI), Y9
-	VMOVAPS      Y2, Y11
+	VMOVAPS      Y6, Y11
 	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y10, Y9, Y5
 	VFMADD231PS  Y10, Y1, Y11
 	VBROADCASTSS 4(CX), Y10
-	VFMADD231PS  Y10, Y9, Y6
+	VFMADD231PS  Y10, Y9, Y8
 	VFMADD231PS  Y10, Y4, Y11
 	VBROADCASTSS 8(CX), Y10
-	VFMADD231PS  Y10, Y9, Y7
+	VFMADD231PS  Y10, Y9, Y2
 	VFMADD231PS  Y10, Y0, Y11
 	VBROADCASTSS 12(CX), Y10
-	VFMADD231PS  Y10, Y9, Y8
+	VFMADD231PS  Y10, Y9, Y7
 	VFMADD231PS  Y10, Y3, Y11
-	VADDPS       Y2, Y11, Y11
+	VADDPS       Y6, Y11, Y11
 	VMOVUPS      Y11, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row22
+	JNZ          row33
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end21
+	JMP  end32
 
-without20:
+without31:
 	// the same without dx
-row23:
+row34:
 	VMOVUPS      (SI), Y9
 	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y10, Y9, Y5
 	VBROADCASTSS 4(CX), Y10
-	VFMADD231PS  Y10, Y9, Y6
-	VBROADCASTSS 8(CX), Y10
-	VFMADD231PS  Y10, Y9, Y7
-	VBROADCASTSS 12(CX), Y10
 	VFMADD231PS  Y10, Y9, Y8
+	VBROADCASTSS 8(CX), Y10
+	VFMADD231PS  Y10, Y9, Y2
+	VBROADCASTSS 12(CX), Y10
+	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row23
+	JNZ          row34
 
-end21:
-	MOVQ         x+48(FP), SI
+end32:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
-	VXORPS       Y2, Y2, Y2
-	VADDPS       Y2, Y5, Y5
-	VADDPS       Y2, Y6, Y6
-	VADDPS       Y2, Y7, Y7
-	VADDPS       Y2, Y8, Y8
+	MOVQ         SI, x+64(FP)
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y6, Y8, Y8
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y6, Y7, Y7
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	LEAQ         (BX)(BX*4), DX
 	LEAQ         (CX)(BX*4), SI
-	VUNPCKHPS    Y6, Y5, Y0
-	VUNPCKLPS    Y6, Y5, Y5
-	VUNPCKHPS    Y8, Y7, Y6
-	VUNPCKLPS    Y8, Y7, Y7
-	VUNPCKHPD    Y7, Y5, Y8
-	VUNPCKLPD    Y7, Y5, Y5
-	VUNPCKHPD    Y6, Y0, Y7
-	VUNPCKLPD    Y6, Y0, Y0
+	VUNPCKHPS    Y8, Y5, Y0
+	VUNPCKLPS    Y8, Y5, Y5
+	VUNPCKHPS    Y7, Y2, Y8
+	VUNPCKLPS    Y7, Y2, Y2
+	VUNPCKHPD    Y2, Y5, Y7
+	VUNPCKLPD    Y2, Y5, Y5
+	VUNPCKHPD    Y8, Y0, Y2
+	VUNPCKLPD    Y8, Y0, Y0
 	VMOVUPS      X5, (AX)
-	VEXTRACTF128 $0x01, Y5, X6
-	VMOVUPS      X6, (AX)(BX*4)
-	VMOVUPS      X8, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y8, X6
-	VMOVUPS      X6, (AX)(DX*1)
+	VEXTRACTF128 $0x01, Y5, X8
+	VMOVUPS      X8, (AX)(BX*4)
+	VMOVUPS      X7, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y7, X8
+	VMOVUPS      X8, (AX)(DX*1)
 	VMOVUPS      X0, (AX)(BX*2)
-	VEXTRACTF128 $0x01, Y0, X6
-	VMOVUPS      X6, (AX)(CX*2)
-	VMOVUPS      X7, (AX)(CX*1)
-	VEXTRACTF128 $0x01, Y7, X6
-	VMOVUPS      X6, (AX)(SI*1)
+	VEXTRACTF128 $0x01, Y0, X8
+	VMOVUPS      X8, (AX)(CX*2)
+	VMOVUPS      X2, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X8
+	VMOVUPS      X8, (AX)(SI*1)
 	IMUL3Q       $0x08, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x08, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs18
+	JGE          inputs26
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other17:
+other25:
 	CMPQ AX, $0x03
-	JNE  other24
+	JNE  other35
 
-inputs25:
-	// 3 columns of w and of dw, from +0, 8 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+inputs36:
+	// 3 columns of w and of dw, 8 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
 	LEAQ        (CX)(BX*4), SI
@@ -9613,121 +9746,164 @@ inputs25:
 	VUNPCKLPD   Y2, Y0, Y0
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y2, Y2, Y2
-	VXORPS      Y3, Y3, Y3
-	VXORPS      Y5, Y5, Y5
-	VXORPS      Y6, Y6, Y6
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without27
+	JE          fresh38
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVSD      (AX), X3
+	VINSERTPS   $0x20, 8(AX), X3, X3
+	VMOVSD      (AX)(BX*1), X5
+	VINSERTPS   $0x20, 8(AX)(BX*1), X5, X5
+	VMOVSD      (AX)(BX*2), X6
+	VINSERTPS   $0x20, 8(AX)(BX*2), X6, X6
+	VMOVSD      (AX)(CX*1), X7
+	VINSERTPS   $0x20, 8(AX)(CX*1), X7, X7
+	VMOVSD      (AX)(BX*4), X2
+	VINSERTPS   $0x20, 8(AX)(BX*4), X2, X2
+	VINSERTF128 $0x01, X2, Y3, Y3
+	VMOVSD      (AX)(DX*1), X2
+	VINSERTPS   $0x20, 8(AX)(DX*1), X2, X2
+	VINSERTF128 $0x01, X2, Y5, Y5
+	VMOVSD      (AX)(CX*2), X2
+	VINSERTPS   $0x20, 8(AX)(CX*2), X2, X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVSD      (AX)(SI*1), X2
+	VINSERTPS   $0x20, 8(AX)(SI*1), X2, X2
+	VINSERTF128 $0x01, X2, Y7, Y7
+	VUNPCKHPS   Y5, Y3, Y2
+	VUNPCKLPS   Y5, Y3, Y3
+	VUNPCKHPS   Y7, Y6, Y5
+	VUNPCKLPS   Y7, Y6, Y6
+	VUNPCKHPD   Y6, Y3, Y7
+	VUNPCKLPD   Y6, Y3, Y3
+	VUNPCKHPD   Y5, Y2, Y6
+	VUNPCKLPD   Y5, Y2, Y2
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready39
+
+fresh38:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y7, Y7, Y7
+	VXORPS Y2, Y2, Y2
+
+ready39:
+	VXORPS Y5, Y5, Y5
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without41
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row29:
-	VMOVUPS      (SI), Y7
-	VMOVAPS      Y2, Y9
+row43:
+	VMOVUPS      (SI), Y6
+	VMOVAPS      Y5, Y9
 	VBROADCASTSS (CX), Y8
-	VFMADD231PS  Y8, Y7, Y3
+	VFMADD231PS  Y8, Y6, Y3
 	VFMADD231PS  Y8, Y1, Y9
 	VBROADCASTSS 4(CX), Y8
-	VFMADD231PS  Y8, Y7, Y5
+	VFMADD231PS  Y8, Y6, Y7
 	VFMADD231PS  Y8, Y4, Y9
 	VBROADCASTSS 8(CX), Y8
-	VFMADD231PS  Y8, Y7, Y6
+	VFMADD231PS  Y8, Y6, Y2
 	VFMADD231PS  Y8, Y0, Y9
-	VADDPS       Y2, Y9, Y9
+	VADDPS       Y5, Y9, Y9
 	VMOVUPS      Y9, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row29
+	JNZ          row43
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end28
+	JMP  end42
 
-without27:
+without41:
 	// the same without dx
-row30:
-	VMOVUPS      (SI), Y7
+row44:
+	VMOVUPS      (SI), Y6
 	VBROADCASTSS (CX), Y8
-	VFMADD231PS  Y8, Y7, Y3
+	VFMADD231PS  Y8, Y6, Y3
 	VBROADCASTSS 4(CX), Y8
-	VFMADD231PS  Y8, Y7, Y5
+	VFMADD231PS  Y8, Y6, Y7
 	VBROADCASTSS 8(CX), Y8
-	VFMADD231PS  Y8, Y7, Y6
+	VFMADD231PS  Y8, Y6, Y2
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row30
+	JNZ          row44
 
-end28:
-	MOVQ         x+48(FP), SI
+end42:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
-	VXORPS       Y2, Y2, Y2
-	VADDPS       Y2, Y3, Y3
-	VADDPS       Y2, Y5, Y5
-	VADDPS       Y2, Y6, Y6
+	MOVQ         SI, x+64(FP)
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y5, Y7, Y7
+	VADDPS       Y5, Y2, Y2
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	LEAQ         (BX)(BX*4), DX
 	LEAQ         (CX)(BX*4), SI
-	VUNPCKHPS    Y5, Y3, Y0
-	VUNPCKLPS    Y5, Y3, Y3
-	VUNPCKHPS    Y1, Y6, Y5
-	VUNPCKLPS    Y1, Y6, Y6
-	VUNPCKHPD    Y6, Y3, Y1
-	VUNPCKLPD    Y6, Y3, Y3
-	VUNPCKHPD    Y5, Y0, Y6
-	VUNPCKLPD    Y5, Y0, Y0
+	VUNPCKHPS    Y7, Y3, Y0
+	VUNPCKLPS    Y7, Y3, Y3
+	VUNPCKHPS    Y1, Y2, Y7
+	VUNPCKLPS    Y1, Y2, Y2
+	VUNPCKHPD    Y2, Y3, Y1
+	VUNPCKLPD    Y2, Y3, Y3
+	VUNPCKHPD    Y7, Y0, Y2
+	VUNPCKLPD    Y7, Y0, Y0
 	VMOVSD       X3, (AX)
 	VEXTRACTPS   $0x02, X3, 8(AX)
-	VEXTRACTF128 $0x01, Y3, X5
-	VMOVSD       X5, (AX)(BX*4)
-	VEXTRACTPS   $0x02, X5, 8(AX)(BX*4)
+	VEXTRACTF128 $0x01, Y3, X7
+	VMOVSD       X7, (AX)(BX*4)
+	VEXTRACTPS   $0x02, X7, 8(AX)(BX*4)
 	VMOVSD       X1, (AX)(BX*1)
 	VEXTRACTPS   $0x02, X1, 8(AX)(BX*1)
-	VEXTRACTF128 $0x01, Y1, X5
-	VMOVSD       X5, (AX)(DX*1)
-	VEXTRACTPS   $0x02, X5, 8(AX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X7
+	VMOVSD       X7, (AX)(DX*1)
+	VEXTRACTPS   $0x02, X7, 8(AX)(DX*1)
 	VMOVSD       X0, (AX)(BX*2)
 	VEXTRACTPS   $0x02, X0, 8(AX)(BX*2)
-	VEXTRACTF128 $0x01, Y0, X5
-	VMOVSD       X5, (AX)(CX*2)
-	VEXTRACTPS   $0x02, X5, 8(AX)(CX*2)
-	VMOVSD       X6, (AX)(CX*1)
-	VEXTRACTPS   $0x02, X6, 8(AX)(CX*1)
-	VEXTRACTF128 $0x01, Y6, X5
-	VMOVSD       X5, (AX)(SI*1)
-	VEXTRACTPS   $0x02, X5, 8(AX)(SI*1)
+	VEXTRACTF128 $0x01, Y0, X7
+	VMOVSD       X7, (AX)(CX*2)
+	VEXTRACTPS   $0x02, X7, 8(AX)(CX*2)
+	VMOVSD       X2, (AX)(CX*1)
+	VEXTRACTPS   $0x02, X2, 8(AX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X7
+	VMOVSD       X7, (AX)(SI*1)
+	VEXTRACTPS   $0x02, X7, 8(AX)(SI*1)
 	IMUL3Q       $0x08, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x08, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs25
+	JGE          inputs36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other24:
-inputs32:
-	// 2 columns of w and of dw, from +0, 8 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+other35:
+inputs46:
+	// 2 columns of w and of dw, 8 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
 	LEAQ        (CX)(BX*4), SI
@@ -9753,112 +9929,147 @@ inputs32:
 	VUNPCKLPD   Y2, Y0, Y0
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y0, Y0, Y0
-	VXORPS      Y2, Y2, Y2
-	VXORPS      Y3, Y3, Y3
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without34
+	JE          fresh48
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVSD      (AX), X2
+	VMOVSD      (AX)(BX*1), X3
+	VMOVSD      (AX)(BX*2), X5
+	VMOVSD      (AX)(CX*1), X6
+	VMOVSD      (AX)(BX*4), X0
+	VINSERTF128 $0x01, X0, Y2, Y2
+	VMOVSD      (AX)(DX*1), X0
+	VINSERTF128 $0x01, X0, Y3, Y3
+	VMOVSD      (AX)(CX*2), X0
+	VINSERTF128 $0x01, X0, Y5, Y5
+	VMOVSD      (AX)(SI*1), X0
+	VINSERTF128 $0x01, X0, Y6, Y6
+	VUNPCKHPS   Y3, Y2, Y0
+	VUNPCKLPS   Y3, Y2, Y2
+	VUNPCKHPS   Y6, Y5, Y3
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPD   Y5, Y2, Y6
+	VUNPCKLPD   Y5, Y2, Y2
+	VUNPCKHPD   Y3, Y0, Y5
+	VUNPCKLPD   Y3, Y0, Y0
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready49
+
+fresh48:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y6, Y6, Y6
+
+ready49:
+	VXORPS Y0, Y0, Y0
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without51
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row36:
-	VMOVUPS      (SI), Y5
+row53:
+	VMOVUPS      (SI), Y3
 	VMOVAPS      Y0, Y7
-	VBROADCASTSS (CX), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VFMADD231PS  Y6, Y1, Y7
-	VBROADCASTSS 4(CX), Y6
-	VFMADD231PS  Y6, Y5, Y3
-	VFMADD231PS  Y6, Y4, Y7
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y3, Y2
+	VFMADD231PS  Y5, Y1, Y7
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y5, Y3, Y6
+	VFMADD231PS  Y5, Y4, Y7
 	VADDPS       Y0, Y7, Y7
 	VMOVUPS      Y7, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row36
+	JNZ          row53
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end35
+	JMP  end52
 
-without34:
+without51:
 	// the same without dx
-row37:
-	VMOVUPS      (SI), Y5
-	VBROADCASTSS (CX), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VBROADCASTSS 4(CX), Y6
-	VFMADD231PS  Y6, Y5, Y3
+row54:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y3, Y2
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y5, Y3, Y6
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row37
+	JNZ          row54
 
-end35:
-	MOVQ         x+48(FP), SI
+end52:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
+	MOVQ         SI, x+64(FP)
 	VXORPS       Y0, Y0, Y0
 	VADDPS       Y0, Y2, Y2
-	VADDPS       Y0, Y3, Y3
+	VADDPS       Y0, Y6, Y6
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	LEAQ         (BX)(BX*4), DX
 	LEAQ         (CX)(BX*4), SI
-	VUNPCKHPS    Y3, Y2, Y0
-	VUNPCKLPS    Y3, Y2, Y2
-	VUNPCKHPS    Y4, Y1, Y3
-	VUNPCKLPS    Y4, Y1, Y1
-	VUNPCKHPD    Y1, Y2, Y4
+	VUNPCKHPS    Y6, Y2, Y0
+	VUNPCKLPS    Y6, Y2, Y2
+	VUNPCKHPS    Y3, Y1, Y6
+	VUNPCKLPS    Y3, Y1, Y1
+	VUNPCKHPD    Y1, Y2, Y3
 	VUNPCKLPD    Y1, Y2, Y2
-	VUNPCKHPD    Y3, Y0, Y1
-	VUNPCKLPD    Y3, Y0, Y0
+	VUNPCKHPD    Y6, Y0, Y1
+	VUNPCKLPD    Y6, Y0, Y0
 	VMOVSD       X2, (AX)
-	VEXTRACTF128 $0x01, Y2, X3
-	VMOVSD       X3, (AX)(BX*4)
-	VMOVSD       X4, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y4, X3
-	VMOVSD       X3, (AX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X6
+	VMOVSD       X6, (AX)(BX*4)
+	VMOVSD       X3, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y3, X6
+	VMOVSD       X6, (AX)(DX*1)
 	VMOVSD       X0, (AX)(BX*2)
-	VEXTRACTF128 $0x01, Y0, X3
-	VMOVSD       X3, (AX)(CX*2)
+	VEXTRACTF128 $0x01, Y0, X6
+	VMOVSD       X6, (AX)(CX*2)
 	VMOVSD       X1, (AX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X3
-	VMOVSD       X3, (AX)(SI*1)
+	VEXTRACTF128 $0x01, Y1, X6
+	VMOVSD       X6, (AX)(SI*1)
 	IMUL3Q       $0x08, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x08, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs32
+	JGE          inputs46
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func narrowBothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+// func narrowBothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
-TEXT ·narrowBothAVX2F64(SB), NOSPLIT, $0-104
-	MOVQ cols+88(FP), AX
+TEXT ·narrowBothAVX2F64(SB), NOSPLIT, $0-120
+	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x06
 	JNE  other1
 
 inputs2:
-	// 6 columns of w and of dw, from +0, 4 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+	// 6 columns of w and of dw, 4 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
 	VMOVUPD     (AX)(BX*1), X2
@@ -9880,125 +10091,156 @@ inputs2:
 	VUNPCKLPD   Y6, Y5, Y5
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y6, Y6, Y6
-	VXORPS      Y7, Y7, Y7
-	VXORPS      Y8, Y8, Y8
-	VXORPS      Y9, Y9, Y9
-	VXORPS      Y10, Y10, Y10
-	VXORPS      Y11, Y11, Y11
-	VXORPS      Y12, Y12, Y12
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without6
+	JE          fresh6
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X7
+	VMOVUPD     (AX)(BX*1), X8
+	VINSERTF128 $0x01, (AX)(BX*2), Y7, Y7
+	VINSERTF128 $0x01, (AX)(CX*1), Y8, Y8
+	VUNPCKHPD   Y8, Y7, Y6
+	VUNPCKLPD   Y8, Y7, Y7
+	VMOVUPD     16(AX), X9
+	VMOVUPD     16(AX)(BX*1), X10
+	VINSERTF128 $0x01, 16(AX)(BX*2), Y9, Y9
+	VINSERTF128 $0x01, 16(AX)(CX*1), Y10, Y10
+	VUNPCKHPD   Y10, Y9, Y8
+	VUNPCKLPD   Y10, Y9, Y9
+	VMOVUPD     32(AX), X11
+	VMOVUPD     32(AX)(BX*1), X12
+	VINSERTF128 $0x01, 32(AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, 32(AX)(CX*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready7
+
+fresh6:
+	VXORPS Y7, Y7, Y7
+	VXORPS Y6, Y6, Y6
+	VXORPS Y9, Y9, Y9
+	VXORPS Y8, Y8, Y8
+	VXORPS Y11, Y11, Y11
+	VXORPS Y10, Y10, Y10
+
+ready7:
+	VXORPS Y12, Y12, Y12
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without11
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row8:
+row13:
 	VMOVUPD      (SI), Y13
-	VMOVAPD      Y6, Y15
+	VMOVAPD      Y12, Y15
 	VBROADCASTSD (CX), Y14
 	VFMADD231PD  Y14, Y13, Y7
 	VFMADD231PD  Y14, Y1, Y15
 	VBROADCASTSD 8(CX), Y14
-	VFMADD231PD  Y14, Y13, Y8
+	VFMADD231PD  Y14, Y13, Y6
 	VFMADD231PD  Y14, Y0, Y15
 	VBROADCASTSD 16(CX), Y14
 	VFMADD231PD  Y14, Y13, Y9
 	VFMADD231PD  Y14, Y3, Y15
 	VBROADCASTSD 24(CX), Y14
-	VFMADD231PD  Y14, Y13, Y10
+	VFMADD231PD  Y14, Y13, Y8
 	VFMADD231PD  Y14, Y2, Y15
 	VBROADCASTSD 32(CX), Y14
 	VFMADD231PD  Y14, Y13, Y11
 	VFMADD231PD  Y14, Y5, Y15
 	VBROADCASTSD 40(CX), Y14
-	VFMADD231PD  Y14, Y13, Y12
+	VFMADD231PD  Y14, Y13, Y10
 	VFMADD231PD  Y14, Y4, Y15
-	VADDPD       Y6, Y15, Y15
+	VADDPD       Y12, Y15, Y15
 	VMOVUPD      Y15, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row8
+	JNZ          row13
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end7
+	JMP  end12
 
-without6:
+without11:
 	// the same without dx
-row9:
+row14:
 	VMOVUPD      (SI), Y13
 	VBROADCASTSD (CX), Y14
 	VFMADD231PD  Y14, Y13, Y7
 	VBROADCASTSD 8(CX), Y14
-	VFMADD231PD  Y14, Y13, Y8
+	VFMADD231PD  Y14, Y13, Y6
 	VBROADCASTSD 16(CX), Y14
 	VFMADD231PD  Y14, Y13, Y9
 	VBROADCASTSD 24(CX), Y14
-	VFMADD231PD  Y14, Y13, Y10
+	VFMADD231PD  Y14, Y13, Y8
 	VBROADCASTSD 32(CX), Y14
 	VFMADD231PD  Y14, Y13, Y11
 	VBROADCASTSD 40(CX), Y14
-	VFMADD231PD  Y14, Y13, Y12
+	VFMADD231PD  Y14, Y13, Y10
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row9
+	JNZ          row14
 
-end7:
-	MOVQ         x+48(FP), SI
+end12:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y7, Y7
-	VADDPD       Y6, Y8, Y8
-	VADDPD       Y6, Y9, Y9
-	VADDPD       Y6, Y10, Y10
-	VADDPD       Y6, Y11, Y11
-	VADDPD       Y6, Y12, Y12
+	MOVQ         SI, x+64(FP)
+	VXORPS       Y12, Y12, Y12
+	VADDPD       Y12, Y7, Y7
+	VADDPD       Y12, Y6, Y6
+	VADDPD       Y12, Y9, Y9
+	VADDPD       Y12, Y8, Y8
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y12, Y10, Y10
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
-	VUNPCKHPD    Y8, Y7, Y0
-	VUNPCKLPD    Y8, Y7, Y7
+	VUNPCKHPD    Y6, Y7, Y0
+	VUNPCKLPD    Y6, Y7, Y7
 	VMOVUPD      X7, (AX)
-	VEXTRACTF128 $0x01, Y7, X8
-	VMOVUPD      X8, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y7, X6
+	VMOVUPD      X6, (AX)(BX*2)
 	VMOVUPD      X0, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y0, X8
-	VMOVUPD      X8, (AX)(CX*1)
-	VUNPCKHPD    Y10, Y9, Y8
-	VUNPCKLPD    Y10, Y9, Y9
+	VEXTRACTF128 $0x01, Y0, X6
+	VMOVUPD      X6, (AX)(CX*1)
+	VUNPCKHPD    Y8, Y9, Y6
+	VUNPCKLPD    Y8, Y9, Y9
 	VMOVUPD      X9, 16(AX)
-	VEXTRACTF128 $0x01, Y9, X10
-	VMOVUPD      X10, 16(AX)(BX*2)
-	VMOVUPD      X8, 16(AX)(BX*1)
-	VEXTRACTF128 $0x01, Y8, X10
-	VMOVUPD      X10, 16(AX)(CX*1)
-	VUNPCKHPD    Y12, Y11, Y10
-	VUNPCKLPD    Y12, Y11, Y11
+	VEXTRACTF128 $0x01, Y9, X8
+	VMOVUPD      X8, 16(AX)(BX*2)
+	VMOVUPD      X6, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y6, X8
+	VMOVUPD      X8, 16(AX)(CX*1)
+	VUNPCKHPD    Y10, Y11, Y8
+	VUNPCKLPD    Y10, Y11, Y11
 	VMOVUPD      X11, 32(AX)
-	VEXTRACTF128 $0x01, Y11, X12
-	VMOVUPD      X12, 32(AX)(BX*2)
-	VMOVUPD      X10, 32(AX)(BX*1)
-	VEXTRACTF128 $0x01, Y10, X12
-	VMOVUPD      X12, 32(AX)(CX*1)
+	VEXTRACTF128 $0x01, Y11, X10
+	VMOVUPD      X10, 32(AX)(BX*2)
+	VMOVUPD      X8, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y8, X10
+	VMOVUPD      X10, 32(AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x04, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
 	JGE          inputs2
 	VXORPS       X15, X15, X15
@@ -10007,12 +10249,12 @@ end7:
 
 other1:
 	CMPQ AX, $0x05
-	JNE  other10
+	JNE  other15
 
-inputs11:
-	// 5 columns of w and of dw, from +0, 4 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+inputs16:
+	// 5 columns of w and of dw, 4 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
 	VMOVUPD     (AX)(BX*1), X2
@@ -10036,132 +10278,165 @@ inputs11:
 	VUNPCKLPD   Y6, Y5, Y5
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y4, Y4, Y4
-	VXORPS      Y6, Y6, Y6
-	VXORPS      Y7, Y7, Y7
-	VXORPS      Y8, Y8, Y8
-	VXORPS      Y9, Y9, Y9
-	VXORPS      Y10, Y10, Y10
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without15
+	JE          fresh20
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X6
+	VMOVUPD     (AX)(BX*1), X7
+	VINSERTF128 $0x01, (AX)(BX*2), Y6, Y6
+	VINSERTF128 $0x01, (AX)(CX*1), Y7, Y7
+	VUNPCKHPD   Y7, Y6, Y4
+	VUNPCKLPD   Y7, Y6, Y6
+	VMOVUPD     16(AX), X8
+	VMOVUPD     16(AX)(BX*1), X9
+	VINSERTF128 $0x01, 16(AX)(BX*2), Y8, Y8
+	VINSERTF128 $0x01, 16(AX)(CX*1), Y9, Y9
+	VUNPCKHPD   Y9, Y8, Y7
+	VUNPCKLPD   Y9, Y8, Y8
+	VMOVSD      32(AX), X10
+	VMOVSD      32(AX)(BX*1), X11
+	VMOVSD      32(AX)(BX*2), X9
+	VINSERTF128 $0x01, X9, Y10, Y10
+	VMOVSD      32(AX)(CX*1), X9
+	VINSERTF128 $0x01, X9, Y11, Y11
+	VUNPCKHPD   Y11, Y10, Y9
+	VUNPCKLPD   Y11, Y10, Y10
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready21
+
+fresh20:
+	VXORPS Y6, Y6, Y6
+	VXORPS Y4, Y4, Y4
+	VXORPS Y8, Y8, Y8
+	VXORPS Y7, Y7, Y7
+	VXORPS Y10, Y10, Y10
+
+ready21:
+	VXORPS Y9, Y9, Y9
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without25
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row17:
+row27:
 	VMOVUPD      (SI), Y11
-	VMOVAPD      Y4, Y13
+	VMOVAPD      Y9, Y13
 	VBROADCASTSD (CX), Y12
 	VFMADD231PD  Y12, Y11, Y6
 	VFMADD231PD  Y12, Y1, Y13
 	VBROADCASTSD 8(CX), Y12
-	VFMADD231PD  Y12, Y11, Y7
+	VFMADD231PD  Y12, Y11, Y4
 	VFMADD231PD  Y12, Y0, Y13
 	VBROADCASTSD 16(CX), Y12
 	VFMADD231PD  Y12, Y11, Y8
 	VFMADD231PD  Y12, Y3, Y13
 	VBROADCASTSD 24(CX), Y12
-	VFMADD231PD  Y12, Y11, Y9
+	VFMADD231PD  Y12, Y11, Y7
 	VFMADD231PD  Y12, Y2, Y13
 	VBROADCASTSD 32(CX), Y12
 	VFMADD231PD  Y12, Y11, Y10
 	VFMADD231PD  Y12, Y5, Y13
-	VADDPD       Y4, Y13, Y13
+	VADDPD       Y9, Y13, Y13
 	VMOVUPD      Y13, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row17
+	JNZ          row27
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end16
+	JMP  end26
 
-without15:
+without25:
 	// the same without dx
-row18:
+row28:
 	VMOVUPD      (SI), Y11
 	VBROADCASTSD (CX), Y12
 	VFMADD231PD  Y12, Y11, Y6
 	VBROADCASTSD 8(CX), Y12
-	VFMADD231PD  Y12, Y11, Y7
+	VFMADD231PD  Y12, Y11, Y4
 	VBROADCASTSD 16(CX), Y12
 	VFMADD231PD  Y12, Y11, Y8
 	VBROADCASTSD 24(CX), Y12
-	VFMADD231PD  Y12, Y11, Y9
+	VFMADD231PD  Y12, Y11, Y7
 	VBROADCASTSD 32(CX), Y12
 	VFMADD231PD  Y12, Y11, Y10
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row18
+	JNZ          row28
 
-end16:
-	MOVQ         x+48(FP), SI
+end26:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
-	VXORPS       Y4, Y4, Y4
-	VADDPD       Y4, Y6, Y6
-	VADDPD       Y4, Y7, Y7
-	VADDPD       Y4, Y8, Y8
-	VADDPD       Y4, Y9, Y9
-	VADDPD       Y4, Y10, Y10
+	MOVQ         SI, x+64(FP)
+	VXORPS       Y9, Y9, Y9
+	VADDPD       Y9, Y6, Y6
+	VADDPD       Y9, Y4, Y4
+	VADDPD       Y9, Y8, Y8
+	VADDPD       Y9, Y7, Y7
+	VADDPD       Y9, Y10, Y10
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
-	VUNPCKHPD    Y7, Y6, Y0
-	VUNPCKLPD    Y7, Y6, Y6
+	VUNPCKHPD    Y4, Y6, Y0
+	VUNPCKLPD    Y4, Y6, Y6
 	VMOVUPD      X6, (AX)
-	VEXTRACTF128 $0x01, Y6, X7
-	VMOVUPD      X7, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y6, X4
+	VMOVUPD      X4, (AX)(BX*2)
 	VMOVUPD      X0, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y0, X7
-	VMOVUPD      X7, (AX)(CX*1)
-	VUNPCKHPD    Y9, Y8, Y7
-	VUNPCKLPD    Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y0, X4
+	VMOVUPD      X4, (AX)(CX*1)
+	VUNPCKHPD    Y7, Y8, Y4
+	VUNPCKLPD    Y7, Y8, Y8
 	VMOVUPD      X8, 16(AX)
-	VEXTRACTF128 $0x01, Y8, X9
-	VMOVUPD      X9, 16(AX)(BX*2)
-	VMOVUPD      X7, 16(AX)(BX*1)
-	VEXTRACTF128 $0x01, Y7, X9
-	VMOVUPD      X9, 16(AX)(CX*1)
-	VUNPCKHPD    Y0, Y10, Y9
+	VEXTRACTF128 $0x01, Y8, X7
+	VMOVUPD      X7, 16(AX)(BX*2)
+	VMOVUPD      X4, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y4, X7
+	VMOVUPD      X7, 16(AX)(CX*1)
+	VUNPCKHPD    Y0, Y10, Y7
 	VUNPCKLPD    Y0, Y10, Y10
 	VMOVSD       X10, 32(AX)
 	VEXTRACTF128 $0x01, Y10, X0
 	VMOVSD       X0, 32(AX)(BX*2)
-	VMOVSD       X9, 32(AX)(BX*1)
-	VEXTRACTF128 $0x01, Y9, X0
+	VMOVSD       X7, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y7, X0
 	VMOVSD       X0, 32(AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x04, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs11
+	JGE          inputs16
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other10:
+other15:
 	CMPQ AX, $0x04
-	JNE  other19
+	JNE  other29
 
-inputs20:
-	// 4 columns of w and of dw, from +0, 4 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+inputs30:
+	// 4 columns of w and of dw, 4 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
 	VMOVUPD     (AX)(BX*1), X2
@@ -10177,117 +10452,142 @@ inputs20:
 	VUNPCKLPD   Y4, Y3, Y3
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y4, Y4, Y4
-	VXORPS      Y5, Y5, Y5
-	VXORPS      Y6, Y6, Y6
-	VXORPS      Y7, Y7, Y7
-	VXORPS      Y8, Y8, Y8
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without23
+	JE          fresh33
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X5
+	VMOVUPD     (AX)(BX*1), X6
+	VINSERTF128 $0x01, (AX)(BX*2), Y5, Y5
+	VINSERTF128 $0x01, (AX)(CX*1), Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y4
+	VUNPCKLPD   Y6, Y5, Y5
+	VMOVUPD     16(AX), X7
+	VMOVUPD     16(AX)(BX*1), X8
+	VINSERTF128 $0x01, 16(AX)(BX*2), Y7, Y7
+	VINSERTF128 $0x01, 16(AX)(CX*1), Y8, Y8
+	VUNPCKHPD   Y8, Y7, Y6
+	VUNPCKLPD   Y8, Y7, Y7
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready34
+
+fresh33:
+	VXORPS Y5, Y5, Y5
+	VXORPS Y4, Y4, Y4
+	VXORPS Y7, Y7, Y7
+	VXORPS Y6, Y6, Y6
+
+ready34:
+	VXORPS Y8, Y8, Y8
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without37
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row25:
+row39:
 	VMOVUPD      (SI), Y9
-	VMOVAPD      Y4, Y11
+	VMOVAPD      Y8, Y11
 	VBROADCASTSD (CX), Y10
 	VFMADD231PD  Y10, Y9, Y5
 	VFMADD231PD  Y10, Y1, Y11
 	VBROADCASTSD 8(CX), Y10
-	VFMADD231PD  Y10, Y9, Y6
+	VFMADD231PD  Y10, Y9, Y4
 	VFMADD231PD  Y10, Y0, Y11
 	VBROADCASTSD 16(CX), Y10
 	VFMADD231PD  Y10, Y9, Y7
 	VFMADD231PD  Y10, Y3, Y11
 	VBROADCASTSD 24(CX), Y10
-	VFMADD231PD  Y10, Y9, Y8
+	VFMADD231PD  Y10, Y9, Y6
 	VFMADD231PD  Y10, Y2, Y11
-	VADDPD       Y4, Y11, Y11
+	VADDPD       Y8, Y11, Y11
 	VMOVUPD      Y11, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row25
+	JNZ          row39
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end24
+	JMP  end38
 
-without23:
+without37:
 	// the same without dx
-row26:
+row40:
 	VMOVUPD      (SI), Y9
 	VBROADCASTSD (CX), Y10
 	VFMADD231PD  Y10, Y9, Y5
 	VBROADCASTSD 8(CX), Y10
-	VFMADD231PD  Y10, Y9, Y6
+	VFMADD231PD  Y10, Y9, Y4
 	VBROADCASTSD 16(CX), Y10
 	VFMADD231PD  Y10, Y9, Y7
 	VBROADCASTSD 24(CX), Y10
-	VFMADD231PD  Y10, Y9, Y8
+	VFMADD231PD  Y10, Y9, Y6
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row26
+	JNZ          row40
 
-end24:
-	MOVQ         x+48(FP), SI
+end38:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
-	VXORPS       Y4, Y4, Y4
-	VADDPD       Y4, Y5, Y5
-	VADDPD       Y4, Y6, Y6
-	VADDPD       Y4, Y7, Y7
-	VADDPD       Y4, Y8, Y8
+	MOVQ         SI, x+64(FP)
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
+	VADDPD       Y8, Y4, Y4
+	VADDPD       Y8, Y7, Y7
+	VADDPD       Y8, Y6, Y6
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
-	VUNPCKHPD    Y6, Y5, Y0
-	VUNPCKLPD    Y6, Y5, Y5
+	VUNPCKHPD    Y4, Y5, Y0
+	VUNPCKLPD    Y4, Y5, Y5
 	VMOVUPD      X5, (AX)
-	VEXTRACTF128 $0x01, Y5, X6
-	VMOVUPD      X6, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y5, X4
+	VMOVUPD      X4, (AX)(BX*2)
 	VMOVUPD      X0, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y0, X6
-	VMOVUPD      X6, (AX)(CX*1)
-	VUNPCKHPD    Y8, Y7, Y6
-	VUNPCKLPD    Y8, Y7, Y7
+	VEXTRACTF128 $0x01, Y0, X4
+	VMOVUPD      X4, (AX)(CX*1)
+	VUNPCKHPD    Y6, Y7, Y4
+	VUNPCKLPD    Y6, Y7, Y7
 	VMOVUPD      X7, 16(AX)
-	VEXTRACTF128 $0x01, Y7, X8
-	VMOVUPD      X8, 16(AX)(BX*2)
-	VMOVUPD      X6, 16(AX)(BX*1)
-	VEXTRACTF128 $0x01, Y6, X8
-	VMOVUPD      X8, 16(AX)(CX*1)
+	VEXTRACTF128 $0x01, Y7, X6
+	VMOVUPD      X6, 16(AX)(BX*2)
+	VMOVUPD      X4, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y4, X6
+	VMOVUPD      X6, 16(AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x04, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs20
+	JGE          inputs30
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other19:
+other29:
 	CMPQ AX, $0x03
-	JNE  other27
+	JNE  other41
 
-inputs28:
-	// 3 columns of w and of dw, from +0, 4 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+inputs42:
+	// 3 columns of w and of dw, 4 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
 	VMOVUPD     (AX)(BX*1), X2
@@ -10305,107 +10605,134 @@ inputs28:
 	VUNPCKLPD   Y4, Y3, Y3
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y2, Y2, Y2
-	VXORPS      Y4, Y4, Y4
-	VXORPS      Y5, Y5, Y5
-	VXORPS      Y6, Y6, Y6
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without31
+	JE          fresh45
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X4
+	VMOVUPD     (AX)(BX*1), X5
+	VINSERTF128 $0x01, (AX)(BX*2), Y4, Y4
+	VINSERTF128 $0x01, (AX)(CX*1), Y5, Y5
+	VUNPCKHPD   Y5, Y4, Y2
+	VUNPCKLPD   Y5, Y4, Y4
+	VMOVSD      16(AX), X6
+	VMOVSD      16(AX)(BX*1), X7
+	VMOVSD      16(AX)(BX*2), X5
+	VINSERTF128 $0x01, X5, Y6, Y6
+	VMOVSD      16(AX)(CX*1), X5
+	VINSERTF128 $0x01, X5, Y7, Y7
+	VUNPCKHPD   Y7, Y6, Y5
+	VUNPCKLPD   Y7, Y6, Y6
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready46
+
+fresh45:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y2, Y2, Y2
+	VXORPS Y6, Y6, Y6
+
+ready46:
+	VXORPS Y5, Y5, Y5
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without49
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row33:
+row51:
 	VMOVUPD      (SI), Y7
-	VMOVAPD      Y2, Y9
+	VMOVAPD      Y5, Y9
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y7, Y4
 	VFMADD231PD  Y8, Y1, Y9
 	VBROADCASTSD 8(CX), Y8
-	VFMADD231PD  Y8, Y7, Y5
+	VFMADD231PD  Y8, Y7, Y2
 	VFMADD231PD  Y8, Y0, Y9
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y7, Y6
 	VFMADD231PD  Y8, Y3, Y9
-	VADDPD       Y2, Y9, Y9
+	VADDPD       Y5, Y9, Y9
 	VMOVUPD      Y9, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row33
+	JNZ          row51
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end32
+	JMP  end50
 
-without31:
+without49:
 	// the same without dx
-row34:
+row52:
 	VMOVUPD      (SI), Y7
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y7, Y4
 	VBROADCASTSD 8(CX), Y8
-	VFMADD231PD  Y8, Y7, Y5
+	VFMADD231PD  Y8, Y7, Y2
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y7, Y6
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row34
+	JNZ          row52
 
-end32:
-	MOVQ         x+48(FP), SI
+end50:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
-	VXORPS       Y2, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VADDPD       Y2, Y5, Y5
-	VADDPD       Y2, Y6, Y6
+	MOVQ         SI, x+64(FP)
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y5, Y6, Y6
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
-	VUNPCKHPD    Y5, Y4, Y0
-	VUNPCKLPD    Y5, Y4, Y4
+	VUNPCKHPD    Y2, Y4, Y0
+	VUNPCKLPD    Y2, Y4, Y4
 	VMOVUPD      X4, (AX)
-	VEXTRACTF128 $0x01, Y4, X5
-	VMOVUPD      X5, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y4, X2
+	VMOVUPD      X2, (AX)(BX*2)
 	VMOVUPD      X0, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y0, X5
-	VMOVUPD      X5, (AX)(CX*1)
-	VUNPCKHPD    Y0, Y6, Y5
+	VEXTRACTF128 $0x01, Y0, X2
+	VMOVUPD      X2, (AX)(CX*1)
+	VUNPCKHPD    Y0, Y6, Y2
 	VUNPCKLPD    Y0, Y6, Y6
 	VMOVSD       X6, 16(AX)
 	VEXTRACTF128 $0x01, Y6, X0
 	VMOVSD       X0, 16(AX)(BX*2)
-	VMOVSD       X5, 16(AX)(BX*1)
-	VEXTRACTF128 $0x01, Y5, X0
+	VMOVSD       X2, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y2, X0
 	VMOVSD       X0, 16(AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x04, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs28
+	JGE          inputs42
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other27:
-inputs36:
-	// 2 columns of w and of dw, from +0, 4 inputs
-	MOVQ        w+64(FP), AX
-	MOVQ        ldw+72(FP), BX
+other41:
+inputs54:
+	// 2 columns of w and of dw, 4 inputs
+	MOVQ        w+80(FP), AX
+	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
 	VMOVUPD     (AX)(BX*1), X2
@@ -10415,83 +10742,102 @@ inputs36:
 	VUNPCKLPD   Y2, Y1, Y1
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, w+64(FP)
-	VXORPS      Y2, Y2, Y2
-	VXORPS      Y3, Y3, Y3
-	VXORPS      Y4, Y4, Y4
-	MOVQ        dx+0(FP), AX
-	MOVQ        lddx+8(FP), BX
-	MOVQ        dz+32(FP), CX
-	MOVQ        lddz+40(FP), DX
-	MOVQ        x+48(FP), SI
-	MOVQ        ldx+56(FP), DI
-	MOVQ        n+96(FP), R8
+	MOVQ        AX, w+80(FP)
+	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          without38
+	JE          fresh56
+	MOVQ        ldinit+40(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X3
+	VMOVUPD     (AX)(BX*1), X4
+	VINSERTF128 $0x01, (AX)(BX*2), Y3, Y3
+	VINSERTF128 $0x01, (AX)(CX*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, init+32(FP)
+	JMP         ready57
+
+fresh56:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y2, Y2, Y2
+
+ready57:
+	VXORPS Y4, Y4, Y4
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	MOVQ   dz+48(FP), CX
+	MOVQ   lddz+56(FP), DX
+	MOVQ   x+64(FP), SI
+	MOVQ   ldx+72(FP), DI
+	MOVQ   n+112(FP), R8
+	TESTQ  AX, AX
+	JE     without59
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row40:
+row61:
 	VMOVUPD      (SI), Y5
-	VMOVAPD      Y2, Y7
+	VMOVAPD      Y4, Y7
 	VBROADCASTSD (CX), Y6
 	VFMADD231PD  Y6, Y5, Y3
 	VFMADD231PD  Y6, Y1, Y7
 	VBROADCASTSD 8(CX), Y6
-	VFMADD231PD  Y6, Y5, Y4
+	VFMADD231PD  Y6, Y5, Y2
 	VFMADD231PD  Y6, Y0, Y7
-	VADDPD       Y2, Y7, Y7
+	VADDPD       Y4, Y7, Y7
 	VMOVUPD      Y7, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row40
+	JNZ          row61
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end39
+	JMP  end60
 
-without38:
+without59:
 	// the same without dx
-row41:
+row62:
 	VMOVUPD      (SI), Y5
 	VBROADCASTSD (CX), Y6
 	VFMADD231PD  Y6, Y5, Y3
 	VBROADCASTSD 8(CX), Y6
-	VFMADD231PD  Y6, Y5, Y4
+	VFMADD231PD  Y6, Y5, Y2
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row41
+	JNZ          row62
 
-end39:
-	MOVQ         x+48(FP), SI
+end60:
+	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
-	MOVQ         SI, x+48(FP)
-	VXORPS       Y2, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VADDPD       Y2, Y4, Y4
+	MOVQ         SI, x+64(FP)
+	VXORPS       Y4, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y4, Y2, Y2
 	MOVQ         dw+16(FP), AX
 	MOVQ         lddw+24(FP), BX
 	LEAQ         (BX)(BX*2), CX
-	VUNPCKHPD    Y4, Y3, Y0
-	VUNPCKLPD    Y4, Y3, Y3
+	VUNPCKHPD    Y2, Y3, Y0
+	VUNPCKLPD    Y2, Y3, Y3
 	VMOVUPD      X3, (AX)
-	VEXTRACTF128 $0x01, Y3, X4
-	VMOVUPD      X4, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y3, X2
+	VMOVUPD      X2, (AX)(BX*2)
 	VMOVUPD      X0, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y0, X4
-	VMOVUPD      X4, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y0, X2
+	VMOVUPD      X2, (AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, dw+16(FP)
-	MOVQ         rows+80(FP), AX
+	MOVQ         rows+96(FP), AX
 	SUBQ         $0x04, AX
-	MOVQ         AX, rows+80(FP)
+	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs36
+	JGE          inputs54
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

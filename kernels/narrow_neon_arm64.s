@@ -20842,16 +20842,16 @@ rows26:
 	BGE   rows26
 	RET
 
-// func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-TEXT ·narrowBothNEONF32(SB), NOSPLIT, $0-104
-	MOVD cols+88(FP), R0
+// func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+TEXT ·narrowBothNEONF32(SB), NOSPLIT, $0-120
+	MOVD cols+104(FP), R0
 	CMP  $14, R0
 	BNE  other1
 
 inputs2:
-	// 14 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+	// 14 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -20906,7 +20906,69 @@ inputs2:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh7
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F14
+	FMOVQ 0(R2), F15
+	FMOVQ 0(R3), F16
+	FMOVQ 0(R4), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVQ 16(R0), F18
+	FMOVQ 16(R2), F19
+	FMOVQ 16(R3), F20
+	FMOVQ 16(R4), F21
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVQ 32(R0), F22
+	FMOVQ 32(R2), F23
+	FMOVQ 32(R3), F24
+	FMOVQ 32(R4), F25
+	VZIP2 V23.S4, V22.S4, V26.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V25.S4, V24.S4, V27.S4
+	VZIP1 V25.S4, V24.S4, V24.S4
+	VZIP2 V24.D2, V22.D2, V23.D2
+	VZIP1 V24.D2, V22.D2, V22.D2
+	VZIP1 V27.D2, V26.D2, V24.D2
+	VZIP2 V27.D2, V26.D2, V25.D2
+	FMOVD 48(R0), F26
+	FMOVD 48(R2), F27
+	FMOVD 48(R3), F28
+	FMOVD 48(R4), F29
+	VZIP2 V27.S4, V26.S4, V30.S4
+	VZIP1 V27.S4, V26.S4, V26.S4
+	VZIP2 V29.S4, V28.S4, V31.S4
+	VZIP1 V29.S4, V28.S4, V28.S4
+	VZIP2 V28.D2, V26.D2, V27.D2
+	VZIP1 V28.D2, V26.D2, V26.D2
+	VZIP1 V31.D2, V30.D2, V28.D2
+	VZIP2 V31.D2, V30.D2, V29.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready8
+
+fresh7:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 	VMOVI $0, V16.B16
@@ -20921,205 +20983,207 @@ inputs2:
 	VMOVI $0, V25.B16
 	VMOVI $0, V26.B16
 	VMOVI $0, V27.B16
+
+ready8:
 	VMOVI $0, V28.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without7
+	BEQ   without13
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row9:
+row15:
 	FMOVQ 0(R4), F29
-	VORR  V14.B16, V14.B16, V31.B16
+	VORR  V28.B16, V28.B16, V31.B16
 	FMOVS 0(R2), F30
-	WORD  $0x4f9e13af // fmla v15.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13ae // fmla v14.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e101f // fmla v31.4s, v0.4s, v30.s[0]
 	FMOVS 4(R2), F30
-	WORD  $0x4f9e13b0 // fmla v16.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13af // fmla v15.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e103f // fmla v31.4s, v1.4s, v30.s[0]
 	FMOVS 8(R2), F30
-	WORD  $0x4f9e13b1 // fmla v17.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b0 // fmla v16.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e105f // fmla v31.4s, v2.4s, v30.s[0]
 	FMOVS 12(R2), F30
-	WORD  $0x4f9e13b2 // fmla v18.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b1 // fmla v17.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e107f // fmla v31.4s, v3.4s, v30.s[0]
 	FMOVS 16(R2), F30
-	WORD  $0x4f9e13b3 // fmla v19.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b2 // fmla v18.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e109f // fmla v31.4s, v4.4s, v30.s[0]
 	FMOVS 20(R2), F30
-	WORD  $0x4f9e13b4 // fmla v20.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b3 // fmla v19.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e10bf // fmla v31.4s, v5.4s, v30.s[0]
 	FMOVS 24(R2), F30
-	WORD  $0x4f9e13b5 // fmla v21.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b4 // fmla v20.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e10df // fmla v31.4s, v6.4s, v30.s[0]
 	FMOVS 28(R2), F30
-	WORD  $0x4f9e13b6 // fmla v22.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b5 // fmla v21.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e10ff // fmla v31.4s, v7.4s, v30.s[0]
 	FMOVS 32(R2), F30
-	WORD  $0x4f9e13b7 // fmla v23.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b6 // fmla v22.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e111f // fmla v31.4s, v8.4s, v30.s[0]
 	FMOVS 36(R2), F30
-	WORD  $0x4f9e13b8 // fmla v24.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b7 // fmla v23.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e113f // fmla v31.4s, v9.4s, v30.s[0]
 	FMOVS 40(R2), F30
-	WORD  $0x4f9e13b9 // fmla v25.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b8 // fmla v24.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e115f // fmla v31.4s, v10.4s, v30.s[0]
 	FMOVS 44(R2), F30
-	WORD  $0x4f9e13ba // fmla v26.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b9 // fmla v25.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e117f // fmla v31.4s, v11.4s, v30.s[0]
 	FMOVS 48(R2), F30
-	WORD  $0x4f9e13bb // fmla v27.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13ba // fmla v26.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e119f // fmla v31.4s, v12.4s, v30.s[0]
 	FMOVS 52(R2), F30
-	WORD  $0x4f9e13bc // fmla v28.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13bb // fmla v27.4s, v29.4s, v30.s[0]
 	WORD  $0x4f9e11bf // fmla v31.4s, v13.4s, v30.s[0]
-	WORD  $0x4e2ed7ff // fadd v31.4s, v31.4s, v14.4s
+	WORD  $0x4e3cd7ff // fadd v31.4s, v31.4s, v28.4s
 	FMOVQ F31, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row9
+	BNE   row15
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end8
+	B    end14
 
-without7:
+without13:
 	// the same without dx
-row10:
+row16:
 	FMOVQ 0(R4), F29
 	FMOVS 0(R2), F30
-	WORD  $0x4f9e13af // fmla v15.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13ae // fmla v14.4s, v29.4s, v30.s[0]
 	FMOVS 4(R2), F30
-	WORD  $0x4f9e13b0 // fmla v16.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13af // fmla v15.4s, v29.4s, v30.s[0]
 	FMOVS 8(R2), F30
-	WORD  $0x4f9e13b1 // fmla v17.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b0 // fmla v16.4s, v29.4s, v30.s[0]
 	FMOVS 12(R2), F30
-	WORD  $0x4f9e13b2 // fmla v18.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b1 // fmla v17.4s, v29.4s, v30.s[0]
 	FMOVS 16(R2), F30
-	WORD  $0x4f9e13b3 // fmla v19.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b2 // fmla v18.4s, v29.4s, v30.s[0]
 	FMOVS 20(R2), F30
-	WORD  $0x4f9e13b4 // fmla v20.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b3 // fmla v19.4s, v29.4s, v30.s[0]
 	FMOVS 24(R2), F30
-	WORD  $0x4f9e13b5 // fmla v21.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b4 // fmla v20.4s, v29.4s, v30.s[0]
 	FMOVS 28(R2), F30
-	WORD  $0x4f9e13b6 // fmla v22.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b5 // fmla v21.4s, v29.4s, v30.s[0]
 	FMOVS 32(R2), F30
-	WORD  $0x4f9e13b7 // fmla v23.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b6 // fmla v22.4s, v29.4s, v30.s[0]
 	FMOVS 36(R2), F30
-	WORD  $0x4f9e13b8 // fmla v24.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b7 // fmla v23.4s, v29.4s, v30.s[0]
 	FMOVS 40(R2), F30
-	WORD  $0x4f9e13b9 // fmla v25.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b8 // fmla v24.4s, v29.4s, v30.s[0]
 	FMOVS 44(R2), F30
-	WORD  $0x4f9e13ba // fmla v26.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13b9 // fmla v25.4s, v29.4s, v30.s[0]
 	FMOVS 48(R2), F30
-	WORD  $0x4f9e13bb // fmla v27.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13ba // fmla v26.4s, v29.4s, v30.s[0]
 	FMOVS 52(R2), F30
-	WORD  $0x4f9e13bc // fmla v28.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e13bb // fmla v27.4s, v29.4s, v30.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row10
+	BNE   row16
 
-end8:
-	MOVD  x+48(FP), R4
+end14:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V14.B16
-	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
-	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
-	WORD  $0x4e2ed631 // fadd v17.4s, v17.4s, v14.4s
-	WORD  $0x4e2ed652 // fadd v18.4s, v18.4s, v14.4s
-	WORD  $0x4e2ed673 // fadd v19.4s, v19.4s, v14.4s
-	WORD  $0x4e2ed694 // fadd v20.4s, v20.4s, v14.4s
-	WORD  $0x4e2ed6b5 // fadd v21.4s, v21.4s, v14.4s
-	WORD  $0x4e2ed6d6 // fadd v22.4s, v22.4s, v14.4s
-	WORD  $0x4e2ed6f7 // fadd v23.4s, v23.4s, v14.4s
-	WORD  $0x4e2ed718 // fadd v24.4s, v24.4s, v14.4s
-	WORD  $0x4e2ed739 // fadd v25.4s, v25.4s, v14.4s
-	WORD  $0x4e2ed75a // fadd v26.4s, v26.4s, v14.4s
-	WORD  $0x4e2ed77b // fadd v27.4s, v27.4s, v14.4s
-	WORD  $0x4e2ed79c // fadd v28.4s, v28.4s, v14.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V28.B16
+	WORD  $0x4e3cd5ce // fadd v14.4s, v14.4s, v28.4s
+	WORD  $0x4e3cd5ef // fadd v15.4s, v15.4s, v28.4s
+	WORD  $0x4e3cd610 // fadd v16.4s, v16.4s, v28.4s
+	WORD  $0x4e3cd631 // fadd v17.4s, v17.4s, v28.4s
+	WORD  $0x4e3cd652 // fadd v18.4s, v18.4s, v28.4s
+	WORD  $0x4e3cd673 // fadd v19.4s, v19.4s, v28.4s
+	WORD  $0x4e3cd694 // fadd v20.4s, v20.4s, v28.4s
+	WORD  $0x4e3cd6b5 // fadd v21.4s, v21.4s, v28.4s
+	WORD  $0x4e3cd6d6 // fadd v22.4s, v22.4s, v28.4s
+	WORD  $0x4e3cd6f7 // fadd v23.4s, v23.4s, v28.4s
+	WORD  $0x4e3cd718 // fadd v24.4s, v24.4s, v28.4s
+	WORD  $0x4e3cd739 // fadd v25.4s, v25.4s, v28.4s
+	WORD  $0x4e3cd75a // fadd v26.4s, v26.4s, v28.4s
+	WORD  $0x4e3cd77b // fadd v27.4s, v27.4s, v28.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V16.S4, V15.S4, V0.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V18.S4, V17.S4, V1.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V17.D2, V15.D2, V16.D2
-	VZIP1 V17.D2, V15.D2, V15.D2
-	VZIP1 V1.D2, V0.D2, V17.D2
-	VZIP2 V1.D2, V0.D2, V18.D2
-	FMOVQ F15, 0(R0)
-	FMOVQ F16, 0(R2)
-	FMOVQ F17, 0(R3)
-	FMOVQ F18, 0(R4)
-	VZIP2 V20.S4, V19.S4, V0.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V22.S4, V21.S4, V1.S4
-	VZIP1 V22.S4, V21.S4, V21.S4
-	VZIP2 V21.D2, V19.D2, V20.D2
-	VZIP1 V21.D2, V19.D2, V19.D2
-	VZIP1 V1.D2, V0.D2, V21.D2
-	VZIP2 V1.D2, V0.D2, V22.D2
-	FMOVQ F19, 16(R0)
-	FMOVQ F20, 16(R2)
-	FMOVQ F21, 16(R3)
-	FMOVQ F22, 16(R4)
-	VZIP2 V24.S4, V23.S4, V0.S4
-	VZIP1 V24.S4, V23.S4, V23.S4
-	VZIP2 V26.S4, V25.S4, V1.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V25.D2, V23.D2, V24.D2
-	VZIP1 V25.D2, V23.D2, V23.D2
-	VZIP1 V1.D2, V0.D2, V25.D2
-	VZIP2 V1.D2, V0.D2, V26.D2
-	FMOVQ F23, 32(R0)
-	FMOVQ F24, 32(R2)
-	FMOVQ F25, 32(R3)
-	FMOVQ F26, 32(R4)
-	VZIP2 V28.S4, V27.S4, V2.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V15.S4, V14.S4, V0.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V1.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V1.D2, V0.D2, V16.D2
+	VZIP2 V1.D2, V0.D2, V17.D2
+	FMOVQ F14, 0(R0)
+	FMOVQ F15, 0(R2)
+	FMOVQ F16, 0(R3)
+	FMOVQ F17, 0(R4)
+	VZIP2 V19.S4, V18.S4, V0.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V1.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V1.D2, V0.D2, V20.D2
+	VZIP2 V1.D2, V0.D2, V21.D2
+	FMOVQ F18, 16(R0)
+	FMOVQ F19, 16(R2)
+	FMOVQ F20, 16(R3)
+	FMOVQ F21, 16(R4)
+	VZIP2 V23.S4, V22.S4, V0.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V25.S4, V24.S4, V1.S4
+	VZIP1 V25.S4, V24.S4, V24.S4
+	VZIP2 V24.D2, V22.D2, V23.D2
+	VZIP1 V24.D2, V22.D2, V22.D2
+	VZIP1 V1.D2, V0.D2, V24.D2
+	VZIP2 V1.D2, V0.D2, V25.D2
+	FMOVQ F22, 32(R0)
+	FMOVQ F23, 32(R2)
+	FMOVQ F24, 32(R3)
+	FMOVQ F25, 32(R4)
+	VZIP2 V27.S4, V26.S4, V2.S4
+	VZIP1 V27.S4, V26.S4, V26.S4
 	VZIP2 V1.S4, V0.S4, V3.S4
 	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V0.D2, V27.D2, V28.D2
-	VZIP1 V0.D2, V27.D2, V27.D2
+	VZIP2 V0.D2, V26.D2, V27.D2
+	VZIP1 V0.D2, V26.D2, V26.D2
 	VZIP1 V3.D2, V2.D2, V0.D2
 	VZIP2 V3.D2, V2.D2, V1.D2
-	FMOVD F27, 48(R0)
-	FMOVD F28, 48(R2)
+	FMOVD F26, 48(R0)
+	FMOVD F27, 48(R2)
 	FMOVD F0, 48(R3)
 	FMOVD F1, 48(R4)
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
 	BGE   inputs2
 	RET
 
 other1:
 	CMP $13, R0
-	BNE other11
+	BNE other17
 
-inputs12:
-	// 13 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs18:
+	// 13 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -21174,7 +21238,69 @@ inputs12:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh23
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F13
+	FMOVQ 0(R2), F14
+	FMOVQ 0(R3), F15
+	FMOVQ 0(R4), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVQ 16(R0), F17
+	FMOVQ 16(R2), F18
+	FMOVQ 16(R3), F19
+	FMOVQ 16(R4), F20
+	VZIP2 V18.S4, V17.S4, V21.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V22.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V22.D2, V21.D2, V19.D2
+	VZIP2 V22.D2, V21.D2, V20.D2
+	FMOVQ 32(R0), F21
+	FMOVQ 32(R2), F22
+	FMOVQ 32(R3), F23
+	FMOVQ 32(R4), F24
+	VZIP2 V22.S4, V21.S4, V25.S4
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP2 V24.S4, V23.S4, V26.S4
+	VZIP1 V24.S4, V23.S4, V23.S4
+	VZIP2 V23.D2, V21.D2, V22.D2
+	VZIP1 V23.D2, V21.D2, V21.D2
+	VZIP1 V26.D2, V25.D2, V23.D2
+	VZIP2 V26.D2, V25.D2, V24.D2
+	FMOVS 48(R0), F25
+	FMOVS 48(R2), F26
+	FMOVS 48(R3), F27
+	FMOVS 48(R4), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready24
+
+fresh23:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
@@ -21188,177 +21314,179 @@ inputs12:
 	VMOVI $0, V23.B16
 	VMOVI $0, V24.B16
 	VMOVI $0, V25.B16
+
+ready24:
 	VMOVI $0, V26.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without17
+	BEQ   without29
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row19:
+row31:
 	FMOVQ 0(R4), F27
-	VORR  V13.B16, V13.B16, V29.B16
+	VORR  V26.B16, V26.B16, V29.B16
 	FMOVS 0(R2), F28
-	WORD  $0x4f9c136e // fmla v14.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c136d // fmla v13.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c101d // fmla v29.4s, v0.4s, v28.s[0]
 	FMOVS 4(R2), F28
-	WORD  $0x4f9c136f // fmla v15.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c136e // fmla v14.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c103d // fmla v29.4s, v1.4s, v28.s[0]
 	FMOVS 8(R2), F28
-	WORD  $0x4f9c1370 // fmla v16.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c136f // fmla v15.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c105d // fmla v29.4s, v2.4s, v28.s[0]
 	FMOVS 12(R2), F28
-	WORD  $0x4f9c1371 // fmla v17.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1370 // fmla v16.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c107d // fmla v29.4s, v3.4s, v28.s[0]
 	FMOVS 16(R2), F28
-	WORD  $0x4f9c1372 // fmla v18.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1371 // fmla v17.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c109d // fmla v29.4s, v4.4s, v28.s[0]
 	FMOVS 20(R2), F28
-	WORD  $0x4f9c1373 // fmla v19.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1372 // fmla v18.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c10bd // fmla v29.4s, v5.4s, v28.s[0]
 	FMOVS 24(R2), F28
-	WORD  $0x4f9c1374 // fmla v20.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1373 // fmla v19.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c10dd // fmla v29.4s, v6.4s, v28.s[0]
 	FMOVS 28(R2), F28
-	WORD  $0x4f9c1375 // fmla v21.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1374 // fmla v20.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c10fd // fmla v29.4s, v7.4s, v28.s[0]
 	FMOVS 32(R2), F28
-	WORD  $0x4f9c1376 // fmla v22.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1375 // fmla v21.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c111d // fmla v29.4s, v8.4s, v28.s[0]
 	FMOVS 36(R2), F28
-	WORD  $0x4f9c1377 // fmla v23.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1376 // fmla v22.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c113d // fmla v29.4s, v9.4s, v28.s[0]
 	FMOVS 40(R2), F28
-	WORD  $0x4f9c1378 // fmla v24.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1377 // fmla v23.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c115d // fmla v29.4s, v10.4s, v28.s[0]
 	FMOVS 44(R2), F28
-	WORD  $0x4f9c1379 // fmla v25.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1378 // fmla v24.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c117d // fmla v29.4s, v11.4s, v28.s[0]
 	FMOVS 48(R2), F28
-	WORD  $0x4f9c137a // fmla v26.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1379 // fmla v25.4s, v27.4s, v28.s[0]
 	WORD  $0x4f9c119d // fmla v29.4s, v12.4s, v28.s[0]
-	WORD  $0x4e2dd7bd // fadd v29.4s, v29.4s, v13.4s
+	WORD  $0x4e3ad7bd // fadd v29.4s, v29.4s, v26.4s
 	FMOVQ F29, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row19
+	BNE   row31
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end18
+	B    end30
 
-without17:
+without29:
 	// the same without dx
-row20:
+row32:
 	FMOVQ 0(R4), F27
 	FMOVS 0(R2), F28
-	WORD  $0x4f9c136e // fmla v14.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c136d // fmla v13.4s, v27.4s, v28.s[0]
 	FMOVS 4(R2), F28
-	WORD  $0x4f9c136f // fmla v15.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c136e // fmla v14.4s, v27.4s, v28.s[0]
 	FMOVS 8(R2), F28
-	WORD  $0x4f9c1370 // fmla v16.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c136f // fmla v15.4s, v27.4s, v28.s[0]
 	FMOVS 12(R2), F28
-	WORD  $0x4f9c1371 // fmla v17.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1370 // fmla v16.4s, v27.4s, v28.s[0]
 	FMOVS 16(R2), F28
-	WORD  $0x4f9c1372 // fmla v18.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1371 // fmla v17.4s, v27.4s, v28.s[0]
 	FMOVS 20(R2), F28
-	WORD  $0x4f9c1373 // fmla v19.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1372 // fmla v18.4s, v27.4s, v28.s[0]
 	FMOVS 24(R2), F28
-	WORD  $0x4f9c1374 // fmla v20.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1373 // fmla v19.4s, v27.4s, v28.s[0]
 	FMOVS 28(R2), F28
-	WORD  $0x4f9c1375 // fmla v21.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1374 // fmla v20.4s, v27.4s, v28.s[0]
 	FMOVS 32(R2), F28
-	WORD  $0x4f9c1376 // fmla v22.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1375 // fmla v21.4s, v27.4s, v28.s[0]
 	FMOVS 36(R2), F28
-	WORD  $0x4f9c1377 // fmla v23.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1376 // fmla v22.4s, v27.4s, v28.s[0]
 	FMOVS 40(R2), F28
-	WORD  $0x4f9c1378 // fmla v24.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1377 // fmla v23.4s, v27.4s, v28.s[0]
 	FMOVS 44(R2), F28
-	WORD  $0x4f9c1379 // fmla v25.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1378 // fmla v24.4s, v27.4s, v28.s[0]
 	FMOVS 48(R2), F28
-	WORD  $0x4f9c137a // fmla v26.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c1379 // fmla v25.4s, v27.4s, v28.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row20
+	BNE   row32
 
-end18:
-	MOVD  x+48(FP), R4
+end30:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V13.B16
-	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
-	WORD  $0x4e2dd5ef // fadd v15.4s, v15.4s, v13.4s
-	WORD  $0x4e2dd610 // fadd v16.4s, v16.4s, v13.4s
-	WORD  $0x4e2dd631 // fadd v17.4s, v17.4s, v13.4s
-	WORD  $0x4e2dd652 // fadd v18.4s, v18.4s, v13.4s
-	WORD  $0x4e2dd673 // fadd v19.4s, v19.4s, v13.4s
-	WORD  $0x4e2dd694 // fadd v20.4s, v20.4s, v13.4s
-	WORD  $0x4e2dd6b5 // fadd v21.4s, v21.4s, v13.4s
-	WORD  $0x4e2dd6d6 // fadd v22.4s, v22.4s, v13.4s
-	WORD  $0x4e2dd6f7 // fadd v23.4s, v23.4s, v13.4s
-	WORD  $0x4e2dd718 // fadd v24.4s, v24.4s, v13.4s
-	WORD  $0x4e2dd739 // fadd v25.4s, v25.4s, v13.4s
-	WORD  $0x4e2dd75a // fadd v26.4s, v26.4s, v13.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V26.B16
+	WORD  $0x4e3ad5ad // fadd v13.4s, v13.4s, v26.4s
+	WORD  $0x4e3ad5ce // fadd v14.4s, v14.4s, v26.4s
+	WORD  $0x4e3ad5ef // fadd v15.4s, v15.4s, v26.4s
+	WORD  $0x4e3ad610 // fadd v16.4s, v16.4s, v26.4s
+	WORD  $0x4e3ad631 // fadd v17.4s, v17.4s, v26.4s
+	WORD  $0x4e3ad652 // fadd v18.4s, v18.4s, v26.4s
+	WORD  $0x4e3ad673 // fadd v19.4s, v19.4s, v26.4s
+	WORD  $0x4e3ad694 // fadd v20.4s, v20.4s, v26.4s
+	WORD  $0x4e3ad6b5 // fadd v21.4s, v21.4s, v26.4s
+	WORD  $0x4e3ad6d6 // fadd v22.4s, v22.4s, v26.4s
+	WORD  $0x4e3ad6f7 // fadd v23.4s, v23.4s, v26.4s
+	WORD  $0x4e3ad718 // fadd v24.4s, v24.4s, v26.4s
+	WORD  $0x4e3ad739 // fadd v25.4s, v25.4s, v26.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V15.S4, V14.S4, V0.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V17.S4, V16.S4, V1.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V16.D2, V14.D2, V15.D2
-	VZIP1 V16.D2, V14.D2, V14.D2
-	VZIP1 V1.D2, V0.D2, V16.D2
-	VZIP2 V1.D2, V0.D2, V17.D2
-	FMOVQ F14, 0(R0)
-	FMOVQ F15, 0(R2)
-	FMOVQ F16, 0(R3)
-	FMOVQ F17, 0(R4)
-	VZIP2 V19.S4, V18.S4, V0.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V21.S4, V20.S4, V1.S4
-	VZIP1 V21.S4, V20.S4, V20.S4
-	VZIP2 V20.D2, V18.D2, V19.D2
-	VZIP1 V20.D2, V18.D2, V18.D2
-	VZIP1 V1.D2, V0.D2, V20.D2
-	VZIP2 V1.D2, V0.D2, V21.D2
-	FMOVQ F18, 16(R0)
-	FMOVQ F19, 16(R2)
-	FMOVQ F20, 16(R3)
-	FMOVQ F21, 16(R4)
-	VZIP2 V23.S4, V22.S4, V0.S4
-	VZIP1 V23.S4, V22.S4, V22.S4
-	VZIP2 V25.S4, V24.S4, V1.S4
-	VZIP1 V25.S4, V24.S4, V24.S4
-	VZIP2 V24.D2, V22.D2, V23.D2
-	VZIP1 V24.D2, V22.D2, V22.D2
-	VZIP1 V1.D2, V0.D2, V24.D2
-	VZIP2 V1.D2, V0.D2, V25.D2
-	FMOVQ F22, 32(R0)
-	FMOVQ F23, 32(R2)
-	FMOVQ F24, 32(R3)
-	FMOVQ F25, 32(R4)
-	VZIP2 V0.S4, V26.S4, V3.S4
-	VZIP1 V0.S4, V26.S4, V26.S4
+	VZIP2 V14.S4, V13.S4, V0.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V1.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V1.D2, V0.D2, V15.D2
+	VZIP2 V1.D2, V0.D2, V16.D2
+	FMOVQ F13, 0(R0)
+	FMOVQ F14, 0(R2)
+	FMOVQ F15, 0(R3)
+	FMOVQ F16, 0(R4)
+	VZIP2 V18.S4, V17.S4, V0.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V1.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V1.D2, V0.D2, V19.D2
+	VZIP2 V1.D2, V0.D2, V20.D2
+	FMOVQ F17, 16(R0)
+	FMOVQ F18, 16(R2)
+	FMOVQ F19, 16(R3)
+	FMOVQ F20, 16(R4)
+	VZIP2 V22.S4, V21.S4, V0.S4
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP2 V24.S4, V23.S4, V1.S4
+	VZIP1 V24.S4, V23.S4, V23.S4
+	VZIP2 V23.D2, V21.D2, V22.D2
+	VZIP1 V23.D2, V21.D2, V21.D2
+	VZIP1 V1.D2, V0.D2, V23.D2
+	VZIP2 V1.D2, V0.D2, V24.D2
+	FMOVQ F21, 32(R0)
+	FMOVQ F22, 32(R2)
+	FMOVQ F23, 32(R3)
+	FMOVQ F24, 32(R4)
+	VZIP2 V0.S4, V25.S4, V3.S4
+	VZIP1 V0.S4, V25.S4, V25.S4
 	VZIP2 V2.S4, V1.S4, V4.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
-	VZIP2 V1.D2, V26.D2, V0.D2
-	VZIP1 V1.D2, V26.D2, V26.D2
+	VZIP2 V1.D2, V25.D2, V0.D2
+	VZIP1 V1.D2, V25.D2, V25.D2
 	VZIP1 V4.D2, V3.D2, V1.D2
 	VZIP2 V4.D2, V3.D2, V2.D2
-	FMOVS F26, 48(R0)
+	FMOVS F25, 48(R0)
 	FMOVS F0, 48(R2)
 	FMOVS F1, 48(R3)
 	FMOVS F2, 48(R4)
@@ -21366,21 +21494,21 @@ end18:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs12
+	BGE   inputs18
 	RET
 
-other11:
+other17:
 	CMP $12, R0
-	BNE other21
+	BNE other33
 
-inputs22:
-	// 12 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs34:
+	// 12 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -21423,7 +21551,57 @@ inputs22:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh38
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F12
+	FMOVQ 0(R2), F13
+	FMOVQ 0(R3), F14
+	FMOVQ 0(R4), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVQ 16(R0), F16
+	FMOVQ 16(R2), F17
+	FMOVQ 16(R3), F18
+	FMOVQ 16(R4), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVQ 32(R0), F20
+	FMOVQ 32(R2), F21
+	FMOVQ 32(R3), F22
+	FMOVQ 32(R4), F23
+	VZIP2 V21.S4, V20.S4, V24.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V25.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V25.D2, V24.D2, V22.D2
+	VZIP2 V25.D2, V24.D2, V23.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready39
+
+fresh38:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
@@ -21436,181 +21614,183 @@ inputs22:
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
+
+ready39:
 	VMOVI $0, V24.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without26
+	BEQ   without43
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row28:
+row45:
 	FMOVQ 0(R4), F25
-	VORR  V12.B16, V12.B16, V27.B16
+	VORR  V24.B16, V24.B16, V27.B16
 	FMOVS 0(R2), F26
-	WORD  $0x4f9a132d // fmla v13.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a132c // fmla v12.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a101b // fmla v27.4s, v0.4s, v26.s[0]
 	FMOVS 4(R2), F26
-	WORD  $0x4f9a132e // fmla v14.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a132d // fmla v13.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a103b // fmla v27.4s, v1.4s, v26.s[0]
 	FMOVS 8(R2), F26
-	WORD  $0x4f9a132f // fmla v15.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a132e // fmla v14.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a105b // fmla v27.4s, v2.4s, v26.s[0]
 	FMOVS 12(R2), F26
-	WORD  $0x4f9a1330 // fmla v16.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a132f // fmla v15.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a107b // fmla v27.4s, v3.4s, v26.s[0]
 	FMOVS 16(R2), F26
-	WORD  $0x4f9a1331 // fmla v17.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1330 // fmla v16.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a109b // fmla v27.4s, v4.4s, v26.s[0]
 	FMOVS 20(R2), F26
-	WORD  $0x4f9a1332 // fmla v18.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1331 // fmla v17.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a10bb // fmla v27.4s, v5.4s, v26.s[0]
 	FMOVS 24(R2), F26
-	WORD  $0x4f9a1333 // fmla v19.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1332 // fmla v18.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a10db // fmla v27.4s, v6.4s, v26.s[0]
 	FMOVS 28(R2), F26
-	WORD  $0x4f9a1334 // fmla v20.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1333 // fmla v19.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a10fb // fmla v27.4s, v7.4s, v26.s[0]
 	FMOVS 32(R2), F26
-	WORD  $0x4f9a1335 // fmla v21.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1334 // fmla v20.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a111b // fmla v27.4s, v8.4s, v26.s[0]
 	FMOVS 36(R2), F26
-	WORD  $0x4f9a1336 // fmla v22.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1335 // fmla v21.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a113b // fmla v27.4s, v9.4s, v26.s[0]
 	FMOVS 40(R2), F26
-	WORD  $0x4f9a1337 // fmla v23.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1336 // fmla v22.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a115b // fmla v27.4s, v10.4s, v26.s[0]
 	FMOVS 44(R2), F26
-	WORD  $0x4f9a1338 // fmla v24.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1337 // fmla v23.4s, v25.4s, v26.s[0]
 	WORD  $0x4f9a117b // fmla v27.4s, v11.4s, v26.s[0]
-	WORD  $0x4e2cd77b // fadd v27.4s, v27.4s, v12.4s
+	WORD  $0x4e38d77b // fadd v27.4s, v27.4s, v24.4s
 	FMOVQ F27, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row28
+	BNE   row45
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end27
+	B    end44
 
-without26:
+without43:
 	// the same without dx
-row29:
+row46:
 	FMOVQ 0(R4), F25
 	FMOVS 0(R2), F26
-	WORD  $0x4f9a132d // fmla v13.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a132c // fmla v12.4s, v25.4s, v26.s[0]
 	FMOVS 4(R2), F26
-	WORD  $0x4f9a132e // fmla v14.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a132d // fmla v13.4s, v25.4s, v26.s[0]
 	FMOVS 8(R2), F26
-	WORD  $0x4f9a132f // fmla v15.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a132e // fmla v14.4s, v25.4s, v26.s[0]
 	FMOVS 12(R2), F26
-	WORD  $0x4f9a1330 // fmla v16.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a132f // fmla v15.4s, v25.4s, v26.s[0]
 	FMOVS 16(R2), F26
-	WORD  $0x4f9a1331 // fmla v17.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1330 // fmla v16.4s, v25.4s, v26.s[0]
 	FMOVS 20(R2), F26
-	WORD  $0x4f9a1332 // fmla v18.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1331 // fmla v17.4s, v25.4s, v26.s[0]
 	FMOVS 24(R2), F26
-	WORD  $0x4f9a1333 // fmla v19.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1332 // fmla v18.4s, v25.4s, v26.s[0]
 	FMOVS 28(R2), F26
-	WORD  $0x4f9a1334 // fmla v20.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1333 // fmla v19.4s, v25.4s, v26.s[0]
 	FMOVS 32(R2), F26
-	WORD  $0x4f9a1335 // fmla v21.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1334 // fmla v20.4s, v25.4s, v26.s[0]
 	FMOVS 36(R2), F26
-	WORD  $0x4f9a1336 // fmla v22.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1335 // fmla v21.4s, v25.4s, v26.s[0]
 	FMOVS 40(R2), F26
-	WORD  $0x4f9a1337 // fmla v23.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1336 // fmla v22.4s, v25.4s, v26.s[0]
 	FMOVS 44(R2), F26
-	WORD  $0x4f9a1338 // fmla v24.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a1337 // fmla v23.4s, v25.4s, v26.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row29
+	BNE   row46
 
-end27:
-	MOVD  x+48(FP), R4
+end44:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd5ad // fadd v13.4s, v13.4s, v12.4s
-	WORD  $0x4e2cd5ce // fadd v14.4s, v14.4s, v12.4s
-	WORD  $0x4e2cd5ef // fadd v15.4s, v15.4s, v12.4s
-	WORD  $0x4e2cd610 // fadd v16.4s, v16.4s, v12.4s
-	WORD  $0x4e2cd631 // fadd v17.4s, v17.4s, v12.4s
-	WORD  $0x4e2cd652 // fadd v18.4s, v18.4s, v12.4s
-	WORD  $0x4e2cd673 // fadd v19.4s, v19.4s, v12.4s
-	WORD  $0x4e2cd694 // fadd v20.4s, v20.4s, v12.4s
-	WORD  $0x4e2cd6b5 // fadd v21.4s, v21.4s, v12.4s
-	WORD  $0x4e2cd6d6 // fadd v22.4s, v22.4s, v12.4s
-	WORD  $0x4e2cd6f7 // fadd v23.4s, v23.4s, v12.4s
-	WORD  $0x4e2cd718 // fadd v24.4s, v24.4s, v12.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d58c // fadd v12.4s, v12.4s, v24.4s
+	WORD  $0x4e38d5ad // fadd v13.4s, v13.4s, v24.4s
+	WORD  $0x4e38d5ce // fadd v14.4s, v14.4s, v24.4s
+	WORD  $0x4e38d5ef // fadd v15.4s, v15.4s, v24.4s
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	WORD  $0x4e38d631 // fadd v17.4s, v17.4s, v24.4s
+	WORD  $0x4e38d652 // fadd v18.4s, v18.4s, v24.4s
+	WORD  $0x4e38d673 // fadd v19.4s, v19.4s, v24.4s
+	WORD  $0x4e38d694 // fadd v20.4s, v20.4s, v24.4s
+	WORD  $0x4e38d6b5 // fadd v21.4s, v21.4s, v24.4s
+	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
+	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V14.S4, V13.S4, V0.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V1.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V1.D2, V0.D2, V15.D2
-	VZIP2 V1.D2, V0.D2, V16.D2
-	FMOVQ F13, 0(R0)
-	FMOVQ F14, 0(R2)
-	FMOVQ F15, 0(R3)
-	FMOVQ F16, 0(R4)
-	VZIP2 V18.S4, V17.S4, V0.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V20.S4, V19.S4, V1.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V19.D2, V17.D2, V18.D2
-	VZIP1 V19.D2, V17.D2, V17.D2
-	VZIP1 V1.D2, V0.D2, V19.D2
-	VZIP2 V1.D2, V0.D2, V20.D2
-	FMOVQ F17, 16(R0)
-	FMOVQ F18, 16(R2)
-	FMOVQ F19, 16(R3)
-	FMOVQ F20, 16(R4)
-	VZIP2 V22.S4, V21.S4, V0.S4
-	VZIP1 V22.S4, V21.S4, V21.S4
-	VZIP2 V24.S4, V23.S4, V1.S4
-	VZIP1 V24.S4, V23.S4, V23.S4
-	VZIP2 V23.D2, V21.D2, V22.D2
-	VZIP1 V23.D2, V21.D2, V21.D2
-	VZIP1 V1.D2, V0.D2, V23.D2
-	VZIP2 V1.D2, V0.D2, V24.D2
-	FMOVQ F21, 32(R0)
-	FMOVQ F22, 32(R2)
-	FMOVQ F23, 32(R3)
-	FMOVQ F24, 32(R4)
+	VZIP2 V13.S4, V12.S4, V0.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V1.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V1.D2, V0.D2, V14.D2
+	VZIP2 V1.D2, V0.D2, V15.D2
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 0(R2)
+	FMOVQ F14, 0(R3)
+	FMOVQ F15, 0(R4)
+	VZIP2 V17.S4, V16.S4, V0.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V1.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V1.D2, V0.D2, V18.D2
+	VZIP2 V1.D2, V0.D2, V19.D2
+	FMOVQ F16, 16(R0)
+	FMOVQ F17, 16(R2)
+	FMOVQ F18, 16(R3)
+	FMOVQ F19, 16(R4)
+	VZIP2 V21.S4, V20.S4, V0.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V1.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V1.D2, V0.D2, V22.D2
+	VZIP2 V1.D2, V0.D2, V23.D2
+	FMOVQ F20, 32(R0)
+	FMOVQ F21, 32(R2)
+	FMOVQ F22, 32(R3)
+	FMOVQ F23, 32(R4)
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs22
+	BGE   inputs34
 	RET
 
-other21:
+other33:
 	CMP $11, R0
-	BNE other30
+	BNE other47
 
-inputs31:
-	// 11 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs48:
+	// 11 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -21661,7 +21841,65 @@ inputs31:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh52
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F11
+	FMOVQ 0(R2), F12
+	FMOVQ 0(R3), F13
+	FMOVQ 0(R4), F14
+	VZIP2 V12.S4, V11.S4, V15.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V14.S4, V13.S4, V16.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V16.D2, V15.D2, V13.D2
+	VZIP2 V16.D2, V15.D2, V14.D2
+	FMOVQ 16(R0), F15
+	FMOVQ 16(R2), F16
+	FMOVQ 16(R3), F17
+	FMOVQ 16(R4), F18
+	VZIP2 V16.S4, V15.S4, V19.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V18.S4, V17.S4, V20.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V17.D2, V15.D2, V16.D2
+	VZIP1 V17.D2, V15.D2, V15.D2
+	VZIP1 V20.D2, V19.D2, V17.D2
+	VZIP2 V20.D2, V19.D2, V18.D2
+	FMOVD 32(R0), F19
+	ADD   $40, R0, R5
+	VLD1  (R5), V19.S[2]
+	FMOVD 32(R2), F20
+	ADD   $40, R2, R5
+	VLD1  (R5), V20.S[2]
+	FMOVD 32(R3), F21
+	ADD   $40, R3, R5
+	VLD1  (R5), V21.S[2]
+	FMOVD 32(R4), F22
+	ADD   $40, R4, R5
+	VLD1  (R5), V22.S[2]
+	VZIP2 V20.S4, V19.S4, V23.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V22.S4, V21.S4, V24.S4
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP2 V21.D2, V19.D2, V20.D2
+	VZIP1 V21.D2, V19.D2, V19.D2
+	VZIP1 V24.D2, V23.D2, V21.D2
+	VZIP2 V24.D2, V23.D2, V22.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready53
+
+fresh52:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
@@ -21673,161 +21911,163 @@ inputs31:
 	VMOVI $0, V19.B16
 	VMOVI $0, V20.B16
 	VMOVI $0, V21.B16
+
+ready53:
 	VMOVI $0, V22.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without35
+	BEQ   without57
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row37:
+row59:
 	FMOVQ 0(R4), F23
-	VORR  V11.B16, V11.B16, V25.B16
+	VORR  V22.B16, V22.B16, V25.B16
 	FMOVS 0(R2), F24
-	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812eb // fmla v11.4s, v23.4s, v24.s[0]
 	WORD  $0x4f981019 // fmla v25.4s, v0.4s, v24.s[0]
 	FMOVS 4(R2), F24
-	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
 	WORD  $0x4f981039 // fmla v25.4s, v1.4s, v24.s[0]
 	FMOVS 8(R2), F24
-	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
 	WORD  $0x4f981059 // fmla v25.4s, v2.4s, v24.s[0]
 	FMOVS 12(R2), F24
-	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
 	WORD  $0x4f981079 // fmla v25.4s, v3.4s, v24.s[0]
 	FMOVS 16(R2), F24
-	WORD  $0x4f9812f0 // fmla v16.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
 	WORD  $0x4f981099 // fmla v25.4s, v4.4s, v24.s[0]
 	FMOVS 20(R2), F24
-	WORD  $0x4f9812f1 // fmla v17.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f0 // fmla v16.4s, v23.4s, v24.s[0]
 	WORD  $0x4f9810b9 // fmla v25.4s, v5.4s, v24.s[0]
 	FMOVS 24(R2), F24
-	WORD  $0x4f9812f2 // fmla v18.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f1 // fmla v17.4s, v23.4s, v24.s[0]
 	WORD  $0x4f9810d9 // fmla v25.4s, v6.4s, v24.s[0]
 	FMOVS 28(R2), F24
-	WORD  $0x4f9812f3 // fmla v19.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f2 // fmla v18.4s, v23.4s, v24.s[0]
 	WORD  $0x4f9810f9 // fmla v25.4s, v7.4s, v24.s[0]
 	FMOVS 32(R2), F24
-	WORD  $0x4f9812f4 // fmla v20.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f3 // fmla v19.4s, v23.4s, v24.s[0]
 	WORD  $0x4f981119 // fmla v25.4s, v8.4s, v24.s[0]
 	FMOVS 36(R2), F24
-	WORD  $0x4f9812f5 // fmla v21.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f4 // fmla v20.4s, v23.4s, v24.s[0]
 	WORD  $0x4f981139 // fmla v25.4s, v9.4s, v24.s[0]
 	FMOVS 40(R2), F24
-	WORD  $0x4f9812f6 // fmla v22.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f5 // fmla v21.4s, v23.4s, v24.s[0]
 	WORD  $0x4f981159 // fmla v25.4s, v10.4s, v24.s[0]
-	WORD  $0x4e2bd739 // fadd v25.4s, v25.4s, v11.4s
+	WORD  $0x4e36d739 // fadd v25.4s, v25.4s, v22.4s
 	FMOVQ F25, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row37
+	BNE   row59
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end36
+	B    end58
 
-without35:
+without57:
 	// the same without dx
-row38:
+row60:
 	FMOVQ 0(R4), F23
 	FMOVS 0(R2), F24
-	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812eb // fmla v11.4s, v23.4s, v24.s[0]
 	FMOVS 4(R2), F24
-	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
 	FMOVS 8(R2), F24
-	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
 	FMOVS 12(R2), F24
-	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
 	FMOVS 16(R2), F24
-	WORD  $0x4f9812f0 // fmla v16.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
 	FMOVS 20(R2), F24
-	WORD  $0x4f9812f1 // fmla v17.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f0 // fmla v16.4s, v23.4s, v24.s[0]
 	FMOVS 24(R2), F24
-	WORD  $0x4f9812f2 // fmla v18.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f1 // fmla v17.4s, v23.4s, v24.s[0]
 	FMOVS 28(R2), F24
-	WORD  $0x4f9812f3 // fmla v19.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f2 // fmla v18.4s, v23.4s, v24.s[0]
 	FMOVS 32(R2), F24
-	WORD  $0x4f9812f4 // fmla v20.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f3 // fmla v19.4s, v23.4s, v24.s[0]
 	FMOVS 36(R2), F24
-	WORD  $0x4f9812f5 // fmla v21.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f4 // fmla v20.4s, v23.4s, v24.s[0]
 	FMOVS 40(R2), F24
-	WORD  $0x4f9812f6 // fmla v22.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9812f5 // fmla v21.4s, v23.4s, v24.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row38
+	BNE   row60
 
-end36:
-	MOVD  x+48(FP), R4
+end58:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V11.B16
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	WORD  $0x4e2bd5ef // fadd v15.4s, v15.4s, v11.4s
-	WORD  $0x4e2bd610 // fadd v16.4s, v16.4s, v11.4s
-	WORD  $0x4e2bd631 // fadd v17.4s, v17.4s, v11.4s
-	WORD  $0x4e2bd652 // fadd v18.4s, v18.4s, v11.4s
-	WORD  $0x4e2bd673 // fadd v19.4s, v19.4s, v11.4s
-	WORD  $0x4e2bd694 // fadd v20.4s, v20.4s, v11.4s
-	WORD  $0x4e2bd6b5 // fadd v21.4s, v21.4s, v11.4s
-	WORD  $0x4e2bd6d6 // fadd v22.4s, v22.4s, v11.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V22.B16
+	WORD  $0x4e36d56b // fadd v11.4s, v11.4s, v22.4s
+	WORD  $0x4e36d58c // fadd v12.4s, v12.4s, v22.4s
+	WORD  $0x4e36d5ad // fadd v13.4s, v13.4s, v22.4s
+	WORD  $0x4e36d5ce // fadd v14.4s, v14.4s, v22.4s
+	WORD  $0x4e36d5ef // fadd v15.4s, v15.4s, v22.4s
+	WORD  $0x4e36d610 // fadd v16.4s, v16.4s, v22.4s
+	WORD  $0x4e36d631 // fadd v17.4s, v17.4s, v22.4s
+	WORD  $0x4e36d652 // fadd v18.4s, v18.4s, v22.4s
+	WORD  $0x4e36d673 // fadd v19.4s, v19.4s, v22.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e36d6b5 // fadd v21.4s, v21.4s, v22.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V13.S4, V12.S4, V0.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V1.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V1.D2, V0.D2, V14.D2
-	VZIP2 V1.D2, V0.D2, V15.D2
-	FMOVQ F12, 0(R0)
-	FMOVQ F13, 0(R2)
-	FMOVQ F14, 0(R3)
-	FMOVQ F15, 0(R4)
-	VZIP2 V17.S4, V16.S4, V0.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V19.S4, V18.S4, V1.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V18.D2, V16.D2, V17.D2
-	VZIP1 V18.D2, V16.D2, V16.D2
-	VZIP1 V1.D2, V0.D2, V18.D2
-	VZIP2 V1.D2, V0.D2, V19.D2
-	FMOVQ F16, 16(R0)
-	FMOVQ F17, 16(R2)
-	FMOVQ F18, 16(R3)
-	FMOVQ F19, 16(R4)
-	VZIP2 V21.S4, V20.S4, V1.S4
-	VZIP1 V21.S4, V20.S4, V20.S4
-	VZIP2 V0.S4, V22.S4, V2.S4
-	VZIP1 V0.S4, V22.S4, V22.S4
-	VZIP2 V22.D2, V20.D2, V21.D2
-	VZIP1 V22.D2, V20.D2, V20.D2
-	VZIP1 V2.D2, V1.D2, V22.D2
+	VZIP2 V12.S4, V11.S4, V0.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V14.S4, V13.S4, V1.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V1.D2, V0.D2, V13.D2
+	VZIP2 V1.D2, V0.D2, V14.D2
+	FMOVQ F11, 0(R0)
+	FMOVQ F12, 0(R2)
+	FMOVQ F13, 0(R3)
+	FMOVQ F14, 0(R4)
+	VZIP2 V16.S4, V15.S4, V0.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V18.S4, V17.S4, V1.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V17.D2, V15.D2, V16.D2
+	VZIP1 V17.D2, V15.D2, V15.D2
+	VZIP1 V1.D2, V0.D2, V17.D2
+	VZIP2 V1.D2, V0.D2, V18.D2
+	FMOVQ F15, 16(R0)
+	FMOVQ F16, 16(R2)
+	FMOVQ F17, 16(R3)
+	FMOVQ F18, 16(R4)
+	VZIP2 V20.S4, V19.S4, V1.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V0.S4, V21.S4, V2.S4
+	VZIP1 V0.S4, V21.S4, V21.S4
+	VZIP2 V21.D2, V19.D2, V20.D2
+	VZIP1 V21.D2, V19.D2, V19.D2
+	VZIP1 V2.D2, V1.D2, V21.D2
 	VZIP2 V2.D2, V1.D2, V0.D2
-	FMOVD F20, 32(R0)
+	FMOVD F19, 32(R0)
 	ADD   $40, R0, R5
-	VST1  V20.S[2], (R5)
-	FMOVD F21, 32(R2)
+	VST1  V19.S[2], (R5)
+	FMOVD F20, 32(R2)
 	ADD   $40, R2, R5
-	VST1  V21.S[2], (R5)
-	FMOVD F22, 32(R3)
+	VST1  V20.S[2], (R5)
+	FMOVD F21, 32(R3)
 	ADD   $40, R3, R5
-	VST1  V22.S[2], (R5)
+	VST1  V21.S[2], (R5)
 	FMOVD F0, 32(R4)
 	ADD   $40, R4, R5
 	VST1  V0.S[2], (R5)
@@ -21835,21 +22075,21 @@ end36:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs31
+	BGE   inputs48
 	RET
 
-other30:
+other47:
 	CMP $10, R0
-	BNE other39
+	BNE other61
 
-inputs40:
-	// 10 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs62:
+	// 10 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -21892,7 +22132,57 @@ inputs40:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh66
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F10
+	FMOVQ 0(R2), F11
+	FMOVQ 0(R3), F12
+	FMOVQ 0(R4), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVQ 16(R0), F14
+	FMOVQ 16(R2), F15
+	FMOVQ 16(R3), F16
+	FMOVQ 16(R4), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVD 32(R0), F18
+	FMOVD 32(R2), F19
+	FMOVD 32(R3), F20
+	FMOVD 32(R4), F21
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready67
+
+fresh66:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
@@ -21903,169 +22193,171 @@ inputs40:
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
+
+ready67:
 	VMOVI $0, V20.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without44
+	BEQ   without71
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row46:
+row73:
 	FMOVQ 0(R4), F21
-	VORR  V10.B16, V10.B16, V23.B16
+	VORR  V20.B16, V20.B16, V23.B16
 	FMOVS 0(R2), F22
-	WORD  $0x4f9612ab // fmla v11.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612aa // fmla v10.4s, v21.4s, v22.s[0]
 	WORD  $0x4f961017 // fmla v23.4s, v0.4s, v22.s[0]
 	FMOVS 4(R2), F22
-	WORD  $0x4f9612ac // fmla v12.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612ab // fmla v11.4s, v21.4s, v22.s[0]
 	WORD  $0x4f961037 // fmla v23.4s, v1.4s, v22.s[0]
 	FMOVS 8(R2), F22
-	WORD  $0x4f9612ad // fmla v13.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612ac // fmla v12.4s, v21.4s, v22.s[0]
 	WORD  $0x4f961057 // fmla v23.4s, v2.4s, v22.s[0]
 	FMOVS 12(R2), F22
-	WORD  $0x4f9612ae // fmla v14.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612ad // fmla v13.4s, v21.4s, v22.s[0]
 	WORD  $0x4f961077 // fmla v23.4s, v3.4s, v22.s[0]
 	FMOVS 16(R2), F22
-	WORD  $0x4f9612af // fmla v15.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612ae // fmla v14.4s, v21.4s, v22.s[0]
 	WORD  $0x4f961097 // fmla v23.4s, v4.4s, v22.s[0]
 	FMOVS 20(R2), F22
-	WORD  $0x4f9612b0 // fmla v16.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612af // fmla v15.4s, v21.4s, v22.s[0]
 	WORD  $0x4f9610b7 // fmla v23.4s, v5.4s, v22.s[0]
 	FMOVS 24(R2), F22
-	WORD  $0x4f9612b1 // fmla v17.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612b0 // fmla v16.4s, v21.4s, v22.s[0]
 	WORD  $0x4f9610d7 // fmla v23.4s, v6.4s, v22.s[0]
 	FMOVS 28(R2), F22
-	WORD  $0x4f9612b2 // fmla v18.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612b1 // fmla v17.4s, v21.4s, v22.s[0]
 	WORD  $0x4f9610f7 // fmla v23.4s, v7.4s, v22.s[0]
 	FMOVS 32(R2), F22
-	WORD  $0x4f9612b3 // fmla v19.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612b2 // fmla v18.4s, v21.4s, v22.s[0]
 	WORD  $0x4f961117 // fmla v23.4s, v8.4s, v22.s[0]
 	FMOVS 36(R2), F22
-	WORD  $0x4f9612b4 // fmla v20.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612b3 // fmla v19.4s, v21.4s, v22.s[0]
 	WORD  $0x4f961137 // fmla v23.4s, v9.4s, v22.s[0]
-	WORD  $0x4e2ad6f7 // fadd v23.4s, v23.4s, v10.4s
+	WORD  $0x4e34d6f7 // fadd v23.4s, v23.4s, v20.4s
 	FMOVQ F23, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row46
+	BNE   row73
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end45
+	B    end72
 
-without44:
+without71:
 	// the same without dx
-row47:
+row74:
 	FMOVQ 0(R4), F21
 	FMOVS 0(R2), F22
-	WORD  $0x4f9612ab // fmla v11.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612aa // fmla v10.4s, v21.4s, v22.s[0]
 	FMOVS 4(R2), F22
-	WORD  $0x4f9612ac // fmla v12.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612ab // fmla v11.4s, v21.4s, v22.s[0]
 	FMOVS 8(R2), F22
-	WORD  $0x4f9612ad // fmla v13.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612ac // fmla v12.4s, v21.4s, v22.s[0]
 	FMOVS 12(R2), F22
-	WORD  $0x4f9612ae // fmla v14.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612ad // fmla v13.4s, v21.4s, v22.s[0]
 	FMOVS 16(R2), F22
-	WORD  $0x4f9612af // fmla v15.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612ae // fmla v14.4s, v21.4s, v22.s[0]
 	FMOVS 20(R2), F22
-	WORD  $0x4f9612b0 // fmla v16.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612af // fmla v15.4s, v21.4s, v22.s[0]
 	FMOVS 24(R2), F22
-	WORD  $0x4f9612b1 // fmla v17.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612b0 // fmla v16.4s, v21.4s, v22.s[0]
 	FMOVS 28(R2), F22
-	WORD  $0x4f9612b2 // fmla v18.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612b1 // fmla v17.4s, v21.4s, v22.s[0]
 	FMOVS 32(R2), F22
-	WORD  $0x4f9612b3 // fmla v19.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612b2 // fmla v18.4s, v21.4s, v22.s[0]
 	FMOVS 36(R2), F22
-	WORD  $0x4f9612b4 // fmla v20.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9612b3 // fmla v19.4s, v21.4s, v22.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row47
+	BNE   row74
 
-end45:
-	MOVD  x+48(FP), R4
+end72:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad56b // fadd v11.4s, v11.4s, v10.4s
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	WORD  $0x4e2ad5ad // fadd v13.4s, v13.4s, v10.4s
-	WORD  $0x4e2ad5ce // fadd v14.4s, v14.4s, v10.4s
-	WORD  $0x4e2ad5ef // fadd v15.4s, v15.4s, v10.4s
-	WORD  $0x4e2ad610 // fadd v16.4s, v16.4s, v10.4s
-	WORD  $0x4e2ad631 // fadd v17.4s, v17.4s, v10.4s
-	WORD  $0x4e2ad652 // fadd v18.4s, v18.4s, v10.4s
-	WORD  $0x4e2ad673 // fadd v19.4s, v19.4s, v10.4s
-	WORD  $0x4e2ad694 // fadd v20.4s, v20.4s, v10.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V20.B16
+	WORD  $0x4e34d54a // fadd v10.4s, v10.4s, v20.4s
+	WORD  $0x4e34d56b // fadd v11.4s, v11.4s, v20.4s
+	WORD  $0x4e34d58c // fadd v12.4s, v12.4s, v20.4s
+	WORD  $0x4e34d5ad // fadd v13.4s, v13.4s, v20.4s
+	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
+	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
+	WORD  $0x4e34d610 // fadd v16.4s, v16.4s, v20.4s
+	WORD  $0x4e34d631 // fadd v17.4s, v17.4s, v20.4s
+	WORD  $0x4e34d652 // fadd v18.4s, v18.4s, v20.4s
+	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V12.S4, V11.S4, V0.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V14.S4, V13.S4, V1.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V13.D2, V11.D2, V12.D2
-	VZIP1 V13.D2, V11.D2, V11.D2
-	VZIP1 V1.D2, V0.D2, V13.D2
-	VZIP2 V1.D2, V0.D2, V14.D2
-	FMOVQ F11, 0(R0)
-	FMOVQ F12, 0(R2)
-	FMOVQ F13, 0(R3)
-	FMOVQ F14, 0(R4)
-	VZIP2 V16.S4, V15.S4, V0.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V18.S4, V17.S4, V1.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V17.D2, V15.D2, V16.D2
-	VZIP1 V17.D2, V15.D2, V15.D2
-	VZIP1 V1.D2, V0.D2, V17.D2
-	VZIP2 V1.D2, V0.D2, V18.D2
-	FMOVQ F15, 16(R0)
-	FMOVQ F16, 16(R2)
-	FMOVQ F17, 16(R3)
-	FMOVQ F18, 16(R4)
-	VZIP2 V20.S4, V19.S4, V2.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V11.S4, V10.S4, V0.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V1.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V1.D2, V0.D2, V12.D2
+	VZIP2 V1.D2, V0.D2, V13.D2
+	FMOVQ F10, 0(R0)
+	FMOVQ F11, 0(R2)
+	FMOVQ F12, 0(R3)
+	FMOVQ F13, 0(R4)
+	VZIP2 V15.S4, V14.S4, V0.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V1.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V1.D2, V0.D2, V16.D2
+	VZIP2 V1.D2, V0.D2, V17.D2
+	FMOVQ F14, 16(R0)
+	FMOVQ F15, 16(R2)
+	FMOVQ F16, 16(R3)
+	FMOVQ F17, 16(R4)
+	VZIP2 V19.S4, V18.S4, V2.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V1.S4, V0.S4, V3.S4
 	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V0.D2, V19.D2, V20.D2
-	VZIP1 V0.D2, V19.D2, V19.D2
+	VZIP2 V0.D2, V18.D2, V19.D2
+	VZIP1 V0.D2, V18.D2, V18.D2
 	VZIP1 V3.D2, V2.D2, V0.D2
 	VZIP2 V3.D2, V2.D2, V1.D2
-	FMOVD F19, 32(R0)
-	FMOVD F20, 32(R2)
+	FMOVD F18, 32(R0)
+	FMOVD F19, 32(R2)
 	FMOVD F0, 32(R3)
 	FMOVD F1, 32(R4)
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs40
+	BGE   inputs62
 	RET
 
-other39:
+other61:
 	CMP $9, R0
-	BNE other48
+	BNE other75
 
-inputs49:
-	// 9 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs76:
+	// 9 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -22108,7 +22400,57 @@ inputs49:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh80
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F9
+	FMOVQ 0(R2), F10
+	FMOVQ 0(R3), F11
+	FMOVQ 0(R4), F12
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVQ 16(R0), F13
+	FMOVQ 16(R2), F14
+	FMOVQ 16(R3), F15
+	FMOVQ 16(R4), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 32(R0), F17
+	FMOVS 32(R2), F18
+	FMOVS 32(R3), F19
+	FMOVS 32(R4), F20
+	VZIP2 V18.S4, V17.S4, V21.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V22.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V22.D2, V21.D2, V19.D2
+	VZIP2 V22.D2, V21.D2, V20.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready81
+
+fresh80:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
@@ -22118,141 +22460,143 @@ inputs49:
 	VMOVI $0, V15.B16
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
+
+ready81:
 	VMOVI $0, V18.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without53
+	BEQ   without85
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row55:
+row87:
 	FMOVQ 0(R4), F19
-	VORR  V9.B16, V9.B16, V21.B16
+	VORR  V18.B16, V18.B16, V21.B16
 	FMOVS 0(R2), F20
-	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941269 // fmla v9.4s, v19.4s, v20.s[0]
 	WORD  $0x4f941015 // fmla v21.4s, v0.4s, v20.s[0]
 	FMOVS 4(R2), F20
-	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
 	WORD  $0x4f941035 // fmla v21.4s, v1.4s, v20.s[0]
 	FMOVS 8(R2), F20
-	WORD  $0x4f94126c // fmla v12.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
 	WORD  $0x4f941055 // fmla v21.4s, v2.4s, v20.s[0]
 	FMOVS 12(R2), F20
-	WORD  $0x4f94126d // fmla v13.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126c // fmla v12.4s, v19.4s, v20.s[0]
 	WORD  $0x4f941075 // fmla v21.4s, v3.4s, v20.s[0]
 	FMOVS 16(R2), F20
-	WORD  $0x4f94126e // fmla v14.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126d // fmla v13.4s, v19.4s, v20.s[0]
 	WORD  $0x4f941095 // fmla v21.4s, v4.4s, v20.s[0]
 	FMOVS 20(R2), F20
-	WORD  $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126e // fmla v14.4s, v19.4s, v20.s[0]
 	WORD  $0x4f9410b5 // fmla v21.4s, v5.4s, v20.s[0]
 	FMOVS 24(R2), F20
-	WORD  $0x4f941270 // fmla v16.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
 	WORD  $0x4f9410d5 // fmla v21.4s, v6.4s, v20.s[0]
 	FMOVS 28(R2), F20
-	WORD  $0x4f941271 // fmla v17.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941270 // fmla v16.4s, v19.4s, v20.s[0]
 	WORD  $0x4f9410f5 // fmla v21.4s, v7.4s, v20.s[0]
 	FMOVS 32(R2), F20
-	WORD  $0x4f941272 // fmla v18.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941271 // fmla v17.4s, v19.4s, v20.s[0]
 	WORD  $0x4f941115 // fmla v21.4s, v8.4s, v20.s[0]
-	WORD  $0x4e29d6b5 // fadd v21.4s, v21.4s, v9.4s
+	WORD  $0x4e32d6b5 // fadd v21.4s, v21.4s, v18.4s
 	FMOVQ F21, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row55
+	BNE   row87
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end54
+	B    end86
 
-without53:
+without85:
 	// the same without dx
-row56:
+row88:
 	FMOVQ 0(R4), F19
 	FMOVS 0(R2), F20
-	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941269 // fmla v9.4s, v19.4s, v20.s[0]
 	FMOVS 4(R2), F20
-	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
 	FMOVS 8(R2), F20
-	WORD  $0x4f94126c // fmla v12.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
 	FMOVS 12(R2), F20
-	WORD  $0x4f94126d // fmla v13.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126c // fmla v12.4s, v19.4s, v20.s[0]
 	FMOVS 16(R2), F20
-	WORD  $0x4f94126e // fmla v14.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126d // fmla v13.4s, v19.4s, v20.s[0]
 	FMOVS 20(R2), F20
-	WORD  $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126e // fmla v14.4s, v19.4s, v20.s[0]
 	FMOVS 24(R2), F20
-	WORD  $0x4f941270 // fmla v16.4s, v19.4s, v20.s[0]
+	WORD  $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
 	FMOVS 28(R2), F20
-	WORD  $0x4f941271 // fmla v17.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941270 // fmla v16.4s, v19.4s, v20.s[0]
 	FMOVS 32(R2), F20
-	WORD  $0x4f941272 // fmla v18.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941271 // fmla v17.4s, v19.4s, v20.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row56
+	BNE   row88
 
-end54:
-	MOVD  x+48(FP), R4
+end86:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
-	WORD  $0x4e29d56b // fadd v11.4s, v11.4s, v9.4s
-	WORD  $0x4e29d58c // fadd v12.4s, v12.4s, v9.4s
-	WORD  $0x4e29d5ad // fadd v13.4s, v13.4s, v9.4s
-	WORD  $0x4e29d5ce // fadd v14.4s, v14.4s, v9.4s
-	WORD  $0x4e29d5ef // fadd v15.4s, v15.4s, v9.4s
-	WORD  $0x4e29d610 // fadd v16.4s, v16.4s, v9.4s
-	WORD  $0x4e29d631 // fadd v17.4s, v17.4s, v9.4s
-	WORD  $0x4e29d652 // fadd v18.4s, v18.4s, v9.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V18.B16
+	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V11.S4, V10.S4, V0.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V13.S4, V12.S4, V1.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V12.D2, V10.D2, V11.D2
-	VZIP1 V12.D2, V10.D2, V10.D2
-	VZIP1 V1.D2, V0.D2, V12.D2
-	VZIP2 V1.D2, V0.D2, V13.D2
-	FMOVQ F10, 0(R0)
-	FMOVQ F11, 0(R2)
-	FMOVQ F12, 0(R3)
-	FMOVQ F13, 0(R4)
-	VZIP2 V15.S4, V14.S4, V0.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V17.S4, V16.S4, V1.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V16.D2, V14.D2, V15.D2
-	VZIP1 V16.D2, V14.D2, V14.D2
-	VZIP1 V1.D2, V0.D2, V16.D2
-	VZIP2 V1.D2, V0.D2, V17.D2
-	FMOVQ F14, 16(R0)
-	FMOVQ F15, 16(R2)
-	FMOVQ F16, 16(R3)
-	FMOVQ F17, 16(R4)
-	VZIP2 V0.S4, V18.S4, V3.S4
-	VZIP1 V0.S4, V18.S4, V18.S4
+	VZIP2 V10.S4, V9.S4, V0.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V1.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V1.D2, V0.D2, V11.D2
+	VZIP2 V1.D2, V0.D2, V12.D2
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 0(R2)
+	FMOVQ F11, 0(R3)
+	FMOVQ F12, 0(R4)
+	VZIP2 V14.S4, V13.S4, V0.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V1.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V1.D2, V0.D2, V15.D2
+	VZIP2 V1.D2, V0.D2, V16.D2
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 16(R2)
+	FMOVQ F15, 16(R3)
+	FMOVQ F16, 16(R4)
+	VZIP2 V0.S4, V17.S4, V3.S4
+	VZIP1 V0.S4, V17.S4, V17.S4
 	VZIP2 V2.S4, V1.S4, V4.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
-	VZIP2 V1.D2, V18.D2, V0.D2
-	VZIP1 V1.D2, V18.D2, V18.D2
+	VZIP2 V1.D2, V17.D2, V0.D2
+	VZIP1 V1.D2, V17.D2, V17.D2
 	VZIP1 V4.D2, V3.D2, V1.D2
 	VZIP2 V4.D2, V3.D2, V2.D2
-	FMOVS F18, 32(R0)
+	FMOVS F17, 32(R0)
 	FMOVS F0, 32(R2)
 	FMOVS F1, 32(R3)
 	FMOVS F2, 32(R4)
@@ -22260,21 +22604,21 @@ end54:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs49
+	BGE   inputs76
 	RET
 
-other48:
+other75:
 	CMP $8, R0
-	BNE other57
+	BNE other89
 
-inputs58:
-	// 8 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs90:
+	// 8 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -22305,7 +22649,45 @@ inputs58:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh93
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F8
+	FMOVQ 0(R2), F9
+	FMOVQ 0(R3), F10
+	FMOVQ 0(R4), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVQ 16(R0), F12
+	FMOVQ 16(R2), F13
+	FMOVQ 16(R3), F14
+	FMOVQ 16(R4), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready94
+
+fresh93:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
@@ -22314,145 +22696,147 @@ inputs58:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+
+ready94:
 	VMOVI $0, V16.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without61
+	BEQ   without97
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row63:
+row99:
 	FMOVQ 0(R4), F17
-	VORR  V8.B16, V8.B16, V19.B16
+	VORR  V16.B16, V16.B16, V19.B16
 	FMOVS 0(R2), F18
-	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
+	WORD  $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
 	WORD  $0x4f921013 // fmla v19.4s, v0.4s, v18.s[0]
 	FMOVS 4(R2), F18
-	WORD  $0x4f92122a // fmla v10.4s, v17.4s, v18.s[0]
+	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
 	WORD  $0x4f921033 // fmla v19.4s, v1.4s, v18.s[0]
 	FMOVS 8(R2), F18
-	WORD  $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122a // fmla v10.4s, v17.4s, v18.s[0]
 	WORD  $0x4f921053 // fmla v19.4s, v2.4s, v18.s[0]
 	FMOVS 12(R2), F18
-	WORD  $0x4f92122c // fmla v12.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
 	WORD  $0x4f921073 // fmla v19.4s, v3.4s, v18.s[0]
 	FMOVS 16(R2), F18
-	WORD  $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122c // fmla v12.4s, v17.4s, v18.s[0]
 	WORD  $0x4f921093 // fmla v19.4s, v4.4s, v18.s[0]
 	FMOVS 20(R2), F18
-	WORD  $0x4f92122e // fmla v14.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
 	WORD  $0x4f9210b3 // fmla v19.4s, v5.4s, v18.s[0]
 	FMOVS 24(R2), F18
-	WORD  $0x4f92122f // fmla v15.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122e // fmla v14.4s, v17.4s, v18.s[0]
 	WORD  $0x4f9210d3 // fmla v19.4s, v6.4s, v18.s[0]
 	FMOVS 28(R2), F18
-	WORD  $0x4f921230 // fmla v16.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122f // fmla v15.4s, v17.4s, v18.s[0]
 	WORD  $0x4f9210f3 // fmla v19.4s, v7.4s, v18.s[0]
-	WORD  $0x4e28d673 // fadd v19.4s, v19.4s, v8.4s
+	WORD  $0x4e30d673 // fadd v19.4s, v19.4s, v16.4s
 	FMOVQ F19, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row63
+	BNE   row99
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end62
+	B    end98
 
-without61:
+without97:
 	// the same without dx
-row64:
+row100:
 	FMOVQ 0(R4), F17
 	FMOVS 0(R2), F18
-	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
+	WORD  $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
 	FMOVS 4(R2), F18
-	WORD  $0x4f92122a // fmla v10.4s, v17.4s, v18.s[0]
+	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
 	FMOVS 8(R2), F18
-	WORD  $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122a // fmla v10.4s, v17.4s, v18.s[0]
 	FMOVS 12(R2), F18
-	WORD  $0x4f92122c // fmla v12.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
 	FMOVS 16(R2), F18
-	WORD  $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122c // fmla v12.4s, v17.4s, v18.s[0]
 	FMOVS 20(R2), F18
-	WORD  $0x4f92122e // fmla v14.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
 	FMOVS 24(R2), F18
-	WORD  $0x4f92122f // fmla v15.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122e // fmla v14.4s, v17.4s, v18.s[0]
 	FMOVS 28(R2), F18
-	WORD  $0x4f921230 // fmla v16.4s, v17.4s, v18.s[0]
+	WORD  $0x4f92122f // fmla v15.4s, v17.4s, v18.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row64
+	BNE   row100
 
-end62:
-	MOVD  x+48(FP), R4
+end98:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	WORD  $0x4e28d56b // fadd v11.4s, v11.4s, v8.4s
-	WORD  $0x4e28d58c // fadd v12.4s, v12.4s, v8.4s
-	WORD  $0x4e28d5ad // fadd v13.4s, v13.4s, v8.4s
-	WORD  $0x4e28d5ce // fadd v14.4s, v14.4s, v8.4s
-	WORD  $0x4e28d5ef // fadd v15.4s, v15.4s, v8.4s
-	WORD  $0x4e28d610 // fadd v16.4s, v16.4s, v8.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
+	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V10.S4, V9.S4, V0.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V1.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V1.D2, V0.D2, V11.D2
-	VZIP2 V1.D2, V0.D2, V12.D2
-	FMOVQ F9, 0(R0)
-	FMOVQ F10, 0(R2)
-	FMOVQ F11, 0(R3)
-	FMOVQ F12, 0(R4)
-	VZIP2 V14.S4, V13.S4, V0.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V1.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V1.D2, V0.D2, V15.D2
-	VZIP2 V1.D2, V0.D2, V16.D2
-	FMOVQ F13, 16(R0)
-	FMOVQ F14, 16(R2)
-	FMOVQ F15, 16(R3)
-	FMOVQ F16, 16(R4)
+	VZIP2 V9.S4, V8.S4, V0.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V1.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V1.D2, V0.D2, V10.D2
+	VZIP2 V1.D2, V0.D2, V11.D2
+	FMOVQ F8, 0(R0)
+	FMOVQ F9, 0(R2)
+	FMOVQ F10, 0(R3)
+	FMOVQ F11, 0(R4)
+	VZIP2 V13.S4, V12.S4, V0.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V1.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V1.D2, V0.D2, V14.D2
+	VZIP2 V1.D2, V0.D2, V15.D2
+	FMOVQ F12, 16(R0)
+	FMOVQ F13, 16(R2)
+	FMOVQ F14, 16(R3)
+	FMOVQ F15, 16(R4)
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs58
+	BGE   inputs90
 	RET
 
-other57:
+other89:
 	CMP $7, R0
-	BNE other65
+	BNE other101
 
-inputs66:
-	// 7 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs102:
+	// 7 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -22491,7 +22875,53 @@ inputs66:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh105
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F7
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R3), F9
+	FMOVQ 0(R4), F10
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVD 16(R0), F11
+	ADD   $24, R0, R5
+	VLD1  (R5), V11.S[2]
+	FMOVD 16(R2), F12
+	ADD   $24, R2, R5
+	VLD1  (R5), V12.S[2]
+	FMOVD 16(R3), F13
+	ADD   $24, R3, R5
+	VLD1  (R5), V13.S[2]
+	FMOVD 16(R4), F14
+	ADD   $24, R4, R5
+	VLD1  (R5), V14.S[2]
+	VZIP2 V12.S4, V11.S4, V15.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V14.S4, V13.S4, V16.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V16.D2, V15.D2, V13.D2
+	VZIP2 V16.D2, V15.D2, V14.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready106
+
+fresh105:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -22499,125 +22929,127 @@ inputs66:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
+
+ready106:
 	VMOVI $0, V14.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without69
+	BEQ   without109
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row71:
+row111:
 	FMOVQ 0(R4), F15
-	VORR  V7.B16, V7.B16, V17.B16
+	VORR  V14.B16, V14.B16, V17.B16
 	FMOVS 0(R2), F16
-	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
 	WORD  $0x4f901011 // fmla v17.4s, v0.4s, v16.s[0]
 	FMOVS 4(R2), F16
-	WORD  $0x4f9011e9 // fmla v9.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
 	WORD  $0x4f901031 // fmla v17.4s, v1.4s, v16.s[0]
 	FMOVS 8(R2), F16
-	WORD  $0x4f9011ea // fmla v10.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011e9 // fmla v9.4s, v15.4s, v16.s[0]
 	WORD  $0x4f901051 // fmla v17.4s, v2.4s, v16.s[0]
 	FMOVS 12(R2), F16
-	WORD  $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011ea // fmla v10.4s, v15.4s, v16.s[0]
 	WORD  $0x4f901071 // fmla v17.4s, v3.4s, v16.s[0]
 	FMOVS 16(R2), F16
-	WORD  $0x4f9011ec // fmla v12.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
 	WORD  $0x4f901091 // fmla v17.4s, v4.4s, v16.s[0]
 	FMOVS 20(R2), F16
-	WORD  $0x4f9011ed // fmla v13.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011ec // fmla v12.4s, v15.4s, v16.s[0]
 	WORD  $0x4f9010b1 // fmla v17.4s, v5.4s, v16.s[0]
 	FMOVS 24(R2), F16
-	WORD  $0x4f9011ee // fmla v14.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011ed // fmla v13.4s, v15.4s, v16.s[0]
 	WORD  $0x4f9010d1 // fmla v17.4s, v6.4s, v16.s[0]
-	WORD  $0x4e27d631 // fadd v17.4s, v17.4s, v7.4s
+	WORD  $0x4e2ed631 // fadd v17.4s, v17.4s, v14.4s
 	FMOVQ F17, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row71
+	BNE   row111
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end70
+	B    end110
 
-without69:
+without109:
 	// the same without dx
-row72:
+row112:
 	FMOVQ 0(R4), F15
 	FMOVS 0(R2), F16
-	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
 	FMOVS 4(R2), F16
-	WORD  $0x4f9011e9 // fmla v9.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
 	FMOVS 8(R2), F16
-	WORD  $0x4f9011ea // fmla v10.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011e9 // fmla v9.4s, v15.4s, v16.s[0]
 	FMOVS 12(R2), F16
-	WORD  $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011ea // fmla v10.4s, v15.4s, v16.s[0]
 	FMOVS 16(R2), F16
-	WORD  $0x4f9011ec // fmla v12.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
 	FMOVS 20(R2), F16
-	WORD  $0x4f9011ed // fmla v13.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011ec // fmla v12.4s, v15.4s, v16.s[0]
 	FMOVS 24(R2), F16
-	WORD  $0x4f9011ee // fmla v14.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9011ed // fmla v13.4s, v15.4s, v16.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row72
+	BNE   row112
 
-end70:
-	MOVD  x+48(FP), R4
+end110:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
-	WORD  $0x4e27d56b // fadd v11.4s, v11.4s, v7.4s
-	WORD  $0x4e27d58c // fadd v12.4s, v12.4s, v7.4s
-	WORD  $0x4e27d5ad // fadd v13.4s, v13.4s, v7.4s
-	WORD  $0x4e27d5ce // fadd v14.4s, v14.4s, v7.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V9.S4, V8.S4, V0.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V1.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V1.D2, V0.D2, V10.D2
-	VZIP2 V1.D2, V0.D2, V11.D2
-	FMOVQ F8, 0(R0)
-	FMOVQ F9, 0(R2)
-	FMOVQ F10, 0(R3)
-	FMOVQ F11, 0(R4)
-	VZIP2 V13.S4, V12.S4, V1.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V0.S4, V14.S4, V2.S4
-	VZIP1 V0.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V2.D2, V1.D2, V14.D2
+	VZIP2 V8.S4, V7.S4, V0.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V1.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V1.D2, V0.D2, V9.D2
+	VZIP2 V1.D2, V0.D2, V10.D2
+	FMOVQ F7, 0(R0)
+	FMOVQ F8, 0(R2)
+	FMOVQ F9, 0(R3)
+	FMOVQ F10, 0(R4)
+	VZIP2 V12.S4, V11.S4, V1.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V0.S4, V13.S4, V2.S4
+	VZIP1 V0.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V2.D2, V1.D2, V13.D2
 	VZIP2 V2.D2, V1.D2, V0.D2
-	FMOVD F12, 16(R0)
+	FMOVD F11, 16(R0)
 	ADD   $24, R0, R5
-	VST1  V12.S[2], (R5)
-	FMOVD F13, 16(R2)
+	VST1  V11.S[2], (R5)
+	FMOVD F12, 16(R2)
 	ADD   $24, R2, R5
-	VST1  V13.S[2], (R5)
-	FMOVD F14, 16(R3)
+	VST1  V12.S[2], (R5)
+	FMOVD F13, 16(R3)
 	ADD   $24, R3, R5
-	VST1  V14.S[2], (R5)
+	VST1  V13.S[2], (R5)
 	FMOVD F0, 16(R4)
 	ADD   $24, R4, R5
 	VST1  V0.S[2], (R5)
@@ -22625,21 +23057,21 @@ end70:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs66
+	BGE   inputs102
 	RET
 
-other65:
+other101:
 	CMP $6, R0
-	BNE other73
+	BNE other113
 
-inputs74:
-	// 6 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs114:
+	// 6 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -22670,140 +23102,180 @@ inputs74:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh117
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F6
+	FMOVQ 0(R2), F7
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R4), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVD 16(R0), F10
+	FMOVD 16(R2), F11
+	FMOVD 16(R3), F12
+	FMOVD 16(R4), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready118
+
+fresh117:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+
+ready118:
 	VMOVI $0, V12.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without77
+	BEQ   without121
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row79:
+row123:
 	FMOVQ 0(R4), F13
-	VORR  V6.B16, V6.B16, V15.B16
+	VORR  V12.B16, V12.B16, V15.B16
 	FMOVS 0(R2), F14
-	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11a6 // fmla v6.4s, v13.4s, v14.s[0]
 	WORD  $0x4f8e100f // fmla v15.4s, v0.4s, v14.s[0]
 	FMOVS 4(R2), F14
-	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
 	WORD  $0x4f8e102f // fmla v15.4s, v1.4s, v14.s[0]
 	FMOVS 8(R2), F14
-	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
 	WORD  $0x4f8e104f // fmla v15.4s, v2.4s, v14.s[0]
 	FMOVS 12(R2), F14
-	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
 	WORD  $0x4f8e106f // fmla v15.4s, v3.4s, v14.s[0]
 	FMOVS 16(R2), F14
-	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
 	WORD  $0x4f8e108f // fmla v15.4s, v4.4s, v14.s[0]
 	FMOVS 20(R2), F14
-	WORD  $0x4f8e11ac // fmla v12.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
 	WORD  $0x4f8e10af // fmla v15.4s, v5.4s, v14.s[0]
-	WORD  $0x4e26d5ef // fadd v15.4s, v15.4s, v6.4s
+	WORD  $0x4e2cd5ef // fadd v15.4s, v15.4s, v12.4s
 	FMOVQ F15, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row79
+	BNE   row123
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end78
+	B    end122
 
-without77:
+without121:
 	// the same without dx
-row80:
+row124:
 	FMOVQ 0(R4), F13
 	FMOVS 0(R2), F14
-	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11a6 // fmla v6.4s, v13.4s, v14.s[0]
 	FMOVS 4(R2), F14
-	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
 	FMOVS 8(R2), F14
-	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
 	FMOVS 12(R2), F14
-	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
 	FMOVS 16(R2), F14
-	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
 	FMOVS 20(R2), F14
-	WORD  $0x4f8e11ac // fmla v12.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row80
+	BNE   row124
 
-end78:
-	MOVD  x+48(FP), R4
+end122:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d4e7 // fadd v7.4s, v7.4s, v6.4s
-	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
-	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
-	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
-	WORD  $0x4e26d56b // fadd v11.4s, v11.4s, v6.4s
-	WORD  $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V8.S4, V7.S4, V0.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V1.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V1.D2, V0.D2, V9.D2
-	VZIP2 V1.D2, V0.D2, V10.D2
-	FMOVQ F7, 0(R0)
-	FMOVQ F8, 0(R2)
-	FMOVQ F9, 0(R3)
-	FMOVQ F10, 0(R4)
-	VZIP2 V12.S4, V11.S4, V2.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V7.S4, V6.S4, V0.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V1.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V1.D2, V0.D2, V8.D2
+	VZIP2 V1.D2, V0.D2, V9.D2
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 0(R2)
+	FMOVQ F8, 0(R3)
+	FMOVQ F9, 0(R4)
+	VZIP2 V11.S4, V10.S4, V2.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V1.S4, V0.S4, V3.S4
 	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V0.D2, V11.D2, V12.D2
-	VZIP1 V0.D2, V11.D2, V11.D2
+	VZIP2 V0.D2, V10.D2, V11.D2
+	VZIP1 V0.D2, V10.D2, V10.D2
 	VZIP1 V3.D2, V2.D2, V0.D2
 	VZIP2 V3.D2, V2.D2, V1.D2
-	FMOVD F11, 16(R0)
-	FMOVD F12, 16(R2)
+	FMOVD F10, 16(R0)
+	FMOVD F11, 16(R2)
 	FMOVD F0, 16(R3)
 	FMOVD F1, 16(R4)
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs74
+	BGE   inputs114
 	RET
 
-other73:
+other113:
 	CMP $5, R0
-	BNE other81
+	BNE other125
 
-inputs82:
-	// 5 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs126:
+	// 5 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -22834,111 +23306,151 @@ inputs82:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh129
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F5
+	FMOVQ 0(R2), F6
+	FMOVQ 0(R3), F7
+	FMOVQ 0(R4), F8
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVS 16(R0), F9
+	FMOVS 16(R2), F10
+	FMOVS 16(R3), F11
+	FMOVS 16(R4), F12
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready130
+
+fresh129:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
+
+ready130:
 	VMOVI $0, V10.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without85
+	BEQ   without133
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row87:
+row135:
 	FMOVQ 0(R4), F11
-	VORR  V5.B16, V5.B16, V13.B16
+	VORR  V10.B16, V10.B16, V13.B16
 	FMOVS 0(R2), F12
-	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
 	WORD  $0x4f8c100d // fmla v13.4s, v0.4s, v12.s[0]
 	FMOVS 4(R2), F12
-	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
 	WORD  $0x4f8c102d // fmla v13.4s, v1.4s, v12.s[0]
 	FMOVS 8(R2), F12
-	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
 	WORD  $0x4f8c104d // fmla v13.4s, v2.4s, v12.s[0]
 	FMOVS 12(R2), F12
-	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
 	WORD  $0x4f8c106d // fmla v13.4s, v3.4s, v12.s[0]
 	FMOVS 16(R2), F12
-	WORD  $0x4f8c116a // fmla v10.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
 	WORD  $0x4f8c108d // fmla v13.4s, v4.4s, v12.s[0]
-	WORD  $0x4e25d5ad // fadd v13.4s, v13.4s, v5.4s
+	WORD  $0x4e2ad5ad // fadd v13.4s, v13.4s, v10.4s
 	FMOVQ F13, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row87
+	BNE   row135
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end86
+	B    end134
 
-without85:
+without133:
 	// the same without dx
-row88:
+row136:
 	FMOVQ 0(R4), F11
 	FMOVS 0(R2), F12
-	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
 	FMOVS 4(R2), F12
-	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
 	FMOVS 8(R2), F12
-	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
 	FMOVS 12(R2), F12
-	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
 	FMOVS 16(R2), F12
-	WORD  $0x4f8c116a // fmla v10.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row88
+	BNE   row136
 
-end86:
-	MOVD  x+48(FP), R4
+end134:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	WORD  $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
-	WORD  $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
-	WORD  $0x4e25d54a // fadd v10.4s, v10.4s, v5.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V7.S4, V6.S4, V0.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V1.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V1.D2, V0.D2, V8.D2
-	VZIP2 V1.D2, V0.D2, V9.D2
-	FMOVQ F6, 0(R0)
-	FMOVQ F7, 0(R2)
-	FMOVQ F8, 0(R3)
-	FMOVQ F9, 0(R4)
-	VZIP2 V0.S4, V10.S4, V3.S4
-	VZIP1 V0.S4, V10.S4, V10.S4
+	VZIP2 V6.S4, V5.S4, V0.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V1.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V1.D2, V0.D2, V7.D2
+	VZIP2 V1.D2, V0.D2, V8.D2
+	FMOVQ F5, 0(R0)
+	FMOVQ F6, 0(R2)
+	FMOVQ F7, 0(R3)
+	FMOVQ F8, 0(R4)
+	VZIP2 V0.S4, V9.S4, V3.S4
+	VZIP1 V0.S4, V9.S4, V9.S4
 	VZIP2 V2.S4, V1.S4, V4.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
-	VZIP2 V1.D2, V10.D2, V0.D2
-	VZIP1 V1.D2, V10.D2, V10.D2
+	VZIP2 V1.D2, V9.D2, V0.D2
+	VZIP1 V1.D2, V9.D2, V9.D2
 	VZIP1 V4.D2, V3.D2, V1.D2
 	VZIP2 V4.D2, V3.D2, V2.D2
-	FMOVS F10, 16(R0)
+	FMOVS F9, 16(R0)
 	FMOVS F0, 16(R2)
 	FMOVS F1, 16(R3)
 	FMOVS F2, 16(R4)
@@ -22946,21 +23458,21 @@ end86:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs82
+	BGE   inputs126
 	RET
 
-other81:
+other125:
 	CMP $4, R0
-	BNE other89
+	BNE other137
 
-inputs90:
-	// 4 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs138:
+	// 4 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -22979,114 +23491,142 @@ inputs90:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh140
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F4
+	FMOVQ 0(R2), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 0(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready141
+
+fresh140:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+
+ready141:
 	VMOVI $0, V8.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without92
+	BEQ   without143
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row94:
+row145:
 	FMOVQ 0(R4), F9
-	VORR  V4.B16, V4.B16, V11.B16
+	VORR  V8.B16, V8.B16, V11.B16
 	FMOVS 0(R2), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
 	WORD  $0x4f8a100b // fmla v11.4s, v0.4s, v10.s[0]
 	FMOVS 4(R2), F10
-	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
 	WORD  $0x4f8a102b // fmla v11.4s, v1.4s, v10.s[0]
 	FMOVS 8(R2), F10
-	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
 	WORD  $0x4f8a104b // fmla v11.4s, v2.4s, v10.s[0]
 	FMOVS 12(R2), F10
-	WORD  $0x4f8a1128 // fmla v8.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
 	WORD  $0x4f8a106b // fmla v11.4s, v3.4s, v10.s[0]
-	WORD  $0x4e24d56b // fadd v11.4s, v11.4s, v4.4s
+	WORD  $0x4e28d56b // fadd v11.4s, v11.4s, v8.4s
 	FMOVQ F11, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row94
+	BNE   row145
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end93
+	B    end144
 
-without92:
+without143:
 	// the same without dx
-row95:
+row146:
 	FMOVQ 0(R4), F9
 	FMOVS 0(R2), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
 	FMOVS 4(R2), F10
-	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
 	FMOVS 8(R2), F10
-	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
 	FMOVS 12(R2), F10
-	WORD  $0x4f8a1128 // fmla v8.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row95
+	BNE   row146
 
-end93:
-	MOVD  x+48(FP), R4
+end144:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d4a5 // fadd v5.4s, v5.4s, v4.4s
-	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	WORD  $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V6.S4, V5.S4, V0.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V1.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V1.D2, V0.D2, V7.D2
-	VZIP2 V1.D2, V0.D2, V8.D2
-	FMOVQ F5, 0(R0)
-	FMOVQ F6, 0(R2)
-	FMOVQ F7, 0(R3)
-	FMOVQ F8, 0(R4)
+	VZIP2 V5.S4, V4.S4, V0.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V1.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V1.D2, V0.D2, V6.D2
+	VZIP2 V1.D2, V0.D2, V7.D2
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 0(R2)
+	FMOVQ F6, 0(R3)
+	FMOVQ F7, 0(R4)
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs90
+	BGE   inputs138
 	RET
 
-other89:
+other137:
 	CMP $3, R0
-	BNE other96
+	BNE other147
 
-inputs97:
-	// 3 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs148:
+	// 3 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -23113,93 +23653,129 @@ inputs97:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh150
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVD 0(R0), F3
+	ADD   $8, R0, R5
+	VLD1  (R5), V3.S[2]
+	FMOVD 0(R2), F4
+	ADD   $8, R2, R5
+	VLD1  (R5), V4.S[2]
+	FMOVD 0(R3), F5
+	ADD   $8, R3, R5
+	VLD1  (R5), V5.S[2]
+	FMOVD 0(R4), F6
+	ADD   $8, R4, R5
+	VLD1  (R5), V6.S[2]
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready151
+
+fresh150:
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+
+ready151:
 	VMOVI $0, V6.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without99
+	BEQ   without153
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row101:
+row155:
 	FMOVQ 0(R4), F7
-	VORR  V3.B16, V3.B16, V9.B16
+	VORR  V6.B16, V6.B16, V9.B16
 	FMOVS 0(R2), F8
-	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 	WORD  $0x4f881009 // fmla v9.4s, v0.4s, v8.s[0]
 	FMOVS 4(R2), F8
-	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
+	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
 	WORD  $0x4f881029 // fmla v9.4s, v1.4s, v8.s[0]
 	FMOVS 8(R2), F8
-	WORD  $0x4f8810e6 // fmla v6.4s, v7.4s, v8.s[0]
+	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
 	WORD  $0x4f881049 // fmla v9.4s, v2.4s, v8.s[0]
-	WORD  $0x4e23d529 // fadd v9.4s, v9.4s, v3.4s
+	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
 	FMOVQ F9, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row101
+	BNE   row155
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end100
+	B    end154
 
-without99:
+without153:
 	// the same without dx
-row102:
+row156:
 	FMOVQ 0(R4), F7
 	FMOVS 0(R2), F8
-	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 	FMOVS 4(R2), F8
-	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
+	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
 	FMOVS 8(R2), F8
-	WORD  $0x4f8810e6 // fmla v6.4s, v7.4s, v8.s[0]
+	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row102
+	BNE   row156
 
-end100:
-	MOVD  x+48(FP), R4
+end154:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	WORD  $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
-	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V5.S4, V4.S4, V1.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V0.S4, V6.S4, V2.S4
-	VZIP1 V0.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V2.D2, V1.D2, V6.D2
+	VZIP2 V4.S4, V3.S4, V1.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V0.S4, V5.S4, V2.S4
+	VZIP1 V0.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V5.D2
 	VZIP2 V2.D2, V1.D2, V0.D2
-	FMOVD F4, 0(R0)
+	FMOVD F3, 0(R0)
 	ADD   $8, R0, R5
-	VST1  V4.S[2], (R5)
-	FMOVD F5, 0(R2)
+	VST1  V3.S[2], (R5)
+	FMOVD F4, 0(R2)
 	ADD   $8, R2, R5
-	VST1  V5.S[2], (R5)
-	FMOVD F6, 0(R3)
+	VST1  V4.S[2], (R5)
+	FMOVD F5, 0(R3)
 	ADD   $8, R3, R5
-	VST1  V6.S[2], (R5)
+	VST1  V5.S[2], (R5)
 	FMOVD F0, 0(R4)
 	ADD   $8, R4, R5
 	VST1  V0.S[2], (R5)
@@ -23207,18 +23783,18 @@ end100:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs97
+	BGE   inputs148
 	RET
 
-other96:
-inputs104:
-	// 2 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+other147:
+inputs158:
+	// 2 columns of w and of dw, 4 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -23237,102 +23813,130 @@ inputs104:
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh160
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVD 0(R0), F2
+	FMOVD 0(R2), F3
+	FMOVD 0(R3), F4
+	FMOVD 0(R4), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready161
+
+fresh160:
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+
+ready161:
 	VMOVI $0, V4.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without106
+	BEQ   without163
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row108:
+row165:
 	FMOVQ 0(R4), F5
-	VORR  V2.B16, V2.B16, V7.B16
+	VORR  V4.B16, V4.B16, V7.B16
 	FMOVS 0(R2), F6
-	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
+	WORD  $0x4f8610a2 // fmla v2.4s, v5.4s, v6.s[0]
 	WORD  $0x4f861007 // fmla v7.4s, v0.4s, v6.s[0]
 	FMOVS 4(R2), F6
-	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
+	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
 	WORD  $0x4f861027 // fmla v7.4s, v1.4s, v6.s[0]
-	WORD  $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row108
+	BNE   row165
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end107
+	B    end164
 
-without106:
+without163:
 	// the same without dx
-row109:
+row166:
 	FMOVQ 0(R4), F5
 	FMOVS 0(R2), F6
-	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
+	WORD  $0x4f8610a2 // fmla v2.4s, v5.4s, v6.s[0]
 	FMOVS 4(R2), F6
-	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
+	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row109
+	BNE   row166
 
-end107:
-	MOVD  x+48(FP), R4
+end164:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
-	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
-	VZIP2 V4.S4, V3.S4, V2.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.S4, V2.S4, V4.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V1.S4, V0.S4, V5.S4
 	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V0.D2, V3.D2, V4.D2
-	VZIP1 V0.D2, V3.D2, V3.D2
-	VZIP1 V5.D2, V2.D2, V0.D2
-	VZIP2 V5.D2, V2.D2, V1.D2
-	FMOVD F3, 0(R0)
-	FMOVD F4, 0(R2)
+	VZIP2 V0.D2, V2.D2, V3.D2
+	VZIP1 V0.D2, V2.D2, V2.D2
+	VZIP1 V5.D2, V4.D2, V0.D2
+	VZIP2 V5.D2, V4.D2, V1.D2
+	FMOVD F2, 0(R0)
+	FMOVD F3, 0(R2)
 	FMOVD F0, 0(R3)
 	FMOVD F1, 0(R4)
 	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs104
+	BGE   inputs158
 	RET
 
-// func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-TEXT ·narrowBothNEONF64(SB), NOSPLIT, $0-104
-	MOVD cols+88(FP), R0
+// func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+TEXT ·narrowBothNEONF64(SB), NOSPLIT, $0-120
+	MOVD cols+104(FP), R0
 	CMP  $14, R0
 	BNE  other1
 
 inputs2:
-	// 14 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+	// 14 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -23372,7 +23976,54 @@ inputs2:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh10
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F14
+	FMOVQ 0(R2), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 16(R0), F16
+	FMOVQ 16(R2), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVQ 32(R0), F18
+	FMOVQ 32(R2), F19
+	VZIP2 V19.D2, V18.D2, V20.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V20.B16, V20.B16, V19.B16
+	FMOVQ 48(R0), F20
+	FMOVQ 48(R2), F21
+	VZIP2 V21.D2, V20.D2, V22.D2
+	VZIP1 V21.D2, V20.D2, V20.D2
+	VORR  V22.B16, V22.B16, V21.B16
+	FMOVQ 64(R0), F22
+	FMOVQ 64(R2), F23
+	VZIP2 V23.D2, V22.D2, V24.D2
+	VZIP1 V23.D2, V22.D2, V22.D2
+	VORR  V24.B16, V24.B16, V23.B16
+	FMOVQ 80(R0), F24
+	FMOVQ 80(R2), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 96(R0), F26
+	FMOVQ 96(R2), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready11
+
+fresh10:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 	VMOVI $0, V16.B16
@@ -23387,190 +24038,192 @@ inputs2:
 	VMOVI $0, V25.B16
 	VMOVI $0, V26.B16
 	VMOVI $0, V27.B16
+
+ready11:
 	VMOVI $0, V28.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without10
+	BEQ   without19
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row12:
+row21:
 	FMOVQ 0(R4), F29
-	VORR  V14.B16, V14.B16, V31.B16
+	VORR  V28.B16, V28.B16, V31.B16
 	FMOVD 0(R2), F30
-	WORD  $0x4fde13af // fmla v15.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13ae // fmla v14.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde101f // fmla v31.2d, v0.2d, v30.d[0]
 	FMOVD 8(R2), F30
-	WORD  $0x4fde13b0 // fmla v16.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13af // fmla v15.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde103f // fmla v31.2d, v1.2d, v30.d[0]
 	FMOVD 16(R2), F30
-	WORD  $0x4fde13b1 // fmla v17.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b0 // fmla v16.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde105f // fmla v31.2d, v2.2d, v30.d[0]
 	FMOVD 24(R2), F30
-	WORD  $0x4fde13b2 // fmla v18.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b1 // fmla v17.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde107f // fmla v31.2d, v3.2d, v30.d[0]
 	FMOVD 32(R2), F30
-	WORD  $0x4fde13b3 // fmla v19.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b2 // fmla v18.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde109f // fmla v31.2d, v4.2d, v30.d[0]
 	FMOVD 40(R2), F30
-	WORD  $0x4fde13b4 // fmla v20.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b3 // fmla v19.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde10bf // fmla v31.2d, v5.2d, v30.d[0]
 	FMOVD 48(R2), F30
-	WORD  $0x4fde13b5 // fmla v21.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b4 // fmla v20.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde10df // fmla v31.2d, v6.2d, v30.d[0]
 	FMOVD 56(R2), F30
-	WORD  $0x4fde13b6 // fmla v22.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b5 // fmla v21.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde10ff // fmla v31.2d, v7.2d, v30.d[0]
 	FMOVD 64(R2), F30
-	WORD  $0x4fde13b7 // fmla v23.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b6 // fmla v22.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde111f // fmla v31.2d, v8.2d, v30.d[0]
 	FMOVD 72(R2), F30
-	WORD  $0x4fde13b8 // fmla v24.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b7 // fmla v23.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde113f // fmla v31.2d, v9.2d, v30.d[0]
 	FMOVD 80(R2), F30
-	WORD  $0x4fde13b9 // fmla v25.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b8 // fmla v24.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde115f // fmla v31.2d, v10.2d, v30.d[0]
 	FMOVD 88(R2), F30
-	WORD  $0x4fde13ba // fmla v26.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b9 // fmla v25.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde117f // fmla v31.2d, v11.2d, v30.d[0]
 	FMOVD 96(R2), F30
-	WORD  $0x4fde13bb // fmla v27.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13ba // fmla v26.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde119f // fmla v31.2d, v12.2d, v30.d[0]
 	FMOVD 104(R2), F30
-	WORD  $0x4fde13bc // fmla v28.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13bb // fmla v27.2d, v29.2d, v30.d[0]
 	WORD  $0x4fde11bf // fmla v31.2d, v13.2d, v30.d[0]
-	WORD  $0x4e6ed7ff // fadd v31.2d, v31.2d, v14.2d
+	WORD  $0x4e7cd7ff // fadd v31.2d, v31.2d, v28.2d
 	FMOVQ F31, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row12
+	BNE   row21
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end11
+	B    end20
 
-without10:
+without19:
 	// the same without dx
-row13:
+row22:
 	FMOVQ 0(R4), F29
 	FMOVD 0(R2), F30
-	WORD  $0x4fde13af // fmla v15.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13ae // fmla v14.2d, v29.2d, v30.d[0]
 	FMOVD 8(R2), F30
-	WORD  $0x4fde13b0 // fmla v16.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13af // fmla v15.2d, v29.2d, v30.d[0]
 	FMOVD 16(R2), F30
-	WORD  $0x4fde13b1 // fmla v17.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b0 // fmla v16.2d, v29.2d, v30.d[0]
 	FMOVD 24(R2), F30
-	WORD  $0x4fde13b2 // fmla v18.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b1 // fmla v17.2d, v29.2d, v30.d[0]
 	FMOVD 32(R2), F30
-	WORD  $0x4fde13b3 // fmla v19.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b2 // fmla v18.2d, v29.2d, v30.d[0]
 	FMOVD 40(R2), F30
-	WORD  $0x4fde13b4 // fmla v20.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b3 // fmla v19.2d, v29.2d, v30.d[0]
 	FMOVD 48(R2), F30
-	WORD  $0x4fde13b5 // fmla v21.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b4 // fmla v20.2d, v29.2d, v30.d[0]
 	FMOVD 56(R2), F30
-	WORD  $0x4fde13b6 // fmla v22.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b5 // fmla v21.2d, v29.2d, v30.d[0]
 	FMOVD 64(R2), F30
-	WORD  $0x4fde13b7 // fmla v23.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b6 // fmla v22.2d, v29.2d, v30.d[0]
 	FMOVD 72(R2), F30
-	WORD  $0x4fde13b8 // fmla v24.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b7 // fmla v23.2d, v29.2d, v30.d[0]
 	FMOVD 80(R2), F30
-	WORD  $0x4fde13b9 // fmla v25.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b8 // fmla v24.2d, v29.2d, v30.d[0]
 	FMOVD 88(R2), F30
-	WORD  $0x4fde13ba // fmla v26.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13b9 // fmla v25.2d, v29.2d, v30.d[0]
 	FMOVD 96(R2), F30
-	WORD  $0x4fde13bb // fmla v27.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13ba // fmla v26.2d, v29.2d, v30.d[0]
 	FMOVD 104(R2), F30
-	WORD  $0x4fde13bc // fmla v28.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde13bb // fmla v27.2d, v29.2d, v30.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row13
+	BNE   row22
 
-end11:
-	MOVD  x+48(FP), R4
+end20:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V14.B16
-	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
-	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
-	WORD  $0x4e6ed631 // fadd v17.2d, v17.2d, v14.2d
-	WORD  $0x4e6ed652 // fadd v18.2d, v18.2d, v14.2d
-	WORD  $0x4e6ed673 // fadd v19.2d, v19.2d, v14.2d
-	WORD  $0x4e6ed694 // fadd v20.2d, v20.2d, v14.2d
-	WORD  $0x4e6ed6b5 // fadd v21.2d, v21.2d, v14.2d
-	WORD  $0x4e6ed6d6 // fadd v22.2d, v22.2d, v14.2d
-	WORD  $0x4e6ed6f7 // fadd v23.2d, v23.2d, v14.2d
-	WORD  $0x4e6ed718 // fadd v24.2d, v24.2d, v14.2d
-	WORD  $0x4e6ed739 // fadd v25.2d, v25.2d, v14.2d
-	WORD  $0x4e6ed75a // fadd v26.2d, v26.2d, v14.2d
-	WORD  $0x4e6ed77b // fadd v27.2d, v27.2d, v14.2d
-	WORD  $0x4e6ed79c // fadd v28.2d, v28.2d, v14.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V28.B16
+	WORD  $0x4e7cd5ce // fadd v14.2d, v14.2d, v28.2d
+	WORD  $0x4e7cd5ef // fadd v15.2d, v15.2d, v28.2d
+	WORD  $0x4e7cd610 // fadd v16.2d, v16.2d, v28.2d
+	WORD  $0x4e7cd631 // fadd v17.2d, v17.2d, v28.2d
+	WORD  $0x4e7cd652 // fadd v18.2d, v18.2d, v28.2d
+	WORD  $0x4e7cd673 // fadd v19.2d, v19.2d, v28.2d
+	WORD  $0x4e7cd694 // fadd v20.2d, v20.2d, v28.2d
+	WORD  $0x4e7cd6b5 // fadd v21.2d, v21.2d, v28.2d
+	WORD  $0x4e7cd6d6 // fadd v22.2d, v22.2d, v28.2d
+	WORD  $0x4e7cd6f7 // fadd v23.2d, v23.2d, v28.2d
+	WORD  $0x4e7cd718 // fadd v24.2d, v24.2d, v28.2d
+	WORD  $0x4e7cd739 // fadd v25.2d, v25.2d, v28.2d
+	WORD  $0x4e7cd75a // fadd v26.2d, v26.2d, v28.2d
+	WORD  $0x4e7cd77b // fadd v27.2d, v27.2d, v28.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V16.D2, V15.D2, V0.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V0.B16, V0.B16, V16.B16
-	FMOVQ F15, 0(R0)
-	FMOVQ F16, 0(R2)
-	VZIP2 V18.D2, V17.D2, V0.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V0.B16, V0.B16, V18.B16
-	FMOVQ F17, 16(R0)
-	FMOVQ F18, 16(R2)
-	VZIP2 V20.D2, V19.D2, V0.D2
-	VZIP1 V20.D2, V19.D2, V19.D2
-	VORR  V0.B16, V0.B16, V20.B16
-	FMOVQ F19, 32(R0)
-	FMOVQ F20, 32(R2)
-	VZIP2 V22.D2, V21.D2, V0.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V0.B16, V0.B16, V22.B16
-	FMOVQ F21, 48(R0)
-	FMOVQ F22, 48(R2)
-	VZIP2 V24.D2, V23.D2, V0.D2
-	VZIP1 V24.D2, V23.D2, V23.D2
-	VORR  V0.B16, V0.B16, V24.B16
-	FMOVQ F23, 64(R0)
-	FMOVQ F24, 64(R2)
-	VZIP2 V26.D2, V25.D2, V0.D2
-	VZIP1 V26.D2, V25.D2, V25.D2
-	VORR  V0.B16, V0.B16, V26.B16
-	FMOVQ F25, 80(R0)
-	FMOVQ F26, 80(R2)
-	VZIP2 V28.D2, V27.D2, V0.D2
-	VZIP1 V28.D2, V27.D2, V27.D2
-	VORR  V0.B16, V0.B16, V28.B16
-	FMOVQ F27, 96(R0)
-	FMOVQ F28, 96(R2)
+	VZIP2 V15.D2, V14.D2, V0.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V0.B16, V0.B16, V15.B16
+	FMOVQ F14, 0(R0)
+	FMOVQ F15, 0(R2)
+	VZIP2 V17.D2, V16.D2, V0.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V0.B16, V0.B16, V17.B16
+	FMOVQ F16, 16(R0)
+	FMOVQ F17, 16(R2)
+	VZIP2 V19.D2, V18.D2, V0.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V0.B16, V0.B16, V19.B16
+	FMOVQ F18, 32(R0)
+	FMOVQ F19, 32(R2)
+	VZIP2 V21.D2, V20.D2, V0.D2
+	VZIP1 V21.D2, V20.D2, V20.D2
+	VORR  V0.B16, V0.B16, V21.B16
+	FMOVQ F20, 48(R0)
+	FMOVQ F21, 48(R2)
+	VZIP2 V23.D2, V22.D2, V0.D2
+	VZIP1 V23.D2, V22.D2, V22.D2
+	VORR  V0.B16, V0.B16, V23.B16
+	FMOVQ F22, 64(R0)
+	FMOVQ F23, 64(R2)
+	VZIP2 V25.D2, V24.D2, V0.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V0.B16, V0.B16, V25.B16
+	FMOVQ F24, 80(R0)
+	FMOVQ F25, 80(R2)
+	VZIP2 V27.D2, V26.D2, V0.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V0.B16, V0.B16, V27.B16
+	FMOVQ F26, 96(R0)
+	FMOVQ F27, 96(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
 	BGE   inputs2
 	RET
 
 other1:
 	CMP $13, R0
-	BNE other14
+	BNE other23
 
-inputs15:
-	// 13 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs24:
+	// 13 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -23610,7 +24263,54 @@ inputs15:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh32
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F13
+	FMOVQ 0(R2), F14
+	VZIP2 V14.D2, V13.D2, V15.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	FMOVQ 16(R0), F15
+	FMOVQ 16(R2), F16
+	VZIP2 V16.D2, V15.D2, V17.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V17.B16, V17.B16, V16.B16
+	FMOVQ 32(R0), F17
+	FMOVQ 32(R2), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVQ 48(R0), F19
+	FMOVQ 48(R2), F20
+	VZIP2 V20.D2, V19.D2, V21.D2
+	VZIP1 V20.D2, V19.D2, V19.D2
+	VORR  V21.B16, V21.B16, V20.B16
+	FMOVQ 64(R0), F21
+	FMOVQ 64(R2), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVQ 80(R0), F23
+	FMOVQ 80(R2), F24
+	VZIP2 V24.D2, V23.D2, V25.D2
+	VZIP1 V24.D2, V23.D2, V23.D2
+	VORR  V25.B16, V25.B16, V24.B16
+	FMOVD 96(R0), F25
+	FMOVD 96(R2), F26
+	VZIP2 V26.D2, V25.D2, V27.D2
+	VZIP1 V26.D2, V25.D2, V25.D2
+	VORR  V27.B16, V27.B16, V26.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready33
+
+fresh32:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
@@ -23624,184 +24324,186 @@ inputs15:
 	VMOVI $0, V23.B16
 	VMOVI $0, V24.B16
 	VMOVI $0, V25.B16
+
+ready33:
 	VMOVI $0, V26.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without23
+	BEQ   without41
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row25:
+row43:
 	FMOVQ 0(R4), F27
-	VORR  V13.B16, V13.B16, V29.B16
+	VORR  V26.B16, V26.B16, V29.B16
 	FMOVD 0(R2), F28
-	WORD  $0x4fdc136e // fmla v14.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc136d // fmla v13.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc101d // fmla v29.2d, v0.2d, v28.d[0]
 	FMOVD 8(R2), F28
-	WORD  $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc136e // fmla v14.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc103d // fmla v29.2d, v1.2d, v28.d[0]
 	FMOVD 16(R2), F28
-	WORD  $0x4fdc1370 // fmla v16.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc105d // fmla v29.2d, v2.2d, v28.d[0]
 	FMOVD 24(R2), F28
-	WORD  $0x4fdc1371 // fmla v17.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1370 // fmla v16.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc107d // fmla v29.2d, v3.2d, v28.d[0]
 	FMOVD 32(R2), F28
-	WORD  $0x4fdc1372 // fmla v18.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1371 // fmla v17.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc109d // fmla v29.2d, v4.2d, v28.d[0]
 	FMOVD 40(R2), F28
-	WORD  $0x4fdc1373 // fmla v19.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1372 // fmla v18.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc10bd // fmla v29.2d, v5.2d, v28.d[0]
 	FMOVD 48(R2), F28
-	WORD  $0x4fdc1374 // fmla v20.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1373 // fmla v19.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc10dd // fmla v29.2d, v6.2d, v28.d[0]
 	FMOVD 56(R2), F28
-	WORD  $0x4fdc1375 // fmla v21.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1374 // fmla v20.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc10fd // fmla v29.2d, v7.2d, v28.d[0]
 	FMOVD 64(R2), F28
-	WORD  $0x4fdc1376 // fmla v22.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1375 // fmla v21.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc111d // fmla v29.2d, v8.2d, v28.d[0]
 	FMOVD 72(R2), F28
-	WORD  $0x4fdc1377 // fmla v23.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1376 // fmla v22.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc113d // fmla v29.2d, v9.2d, v28.d[0]
 	FMOVD 80(R2), F28
-	WORD  $0x4fdc1378 // fmla v24.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1377 // fmla v23.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc115d // fmla v29.2d, v10.2d, v28.d[0]
 	FMOVD 88(R2), F28
-	WORD  $0x4fdc1379 // fmla v25.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1378 // fmla v24.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc117d // fmla v29.2d, v11.2d, v28.d[0]
 	FMOVD 96(R2), F28
-	WORD  $0x4fdc137a // fmla v26.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1379 // fmla v25.2d, v27.2d, v28.d[0]
 	WORD  $0x4fdc119d // fmla v29.2d, v12.2d, v28.d[0]
-	WORD  $0x4e6dd7bd // fadd v29.2d, v29.2d, v13.2d
+	WORD  $0x4e7ad7bd // fadd v29.2d, v29.2d, v26.2d
 	FMOVQ F29, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row25
+	BNE   row43
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end24
+	B    end42
 
-without23:
+without41:
 	// the same without dx
-row26:
+row44:
 	FMOVQ 0(R4), F27
 	FMOVD 0(R2), F28
-	WORD  $0x4fdc136e // fmla v14.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc136d // fmla v13.2d, v27.2d, v28.d[0]
 	FMOVD 8(R2), F28
-	WORD  $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc136e // fmla v14.2d, v27.2d, v28.d[0]
 	FMOVD 16(R2), F28
-	WORD  $0x4fdc1370 // fmla v16.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
 	FMOVD 24(R2), F28
-	WORD  $0x4fdc1371 // fmla v17.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1370 // fmla v16.2d, v27.2d, v28.d[0]
 	FMOVD 32(R2), F28
-	WORD  $0x4fdc1372 // fmla v18.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1371 // fmla v17.2d, v27.2d, v28.d[0]
 	FMOVD 40(R2), F28
-	WORD  $0x4fdc1373 // fmla v19.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1372 // fmla v18.2d, v27.2d, v28.d[0]
 	FMOVD 48(R2), F28
-	WORD  $0x4fdc1374 // fmla v20.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1373 // fmla v19.2d, v27.2d, v28.d[0]
 	FMOVD 56(R2), F28
-	WORD  $0x4fdc1375 // fmla v21.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1374 // fmla v20.2d, v27.2d, v28.d[0]
 	FMOVD 64(R2), F28
-	WORD  $0x4fdc1376 // fmla v22.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1375 // fmla v21.2d, v27.2d, v28.d[0]
 	FMOVD 72(R2), F28
-	WORD  $0x4fdc1377 // fmla v23.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1376 // fmla v22.2d, v27.2d, v28.d[0]
 	FMOVD 80(R2), F28
-	WORD  $0x4fdc1378 // fmla v24.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1377 // fmla v23.2d, v27.2d, v28.d[0]
 	FMOVD 88(R2), F28
-	WORD  $0x4fdc1379 // fmla v25.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1378 // fmla v24.2d, v27.2d, v28.d[0]
 	FMOVD 96(R2), F28
-	WORD  $0x4fdc137a // fmla v26.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc1379 // fmla v25.2d, v27.2d, v28.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row26
+	BNE   row44
 
-end24:
-	MOVD  x+48(FP), R4
+end42:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V13.B16
-	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
-	WORD  $0x4e6dd5ef // fadd v15.2d, v15.2d, v13.2d
-	WORD  $0x4e6dd610 // fadd v16.2d, v16.2d, v13.2d
-	WORD  $0x4e6dd631 // fadd v17.2d, v17.2d, v13.2d
-	WORD  $0x4e6dd652 // fadd v18.2d, v18.2d, v13.2d
-	WORD  $0x4e6dd673 // fadd v19.2d, v19.2d, v13.2d
-	WORD  $0x4e6dd694 // fadd v20.2d, v20.2d, v13.2d
-	WORD  $0x4e6dd6b5 // fadd v21.2d, v21.2d, v13.2d
-	WORD  $0x4e6dd6d6 // fadd v22.2d, v22.2d, v13.2d
-	WORD  $0x4e6dd6f7 // fadd v23.2d, v23.2d, v13.2d
-	WORD  $0x4e6dd718 // fadd v24.2d, v24.2d, v13.2d
-	WORD  $0x4e6dd739 // fadd v25.2d, v25.2d, v13.2d
-	WORD  $0x4e6dd75a // fadd v26.2d, v26.2d, v13.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V26.B16
+	WORD  $0x4e7ad5ad // fadd v13.2d, v13.2d, v26.2d
+	WORD  $0x4e7ad5ce // fadd v14.2d, v14.2d, v26.2d
+	WORD  $0x4e7ad5ef // fadd v15.2d, v15.2d, v26.2d
+	WORD  $0x4e7ad610 // fadd v16.2d, v16.2d, v26.2d
+	WORD  $0x4e7ad631 // fadd v17.2d, v17.2d, v26.2d
+	WORD  $0x4e7ad652 // fadd v18.2d, v18.2d, v26.2d
+	WORD  $0x4e7ad673 // fadd v19.2d, v19.2d, v26.2d
+	WORD  $0x4e7ad694 // fadd v20.2d, v20.2d, v26.2d
+	WORD  $0x4e7ad6b5 // fadd v21.2d, v21.2d, v26.2d
+	WORD  $0x4e7ad6d6 // fadd v22.2d, v22.2d, v26.2d
+	WORD  $0x4e7ad6f7 // fadd v23.2d, v23.2d, v26.2d
+	WORD  $0x4e7ad718 // fadd v24.2d, v24.2d, v26.2d
+	WORD  $0x4e7ad739 // fadd v25.2d, v25.2d, v26.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V15.D2, V14.D2, V0.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V0.B16, V0.B16, V15.B16
-	FMOVQ F14, 0(R0)
-	FMOVQ F15, 0(R2)
-	VZIP2 V17.D2, V16.D2, V0.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V0.B16, V0.B16, V17.B16
-	FMOVQ F16, 16(R0)
-	FMOVQ F17, 16(R2)
-	VZIP2 V19.D2, V18.D2, V0.D2
-	VZIP1 V19.D2, V18.D2, V18.D2
-	VORR  V0.B16, V0.B16, V19.B16
-	FMOVQ F18, 32(R0)
-	FMOVQ F19, 32(R2)
-	VZIP2 V21.D2, V20.D2, V0.D2
-	VZIP1 V21.D2, V20.D2, V20.D2
-	VORR  V0.B16, V0.B16, V21.B16
-	FMOVQ F20, 48(R0)
-	FMOVQ F21, 48(R2)
-	VZIP2 V23.D2, V22.D2, V0.D2
-	VZIP1 V23.D2, V22.D2, V22.D2
-	VORR  V0.B16, V0.B16, V23.B16
-	FMOVQ F22, 64(R0)
-	FMOVQ F23, 64(R2)
-	VZIP2 V25.D2, V24.D2, V0.D2
-	VZIP1 V25.D2, V24.D2, V24.D2
-	VORR  V0.B16, V0.B16, V25.B16
-	FMOVQ F24, 80(R0)
-	FMOVQ F25, 80(R2)
-	VZIP2 V0.D2, V26.D2, V1.D2
-	VZIP1 V0.D2, V26.D2, V26.D2
+	VZIP2 V14.D2, V13.D2, V0.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V0.B16, V0.B16, V14.B16
+	FMOVQ F13, 0(R0)
+	FMOVQ F14, 0(R2)
+	VZIP2 V16.D2, V15.D2, V0.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V0.B16, V0.B16, V16.B16
+	FMOVQ F15, 16(R0)
+	FMOVQ F16, 16(R2)
+	VZIP2 V18.D2, V17.D2, V0.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V0.B16, V0.B16, V18.B16
+	FMOVQ F17, 32(R0)
+	FMOVQ F18, 32(R2)
+	VZIP2 V20.D2, V19.D2, V0.D2
+	VZIP1 V20.D2, V19.D2, V19.D2
+	VORR  V0.B16, V0.B16, V20.B16
+	FMOVQ F19, 48(R0)
+	FMOVQ F20, 48(R2)
+	VZIP2 V22.D2, V21.D2, V0.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V0.B16, V0.B16, V22.B16
+	FMOVQ F21, 64(R0)
+	FMOVQ F22, 64(R2)
+	VZIP2 V24.D2, V23.D2, V0.D2
+	VZIP1 V24.D2, V23.D2, V23.D2
+	VORR  V0.B16, V0.B16, V24.B16
+	FMOVQ F23, 80(R0)
+	FMOVQ F24, 80(R2)
+	VZIP2 V0.D2, V25.D2, V1.D2
+	VZIP1 V0.D2, V25.D2, V25.D2
 	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F26, 96(R0)
+	FMOVD F25, 96(R0)
 	FMOVD F0, 96(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs15
+	BGE   inputs24
 	RET
 
-other14:
+other23:
 	CMP $12, R0
-	BNE other27
+	BNE other45
 
-inputs28:
-	// 12 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs46:
+	// 12 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -23836,7 +24538,49 @@ inputs28:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh53
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F12
+	FMOVQ 0(R2), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVQ 16(R0), F14
+	FMOVQ 16(R2), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 32(R0), F16
+	FMOVQ 32(R2), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVQ 48(R0), F18
+	FMOVQ 48(R2), F19
+	VZIP2 V19.D2, V18.D2, V20.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V20.B16, V20.B16, V19.B16
+	FMOVQ 64(R0), F20
+	FMOVQ 64(R2), F21
+	VZIP2 V21.D2, V20.D2, V22.D2
+	VZIP1 V21.D2, V20.D2, V20.D2
+	VORR  V22.B16, V22.B16, V21.B16
+	FMOVQ 80(R0), F22
+	FMOVQ 80(R2), F23
+	VZIP2 V23.D2, V22.D2, V24.D2
+	VZIP1 V23.D2, V22.D2, V22.D2
+	VORR  V24.B16, V24.B16, V23.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready54
+
+fresh53:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
@@ -23849,173 +24593,175 @@ inputs28:
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
+
+ready54:
 	VMOVI $0, V24.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without35
+	BEQ   without61
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row37:
+row63:
 	FMOVQ 0(R4), F25
-	VORR  V12.B16, V12.B16, V27.B16
+	VORR  V24.B16, V24.B16, V27.B16
 	FMOVD 0(R2), F26
-	WORD  $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda132c // fmla v12.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda101b // fmla v27.2d, v0.2d, v26.d[0]
 	FMOVD 8(R2), F26
-	WORD  $0x4fda132e // fmla v14.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda103b // fmla v27.2d, v1.2d, v26.d[0]
 	FMOVD 16(R2), F26
-	WORD  $0x4fda132f // fmla v15.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda132e // fmla v14.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda105b // fmla v27.2d, v2.2d, v26.d[0]
 	FMOVD 24(R2), F26
-	WORD  $0x4fda1330 // fmla v16.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda132f // fmla v15.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda107b // fmla v27.2d, v3.2d, v26.d[0]
 	FMOVD 32(R2), F26
-	WORD  $0x4fda1331 // fmla v17.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1330 // fmla v16.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda109b // fmla v27.2d, v4.2d, v26.d[0]
 	FMOVD 40(R2), F26
-	WORD  $0x4fda1332 // fmla v18.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1331 // fmla v17.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda10bb // fmla v27.2d, v5.2d, v26.d[0]
 	FMOVD 48(R2), F26
-	WORD  $0x4fda1333 // fmla v19.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1332 // fmla v18.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda10db // fmla v27.2d, v6.2d, v26.d[0]
 	FMOVD 56(R2), F26
-	WORD  $0x4fda1334 // fmla v20.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1333 // fmla v19.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda10fb // fmla v27.2d, v7.2d, v26.d[0]
 	FMOVD 64(R2), F26
-	WORD  $0x4fda1335 // fmla v21.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1334 // fmla v20.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda111b // fmla v27.2d, v8.2d, v26.d[0]
 	FMOVD 72(R2), F26
-	WORD  $0x4fda1336 // fmla v22.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1335 // fmla v21.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda113b // fmla v27.2d, v9.2d, v26.d[0]
 	FMOVD 80(R2), F26
-	WORD  $0x4fda1337 // fmla v23.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1336 // fmla v22.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda115b // fmla v27.2d, v10.2d, v26.d[0]
 	FMOVD 88(R2), F26
-	WORD  $0x4fda1338 // fmla v24.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1337 // fmla v23.2d, v25.2d, v26.d[0]
 	WORD  $0x4fda117b // fmla v27.2d, v11.2d, v26.d[0]
-	WORD  $0x4e6cd77b // fadd v27.2d, v27.2d, v12.2d
+	WORD  $0x4e78d77b // fadd v27.2d, v27.2d, v24.2d
 	FMOVQ F27, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row37
+	BNE   row63
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end36
+	B    end62
 
-without35:
+without61:
 	// the same without dx
-row38:
+row64:
 	FMOVQ 0(R4), F25
 	FMOVD 0(R2), F26
-	WORD  $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda132c // fmla v12.2d, v25.2d, v26.d[0]
 	FMOVD 8(R2), F26
-	WORD  $0x4fda132e // fmla v14.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
 	FMOVD 16(R2), F26
-	WORD  $0x4fda132f // fmla v15.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda132e // fmla v14.2d, v25.2d, v26.d[0]
 	FMOVD 24(R2), F26
-	WORD  $0x4fda1330 // fmla v16.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda132f // fmla v15.2d, v25.2d, v26.d[0]
 	FMOVD 32(R2), F26
-	WORD  $0x4fda1331 // fmla v17.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1330 // fmla v16.2d, v25.2d, v26.d[0]
 	FMOVD 40(R2), F26
-	WORD  $0x4fda1332 // fmla v18.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1331 // fmla v17.2d, v25.2d, v26.d[0]
 	FMOVD 48(R2), F26
-	WORD  $0x4fda1333 // fmla v19.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1332 // fmla v18.2d, v25.2d, v26.d[0]
 	FMOVD 56(R2), F26
-	WORD  $0x4fda1334 // fmla v20.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1333 // fmla v19.2d, v25.2d, v26.d[0]
 	FMOVD 64(R2), F26
-	WORD  $0x4fda1335 // fmla v21.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1334 // fmla v20.2d, v25.2d, v26.d[0]
 	FMOVD 72(R2), F26
-	WORD  $0x4fda1336 // fmla v22.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1335 // fmla v21.2d, v25.2d, v26.d[0]
 	FMOVD 80(R2), F26
-	WORD  $0x4fda1337 // fmla v23.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1336 // fmla v22.2d, v25.2d, v26.d[0]
 	FMOVD 88(R2), F26
-	WORD  $0x4fda1338 // fmla v24.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda1337 // fmla v23.2d, v25.2d, v26.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row38
+	BNE   row64
 
-end36:
-	MOVD  x+48(FP), R4
+end62:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V12.B16
-	WORD  $0x4e6cd5ad // fadd v13.2d, v13.2d, v12.2d
-	WORD  $0x4e6cd5ce // fadd v14.2d, v14.2d, v12.2d
-	WORD  $0x4e6cd5ef // fadd v15.2d, v15.2d, v12.2d
-	WORD  $0x4e6cd610 // fadd v16.2d, v16.2d, v12.2d
-	WORD  $0x4e6cd631 // fadd v17.2d, v17.2d, v12.2d
-	WORD  $0x4e6cd652 // fadd v18.2d, v18.2d, v12.2d
-	WORD  $0x4e6cd673 // fadd v19.2d, v19.2d, v12.2d
-	WORD  $0x4e6cd694 // fadd v20.2d, v20.2d, v12.2d
-	WORD  $0x4e6cd6b5 // fadd v21.2d, v21.2d, v12.2d
-	WORD  $0x4e6cd6d6 // fadd v22.2d, v22.2d, v12.2d
-	WORD  $0x4e6cd6f7 // fadd v23.2d, v23.2d, v12.2d
-	WORD  $0x4e6cd718 // fadd v24.2d, v24.2d, v12.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V24.B16
+	WORD  $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
+	WORD  $0x4e78d5ad // fadd v13.2d, v13.2d, v24.2d
+	WORD  $0x4e78d5ce // fadd v14.2d, v14.2d, v24.2d
+	WORD  $0x4e78d5ef // fadd v15.2d, v15.2d, v24.2d
+	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	WORD  $0x4e78d631 // fadd v17.2d, v17.2d, v24.2d
+	WORD  $0x4e78d652 // fadd v18.2d, v18.2d, v24.2d
+	WORD  $0x4e78d673 // fadd v19.2d, v19.2d, v24.2d
+	WORD  $0x4e78d694 // fadd v20.2d, v20.2d, v24.2d
+	WORD  $0x4e78d6b5 // fadd v21.2d, v21.2d, v24.2d
+	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
+	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V14.D2, V13.D2, V0.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V0.B16, V0.B16, V14.B16
-	FMOVQ F13, 0(R0)
-	FMOVQ F14, 0(R2)
-	VZIP2 V16.D2, V15.D2, V0.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V0.B16, V0.B16, V16.B16
-	FMOVQ F15, 16(R0)
-	FMOVQ F16, 16(R2)
-	VZIP2 V18.D2, V17.D2, V0.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V0.B16, V0.B16, V18.B16
-	FMOVQ F17, 32(R0)
-	FMOVQ F18, 32(R2)
-	VZIP2 V20.D2, V19.D2, V0.D2
-	VZIP1 V20.D2, V19.D2, V19.D2
-	VORR  V0.B16, V0.B16, V20.B16
-	FMOVQ F19, 48(R0)
-	FMOVQ F20, 48(R2)
-	VZIP2 V22.D2, V21.D2, V0.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V0.B16, V0.B16, V22.B16
-	FMOVQ F21, 64(R0)
-	FMOVQ F22, 64(R2)
-	VZIP2 V24.D2, V23.D2, V0.D2
-	VZIP1 V24.D2, V23.D2, V23.D2
-	VORR  V0.B16, V0.B16, V24.B16
-	FMOVQ F23, 80(R0)
-	FMOVQ F24, 80(R2)
+	VZIP2 V13.D2, V12.D2, V0.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V0.B16, V0.B16, V13.B16
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 0(R2)
+	VZIP2 V15.D2, V14.D2, V0.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V0.B16, V0.B16, V15.B16
+	FMOVQ F14, 16(R0)
+	FMOVQ F15, 16(R2)
+	VZIP2 V17.D2, V16.D2, V0.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V0.B16, V0.B16, V17.B16
+	FMOVQ F16, 32(R0)
+	FMOVQ F17, 32(R2)
+	VZIP2 V19.D2, V18.D2, V0.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V0.B16, V0.B16, V19.B16
+	FMOVQ F18, 48(R0)
+	FMOVQ F19, 48(R2)
+	VZIP2 V21.D2, V20.D2, V0.D2
+	VZIP1 V21.D2, V20.D2, V20.D2
+	VORR  V0.B16, V0.B16, V21.B16
+	FMOVQ F20, 64(R0)
+	FMOVQ F21, 64(R2)
+	VZIP2 V23.D2, V22.D2, V0.D2
+	VZIP1 V23.D2, V22.D2, V22.D2
+	VORR  V0.B16, V0.B16, V23.B16
+	FMOVQ F22, 80(R0)
+	FMOVQ F23, 80(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs28
+	BGE   inputs46
 	RET
 
-other27:
+other45:
 	CMP $11, R0
-	BNE other39
+	BNE other65
 
-inputs40:
-	// 11 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs66:
+	// 11 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -24050,7 +24796,49 @@ inputs40:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh73
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F11
+	FMOVQ 0(R2), F12
+	VZIP2 V12.D2, V11.D2, V13.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V13.B16, V13.B16, V12.B16
+	FMOVQ 16(R0), F13
+	FMOVQ 16(R2), F14
+	VZIP2 V14.D2, V13.D2, V15.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	FMOVQ 32(R0), F15
+	FMOVQ 32(R2), F16
+	VZIP2 V16.D2, V15.D2, V17.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V17.B16, V17.B16, V16.B16
+	FMOVQ 48(R0), F17
+	FMOVQ 48(R2), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVQ 64(R0), F19
+	FMOVQ 64(R2), F20
+	VZIP2 V20.D2, V19.D2, V21.D2
+	VZIP1 V20.D2, V19.D2, V19.D2
+	VORR  V21.B16, V21.B16, V20.B16
+	FMOVD 80(R0), F21
+	FMOVD 80(R2), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready74
+
+fresh73:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
@@ -24062,167 +24850,169 @@ inputs40:
 	VMOVI $0, V19.B16
 	VMOVI $0, V20.B16
 	VMOVI $0, V21.B16
+
+ready74:
 	VMOVI $0, V22.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without47
+	BEQ   without81
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row49:
+row83:
 	FMOVQ 0(R4), F23
-	VORR  V11.B16, V11.B16, V25.B16
+	VORR  V22.B16, V22.B16, V25.B16
 	FMOVD 0(R2), F24
-	WORD  $0x4fd812ec // fmla v12.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812eb // fmla v11.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd81019 // fmla v25.2d, v0.2d, v24.d[0]
 	FMOVD 8(R2), F24
-	WORD  $0x4fd812ed // fmla v13.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812ec // fmla v12.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd81039 // fmla v25.2d, v1.2d, v24.d[0]
 	FMOVD 16(R2), F24
-	WORD  $0x4fd812ee // fmla v14.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812ed // fmla v13.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd81059 // fmla v25.2d, v2.2d, v24.d[0]
 	FMOVD 24(R2), F24
-	WORD  $0x4fd812ef // fmla v15.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812ee // fmla v14.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd81079 // fmla v25.2d, v3.2d, v24.d[0]
 	FMOVD 32(R2), F24
-	WORD  $0x4fd812f0 // fmla v16.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812ef // fmla v15.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd81099 // fmla v25.2d, v4.2d, v24.d[0]
 	FMOVD 40(R2), F24
-	WORD  $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f0 // fmla v16.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd810b9 // fmla v25.2d, v5.2d, v24.d[0]
 	FMOVD 48(R2), F24
-	WORD  $0x4fd812f2 // fmla v18.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd810d9 // fmla v25.2d, v6.2d, v24.d[0]
 	FMOVD 56(R2), F24
-	WORD  $0x4fd812f3 // fmla v19.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f2 // fmla v18.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd810f9 // fmla v25.2d, v7.2d, v24.d[0]
 	FMOVD 64(R2), F24
-	WORD  $0x4fd812f4 // fmla v20.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f3 // fmla v19.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd81119 // fmla v25.2d, v8.2d, v24.d[0]
 	FMOVD 72(R2), F24
-	WORD  $0x4fd812f5 // fmla v21.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f4 // fmla v20.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd81139 // fmla v25.2d, v9.2d, v24.d[0]
 	FMOVD 80(R2), F24
-	WORD  $0x4fd812f6 // fmla v22.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f5 // fmla v21.2d, v23.2d, v24.d[0]
 	WORD  $0x4fd81159 // fmla v25.2d, v10.2d, v24.d[0]
-	WORD  $0x4e6bd739 // fadd v25.2d, v25.2d, v11.2d
+	WORD  $0x4e76d739 // fadd v25.2d, v25.2d, v22.2d
 	FMOVQ F25, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row49
+	BNE   row83
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end48
+	B    end82
 
-without47:
+without81:
 	// the same without dx
-row50:
+row84:
 	FMOVQ 0(R4), F23
 	FMOVD 0(R2), F24
-	WORD  $0x4fd812ec // fmla v12.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812eb // fmla v11.2d, v23.2d, v24.d[0]
 	FMOVD 8(R2), F24
-	WORD  $0x4fd812ed // fmla v13.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812ec // fmla v12.2d, v23.2d, v24.d[0]
 	FMOVD 16(R2), F24
-	WORD  $0x4fd812ee // fmla v14.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812ed // fmla v13.2d, v23.2d, v24.d[0]
 	FMOVD 24(R2), F24
-	WORD  $0x4fd812ef // fmla v15.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812ee // fmla v14.2d, v23.2d, v24.d[0]
 	FMOVD 32(R2), F24
-	WORD  $0x4fd812f0 // fmla v16.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812ef // fmla v15.2d, v23.2d, v24.d[0]
 	FMOVD 40(R2), F24
-	WORD  $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f0 // fmla v16.2d, v23.2d, v24.d[0]
 	FMOVD 48(R2), F24
-	WORD  $0x4fd812f2 // fmla v18.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
 	FMOVD 56(R2), F24
-	WORD  $0x4fd812f3 // fmla v19.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f2 // fmla v18.2d, v23.2d, v24.d[0]
 	FMOVD 64(R2), F24
-	WORD  $0x4fd812f4 // fmla v20.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f3 // fmla v19.2d, v23.2d, v24.d[0]
 	FMOVD 72(R2), F24
-	WORD  $0x4fd812f5 // fmla v21.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f4 // fmla v20.2d, v23.2d, v24.d[0]
 	FMOVD 80(R2), F24
-	WORD  $0x4fd812f6 // fmla v22.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd812f5 // fmla v21.2d, v23.2d, v24.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row50
+	BNE   row84
 
-end48:
-	MOVD  x+48(FP), R4
+end82:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V11.B16
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	WORD  $0x4e6bd5ef // fadd v15.2d, v15.2d, v11.2d
-	WORD  $0x4e6bd610 // fadd v16.2d, v16.2d, v11.2d
-	WORD  $0x4e6bd631 // fadd v17.2d, v17.2d, v11.2d
-	WORD  $0x4e6bd652 // fadd v18.2d, v18.2d, v11.2d
-	WORD  $0x4e6bd673 // fadd v19.2d, v19.2d, v11.2d
-	WORD  $0x4e6bd694 // fadd v20.2d, v20.2d, v11.2d
-	WORD  $0x4e6bd6b5 // fadd v21.2d, v21.2d, v11.2d
-	WORD  $0x4e6bd6d6 // fadd v22.2d, v22.2d, v11.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V22.B16
+	WORD  $0x4e76d56b // fadd v11.2d, v11.2d, v22.2d
+	WORD  $0x4e76d58c // fadd v12.2d, v12.2d, v22.2d
+	WORD  $0x4e76d5ad // fadd v13.2d, v13.2d, v22.2d
+	WORD  $0x4e76d5ce // fadd v14.2d, v14.2d, v22.2d
+	WORD  $0x4e76d5ef // fadd v15.2d, v15.2d, v22.2d
+	WORD  $0x4e76d610 // fadd v16.2d, v16.2d, v22.2d
+	WORD  $0x4e76d631 // fadd v17.2d, v17.2d, v22.2d
+	WORD  $0x4e76d652 // fadd v18.2d, v18.2d, v22.2d
+	WORD  $0x4e76d673 // fadd v19.2d, v19.2d, v22.2d
+	WORD  $0x4e76d694 // fadd v20.2d, v20.2d, v22.2d
+	WORD  $0x4e76d6b5 // fadd v21.2d, v21.2d, v22.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V13.D2, V12.D2, V0.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V0.B16, V0.B16, V13.B16
-	FMOVQ F12, 0(R0)
-	FMOVQ F13, 0(R2)
-	VZIP2 V15.D2, V14.D2, V0.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V0.B16, V0.B16, V15.B16
-	FMOVQ F14, 16(R0)
-	FMOVQ F15, 16(R2)
-	VZIP2 V17.D2, V16.D2, V0.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V0.B16, V0.B16, V17.B16
-	FMOVQ F16, 32(R0)
-	FMOVQ F17, 32(R2)
-	VZIP2 V19.D2, V18.D2, V0.D2
-	VZIP1 V19.D2, V18.D2, V18.D2
-	VORR  V0.B16, V0.B16, V19.B16
-	FMOVQ F18, 48(R0)
-	FMOVQ F19, 48(R2)
-	VZIP2 V21.D2, V20.D2, V0.D2
-	VZIP1 V21.D2, V20.D2, V20.D2
-	VORR  V0.B16, V0.B16, V21.B16
-	FMOVQ F20, 64(R0)
-	FMOVQ F21, 64(R2)
-	VZIP2 V0.D2, V22.D2, V1.D2
-	VZIP1 V0.D2, V22.D2, V22.D2
+	VZIP2 V12.D2, V11.D2, V0.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V0.B16, V0.B16, V12.B16
+	FMOVQ F11, 0(R0)
+	FMOVQ F12, 0(R2)
+	VZIP2 V14.D2, V13.D2, V0.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V0.B16, V0.B16, V14.B16
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 16(R2)
+	VZIP2 V16.D2, V15.D2, V0.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V0.B16, V0.B16, V16.B16
+	FMOVQ F15, 32(R0)
+	FMOVQ F16, 32(R2)
+	VZIP2 V18.D2, V17.D2, V0.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V0.B16, V0.B16, V18.B16
+	FMOVQ F17, 48(R0)
+	FMOVQ F18, 48(R2)
+	VZIP2 V20.D2, V19.D2, V0.D2
+	VZIP1 V20.D2, V19.D2, V19.D2
+	VORR  V0.B16, V0.B16, V20.B16
+	FMOVQ F19, 64(R0)
+	FMOVQ F20, 64(R2)
+	VZIP2 V0.D2, V21.D2, V1.D2
+	VZIP1 V0.D2, V21.D2, V21.D2
 	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F22, 80(R0)
+	FMOVD F21, 80(R0)
 	FMOVD F0, 80(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs40
+	BGE   inputs66
 	RET
 
-other39:
+other65:
 	CMP $10, R0
-	BNE other51
+	BNE other85
 
-inputs52:
-	// 10 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs86:
+	// 10 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -24252,7 +25042,44 @@ inputs52:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh92
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F10
+	FMOVQ 0(R2), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 16(R0), F12
+	FMOVQ 16(R2), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVQ 32(R0), F14
+	FMOVQ 32(R2), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 48(R0), F16
+	FMOVQ 48(R2), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVQ 64(R0), F18
+	FMOVQ 64(R2), F19
+	VZIP2 V19.D2, V18.D2, V20.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V20.B16, V20.B16, V19.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready93
+
+fresh92:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
@@ -24263,156 +25090,158 @@ inputs52:
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
+
+ready93:
 	VMOVI $0, V20.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without58
+	BEQ   without99
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row60:
+row101:
 	FMOVQ 0(R4), F21
-	VORR  V10.B16, V10.B16, V23.B16
+	VORR  V20.B16, V20.B16, V23.B16
 	FMOVD 0(R2), F22
-	WORD  $0x4fd612ab // fmla v11.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612aa // fmla v10.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd61017 // fmla v23.2d, v0.2d, v22.d[0]
 	FMOVD 8(R2), F22
-	WORD  $0x4fd612ac // fmla v12.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612ab // fmla v11.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd61037 // fmla v23.2d, v1.2d, v22.d[0]
 	FMOVD 16(R2), F22
-	WORD  $0x4fd612ad // fmla v13.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612ac // fmla v12.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd61057 // fmla v23.2d, v2.2d, v22.d[0]
 	FMOVD 24(R2), F22
-	WORD  $0x4fd612ae // fmla v14.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612ad // fmla v13.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd61077 // fmla v23.2d, v3.2d, v22.d[0]
 	FMOVD 32(R2), F22
-	WORD  $0x4fd612af // fmla v15.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612ae // fmla v14.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd61097 // fmla v23.2d, v4.2d, v22.d[0]
 	FMOVD 40(R2), F22
-	WORD  $0x4fd612b0 // fmla v16.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612af // fmla v15.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd610b7 // fmla v23.2d, v5.2d, v22.d[0]
 	FMOVD 48(R2), F22
-	WORD  $0x4fd612b1 // fmla v17.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612b0 // fmla v16.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd610d7 // fmla v23.2d, v6.2d, v22.d[0]
 	FMOVD 56(R2), F22
-	WORD  $0x4fd612b2 // fmla v18.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612b1 // fmla v17.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd610f7 // fmla v23.2d, v7.2d, v22.d[0]
 	FMOVD 64(R2), F22
-	WORD  $0x4fd612b3 // fmla v19.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612b2 // fmla v18.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd61117 // fmla v23.2d, v8.2d, v22.d[0]
 	FMOVD 72(R2), F22
-	WORD  $0x4fd612b4 // fmla v20.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612b3 // fmla v19.2d, v21.2d, v22.d[0]
 	WORD  $0x4fd61137 // fmla v23.2d, v9.2d, v22.d[0]
-	WORD  $0x4e6ad6f7 // fadd v23.2d, v23.2d, v10.2d
+	WORD  $0x4e74d6f7 // fadd v23.2d, v23.2d, v20.2d
 	FMOVQ F23, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row60
+	BNE   row101
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end59
+	B    end100
 
-without58:
+without99:
 	// the same without dx
-row61:
+row102:
 	FMOVQ 0(R4), F21
 	FMOVD 0(R2), F22
-	WORD  $0x4fd612ab // fmla v11.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612aa // fmla v10.2d, v21.2d, v22.d[0]
 	FMOVD 8(R2), F22
-	WORD  $0x4fd612ac // fmla v12.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612ab // fmla v11.2d, v21.2d, v22.d[0]
 	FMOVD 16(R2), F22
-	WORD  $0x4fd612ad // fmla v13.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612ac // fmla v12.2d, v21.2d, v22.d[0]
 	FMOVD 24(R2), F22
-	WORD  $0x4fd612ae // fmla v14.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612ad // fmla v13.2d, v21.2d, v22.d[0]
 	FMOVD 32(R2), F22
-	WORD  $0x4fd612af // fmla v15.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612ae // fmla v14.2d, v21.2d, v22.d[0]
 	FMOVD 40(R2), F22
-	WORD  $0x4fd612b0 // fmla v16.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612af // fmla v15.2d, v21.2d, v22.d[0]
 	FMOVD 48(R2), F22
-	WORD  $0x4fd612b1 // fmla v17.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612b0 // fmla v16.2d, v21.2d, v22.d[0]
 	FMOVD 56(R2), F22
-	WORD  $0x4fd612b2 // fmla v18.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612b1 // fmla v17.2d, v21.2d, v22.d[0]
 	FMOVD 64(R2), F22
-	WORD  $0x4fd612b3 // fmla v19.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612b2 // fmla v18.2d, v21.2d, v22.d[0]
 	FMOVD 72(R2), F22
-	WORD  $0x4fd612b4 // fmla v20.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd612b3 // fmla v19.2d, v21.2d, v22.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row61
+	BNE   row102
 
-end59:
-	MOVD  x+48(FP), R4
+end100:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V10.B16
-	WORD  $0x4e6ad56b // fadd v11.2d, v11.2d, v10.2d
-	WORD  $0x4e6ad58c // fadd v12.2d, v12.2d, v10.2d
-	WORD  $0x4e6ad5ad // fadd v13.2d, v13.2d, v10.2d
-	WORD  $0x4e6ad5ce // fadd v14.2d, v14.2d, v10.2d
-	WORD  $0x4e6ad5ef // fadd v15.2d, v15.2d, v10.2d
-	WORD  $0x4e6ad610 // fadd v16.2d, v16.2d, v10.2d
-	WORD  $0x4e6ad631 // fadd v17.2d, v17.2d, v10.2d
-	WORD  $0x4e6ad652 // fadd v18.2d, v18.2d, v10.2d
-	WORD  $0x4e6ad673 // fadd v19.2d, v19.2d, v10.2d
-	WORD  $0x4e6ad694 // fadd v20.2d, v20.2d, v10.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V20.B16
+	WORD  $0x4e74d54a // fadd v10.2d, v10.2d, v20.2d
+	WORD  $0x4e74d56b // fadd v11.2d, v11.2d, v20.2d
+	WORD  $0x4e74d58c // fadd v12.2d, v12.2d, v20.2d
+	WORD  $0x4e74d5ad // fadd v13.2d, v13.2d, v20.2d
+	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
+	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
+	WORD  $0x4e74d610 // fadd v16.2d, v16.2d, v20.2d
+	WORD  $0x4e74d631 // fadd v17.2d, v17.2d, v20.2d
+	WORD  $0x4e74d652 // fadd v18.2d, v18.2d, v20.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V12.D2, V11.D2, V0.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V0.B16, V0.B16, V12.B16
-	FMOVQ F11, 0(R0)
-	FMOVQ F12, 0(R2)
-	VZIP2 V14.D2, V13.D2, V0.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V0.B16, V0.B16, V14.B16
-	FMOVQ F13, 16(R0)
-	FMOVQ F14, 16(R2)
-	VZIP2 V16.D2, V15.D2, V0.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V0.B16, V0.B16, V16.B16
-	FMOVQ F15, 32(R0)
-	FMOVQ F16, 32(R2)
-	VZIP2 V18.D2, V17.D2, V0.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V0.B16, V0.B16, V18.B16
-	FMOVQ F17, 48(R0)
-	FMOVQ F18, 48(R2)
-	VZIP2 V20.D2, V19.D2, V0.D2
-	VZIP1 V20.D2, V19.D2, V19.D2
-	VORR  V0.B16, V0.B16, V20.B16
-	FMOVQ F19, 64(R0)
-	FMOVQ F20, 64(R2)
+	VZIP2 V11.D2, V10.D2, V0.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V0.B16, V0.B16, V11.B16
+	FMOVQ F10, 0(R0)
+	FMOVQ F11, 0(R2)
+	VZIP2 V13.D2, V12.D2, V0.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V0.B16, V0.B16, V13.B16
+	FMOVQ F12, 16(R0)
+	FMOVQ F13, 16(R2)
+	VZIP2 V15.D2, V14.D2, V0.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V0.B16, V0.B16, V15.B16
+	FMOVQ F14, 32(R0)
+	FMOVQ F15, 32(R2)
+	VZIP2 V17.D2, V16.D2, V0.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V0.B16, V0.B16, V17.B16
+	FMOVQ F16, 48(R0)
+	FMOVQ F17, 48(R2)
+	VZIP2 V19.D2, V18.D2, V0.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V0.B16, V0.B16, V19.B16
+	FMOVQ F18, 64(R0)
+	FMOVQ F19, 64(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs52
+	BGE   inputs86
 	RET
 
-other51:
+other85:
 	CMP $9, R0
-	BNE other62
+	BNE other103
 
-inputs63:
-	// 9 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs104:
+	// 9 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -24442,7 +25271,44 @@ inputs63:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh110
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F9
+	FMOVQ 0(R2), F10
+	VZIP2 V10.D2, V9.D2, V11.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	FMOVQ 16(R0), F11
+	FMOVQ 16(R2), F12
+	VZIP2 V12.D2, V11.D2, V13.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V13.B16, V13.B16, V12.B16
+	FMOVQ 32(R0), F13
+	FMOVQ 32(R2), F14
+	VZIP2 V14.D2, V13.D2, V15.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	FMOVQ 48(R0), F15
+	FMOVQ 48(R2), F16
+	VZIP2 V16.D2, V15.D2, V17.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V17.B16, V17.B16, V16.B16
+	FMOVD 64(R0), F17
+	FMOVD 64(R2), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready111
+
+fresh110:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
@@ -24452,150 +25318,152 @@ inputs63:
 	VMOVI $0, V15.B16
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
+
+ready111:
 	VMOVI $0, V18.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without69
+	BEQ   without117
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row71:
+row119:
 	FMOVQ 0(R4), F19
-	VORR  V9.B16, V9.B16, V21.B16
+	VORR  V18.B16, V18.B16, V21.B16
 	FMOVD 0(R2), F20
-	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41269 // fmla v9.2d, v19.2d, v20.d[0]
 	WORD  $0x4fd41015 // fmla v21.2d, v0.2d, v20.d[0]
 	FMOVD 8(R2), F20
-	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
 	WORD  $0x4fd41035 // fmla v21.2d, v1.2d, v20.d[0]
 	FMOVD 16(R2), F20
-	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
 	WORD  $0x4fd41055 // fmla v21.2d, v2.2d, v20.d[0]
 	FMOVD 24(R2), F20
-	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
 	WORD  $0x4fd41075 // fmla v21.2d, v3.2d, v20.d[0]
 	FMOVD 32(R2), F20
-	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
 	WORD  $0x4fd41095 // fmla v21.2d, v4.2d, v20.d[0]
 	FMOVD 40(R2), F20
-	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
 	WORD  $0x4fd410b5 // fmla v21.2d, v5.2d, v20.d[0]
 	FMOVD 48(R2), F20
-	WORD  $0x4fd41270 // fmla v16.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
 	WORD  $0x4fd410d5 // fmla v21.2d, v6.2d, v20.d[0]
 	FMOVD 56(R2), F20
-	WORD  $0x4fd41271 // fmla v17.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41270 // fmla v16.2d, v19.2d, v20.d[0]
 	WORD  $0x4fd410f5 // fmla v21.2d, v7.2d, v20.d[0]
 	FMOVD 64(R2), F20
-	WORD  $0x4fd41272 // fmla v18.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41271 // fmla v17.2d, v19.2d, v20.d[0]
 	WORD  $0x4fd41115 // fmla v21.2d, v8.2d, v20.d[0]
-	WORD  $0x4e69d6b5 // fadd v21.2d, v21.2d, v9.2d
+	WORD  $0x4e72d6b5 // fadd v21.2d, v21.2d, v18.2d
 	FMOVQ F21, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row71
+	BNE   row119
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end70
+	B    end118
 
-without69:
+without117:
 	// the same without dx
-row72:
+row120:
 	FMOVQ 0(R4), F19
 	FMOVD 0(R2), F20
-	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41269 // fmla v9.2d, v19.2d, v20.d[0]
 	FMOVD 8(R2), F20
-	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
 	FMOVD 16(R2), F20
-	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
 	FMOVD 24(R2), F20
-	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
 	FMOVD 32(R2), F20
-	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
 	FMOVD 40(R2), F20
-	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
 	FMOVD 48(R2), F20
-	WORD  $0x4fd41270 // fmla v16.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
 	FMOVD 56(R2), F20
-	WORD  $0x4fd41271 // fmla v17.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41270 // fmla v16.2d, v19.2d, v20.d[0]
 	FMOVD 64(R2), F20
-	WORD  $0x4fd41272 // fmla v18.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41271 // fmla v17.2d, v19.2d, v20.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row72
+	BNE   row120
 
-end70:
-	MOVD  x+48(FP), R4
+end118:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	WORD  $0x4e69d58c // fadd v12.2d, v12.2d, v9.2d
-	WORD  $0x4e69d5ad // fadd v13.2d, v13.2d, v9.2d
-	WORD  $0x4e69d5ce // fadd v14.2d, v14.2d, v9.2d
-	WORD  $0x4e69d5ef // fadd v15.2d, v15.2d, v9.2d
-	WORD  $0x4e69d610 // fadd v16.2d, v16.2d, v9.2d
-	WORD  $0x4e69d631 // fadd v17.2d, v17.2d, v9.2d
-	WORD  $0x4e69d652 // fadd v18.2d, v18.2d, v9.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V18.B16
+	WORD  $0x4e72d529 // fadd v9.2d, v9.2d, v18.2d
+	WORD  $0x4e72d54a // fadd v10.2d, v10.2d, v18.2d
+	WORD  $0x4e72d56b // fadd v11.2d, v11.2d, v18.2d
+	WORD  $0x4e72d58c // fadd v12.2d, v12.2d, v18.2d
+	WORD  $0x4e72d5ad // fadd v13.2d, v13.2d, v18.2d
+	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
+	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V11.D2, V10.D2, V0.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V0.B16, V0.B16, V11.B16
-	FMOVQ F10, 0(R0)
-	FMOVQ F11, 0(R2)
-	VZIP2 V13.D2, V12.D2, V0.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V0.B16, V0.B16, V13.B16
-	FMOVQ F12, 16(R0)
-	FMOVQ F13, 16(R2)
-	VZIP2 V15.D2, V14.D2, V0.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V0.B16, V0.B16, V15.B16
-	FMOVQ F14, 32(R0)
-	FMOVQ F15, 32(R2)
-	VZIP2 V17.D2, V16.D2, V0.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V0.B16, V0.B16, V17.B16
-	FMOVQ F16, 48(R0)
-	FMOVQ F17, 48(R2)
-	VZIP2 V0.D2, V18.D2, V1.D2
-	VZIP1 V0.D2, V18.D2, V18.D2
+	VZIP2 V10.D2, V9.D2, V0.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V0.B16, V0.B16, V10.B16
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 0(R2)
+	VZIP2 V12.D2, V11.D2, V0.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V0.B16, V0.B16, V12.B16
+	FMOVQ F11, 16(R0)
+	FMOVQ F12, 16(R2)
+	VZIP2 V14.D2, V13.D2, V0.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V0.B16, V0.B16, V14.B16
+	FMOVQ F13, 32(R0)
+	FMOVQ F14, 32(R2)
+	VZIP2 V16.D2, V15.D2, V0.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V0.B16, V0.B16, V16.B16
+	FMOVQ F15, 48(R0)
+	FMOVQ F16, 48(R2)
+	VZIP2 V0.D2, V17.D2, V1.D2
+	VZIP1 V0.D2, V17.D2, V17.D2
 	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F18, 64(R0)
+	FMOVD F17, 64(R0)
 	FMOVD F0, 64(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs63
+	BGE   inputs104
 	RET
 
-other62:
+other103:
 	CMP $8, R0
-	BNE other73
+	BNE other121
 
-inputs74:
-	// 8 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs122:
+	// 8 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -24620,7 +25488,39 @@ inputs74:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh127
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F8
+	FMOVQ 0(R2), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 16(R0), F10
+	FMOVQ 16(R2), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 32(R0), F12
+	FMOVQ 32(R2), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVQ 48(R0), F14
+	FMOVQ 48(R2), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready128
+
+fresh127:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
@@ -24629,139 +25529,141 @@ inputs74:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+
+ready128:
 	VMOVI $0, V16.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without79
+	BEQ   without133
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row81:
+row135:
 	FMOVQ 0(R4), F17
-	VORR  V8.B16, V8.B16, V19.B16
+	VORR  V16.B16, V16.B16, V19.B16
 	FMOVD 0(R2), F18
-	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
 	WORD  $0x4fd21013 // fmla v19.2d, v0.2d, v18.d[0]
 	FMOVD 8(R2), F18
-	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
 	WORD  $0x4fd21033 // fmla v19.2d, v1.2d, v18.d[0]
 	FMOVD 16(R2), F18
-	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
 	WORD  $0x4fd21053 // fmla v19.2d, v2.2d, v18.d[0]
 	FMOVD 24(R2), F18
-	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
 	WORD  $0x4fd21073 // fmla v19.2d, v3.2d, v18.d[0]
 	FMOVD 32(R2), F18
-	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
 	WORD  $0x4fd21093 // fmla v19.2d, v4.2d, v18.d[0]
 	FMOVD 40(R2), F18
-	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
 	WORD  $0x4fd210b3 // fmla v19.2d, v5.2d, v18.d[0]
 	FMOVD 48(R2), F18
-	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
 	WORD  $0x4fd210d3 // fmla v19.2d, v6.2d, v18.d[0]
 	FMOVD 56(R2), F18
-	WORD  $0x4fd21230 // fmla v16.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
 	WORD  $0x4fd210f3 // fmla v19.2d, v7.2d, v18.d[0]
-	WORD  $0x4e68d673 // fadd v19.2d, v19.2d, v8.2d
+	WORD  $0x4e70d673 // fadd v19.2d, v19.2d, v16.2d
 	FMOVQ F19, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row81
+	BNE   row135
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end80
+	B    end134
 
-without79:
+without133:
 	// the same without dx
-row82:
+row136:
 	FMOVQ 0(R4), F17
 	FMOVD 0(R2), F18
-	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
 	FMOVD 8(R2), F18
-	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
 	FMOVD 16(R2), F18
-	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
 	FMOVD 24(R2), F18
-	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
 	FMOVD 32(R2), F18
-	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
 	FMOVD 40(R2), F18
-	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
 	FMOVD 48(R2), F18
-	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
 	FMOVD 56(R2), F18
-	WORD  $0x4fd21230 // fmla v16.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row82
+	BNE   row136
 
-end80:
-	MOVD  x+48(FP), R4
+end134:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V8.B16
-	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	WORD  $0x4e68d58c // fadd v12.2d, v12.2d, v8.2d
-	WORD  $0x4e68d5ad // fadd v13.2d, v13.2d, v8.2d
-	WORD  $0x4e68d5ce // fadd v14.2d, v14.2d, v8.2d
-	WORD  $0x4e68d5ef // fadd v15.2d, v15.2d, v8.2d
-	WORD  $0x4e68d610 // fadd v16.2d, v16.2d, v8.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
+	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
+	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
+	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V10.D2, V9.D2, V0.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V0.B16, V0.B16, V10.B16
-	FMOVQ F9, 0(R0)
-	FMOVQ F10, 0(R2)
-	VZIP2 V12.D2, V11.D2, V0.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V0.B16, V0.B16, V12.B16
-	FMOVQ F11, 16(R0)
-	FMOVQ F12, 16(R2)
-	VZIP2 V14.D2, V13.D2, V0.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V0.B16, V0.B16, V14.B16
-	FMOVQ F13, 32(R0)
-	FMOVQ F14, 32(R2)
-	VZIP2 V16.D2, V15.D2, V0.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V0.B16, V0.B16, V16.B16
-	FMOVQ F15, 48(R0)
-	FMOVQ F16, 48(R2)
+	VZIP2 V9.D2, V8.D2, V0.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V0.B16, V0.B16, V9.B16
+	FMOVQ F8, 0(R0)
+	FMOVQ F9, 0(R2)
+	VZIP2 V11.D2, V10.D2, V0.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V0.B16, V0.B16, V11.B16
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 16(R2)
+	VZIP2 V13.D2, V12.D2, V0.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V0.B16, V0.B16, V13.B16
+	FMOVQ F12, 32(R0)
+	FMOVQ F13, 32(R2)
+	VZIP2 V15.D2, V14.D2, V0.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V0.B16, V0.B16, V15.B16
+	FMOVQ F14, 48(R0)
+	FMOVQ F15, 48(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs74
+	BGE   inputs122
 	RET
 
-other73:
+other121:
 	CMP $7, R0
-	BNE other83
+	BNE other137
 
-inputs84:
-	// 7 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs138:
+	// 7 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -24786,7 +25688,39 @@ inputs84:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh143
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F7
+	FMOVQ 0(R2), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	FMOVQ 16(R0), F9
+	FMOVQ 16(R2), F10
+	VZIP2 V10.D2, V9.D2, V11.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	FMOVQ 32(R0), F11
+	FMOVQ 32(R2), F12
+	VZIP2 V12.D2, V11.D2, V13.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V13.B16, V13.B16, V12.B16
+	FMOVD 48(R0), F13
+	FMOVD 48(R2), F14
+	VZIP2 V14.D2, V13.D2, V15.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready144
+
+fresh143:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -24794,133 +25728,135 @@ inputs84:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
+
+ready144:
 	VMOVI $0, V14.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without89
+	BEQ   without149
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row91:
+row151:
 	FMOVQ 0(R4), F15
-	VORR  V7.B16, V7.B16, V17.B16
+	VORR  V14.B16, V14.B16, V17.B16
 	FMOVD 0(R2), F16
-	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
 	WORD  $0x4fd01011 // fmla v17.2d, v0.2d, v16.d[0]
 	FMOVD 8(R2), F16
-	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
 	WORD  $0x4fd01031 // fmla v17.2d, v1.2d, v16.d[0]
 	FMOVD 16(R2), F16
-	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
 	WORD  $0x4fd01051 // fmla v17.2d, v2.2d, v16.d[0]
 	FMOVD 24(R2), F16
-	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
 	WORD  $0x4fd01071 // fmla v17.2d, v3.2d, v16.d[0]
 	FMOVD 32(R2), F16
-	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
 	WORD  $0x4fd01091 // fmla v17.2d, v4.2d, v16.d[0]
 	FMOVD 40(R2), F16
-	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
 	WORD  $0x4fd010b1 // fmla v17.2d, v5.2d, v16.d[0]
 	FMOVD 48(R2), F16
-	WORD  $0x4fd011ee // fmla v14.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
 	WORD  $0x4fd010d1 // fmla v17.2d, v6.2d, v16.d[0]
-	WORD  $0x4e67d631 // fadd v17.2d, v17.2d, v7.2d
+	WORD  $0x4e6ed631 // fadd v17.2d, v17.2d, v14.2d
 	FMOVQ F17, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row91
+	BNE   row151
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end90
+	B    end150
 
-without89:
+without149:
 	// the same without dx
-row92:
+row152:
 	FMOVQ 0(R4), F15
 	FMOVD 0(R2), F16
-	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
 	FMOVD 8(R2), F16
-	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
 	FMOVD 16(R2), F16
-	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
 	FMOVD 24(R2), F16
-	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
 	FMOVD 32(R2), F16
-	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
 	FMOVD 40(R2), F16
-	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
 	FMOVD 48(R2), F16
-	WORD  $0x4fd011ee // fmla v14.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row92
+	BNE   row152
 
-end90:
-	MOVD  x+48(FP), R4
+end150:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
-	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
-	WORD  $0x4e67d56b // fadd v11.2d, v11.2d, v7.2d
-	WORD  $0x4e67d58c // fadd v12.2d, v12.2d, v7.2d
-	WORD  $0x4e67d5ad // fadd v13.2d, v13.2d, v7.2d
-	WORD  $0x4e67d5ce // fadd v14.2d, v14.2d, v7.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD  $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+	WORD  $0x4e6ed529 // fadd v9.2d, v9.2d, v14.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V9.D2, V8.D2, V0.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V0.B16, V0.B16, V9.B16
-	FMOVQ F8, 0(R0)
-	FMOVQ F9, 0(R2)
-	VZIP2 V11.D2, V10.D2, V0.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V0.B16, V0.B16, V11.B16
-	FMOVQ F10, 16(R0)
-	FMOVQ F11, 16(R2)
-	VZIP2 V13.D2, V12.D2, V0.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V0.B16, V0.B16, V13.B16
-	FMOVQ F12, 32(R0)
-	FMOVQ F13, 32(R2)
-	VZIP2 V0.D2, V14.D2, V1.D2
-	VZIP1 V0.D2, V14.D2, V14.D2
+	VZIP2 V8.D2, V7.D2, V0.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V0.B16, V0.B16, V8.B16
+	FMOVQ F7, 0(R0)
+	FMOVQ F8, 0(R2)
+	VZIP2 V10.D2, V9.D2, V0.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V0.B16, V0.B16, V10.B16
+	FMOVQ F9, 16(R0)
+	FMOVQ F10, 16(R2)
+	VZIP2 V12.D2, V11.D2, V0.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V0.B16, V0.B16, V12.B16
+	FMOVQ F11, 32(R0)
+	FMOVQ F12, 32(R2)
+	VZIP2 V0.D2, V13.D2, V1.D2
+	VZIP1 V0.D2, V13.D2, V13.D2
 	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F14, 48(R0)
+	FMOVD F13, 48(R0)
 	FMOVD F0, 48(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs84
+	BGE   inputs138
 	RET
 
-other83:
+other137:
 	CMP $6, R0
-	BNE other93
+	BNE other153
 
-inputs94:
-	// 6 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs154:
+	// 6 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -24940,129 +25876,158 @@ inputs94:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh158
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F6
+	FMOVQ 0(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 16(R0), F8
+	FMOVQ 16(R2), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 32(R0), F10
+	FMOVQ 32(R2), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready159
+
+fresh158:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+
+ready159:
 	VMOVI $0, V12.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without98
+	BEQ   without163
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row100:
+row165:
 	FMOVQ 0(R4), F13
-	VORR  V6.B16, V6.B16, V15.B16
+	VORR  V12.B16, V12.B16, V15.B16
 	FMOVD 0(R2), F14
-	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
 	WORD  $0x4fce100f // fmla v15.2d, v0.2d, v14.d[0]
 	FMOVD 8(R2), F14
-	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
 	WORD  $0x4fce102f // fmla v15.2d, v1.2d, v14.d[0]
 	FMOVD 16(R2), F14
-	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
 	WORD  $0x4fce104f // fmla v15.2d, v2.2d, v14.d[0]
 	FMOVD 24(R2), F14
-	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
 	WORD  $0x4fce106f // fmla v15.2d, v3.2d, v14.d[0]
 	FMOVD 32(R2), F14
-	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
 	WORD  $0x4fce108f // fmla v15.2d, v4.2d, v14.d[0]
 	FMOVD 40(R2), F14
-	WORD  $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
 	WORD  $0x4fce10af // fmla v15.2d, v5.2d, v14.d[0]
-	WORD  $0x4e66d5ef // fadd v15.2d, v15.2d, v6.2d
+	WORD  $0x4e6cd5ef // fadd v15.2d, v15.2d, v12.2d
 	FMOVQ F15, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row100
+	BNE   row165
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end99
+	B    end164
 
-without98:
+without163:
 	// the same without dx
-row101:
+row166:
 	FMOVQ 0(R4), F13
 	FMOVD 0(R2), F14
-	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
 	FMOVD 8(R2), F14
-	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
 	FMOVD 16(R2), F14
-	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
 	FMOVD 24(R2), F14
-	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
 	FMOVD 32(R2), F14
-	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
 	FMOVD 40(R2), F14
-	WORD  $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row101
+	BNE   row166
 
-end99:
-	MOVD  x+48(FP), R4
+end164:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d4e7 // fadd v7.2d, v7.2d, v6.2d
-	WORD  $0x4e66d508 // fadd v8.2d, v8.2d, v6.2d
-	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
-	WORD  $0x4e66d54a // fadd v10.2d, v10.2d, v6.2d
-	WORD  $0x4e66d56b // fadd v11.2d, v11.2d, v6.2d
-	WORD  $0x4e66d58c // fadd v12.2d, v12.2d, v6.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V8.D2, V7.D2, V0.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V0.B16, V0.B16, V8.B16
-	FMOVQ F7, 0(R0)
-	FMOVQ F8, 0(R2)
-	VZIP2 V10.D2, V9.D2, V0.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V0.B16, V0.B16, V10.B16
-	FMOVQ F9, 16(R0)
-	FMOVQ F10, 16(R2)
-	VZIP2 V12.D2, V11.D2, V0.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V0.B16, V0.B16, V12.B16
-	FMOVQ F11, 32(R0)
-	FMOVQ F12, 32(R2)
+	VZIP2 V7.D2, V6.D2, V0.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V0.B16, V0.B16, V7.B16
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 0(R2)
+	VZIP2 V9.D2, V8.D2, V0.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V0.B16, V0.B16, V9.B16
+	FMOVQ F8, 16(R0)
+	FMOVQ F9, 16(R2)
+	VZIP2 V11.D2, V10.D2, V0.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V0.B16, V0.B16, V11.B16
+	FMOVQ F10, 32(R0)
+	FMOVQ F11, 32(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs94
+	BGE   inputs154
 	RET
 
-other93:
+other153:
 	CMP $5, R0
-	BNE other102
+	BNE other167
 
-inputs103:
-	// 5 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs168:
+	// 5 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -25082,122 +26047,151 @@ inputs103:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh172
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F5
+	FMOVQ 0(R2), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 16(R0), F7
+	FMOVQ 16(R2), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	FMOVD 32(R0), F9
+	FMOVD 32(R2), F10
+	VZIP2 V10.D2, V9.D2, V11.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready173
+
+fresh172:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
+
+ready173:
 	VMOVI $0, V10.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without107
+	BEQ   without177
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row109:
+row179:
 	FMOVQ 0(R4), F11
-	VORR  V5.B16, V5.B16, V13.B16
+	VORR  V10.B16, V10.B16, V13.B16
 	FMOVD 0(R2), F12
-	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
 	WORD  $0x4fcc100d // fmla v13.2d, v0.2d, v12.d[0]
 	FMOVD 8(R2), F12
-	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
 	WORD  $0x4fcc102d // fmla v13.2d, v1.2d, v12.d[0]
 	FMOVD 16(R2), F12
-	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
 	WORD  $0x4fcc104d // fmla v13.2d, v2.2d, v12.d[0]
 	FMOVD 24(R2), F12
-	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
 	WORD  $0x4fcc106d // fmla v13.2d, v3.2d, v12.d[0]
 	FMOVD 32(R2), F12
-	WORD  $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
 	WORD  $0x4fcc108d // fmla v13.2d, v4.2d, v12.d[0]
-	WORD  $0x4e65d5ad // fadd v13.2d, v13.2d, v5.2d
+	WORD  $0x4e6ad5ad // fadd v13.2d, v13.2d, v10.2d
 	FMOVQ F13, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row109
+	BNE   row179
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end108
+	B    end178
 
-without107:
+without177:
 	// the same without dx
-row110:
+row180:
 	FMOVQ 0(R4), F11
 	FMOVD 0(R2), F12
-	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
 	FMOVD 8(R2), F12
-	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
 	FMOVD 16(R2), F12
-	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
 	FMOVD 24(R2), F12
-	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
 	FMOVD 32(R2), F12
-	WORD  $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row110
+	BNE   row180
 
-end108:
-	MOVD  x+48(FP), R4
+end178:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
-	WORD  $0x4e65d508 // fadd v8.2d, v8.2d, v5.2d
-	WORD  $0x4e65d529 // fadd v9.2d, v9.2d, v5.2d
-	WORD  $0x4e65d54a // fadd v10.2d, v10.2d, v5.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V7.D2, V6.D2, V0.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V0.B16, V0.B16, V7.B16
-	FMOVQ F6, 0(R0)
-	FMOVQ F7, 0(R2)
-	VZIP2 V9.D2, V8.D2, V0.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V0.B16, V0.B16, V9.B16
-	FMOVQ F8, 16(R0)
-	FMOVQ F9, 16(R2)
-	VZIP2 V0.D2, V10.D2, V1.D2
-	VZIP1 V0.D2, V10.D2, V10.D2
+	VZIP2 V6.D2, V5.D2, V0.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V0.B16, V0.B16, V6.B16
+	FMOVQ F5, 0(R0)
+	FMOVQ F6, 0(R2)
+	VZIP2 V8.D2, V7.D2, V0.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V0.B16, V0.B16, V8.B16
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 16(R2)
+	VZIP2 V0.D2, V9.D2, V1.D2
+	VZIP1 V0.D2, V9.D2, V9.D2
 	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F10, 32(R0)
+	FMOVD F9, 32(R0)
 	FMOVD F0, 32(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs103
+	BGE   inputs168
 	RET
 
-other102:
+other167:
 	CMP $4, R0
-	BNE other111
+	BNE other181
 
-inputs112:
-	// 4 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs182:
+	// 4 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -25212,110 +26206,134 @@ inputs112:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh185
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F4
+	FMOVQ 0(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 16(R0), F6
+	FMOVQ 16(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready186
+
+fresh185:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+
+ready186:
 	VMOVI $0, V8.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without115
+	BEQ   without189
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row117:
+row191:
 	FMOVQ 0(R4), F9
-	VORR  V4.B16, V4.B16, V11.B16
+	VORR  V8.B16, V8.B16, V11.B16
 	FMOVD 0(R2), F10
-	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
 	WORD  $0x4fca100b // fmla v11.2d, v0.2d, v10.d[0]
 	FMOVD 8(R2), F10
-	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 	WORD  $0x4fca102b // fmla v11.2d, v1.2d, v10.d[0]
 	FMOVD 16(R2), F10
-	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
 	WORD  $0x4fca104b // fmla v11.2d, v2.2d, v10.d[0]
 	FMOVD 24(R2), F10
-	WORD  $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
 	WORD  $0x4fca106b // fmla v11.2d, v3.2d, v10.d[0]
-	WORD  $0x4e64d56b // fadd v11.2d, v11.2d, v4.2d
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row117
+	BNE   row191
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end116
+	B    end190
 
-without115:
+without189:
 	// the same without dx
-row118:
+row192:
 	FMOVQ 0(R4), F9
 	FMOVD 0(R2), F10
-	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
 	FMOVD 8(R2), F10
-	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 	FMOVD 16(R2), F10
-	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
 	FMOVD 24(R2), F10
-	WORD  $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row118
+	BNE   row192
 
-end116:
-	MOVD  x+48(FP), R4
+end190:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d4a5 // fadd v5.2d, v5.2d, v4.2d
-	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
-	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
-	WORD  $0x4e64d508 // fadd v8.2d, v8.2d, v4.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V6.D2, V5.D2, V0.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V0.B16, V0.B16, V6.B16
-	FMOVQ F5, 0(R0)
-	FMOVQ F6, 0(R2)
-	VZIP2 V8.D2, V7.D2, V0.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V0.B16, V0.B16, V8.B16
-	FMOVQ F7, 16(R0)
-	FMOVQ F8, 16(R2)
+	VZIP2 V5.D2, V4.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V0.B16, V0.B16, V5.B16
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 0(R2)
+	VZIP2 V7.D2, V6.D2, V0.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V0.B16, V0.B16, V7.B16
+	FMOVQ F6, 16(R0)
+	FMOVQ F7, 16(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs112
+	BGE   inputs182
 	RET
 
-other111:
+other181:
 	CMP $3, R0
-	BNE other119
+	BNE other193
 
-inputs120:
-	// 3 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+inputs194:
+	// 3 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -25330,100 +26348,124 @@ inputs120:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh197
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F3
+	FMOVQ 0(R2), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVD 16(R0), F5
+	FMOVD 16(R2), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready198
+
+fresh197:
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+
+ready198:
 	VMOVI $0, V6.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without123
+	BEQ   without201
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row125:
+row203:
 	FMOVQ 0(R4), F7
-	VORR  V3.B16, V3.B16, V9.B16
+	VORR  V6.B16, V6.B16, V9.B16
 	FMOVD 0(R2), F8
-	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 	WORD  $0x4fc81009 // fmla v9.2d, v0.2d, v8.d[0]
 	FMOVD 8(R2), F8
-	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
 	WORD  $0x4fc81029 // fmla v9.2d, v1.2d, v8.d[0]
 	FMOVD 16(R2), F8
-	WORD  $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
 	WORD  $0x4fc81049 // fmla v9.2d, v2.2d, v8.d[0]
-	WORD  $0x4e63d529 // fadd v9.2d, v9.2d, v3.2d
+	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
 	FMOVQ F9, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row125
+	BNE   row203
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end124
+	B    end202
 
-without123:
+without201:
 	// the same without dx
-row126:
+row204:
 	FMOVQ 0(R4), F7
 	FMOVD 0(R2), F8
-	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 	FMOVD 8(R2), F8
-	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
 	FMOVD 16(R2), F8
-	WORD  $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row126
+	BNE   row204
 
-end124:
-	MOVD  x+48(FP), R4
+end202:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V3.B16
-	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
-	WORD  $0x4e63d4a5 // fadd v5.2d, v5.2d, v3.2d
-	WORD  $0x4e63d4c6 // fadd v6.2d, v6.2d, v3.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V5.D2, V4.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V0.B16, V0.B16, V5.B16
-	FMOVQ F4, 0(R0)
-	FMOVQ F5, 0(R2)
-	VZIP2 V0.D2, V6.D2, V1.D2
-	VZIP1 V0.D2, V6.D2, V6.D2
+	VZIP2 V4.D2, V3.D2, V0.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V0.B16, V0.B16, V4.B16
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 0(R2)
+	VZIP2 V0.D2, V5.D2, V1.D2
+	VZIP1 V0.D2, V5.D2, V5.D2
 	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F6, 16(R0)
+	FMOVD F5, 16(R0)
 	FMOVD F0, 16(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs120
+	BGE   inputs194
 	RET
 
-other119:
-inputs128:
-	// 2 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
+other193:
+inputs206:
+	// 2 columns of w and of dw, 2 inputs
+	MOVD  w+80(FP), R0
+	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
@@ -25433,79 +26475,98 @@ inputs128:
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
-	MOVD  R0, w+64(FP)
+	MOVD  R0, w+80(FP)
+	MOVD  init+32(FP), R0
+	CMP   $0, R0
+	BEQ   fresh208
+	MOVD  ldinit+40(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F2
+	FMOVQ 0(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, init+32(FP)
+	B     ready209
+
+fresh208:
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+
+ready209:
 	VMOVI $0, V4.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
+	MOVD  dz+48(FP), R2
+	MOVD  lddz+56(FP), R3
+	MOVD  x+64(FP), R4
+	MOVD  ldx+72(FP), R5
+	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without130
+	BEQ   without211
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row132:
+row213:
 	FMOVQ 0(R4), F5
-	VORR  V2.B16, V2.B16, V7.B16
+	VORR  V4.B16, V4.B16, V7.B16
 	FMOVD 0(R2), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
 	WORD  $0x4fc61007 // fmla v7.2d, v0.2d, v6.d[0]
 	FMOVD 8(R2), F6
-	WORD  $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 	WORD  $0x4fc61027 // fmla v7.2d, v1.2d, v6.d[0]
-	WORD  $0x4e62d4e7 // fadd v7.2d, v7.2d, v2.2d
+	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
 	FMOVQ F7, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row132
+	BNE   row213
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end131
+	B    end212
 
-without130:
+without211:
 	// the same without dx
-row133:
+row214:
 	FMOVQ 0(R4), F5
 	FMOVD 0(R2), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
 	FMOVD 8(R2), F6
-	WORD  $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row133
+	BNE   row214
 
-end131:
-	MOVD  x+48(FP), R4
+end212:
+	MOVD  x+64(FP), R4
 	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d463 // fadd v3.2d, v3.2d, v2.2d
-	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
+	MOVD  R4, x+64(FP)
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V4.D2, V3.D2, V0.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V0.B16, V0.B16, V4.B16
-	FMOVQ F3, 0(R0)
-	FMOVQ F4, 0(R2)
+	VZIP2 V3.D2, V2.D2, V0.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V0.B16, V0.B16, V3.B16
+	FMOVQ F2, 0(R0)
+	FMOVQ F3, 0(R2)
 	MOVD  $2, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
+	MOVD  rows+96(FP), R0
 	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
+	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs128
+	BGE   inputs206
 	RET

@@ -163,26 +163,28 @@ func columnsAVX512F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows i
 func columnsAVX512F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
-// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+// dw[k,j] = init[k,j] + Σ_i x[i,k]·dz[i,j]
 //
-// Each sum is one chain of fused multiply-adds in order of its index from +0; a
-// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// Each sum is one chain of fused multiply-adds in order of its index, of dx from
+// +0 and of dw from init, or +0 where that is nil and ldinit 0; a zero is +0. The
+// rows of each operand are as many bytes apart as follows it.
 // rows is a multiple of the lanes of a vector, at least one; cols 2 to narrowBothCols,
 // n at least 1. dx may be nil.
 //
 //go:noescape
-func narrowBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+func narrowBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
-// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+// dw[k,j] = init[k,j] + Σ_i x[i,k]·dz[i,j]
 //
-// Each sum is one chain of fused multiply-adds in order of its index from +0; a
-// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// Each sum is one chain of fused multiply-adds in order of its index, of dx from
+// +0 and of dw from init, or +0 where that is nil and ldinit 0; a zero is +0. The
+// rows of each operand are as many bytes apart as follows it.
 // rows is a multiple of the lanes of a vector, at least one; cols 2 to narrowBothCols,
 // n at least 1. dx may be nil.
 //
 //go:noescape
-func narrowBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+func narrowBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
 // dz[i,j] = dy[i,j]·act'(y[i,j])              i < n, j < cols, written over dy
 // db[j]   = dbinit[j] + Σ_i dz[i,j]
