@@ -255,9 +255,9 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 			q := p.piece(&part, from, fold)
 			for j := 0; j < p.c.Cols; j += cols {
 				rows, count := min(tall, end-i), min(cols, p.c.Cols-j)
-				first, whole := 0, 0
-				if ahead && q.n == streams && (q.add || q.bias != nil) && from+q.n < p.n {
-					first, whole = min(rows, streamRows), t.whole(count)
+				first, whole := 0, t.whole(count)
+				if ahead && whole > 0 && q.n == streams && (q.add || q.bias != nil) && from+q.n < p.n {
+					first = min(rows, streamRows)
 					init, ldinit := q.init(i, j)
 					t.stream(p.c.at(i, j), p.c.pitch(), init, ldinit, q.row(i), p.lda, m.at(k+from, j), m.pitch(), first, whole)
 				}
