@@ -14,7 +14,7 @@ const (
 	gateLines    = 9       // that gate goes through at once,
 	gradTerms    = 16      // of a sum of dw from which grad pays for many outputs,
 	gradLines    = 256     // of dy and y that must not crowd the first-level cache
-	smallWeights = 1 << 12 // of dw that a call of sweep computes
+	smallWeights = 1 << 12 // elements of dw that are computed at once
 	turnedTerms  = 32      // of a sum of dw from which its transpose pays for few outputs
 	turnedFrom   = 7       // rows of dx that are computed as its transpose,
 	turnedRows   = 16      // or more, up to these,
@@ -93,8 +93,8 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	t.backwardInputs(dx, dy, w)
 }
 
-// weightsAtOnce reports whether dw is so small that a single call of sweep
-// computes it.
+// weightsAtOnce reports whether dw is so small that a single call of sweep, or few
+// of thin, compute it, and need no plan.
 func (t *tiles[T]) weightsAtOnce(dw, dz *Mat[T]) bool {
 	return 0 < dz.Rows && dz.Rows <= sweepTerms && 0 < dw.Rows && dw.Rows*dw.Cols <= smallWeights
 }

@@ -137,8 +137,8 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 
 // narrowBothPays reports whether narrowBoth can compute the gradients of a layer
 // and is best for it, though it takes few columns of x and dx at a time. Where all
-// their rows fall into the same sets of the cache that is so if a vector of outputs
-// would be a part of one.
+// their rows fall into the same sets of the cache, it is best only for outputs that
+// would leave a part of a vector empty.
 func (t *tiles[T]) narrowBothPays(dw, x *Mat[T], add bool) bool {
 	least := 1
 	if add {
