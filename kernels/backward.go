@@ -12,7 +12,8 @@ const (
 	inputLines   = 32      // rows of squares that input takes at a time, at the most
 	fewInputs    = 8       // of a layer whose dw stays in the first-level cache
 	gateLines    = 9       // that gate goes through at once,
-	gradTerms    = 16      // of a sum of dw from which grad pays for many outputs,
+	gradTerms    = 16      // of a sum of dw from which grad pays for many outputs, and beyond sweepTerms
+	gradShare    = 4       // even if it computes no more than such a part of dw,
 	gradLines    = 256     // of dy and y that must not crowd the first-level cache
 	smallWeights = 1 << 12 // elements of dw that are computed at once
 	turnedTerms  = 32      // of a sum of dw from which its transpose pays for few outputs
@@ -40,9 +41,11 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		return
 	}
 	// With few outputs, dz, db and the first rows of dw are made together; with
-	// many, dz and db first. Then come the other rows of dw. If there are none, it
-	// is together, a panel of columns at a time, unless their lines crowd the cache.
-	together := dw.Rows <= t.gradRows && dy.Rows >= gradTerms && !crowds(dy.pitch(), min(2*dy.Rows, gradLines))
+	// many, dz and db first. Then come the other rows of dw. If there are few or none
+	// of those, it is together, a panel of columns at a time, unless their lines crowd
+	// the cache.
+	together := (dw.Rows <= t.gradRows && dy.Rows >= gradTerms || dw.Rows <= gradShare*t.gradRows && dy.Rows > sweepTerms) &&
+		!crowds(dy.pitch(), min(2*dy.Rows, gradLines))
 	many := dw.Cols > t.panelCols && !together
 	if many && !add && t.weightsAtOnce(dw, dy) {
 		clear(db)
@@ -64,7 +67,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		first = min(t.gradRows, dw.Rows)
 	}
 	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
-	sweep := many && (p.n <= sweepTerms || dw.Rows <= fewInputs)
+	sweep := many && p.n <= sweepTerms || dw.Cols > t.panelCols && dw.Rows <= fewInputs
 	fold := even(p.n, maxFold)
 	if sweep {
 		// What is read of dz is to be in the first-level cache still.
@@ -81,7 +84,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 			}
 		}
 		if sweep {
-			t.sweepRows(q, 0, dw.Rows, dy, i)
+			t.sweepRows(q, first, dw.Rows, dy, i)
 		}
 	}
 	switch {
