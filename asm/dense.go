@@ -296,6 +296,11 @@ func packing(m Machine) {
 	m.Return()
 }
 
+// panelCols is how many columns the widest panel has, panelHeight how many rows
+// its tiles.
+func panelCols(s Spec) int   { return s.MaxCols * s.Lanes() }
+func panelHeight(s Spec) int { return panelRows(s, full(s.MaxCols, s.VecBytes)) }
+
 // panelRows is how many rows a tile has: as many accumulators as fit beside
 // rows of b, a register for a and a part.
 func panelRows(s Spec, w width) int {

@@ -7,6 +7,9 @@ import "slices"
 // sweepVecs is how many accumulators a tile of sweep has.
 func sweepVecs(s Spec) int { return s.Vecs / 2 }
 
+// wideCols is how many columns the widest one has.
+func wideCols(s Spec) int { return sweepVecs(s) * s.Lanes() }
+
 // sweep is panel for few rows or few terms. Up to four rows at a time meet all
 // columns, and many of them at once, to keep enough chains in flight; a vector
 // of b is used as soon as it is loaded.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
+	"slices"
 	"strings"
 
 	"github.com/mmcloughlin/avo/build"
@@ -17,45 +18,100 @@ import (
 // whose vectors have that many bytes at the most: longer ones leave it to the
 // shorter ones of their CPU.
 type kernel struct {
-	name string
-	emit func(Machine)
-	most int
+	name  string
+	emit  func(Machine)
+	most  int
+	sizes []size // what it can do
+}
+
+// A size is a field of package kernels' tiles, and its value.
+type size struct {
+	field string
+	of    func(Machine) any
 }
 
 const every = 64 // bytes
 
-func (k kernel) has(s Spec) bool { return s.VecBytes <= k.most }
+// by is a size that follows from what a machine has.
+func by(field string, of func(Spec) int) size {
+	return size{field, func(m Machine) any { return of(m.Spec()) }}
+}
 
 // sources are the kernels by file.
 var sources = []struct {
 	stem    string
 	kernels []kernel
 }{
-	{"dense", []kernel{{"panel", panel, every}, {"packing", packing, every}}},
-	{"narrow", []kernel{
-		{"narrow", narrow, every}, {"dot", dot, every}, {"abreast", abreast, every}, {"tree", tree, every}, {"unpacked", unpacked, every}, {"several", several, every}, {"columns", columns, every}, {"narrowBoth", narrowBoth, every},
+	{"dense", []kernel{
+		{"panel", panel, every, []size{by("panelCols", panelCols), by("panelRows", panelHeight)}},
+		{"packing", packing, every, nil},
 	}},
-	{"grad", []kernel{{"grad", grad, every}, {"gate", gate, every}, {"column", column, every}}},
-	{"input", []kernel{{"input", input, every}, {"turned", turned, 32}, {"both", both, every}, {"bothTurned", bothTurned, every}, {"single", single, every}, {"dots", dots, every}}},
-	{"few", []kernel{{"sweep", sweep, every}, {"stream", stream, every}, {"thin", thin, every}, {"flat", flat, every}}},
-	{"pack", []kernel{{"transpose", transpose, every}, {"tighten", tighten, every}}},
-	{"loss", []kernel{{"mse", mse, every}}},
-	{"update", []kernel{{"sgd", sgd, every}}},
+	{"narrow", []kernel{
+		{"narrow", narrow, every, nil},
+		{"dot", dot, every, nil},
+		{"abreast", abreast, every, nil},
+		{"tree", tree, every, []size{by("treeTerms", treeTerms), by("treeCols", treeCols)}},
+		{"unpacked", unpacked, every, []size{by("unpackedCols", unpackedCols)}},
+		{"several", several, every, []size{{"severalRows", func(m Machine) any { return severalHeights(m.Spec()) }}}},
+		{"columns", columns, every, nil},
+		{"narrowBoth", narrowBoth, every, []size{by("narrowBothCols", narrowBothCols)}},
+	}},
+	{"grad", []kernel{
+		{"grad", grad, every, []size{by("gradRows", gradRows)}},
+		{"gate", gate, every, nil},
+		{"column", column, every, nil},
+	}},
+	{"input", []kernel{
+		{"input", input, every, []size{by("inputRows", inputRows)}},
+		{"turned", turned, 32, nil},
+		{"both", both, every, []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
+		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
+		{"single", single, every, nil},
+		{"dots", dots, every, nil},
+	}},
+	{"few", []kernel{
+		{"sweep", sweep, every, []size{by("wideCols", wideCols)}},
+		{"stream", stream, every, nil},
+		{"thin", thin, every, []size{by("thinTerms", thinTerms)}},
+		{"flat", flat, every, []size{by("flatPeriod", flatPeriod)}},
+	}},
+	{"pack", []kernel{{"transpose", transpose, every, nil}, {"tighten", tighten, every, nil}}},
+	{"loss", []kernel{{"mse", mse, every, nil}}},
+	{"update", []kernel{{"sgd", sgd, every, nil}}},
 }
 
-// A target is an instruction set for which every kernel is generated.
+// A target is an instruction set for which the kernels are generated: all of them,
+// or only some, while others has the rest.
 type target struct {
 	isa, goarch string
 	machine     func(*build.Context, Float) Machine
 	compile     pass.Interface
 	data        func(*build.Context) // what the functions of a file refer to
+
+	only   []string
+	others *target
 }
 
-var targets = []target{
-	{"avx2", "amd64", newAVX2, pass.Compile, func(c *build.Context) { x86Masks(c, 32) }},
-	{"avx512", "amd64", newAVX512, pass.Compile, func(*build.Context) {}},
-	{"neon", "arm64", newNEON, neonPasses, func(*build.Context) {}},
+var (
+	avx2Target   = target{isa: "avx2", goarch: "amd64", machine: newAVX2, compile: pass.Compile, data: x86Masks}
+	avx512Target = target{isa: "avx512", goarch: "amd64", machine: newAVX512, compile: pass.Compile}
+	neonTarget   = target{isa: "neon", goarch: "arm64", machine: newNEON, compile: neonPasses}
+
+	// The short vectors of AVX-512: where they are faster than those of AVX2, for
+	// having more registers.
+	avx512VLTarget = target{isa: "avx512vl", goarch: "amd64", machine: newAVX512VL, compile: pass.Compile,
+		only: []string{"narrowBoth", "input", "turned"}, others: &avx2Target}
+
+	targets = []*target{&avx2Target, &avx512VLTarget, &avx512Target, &neonTarget}
+)
+
+// has reports whether a kernel is generated for the target, at a type.
+func (t *target) has(k kernel, f Float) bool {
+	return t.at(f).Spec().VecBytes <= k.most && (t.only == nil || slices.Contains(t.only, k.name))
 }
+
+// at is the target's machine, for questions.
+func (t *target) at(f Float) Machine { return t.machine(build.NewContext(), f) }
 
 var config = printer.Config{Name: "go generate", Pkg: "kernels"}
 
@@ -68,6 +124,9 @@ func files() (map[string][]byte, error) {
 			f, err := t.file(src.kernels)
 			if err != nil {
 				return nil, fmt.Errorf("%s for %s: %w", src.stem, t.isa, err)
+			}
+			if len(f.Functions()) == 0 {
+				continue
 			}
 			text, err := printer.NewGoAsm(config).Print(f)
 			if err != nil {
@@ -90,15 +149,17 @@ func files() (map[string][]byte, error) {
 	return out, nil
 }
 
-// file builds the kernels, for both types.
-func (t target) file(ks []kernel) (*ir.File, error) {
+// file builds those of the kernels that the target has, for both types.
+func (t *target) file(ks []kernel) (*ir.File, error) {
 	c := build.NewContext()
 	c.Constraints(buildtags.And(buildtags.Term("!purego"), buildtags.Term("!noasm")))
-	t.data(c)
+	if t.data != nil {
+		t.data(c)
+	}
 	for _, k := range ks {
 		for _, f := range []Float{F32, F64} {
-			if m := t.machine(c, f); k.has(m.Spec()) {
-				k.emit(m)
+			if t.has(k, f) {
+				k.emit(t.machine(c, f))
 			}
 		}
 	}
@@ -109,40 +170,30 @@ func (t target) file(ks []kernel) (*ir.File, error) {
 	return f, t.compile.Execute(f)
 }
 
-// tables is Go text that declares the target's tiles, one for each type.
-func (t target) tables() []byte {
+// tables is Go text that declares the target's tiles, one for each type: their
+// kernels, those of others among them, with the sizes of each.
+func (t *target) tables() []byte {
 	var b bytes.Buffer
 	for _, f := range []Float{F32, F64} {
-		s := t.machine(build.NewContext(), f).Spec()
 		fmt.Fprintf(&b, "\nvar %s%s = tiles[%s]{\n", t.isa, f.Name, f.Go)
-		fmt.Fprintf(&b, "panelCols: %d,\n", s.MaxCols*s.Lanes())
-		fmt.Fprintf(&b, "lanes: %d,\n", s.Lanes())
-		fmt.Fprintf(&b, "panelRows: %d,\n", panelRows(s, full(s.MaxCols, s.VecBytes)))
-		fmt.Fprintf(&b, "wideCols: %d,\n", sweepVecs(s)*s.Lanes())
-		fmt.Fprintf(&b, "gradRows: %d,\n", gradRows(s))
-		fmt.Fprintf(&b, "inputRows: %d,\n", inputRows(s))
-		fmt.Fprintf(&b, "flatPeriod: %d,\n", flatPeriod(s))
-		fmt.Fprintf(&b, "thinTerms: %d,\n", thinTerms(s))
-		fmt.Fprintf(&b, "treeTerms: %d,\n", treeTerms(s))
-		fmt.Fprintf(&b, "treeCols: %d,\n", treeCols(s))
-		fmt.Fprintf(&b, "unpackedCols: %d,\n", unpackedCols(s))
-		fmt.Fprintf(&b, "narrowBothCols: %d,\n", narrowBothCols(s))
-		fmt.Fprintf(&b, "severalRows: []int{2: ")
-		for c := 2; c <= severalCols(s); c++ {
-			fmt.Fprintf(&b, "%d, ", severalRows(s, c))
-		}
-		fmt.Fprintf(&b, "},\n")
-		fmt.Fprintf(&b, "bothRows: %d,\n", bothRows(t.machine(build.NewContext(), f)))
-		fmt.Fprintf(&b, "bothTurnedRows: %d,\n", bothTurnedRows(s))
-		fmt.Fprintf(&b, "bothCols: %d,\n", bothCols(t.machine(build.NewContext(), f)))
+		fmt.Fprintf(&b, "lanes: %d,\n", t.at(f).Spec().Lanes())
+		var functions bytes.Buffer
 		for _, src := range sources {
 			for _, k := range src.kernels {
-				if k.has(s) {
-					fmt.Fprintf(&b, "%s: %s%s%s,\n", k.name, k.name, strings.ToUpper(t.isa), f.Name)
+				from := t
+				if !t.has(k, f) {
+					from = t.others
 				}
+				if from == nil {
+					continue
+				}
+				for _, s := range k.sizes {
+					fmt.Fprintf(&b, "%s: %#v,\n", s.field, s.of(from.at(f)))
+				}
+				fmt.Fprintf(&functions, "%s: %s%s%s,\n", k.name, k.name, strings.ToUpper(from.isa), f.Name)
 			}
 		}
-		fmt.Fprintf(&b, "}\n")
+		fmt.Fprintf(&b, "\n%s}\n", &functions)
 	}
 	return b.Bytes()
 }

@@ -236,7 +236,7 @@ func inputTiles(m Machine, most int, to inputForm) {
 	byValue(m, "rows", 1, most, func(r int) {
 		n := m.Int()
 		m.Arg(n, "n")
-		part := m.MakePart(n)
+		part := m.Short(inputWide(m, to) * m.Spec().Float.Size).MakePart(n)
 		for blocks := inputBlocks(m, r, to); blocks > 0; blocks /= 2 {
 			inputTile(m, r, blocks, n, part, to)
 		}
@@ -244,6 +244,17 @@ func inputTiles(m Machine, most int, to inputForm) {
 		m.FreeInts(n)
 		m.Return()
 	})
+}
+
+// inputWide is how many columns of the squares are taken at a time: as few as
+// LoadColumns returns, but enough for a turn of a loop, or all, for vectors of dw
+// beside them.
+func inputWide(m Machine, to inputForm) int {
+	s := m.Spec()
+	if to.beside != nil {
+		return s.Lanes()
+	}
+	return min(max(s.Columns, 4), s.Lanes())
 }
 
 // inputBlocks is how many blocks of inputs are taken at a time, so that r rows
@@ -327,7 +338,7 @@ func inputHalves(m Machine, blocks int, base, stride Int) []Int {
 // than half of them. It destroys n.
 func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	s := m.Spec()
-	lanes, size := s.Lanes(), s.Float.Size
+	lanes, size, wide := s.Lanes(), s.Float.Size, inputWide(m, to)
 	again, square, tail, end, done := m.NewLabel("block"), m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end"), m.NewLabel("done")
 	p := m.Int()
 	m.Arg(p, "cols")
@@ -395,25 +406,25 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 		})
 		m.Label(over)
 	}
-	m.JumpIf(n, Less, lanes, tail)
+	m.JumpIf(n, Less, wide, tail)
 	m.Label(square)
 	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), %d neighbours j at a time", s.Columns)
 	for b := 0; b < blocks; b += together {
-		for j := 0; j < lanes; j += s.Columns {
+		for j := 0; j < wide; j += s.Columns {
 			columns(b, j, nil)
 		}
 	}
 	if to.beside != nil {
 		to.beside(r, blocks, z)
 	}
-	m.StepConst(w, s.VecBytes)
-	m.StepConst(z, s.VecBytes)
-	m.AddConst(n, -lanes)
-	m.JumpIf(n, AtLeast, lanes, square)
+	m.StepConst(w, wide*size)
+	m.StepConst(z, wide*size)
+	m.AddConst(n, -wide)
+	m.JumpIf(n, AtLeast, wide, square)
 	m.Label(tail)
 	m.JumpIf(n, AtMost, 0, end)
 	m.Comment("the same for fewer j")
-	lastColumns(m, n, part, func(j int, part *Part) {
+	lastColumns(m, n, wide, part, func(j int, part *Part) {
 		for b := 0; b < blocks; b += together {
 			columns(b, j, part)
 		}
@@ -476,12 +487,12 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	m.FreeInts(p)
 }
 
-// lastColumns does the last n columns of squares, at least one and fewer than a
-// vector has lanes: do takes those from j on, as many as LoadColumns returns or,
-// if it is given the part, n − j.
-func lastColumns(m Machine, n Int, part Part, do func(j int, part *Part)) {
+// lastColumns does the last n columns of squares, at least one and fewer than
+// wide: do takes those from j on, as many as LoadColumns returns or, if it is given
+// the part, n − j.
+func lastColumns(m Machine, n Int, wide int, part Part, do func(j int, part *Part)) {
 	s := m.Spec()
-	last, ready := s.Lanes()-s.Columns, m.NewLabel("ready")
+	last, ready := wide-s.Columns, m.NewLabel("ready")
 	fewer := make(map[int]string)
 	for j := 0; j < last; j += s.Columns {
 		fewer[j] = m.NewLabel("fewer")
@@ -574,7 +585,7 @@ func single(m Machine) {
 	m.Label(tail)
 	m.JumpIf(n, AtMost, 0, end)
 	m.Comment("the same for fewer j")
-	lastColumns(m, n, part, func(j int, part *Part) {
+	lastColumns(m, n, lanes, part, func(j int, part *Part) {
 		for b, a := range acc {
 			over := m.NewLabel("over")
 			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size, part)

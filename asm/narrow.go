@@ -744,6 +744,15 @@ func severalRows(s Spec, cols int) int {
 	return rows
 }
 
+// severalHeights are these by the number of outputs.
+func severalHeights(s Spec) []int {
+	heights := make([]int, severalCols(s)+1)
+	for cols := 2; cols < len(heights); cols++ {
+		heights[cols] = severalRows(s, cols)
+	}
+	return heights
+}
+
 // several is narrow for several outputs, which share what is loaded of x.
 func several(m Machine) {
 	s := m.Spec()

@@ -48,6 +48,14 @@ func newAVX512(c *build.Context, f Float) Machine {
 	})}
 }
 
+// newAVX512VL is AVX-512 with vectors of 256 bits.
+func newAVX512VL(c *build.Context, f Float) Machine {
+	return &avx512{newX86(c, Spec{
+		ISA: "AVX512VL", Float: f, VecBytes: 32, Vecs: 32, Ints: len(x86Ints),
+		PartVecs: 0, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
+	})}
+}
+
 func newX86(c *build.Context, s Spec) x86 {
 	return x86{Context: c, registers: newRegisters(s), spec: s}
 }
@@ -247,11 +255,10 @@ func (m *x86) StoreFirst(a Addr, v Vec, bytes int) {
 }
 
 func (m *x86) StoreHalves(low, high Addr, v Vec) {
+	m.StoreFirst(low, v, m.spec.VecBytes/2)
 	if m.spec.VecBytes == 32 {
-		m.VMOVUPS(m.xmm(v), m.mem(low))
-		m.VEXTRACTF128(imm(1), m.ymm(v), m.mem(high))
+		m.extract(m.mem(high), v, 1)
 	} else {
-		m.VMOVUPS(m.ymm(v), m.mem(low))
 		m.VEXTRACTF64X4(imm(1), m.vec(v), m.mem(high))
 	}
 }
@@ -337,7 +344,7 @@ func (m *x86) StoreLanes(at []Addr, v, t Vec) {
 	e := 16 / m.spec.Float.Size
 	for i, a := range at {
 		if i%e == 0 && i > 0 {
-			m.extract(t, v, i/e)
+			m.extract(m.xmm(t), v, i/e)
 		}
 		if i < e {
 			m.StoreLane(a, Lane{v, i})
@@ -372,7 +379,7 @@ func (m *x86) Transpose(rows []Vec) []Vec {
 	t := m.Vec()
 	for _, p := range m.pairs(len(rows)) {
 		a, b := rows[p[0]], rows[p[1]]
-		m.exchange(&a, &b, &t, m.lanes(0x20, 0x44), m.lanes(0x31, 0xee))
+		m.exchange(&a, &b, &t, m.firstHalves, m.secondHalves)
 		first, second = append(first, a), append(second, b)
 	}
 	columns := append(first, second...)
@@ -405,7 +412,7 @@ func (m *x86) loadColumns(rows []Addr, disp int, load func(v Vec, a Addr)) []Vec
 // join puts half a vector of memory or of a register behind the first half of v.
 func (m *x86) join(v Vec, high operand.Op) {
 	if m.spec.VecBytes == 32 {
-		m.VINSERTF128(imm(1), high, m.ymm(v), m.ymm(v))
+		m.insert(v, 1, high)
 	} else {
 		m.VINSERTF64X4(imm(1), high, m.vec(v), m.vec(v))
 	}
@@ -431,15 +438,26 @@ func (m *x86) exchange(a, b, t *Vec, lo, hi func(d, a, b Vec)) {
 	*b, *t = *t, *b
 }
 
-// lanes picks 128 bits of a and of b.
-func (m *x86) lanes(avx2, avx512 uint8) func(d, a, b Vec) {
-	return func(d, a, b Vec) {
-		if m.spec.VecBytes == 32 {
-			m.VPERM2F128(operand.U8(avx2), m.ymm(b), m.ymm(a), m.ymm(d))
-		} else {
-			m.VSHUFF64X2(operand.U8(avx512), m.vec(b), m.vec(a), m.vec(d))
-		}
+// firstHalves and secondHalves take halves of a and b, evenQuarters and oddQuarters
+// every other 128 bits.
+func (m *x86) firstHalves(d, a, b Vec)  { m.halves(d, a, b, 0x20, 0, 0x44) }
+func (m *x86) secondHalves(d, a, b Vec) { m.halves(d, a, b, 0x31, 3, 0xee) }
+func (m *x86) evenQuarters(d, a, b Vec) { m.quarters(d, a, b, 0x88) }
+func (m *x86) oddQuarters(d, a, b Vec)  { m.quarters(d, a, b, 0xdd) }
+
+func (m *x86) halves(d, a, b Vec, vex, two, four uint8) {
+	switch {
+	case m.vex():
+		m.VPERM2F128(operand.U8(vex), m.ymm(b), m.ymm(a), m.ymm(d))
+	case m.spec.VecBytes == 32:
+		m.quarters(d, a, b, two)
+	default:
+		m.quarters(d, a, b, four)
 	}
+}
+
+func (m *x86) quarters(d, a, b Vec, which uint8) {
+	m.VSHUFF64X2(operand.U8(which), m.vec(b), m.vec(a), m.vec(d))
 }
 
 // lo64 and hi64 take, in each 128 bits, the first or the second 64 of a and b.
@@ -490,7 +508,7 @@ func (m *x86) transposeHalves(vs []Vec, t *Vec) {
 	// four groups of e rows: the columns are [p0 q0 r0 s0] and [p1 q1 r1 s1].
 	for g := 0; g < len(vs); g += 2 * e {
 		for c := range e {
-			m.exchange(&vs[g+c], &vs[g+e+c], t, m.lanes(0, 0x88), m.lanes(0, 0xdd))
+			m.exchange(&vs[g+c], &vs[g+e+c], t, m.evenQuarters, m.oddQuarters)
 		}
 	}
 }
@@ -544,7 +562,7 @@ func (m *x86) StoreTurned(rows []Addr, columns []Vec) {
 			for q := range m.spec.VecBytes / 16 {
 				from := v
 				if q > 0 {
-					m.extract(t, v, q)
+					m.extract(m.xmm(t), v, q)
 					from = t
 				}
 				m.storeFew(rows[q*e+i].Plus(c*m.spec.Float.Size), from, count)
@@ -573,20 +591,24 @@ func (m *x86) storeFew(a Addr, v Vec, count int) {
 // insert puts 128 bits of memory or of a register into v, extract moves the q-th
 // of v to d.
 func (m *x86) insert(v Vec, q int, from operand.Op) {
-	if m.spec.VecBytes == 32 {
+	if m.vex() {
 		m.VINSERTF128(imm(q), from, m.ymm(v), m.ymm(v))
 	} else {
 		m.VINSERTF32X4(imm(q), from, m.vec(v), m.vec(v))
 	}
 }
 
-func (m *x86) extract(d, v Vec, q int) {
-	if m.spec.VecBytes == 32 {
-		m.VEXTRACTF128(imm(q), m.ymm(v), m.xmm(d))
+func (m *x86) extract(d operand.Op, v Vec, q int) {
+	if m.vex() {
+		m.VEXTRACTF128(imm(q), m.ymm(v), d)
 	} else {
-		m.VEXTRACTF32X4(imm(q), m.vec(v), m.xmm(d))
+		m.VEXTRACTF32X4(imm(q), m.vec(v), d)
 	}
 }
+
+// vex reports whether instructions are those of AVX2, which reach sixteen
+// registers.
+func (m *x86) vex() bool { return m.spec.Vecs == 16 }
 
 // FoldRows halves to 128 bits, then the rows by pairs (float64) or fours.
 func (m *x86) FoldRows(vs []Vec, t Vec) []Lane {
@@ -639,10 +661,10 @@ func (m *x86) FoldSquare(vs []Vec) Vec {
 	e := 16 / m.spec.Float.Size
 	var quads []Vec
 	for i := range e {
-		quad := add(vs[i], vs[e+i], m.lanes(0x20, 0x44), m.lanes(0x31, 0xee))
+		quad := add(vs[i], vs[e+i], m.firstHalves, m.secondHalves)
 		if len(vs) > 2*e {
-			other := add(vs[2*e+i], vs[3*e+i], m.lanes(0x20, 0x44), m.lanes(0x31, 0xee))
-			quad = add(quad, other, m.lanes(0, 0x88), m.lanes(0, 0xdd))
+			other := add(vs[2*e+i], vs[3*e+i], m.firstHalves, m.secondHalves)
+			quad = add(quad, other, m.evenQuarters, m.oddQuarters)
 		}
 		quads = append(quads, quad)
 	}
@@ -717,22 +739,25 @@ func (m *avx2) MakePart(count Int) Part {
 	m.MOVQ(m.gp(count), m.gp(bytes))
 	m.ANDQ(imm(m.spec.Lanes()-1), m.gp(bytes))
 	m.IMUL3Q(imm(m.spec.Float.Size), m.gp(bytes), m.gp(bytes))
-	m.LEAQ(operand.NewDataAddr(operand.NewStaticSymbol(maskTable), m.spec.VecBytes), m.gp(table))
+	m.LEAQ(operand.NewDataAddr(operand.NewStaticSymbol(maskTable), maskBytes), m.gp(table))
 	m.SUBQ(m.gp(bytes), m.gp(table))
 	m.VMOVDQU(operand.Mem{Base: m.gp(table)}, m.ymm(p.Mask))
 	m.FreeInts(bytes, table)
 	return p
 }
 
-const maskTable = "mask"
+const (
+	maskTable = "mask"
+	maskBytes = 32 // of ones, and as many of zeros
+)
 
 // x86Masks is the table MakePart loads from, for a file whose functions do.
-func x86Masks(c *build.Context, vecBytes int) {
+func x86Masks(c *build.Context) {
 	c.StaticGlobal(maskTable)
 	c.DataAttributes(attr.RODATA | attr.NOPTR)
-	for i := range 2 * vecBytes / 8 {
+	for i := range 2 * maskBytes / 8 {
 		ones := operand.U64(0)
-		if i < vecBytes/8 {
+		if i < maskBytes/8 {
 			ones = ^ones
 		}
 		c.AppendDatum(ones)
@@ -837,7 +862,7 @@ func (m *avx512) LoadColumns(rows []Addr, disp int, part *Part) []Vec {
 		m.KSHIFTRW(imm(disp/m.spec.Float.Size), reg.K1, mask)
 	}
 	return m.loadColumns(rows, disp, func(v Vec, a Addr) {
-		pick(&m.x86, m.VMOVUPS_Z, m.VMOVUPD_Z)(m.mem(a), mask, m.ymm(v))
+		pick(&m.x86, m.VMOVUPS_Z, m.VMOVUPD_Z)(m.mem(a), mask, m.low(v, m.spec.VecBytes/2))
 	})
 }
 

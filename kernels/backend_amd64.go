@@ -11,7 +11,7 @@ import (
 // avx2Needs is what the instructions in *_avx2_amd64.s require.
 var avx2Needs = []cpuid.FeatureID{cpuid.AVX, cpuid.AVX2, cpuid.FMA3}
 
-// avx512Needs is the same for *_avx512_amd64.s.
+// avx512Needs is the same for *_avx512_amd64.s and *_avx512vl_amd64.s.
 var avx512Needs = []cpuid.FeatureID{
 	cpuid.AVX, cpuid.AVX2, cpuid.FMA3, cpuid.BMI2,
 	cpuid.AVX512F, cpuid.AVX512VL, cpuid.AVX512BW, cpuid.AVX512DQ,
@@ -21,7 +21,11 @@ var avx2 = &backend{name: "avx2", f32: avx2F32.table(), f64: avx2F64.table()}
 
 var avx512 = &backend{name: "avx512", f32: avx512F32.table(), f64: avx512F64.table()}
 
-func init() { avx512F32.half, avx512F64.half = &avx2F32, &avx2F64 }
+func init() {
+	avx512vlF32.table()
+	avx512vlF64.table()
+	avx512F32.half, avx512F64.half = &avx512vlF32, &avx512vlF64
+}
 
 // detect returns the assembly backends of this CPU, best first.
 func detect() []*backend { return runnable(&cpuid.CPU) }

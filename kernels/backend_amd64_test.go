@@ -63,16 +63,17 @@ func TestRunnable(t *testing.T) {
 	}
 }
 
-// No instruction in a backend's files requires more than its guard asks for.
+// No instruction in an instruction set's files requires more than the guard of its
+// backend asks for.
 func TestGuardCoversInstructions(t *testing.T) {
-	for backend, needs := range map[string][]cpuid.FeatureID{"avx2": avx2Needs, "avx512": avx512Needs} {
+	for isa, needs := range map[string][]cpuid.FeatureID{"avx2": avx2Needs, "avx512": avx512Needs, "avx512vl": avx512Needs} {
 		guarded := []string{"MMX+"} // of prefetching: every amd64 CPU has it
 		for _, f := range needs {
 			guarded = append(guarded, f.String())
 		}
-		files, err := filepath.Glob(fmt.Sprintf("*_%s_amd64.s", backend))
+		files, err := filepath.Glob(fmt.Sprintf("*_%s_amd64.s", isa))
 		if err != nil || len(files) == 0 {
-			t.Fatalf("no assembly for %s: %v", backend, err)
+			t.Fatalf("no assembly for %s: %v", isa, err)
 		}
 		for _, file := range files {
 			text, err := os.ReadFile(file)

@@ -36,7 +36,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 			return
 		}
 	}
-	if t := t.atMost(dw.Rows); t != nil && t.narrowBothPays(dw, x, add) {
+	if t := t.narrowBothFor(dw, x, add); t != nil {
 		t.backwardNarrow(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}

@@ -15,7 +15,8 @@ const (
 	unpackedSize  = 512 // or more, of so many elements in all,
 	unpackedTerms = 128 // of a sum from which two rows will do for three outputs
 
-	narrowBothCols    = 4       // outputs from which narrowBoth pays whatever x is like,
+	narrowBothWide    = 5       // half vectors of outputs up to which narrowBoth pays, fewer if its own are not filled,
+	narrowBothCols    = 4       // and from so many on whatever x is like,
 	narrowBothRows    = 64      // else up to so many rows,
 	narrowBothVectors = 1 << 10 // or if x has no more vectors
 	narrowBothLines   = 16      // rows that may fall into the same sets,
@@ -135,18 +136,26 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 	}
 }
 
-// narrowBothPays reports whether narrowBoth can compute the gradients of a layer
-// and is best for it, though it takes few columns of x and dx at a time. Where all
-// their rows fall into the same sets of the cache, it is best only for outputs that
-// would leave a part of a vector empty.
-func (t *tiles[T]) narrowBothPays(dw, x *Mat[T], add bool) bool {
-	least := 1
+// narrowBothFor returns the tiles whose kernel narrowBoth is best for a layer, or
+// nil. It takes few columns of x and dx at a time: where all their rows fall into
+// the same sets of the cache, it is best only for outputs that would leave a part of
+// a vector empty.
+func (t *tiles[T]) narrowBothFor(dw, x *Mat[T], add bool) *tiles[T] {
+	f, least := t.atMost(dw.Rows), 1
+	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {
+		f = s
+	}
 	if add {
 		least = narrowBothAdd
 	}
-	return 1 < dw.Cols && dw.Cols <= t.narrowBothCols && least <= x.Rows &&
-		(x.pitch()%4096 != 0 || x.Rows <= narrowBothLines || dw.Cols >= narrow && dw.Cols%t.lanes != 0) &&
-		(dw.Cols >= narrowBothCols || x.Rows <= narrowBothRows || x.Rows*x.Cols <= narrowBothVectors*t.lanes)
+	switch {
+	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
+		2*dw.Cols*f.whole(dw.Rows+f.lanes-1) > narrowBothWide*f.lanes*dw.Rows,
+		x.pitch()%4096 == 0 && x.Rows > narrowBothLines && (dw.Cols < narrow || dw.Cols%f.lanes == 0),
+		dw.Cols < narrowBothCols && x.Rows > narrowBothRows && x.Rows*x.Cols > narrowBothVectors*f.lanes:
+		return nil
+	}
+	return f
 }
 
 // backwardNarrow is backward for a layer with few outputs.
