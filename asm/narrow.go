@@ -561,8 +561,9 @@ func treeRows(m Machine, n int, p piece) {
 }
 
 // narrowBothCols is how many outputs narrowBoth can have: their columns of w and
-// dw are in registers, beside an element of dz, vectors of x and dx, and zero.
-func narrowBothCols(s Spec) int { return (s.Vecs - 4) / 2 }
+// dw are in registers, beside an element of dz, vectors of x and dx, and zero. Of
+// more than two and a half vectors it would not pay.
+func narrowBothCols(s Spec) int { return min((s.Vecs-4)/2, 5*s.Lanes()/2) }
 
 // narrowBoth is the backward pass of a narrow layer, or one not much wider, but
 // for dz and db: for as many inputs as a vector has lanes, the columns of w and dw

@@ -18,7 +18,7 @@ const (
 	smallWeights = 1 << 12 // elements of dw that are computed at once
 	turnedTerms  = 32      // of a sum of dw from which its transpose pays for few outputs
 	turnedFrom   = 7       // rows of dx that are computed as its transpose,
-	turnedRows   = 16      // or more, up to these,
+	turnedRows   = 16      // or more, up to these or manyRows,
 	turnedSize   = 1 << 12 // by at least so many weights
 )
 
@@ -279,10 +279,12 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 }
 
 // lanesAreRows reports whether dx is best computed as its transpose, a row of
-// it in each lane: if they all but fill one vector or more, and there is enough
-// to do for what that costs. Below turnedFrom rows input is faster.
+// it in each lane: if they all but fill one vector or more, there is enough to do
+// for what that costs, and of more rows what is to be transposed is no more than
+// half of w. Below turnedFrom rows input is faster.
 func (t *tiles[T]) lanesAreRows(dx, w *Mat[T]) bool {
-	return turnedFrom <= dx.Rows && dx.Rows <= turnedRows && 8*dx.Rows >= 7*t.whole(dx.Rows+t.lanes-1) && t.lanes <= dx.Cols &&
+	return turnedFrom <= dx.Rows && (dx.Rows <= turnedRows || dx.Rows <= manyRows && 2*dx.Rows*(w.Rows+w.Cols) <= w.Rows*w.Cols) &&
+		8*dx.Rows >= 7*t.whole(dx.Rows+t.lanes-1) && t.lanes <= dx.Cols &&
 		w.Rows*w.Cols >= turnedSize && dx.Rows*(w.Rows+w.Cols) <= maxTurned
 }
 

@@ -49,14 +49,14 @@ func testBits[T Float](t *testing.T) {
 		try(shape{20 + out, 2, out}, true)
 	}
 	for out := 2; out <= 15; out++ {
-		for _, in := range []int{2, 16, 19, 30, 33, 64, 139} {
+		for _, in := range []int{2, 4, 7, 12, 16, 19, 30, 33, 64, 139} {
 			for _, n := range []int{1, 2, 3, 4, 7, 16, 41} {
 				try(shape{n, in, out}, true)
 			}
 		}
 	}
 	for _, in := range upTo(26) {
-		for _, n := range []int{1, 2, 3, 5, 16, 35} {
+		for _, n := range []int{1, 2, 3, 5, 16, 35, 81} {
 			for _, out := range []int{9, 18, 47, 75} {
 				try(shape{n, in, out}, true)
 			}
@@ -74,7 +74,7 @@ func testBits[T Float](t *testing.T) {
 			try(s, true)
 		}
 	}
-	for _, s := range []shape{{257, 65, 33}, {65, 257, 47}, {33, 127, 257}, {127, 127, 8}, {257, 257, 7}, {66, 330, 1024}, {409, 260, 31}, {31, 410, 641}} {
+	for _, s := range []shape{{257, 65, 33}, {65, 257, 47}, {33, 127, 257}, {127, 127, 8}, {257, 257, 7}, {24, 129, 127}, {66, 330, 1024}, {409, 260, 31}, {31, 410, 641}} {
 		try(s, true)
 	}
 }

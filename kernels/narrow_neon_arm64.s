@@ -20845,1248 +20845,10 @@ rows26:
 // func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·narrowBothNEONF32(SB), NOSPLIT, $0-120
 	MOVD cols+104(FP), R0
-	CMP  $14, R0
+	CMP  $10, R0
 	BNE  other1
 
 inputs2:
-	// 14 columns of w and of dw, 4 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVQ 16(R0), F4
-	FMOVQ 16(R2), F5
-	FMOVQ 16(R3), F6
-	FMOVQ 16(R4), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 32(R0), F8
-	FMOVQ 32(R2), F9
-	FMOVQ 32(R3), F10
-	FMOVQ 32(R4), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVD 48(R0), F12
-	FMOVD 48(R2), F13
-	FMOVD 48(R3), F14
-	FMOVD 48(R4), F15
-	VZIP2 V13.S4, V12.S4, V16.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V17.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V17.D2, V16.D2, V14.D2
-	VZIP2 V17.D2, V16.D2, V15.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh7
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F14
-	FMOVQ 0(R2), F15
-	FMOVQ 0(R3), F16
-	FMOVQ 0(R4), F17
-	VZIP2 V15.S4, V14.S4, V18.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V17.S4, V16.S4, V19.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V16.D2, V14.D2, V15.D2
-	VZIP1 V16.D2, V14.D2, V14.D2
-	VZIP1 V19.D2, V18.D2, V16.D2
-	VZIP2 V19.D2, V18.D2, V17.D2
-	FMOVQ 16(R0), F18
-	FMOVQ 16(R2), F19
-	FMOVQ 16(R3), F20
-	FMOVQ 16(R4), F21
-	VZIP2 V19.S4, V18.S4, V22.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V21.S4, V20.S4, V23.S4
-	VZIP1 V21.S4, V20.S4, V20.S4
-	VZIP2 V20.D2, V18.D2, V19.D2
-	VZIP1 V20.D2, V18.D2, V18.D2
-	VZIP1 V23.D2, V22.D2, V20.D2
-	VZIP2 V23.D2, V22.D2, V21.D2
-	FMOVQ 32(R0), F22
-	FMOVQ 32(R2), F23
-	FMOVQ 32(R3), F24
-	FMOVQ 32(R4), F25
-	VZIP2 V23.S4, V22.S4, V26.S4
-	VZIP1 V23.S4, V22.S4, V22.S4
-	VZIP2 V25.S4, V24.S4, V27.S4
-	VZIP1 V25.S4, V24.S4, V24.S4
-	VZIP2 V24.D2, V22.D2, V23.D2
-	VZIP1 V24.D2, V22.D2, V22.D2
-	VZIP1 V27.D2, V26.D2, V24.D2
-	VZIP2 V27.D2, V26.D2, V25.D2
-	FMOVD 48(R0), F26
-	FMOVD 48(R2), F27
-	FMOVD 48(R3), F28
-	FMOVD 48(R4), F29
-	VZIP2 V27.S4, V26.S4, V30.S4
-	VZIP1 V27.S4, V26.S4, V26.S4
-	VZIP2 V29.S4, V28.S4, V31.S4
-	VZIP1 V29.S4, V28.S4, V28.S4
-	VZIP2 V28.D2, V26.D2, V27.D2
-	VZIP1 V28.D2, V26.D2, V26.D2
-	VZIP1 V31.D2, V30.D2, V28.D2
-	VZIP2 V31.D2, V30.D2, V29.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready8
-
-fresh7:
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-	VMOVI $0, V24.B16
-	VMOVI $0, V25.B16
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-
-ready8:
-	VMOVI $0, V28.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without13
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row15:
-	FMOVQ 0(R4), F29
-	VORR  V28.B16, V28.B16, V31.B16
-	FMOVS 0(R2), F30
-	WORD  $0x4f9e13ae // fmla v14.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e101f // fmla v31.4s, v0.4s, v30.s[0]
-	FMOVS 4(R2), F30
-	WORD  $0x4f9e13af // fmla v15.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e103f // fmla v31.4s, v1.4s, v30.s[0]
-	FMOVS 8(R2), F30
-	WORD  $0x4f9e13b0 // fmla v16.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e105f // fmla v31.4s, v2.4s, v30.s[0]
-	FMOVS 12(R2), F30
-	WORD  $0x4f9e13b1 // fmla v17.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e107f // fmla v31.4s, v3.4s, v30.s[0]
-	FMOVS 16(R2), F30
-	WORD  $0x4f9e13b2 // fmla v18.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e109f // fmla v31.4s, v4.4s, v30.s[0]
-	FMOVS 20(R2), F30
-	WORD  $0x4f9e13b3 // fmla v19.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e10bf // fmla v31.4s, v5.4s, v30.s[0]
-	FMOVS 24(R2), F30
-	WORD  $0x4f9e13b4 // fmla v20.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e10df // fmla v31.4s, v6.4s, v30.s[0]
-	FMOVS 28(R2), F30
-	WORD  $0x4f9e13b5 // fmla v21.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e10ff // fmla v31.4s, v7.4s, v30.s[0]
-	FMOVS 32(R2), F30
-	WORD  $0x4f9e13b6 // fmla v22.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e111f // fmla v31.4s, v8.4s, v30.s[0]
-	FMOVS 36(R2), F30
-	WORD  $0x4f9e13b7 // fmla v23.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e113f // fmla v31.4s, v9.4s, v30.s[0]
-	FMOVS 40(R2), F30
-	WORD  $0x4f9e13b8 // fmla v24.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e115f // fmla v31.4s, v10.4s, v30.s[0]
-	FMOVS 44(R2), F30
-	WORD  $0x4f9e13b9 // fmla v25.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e117f // fmla v31.4s, v11.4s, v30.s[0]
-	FMOVS 48(R2), F30
-	WORD  $0x4f9e13ba // fmla v26.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e119f // fmla v31.4s, v12.4s, v30.s[0]
-	FMOVS 52(R2), F30
-	WORD  $0x4f9e13bb // fmla v27.4s, v29.4s, v30.s[0]
-	WORD  $0x4f9e11bf // fmla v31.4s, v13.4s, v30.s[0]
-	WORD  $0x4e3cd7ff // fadd v31.4s, v31.4s, v28.4s
-	FMOVQ F31, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row15
-
-	// dx of the next 4 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end14
-
-without13:
-	// the same without dx
-row16:
-	FMOVQ 0(R4), F29
-	FMOVS 0(R2), F30
-	WORD  $0x4f9e13ae // fmla v14.4s, v29.4s, v30.s[0]
-	FMOVS 4(R2), F30
-	WORD  $0x4f9e13af // fmla v15.4s, v29.4s, v30.s[0]
-	FMOVS 8(R2), F30
-	WORD  $0x4f9e13b0 // fmla v16.4s, v29.4s, v30.s[0]
-	FMOVS 12(R2), F30
-	WORD  $0x4f9e13b1 // fmla v17.4s, v29.4s, v30.s[0]
-	FMOVS 16(R2), F30
-	WORD  $0x4f9e13b2 // fmla v18.4s, v29.4s, v30.s[0]
-	FMOVS 20(R2), F30
-	WORD  $0x4f9e13b3 // fmla v19.4s, v29.4s, v30.s[0]
-	FMOVS 24(R2), F30
-	WORD  $0x4f9e13b4 // fmla v20.4s, v29.4s, v30.s[0]
-	FMOVS 28(R2), F30
-	WORD  $0x4f9e13b5 // fmla v21.4s, v29.4s, v30.s[0]
-	FMOVS 32(R2), F30
-	WORD  $0x4f9e13b6 // fmla v22.4s, v29.4s, v30.s[0]
-	FMOVS 36(R2), F30
-	WORD  $0x4f9e13b7 // fmla v23.4s, v29.4s, v30.s[0]
-	FMOVS 40(R2), F30
-	WORD  $0x4f9e13b8 // fmla v24.4s, v29.4s, v30.s[0]
-	FMOVS 44(R2), F30
-	WORD  $0x4f9e13b9 // fmla v25.4s, v29.4s, v30.s[0]
-	FMOVS 48(R2), F30
-	WORD  $0x4f9e13ba // fmla v26.4s, v29.4s, v30.s[0]
-	FMOVS 52(R2), F30
-	WORD  $0x4f9e13bb // fmla v27.4s, v29.4s, v30.s[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row16
-
-end14:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V28.B16
-	WORD  $0x4e3cd5ce // fadd v14.4s, v14.4s, v28.4s
-	WORD  $0x4e3cd5ef // fadd v15.4s, v15.4s, v28.4s
-	WORD  $0x4e3cd610 // fadd v16.4s, v16.4s, v28.4s
-	WORD  $0x4e3cd631 // fadd v17.4s, v17.4s, v28.4s
-	WORD  $0x4e3cd652 // fadd v18.4s, v18.4s, v28.4s
-	WORD  $0x4e3cd673 // fadd v19.4s, v19.4s, v28.4s
-	WORD  $0x4e3cd694 // fadd v20.4s, v20.4s, v28.4s
-	WORD  $0x4e3cd6b5 // fadd v21.4s, v21.4s, v28.4s
-	WORD  $0x4e3cd6d6 // fadd v22.4s, v22.4s, v28.4s
-	WORD  $0x4e3cd6f7 // fadd v23.4s, v23.4s, v28.4s
-	WORD  $0x4e3cd718 // fadd v24.4s, v24.4s, v28.4s
-	WORD  $0x4e3cd739 // fadd v25.4s, v25.4s, v28.4s
-	WORD  $0x4e3cd75a // fadd v26.4s, v26.4s, v28.4s
-	WORD  $0x4e3cd77b // fadd v27.4s, v27.4s, v28.4s
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	VZIP2 V15.S4, V14.S4, V0.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V17.S4, V16.S4, V1.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V16.D2, V14.D2, V15.D2
-	VZIP1 V16.D2, V14.D2, V14.D2
-	VZIP1 V1.D2, V0.D2, V16.D2
-	VZIP2 V1.D2, V0.D2, V17.D2
-	FMOVQ F14, 0(R0)
-	FMOVQ F15, 0(R2)
-	FMOVQ F16, 0(R3)
-	FMOVQ F17, 0(R4)
-	VZIP2 V19.S4, V18.S4, V0.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V21.S4, V20.S4, V1.S4
-	VZIP1 V21.S4, V20.S4, V20.S4
-	VZIP2 V20.D2, V18.D2, V19.D2
-	VZIP1 V20.D2, V18.D2, V18.D2
-	VZIP1 V1.D2, V0.D2, V20.D2
-	VZIP2 V1.D2, V0.D2, V21.D2
-	FMOVQ F18, 16(R0)
-	FMOVQ F19, 16(R2)
-	FMOVQ F20, 16(R3)
-	FMOVQ F21, 16(R4)
-	VZIP2 V23.S4, V22.S4, V0.S4
-	VZIP1 V23.S4, V22.S4, V22.S4
-	VZIP2 V25.S4, V24.S4, V1.S4
-	VZIP1 V25.S4, V24.S4, V24.S4
-	VZIP2 V24.D2, V22.D2, V23.D2
-	VZIP1 V24.D2, V22.D2, V22.D2
-	VZIP1 V1.D2, V0.D2, V24.D2
-	VZIP2 V1.D2, V0.D2, V25.D2
-	FMOVQ F22, 32(R0)
-	FMOVQ F23, 32(R2)
-	FMOVQ F24, 32(R3)
-	FMOVQ F25, 32(R4)
-	VZIP2 V27.S4, V26.S4, V2.S4
-	VZIP1 V27.S4, V26.S4, V26.S4
-	VZIP2 V1.S4, V0.S4, V3.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V0.D2, V26.D2, V27.D2
-	VZIP1 V0.D2, V26.D2, V26.D2
-	VZIP1 V3.D2, V2.D2, V0.D2
-	VZIP2 V3.D2, V2.D2, V1.D2
-	FMOVD F26, 48(R0)
-	FMOVD F27, 48(R2)
-	FMOVD F0, 48(R3)
-	FMOVD F1, 48(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs2
-	RET
-
-other1:
-	CMP $13, R0
-	BNE other17
-
-inputs18:
-	// 13 columns of w and of dw, 4 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVQ 16(R0), F4
-	FMOVQ 16(R2), F5
-	FMOVQ 16(R3), F6
-	FMOVQ 16(R4), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 32(R0), F8
-	FMOVQ 32(R2), F9
-	FMOVQ 32(R3), F10
-	FMOVQ 32(R4), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 48(R0), F12
-	FMOVS 48(R2), F13
-	FMOVS 48(R3), F14
-	FMOVS 48(R4), F15
-	VZIP2 V13.S4, V12.S4, V16.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V17.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V17.D2, V16.D2, V14.D2
-	VZIP2 V17.D2, V16.D2, V15.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh23
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F13
-	FMOVQ 0(R2), F14
-	FMOVQ 0(R3), F15
-	FMOVQ 0(R4), F16
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVQ 16(R0), F17
-	FMOVQ 16(R2), F18
-	FMOVQ 16(R3), F19
-	FMOVQ 16(R4), F20
-	VZIP2 V18.S4, V17.S4, V21.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V20.S4, V19.S4, V22.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V19.D2, V17.D2, V18.D2
-	VZIP1 V19.D2, V17.D2, V17.D2
-	VZIP1 V22.D2, V21.D2, V19.D2
-	VZIP2 V22.D2, V21.D2, V20.D2
-	FMOVQ 32(R0), F21
-	FMOVQ 32(R2), F22
-	FMOVQ 32(R3), F23
-	FMOVQ 32(R4), F24
-	VZIP2 V22.S4, V21.S4, V25.S4
-	VZIP1 V22.S4, V21.S4, V21.S4
-	VZIP2 V24.S4, V23.S4, V26.S4
-	VZIP1 V24.S4, V23.S4, V23.S4
-	VZIP2 V23.D2, V21.D2, V22.D2
-	VZIP1 V23.D2, V21.D2, V21.D2
-	VZIP1 V26.D2, V25.D2, V23.D2
-	VZIP2 V26.D2, V25.D2, V24.D2
-	FMOVS 48(R0), F25
-	FMOVS 48(R2), F26
-	FMOVS 48(R3), F27
-	FMOVS 48(R4), F28
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready24
-
-fresh23:
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-	VMOVI $0, V24.B16
-	VMOVI $0, V25.B16
-
-ready24:
-	VMOVI $0, V26.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without29
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row31:
-	FMOVQ 0(R4), F27
-	VORR  V26.B16, V26.B16, V29.B16
-	FMOVS 0(R2), F28
-	WORD  $0x4f9c136d // fmla v13.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c101d // fmla v29.4s, v0.4s, v28.s[0]
-	FMOVS 4(R2), F28
-	WORD  $0x4f9c136e // fmla v14.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c103d // fmla v29.4s, v1.4s, v28.s[0]
-	FMOVS 8(R2), F28
-	WORD  $0x4f9c136f // fmla v15.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c105d // fmla v29.4s, v2.4s, v28.s[0]
-	FMOVS 12(R2), F28
-	WORD  $0x4f9c1370 // fmla v16.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c107d // fmla v29.4s, v3.4s, v28.s[0]
-	FMOVS 16(R2), F28
-	WORD  $0x4f9c1371 // fmla v17.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c109d // fmla v29.4s, v4.4s, v28.s[0]
-	FMOVS 20(R2), F28
-	WORD  $0x4f9c1372 // fmla v18.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c10bd // fmla v29.4s, v5.4s, v28.s[0]
-	FMOVS 24(R2), F28
-	WORD  $0x4f9c1373 // fmla v19.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c10dd // fmla v29.4s, v6.4s, v28.s[0]
-	FMOVS 28(R2), F28
-	WORD  $0x4f9c1374 // fmla v20.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c10fd // fmla v29.4s, v7.4s, v28.s[0]
-	FMOVS 32(R2), F28
-	WORD  $0x4f9c1375 // fmla v21.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c111d // fmla v29.4s, v8.4s, v28.s[0]
-	FMOVS 36(R2), F28
-	WORD  $0x4f9c1376 // fmla v22.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c113d // fmla v29.4s, v9.4s, v28.s[0]
-	FMOVS 40(R2), F28
-	WORD  $0x4f9c1377 // fmla v23.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c115d // fmla v29.4s, v10.4s, v28.s[0]
-	FMOVS 44(R2), F28
-	WORD  $0x4f9c1378 // fmla v24.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c117d // fmla v29.4s, v11.4s, v28.s[0]
-	FMOVS 48(R2), F28
-	WORD  $0x4f9c1379 // fmla v25.4s, v27.4s, v28.s[0]
-	WORD  $0x4f9c119d // fmla v29.4s, v12.4s, v28.s[0]
-	WORD  $0x4e3ad7bd // fadd v29.4s, v29.4s, v26.4s
-	FMOVQ F29, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row31
-
-	// dx of the next 4 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end30
-
-without29:
-	// the same without dx
-row32:
-	FMOVQ 0(R4), F27
-	FMOVS 0(R2), F28
-	WORD  $0x4f9c136d // fmla v13.4s, v27.4s, v28.s[0]
-	FMOVS 4(R2), F28
-	WORD  $0x4f9c136e // fmla v14.4s, v27.4s, v28.s[0]
-	FMOVS 8(R2), F28
-	WORD  $0x4f9c136f // fmla v15.4s, v27.4s, v28.s[0]
-	FMOVS 12(R2), F28
-	WORD  $0x4f9c1370 // fmla v16.4s, v27.4s, v28.s[0]
-	FMOVS 16(R2), F28
-	WORD  $0x4f9c1371 // fmla v17.4s, v27.4s, v28.s[0]
-	FMOVS 20(R2), F28
-	WORD  $0x4f9c1372 // fmla v18.4s, v27.4s, v28.s[0]
-	FMOVS 24(R2), F28
-	WORD  $0x4f9c1373 // fmla v19.4s, v27.4s, v28.s[0]
-	FMOVS 28(R2), F28
-	WORD  $0x4f9c1374 // fmla v20.4s, v27.4s, v28.s[0]
-	FMOVS 32(R2), F28
-	WORD  $0x4f9c1375 // fmla v21.4s, v27.4s, v28.s[0]
-	FMOVS 36(R2), F28
-	WORD  $0x4f9c1376 // fmla v22.4s, v27.4s, v28.s[0]
-	FMOVS 40(R2), F28
-	WORD  $0x4f9c1377 // fmla v23.4s, v27.4s, v28.s[0]
-	FMOVS 44(R2), F28
-	WORD  $0x4f9c1378 // fmla v24.4s, v27.4s, v28.s[0]
-	FMOVS 48(R2), F28
-	WORD  $0x4f9c1379 // fmla v25.4s, v27.4s, v28.s[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row32
-
-end30:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V26.B16
-	WORD  $0x4e3ad5ad // fadd v13.4s, v13.4s, v26.4s
-	WORD  $0x4e3ad5ce // fadd v14.4s, v14.4s, v26.4s
-	WORD  $0x4e3ad5ef // fadd v15.4s, v15.4s, v26.4s
-	WORD  $0x4e3ad610 // fadd v16.4s, v16.4s, v26.4s
-	WORD  $0x4e3ad631 // fadd v17.4s, v17.4s, v26.4s
-	WORD  $0x4e3ad652 // fadd v18.4s, v18.4s, v26.4s
-	WORD  $0x4e3ad673 // fadd v19.4s, v19.4s, v26.4s
-	WORD  $0x4e3ad694 // fadd v20.4s, v20.4s, v26.4s
-	WORD  $0x4e3ad6b5 // fadd v21.4s, v21.4s, v26.4s
-	WORD  $0x4e3ad6d6 // fadd v22.4s, v22.4s, v26.4s
-	WORD  $0x4e3ad6f7 // fadd v23.4s, v23.4s, v26.4s
-	WORD  $0x4e3ad718 // fadd v24.4s, v24.4s, v26.4s
-	WORD  $0x4e3ad739 // fadd v25.4s, v25.4s, v26.4s
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	VZIP2 V14.S4, V13.S4, V0.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V1.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V1.D2, V0.D2, V15.D2
-	VZIP2 V1.D2, V0.D2, V16.D2
-	FMOVQ F13, 0(R0)
-	FMOVQ F14, 0(R2)
-	FMOVQ F15, 0(R3)
-	FMOVQ F16, 0(R4)
-	VZIP2 V18.S4, V17.S4, V0.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V20.S4, V19.S4, V1.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V19.D2, V17.D2, V18.D2
-	VZIP1 V19.D2, V17.D2, V17.D2
-	VZIP1 V1.D2, V0.D2, V19.D2
-	VZIP2 V1.D2, V0.D2, V20.D2
-	FMOVQ F17, 16(R0)
-	FMOVQ F18, 16(R2)
-	FMOVQ F19, 16(R3)
-	FMOVQ F20, 16(R4)
-	VZIP2 V22.S4, V21.S4, V0.S4
-	VZIP1 V22.S4, V21.S4, V21.S4
-	VZIP2 V24.S4, V23.S4, V1.S4
-	VZIP1 V24.S4, V23.S4, V23.S4
-	VZIP2 V23.D2, V21.D2, V22.D2
-	VZIP1 V23.D2, V21.D2, V21.D2
-	VZIP1 V1.D2, V0.D2, V23.D2
-	VZIP2 V1.D2, V0.D2, V24.D2
-	FMOVQ F21, 32(R0)
-	FMOVQ F22, 32(R2)
-	FMOVQ F23, 32(R3)
-	FMOVQ F24, 32(R4)
-	VZIP2 V0.S4, V25.S4, V3.S4
-	VZIP1 V0.S4, V25.S4, V25.S4
-	VZIP2 V2.S4, V1.S4, V4.S4
-	VZIP1 V2.S4, V1.S4, V1.S4
-	VZIP2 V1.D2, V25.D2, V0.D2
-	VZIP1 V1.D2, V25.D2, V25.D2
-	VZIP1 V4.D2, V3.D2, V1.D2
-	VZIP2 V4.D2, V3.D2, V2.D2
-	FMOVS F25, 48(R0)
-	FMOVS F0, 48(R2)
-	FMOVS F1, 48(R3)
-	FMOVS F2, 48(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs18
-	RET
-
-other17:
-	CMP $12, R0
-	BNE other33
-
-inputs34:
-	// 12 columns of w and of dw, 4 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVQ 16(R0), F4
-	FMOVQ 16(R2), F5
-	FMOVQ 16(R3), F6
-	FMOVQ 16(R4), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 32(R0), F8
-	FMOVQ 32(R2), F9
-	FMOVQ 32(R3), F10
-	FMOVQ 32(R4), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh38
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F12
-	FMOVQ 0(R2), F13
-	FMOVQ 0(R3), F14
-	FMOVQ 0(R4), F15
-	VZIP2 V13.S4, V12.S4, V16.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V17.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V17.D2, V16.D2, V14.D2
-	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVQ 16(R0), F16
-	FMOVQ 16(R2), F17
-	FMOVQ 16(R3), F18
-	FMOVQ 16(R4), F19
-	VZIP2 V17.S4, V16.S4, V20.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V19.S4, V18.S4, V21.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V18.D2, V16.D2, V17.D2
-	VZIP1 V18.D2, V16.D2, V16.D2
-	VZIP1 V21.D2, V20.D2, V18.D2
-	VZIP2 V21.D2, V20.D2, V19.D2
-	FMOVQ 32(R0), F20
-	FMOVQ 32(R2), F21
-	FMOVQ 32(R3), F22
-	FMOVQ 32(R4), F23
-	VZIP2 V21.S4, V20.S4, V24.S4
-	VZIP1 V21.S4, V20.S4, V20.S4
-	VZIP2 V23.S4, V22.S4, V25.S4
-	VZIP1 V23.S4, V22.S4, V22.S4
-	VZIP2 V22.D2, V20.D2, V21.D2
-	VZIP1 V22.D2, V20.D2, V20.D2
-	VZIP1 V25.D2, V24.D2, V22.D2
-	VZIP2 V25.D2, V24.D2, V23.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready39
-
-fresh38:
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-
-ready39:
-	VMOVI $0, V24.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without43
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row45:
-	FMOVQ 0(R4), F25
-	VORR  V24.B16, V24.B16, V27.B16
-	FMOVS 0(R2), F26
-	WORD  $0x4f9a132c // fmla v12.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a101b // fmla v27.4s, v0.4s, v26.s[0]
-	FMOVS 4(R2), F26
-	WORD  $0x4f9a132d // fmla v13.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a103b // fmla v27.4s, v1.4s, v26.s[0]
-	FMOVS 8(R2), F26
-	WORD  $0x4f9a132e // fmla v14.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a105b // fmla v27.4s, v2.4s, v26.s[0]
-	FMOVS 12(R2), F26
-	WORD  $0x4f9a132f // fmla v15.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a107b // fmla v27.4s, v3.4s, v26.s[0]
-	FMOVS 16(R2), F26
-	WORD  $0x4f9a1330 // fmla v16.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a109b // fmla v27.4s, v4.4s, v26.s[0]
-	FMOVS 20(R2), F26
-	WORD  $0x4f9a1331 // fmla v17.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a10bb // fmla v27.4s, v5.4s, v26.s[0]
-	FMOVS 24(R2), F26
-	WORD  $0x4f9a1332 // fmla v18.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a10db // fmla v27.4s, v6.4s, v26.s[0]
-	FMOVS 28(R2), F26
-	WORD  $0x4f9a1333 // fmla v19.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a10fb // fmla v27.4s, v7.4s, v26.s[0]
-	FMOVS 32(R2), F26
-	WORD  $0x4f9a1334 // fmla v20.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a111b // fmla v27.4s, v8.4s, v26.s[0]
-	FMOVS 36(R2), F26
-	WORD  $0x4f9a1335 // fmla v21.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a113b // fmla v27.4s, v9.4s, v26.s[0]
-	FMOVS 40(R2), F26
-	WORD  $0x4f9a1336 // fmla v22.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a115b // fmla v27.4s, v10.4s, v26.s[0]
-	FMOVS 44(R2), F26
-	WORD  $0x4f9a1337 // fmla v23.4s, v25.4s, v26.s[0]
-	WORD  $0x4f9a117b // fmla v27.4s, v11.4s, v26.s[0]
-	WORD  $0x4e38d77b // fadd v27.4s, v27.4s, v24.4s
-	FMOVQ F27, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row45
-
-	// dx of the next 4 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end44
-
-without43:
-	// the same without dx
-row46:
-	FMOVQ 0(R4), F25
-	FMOVS 0(R2), F26
-	WORD  $0x4f9a132c // fmla v12.4s, v25.4s, v26.s[0]
-	FMOVS 4(R2), F26
-	WORD  $0x4f9a132d // fmla v13.4s, v25.4s, v26.s[0]
-	FMOVS 8(R2), F26
-	WORD  $0x4f9a132e // fmla v14.4s, v25.4s, v26.s[0]
-	FMOVS 12(R2), F26
-	WORD  $0x4f9a132f // fmla v15.4s, v25.4s, v26.s[0]
-	FMOVS 16(R2), F26
-	WORD  $0x4f9a1330 // fmla v16.4s, v25.4s, v26.s[0]
-	FMOVS 20(R2), F26
-	WORD  $0x4f9a1331 // fmla v17.4s, v25.4s, v26.s[0]
-	FMOVS 24(R2), F26
-	WORD  $0x4f9a1332 // fmla v18.4s, v25.4s, v26.s[0]
-	FMOVS 28(R2), F26
-	WORD  $0x4f9a1333 // fmla v19.4s, v25.4s, v26.s[0]
-	FMOVS 32(R2), F26
-	WORD  $0x4f9a1334 // fmla v20.4s, v25.4s, v26.s[0]
-	FMOVS 36(R2), F26
-	WORD  $0x4f9a1335 // fmla v21.4s, v25.4s, v26.s[0]
-	FMOVS 40(R2), F26
-	WORD  $0x4f9a1336 // fmla v22.4s, v25.4s, v26.s[0]
-	FMOVS 44(R2), F26
-	WORD  $0x4f9a1337 // fmla v23.4s, v25.4s, v26.s[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row46
-
-end44:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V24.B16
-	WORD  $0x4e38d58c // fadd v12.4s, v12.4s, v24.4s
-	WORD  $0x4e38d5ad // fadd v13.4s, v13.4s, v24.4s
-	WORD  $0x4e38d5ce // fadd v14.4s, v14.4s, v24.4s
-	WORD  $0x4e38d5ef // fadd v15.4s, v15.4s, v24.4s
-	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
-	WORD  $0x4e38d631 // fadd v17.4s, v17.4s, v24.4s
-	WORD  $0x4e38d652 // fadd v18.4s, v18.4s, v24.4s
-	WORD  $0x4e38d673 // fadd v19.4s, v19.4s, v24.4s
-	WORD  $0x4e38d694 // fadd v20.4s, v20.4s, v24.4s
-	WORD  $0x4e38d6b5 // fadd v21.4s, v21.4s, v24.4s
-	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
-	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	VZIP2 V13.S4, V12.S4, V0.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V1.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V1.D2, V0.D2, V14.D2
-	VZIP2 V1.D2, V0.D2, V15.D2
-	FMOVQ F12, 0(R0)
-	FMOVQ F13, 0(R2)
-	FMOVQ F14, 0(R3)
-	FMOVQ F15, 0(R4)
-	VZIP2 V17.S4, V16.S4, V0.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V19.S4, V18.S4, V1.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V18.D2, V16.D2, V17.D2
-	VZIP1 V18.D2, V16.D2, V16.D2
-	VZIP1 V1.D2, V0.D2, V18.D2
-	VZIP2 V1.D2, V0.D2, V19.D2
-	FMOVQ F16, 16(R0)
-	FMOVQ F17, 16(R2)
-	FMOVQ F18, 16(R3)
-	FMOVQ F19, 16(R4)
-	VZIP2 V21.S4, V20.S4, V0.S4
-	VZIP1 V21.S4, V20.S4, V20.S4
-	VZIP2 V23.S4, V22.S4, V1.S4
-	VZIP1 V23.S4, V22.S4, V22.S4
-	VZIP2 V22.D2, V20.D2, V21.D2
-	VZIP1 V22.D2, V20.D2, V20.D2
-	VZIP1 V1.D2, V0.D2, V22.D2
-	VZIP2 V1.D2, V0.D2, V23.D2
-	FMOVQ F20, 32(R0)
-	FMOVQ F21, 32(R2)
-	FMOVQ F22, 32(R3)
-	FMOVQ F23, 32(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs34
-	RET
-
-other33:
-	CMP $11, R0
-	BNE other47
-
-inputs48:
-	// 11 columns of w and of dw, 4 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVQ 16(R0), F4
-	FMOVQ 16(R2), F5
-	FMOVQ 16(R3), F6
-	FMOVQ 16(R4), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVD 32(R0), F8
-	ADD   $40, R0, R5
-	VLD1  (R5), V8.S[2]
-	FMOVD 32(R2), F9
-	ADD   $40, R2, R5
-	VLD1  (R5), V9.S[2]
-	FMOVD 32(R3), F10
-	ADD   $40, R3, R5
-	VLD1  (R5), V10.S[2]
-	FMOVD 32(R4), F11
-	ADD   $40, R4, R5
-	VLD1  (R5), V11.S[2]
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh52
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F11
-	FMOVQ 0(R2), F12
-	FMOVQ 0(R3), F13
-	FMOVQ 0(R4), F14
-	VZIP2 V12.S4, V11.S4, V15.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V14.S4, V13.S4, V16.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V13.D2, V11.D2, V12.D2
-	VZIP1 V13.D2, V11.D2, V11.D2
-	VZIP1 V16.D2, V15.D2, V13.D2
-	VZIP2 V16.D2, V15.D2, V14.D2
-	FMOVQ 16(R0), F15
-	FMOVQ 16(R2), F16
-	FMOVQ 16(R3), F17
-	FMOVQ 16(R4), F18
-	VZIP2 V16.S4, V15.S4, V19.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V18.S4, V17.S4, V20.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V17.D2, V15.D2, V16.D2
-	VZIP1 V17.D2, V15.D2, V15.D2
-	VZIP1 V20.D2, V19.D2, V17.D2
-	VZIP2 V20.D2, V19.D2, V18.D2
-	FMOVD 32(R0), F19
-	ADD   $40, R0, R5
-	VLD1  (R5), V19.S[2]
-	FMOVD 32(R2), F20
-	ADD   $40, R2, R5
-	VLD1  (R5), V20.S[2]
-	FMOVD 32(R3), F21
-	ADD   $40, R3, R5
-	VLD1  (R5), V21.S[2]
-	FMOVD 32(R4), F22
-	ADD   $40, R4, R5
-	VLD1  (R5), V22.S[2]
-	VZIP2 V20.S4, V19.S4, V23.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V22.S4, V21.S4, V24.S4
-	VZIP1 V22.S4, V21.S4, V21.S4
-	VZIP2 V21.D2, V19.D2, V20.D2
-	VZIP1 V21.D2, V19.D2, V19.D2
-	VZIP1 V24.D2, V23.D2, V21.D2
-	VZIP2 V24.D2, V23.D2, V22.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready53
-
-fresh52:
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-
-ready53:
-	VMOVI $0, V22.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without57
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row59:
-	FMOVQ 0(R4), F23
-	VORR  V22.B16, V22.B16, V25.B16
-	FMOVS 0(R2), F24
-	WORD  $0x4f9812eb // fmla v11.4s, v23.4s, v24.s[0]
-	WORD  $0x4f981019 // fmla v25.4s, v0.4s, v24.s[0]
-	FMOVS 4(R2), F24
-	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
-	WORD  $0x4f981039 // fmla v25.4s, v1.4s, v24.s[0]
-	FMOVS 8(R2), F24
-	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
-	WORD  $0x4f981059 // fmla v25.4s, v2.4s, v24.s[0]
-	FMOVS 12(R2), F24
-	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
-	WORD  $0x4f981079 // fmla v25.4s, v3.4s, v24.s[0]
-	FMOVS 16(R2), F24
-	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
-	WORD  $0x4f981099 // fmla v25.4s, v4.4s, v24.s[0]
-	FMOVS 20(R2), F24
-	WORD  $0x4f9812f0 // fmla v16.4s, v23.4s, v24.s[0]
-	WORD  $0x4f9810b9 // fmla v25.4s, v5.4s, v24.s[0]
-	FMOVS 24(R2), F24
-	WORD  $0x4f9812f1 // fmla v17.4s, v23.4s, v24.s[0]
-	WORD  $0x4f9810d9 // fmla v25.4s, v6.4s, v24.s[0]
-	FMOVS 28(R2), F24
-	WORD  $0x4f9812f2 // fmla v18.4s, v23.4s, v24.s[0]
-	WORD  $0x4f9810f9 // fmla v25.4s, v7.4s, v24.s[0]
-	FMOVS 32(R2), F24
-	WORD  $0x4f9812f3 // fmla v19.4s, v23.4s, v24.s[0]
-	WORD  $0x4f981119 // fmla v25.4s, v8.4s, v24.s[0]
-	FMOVS 36(R2), F24
-	WORD  $0x4f9812f4 // fmla v20.4s, v23.4s, v24.s[0]
-	WORD  $0x4f981139 // fmla v25.4s, v9.4s, v24.s[0]
-	FMOVS 40(R2), F24
-	WORD  $0x4f9812f5 // fmla v21.4s, v23.4s, v24.s[0]
-	WORD  $0x4f981159 // fmla v25.4s, v10.4s, v24.s[0]
-	WORD  $0x4e36d739 // fadd v25.4s, v25.4s, v22.4s
-	FMOVQ F25, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row59
-
-	// dx of the next 4 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end58
-
-without57:
-	// the same without dx
-row60:
-	FMOVQ 0(R4), F23
-	FMOVS 0(R2), F24
-	WORD  $0x4f9812eb // fmla v11.4s, v23.4s, v24.s[0]
-	FMOVS 4(R2), F24
-	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
-	FMOVS 8(R2), F24
-	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
-	FMOVS 12(R2), F24
-	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
-	FMOVS 16(R2), F24
-	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
-	FMOVS 20(R2), F24
-	WORD  $0x4f9812f0 // fmla v16.4s, v23.4s, v24.s[0]
-	FMOVS 24(R2), F24
-	WORD  $0x4f9812f1 // fmla v17.4s, v23.4s, v24.s[0]
-	FMOVS 28(R2), F24
-	WORD  $0x4f9812f2 // fmla v18.4s, v23.4s, v24.s[0]
-	FMOVS 32(R2), F24
-	WORD  $0x4f9812f3 // fmla v19.4s, v23.4s, v24.s[0]
-	FMOVS 36(R2), F24
-	WORD  $0x4f9812f4 // fmla v20.4s, v23.4s, v24.s[0]
-	FMOVS 40(R2), F24
-	WORD  $0x4f9812f5 // fmla v21.4s, v23.4s, v24.s[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row60
-
-end58:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V22.B16
-	WORD  $0x4e36d56b // fadd v11.4s, v11.4s, v22.4s
-	WORD  $0x4e36d58c // fadd v12.4s, v12.4s, v22.4s
-	WORD  $0x4e36d5ad // fadd v13.4s, v13.4s, v22.4s
-	WORD  $0x4e36d5ce // fadd v14.4s, v14.4s, v22.4s
-	WORD  $0x4e36d5ef // fadd v15.4s, v15.4s, v22.4s
-	WORD  $0x4e36d610 // fadd v16.4s, v16.4s, v22.4s
-	WORD  $0x4e36d631 // fadd v17.4s, v17.4s, v22.4s
-	WORD  $0x4e36d652 // fadd v18.4s, v18.4s, v22.4s
-	WORD  $0x4e36d673 // fadd v19.4s, v19.4s, v22.4s
-	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
-	WORD  $0x4e36d6b5 // fadd v21.4s, v21.4s, v22.4s
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	VZIP2 V12.S4, V11.S4, V0.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V14.S4, V13.S4, V1.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V13.D2, V11.D2, V12.D2
-	VZIP1 V13.D2, V11.D2, V11.D2
-	VZIP1 V1.D2, V0.D2, V13.D2
-	VZIP2 V1.D2, V0.D2, V14.D2
-	FMOVQ F11, 0(R0)
-	FMOVQ F12, 0(R2)
-	FMOVQ F13, 0(R3)
-	FMOVQ F14, 0(R4)
-	VZIP2 V16.S4, V15.S4, V0.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V18.S4, V17.S4, V1.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V17.D2, V15.D2, V16.D2
-	VZIP1 V17.D2, V15.D2, V15.D2
-	VZIP1 V1.D2, V0.D2, V17.D2
-	VZIP2 V1.D2, V0.D2, V18.D2
-	FMOVQ F15, 16(R0)
-	FMOVQ F16, 16(R2)
-	FMOVQ F17, 16(R3)
-	FMOVQ F18, 16(R4)
-	VZIP2 V20.S4, V19.S4, V1.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V0.S4, V21.S4, V2.S4
-	VZIP1 V0.S4, V21.S4, V21.S4
-	VZIP2 V21.D2, V19.D2, V20.D2
-	VZIP1 V21.D2, V19.D2, V19.D2
-	VZIP1 V2.D2, V1.D2, V21.D2
-	VZIP2 V2.D2, V1.D2, V0.D2
-	FMOVD F19, 32(R0)
-	ADD   $40, R0, R5
-	VST1  V19.S[2], (R5)
-	FMOVD F20, 32(R2)
-	ADD   $40, R2, R5
-	VST1  V20.S[2], (R5)
-	FMOVD F21, 32(R3)
-	ADD   $40, R3, R5
-	VST1  V21.S[2], (R5)
-	FMOVD F0, 32(R4)
-	ADD   $40, R4, R5
-	VST1  V0.S[2], (R5)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs48
-	RET
-
-other47:
-	CMP $10, R0
-	BNE other61
-
-inputs62:
 	// 10 columns of w and of dw, 4 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -22135,7 +20897,7 @@ inputs62:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh66
+	BEQ   fresh6
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -22180,9 +20942,9 @@ inputs62:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready67
+	B     ready7
 
-fresh66:
+fresh6:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
@@ -22194,7 +20956,7 @@ fresh66:
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
 
-ready67:
+ready7:
 	VMOVI $0, V20.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -22204,10 +20966,10 @@ ready67:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without71
+	BEQ   without11
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row73:
+row13:
 	FMOVQ 0(R4), F21
 	VORR  V20.B16, V20.B16, V23.B16
 	FMOVS 0(R2), F22
@@ -22246,17 +21008,17 @@ row73:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row73
+	BNE   row13
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end72
+	B    end12
 
-without71:
+without11:
 	// the same without dx
-row74:
+row14:
 	FMOVQ 0(R4), F21
 	FMOVS 0(R2), F22
 	WORD  $0x4f9612aa // fmla v10.4s, v21.4s, v22.s[0]
@@ -22281,9 +21043,9 @@ row74:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row74
+	BNE   row14
 
-end72:
+end12:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -22347,14 +21109,14 @@ end72:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs62
+	BGE   inputs2
 	RET
 
-other61:
+other1:
 	CMP $9, R0
-	BNE other75
+	BNE other15
 
-inputs76:
+inputs16:
 	// 9 columns of w and of dw, 4 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -22403,7 +21165,7 @@ inputs76:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh80
+	BEQ   fresh20
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -22448,9 +21210,9 @@ inputs76:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready81
+	B     ready21
 
-fresh80:
+fresh20:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
@@ -22461,7 +21223,7 @@ fresh80:
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
 
-ready81:
+ready21:
 	VMOVI $0, V18.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -22471,10 +21233,10 @@ ready81:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without85
+	BEQ   without25
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row87:
+row27:
 	FMOVQ 0(R4), F19
 	VORR  V18.B16, V18.B16, V21.B16
 	FMOVS 0(R2), F20
@@ -22510,17 +21272,17 @@ row87:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row87
+	BNE   row27
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end86
+	B    end26
 
-without85:
+without25:
 	// the same without dx
-row88:
+row28:
 	FMOVQ 0(R4), F19
 	FMOVS 0(R2), F20
 	WORD  $0x4f941269 // fmla v9.4s, v19.4s, v20.s[0]
@@ -22543,9 +21305,9 @@ row88:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row88
+	BNE   row28
 
-end86:
+end26:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -22608,14 +21370,14 @@ end86:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs76
+	BGE   inputs16
 	RET
 
-other75:
+other15:
 	CMP $8, R0
-	BNE other89
+	BNE other29
 
-inputs90:
+inputs30:
 	// 8 columns of w and of dw, 4 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -22652,7 +21414,7 @@ inputs90:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh93
+	BEQ   fresh33
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -22685,9 +21447,9 @@ inputs90:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready94
+	B     ready34
 
-fresh93:
+fresh33:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
@@ -22697,7 +21459,7 @@ fresh93:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready94:
+ready34:
 	VMOVI $0, V16.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -22707,10 +21469,10 @@ ready94:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without97
+	BEQ   without37
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row99:
+row39:
 	FMOVQ 0(R4), F17
 	VORR  V16.B16, V16.B16, V19.B16
 	FMOVS 0(R2), F18
@@ -22743,17 +21505,17 @@ row99:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row99
+	BNE   row39
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end98
+	B    end38
 
-without97:
+without37:
 	// the same without dx
-row100:
+row40:
 	FMOVQ 0(R4), F17
 	FMOVS 0(R2), F18
 	WORD  $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
@@ -22774,9 +21536,9 @@ row100:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row100
+	BNE   row40
 
-end98:
+end38:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -22826,14 +21588,14 @@ end98:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs90
+	BGE   inputs30
 	RET
 
-other89:
+other29:
 	CMP $7, R0
-	BNE other101
+	BNE other41
 
-inputs102:
+inputs42:
 	// 7 columns of w and of dw, 4 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -22878,7 +21640,7 @@ inputs102:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh105
+	BEQ   fresh45
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -22919,9 +21681,9 @@ inputs102:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready106
+	B     ready46
 
-fresh105:
+fresh45:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -22930,7 +21692,7 @@ fresh105:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready106:
+ready46:
 	VMOVI $0, V14.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -22940,10 +21702,10 @@ ready106:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without109
+	BEQ   without49
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row111:
+row51:
 	FMOVQ 0(R4), F15
 	VORR  V14.B16, V14.B16, V17.B16
 	FMOVS 0(R2), F16
@@ -22973,17 +21735,17 @@ row111:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row111
+	BNE   row51
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end110
+	B    end50
 
-without109:
+without49:
 	// the same without dx
-row112:
+row52:
 	FMOVQ 0(R4), F15
 	FMOVS 0(R2), F16
 	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
@@ -23002,9 +21764,9 @@ row112:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row112
+	BNE   row52
 
-end110:
+end50:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23061,14 +21823,14 @@ end110:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs102
+	BGE   inputs42
 	RET
 
-other101:
+other41:
 	CMP $6, R0
-	BNE other113
+	BNE other53
 
-inputs114:
+inputs54:
 	// 6 columns of w and of dw, 4 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23105,7 +21867,7 @@ inputs114:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh117
+	BEQ   fresh57
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23138,9 +21900,9 @@ inputs114:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready118
+	B     ready58
 
-fresh117:
+fresh57:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
@@ -23148,7 +21910,7 @@ fresh117:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready118:
+ready58:
 	VMOVI $0, V12.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23158,10 +21920,10 @@ ready118:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without121
+	BEQ   without61
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row123:
+row63:
 	FMOVQ 0(R4), F13
 	VORR  V12.B16, V12.B16, V15.B16
 	FMOVS 0(R2), F14
@@ -23188,17 +21950,17 @@ row123:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row123
+	BNE   row63
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end122
+	B    end62
 
-without121:
+without61:
 	// the same without dx
-row124:
+row64:
 	FMOVQ 0(R4), F13
 	FMOVS 0(R2), F14
 	WORD  $0x4f8e11a6 // fmla v6.4s, v13.4s, v14.s[0]
@@ -23215,9 +21977,9 @@ row124:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row124
+	BNE   row64
 
-end122:
+end62:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23265,14 +22027,14 @@ end122:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs114
+	BGE   inputs54
 	RET
 
-other113:
+other53:
 	CMP $5, R0
-	BNE other125
+	BNE other65
 
-inputs126:
+inputs66:
 	// 5 columns of w and of dw, 4 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23309,7 +22071,7 @@ inputs126:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh129
+	BEQ   fresh69
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23342,16 +22104,16 @@ inputs126:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready130
+	B     ready70
 
-fresh129:
+fresh69:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready130:
+ready70:
 	VMOVI $0, V10.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23361,10 +22123,10 @@ ready130:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without133
+	BEQ   without73
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row135:
+row75:
 	FMOVQ 0(R4), F11
 	VORR  V10.B16, V10.B16, V13.B16
 	FMOVS 0(R2), F12
@@ -23388,17 +22150,17 @@ row135:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row135
+	BNE   row75
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end134
+	B    end74
 
-without133:
+without73:
 	// the same without dx
-row136:
+row76:
 	FMOVQ 0(R4), F11
 	FMOVS 0(R2), F12
 	WORD  $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
@@ -23413,9 +22175,9 @@ row136:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row136
+	BNE   row76
 
-end134:
+end74:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23462,14 +22224,14 @@ end134:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs126
+	BGE   inputs66
 	RET
 
-other125:
+other65:
 	CMP $4, R0
-	BNE other137
+	BNE other77
 
-inputs138:
+inputs78:
 	// 4 columns of w and of dw, 4 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23494,7 +22256,7 @@ inputs138:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh140
+	BEQ   fresh80
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23515,15 +22277,15 @@ inputs138:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready141
+	B     ready81
 
-fresh140:
+fresh80:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready141:
+ready81:
 	VMOVI $0, V8.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23533,10 +22295,10 @@ ready141:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without143
+	BEQ   without83
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row145:
+row85:
 	FMOVQ 0(R4), F9
 	VORR  V8.B16, V8.B16, V11.B16
 	FMOVS 0(R2), F10
@@ -23557,17 +22319,17 @@ row145:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row145
+	BNE   row85
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end144
+	B    end84
 
-without143:
+without83:
 	// the same without dx
-row146:
+row86:
 	FMOVQ 0(R4), F9
 	FMOVS 0(R2), F10
 	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
@@ -23580,9 +22342,9 @@ row146:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row146
+	BNE   row86
 
-end144:
+end84:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23616,14 +22378,14 @@ end144:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs138
+	BGE   inputs78
 	RET
 
-other137:
+other77:
 	CMP $3, R0
-	BNE other147
+	BNE other87
 
-inputs148:
+inputs88:
 	// 3 columns of w and of dw, 4 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23656,7 +22418,7 @@ inputs148:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh150
+	BEQ   fresh90
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23685,14 +22447,14 @@ inputs148:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready151
+	B     ready91
 
-fresh150:
+fresh90:
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready151:
+ready91:
 	VMOVI $0, V6.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23702,10 +22464,10 @@ ready151:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without153
+	BEQ   without93
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row155:
+row95:
 	FMOVQ 0(R4), F7
 	VORR  V6.B16, V6.B16, V9.B16
 	FMOVS 0(R2), F8
@@ -23723,17 +22485,17 @@ row155:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row155
+	BNE   row95
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end154
+	B    end94
 
-without153:
+without93:
 	// the same without dx
-row156:
+row96:
 	FMOVQ 0(R4), F7
 	FMOVS 0(R2), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
@@ -23744,9 +22506,9 @@ row156:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row156
+	BNE   row96
 
-end154:
+end94:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23787,11 +22549,11 @@ end154:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs148
+	BGE   inputs88
 	RET
 
-other147:
-inputs158:
+other87:
+inputs98:
 	// 2 columns of w and of dw, 4 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23816,7 +22578,7 @@ inputs158:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh160
+	BEQ   fresh100
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23837,13 +22599,13 @@ inputs158:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready161
+	B     ready101
 
-fresh160:
+fresh100:
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready161:
+ready101:
 	VMOVI $0, V4.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23853,10 +22615,10 @@ ready161:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without163
+	BEQ   without103
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row165:
+row105:
 	FMOVQ 0(R4), F5
 	VORR  V4.B16, V4.B16, V7.B16
 	FMOVS 0(R2), F6
@@ -23871,17 +22633,17 @@ row165:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row165
+	BNE   row105
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end164
+	B    end104
 
-without163:
+without103:
 	// the same without dx
-row166:
+row106:
 	FMOVQ 0(R4), F5
 	FMOVS 0(R2), F6
 	WORD  $0x4f8610a2 // fmla v2.4s, v5.4s, v6.s[0]
@@ -23890,9 +22652,9 @@ row166:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row166
+	BNE   row106
 
-end164:
+end104:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23924,2107 +22686,16 @@ end164:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs158
+	BGE   inputs98
 	RET
 
 // func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 TEXT ·narrowBothNEONF64(SB), NOSPLIT, $0-120
 	MOVD cols+104(FP), R0
-	CMP  $14, R0
+	CMP  $5, R0
 	BNE  other1
 
 inputs2:
-	// 14 columns of w and of dw, 2 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 48(R0), F6
-	FMOVQ 48(R2), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 64(R0), F8
-	FMOVQ 64(R2), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 80(R0), F10
-	FMOVQ 80(R2), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 96(R0), F12
-	FMOVQ 96(R2), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh10
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F14
-	FMOVQ 0(R2), F15
-	VZIP2 V15.D2, V14.D2, V16.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V16.B16, V16.B16, V15.B16
-	FMOVQ 16(R0), F16
-	FMOVQ 16(R2), F17
-	VZIP2 V17.D2, V16.D2, V18.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V18.B16, V18.B16, V17.B16
-	FMOVQ 32(R0), F18
-	FMOVQ 32(R2), F19
-	VZIP2 V19.D2, V18.D2, V20.D2
-	VZIP1 V19.D2, V18.D2, V18.D2
-	VORR  V20.B16, V20.B16, V19.B16
-	FMOVQ 48(R0), F20
-	FMOVQ 48(R2), F21
-	VZIP2 V21.D2, V20.D2, V22.D2
-	VZIP1 V21.D2, V20.D2, V20.D2
-	VORR  V22.B16, V22.B16, V21.B16
-	FMOVQ 64(R0), F22
-	FMOVQ 64(R2), F23
-	VZIP2 V23.D2, V22.D2, V24.D2
-	VZIP1 V23.D2, V22.D2, V22.D2
-	VORR  V24.B16, V24.B16, V23.B16
-	FMOVQ 80(R0), F24
-	FMOVQ 80(R2), F25
-	VZIP2 V25.D2, V24.D2, V26.D2
-	VZIP1 V25.D2, V24.D2, V24.D2
-	VORR  V26.B16, V26.B16, V25.B16
-	FMOVQ 96(R0), F26
-	FMOVQ 96(R2), F27
-	VZIP2 V27.D2, V26.D2, V28.D2
-	VZIP1 V27.D2, V26.D2, V26.D2
-	VORR  V28.B16, V28.B16, V27.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready11
-
-fresh10:
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-	VMOVI $0, V24.B16
-	VMOVI $0, V25.B16
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-
-ready11:
-	VMOVI $0, V28.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without19
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row21:
-	FMOVQ 0(R4), F29
-	VORR  V28.B16, V28.B16, V31.B16
-	FMOVD 0(R2), F30
-	WORD  $0x4fde13ae // fmla v14.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde101f // fmla v31.2d, v0.2d, v30.d[0]
-	FMOVD 8(R2), F30
-	WORD  $0x4fde13af // fmla v15.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde103f // fmla v31.2d, v1.2d, v30.d[0]
-	FMOVD 16(R2), F30
-	WORD  $0x4fde13b0 // fmla v16.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde105f // fmla v31.2d, v2.2d, v30.d[0]
-	FMOVD 24(R2), F30
-	WORD  $0x4fde13b1 // fmla v17.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde107f // fmla v31.2d, v3.2d, v30.d[0]
-	FMOVD 32(R2), F30
-	WORD  $0x4fde13b2 // fmla v18.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde109f // fmla v31.2d, v4.2d, v30.d[0]
-	FMOVD 40(R2), F30
-	WORD  $0x4fde13b3 // fmla v19.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde10bf // fmla v31.2d, v5.2d, v30.d[0]
-	FMOVD 48(R2), F30
-	WORD  $0x4fde13b4 // fmla v20.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde10df // fmla v31.2d, v6.2d, v30.d[0]
-	FMOVD 56(R2), F30
-	WORD  $0x4fde13b5 // fmla v21.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde10ff // fmla v31.2d, v7.2d, v30.d[0]
-	FMOVD 64(R2), F30
-	WORD  $0x4fde13b6 // fmla v22.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde111f // fmla v31.2d, v8.2d, v30.d[0]
-	FMOVD 72(R2), F30
-	WORD  $0x4fde13b7 // fmla v23.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde113f // fmla v31.2d, v9.2d, v30.d[0]
-	FMOVD 80(R2), F30
-	WORD  $0x4fde13b8 // fmla v24.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde115f // fmla v31.2d, v10.2d, v30.d[0]
-	FMOVD 88(R2), F30
-	WORD  $0x4fde13b9 // fmla v25.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde117f // fmla v31.2d, v11.2d, v30.d[0]
-	FMOVD 96(R2), F30
-	WORD  $0x4fde13ba // fmla v26.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde119f // fmla v31.2d, v12.2d, v30.d[0]
-	FMOVD 104(R2), F30
-	WORD  $0x4fde13bb // fmla v27.2d, v29.2d, v30.d[0]
-	WORD  $0x4fde11bf // fmla v31.2d, v13.2d, v30.d[0]
-	WORD  $0x4e7cd7ff // fadd v31.2d, v31.2d, v28.2d
-	FMOVQ F31, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row21
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end20
-
-without19:
-	// the same without dx
-row22:
-	FMOVQ 0(R4), F29
-	FMOVD 0(R2), F30
-	WORD  $0x4fde13ae // fmla v14.2d, v29.2d, v30.d[0]
-	FMOVD 8(R2), F30
-	WORD  $0x4fde13af // fmla v15.2d, v29.2d, v30.d[0]
-	FMOVD 16(R2), F30
-	WORD  $0x4fde13b0 // fmla v16.2d, v29.2d, v30.d[0]
-	FMOVD 24(R2), F30
-	WORD  $0x4fde13b1 // fmla v17.2d, v29.2d, v30.d[0]
-	FMOVD 32(R2), F30
-	WORD  $0x4fde13b2 // fmla v18.2d, v29.2d, v30.d[0]
-	FMOVD 40(R2), F30
-	WORD  $0x4fde13b3 // fmla v19.2d, v29.2d, v30.d[0]
-	FMOVD 48(R2), F30
-	WORD  $0x4fde13b4 // fmla v20.2d, v29.2d, v30.d[0]
-	FMOVD 56(R2), F30
-	WORD  $0x4fde13b5 // fmla v21.2d, v29.2d, v30.d[0]
-	FMOVD 64(R2), F30
-	WORD  $0x4fde13b6 // fmla v22.2d, v29.2d, v30.d[0]
-	FMOVD 72(R2), F30
-	WORD  $0x4fde13b7 // fmla v23.2d, v29.2d, v30.d[0]
-	FMOVD 80(R2), F30
-	WORD  $0x4fde13b8 // fmla v24.2d, v29.2d, v30.d[0]
-	FMOVD 88(R2), F30
-	WORD  $0x4fde13b9 // fmla v25.2d, v29.2d, v30.d[0]
-	FMOVD 96(R2), F30
-	WORD  $0x4fde13ba // fmla v26.2d, v29.2d, v30.d[0]
-	FMOVD 104(R2), F30
-	WORD  $0x4fde13bb // fmla v27.2d, v29.2d, v30.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row22
-
-end20:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V28.B16
-	WORD  $0x4e7cd5ce // fadd v14.2d, v14.2d, v28.2d
-	WORD  $0x4e7cd5ef // fadd v15.2d, v15.2d, v28.2d
-	WORD  $0x4e7cd610 // fadd v16.2d, v16.2d, v28.2d
-	WORD  $0x4e7cd631 // fadd v17.2d, v17.2d, v28.2d
-	WORD  $0x4e7cd652 // fadd v18.2d, v18.2d, v28.2d
-	WORD  $0x4e7cd673 // fadd v19.2d, v19.2d, v28.2d
-	WORD  $0x4e7cd694 // fadd v20.2d, v20.2d, v28.2d
-	WORD  $0x4e7cd6b5 // fadd v21.2d, v21.2d, v28.2d
-	WORD  $0x4e7cd6d6 // fadd v22.2d, v22.2d, v28.2d
-	WORD  $0x4e7cd6f7 // fadd v23.2d, v23.2d, v28.2d
-	WORD  $0x4e7cd718 // fadd v24.2d, v24.2d, v28.2d
-	WORD  $0x4e7cd739 // fadd v25.2d, v25.2d, v28.2d
-	WORD  $0x4e7cd75a // fadd v26.2d, v26.2d, v28.2d
-	WORD  $0x4e7cd77b // fadd v27.2d, v27.2d, v28.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V15.D2, V14.D2, V0.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V0.B16, V0.B16, V15.B16
-	FMOVQ F14, 0(R0)
-	FMOVQ F15, 0(R2)
-	VZIP2 V17.D2, V16.D2, V0.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V0.B16, V0.B16, V17.B16
-	FMOVQ F16, 16(R0)
-	FMOVQ F17, 16(R2)
-	VZIP2 V19.D2, V18.D2, V0.D2
-	VZIP1 V19.D2, V18.D2, V18.D2
-	VORR  V0.B16, V0.B16, V19.B16
-	FMOVQ F18, 32(R0)
-	FMOVQ F19, 32(R2)
-	VZIP2 V21.D2, V20.D2, V0.D2
-	VZIP1 V21.D2, V20.D2, V20.D2
-	VORR  V0.B16, V0.B16, V21.B16
-	FMOVQ F20, 48(R0)
-	FMOVQ F21, 48(R2)
-	VZIP2 V23.D2, V22.D2, V0.D2
-	VZIP1 V23.D2, V22.D2, V22.D2
-	VORR  V0.B16, V0.B16, V23.B16
-	FMOVQ F22, 64(R0)
-	FMOVQ F23, 64(R2)
-	VZIP2 V25.D2, V24.D2, V0.D2
-	VZIP1 V25.D2, V24.D2, V24.D2
-	VORR  V0.B16, V0.B16, V25.B16
-	FMOVQ F24, 80(R0)
-	FMOVQ F25, 80(R2)
-	VZIP2 V27.D2, V26.D2, V0.D2
-	VZIP1 V27.D2, V26.D2, V26.D2
-	VORR  V0.B16, V0.B16, V27.B16
-	FMOVQ F26, 96(R0)
-	FMOVQ F27, 96(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs2
-	RET
-
-other1:
-	CMP $13, R0
-	BNE other23
-
-inputs24:
-	// 13 columns of w and of dw, 2 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 48(R0), F6
-	FMOVQ 48(R2), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 64(R0), F8
-	FMOVQ 64(R2), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 80(R0), F10
-	FMOVQ 80(R2), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	FMOVD 96(R0), F12
-	FMOVD 96(R2), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh32
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F13
-	FMOVQ 0(R2), F14
-	VZIP2 V14.D2, V13.D2, V15.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	FMOVQ 16(R0), F15
-	FMOVQ 16(R2), F16
-	VZIP2 V16.D2, V15.D2, V17.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V17.B16, V17.B16, V16.B16
-	FMOVQ 32(R0), F17
-	FMOVQ 32(R2), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVQ 48(R0), F19
-	FMOVQ 48(R2), F20
-	VZIP2 V20.D2, V19.D2, V21.D2
-	VZIP1 V20.D2, V19.D2, V19.D2
-	VORR  V21.B16, V21.B16, V20.B16
-	FMOVQ 64(R0), F21
-	FMOVQ 64(R2), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
-	FMOVQ 80(R0), F23
-	FMOVQ 80(R2), F24
-	VZIP2 V24.D2, V23.D2, V25.D2
-	VZIP1 V24.D2, V23.D2, V23.D2
-	VORR  V25.B16, V25.B16, V24.B16
-	FMOVD 96(R0), F25
-	FMOVD 96(R2), F26
-	VZIP2 V26.D2, V25.D2, V27.D2
-	VZIP1 V26.D2, V25.D2, V25.D2
-	VORR  V27.B16, V27.B16, V26.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready33
-
-fresh32:
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-	VMOVI $0, V24.B16
-	VMOVI $0, V25.B16
-
-ready33:
-	VMOVI $0, V26.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without41
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row43:
-	FMOVQ 0(R4), F27
-	VORR  V26.B16, V26.B16, V29.B16
-	FMOVD 0(R2), F28
-	WORD  $0x4fdc136d // fmla v13.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc101d // fmla v29.2d, v0.2d, v28.d[0]
-	FMOVD 8(R2), F28
-	WORD  $0x4fdc136e // fmla v14.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc103d // fmla v29.2d, v1.2d, v28.d[0]
-	FMOVD 16(R2), F28
-	WORD  $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc105d // fmla v29.2d, v2.2d, v28.d[0]
-	FMOVD 24(R2), F28
-	WORD  $0x4fdc1370 // fmla v16.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc107d // fmla v29.2d, v3.2d, v28.d[0]
-	FMOVD 32(R2), F28
-	WORD  $0x4fdc1371 // fmla v17.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc109d // fmla v29.2d, v4.2d, v28.d[0]
-	FMOVD 40(R2), F28
-	WORD  $0x4fdc1372 // fmla v18.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc10bd // fmla v29.2d, v5.2d, v28.d[0]
-	FMOVD 48(R2), F28
-	WORD  $0x4fdc1373 // fmla v19.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc10dd // fmla v29.2d, v6.2d, v28.d[0]
-	FMOVD 56(R2), F28
-	WORD  $0x4fdc1374 // fmla v20.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc10fd // fmla v29.2d, v7.2d, v28.d[0]
-	FMOVD 64(R2), F28
-	WORD  $0x4fdc1375 // fmla v21.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc111d // fmla v29.2d, v8.2d, v28.d[0]
-	FMOVD 72(R2), F28
-	WORD  $0x4fdc1376 // fmla v22.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc113d // fmla v29.2d, v9.2d, v28.d[0]
-	FMOVD 80(R2), F28
-	WORD  $0x4fdc1377 // fmla v23.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc115d // fmla v29.2d, v10.2d, v28.d[0]
-	FMOVD 88(R2), F28
-	WORD  $0x4fdc1378 // fmla v24.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc117d // fmla v29.2d, v11.2d, v28.d[0]
-	FMOVD 96(R2), F28
-	WORD  $0x4fdc1379 // fmla v25.2d, v27.2d, v28.d[0]
-	WORD  $0x4fdc119d // fmla v29.2d, v12.2d, v28.d[0]
-	WORD  $0x4e7ad7bd // fadd v29.2d, v29.2d, v26.2d
-	FMOVQ F29, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row43
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end42
-
-without41:
-	// the same without dx
-row44:
-	FMOVQ 0(R4), F27
-	FMOVD 0(R2), F28
-	WORD  $0x4fdc136d // fmla v13.2d, v27.2d, v28.d[0]
-	FMOVD 8(R2), F28
-	WORD  $0x4fdc136e // fmla v14.2d, v27.2d, v28.d[0]
-	FMOVD 16(R2), F28
-	WORD  $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
-	FMOVD 24(R2), F28
-	WORD  $0x4fdc1370 // fmla v16.2d, v27.2d, v28.d[0]
-	FMOVD 32(R2), F28
-	WORD  $0x4fdc1371 // fmla v17.2d, v27.2d, v28.d[0]
-	FMOVD 40(R2), F28
-	WORD  $0x4fdc1372 // fmla v18.2d, v27.2d, v28.d[0]
-	FMOVD 48(R2), F28
-	WORD  $0x4fdc1373 // fmla v19.2d, v27.2d, v28.d[0]
-	FMOVD 56(R2), F28
-	WORD  $0x4fdc1374 // fmla v20.2d, v27.2d, v28.d[0]
-	FMOVD 64(R2), F28
-	WORD  $0x4fdc1375 // fmla v21.2d, v27.2d, v28.d[0]
-	FMOVD 72(R2), F28
-	WORD  $0x4fdc1376 // fmla v22.2d, v27.2d, v28.d[0]
-	FMOVD 80(R2), F28
-	WORD  $0x4fdc1377 // fmla v23.2d, v27.2d, v28.d[0]
-	FMOVD 88(R2), F28
-	WORD  $0x4fdc1378 // fmla v24.2d, v27.2d, v28.d[0]
-	FMOVD 96(R2), F28
-	WORD  $0x4fdc1379 // fmla v25.2d, v27.2d, v28.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row44
-
-end42:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V26.B16
-	WORD  $0x4e7ad5ad // fadd v13.2d, v13.2d, v26.2d
-	WORD  $0x4e7ad5ce // fadd v14.2d, v14.2d, v26.2d
-	WORD  $0x4e7ad5ef // fadd v15.2d, v15.2d, v26.2d
-	WORD  $0x4e7ad610 // fadd v16.2d, v16.2d, v26.2d
-	WORD  $0x4e7ad631 // fadd v17.2d, v17.2d, v26.2d
-	WORD  $0x4e7ad652 // fadd v18.2d, v18.2d, v26.2d
-	WORD  $0x4e7ad673 // fadd v19.2d, v19.2d, v26.2d
-	WORD  $0x4e7ad694 // fadd v20.2d, v20.2d, v26.2d
-	WORD  $0x4e7ad6b5 // fadd v21.2d, v21.2d, v26.2d
-	WORD  $0x4e7ad6d6 // fadd v22.2d, v22.2d, v26.2d
-	WORD  $0x4e7ad6f7 // fadd v23.2d, v23.2d, v26.2d
-	WORD  $0x4e7ad718 // fadd v24.2d, v24.2d, v26.2d
-	WORD  $0x4e7ad739 // fadd v25.2d, v25.2d, v26.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V14.D2, V13.D2, V0.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V0.B16, V0.B16, V14.B16
-	FMOVQ F13, 0(R0)
-	FMOVQ F14, 0(R2)
-	VZIP2 V16.D2, V15.D2, V0.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V0.B16, V0.B16, V16.B16
-	FMOVQ F15, 16(R0)
-	FMOVQ F16, 16(R2)
-	VZIP2 V18.D2, V17.D2, V0.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V0.B16, V0.B16, V18.B16
-	FMOVQ F17, 32(R0)
-	FMOVQ F18, 32(R2)
-	VZIP2 V20.D2, V19.D2, V0.D2
-	VZIP1 V20.D2, V19.D2, V19.D2
-	VORR  V0.B16, V0.B16, V20.B16
-	FMOVQ F19, 48(R0)
-	FMOVQ F20, 48(R2)
-	VZIP2 V22.D2, V21.D2, V0.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V0.B16, V0.B16, V22.B16
-	FMOVQ F21, 64(R0)
-	FMOVQ F22, 64(R2)
-	VZIP2 V24.D2, V23.D2, V0.D2
-	VZIP1 V24.D2, V23.D2, V23.D2
-	VORR  V0.B16, V0.B16, V24.B16
-	FMOVQ F23, 80(R0)
-	FMOVQ F24, 80(R2)
-	VZIP2 V0.D2, V25.D2, V1.D2
-	VZIP1 V0.D2, V25.D2, V25.D2
-	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F25, 96(R0)
-	FMOVD F0, 96(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs24
-	RET
-
-other23:
-	CMP $12, R0
-	BNE other45
-
-inputs46:
-	// 12 columns of w and of dw, 2 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 48(R0), F6
-	FMOVQ 48(R2), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 64(R0), F8
-	FMOVQ 64(R2), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 80(R0), F10
-	FMOVQ 80(R2), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh53
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F12
-	FMOVQ 0(R2), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVQ 16(R0), F14
-	FMOVQ 16(R2), F15
-	VZIP2 V15.D2, V14.D2, V16.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V16.B16, V16.B16, V15.B16
-	FMOVQ 32(R0), F16
-	FMOVQ 32(R2), F17
-	VZIP2 V17.D2, V16.D2, V18.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V18.B16, V18.B16, V17.B16
-	FMOVQ 48(R0), F18
-	FMOVQ 48(R2), F19
-	VZIP2 V19.D2, V18.D2, V20.D2
-	VZIP1 V19.D2, V18.D2, V18.D2
-	VORR  V20.B16, V20.B16, V19.B16
-	FMOVQ 64(R0), F20
-	FMOVQ 64(R2), F21
-	VZIP2 V21.D2, V20.D2, V22.D2
-	VZIP1 V21.D2, V20.D2, V20.D2
-	VORR  V22.B16, V22.B16, V21.B16
-	FMOVQ 80(R0), F22
-	FMOVQ 80(R2), F23
-	VZIP2 V23.D2, V22.D2, V24.D2
-	VZIP1 V23.D2, V22.D2, V22.D2
-	VORR  V24.B16, V24.B16, V23.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready54
-
-fresh53:
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-
-ready54:
-	VMOVI $0, V24.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without61
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row63:
-	FMOVQ 0(R4), F25
-	VORR  V24.B16, V24.B16, V27.B16
-	FMOVD 0(R2), F26
-	WORD  $0x4fda132c // fmla v12.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda101b // fmla v27.2d, v0.2d, v26.d[0]
-	FMOVD 8(R2), F26
-	WORD  $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda103b // fmla v27.2d, v1.2d, v26.d[0]
-	FMOVD 16(R2), F26
-	WORD  $0x4fda132e // fmla v14.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda105b // fmla v27.2d, v2.2d, v26.d[0]
-	FMOVD 24(R2), F26
-	WORD  $0x4fda132f // fmla v15.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda107b // fmla v27.2d, v3.2d, v26.d[0]
-	FMOVD 32(R2), F26
-	WORD  $0x4fda1330 // fmla v16.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda109b // fmla v27.2d, v4.2d, v26.d[0]
-	FMOVD 40(R2), F26
-	WORD  $0x4fda1331 // fmla v17.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda10bb // fmla v27.2d, v5.2d, v26.d[0]
-	FMOVD 48(R2), F26
-	WORD  $0x4fda1332 // fmla v18.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda10db // fmla v27.2d, v6.2d, v26.d[0]
-	FMOVD 56(R2), F26
-	WORD  $0x4fda1333 // fmla v19.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda10fb // fmla v27.2d, v7.2d, v26.d[0]
-	FMOVD 64(R2), F26
-	WORD  $0x4fda1334 // fmla v20.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda111b // fmla v27.2d, v8.2d, v26.d[0]
-	FMOVD 72(R2), F26
-	WORD  $0x4fda1335 // fmla v21.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda113b // fmla v27.2d, v9.2d, v26.d[0]
-	FMOVD 80(R2), F26
-	WORD  $0x4fda1336 // fmla v22.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda115b // fmla v27.2d, v10.2d, v26.d[0]
-	FMOVD 88(R2), F26
-	WORD  $0x4fda1337 // fmla v23.2d, v25.2d, v26.d[0]
-	WORD  $0x4fda117b // fmla v27.2d, v11.2d, v26.d[0]
-	WORD  $0x4e78d77b // fadd v27.2d, v27.2d, v24.2d
-	FMOVQ F27, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row63
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end62
-
-without61:
-	// the same without dx
-row64:
-	FMOVQ 0(R4), F25
-	FMOVD 0(R2), F26
-	WORD  $0x4fda132c // fmla v12.2d, v25.2d, v26.d[0]
-	FMOVD 8(R2), F26
-	WORD  $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
-	FMOVD 16(R2), F26
-	WORD  $0x4fda132e // fmla v14.2d, v25.2d, v26.d[0]
-	FMOVD 24(R2), F26
-	WORD  $0x4fda132f // fmla v15.2d, v25.2d, v26.d[0]
-	FMOVD 32(R2), F26
-	WORD  $0x4fda1330 // fmla v16.2d, v25.2d, v26.d[0]
-	FMOVD 40(R2), F26
-	WORD  $0x4fda1331 // fmla v17.2d, v25.2d, v26.d[0]
-	FMOVD 48(R2), F26
-	WORD  $0x4fda1332 // fmla v18.2d, v25.2d, v26.d[0]
-	FMOVD 56(R2), F26
-	WORD  $0x4fda1333 // fmla v19.2d, v25.2d, v26.d[0]
-	FMOVD 64(R2), F26
-	WORD  $0x4fda1334 // fmla v20.2d, v25.2d, v26.d[0]
-	FMOVD 72(R2), F26
-	WORD  $0x4fda1335 // fmla v21.2d, v25.2d, v26.d[0]
-	FMOVD 80(R2), F26
-	WORD  $0x4fda1336 // fmla v22.2d, v25.2d, v26.d[0]
-	FMOVD 88(R2), F26
-	WORD  $0x4fda1337 // fmla v23.2d, v25.2d, v26.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row64
-
-end62:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V24.B16
-	WORD  $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
-	WORD  $0x4e78d5ad // fadd v13.2d, v13.2d, v24.2d
-	WORD  $0x4e78d5ce // fadd v14.2d, v14.2d, v24.2d
-	WORD  $0x4e78d5ef // fadd v15.2d, v15.2d, v24.2d
-	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
-	WORD  $0x4e78d631 // fadd v17.2d, v17.2d, v24.2d
-	WORD  $0x4e78d652 // fadd v18.2d, v18.2d, v24.2d
-	WORD  $0x4e78d673 // fadd v19.2d, v19.2d, v24.2d
-	WORD  $0x4e78d694 // fadd v20.2d, v20.2d, v24.2d
-	WORD  $0x4e78d6b5 // fadd v21.2d, v21.2d, v24.2d
-	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
-	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V13.D2, V12.D2, V0.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V0.B16, V0.B16, V13.B16
-	FMOVQ F12, 0(R0)
-	FMOVQ F13, 0(R2)
-	VZIP2 V15.D2, V14.D2, V0.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V0.B16, V0.B16, V15.B16
-	FMOVQ F14, 16(R0)
-	FMOVQ F15, 16(R2)
-	VZIP2 V17.D2, V16.D2, V0.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V0.B16, V0.B16, V17.B16
-	FMOVQ F16, 32(R0)
-	FMOVQ F17, 32(R2)
-	VZIP2 V19.D2, V18.D2, V0.D2
-	VZIP1 V19.D2, V18.D2, V18.D2
-	VORR  V0.B16, V0.B16, V19.B16
-	FMOVQ F18, 48(R0)
-	FMOVQ F19, 48(R2)
-	VZIP2 V21.D2, V20.D2, V0.D2
-	VZIP1 V21.D2, V20.D2, V20.D2
-	VORR  V0.B16, V0.B16, V21.B16
-	FMOVQ F20, 64(R0)
-	FMOVQ F21, 64(R2)
-	VZIP2 V23.D2, V22.D2, V0.D2
-	VZIP1 V23.D2, V22.D2, V22.D2
-	VORR  V0.B16, V0.B16, V23.B16
-	FMOVQ F22, 80(R0)
-	FMOVQ F23, 80(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs46
-	RET
-
-other45:
-	CMP $11, R0
-	BNE other65
-
-inputs66:
-	// 11 columns of w and of dw, 2 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 48(R0), F6
-	FMOVQ 48(R2), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 64(R0), F8
-	FMOVQ 64(R2), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 80(R0), F10
-	FMOVD 80(R2), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh73
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F11
-	FMOVQ 0(R2), F12
-	VZIP2 V12.D2, V11.D2, V13.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	FMOVQ 16(R0), F13
-	FMOVQ 16(R2), F14
-	VZIP2 V14.D2, V13.D2, V15.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	FMOVQ 32(R0), F15
-	FMOVQ 32(R2), F16
-	VZIP2 V16.D2, V15.D2, V17.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V17.B16, V17.B16, V16.B16
-	FMOVQ 48(R0), F17
-	FMOVQ 48(R2), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVQ 64(R0), F19
-	FMOVQ 64(R2), F20
-	VZIP2 V20.D2, V19.D2, V21.D2
-	VZIP1 V20.D2, V19.D2, V19.D2
-	VORR  V21.B16, V21.B16, V20.B16
-	FMOVD 80(R0), F21
-	FMOVD 80(R2), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready74
-
-fresh73:
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-
-ready74:
-	VMOVI $0, V22.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without81
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row83:
-	FMOVQ 0(R4), F23
-	VORR  V22.B16, V22.B16, V25.B16
-	FMOVD 0(R2), F24
-	WORD  $0x4fd812eb // fmla v11.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd81019 // fmla v25.2d, v0.2d, v24.d[0]
-	FMOVD 8(R2), F24
-	WORD  $0x4fd812ec // fmla v12.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd81039 // fmla v25.2d, v1.2d, v24.d[0]
-	FMOVD 16(R2), F24
-	WORD  $0x4fd812ed // fmla v13.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd81059 // fmla v25.2d, v2.2d, v24.d[0]
-	FMOVD 24(R2), F24
-	WORD  $0x4fd812ee // fmla v14.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd81079 // fmla v25.2d, v3.2d, v24.d[0]
-	FMOVD 32(R2), F24
-	WORD  $0x4fd812ef // fmla v15.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd81099 // fmla v25.2d, v4.2d, v24.d[0]
-	FMOVD 40(R2), F24
-	WORD  $0x4fd812f0 // fmla v16.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd810b9 // fmla v25.2d, v5.2d, v24.d[0]
-	FMOVD 48(R2), F24
-	WORD  $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd810d9 // fmla v25.2d, v6.2d, v24.d[0]
-	FMOVD 56(R2), F24
-	WORD  $0x4fd812f2 // fmla v18.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd810f9 // fmla v25.2d, v7.2d, v24.d[0]
-	FMOVD 64(R2), F24
-	WORD  $0x4fd812f3 // fmla v19.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd81119 // fmla v25.2d, v8.2d, v24.d[0]
-	FMOVD 72(R2), F24
-	WORD  $0x4fd812f4 // fmla v20.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd81139 // fmla v25.2d, v9.2d, v24.d[0]
-	FMOVD 80(R2), F24
-	WORD  $0x4fd812f5 // fmla v21.2d, v23.2d, v24.d[0]
-	WORD  $0x4fd81159 // fmla v25.2d, v10.2d, v24.d[0]
-	WORD  $0x4e76d739 // fadd v25.2d, v25.2d, v22.2d
-	FMOVQ F25, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row83
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end82
-
-without81:
-	// the same without dx
-row84:
-	FMOVQ 0(R4), F23
-	FMOVD 0(R2), F24
-	WORD  $0x4fd812eb // fmla v11.2d, v23.2d, v24.d[0]
-	FMOVD 8(R2), F24
-	WORD  $0x4fd812ec // fmla v12.2d, v23.2d, v24.d[0]
-	FMOVD 16(R2), F24
-	WORD  $0x4fd812ed // fmla v13.2d, v23.2d, v24.d[0]
-	FMOVD 24(R2), F24
-	WORD  $0x4fd812ee // fmla v14.2d, v23.2d, v24.d[0]
-	FMOVD 32(R2), F24
-	WORD  $0x4fd812ef // fmla v15.2d, v23.2d, v24.d[0]
-	FMOVD 40(R2), F24
-	WORD  $0x4fd812f0 // fmla v16.2d, v23.2d, v24.d[0]
-	FMOVD 48(R2), F24
-	WORD  $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
-	FMOVD 56(R2), F24
-	WORD  $0x4fd812f2 // fmla v18.2d, v23.2d, v24.d[0]
-	FMOVD 64(R2), F24
-	WORD  $0x4fd812f3 // fmla v19.2d, v23.2d, v24.d[0]
-	FMOVD 72(R2), F24
-	WORD  $0x4fd812f4 // fmla v20.2d, v23.2d, v24.d[0]
-	FMOVD 80(R2), F24
-	WORD  $0x4fd812f5 // fmla v21.2d, v23.2d, v24.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row84
-
-end82:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V22.B16
-	WORD  $0x4e76d56b // fadd v11.2d, v11.2d, v22.2d
-	WORD  $0x4e76d58c // fadd v12.2d, v12.2d, v22.2d
-	WORD  $0x4e76d5ad // fadd v13.2d, v13.2d, v22.2d
-	WORD  $0x4e76d5ce // fadd v14.2d, v14.2d, v22.2d
-	WORD  $0x4e76d5ef // fadd v15.2d, v15.2d, v22.2d
-	WORD  $0x4e76d610 // fadd v16.2d, v16.2d, v22.2d
-	WORD  $0x4e76d631 // fadd v17.2d, v17.2d, v22.2d
-	WORD  $0x4e76d652 // fadd v18.2d, v18.2d, v22.2d
-	WORD  $0x4e76d673 // fadd v19.2d, v19.2d, v22.2d
-	WORD  $0x4e76d694 // fadd v20.2d, v20.2d, v22.2d
-	WORD  $0x4e76d6b5 // fadd v21.2d, v21.2d, v22.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V12.D2, V11.D2, V0.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V0.B16, V0.B16, V12.B16
-	FMOVQ F11, 0(R0)
-	FMOVQ F12, 0(R2)
-	VZIP2 V14.D2, V13.D2, V0.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V0.B16, V0.B16, V14.B16
-	FMOVQ F13, 16(R0)
-	FMOVQ F14, 16(R2)
-	VZIP2 V16.D2, V15.D2, V0.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V0.B16, V0.B16, V16.B16
-	FMOVQ F15, 32(R0)
-	FMOVQ F16, 32(R2)
-	VZIP2 V18.D2, V17.D2, V0.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V0.B16, V0.B16, V18.B16
-	FMOVQ F17, 48(R0)
-	FMOVQ F18, 48(R2)
-	VZIP2 V20.D2, V19.D2, V0.D2
-	VZIP1 V20.D2, V19.D2, V19.D2
-	VORR  V0.B16, V0.B16, V20.B16
-	FMOVQ F19, 64(R0)
-	FMOVQ F20, 64(R2)
-	VZIP2 V0.D2, V21.D2, V1.D2
-	VZIP1 V0.D2, V21.D2, V21.D2
-	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F21, 80(R0)
-	FMOVD F0, 80(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs66
-	RET
-
-other65:
-	CMP $10, R0
-	BNE other85
-
-inputs86:
-	// 10 columns of w and of dw, 2 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 48(R0), F6
-	FMOVQ 48(R2), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 64(R0), F8
-	FMOVQ 64(R2), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh92
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F10
-	FMOVQ 0(R2), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 16(R0), F12
-	FMOVQ 16(R2), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVQ 32(R0), F14
-	FMOVQ 32(R2), F15
-	VZIP2 V15.D2, V14.D2, V16.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V16.B16, V16.B16, V15.B16
-	FMOVQ 48(R0), F16
-	FMOVQ 48(R2), F17
-	VZIP2 V17.D2, V16.D2, V18.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V18.B16, V18.B16, V17.B16
-	FMOVQ 64(R0), F18
-	FMOVQ 64(R2), F19
-	VZIP2 V19.D2, V18.D2, V20.D2
-	VZIP1 V19.D2, V18.D2, V18.D2
-	VORR  V20.B16, V20.B16, V19.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready93
-
-fresh92:
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-
-ready93:
-	VMOVI $0, V20.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without99
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row101:
-	FMOVQ 0(R4), F21
-	VORR  V20.B16, V20.B16, V23.B16
-	FMOVD 0(R2), F22
-	WORD  $0x4fd612aa // fmla v10.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd61017 // fmla v23.2d, v0.2d, v22.d[0]
-	FMOVD 8(R2), F22
-	WORD  $0x4fd612ab // fmla v11.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd61037 // fmla v23.2d, v1.2d, v22.d[0]
-	FMOVD 16(R2), F22
-	WORD  $0x4fd612ac // fmla v12.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd61057 // fmla v23.2d, v2.2d, v22.d[0]
-	FMOVD 24(R2), F22
-	WORD  $0x4fd612ad // fmla v13.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd61077 // fmla v23.2d, v3.2d, v22.d[0]
-	FMOVD 32(R2), F22
-	WORD  $0x4fd612ae // fmla v14.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd61097 // fmla v23.2d, v4.2d, v22.d[0]
-	FMOVD 40(R2), F22
-	WORD  $0x4fd612af // fmla v15.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd610b7 // fmla v23.2d, v5.2d, v22.d[0]
-	FMOVD 48(R2), F22
-	WORD  $0x4fd612b0 // fmla v16.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd610d7 // fmla v23.2d, v6.2d, v22.d[0]
-	FMOVD 56(R2), F22
-	WORD  $0x4fd612b1 // fmla v17.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd610f7 // fmla v23.2d, v7.2d, v22.d[0]
-	FMOVD 64(R2), F22
-	WORD  $0x4fd612b2 // fmla v18.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd61117 // fmla v23.2d, v8.2d, v22.d[0]
-	FMOVD 72(R2), F22
-	WORD  $0x4fd612b3 // fmla v19.2d, v21.2d, v22.d[0]
-	WORD  $0x4fd61137 // fmla v23.2d, v9.2d, v22.d[0]
-	WORD  $0x4e74d6f7 // fadd v23.2d, v23.2d, v20.2d
-	FMOVQ F23, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row101
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end100
-
-without99:
-	// the same without dx
-row102:
-	FMOVQ 0(R4), F21
-	FMOVD 0(R2), F22
-	WORD  $0x4fd612aa // fmla v10.2d, v21.2d, v22.d[0]
-	FMOVD 8(R2), F22
-	WORD  $0x4fd612ab // fmla v11.2d, v21.2d, v22.d[0]
-	FMOVD 16(R2), F22
-	WORD  $0x4fd612ac // fmla v12.2d, v21.2d, v22.d[0]
-	FMOVD 24(R2), F22
-	WORD  $0x4fd612ad // fmla v13.2d, v21.2d, v22.d[0]
-	FMOVD 32(R2), F22
-	WORD  $0x4fd612ae // fmla v14.2d, v21.2d, v22.d[0]
-	FMOVD 40(R2), F22
-	WORD  $0x4fd612af // fmla v15.2d, v21.2d, v22.d[0]
-	FMOVD 48(R2), F22
-	WORD  $0x4fd612b0 // fmla v16.2d, v21.2d, v22.d[0]
-	FMOVD 56(R2), F22
-	WORD  $0x4fd612b1 // fmla v17.2d, v21.2d, v22.d[0]
-	FMOVD 64(R2), F22
-	WORD  $0x4fd612b2 // fmla v18.2d, v21.2d, v22.d[0]
-	FMOVD 72(R2), F22
-	WORD  $0x4fd612b3 // fmla v19.2d, v21.2d, v22.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row102
-
-end100:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V20.B16
-	WORD  $0x4e74d54a // fadd v10.2d, v10.2d, v20.2d
-	WORD  $0x4e74d56b // fadd v11.2d, v11.2d, v20.2d
-	WORD  $0x4e74d58c // fadd v12.2d, v12.2d, v20.2d
-	WORD  $0x4e74d5ad // fadd v13.2d, v13.2d, v20.2d
-	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
-	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
-	WORD  $0x4e74d610 // fadd v16.2d, v16.2d, v20.2d
-	WORD  $0x4e74d631 // fadd v17.2d, v17.2d, v20.2d
-	WORD  $0x4e74d652 // fadd v18.2d, v18.2d, v20.2d
-	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V11.D2, V10.D2, V0.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V0.B16, V0.B16, V11.B16
-	FMOVQ F10, 0(R0)
-	FMOVQ F11, 0(R2)
-	VZIP2 V13.D2, V12.D2, V0.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V0.B16, V0.B16, V13.B16
-	FMOVQ F12, 16(R0)
-	FMOVQ F13, 16(R2)
-	VZIP2 V15.D2, V14.D2, V0.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V0.B16, V0.B16, V15.B16
-	FMOVQ F14, 32(R0)
-	FMOVQ F15, 32(R2)
-	VZIP2 V17.D2, V16.D2, V0.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V0.B16, V0.B16, V17.B16
-	FMOVQ F16, 48(R0)
-	FMOVQ F17, 48(R2)
-	VZIP2 V19.D2, V18.D2, V0.D2
-	VZIP1 V19.D2, V18.D2, V18.D2
-	VORR  V0.B16, V0.B16, V19.B16
-	FMOVQ F18, 64(R0)
-	FMOVQ F19, 64(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs86
-	RET
-
-other85:
-	CMP $9, R0
-	BNE other103
-
-inputs104:
-	// 9 columns of w and of dw, 2 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 48(R0), F6
-	FMOVQ 48(R2), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 64(R0), F8
-	FMOVD 64(R2), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh110
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F9
-	FMOVQ 0(R2), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVQ 16(R0), F11
-	FMOVQ 16(R2), F12
-	VZIP2 V12.D2, V11.D2, V13.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	FMOVQ 32(R0), F13
-	FMOVQ 32(R2), F14
-	VZIP2 V14.D2, V13.D2, V15.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	FMOVQ 48(R0), F15
-	FMOVQ 48(R2), F16
-	VZIP2 V16.D2, V15.D2, V17.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V17.B16, V17.B16, V16.B16
-	FMOVD 64(R0), F17
-	FMOVD 64(R2), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready111
-
-fresh110:
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-
-ready111:
-	VMOVI $0, V18.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without117
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row119:
-	FMOVQ 0(R4), F19
-	VORR  V18.B16, V18.B16, V21.B16
-	FMOVD 0(R2), F20
-	WORD  $0x4fd41269 // fmla v9.2d, v19.2d, v20.d[0]
-	WORD  $0x4fd41015 // fmla v21.2d, v0.2d, v20.d[0]
-	FMOVD 8(R2), F20
-	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
-	WORD  $0x4fd41035 // fmla v21.2d, v1.2d, v20.d[0]
-	FMOVD 16(R2), F20
-	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
-	WORD  $0x4fd41055 // fmla v21.2d, v2.2d, v20.d[0]
-	FMOVD 24(R2), F20
-	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
-	WORD  $0x4fd41075 // fmla v21.2d, v3.2d, v20.d[0]
-	FMOVD 32(R2), F20
-	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
-	WORD  $0x4fd41095 // fmla v21.2d, v4.2d, v20.d[0]
-	FMOVD 40(R2), F20
-	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
-	WORD  $0x4fd410b5 // fmla v21.2d, v5.2d, v20.d[0]
-	FMOVD 48(R2), F20
-	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
-	WORD  $0x4fd410d5 // fmla v21.2d, v6.2d, v20.d[0]
-	FMOVD 56(R2), F20
-	WORD  $0x4fd41270 // fmla v16.2d, v19.2d, v20.d[0]
-	WORD  $0x4fd410f5 // fmla v21.2d, v7.2d, v20.d[0]
-	FMOVD 64(R2), F20
-	WORD  $0x4fd41271 // fmla v17.2d, v19.2d, v20.d[0]
-	WORD  $0x4fd41115 // fmla v21.2d, v8.2d, v20.d[0]
-	WORD  $0x4e72d6b5 // fadd v21.2d, v21.2d, v18.2d
-	FMOVQ F21, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row119
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end118
-
-without117:
-	// the same without dx
-row120:
-	FMOVQ 0(R4), F19
-	FMOVD 0(R2), F20
-	WORD  $0x4fd41269 // fmla v9.2d, v19.2d, v20.d[0]
-	FMOVD 8(R2), F20
-	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
-	FMOVD 16(R2), F20
-	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
-	FMOVD 24(R2), F20
-	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
-	FMOVD 32(R2), F20
-	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
-	FMOVD 40(R2), F20
-	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
-	FMOVD 48(R2), F20
-	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
-	FMOVD 56(R2), F20
-	WORD  $0x4fd41270 // fmla v16.2d, v19.2d, v20.d[0]
-	FMOVD 64(R2), F20
-	WORD  $0x4fd41271 // fmla v17.2d, v19.2d, v20.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row120
-
-end118:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V18.B16
-	WORD  $0x4e72d529 // fadd v9.2d, v9.2d, v18.2d
-	WORD  $0x4e72d54a // fadd v10.2d, v10.2d, v18.2d
-	WORD  $0x4e72d56b // fadd v11.2d, v11.2d, v18.2d
-	WORD  $0x4e72d58c // fadd v12.2d, v12.2d, v18.2d
-	WORD  $0x4e72d5ad // fadd v13.2d, v13.2d, v18.2d
-	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
-	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
-	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V10.D2, V9.D2, V0.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V0.B16, V0.B16, V10.B16
-	FMOVQ F9, 0(R0)
-	FMOVQ F10, 0(R2)
-	VZIP2 V12.D2, V11.D2, V0.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V0.B16, V0.B16, V12.B16
-	FMOVQ F11, 16(R0)
-	FMOVQ F12, 16(R2)
-	VZIP2 V14.D2, V13.D2, V0.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V0.B16, V0.B16, V14.B16
-	FMOVQ F13, 32(R0)
-	FMOVQ F14, 32(R2)
-	VZIP2 V16.D2, V15.D2, V0.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V0.B16, V0.B16, V16.B16
-	FMOVQ F15, 48(R0)
-	FMOVQ F16, 48(R2)
-	VZIP2 V0.D2, V17.D2, V1.D2
-	VZIP1 V0.D2, V17.D2, V17.D2
-	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F17, 64(R0)
-	FMOVD F0, 64(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs104
-	RET
-
-other103:
-	CMP $8, R0
-	BNE other121
-
-inputs122:
-	// 8 columns of w and of dw, 2 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 48(R0), F6
-	FMOVQ 48(R2), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh127
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F8
-	FMOVQ 0(R2), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 16(R0), F10
-	FMOVQ 16(R2), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 32(R0), F12
-	FMOVQ 32(R2), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVQ 48(R0), F14
-	FMOVQ 48(R2), F15
-	VZIP2 V15.D2, V14.D2, V16.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V16.B16, V16.B16, V15.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready128
-
-fresh127:
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-ready128:
-	VMOVI $0, V16.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without133
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row135:
-	FMOVQ 0(R4), F17
-	VORR  V16.B16, V16.B16, V19.B16
-	FMOVD 0(R2), F18
-	WORD  $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
-	WORD  $0x4fd21013 // fmla v19.2d, v0.2d, v18.d[0]
-	FMOVD 8(R2), F18
-	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
-	WORD  $0x4fd21033 // fmla v19.2d, v1.2d, v18.d[0]
-	FMOVD 16(R2), F18
-	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
-	WORD  $0x4fd21053 // fmla v19.2d, v2.2d, v18.d[0]
-	FMOVD 24(R2), F18
-	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
-	WORD  $0x4fd21073 // fmla v19.2d, v3.2d, v18.d[0]
-	FMOVD 32(R2), F18
-	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
-	WORD  $0x4fd21093 // fmla v19.2d, v4.2d, v18.d[0]
-	FMOVD 40(R2), F18
-	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
-	WORD  $0x4fd210b3 // fmla v19.2d, v5.2d, v18.d[0]
-	FMOVD 48(R2), F18
-	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
-	WORD  $0x4fd210d3 // fmla v19.2d, v6.2d, v18.d[0]
-	FMOVD 56(R2), F18
-	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
-	WORD  $0x4fd210f3 // fmla v19.2d, v7.2d, v18.d[0]
-	WORD  $0x4e70d673 // fadd v19.2d, v19.2d, v16.2d
-	FMOVQ F19, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row135
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end134
-
-without133:
-	// the same without dx
-row136:
-	FMOVQ 0(R4), F17
-	FMOVD 0(R2), F18
-	WORD  $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
-	FMOVD 8(R2), F18
-	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
-	FMOVD 16(R2), F18
-	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
-	FMOVD 24(R2), F18
-	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
-	FMOVD 32(R2), F18
-	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
-	FMOVD 40(R2), F18
-	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
-	FMOVD 48(R2), F18
-	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
-	FMOVD 56(R2), F18
-	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row136
-
-end134:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V16.B16
-	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
-	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
-	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
-	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
-	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
-	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
-	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
-	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V9.D2, V8.D2, V0.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V0.B16, V0.B16, V9.B16
-	FMOVQ F8, 0(R0)
-	FMOVQ F9, 0(R2)
-	VZIP2 V11.D2, V10.D2, V0.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V0.B16, V0.B16, V11.B16
-	FMOVQ F10, 16(R0)
-	FMOVQ F11, 16(R2)
-	VZIP2 V13.D2, V12.D2, V0.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V0.B16, V0.B16, V13.B16
-	FMOVQ F12, 32(R0)
-	FMOVQ F13, 32(R2)
-	VZIP2 V15.D2, V14.D2, V0.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V0.B16, V0.B16, V15.B16
-	FMOVQ F14, 48(R0)
-	FMOVQ F15, 48(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs122
-	RET
-
-other121:
-	CMP $7, R0
-	BNE other137
-
-inputs138:
-	// 7 columns of w and of dw, 2 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 48(R0), F6
-	FMOVD 48(R2), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh143
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F7
-	FMOVQ 0(R2), F8
-	VZIP2 V8.D2, V7.D2, V9.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	FMOVQ 16(R0), F9
-	FMOVQ 16(R2), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVQ 32(R0), F11
-	FMOVQ 32(R2), F12
-	VZIP2 V12.D2, V11.D2, V13.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	FMOVD 48(R0), F13
-	FMOVD 48(R2), F14
-	VZIP2 V14.D2, V13.D2, V15.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready144
-
-fresh143:
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-
-ready144:
-	VMOVI $0, V14.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without149
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row151:
-	FMOVQ 0(R4), F15
-	VORR  V14.B16, V14.B16, V17.B16
-	FMOVD 0(R2), F16
-	WORD  $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
-	WORD  $0x4fd01011 // fmla v17.2d, v0.2d, v16.d[0]
-	FMOVD 8(R2), F16
-	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
-	WORD  $0x4fd01031 // fmla v17.2d, v1.2d, v16.d[0]
-	FMOVD 16(R2), F16
-	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
-	WORD  $0x4fd01051 // fmla v17.2d, v2.2d, v16.d[0]
-	FMOVD 24(R2), F16
-	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
-	WORD  $0x4fd01071 // fmla v17.2d, v3.2d, v16.d[0]
-	FMOVD 32(R2), F16
-	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
-	WORD  $0x4fd01091 // fmla v17.2d, v4.2d, v16.d[0]
-	FMOVD 40(R2), F16
-	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
-	WORD  $0x4fd010b1 // fmla v17.2d, v5.2d, v16.d[0]
-	FMOVD 48(R2), F16
-	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
-	WORD  $0x4fd010d1 // fmla v17.2d, v6.2d, v16.d[0]
-	WORD  $0x4e6ed631 // fadd v17.2d, v17.2d, v14.2d
-	FMOVQ F17, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row151
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end150
-
-without149:
-	// the same without dx
-row152:
-	FMOVQ 0(R4), F15
-	FMOVD 0(R2), F16
-	WORD  $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
-	FMOVD 8(R2), F16
-	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
-	FMOVD 16(R2), F16
-	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
-	FMOVD 24(R2), F16
-	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
-	FMOVD 32(R2), F16
-	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
-	FMOVD 40(R2), F16
-	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
-	FMOVD 48(R2), F16
-	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row152
-
-end150:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V14.B16
-	WORD  $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
-	WORD  $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
-	WORD  $0x4e6ed529 // fadd v9.2d, v9.2d, v14.2d
-	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
-	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
-	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
-	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V8.D2, V7.D2, V0.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V0.B16, V0.B16, V8.B16
-	FMOVQ F7, 0(R0)
-	FMOVQ F8, 0(R2)
-	VZIP2 V10.D2, V9.D2, V0.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V0.B16, V0.B16, V10.B16
-	FMOVQ F9, 16(R0)
-	FMOVQ F10, 16(R2)
-	VZIP2 V12.D2, V11.D2, V0.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V0.B16, V0.B16, V12.B16
-	FMOVQ F11, 32(R0)
-	FMOVQ F12, 32(R2)
-	VZIP2 V0.D2, V13.D2, V1.D2
-	VZIP1 V0.D2, V13.D2, V13.D2
-	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F13, 48(R0)
-	FMOVD F0, 48(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs138
-	RET
-
-other137:
-	CMP $6, R0
-	BNE other153
-
-inputs154:
-	// 6 columns of w and of dw, 2 inputs
-	MOVD  w+80(FP), R0
-	MOVD  ldw+88(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+80(FP)
-	MOVD  init+32(FP), R0
-	CMP   $0, R0
-	BEQ   fresh158
-	MOVD  ldinit+40(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F6
-	FMOVQ 0(R2), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 16(R0), F8
-	FMOVQ 16(R2), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 32(R0), F10
-	FMOVQ 32(R2), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, init+32(FP)
-	B     ready159
-
-fresh158:
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-
-ready159:
-	VMOVI $0, V12.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+48(FP), R2
-	MOVD  lddz+56(FP), R3
-	MOVD  x+64(FP), R4
-	MOVD  ldx+72(FP), R5
-	MOVD  n+112(FP), R6
-	CMP   $0, R0
-	BEQ   without163
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row165:
-	FMOVQ 0(R4), F13
-	VORR  V12.B16, V12.B16, V15.B16
-	FMOVD 0(R2), F14
-	WORD  $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce100f // fmla v15.2d, v0.2d, v14.d[0]
-	FMOVD 8(R2), F14
-	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce102f // fmla v15.2d, v1.2d, v14.d[0]
-	FMOVD 16(R2), F14
-	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce104f // fmla v15.2d, v2.2d, v14.d[0]
-	FMOVD 24(R2), F14
-	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce106f // fmla v15.2d, v3.2d, v14.d[0]
-	FMOVD 32(R2), F14
-	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce108f // fmla v15.2d, v4.2d, v14.d[0]
-	FMOVD 40(R2), F14
-	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce10af // fmla v15.2d, v5.2d, v14.d[0]
-	WORD  $0x4e6cd5ef // fadd v15.2d, v15.2d, v12.2d
-	FMOVQ F15, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row165
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end164
-
-without163:
-	// the same without dx
-row166:
-	FMOVQ 0(R4), F13
-	FMOVD 0(R2), F14
-	WORD  $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
-	FMOVD 8(R2), F14
-	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
-	FMOVD 16(R2), F14
-	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
-	FMOVD 24(R2), F14
-	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
-	FMOVD 32(R2), F14
-	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
-	FMOVD 40(R2), F14
-	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row166
-
-end164:
-	MOVD  x+64(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+64(FP)
-	VMOVI $0, V12.B16
-	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
-	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
-	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
-	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
-	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
-	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V7.D2, V6.D2, V0.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V0.B16, V0.B16, V7.B16
-	FMOVQ F6, 0(R0)
-	FMOVQ F7, 0(R2)
-	VZIP2 V9.D2, V8.D2, V0.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V0.B16, V0.B16, V9.B16
-	FMOVQ F8, 16(R0)
-	FMOVQ F9, 16(R2)
-	VZIP2 V11.D2, V10.D2, V0.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V0.B16, V0.B16, V11.B16
-	FMOVQ F10, 32(R0)
-	FMOVQ F11, 32(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+96(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+96(FP)
-	CMP   $1, R0
-	BGE   inputs154
-	RET
-
-other153:
-	CMP $5, R0
-	BNE other167
-
-inputs168:
 	// 5 columns of w and of dw, 2 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -26050,7 +22721,7 @@ inputs168:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh172
+	BEQ   fresh6
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F5
@@ -26072,16 +22743,16 @@ inputs168:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready173
+	B     ready7
 
-fresh172:
+fresh6:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready173:
+ready7:
 	VMOVI $0, V10.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -26091,10 +22762,10 @@ ready173:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without177
+	BEQ   without11
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row179:
+row13:
 	FMOVQ 0(R4), F11
 	VORR  V10.B16, V10.B16, V13.B16
 	FMOVD 0(R2), F12
@@ -26118,17 +22789,17 @@ row179:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row179
+	BNE   row13
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end178
+	B    end12
 
-without177:
+without11:
 	// the same without dx
-row180:
+row14:
 	FMOVQ 0(R4), F11
 	FMOVD 0(R2), F12
 	WORD  $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
@@ -26143,9 +22814,9 @@ row180:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row180
+	BNE   row14
 
-end178:
+end12:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -26181,14 +22852,14 @@ end178:
 	SUB   $2, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs168
+	BGE   inputs2
 	RET
 
-other167:
+other1:
 	CMP $4, R0
-	BNE other181
+	BNE other15
 
-inputs182:
+inputs16:
 	// 4 columns of w and of dw, 2 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -26209,7 +22880,7 @@ inputs182:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh185
+	BEQ   fresh19
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F4
@@ -26226,15 +22897,15 @@ inputs182:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready186
+	B     ready20
 
-fresh185:
+fresh19:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready186:
+ready20:
 	VMOVI $0, V8.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -26244,10 +22915,10 @@ ready186:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without189
+	BEQ   without23
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row191:
+row25:
 	FMOVQ 0(R4), F9
 	VORR  V8.B16, V8.B16, V11.B16
 	FMOVD 0(R2), F10
@@ -26268,17 +22939,17 @@ row191:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row191
+	BNE   row25
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end190
+	B    end24
 
-without189:
+without23:
 	// the same without dx
-row192:
+row26:
 	FMOVQ 0(R4), F9
 	FMOVD 0(R2), F10
 	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
@@ -26291,9 +22962,9 @@ row192:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row192
+	BNE   row26
 
-end190:
+end24:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -26323,14 +22994,14 @@ end190:
 	SUB   $2, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs182
+	BGE   inputs16
 	RET
 
-other181:
+other15:
 	CMP $3, R0
-	BNE other193
+	BNE other27
 
-inputs194:
+inputs28:
 	// 3 columns of w and of dw, 2 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -26351,7 +23022,7 @@ inputs194:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh197
+	BEQ   fresh31
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F3
@@ -26368,14 +23039,14 @@ inputs194:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready198
+	B     ready32
 
-fresh197:
+fresh31:
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready198:
+ready32:
 	VMOVI $0, V6.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -26385,10 +23056,10 @@ ready198:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without201
+	BEQ   without35
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row203:
+row37:
 	FMOVQ 0(R4), F7
 	VORR  V6.B16, V6.B16, V9.B16
 	FMOVD 0(R2), F8
@@ -26406,17 +23077,17 @@ row203:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row203
+	BNE   row37
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end202
+	B    end36
 
-without201:
+without35:
 	// the same without dx
-row204:
+row38:
 	FMOVQ 0(R4), F7
 	FMOVD 0(R2), F8
 	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
@@ -26427,9 +23098,9 @@ row204:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row204
+	BNE   row38
 
-end202:
+end36:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -26458,11 +23129,11 @@ end202:
 	SUB   $2, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs194
+	BGE   inputs28
 	RET
 
-other193:
-inputs206:
+other27:
+inputs40:
 	// 2 columns of w and of dw, 2 inputs
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -26478,7 +23149,7 @@ inputs206:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh208
+	BEQ   fresh42
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F2
@@ -26490,13 +23161,13 @@ inputs206:
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready209
+	B     ready43
 
-fresh208:
+fresh42:
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready209:
+ready43:
 	VMOVI $0, V4.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -26506,10 +23177,10 @@ ready209:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without211
+	BEQ   without45
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row213:
+row47:
 	FMOVQ 0(R4), F5
 	VORR  V4.B16, V4.B16, V7.B16
 	FMOVD 0(R2), F6
@@ -26524,17 +23195,17 @@ row213:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row213
+	BNE   row47
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end212
+	B    end46
 
-without211:
+without45:
 	// the same without dx
-row214:
+row48:
 	FMOVQ 0(R4), F5
 	FMOVD 0(R2), F6
 	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
@@ -26543,9 +23214,9 @@ row214:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row214
+	BNE   row48
 
-end212:
+end46:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -26568,5 +23239,5 @@ end212:
 	SUB   $2, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs206
+	BGE   inputs40
 	RET

@@ -115,7 +115,7 @@ var avx512vlF64 = tiles[float64]{
 	treeCols:       4,
 	unpackedCols:   2,
 	severalRows:    []int{0, 0, 1, 1},
-	narrowBothCols: 14,
+	narrowBothCols: 10,
 	gradRows:       2,
 	inputRows:      8,
 	bothRows:       3,
