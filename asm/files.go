@@ -66,7 +66,7 @@ var sources = []struct {
 		{"turned", turned, 32, nil},
 		{"both", both, every, []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
-		{"single", single, every, nil},
+		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},
 		{"dots", dots, every, nil},
 	}},
 	{"few", []kernel{

@@ -367,11 +367,11 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	m.Arg(n, "n")
 	z := m.Rows(r, dz, lddz)
 
-	// terms continues blocks with the columns vs of each, count terms from j on at
+	// terms continues blocks with so many columns vs of each, count terms from j on at
 	// a time, and calls then after each.
-	terms := func(acc, vs [][]Vec, j, count int, then func(j int)) {
+	terms := func(acc, vs [][]Vec, j, columns, count int, then func(j int)) {
 		x := m.Vec()
-		for c := 0; c < len(vs[0]); c += count {
+		for c := 0; c < columns; c += count {
 			for i := range r {
 				m.Scalars(x, z.At[i].Plus((j+c)*size), count)
 				for e := range count {
@@ -396,11 +396,11 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 			vs[q] = m.LoadColumns(w.At[(b+q)*lanes:][:lanes], j*size, part)
 		}
 		if part == nil {
-			terms(acc[b:], vs, j, min(s.Scalars, s.Columns), func(int) {})
+			terms(acc[b:], vs, j, s.Columns, min(s.Scalars, s.Columns), func(int) {})
 			return
 		}
-		terms(acc[b:], vs, j, 1, func(c int) {
-			if c < s.Columns-1 {
+		terms(acc[b:], vs, j, s.Columns-1, 1, func(c int) {
+			if c < s.Columns-2 {
 				m.JumpIf(n, Equal, j+c+1, over)
 			}
 		})
@@ -489,7 +489,7 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 
 // lastColumns does the last n columns of squares, at least one and fewer than
 // wide: do takes those from j on, as many as LoadColumns returns or, if it is given
-// the part, n − j.
+// the part, n − j, which are fewer.
 func lastColumns(m Machine, n Int, wide int, part Part, do func(j int, part *Part)) {
 	s := m.Spec()
 	last, ready := wide-s.Columns, m.NewLabel("ready")
@@ -509,93 +509,147 @@ func lastColumns(m Machine, n Int, wide int, part Part, do func(j int, part *Par
 	m.Label(ready)
 }
 
-// singleRows is how many rows of w the kernel single takes at a time.
-const singleRows = 16
+// stripRows is how many rows of w the kernel strips takes at a time.
+const stripRows = 16
 
-// single is the whole backward pass of one row but for dz and db. It turns w in
-// the registers as input does; the rows of dw, which are stored meanwhile, take
-// no time of their own.
-func single(m Machine) {
+// stripsRows is how many rows of dx strips can compute: the sums of each are in
+// registers beside columns of w, and so is a vector of each row of dz.
+func stripsRows(m Machine) int {
+	s, r := m.Spec(), 4
+	for ; r > 1; r-- {
+		vecs := r*(stripRows/s.Lanes()+1) + 3 + s.Columns + 1 + 2*s.PartVecs
+		if vecs <= s.Vecs && stripsInts(m, r) <= s.Ints {
+			break
+		}
+	}
+	return r
+}
+
+// stripsInts is how many integer registers r of them take, without lddw.
+func stripsInts(m Machine, r int) int { return 5 + m.RowInts(stripRows, 1) + rowsInts(m, r) }
+
+// strips is both for many inputs. It turns w in the registers as input does; the
+// rows of dw, which are stored meanwhile, take little time of their own.
+func strips(m Machine) {
+	m.Func("strips", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int, back uintptr)"),
+		"What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at",
+		"least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a",
+		"vector.")
+	byValue(m, "rows", 1, stripsRows(m), func(r int) { stripsOf(m, r) })
+}
+
+// stripsOf computes r rows and returns from the function.
+func stripsOf(m Machine, r int) {
 	s := m.Spec()
 	lanes, size := s.Lanes(), s.Float.Size
-	m.Func("single", sig(m, "func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)"),
-		"dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n",
-		"dw[k,j] = x[k]·dz[j]",
-		"",
-		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
-		"+0. The rows of dw and w are as many bytes apart as follows each. rows is a",
-		"multiple of sixteen, at least one, n at least the lanes of a vector.")
 	n := m.Int()
 	m.Arg(n, "n")
 	part := m.MakePart(n)
 	part.Count = n
-	again := m.NewLabel("rows")
+	again := m.NewLabel("strip")
 	m.Label(again)
-	m.Comment("%d elements of dx, from +0", singleRows)
-	acc := m.VecsOf(singleRows / lanes)
-	zero, z, xk, v := m.Vec(), m.Vec(), m.Vec(), m.Vec()
-	m.Zero(zero)
-	for _, a := range acc {
-		m.Zero(a)
+	m.Comment("%d×%d elements of dx, from +0", r, stripRows)
+	acc := make([][]Vec, stripRows/lanes)
+	for b := range acc {
+		acc[b] = m.VecsOf(r)
+		for _, v := range acc[b] {
+			m.Zero(v)
+		}
 	}
-	dz, x, dw, lddw, wp, ldw := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	zs, zero, t, v := m.VecsOf(r), m.Vec(), m.Vec(), m.Vec()
+	m.Zero(zero)
+	dz, dw, xp, wp, ldw, ldx := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), Int(0)
 	m.Arg(dz, "dz")
-	m.Arg(x, "x")
 	m.Arg(dw, "dw")
-	m.Arg(lddw, "lddw")
+	m.Arg(xp, "x")
 	m.Arg(wp, "w")
 	m.Arg(ldw, "ldw")
 	m.Arg(n, "n")
-	w := m.Rows(singleRows, wp, ldw)
-	product := func(a Addr) { // v = x[k]·z + 0
-		m.Splat(xk, a)
-		m.MulVec(v, z, xk)
+	if r > 1 {
+		ldx = m.Int()
+		m.Arg(ldx, "ldx")
+	}
+	w, x := m.Rows(stripRows, wp, ldw), m.Rows(r, xp, ldx)
+	below := func() { m.AddArg(dw, "lddw") }
+	var lddw []Int // if there is a register left
+	if stripsInts(m, r) < s.Ints {
+		lddw = []Int{m.Int()}
+		m.Arg(lddw[0], "lddw")
+		below = func() { m.Add(dw, lddw[0]) }
+	}
+	// eachRow has dz point at one row after the other.
+	eachRow := func(do func(i int)) {
+		for i := range r {
+			do(i)
+			if i < r-1 {
+				m.AddArg(dz, "lddz")
+			}
+		}
+		for range r - 1 {
+			m.SubArg(dz, "lddz")
+		}
+	}
+	load := func(i int) { m.Load(zs[i], At(dz, 0)) }
+	row := func(k int) { // of dw
+		for i, z := range zs {
+			if a := x.At[i].Plus(k * size); i == 0 {
+				m.Splat(t, a)
+				m.MulVec(v, z, t)
+			} else {
+				m.FMASplat(v, z, a, t)
+			}
+		}
 		m.AddVec(v, v, zero)
+		m.Store(At(dw, 0), v)
+		below()
 	}
 
 	square, tail, end := m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end")
 	m.JumpIf(n, Less, lanes, tail)
 	m.Label(square)
-	m.Comment("acc[k] = fma(dz[j], w[k,j], acc[k]);  dw[k,j] = x[k]·dz[j], %d neighbours j at a time", lanes)
-	m.Load(z, At(dz, 0))
-	to := m.Int()
-	m.Copy(to, dw)
-	for b, a := range acc {
-		row := b * lanes
+	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]")
+	eachRow(load)
+	k := 0
+	for b := range acc {
 		for j := 0; j < lanes; j += s.Columns {
 			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size, nil)
-			for c, column := range vs {
-				m.FMASplat(a, column, At(dz, (j+c)*size), xk)
-			}
+			eachRow(func(i int) {
+				for c, column := range vs {
+					m.FMASplat(acc[b][i], column, At(dz, (j+c)*size), t)
+				}
+			})
 			m.FreeVecs(vs...)
 			for range s.Columns {
-				product(At(x, row*size))
-				m.Store(At(to, 0), v)
-				m.Add(to, lddw)
-				row++
+				row(k)
+				k++
 			}
 		}
 	}
-	m.FreeInts(to)
 	m.StepConst(w, s.VecBytes)
 	m.AddConst(dz, s.VecBytes)
-	m.AddConst(dw, s.VecBytes)
+	m.SubArg(dw, "back")
 	m.AddConst(n, -lanes)
 	m.JumpIf(n, AtLeast, lanes, square)
 	m.Label(tail)
 	m.JumpIf(n, AtMost, 0, end)
 	m.Comment("the same for fewer j")
 	lastColumns(m, n, lanes, part, func(j int, part *Part) {
-		for b, a := range acc {
-			over := m.NewLabel("over")
+		for b := range acc {
 			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size, part)
-			for c, column := range vs {
-				m.FMASplat(a, column, At(dz, (j+c)*size), xk)
-				if part != nil && c < s.Columns-1 {
-					m.JumpIf(n, Equal, j+c+1, over)
-				}
+			columns := vs
+			if part != nil {
+				columns = vs[:s.Columns-1]
 			}
-			m.Label(over)
+			eachRow(func(i int) {
+				over := m.NewLabel("over")
+				for c, column := range columns {
+					m.FMASplat(acc[b][i], column, At(dz, (j+c)*size), t)
+					if part != nil && c < len(columns)-1 {
+						m.JumpIf(n, Equal, j+c+1, over)
+					}
+				}
+				m.Label(over)
+			})
 			m.FreeVecs(vs...)
 		}
 	})
@@ -604,44 +658,54 @@ func single(m Machine) {
 	m.MulConst(n, n, size)
 	m.Add(dz, n)
 	m.Add(dw, n)
-	m.Load(z, At(dz, 0))
+	eachRow(load)
 	m.FreeRows(w)
-	left, row := m.Int(), m.NewLabel("row")
-	m.Const(left, singleRows)
-	m.Label(row)
-	product(At(x, 0))
-	m.Store(At(dw, 0), v)
-	m.AddConst(x, size)
-	m.Add(dw, lddw)
-	m.LoopDown(left, row)
+	left, loop := m.Int(), m.NewLabel("row")
+	m.Const(left, stripRows)
+	m.Label(loop)
+	row(0)
+	m.StepConst(x, size)
+	m.LoopDown(left, loop)
 	m.FreeInts(left)
 	m.Label(end)
+	m.FreeRows(x)
+	m.FreeInts(lddw...)
 
-	positive(m, acc, zero)
+	positive(m, slices.Concat(acc...), zero)
 	m.Arg(dz, "dx")
-	for b, a := range acc {
-		m.Store(At(dz, b*s.VecBytes), a)
+	for i := range r {
+		for b := range acc {
+			m.Store(At(dz, b*s.VecBytes), acc[b][i])
+		}
+		if i < r-1 {
+			m.AddArg(dz, "lddx")
+		}
 	}
-	m.Comment("the next %d rows", singleRows)
-	m.AddConst(dz, singleRows*size)
-	m.SetArg("dx", dz)
-	m.Arg(x, "x")
-	m.AddConst(x, singleRows*size)
-	m.SetArg("x", x)
-	for _, p := range []struct {
-		name   string
-		at, ld Int
-	}{{"dw", dw, lddw}, {"w", wp, ldw}} {
-		m.Arg(p.at, p.name)
-		m.MulConst(p.ld, p.ld, singleRows)
-		m.Add(p.at, p.ld)
-		m.SetArg(p.name, p.at)
+	m.Comment("the next %d inputs", stripRows)
+	for _, name := range []string{"dx", "x"} {
+		m.Arg(xp, name)
+		m.AddConst(xp, stripRows*size)
+		m.SetArg(name, xp)
 	}
-	m.Arg(n, "rows")
-	m.AddConst(n, -singleRows)
-	m.SetArg("rows", n)
+	for _, name := range []string{"dw", "w"} {
+		m.Arg(wp, "ld"+name)
+		m.MulConst(wp, wp, stripRows)
+		m.AddArg(wp, name)
+		m.SetArg(name, wp)
+	}
+	m.Arg(n, "cols")
+	m.AddConst(n, -stripRows)
+	m.SetArg("cols", n)
 	m.JumpIf(n, AtLeast, 1, again)
 	m.Return()
+	m.FreePart(part)
+	m.FreeInts(n, dz, dw, xp, wp, ldw)
+	if r > 1 {
+		m.FreeInts(ldx)
+	}
+	m.FreeVecs(slices.Concat(acc...)...)
+	m.FreeVecs(zs...)
+	m.FreeVecs(zero, t, v)
 }
 
 // dotsSide is how many rows and columns of dx dots computes at the most.

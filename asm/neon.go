@@ -29,6 +29,10 @@ type neon struct {
 // R29 and R30 (frame pointer and link).
 var neonInts = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 19, 20, 21, 22, 23, 24, 25, 26}
 
+// neonTemp is for what a verb needs between two instructions: the linker has it
+// only for calls.
+const neonTemp = text("R16")
+
 func newNEON(c *build.Context, f Float) Machine {
 	s := Spec{
 		ISA: "NEON", Float: f, VecBytes: 16, Vecs: 32, Ints: len(neonInts),
@@ -102,10 +106,8 @@ func (m *neon) plain(a Addr, f func(at text)) {
 		f(text(fmt.Sprintf("(%s)", m.r(a.Base))))
 		return
 	}
-	t := m.Int()
-	m.op("ADD", m.imm(a.Disp), m.r(a.Base), m.r(t))
-	f(text(fmt.Sprintf("(%s)", m.r(t))))
-	m.FreeInts(t)
+	m.op("ADD", m.imm(a.Disp), m.r(a.Base), neonTemp)
+	f("(" + neonTemp + ")")
 }
 
 func (m *neon) param(c gotypes.Component) operand.Op {
@@ -149,10 +151,8 @@ func (m *neon) AddArg(d Int, name string) { m.withArg("ADD", d, name) }
 func (m *neon) SubArg(d Int, name string) { m.withArg("SUB", d, name) }
 
 func (m *neon) withArg(opcode string, d Int, name string) {
-	t := m.Int()
-	m.Arg(t, name)
-	m.op(opcode, m.r(t), m.r(d))
-	m.FreeInts(t)
+	m.op("MOVD", m.param(m.c.Param(name)), neonTemp)
+	m.op(opcode, neonTemp, m.r(d))
 }
 
 func (m *neon) Mul(d, s Int) { m.op("MUL", m.r(s), m.r(d)) }
@@ -170,10 +170,8 @@ func (m *neon) AddConst(d Int, c int) {
 }
 
 func (m *neon) MulConst(d, s Int, c int) {
-	t := m.Int()
-	m.op("MOVD", m.imm(c), m.r(t))
-	m.op("MUL", m.r(t), m.r(s), m.r(d))
-	m.FreeInts(t)
+	m.op("MOVD", m.imm(c), neonTemp)
+	m.op("MUL", neonTemp, m.r(s), m.r(d))
 }
 
 // Rows keeps a pointer for every row.

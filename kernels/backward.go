@@ -3,7 +3,7 @@
 package kernels
 
 const (
-	singleRows   = 16      // of dw that single computes at a time
+	stripRows    = 16      // of dw that strips computes at a time
 	bothInputs   = 24      // columns of dx that both computes at the most, half as many of more rows of float64,
 	bothSide     = 3       // and bothTurned,
 	bothBytes    = 128     // of no more elements than this holds
@@ -31,8 +31,8 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		if dw.Rows <= bothInputs && min(dy.Rows, dw.Rows) <= bothSide && dw.Cols >= narrow && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
 			return
 		}
-		if s := t.atMost(dw.Cols); dy.Rows == 1 && s != nil && s.singly(dw, w) {
-			s.backwardSingle(dx, dw, db, dy, y, x, w, act)
+		if s := t.atMost(dw.Cols); s != nil && s.inStrips(dw, w, dy.Rows) {
+			s.backwardStrips(dx, dw, db, dy, y, x, w, act)
 			return
 		}
 	}
@@ -119,27 +119,32 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 	t.atLeast(dx.Cols).multiply(&p, 0, dx.Rows, w, true)
 }
 
-// singly reports whether single is best for a row: rows of w and dw that are far
-// apart must not crowd the cache, nor be taken in less than lines from afar.
-func (t *tiles[T]) singly(dw, w *Mat[T]) bool {
-	return singleRows <= dw.Rows && dw.Cols <= maxRun &&
-		!crowds(w.pitch(), 2*singleRows) && !crowds(dw.pitch(), 2*singleRows) &&
+// inStrips reports whether strips can compute a backward pass of so many rows and is
+// best for it: rows of w and dw that are far apart must not crowd the cache, nor be
+// taken in less than lines from afar. For more than one row, w must not come from
+// memory, nor much be computed twice.
+func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
+	return rows <= t.stripsRows && stripRows <= dw.Rows && dw.Cols <= maxRun &&
+		(rows == 1 || w.bytes() <= streamBytes && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
+		!crowds(w.pitch(), 2*stripRows) && !crowds(dw.pitch(), 2*stripRows) &&
 		(t.lanes*int(size[T]()) >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
 }
 
-// backwardSingle is backward for a single row. The last rows of dw are perhaps
-// computed twice.
-func (t *tiles[T]) backwardSingle(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
+// backwardStrips is backward for few rows. The last rows of dw are perhaps computed
+// twice.
+func (t *tiles[T]) backwardStrips(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
 	clear(db)
-	t.gateAll(db, dy, y, 0, 1, act)
-	each := max(maxWork/4/dw.Cols/singleRows, 1) * singleRows
+	t.gateAll(db, dy, y, 0, dy.Rows, act)
+	each := max(min(maxWork/4/dw.Cols/dy.Rows, maxRun)/stripRows, 1) * stripRows
+	back := stripRows*dw.pitch() - uintptr(t.lanes)*size[T]()
 	for k := 0; k < dw.Rows; k += each {
-		rows := min(each, dw.Rows-k) / singleRows * singleRows
-		if rows == 0 {
-			k, rows = dw.Rows-singleRows, singleRows
+		cols := min(each, dw.Rows-k) / stripRows * stripRows
+		if cols == 0 {
+			k, cols = dw.Rows-stripRows, stripRows
 		}
-		t.single(dx.at(0, k), dw.at(k, 0), dw.pitch(), dy.at(0, 0), x.at(0, k), w.at(k, 0), w.pitch(), rows, dw.Cols)
-		k += rows - each
+		t.strips(dx.at(0, k), dx.pitch(), dw.at(k, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
+			x.at(0, k), x.pitch(), w.at(k, 0), w.pitch(), dy.Rows, cols, dw.Cols, back)
+		k += cols - each
 	}
 }
 
@@ -177,7 +182,7 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 	}
 	switch {
 	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
-		dz.Rows == 1 && dw.Rows == singleRows,
+		dw.Rows == stripRows,
 		dz.Rows > 1 && dw.Rows*int(size[T]()) > 4*bothInputs,
 		crowds(dw.pitch(), 2*min(dw.Rows, f.lanes)+dz.Rows):
 		return nil

@@ -40,8 +40,8 @@ func testBits[T Float](t *testing.T) {
 		}
 	}
 
-	// Layers with kernels of their own: one input and many rows, few outputs, and
-	// few inputs or rows.
+	// Layers with kernels of their own: one input and many rows, few outputs, few
+	// inputs or rows, and few rows of many inputs.
 	for _, out := range upTo(25) {
 		for _, n := range []int{150, 131, 64 + out} {
 			try(shape{n, 1, out}, true)
@@ -58,6 +58,14 @@ func testBits[T Float](t *testing.T) {
 	for _, in := range upTo(26) {
 		for _, n := range []int{1, 2, 3, 5, 16, 35, 81} {
 			for _, out := range []int{9, 18, 47, 75} {
+				try(shape{n, in, out}, true)
+			}
+		}
+	}
+
+	for _, in := range []int{27, 32, 52} {
+		for n := 1; n <= 4; n++ {
+			for _, out := range []int{16, 19, 23, 36, 61} {
 				try(shape{n, in, out}, true)
 			}
 		}

@@ -22,8 +22,8 @@ tile3:
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -344,20 +344,20 @@ linear11:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -1623,8 +1623,8 @@ done12:
 	RET
 
 over2:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 	MOVD rows+96(FP), R1
 	CMP  $8, R1
@@ -1637,8 +1637,8 @@ tile55:
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -1980,20 +1980,20 @@ linear63:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -3365,8 +3365,8 @@ tile109:
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -3628,20 +3628,20 @@ linear117:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -4690,8 +4690,8 @@ done118:
 	RET
 
 over108:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 	MOVD rows+96(FP), R1
 	CMP  $8, R1
@@ -4704,8 +4704,8 @@ tile161:
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -4988,20 +4988,20 @@ linear169:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -6154,8 +6154,8 @@ tile214:
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -6358,20 +6358,20 @@ linear222:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -7214,8 +7214,8 @@ tile266:
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -7264,8 +7264,8 @@ few268:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved271
-	ADD   $8, R1, R10
-	VLD1  (R10), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved271
 
 one270:
@@ -7277,8 +7277,8 @@ moved271:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved273
-	ADD   $8, R3, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved273
 
 one272:
@@ -7290,8 +7290,8 @@ moved273:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved275
-	ADD   $8, R4, R10
-	VLD1  (R10), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved275
 
 one274:
@@ -7303,8 +7303,8 @@ moved275:
 	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved277
-	ADD   $8, R5, R10
-	VLD1  (R10), V3.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
 	B     moved277
 
 one276:
@@ -7316,8 +7316,8 @@ moved277:
 	FMOVD 0(R6), F4
 	TST   $1, R0
 	BEQ   moved279
-	ADD   $8, R6, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V4.S[2]
 	B     moved279
 
 one278:
@@ -7329,8 +7329,8 @@ moved279:
 	FMOVD 0(R7), F5
 	TST   $1, R0
 	BEQ   moved281
-	ADD   $8, R7, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
 	B     moved281
 
 one280:
@@ -7342,8 +7342,8 @@ moved281:
 	FMOVD 0(R8), F6
 	TST   $1, R0
 	BEQ   moved283
-	ADD   $8, R8, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
 	B     moved283
 
 one282:
@@ -7355,8 +7355,8 @@ moved283:
 	FMOVD 0(R9), F7
 	TST   $1, R0
 	BEQ   moved285
-	ADD   $8, R9, R10
-	VLD1  (R10), V7.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V7.S[2]
 	B     moved285
 
 one284:
@@ -7393,8 +7393,8 @@ several287:
 	FMOVD 0(R4), F9
 	TST   $1, R0
 	BEQ   moved290
-	ADD   $8, R4, R19
-	VLD1  (R19), V9.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V9.S[2]
 	B     moved290
 
 one289:
@@ -7409,8 +7409,8 @@ moved290:
 	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved292
-	ADD   $8, R4, R19
-	VLD1  (R19), V10.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V10.S[2]
 	B     moved292
 
 one291:
@@ -7466,8 +7466,8 @@ fold293:
 	FMOVD 0(R4), F9
 	TST   $1, R0
 	BEQ   moved295
-	ADD   $8, R4, R19
-	VLD1  (R19), V9.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V9.S[2]
 	B     moved295
 
 one294:
@@ -7542,8 +7542,8 @@ linear296:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved298
-	ADD   $8, R1, R10
-	VST1  V0.S[2], (R10)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved298
 
 one297:
@@ -7555,8 +7555,8 @@ moved298:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved300
-	ADD   $8, R3, R10
-	VST1  V1.S[2], (R10)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved300
 
 one299:
@@ -7568,8 +7568,8 @@ moved300:
 	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved302
-	ADD   $8, R4, R10
-	VST1  V2.S[2], (R10)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
 	B     moved302
 
 one301:
@@ -7581,8 +7581,8 @@ moved302:
 	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved304
-	ADD   $8, R5, R10
-	VST1  V3.S[2], (R10)
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
 	B     moved304
 
 one303:
@@ -7594,8 +7594,8 @@ moved304:
 	FMOVD F4, 0(R6)
 	TST   $1, R0
 	BEQ   moved306
-	ADD   $8, R6, R10
-	VST1  V4.S[2], (R10)
+	ADD   $8, R6, R16
+	VST1  V4.S[2], (R16)
 	B     moved306
 
 one305:
@@ -7607,8 +7607,8 @@ moved306:
 	FMOVD F5, 0(R7)
 	TST   $1, R0
 	BEQ   moved308
-	ADD   $8, R7, R10
-	VST1  V5.S[2], (R10)
+	ADD   $8, R7, R16
+	VST1  V5.S[2], (R16)
 	B     moved308
 
 one307:
@@ -7620,8 +7620,8 @@ moved308:
 	FMOVD F6, 0(R8)
 	TST   $1, R0
 	BEQ   moved310
-	ADD   $8, R8, R10
-	VST1  V6.S[2], (R10)
+	ADD   $8, R8, R16
+	VST1  V6.S[2], (R16)
 	B     moved310
 
 one309:
@@ -7633,8 +7633,8 @@ moved310:
 	FMOVD F7, 0(R9)
 	TST   $1, R0
 	BEQ   moved312
-	ADD   $8, R9, R10
-	VST1  V7.S[2], (R10)
+	ADD   $8, R9, R16
+	VST1  V7.S[2], (R16)
 	B     moved312
 
 one311:
@@ -7646,20 +7646,20 @@ moved312:
 	MOVD R1, soon+72(FP)
 	MOVD c+0(FP), R1
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
+	MOVD $8, R16
+	MUL  R16, R2, R2
 	ADD  R2, R1
 	MOVD R1, c+0(FP)
 	MOVD init+16(FP), R1
 	MOVD ldinit+24(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
+	MOVD $8, R16
+	MUL  R16, R2, R2
 	ADD  R2, R1
 	MOVD R1, init+16(FP)
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
+	MOVD $8, R16
+	MUL  R16, R2, R2
 	ADD  R2, R1
 	MOVD R1, a+32(FP)
 	MOVD rows+96(FP), R1
@@ -7687,8 +7687,8 @@ rest267:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved316
-	ADD   $8, R1, R9
-	VLD1  (R9), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved316
 
 one315:
@@ -7700,8 +7700,8 @@ moved316:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved318
-	ADD   $8, R3, R9
-	VLD1  (R9), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved318
 
 one317:
@@ -7713,8 +7713,8 @@ moved318:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved320
-	ADD   $8, R4, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved320
 
 one319:
@@ -7726,8 +7726,8 @@ moved320:
 	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved322
-	ADD   $8, R5, R9
-	VLD1  (R9), V3.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
 	B     moved322
 
 one321:
@@ -7739,8 +7739,8 @@ moved322:
 	FMOVD 0(R6), F4
 	TST   $1, R0
 	BEQ   moved324
-	ADD   $8, R6, R9
-	VLD1  (R9), V4.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V4.S[2]
 	B     moved324
 
 one323:
@@ -7752,8 +7752,8 @@ moved324:
 	FMOVD 0(R7), F5
 	TST   $1, R0
 	BEQ   moved326
-	ADD   $8, R7, R9
-	VLD1  (R9), V5.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
 	B     moved326
 
 one325:
@@ -7765,8 +7765,8 @@ moved326:
 	FMOVD 0(R8), F6
 	TST   $1, R0
 	BEQ   moved328
-	ADD   $8, R8, R9
-	VLD1  (R9), V6.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
 	B     moved328
 
 one327:
@@ -7802,8 +7802,8 @@ several330:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved333
-	ADD   $8, R4, R15
-	VLD1  (R15), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved333
 
 one332:
@@ -7818,8 +7818,8 @@ moved333:
 	FMOVD 0(R4), F9
 	TST   $1, R0
 	BEQ   moved335
-	ADD   $8, R4, R15
-	VLD1  (R15), V9.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V9.S[2]
 	B     moved335
 
 one334:
@@ -7871,8 +7871,8 @@ fold336:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved338
-	ADD   $8, R4, R15
-	VLD1  (R15), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved338
 
 one337:
@@ -7941,8 +7941,8 @@ linear339:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved341
-	ADD   $8, R1, R9
-	VST1  V0.S[2], (R9)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved341
 
 one340:
@@ -7954,8 +7954,8 @@ moved341:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved343
-	ADD   $8, R3, R9
-	VST1  V1.S[2], (R9)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved343
 
 one342:
@@ -7967,8 +7967,8 @@ moved343:
 	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved345
-	ADD   $8, R4, R9
-	VST1  V2.S[2], (R9)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
 	B     moved345
 
 one344:
@@ -7980,8 +7980,8 @@ moved345:
 	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved347
-	ADD   $8, R5, R9
-	VST1  V3.S[2], (R9)
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
 	B     moved347
 
 one346:
@@ -7993,8 +7993,8 @@ moved347:
 	FMOVD F4, 0(R6)
 	TST   $1, R0
 	BEQ   moved349
-	ADD   $8, R6, R9
-	VST1  V4.S[2], (R9)
+	ADD   $8, R6, R16
+	VST1  V4.S[2], (R16)
 	B     moved349
 
 one348:
@@ -8006,8 +8006,8 @@ moved349:
 	FMOVD F5, 0(R7)
 	TST   $1, R0
 	BEQ   moved351
-	ADD   $8, R7, R9
-	VST1  V5.S[2], (R9)
+	ADD   $8, R7, R16
+	VST1  V5.S[2], (R16)
 	B     moved351
 
 one350:
@@ -8019,8 +8019,8 @@ moved351:
 	FMOVD F6, 0(R8)
 	TST   $1, R0
 	BEQ   moved353
-	ADD   $8, R8, R9
-	VST1  V6.S[2], (R9)
+	ADD   $8, R8, R16
+	VST1  V6.S[2], (R16)
 	B     moved353
 
 one352:
@@ -8049,8 +8049,8 @@ fewer314:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved356
-	ADD   $8, R1, R8
-	VLD1  (R8), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved356
 
 one355:
@@ -8062,8 +8062,8 @@ moved356:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved358
-	ADD   $8, R3, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved358
 
 one357:
@@ -8075,8 +8075,8 @@ moved358:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved360
-	ADD   $8, R4, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved360
 
 one359:
@@ -8088,8 +8088,8 @@ moved360:
 	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved362
-	ADD   $8, R5, R8
-	VLD1  (R8), V3.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
 	B     moved362
 
 one361:
@@ -8101,8 +8101,8 @@ moved362:
 	FMOVD 0(R6), F4
 	TST   $1, R0
 	BEQ   moved364
-	ADD   $8, R6, R8
-	VLD1  (R8), V4.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V4.S[2]
 	B     moved364
 
 one363:
@@ -8114,8 +8114,8 @@ moved364:
 	FMOVD 0(R7), F5
 	TST   $1, R0
 	BEQ   moved366
-	ADD   $8, R7, R8
-	VLD1  (R8), V5.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
 	B     moved366
 
 one365:
@@ -8150,8 +8150,8 @@ several368:
 	FMOVD 0(R4), F7
 	TST   $1, R0
 	BEQ   moved371
-	ADD   $8, R4, R14
-	VLD1  (R14), V7.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V7.S[2]
 	B     moved371
 
 one370:
@@ -8166,8 +8166,8 @@ moved371:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved373
-	ADD   $8, R4, R14
-	VLD1  (R14), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved373
 
 one372:
@@ -8215,8 +8215,8 @@ fold374:
 	FMOVD 0(R4), F7
 	TST   $1, R0
 	BEQ   moved376
-	ADD   $8, R4, R14
-	VLD1  (R14), V7.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V7.S[2]
 	B     moved376
 
 one375:
@@ -8279,8 +8279,8 @@ linear377:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved379
-	ADD   $8, R1, R8
-	VST1  V0.S[2], (R8)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved379
 
 one378:
@@ -8292,8 +8292,8 @@ moved379:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved381
-	ADD   $8, R3, R8
-	VST1  V1.S[2], (R8)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved381
 
 one380:
@@ -8305,8 +8305,8 @@ moved381:
 	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved383
-	ADD   $8, R4, R8
-	VST1  V2.S[2], (R8)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
 	B     moved383
 
 one382:
@@ -8318,8 +8318,8 @@ moved383:
 	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved385
-	ADD   $8, R5, R8
-	VST1  V3.S[2], (R8)
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
 	B     moved385
 
 one384:
@@ -8331,8 +8331,8 @@ moved385:
 	FMOVD F4, 0(R6)
 	TST   $1, R0
 	BEQ   moved387
-	ADD   $8, R6, R8
-	VST1  V4.S[2], (R8)
+	ADD   $8, R6, R16
+	VST1  V4.S[2], (R16)
 	B     moved387
 
 one386:
@@ -8344,8 +8344,8 @@ moved387:
 	FMOVD F5, 0(R7)
 	TST   $1, R0
 	BEQ   moved389
-	ADD   $8, R7, R8
-	VST1  V5.S[2], (R8)
+	ADD   $8, R7, R16
+	VST1  V5.S[2], (R16)
 	B     moved389
 
 one388:
@@ -8373,8 +8373,8 @@ fewer354:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved392
-	ADD   $8, R1, R7
-	VLD1  (R7), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved392
 
 one391:
@@ -8386,8 +8386,8 @@ moved392:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved394
-	ADD   $8, R3, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved394
 
 one393:
@@ -8399,8 +8399,8 @@ moved394:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved396
-	ADD   $8, R4, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved396
 
 one395:
@@ -8412,8 +8412,8 @@ moved396:
 	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved398
-	ADD   $8, R5, R7
-	VLD1  (R7), V3.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
 	B     moved398
 
 one397:
@@ -8425,8 +8425,8 @@ moved398:
 	FMOVD 0(R6), F4
 	TST   $1, R0
 	BEQ   moved400
-	ADD   $8, R6, R7
-	VLD1  (R7), V4.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V4.S[2]
 	B     moved400
 
 one399:
@@ -8460,8 +8460,8 @@ several402:
 	FMOVD 0(R4), F6
 	TST   $1, R0
 	BEQ   moved405
-	ADD   $8, R4, R13
-	VLD1  (R13), V6.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
 	B     moved405
 
 one404:
@@ -8476,8 +8476,8 @@ moved405:
 	FMOVD 0(R4), F7
 	TST   $1, R0
 	BEQ   moved407
-	ADD   $8, R4, R13
-	VLD1  (R13), V7.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V7.S[2]
 	B     moved407
 
 one406:
@@ -8521,8 +8521,8 @@ fold408:
 	FMOVD 0(R4), F6
 	TST   $1, R0
 	BEQ   moved410
-	ADD   $8, R4, R13
-	VLD1  (R13), V6.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
 	B     moved410
 
 one409:
@@ -8579,8 +8579,8 @@ linear411:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved413
-	ADD   $8, R1, R7
-	VST1  V0.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved413
 
 one412:
@@ -8592,8 +8592,8 @@ moved413:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved415
-	ADD   $8, R3, R7
-	VST1  V1.S[2], (R7)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved415
 
 one414:
@@ -8605,8 +8605,8 @@ moved415:
 	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved417
-	ADD   $8, R4, R7
-	VST1  V2.S[2], (R7)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
 	B     moved417
 
 one416:
@@ -8618,8 +8618,8 @@ moved417:
 	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved419
-	ADD   $8, R5, R7
-	VST1  V3.S[2], (R7)
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
 	B     moved419
 
 one418:
@@ -8631,8 +8631,8 @@ moved419:
 	FMOVD F4, 0(R6)
 	TST   $1, R0
 	BEQ   moved421
-	ADD   $8, R6, R7
-	VST1  V4.S[2], (R7)
+	ADD   $8, R6, R16
+	VST1  V4.S[2], (R16)
 	B     moved421
 
 one420:
@@ -8659,8 +8659,8 @@ fewer390:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved424
-	ADD   $8, R1, R6
-	VLD1  (R6), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved424
 
 one423:
@@ -8672,8 +8672,8 @@ moved424:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved426
-	ADD   $8, R3, R6
-	VLD1  (R6), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved426
 
 one425:
@@ -8685,8 +8685,8 @@ moved426:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved428
-	ADD   $8, R4, R6
-	VLD1  (R6), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved428
 
 one427:
@@ -8698,8 +8698,8 @@ moved428:
 	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved430
-	ADD   $8, R5, R6
-	VLD1  (R6), V3.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
 	B     moved430
 
 one429:
@@ -8732,8 +8732,8 @@ several432:
 	FMOVD 0(R4), F5
 	TST   $1, R0
 	BEQ   moved435
-	ADD   $8, R4, R12
-	VLD1  (R12), V5.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V5.S[2]
 	B     moved435
 
 one434:
@@ -8748,8 +8748,8 @@ moved435:
 	FMOVD 0(R4), F6
 	TST   $1, R0
 	BEQ   moved437
-	ADD   $8, R4, R12
-	VLD1  (R12), V6.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
 	B     moved437
 
 one436:
@@ -8789,8 +8789,8 @@ fold438:
 	FMOVD 0(R4), F5
 	TST   $1, R0
 	BEQ   moved440
-	ADD   $8, R4, R12
-	VLD1  (R12), V5.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V5.S[2]
 	B     moved440
 
 one439:
@@ -8841,8 +8841,8 @@ linear441:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved443
-	ADD   $8, R1, R6
-	VST1  V0.S[2], (R6)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved443
 
 one442:
@@ -8854,8 +8854,8 @@ moved443:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved445
-	ADD   $8, R3, R6
-	VST1  V1.S[2], (R6)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved445
 
 one444:
@@ -8867,8 +8867,8 @@ moved445:
 	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved447
-	ADD   $8, R4, R6
-	VST1  V2.S[2], (R6)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
 	B     moved447
 
 one446:
@@ -8880,8 +8880,8 @@ moved447:
 	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved449
-	ADD   $8, R5, R6
-	VST1  V3.S[2], (R6)
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
 	B     moved449
 
 one448:
@@ -8907,8 +8907,8 @@ fewer422:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved452
-	ADD   $8, R1, R5
-	VLD1  (R5), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved452
 
 one451:
@@ -8920,8 +8920,8 @@ moved452:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved454
-	ADD   $8, R3, R5
-	VLD1  (R5), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved454
 
 one453:
@@ -8933,8 +8933,8 @@ moved454:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved456
-	ADD   $8, R4, R5
-	VLD1  (R5), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved456
 
 one455:
@@ -8966,8 +8966,8 @@ several458:
 	FMOVD 0(R4), F4
 	TST   $1, R0
 	BEQ   moved461
-	ADD   $8, R4, R11
-	VLD1  (R11), V4.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V4.S[2]
 	B     moved461
 
 one460:
@@ -8982,8 +8982,8 @@ moved461:
 	FMOVD 0(R4), F5
 	TST   $1, R0
 	BEQ   moved463
-	ADD   $8, R4, R11
-	VLD1  (R11), V5.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V5.S[2]
 	B     moved463
 
 one462:
@@ -9019,8 +9019,8 @@ fold464:
 	FMOVD 0(R4), F4
 	TST   $1, R0
 	BEQ   moved466
-	ADD   $8, R4, R11
-	VLD1  (R11), V4.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V4.S[2]
 	B     moved466
 
 one465:
@@ -9065,8 +9065,8 @@ linear467:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved469
-	ADD   $8, R1, R5
-	VST1  V0.S[2], (R5)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved469
 
 one468:
@@ -9078,8 +9078,8 @@ moved469:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved471
-	ADD   $8, R3, R5
-	VST1  V1.S[2], (R5)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved471
 
 one470:
@@ -9091,8 +9091,8 @@ moved471:
 	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved473
-	ADD   $8, R4, R5
-	VST1  V2.S[2], (R5)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
 	B     moved473
 
 one472:
@@ -9117,8 +9117,8 @@ fewer450:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved476
-	ADD   $8, R1, R4
-	VLD1  (R4), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved476
 
 one475:
@@ -9130,8 +9130,8 @@ moved476:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved478
-	ADD   $8, R3, R4
-	VLD1  (R4), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved478
 
 one477:
@@ -9162,8 +9162,8 @@ several480:
 	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved483
-	ADD   $8, R4, R10
-	VLD1  (R10), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved483
 
 one482:
@@ -9178,8 +9178,8 @@ moved483:
 	FMOVD 0(R4), F4
 	TST   $1, R0
 	BEQ   moved485
-	ADD   $8, R4, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V4.S[2]
 	B     moved485
 
 one484:
@@ -9211,8 +9211,8 @@ fold486:
 	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved488
-	ADD   $8, R4, R10
-	VLD1  (R10), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved488
 
 one487:
@@ -9251,8 +9251,8 @@ linear489:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved491
-	ADD   $8, R1, R4
-	VST1  V0.S[2], (R4)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved491
 
 one490:
@@ -9264,8 +9264,8 @@ moved491:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved493
-	ADD   $8, R3, R4
-	VST1  V1.S[2], (R4)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved493
 
 one492:
@@ -9288,8 +9288,8 @@ fewer474:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved496
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved496
 
 one495:
@@ -9319,8 +9319,8 @@ several498:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved501
-	ADD   $8, R4, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved501
 
 one500:
@@ -9335,8 +9335,8 @@ moved501:
 	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved503
-	ADD   $8, R4, R9
-	VLD1  (R9), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved503
 
 one502:
@@ -9364,8 +9364,8 @@ fold504:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved506
-	ADD   $8, R4, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved506
 
 one505:
@@ -9397,8 +9397,8 @@ linear507:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved509
-	ADD   $8, R1, R3
-	VST1  V0.S[2], (R3)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved509
 
 one508:
@@ -9432,8 +9432,8 @@ tile3:
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -9754,20 +9754,20 @@ linear11:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -11033,8 +11033,8 @@ done12:
 	RET
 
 over2:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 	MOVD rows+96(FP), R1
 	CMP  $8, R1
@@ -11047,8 +11047,8 @@ tile55:
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -11390,20 +11390,20 @@ linear63:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -12775,8 +12775,8 @@ tile109:
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -13038,20 +13038,20 @@ linear117:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -14100,8 +14100,8 @@ done118:
 	RET
 
 over108:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 	MOVD rows+96(FP), R1
 	CMP  $8, R1
@@ -14114,8 +14114,8 @@ tile161:
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -14398,20 +14398,20 @@ linear169:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -15564,8 +15564,8 @@ tile214:
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -15768,20 +15768,20 @@ linear222:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -16624,8 +16624,8 @@ tile266:
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R1
+	MOVD $8, R16
+	MUL  R16, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
@@ -16828,20 +16828,20 @@ linear274:
 	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, c+0(FP)
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, init+16(FP)
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
+	MOVD  $8, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
 	MOVD  rows+96(FP), R1
@@ -17680,8 +17680,8 @@ TEXT ·packingNEONF32(SB), NOSPLIT, $0-96
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+16(FP), R1
-	MOVD $8, R2
-	MUL  R2, R1, R0
+	MOVD $8, R16
+	MUL  R16, R1, R0
 	MOVD c+8(FP), R2
 	ADD  R2, R0
 	ADD  R1, R0, R2
@@ -17759,8 +17759,8 @@ few1:
 	ADD   R1, R10, R11
 	ADD   R1, R11, R12
 	MOVD  dst+0(FP), R14
-	MOVD  $8, R15
-	MUL   R15, R4, R13
+	MOVD  $8, R16
+	MUL   R16, R4, R13
 	ADD   R3, R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
@@ -18018,8 +18018,8 @@ TEXT ·packingNEONF64(SB), NOSPLIT, $0-96
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+16(FP), R1
-	MOVD $8, R2
-	MUL  R2, R1, R0
+	MOVD $8, R16
+	MUL  R16, R1, R0
 	MOVD c+8(FP), R2
 	ADD  R2, R0
 	ADD  R1, R0, R2
@@ -18097,8 +18097,8 @@ few1:
 	ADD   R1, R10, R11
 	ADD   R1, R11, R12
 	MOVD  dst+0(FP), R14
-	MOVD  $8, R15
-	MUL   R15, R4, R13
+	MOVD  $8, R16
+	MUL   R16, R4, R13
 	ADD   R3, R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time

@@ -395,8 +395,8 @@ over19:
 	FMOVD 0(R2), F0
 	TST   $1, R1
 	BEQ   moved28
-	ADD   $8, R2, R7
-	VLD1  (R7), V0.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V0.S[2]
 	B     moved28
 
 one27:
@@ -408,8 +408,8 @@ moved28:
 	FMOVD 0(R4), F1
 	TST   $1, R1
 	BEQ   moved30
-	ADD   $8, R4, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V1.S[2]
 	B     moved30
 
 one29:
@@ -421,8 +421,8 @@ moved30:
 	FMOVD 0(R5), F2
 	TST   $1, R1
 	BEQ   moved32
-	ADD   $8, R5, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V2.S[2]
 	B     moved32
 
 one31:
@@ -434,8 +434,8 @@ moved32:
 	FMOVD 0(R6), F3
 	TST   $1, R1
 	BEQ   moved34
-	ADD   $8, R6, R7
-	VLD1  (R7), V3.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V3.S[2]
 	B     moved34
 
 one33:
@@ -475,8 +475,8 @@ fold35:
 	FMOVD 0(R5), F8
 	TST   $1, R1
 	BEQ   moved38
-	ADD   $8, R5, R11
-	VLD1  (R11), V8.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V8.S[2]
 	B     moved38
 
 one37:
@@ -522,8 +522,8 @@ linear39:
 	FMOVD F0, 0(R2)
 	TST   $1, R1
 	BEQ   moved41
-	ADD   $8, R2, R7
-	VST1  V0.S[2], (R7)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
 	B     moved41
 
 one40:
@@ -535,8 +535,8 @@ moved41:
 	FMOVD F1, 0(R4)
 	TST   $1, R1
 	BEQ   moved43
-	ADD   $8, R4, R7
-	VST1  V1.S[2], (R7)
+	ADD   $8, R4, R16
+	VST1  V1.S[2], (R16)
 	B     moved43
 
 one42:
@@ -548,8 +548,8 @@ moved43:
 	FMOVD F2, 0(R5)
 	TST   $1, R1
 	BEQ   moved45
-	ADD   $8, R5, R7
-	VST1  V2.S[2], (R7)
+	ADD   $8, R5, R16
+	VST1  V2.S[2], (R16)
 	B     moved45
 
 one44:
@@ -561,8 +561,8 @@ moved45:
 	FMOVD F3, 0(R6)
 	TST   $1, R1
 	BEQ   moved47
-	ADD   $8, R6, R7
-	VST1  V3.S[2], (R7)
+	ADD   $8, R6, R16
+	VST1  V3.S[2], (R16)
 	B     moved47
 
 one46:
@@ -683,8 +683,8 @@ linear53:
 	B     done6
 
 over48:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
@@ -944,8 +944,8 @@ linear65:
 	B     done6
 
 over60:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
@@ -1253,8 +1253,8 @@ linear76:
 	B     done6
 
 over71:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
@@ -1427,20 +1427,20 @@ linear81:
 done6:
 	MOVD c+0(FP), R0
 	MOVD ldc+8(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, c+0(FP)
 	MOVD init+16(FP), R0
 	MOVD ldinit+24(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, init+16(FP)
 	MOVD a+32(FP), R0
 	MOVD lda+40(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, a+32(FP)
 	MOVD rows+72(FP), R0
@@ -1800,8 +1800,8 @@ over101:
 	FMOVD 0(R2), F0
 	TST   $1, R1
 	BEQ   moved110
-	ADD   $8, R2, R6
-	VLD1  (R6), V0.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V0.S[2]
 	B     moved110
 
 one109:
@@ -1813,8 +1813,8 @@ moved110:
 	FMOVD 0(R4), F1
 	TST   $1, R1
 	BEQ   moved112
-	ADD   $8, R4, R6
-	VLD1  (R6), V1.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V1.S[2]
 	B     moved112
 
 one111:
@@ -1826,8 +1826,8 @@ moved112:
 	FMOVD 0(R5), F2
 	TST   $1, R1
 	BEQ   moved114
-	ADD   $8, R5, R6
-	VLD1  (R6), V2.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V2.S[2]
 	B     moved114
 
 one113:
@@ -1864,8 +1864,8 @@ fold115:
 	FMOVD 0(R5), F6
 	TST   $1, R1
 	BEQ   moved118
-	ADD   $8, R5, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V6.S[2]
 	B     moved118
 
 one117:
@@ -1906,8 +1906,8 @@ linear119:
 	FMOVD F0, 0(R2)
 	TST   $1, R1
 	BEQ   moved121
-	ADD   $8, R2, R6
-	VST1  V0.S[2], (R6)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
 	B     moved121
 
 one120:
@@ -1919,8 +1919,8 @@ moved121:
 	FMOVD F1, 0(R4)
 	TST   $1, R1
 	BEQ   moved123
-	ADD   $8, R4, R6
-	VST1  V1.S[2], (R6)
+	ADD   $8, R4, R16
+	VST1  V1.S[2], (R16)
 	B     moved123
 
 one122:
@@ -1932,8 +1932,8 @@ moved123:
 	FMOVD F2, 0(R5)
 	TST   $1, R1
 	BEQ   moved125
-	ADD   $8, R5, R6
-	VST1  V2.S[2], (R6)
+	ADD   $8, R5, R16
+	VST1  V2.S[2], (R16)
 	B     moved125
 
 one124:
@@ -2037,8 +2037,8 @@ linear131:
 	B     done87
 
 over126:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
@@ -2254,8 +2254,8 @@ linear142:
 	B     done87
 
 over137:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
@@ -2511,8 +2511,8 @@ linear154:
 	B     done87
 
 over149:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
@@ -2804,8 +2804,8 @@ linear165:
 	B     done87
 
 over160:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $80, R1
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
@@ -3317,8 +3317,8 @@ over189:
 	FMOVD 0(R2), F0
 	TST   $1, R1
 	BEQ   moved198
-	ADD   $8, R2, R5
-	VLD1  (R5), V0.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V0.S[2]
 	B     moved198
 
 one197:
@@ -3330,8 +3330,8 @@ moved198:
 	FMOVD 0(R4), F1
 	TST   $1, R1
 	BEQ   moved200
-	ADD   $8, R4, R5
-	VLD1  (R5), V1.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V1.S[2]
 	B     moved200
 
 one199:
@@ -3365,8 +3365,8 @@ fold201:
 	FMOVD 0(R5), F4
 	TST   $1, R1
 	BEQ   moved204
-	ADD   $8, R5, R9
-	VLD1  (R9), V4.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
 	B     moved204
 
 one203:
@@ -3402,8 +3402,8 @@ linear205:
 	FMOVD F0, 0(R2)
 	TST   $1, R1
 	BEQ   moved207
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
 	B     moved207
 
 one206:
@@ -3415,8 +3415,8 @@ moved207:
 	FMOVD F1, 0(R4)
 	TST   $1, R1
 	BEQ   moved209
-	ADD   $8, R4, R5
-	VST1  V1.S[2], (R5)
+	ADD   $8, R4, R16
+	VST1  V1.S[2], (R16)
 	B     moved209
 
 one208:
@@ -3503,8 +3503,8 @@ linear215:
 	B     done175
 
 over210:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
@@ -3680,8 +3680,8 @@ linear227:
 	B     done175
 
 over222:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
@@ -3881,8 +3881,8 @@ linear238:
 	B     done175
 
 over233:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
@@ -4112,8 +4112,8 @@ linear251:
 	B     done175
 
 over246:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $80, R1
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
@@ -4365,8 +4365,8 @@ linear262:
 	B     done175
 
 over257:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $96, R1
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
@@ -4646,8 +4646,8 @@ linear274:
 	B     done175
 
 over269:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $112, R1
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
@@ -4951,8 +4951,8 @@ linear285:
 	B     done175
 
 over280:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $128, R1
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
@@ -5458,8 +5458,8 @@ over310:
 	FMOVD 0(R2), F0
 	TST   $1, R1
 	BEQ   moved319
-	ADD   $8, R2, R4
-	VLD1  (R4), V0.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V0.S[2]
 	B     moved319
 
 one318:
@@ -5490,8 +5490,8 @@ fold320:
 	FMOVD 0(R5), F2
 	TST   $1, R1
 	BEQ   moved323
-	ADD   $8, R5, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V2.S[2]
 	B     moved323
 
 one322:
@@ -5522,8 +5522,8 @@ linear324:
 	FMOVD F0, 0(R2)
 	TST   $1, R1
 	BEQ   moved326
-	ADD   $8, R2, R4
-	VST1  V0.S[2], (R4)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
 	B     moved326
 
 one325:
@@ -5593,8 +5593,8 @@ linear332:
 	B     done295
 
 over327:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
@@ -5728,8 +5728,8 @@ linear344:
 	B     done295
 
 over339:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
@@ -5875,8 +5875,8 @@ linear355:
 	B     done295
 
 over350:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
@@ -6040,8 +6040,8 @@ linear368:
 	B     done295
 
 over363:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $80, R1
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
@@ -6215,8 +6215,8 @@ linear379:
 	B     done295
 
 over374:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $96, R1
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
@@ -6406,8 +6406,8 @@ linear391:
 	B     done295
 
 over386:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $112, R1
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
@@ -6609,8 +6609,8 @@ linear402:
 	B     done295
 
 over397:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $128, R1
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
@@ -6832,8 +6832,8 @@ linear416:
 	B     done295
 
 over411:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $144, R1
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
@@ -7063,8 +7063,8 @@ linear427:
 	B     done295
 
 over422:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $160, R1
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
@@ -7310,8 +7310,8 @@ linear439:
 	B     done295
 
 over434:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $176, R1
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
@@ -7569,8 +7569,8 @@ linear450:
 	B     done295
 
 over445:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $192, R1
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
@@ -7846,8 +7846,8 @@ linear463:
 	B     done295
 
 over458:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $208, R1
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
@@ -8133,8 +8133,8 @@ linear474:
 	B     done295
 
 over469:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $224, R1
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
@@ -8436,8 +8436,8 @@ linear486:
 	B     done295
 
 over481:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $240, R1
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
@@ -8751,8 +8751,8 @@ linear497:
 	B     done295
 
 over492:
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	SUB  $256, R1
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
@@ -9491,8 +9491,8 @@ linear35:
 	B     done6
 
 over30:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
@@ -9752,8 +9752,8 @@ linear47:
 	B     done6
 
 over42:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
@@ -10061,8 +10061,8 @@ linear58:
 	B     done6
 
 over53:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
@@ -10235,20 +10235,20 @@ linear63:
 done6:
 	MOVD c+0(FP), R0
 	MOVD ldc+8(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, c+0(FP)
 	MOVD init+16(FP), R0
 	MOVD ldinit+24(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, init+16(FP)
 	MOVD a+32(FP), R0
 	MOVD lda+40(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, a+32(FP)
 	MOVD rows+72(FP), R0
@@ -10761,8 +10761,8 @@ linear99:
 	B     done69
 
 over94:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
@@ -10978,8 +10978,8 @@ linear110:
 	B     done69
 
 over105:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
@@ -11235,8 +11235,8 @@ linear122:
 	B     done69
 
 over117:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
@@ -11528,8 +11528,8 @@ linear133:
 	B     done69
 
 over128:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $80, R1
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
@@ -12167,8 +12167,8 @@ linear173:
 	B     done143
 
 over168:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
@@ -12344,8 +12344,8 @@ linear185:
 	B     done143
 
 over180:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
@@ -12545,8 +12545,8 @@ linear196:
 	B     done143
 
 over191:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
@@ -12776,8 +12776,8 @@ linear209:
 	B     done143
 
 over204:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $80, R1
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
@@ -13029,8 +13029,8 @@ linear220:
 	B     done143
 
 over215:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $96, R1
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
@@ -13310,8 +13310,8 @@ linear232:
 	B     done143
 
 over227:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $112, R1
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
@@ -13615,8 +13615,8 @@ linear243:
 	B     done143
 
 over238:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $128, R1
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
@@ -14221,8 +14221,8 @@ linear284:
 	B     done253
 
 over279:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
@@ -14356,8 +14356,8 @@ linear296:
 	B     done253
 
 over291:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
@@ -14503,8 +14503,8 @@ linear307:
 	B     done253
 
 over302:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
@@ -14668,8 +14668,8 @@ linear320:
 	B     done253
 
 over315:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $80, R1
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
@@ -14843,8 +14843,8 @@ linear331:
 	B     done253
 
 over326:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $96, R1
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
@@ -15034,8 +15034,8 @@ linear343:
 	B     done253
 
 over338:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $112, R1
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
@@ -15237,8 +15237,8 @@ linear354:
 	B     done253
 
 over349:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $128, R1
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
@@ -15460,8 +15460,8 @@ linear368:
 	B     done253
 
 over363:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $144, R1
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
@@ -15691,8 +15691,8 @@ linear379:
 	B     done253
 
 over374:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $160, R1
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
@@ -15938,8 +15938,8 @@ linear391:
 	B     done253
 
 over386:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $176, R1
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
@@ -16197,8 +16197,8 @@ linear402:
 	B     done253
 
 over397:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $192, R1
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
@@ -16474,8 +16474,8 @@ linear415:
 	B     done253
 
 over410:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $208, R1
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
@@ -16761,8 +16761,8 @@ linear426:
 	B     done253
 
 over421:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $224, R1
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
@@ -17064,8 +17064,8 @@ linear438:
 	B     done253
 
 over433:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $240, R1
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
@@ -17379,8 +17379,8 @@ linear449:
 	B     done253
 
 over444:
-	MOVD $8, R2
-	MUL  R2, R1, R1
+	MOVD $8, R16
+	MUL  R16, R1, R1
 	SUB  $256, R1
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
@@ -17581,11 +17581,11 @@ vector1:
 	FMOVQ 0(R10), F7
 	PRFM  1024(R10), PLDL2KEEP
 	MOVD  R2, R11
-	MOVD  c+0(FP), R15
-	ADD   R15, R11
+	MOVD  c+0(FP), R16
+	ADD   R16, R11
 	MOVD  R2, R12
-	MOVD  init+16(FP), R15
-	ADD   R15, R12
+	MOVD  init+16(FP), R16
+	ADD   R16, R12
 	MOVD  a+32(FP), R13
 	MOVD  rows+64(FP), R14
 
@@ -17609,12 +17609,12 @@ row2:
 	FMOVS 28(R13), F9
 	WORD  $0x4f8910e8 // fmla v8.4s, v7.4s, v9.s[0]
 	FMOVQ F8, 0(R11)
-	MOVD  ldc+8(FP), R15
-	ADD   R15, R11
-	MOVD  ldinit+24(FP), R15
-	ADD   R15, R12
-	MOVD  lda+40(FP), R15
-	ADD   R15, R13
+	MOVD  ldc+8(FP), R16
+	ADD   R16, R11
+	MOVD  ldinit+24(FP), R16
+	ADD   R16, R12
+	MOVD  lda+40(FP), R16
+	ADD   R16, R13
 	SUBS  $1, R14
 	BNE   row2
 	ADD   $16, R0
@@ -17664,11 +17664,11 @@ vector1:
 	FMOVQ 0(R10), F7
 	PRFM  1024(R10), PLDL2KEEP
 	MOVD  R2, R11
-	MOVD  c+0(FP), R15
-	ADD   R15, R11
+	MOVD  c+0(FP), R16
+	ADD   R16, R11
 	MOVD  R2, R12
-	MOVD  init+16(FP), R15
-	ADD   R15, R12
+	MOVD  init+16(FP), R16
+	ADD   R16, R12
 	MOVD  a+32(FP), R13
 	MOVD  rows+64(FP), R14
 
@@ -17692,12 +17692,12 @@ row2:
 	FMOVD 56(R13), F9
 	WORD  $0x4fc910e8 // fmla v8.2d, v7.2d, v9.d[0]
 	FMOVQ F8, 0(R11)
-	MOVD  ldc+8(FP), R15
-	ADD   R15, R11
-	MOVD  ldinit+24(FP), R15
-	ADD   R15, R12
-	MOVD  lda+40(FP), R15
-	ADD   R15, R13
+	MOVD  ldc+8(FP), R16
+	ADD   R16, R11
+	MOVD  ldinit+24(FP), R16
+	ADD   R16, R12
+	MOVD  lda+40(FP), R16
+	ADD   R16, R13
 	SUBS  $1, R14
 	BNE   row2
 	ADD   $16, R0
@@ -17840,8 +17840,8 @@ row6:
 	RET
 
 over3:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
@@ -18068,8 +18068,8 @@ row14:
 	RET
 
 over11:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
@@ -18261,8 +18261,8 @@ over18:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved23
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved23
 
 one22:
@@ -18280,8 +18280,8 @@ moved23:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved25
-	ADD   $8, R1, R6
-	VLD1  (R6), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved25
 
 one24:
@@ -18293,8 +18293,8 @@ moved25:
 	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved27
-	ADD   $8, R3, R6
-	VLD1  (R6), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved27
 
 one26:
@@ -18306,8 +18306,8 @@ moved27:
 	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved29
-	ADD   $8, R4, R6
-	VLD1  (R6), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved29
 
 one28:
@@ -18319,8 +18319,8 @@ moved29:
 	FMOVD 0(R5), F4
 	TST   $1, R0
 	BEQ   moved31
-	ADD   $8, R5, R6
-	VLD1  (R6), V4.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
 	B     moved31
 
 one30:
@@ -18359,8 +18359,8 @@ row33:
 	FMOVD F10, 0(R1)
 	TST   $1, R0
 	BEQ   moved35
-	ADD   $8, R1, R11
-	VST1  V10.S[2], (R11)
+	ADD   $8, R1, R16
+	VST1  V10.S[2], (R16)
 	B     moved35
 
 one34:
@@ -18394,8 +18394,8 @@ row36:
 	FMOVD F10, 0(R1)
 	TST   $1, R0
 	BEQ   moved38
-	ADD   $8, R1, R11
-	VST1  V10.S[2], (R11)
+	ADD   $8, R1, R16
+	VST1  V10.S[2], (R16)
 	B     moved38
 
 one37:
@@ -18520,8 +18520,8 @@ row44:
 	RET
 
 over41:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
@@ -18720,8 +18720,8 @@ row52:
 	RET
 
 over49:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
@@ -18891,8 +18891,8 @@ over56:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved61
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved61
 
 one60:
@@ -18909,8 +18909,8 @@ moved61:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved63
-	ADD   $8, R1, R5
-	VLD1  (R5), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved63
 
 one62:
@@ -18922,8 +18922,8 @@ moved63:
 	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved65
-	ADD   $8, R3, R5
-	VLD1  (R5), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved65
 
 one64:
@@ -18935,8 +18935,8 @@ moved65:
 	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved67
-	ADD   $8, R4, R5
-	VLD1  (R5), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved67
 
 one66:
@@ -18972,8 +18972,8 @@ row69:
 	FMOVD F8, 0(R1)
 	TST   $1, R0
 	BEQ   moved71
-	ADD   $8, R1, R10
-	VST1  V8.S[2], (R10)
+	ADD   $8, R1, R16
+	VST1  V8.S[2], (R16)
 	B     moved71
 
 one70:
@@ -19004,8 +19004,8 @@ row72:
 	FMOVD F8, 0(R1)
 	TST   $1, R0
 	BEQ   moved74
-	ADD   $8, R1, R10
-	VST1  V8.S[2], (R10)
+	ADD   $8, R1, R16
+	VST1  V8.S[2], (R16)
 	B     moved74
 
 one73:
@@ -19114,8 +19114,8 @@ row80:
 	RET
 
 over77:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
@@ -19286,8 +19286,8 @@ row88:
 	RET
 
 over85:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
@@ -19435,8 +19435,8 @@ over92:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved97
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved97
 
 one96:
@@ -19452,8 +19452,8 @@ moved97:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved99
-	ADD   $8, R1, R4
-	VLD1  (R4), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved99
 
 one98:
@@ -19465,8 +19465,8 @@ moved99:
 	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved101
-	ADD   $8, R3, R4
-	VLD1  (R4), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved101
 
 one100:
@@ -19499,8 +19499,8 @@ row103:
 	FMOVD F6, 0(R1)
 	TST   $1, R0
 	BEQ   moved105
-	ADD   $8, R1, R9
-	VST1  V6.S[2], (R9)
+	ADD   $8, R1, R16
+	VST1  V6.S[2], (R16)
 	B     moved105
 
 one104:
@@ -19528,8 +19528,8 @@ row106:
 	FMOVD F6, 0(R1)
 	TST   $1, R0
 	BEQ   moved108
-	ADD   $8, R1, R9
-	VST1  V6.S[2], (R9)
+	ADD   $8, R1, R16
+	VST1  V6.S[2], (R16)
 	B     moved108
 
 one107:
@@ -19619,8 +19619,8 @@ row114:
 	RET
 
 over111:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
@@ -19761,8 +19761,8 @@ row122:
 	RET
 
 over119:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
@@ -19886,8 +19886,8 @@ over126:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved131
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved131
 
 one130:
@@ -19901,8 +19901,8 @@ moved131:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved133
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved133
 
 one132:
@@ -19932,8 +19932,8 @@ row135:
 	FMOVD F4, 0(R1)
 	TST   $1, R0
 	BEQ   moved137
-	ADD   $8, R1, R8
-	VST1  V4.S[2], (R8)
+	ADD   $8, R1, R16
+	VST1  V4.S[2], (R16)
 	B     moved137
 
 one136:
@@ -19958,8 +19958,8 @@ row138:
 	FMOVD F4, 0(R1)
 	TST   $1, R0
 	BEQ   moved140
-	ADD   $8, R1, R8
-	VST1  V4.S[2], (R8)
+	ADD   $8, R1, R16
+	VST1  V4.S[2], (R16)
 	B     moved140
 
 one139:
@@ -20098,8 +20098,8 @@ row6:
 	RET
 
 over3:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
@@ -20326,8 +20326,8 @@ row14:
 	RET
 
 over11:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
@@ -20695,8 +20695,8 @@ row30:
 	RET
 
 over27:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
@@ -20895,8 +20895,8 @@ row38:
 	RET
 
 over35:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
@@ -21218,8 +21218,8 @@ row54:
 	RET
 
 over51:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
@@ -21390,8 +21390,8 @@ row62:
 	RET
 
 over59:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
@@ -21664,8 +21664,8 @@ row78:
 	RET
 
 over75:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
@@ -21806,8 +21806,8 @@ row86:
 	RET
 
 over83:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
@@ -21986,8 +21986,8 @@ TEXT ·flatNEONF32(SB), NOSPLIT, $0-72
 	FMOVD 0(R5), F0
 	TST   $1, R1
 	BEQ   moved4
-	ADD   $8, R5, R7
-	VLD1  (R7), V0.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V0.S[2]
 	B     moved4
 
 one3:
@@ -21999,19 +21999,19 @@ moved4:
 	FMOVD 0(R6), F1
 	TST   $1, R1
 	BEQ   moved6
-	ADD   $8, R6, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved6
 
 one5:
 	FMOVS 0(R6), F1
 
 moved6:
-	MOVD $4, R7
-	MUL  R7, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	MOVD period+48(FP), R6
-	MOVD $16, R7
-	MUL  R7, R6, R6
+	MOVD $16, R16
+	MUL  R16, R6, R6
 	ADD  $16, R6
 	MOVD R0, R4
 	MOVD R0, R5
@@ -22047,8 +22047,8 @@ more2:
 	FMOVD 16(R5), F1
 	TST   $1, R1
 	BEQ   moved10
-	ADD   $24, R5, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved10
 
 one9:
@@ -22060,19 +22060,19 @@ moved10:
 	FMOVD 16(R6), F3
 	TST   $1, R1
 	BEQ   moved12
-	ADD   $24, R6, R7
-	VLD1  (R7), V3.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V3.S[2]
 	B     moved12
 
 one11:
 	FMOVS 16(R6), F3
 
 moved12:
-	MOVD $4, R7
-	MUL  R7, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	MOVD period+48(FP), R6
-	MOVD $16, R7
-	MUL  R7, R6, R6
+	MOVD $16, R16
+	MUL  R16, R6, R6
 	ADD  $16, R6
 	MOVD R0, R4
 	MOVD R0, R5
@@ -22111,8 +22111,8 @@ more8:
 	FMOVD 32(R5), F2
 	TST   $1, R1
 	BEQ   moved16
-	ADD   $40, R5, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V2.S[2]
 	B     moved16
 
 one15:
@@ -22124,19 +22124,19 @@ moved16:
 	FMOVD 32(R6), F5
 	TST   $1, R1
 	BEQ   moved18
-	ADD   $40, R6, R7
-	VLD1  (R7), V5.S[2]
+	ADD   $40, R6, R16
+	VLD1  (R16), V5.S[2]
 	B     moved18
 
 one17:
 	FMOVS 32(R6), F5
 
 moved18:
-	MOVD $4, R7
-	MUL  R7, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	MOVD period+48(FP), R6
-	MOVD $16, R7
-	MUL  R7, R6, R6
+	MOVD $16, R16
+	MUL  R16, R6, R6
 	ADD  $16, R6
 	MOVD R0, R4
 	MOVD R0, R5
@@ -22197,8 +22197,8 @@ rows22:
 	FMOVD 0(R5), F9
 	TST   $1, R2
 	BEQ   moved27
-	ADD   $8, R5, R7
-	VLD1  (R7), V9.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V9.S[2]
 	B     moved27
 
 one26:
@@ -22232,8 +22232,8 @@ loaded24:
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
 	FMOVQ F10, 32(R0)
-	MOVD  $4, R8
-	MUL   R8, R2, R7
+	MOVD  $4, R16
+	MUL   R16, R2, R7
 	ADD   R7, R5
 	ADD   $48, R0
 	SUB   R2, R6
@@ -22248,8 +22248,8 @@ loaded24:
 	MOVD R2, R6
 	MUL  R7, R1
 	ADD  R1, R0
-	MOVD $4, R8
-	MUL  R8, R7, R7
+	MOVD $4, R16
+	MUL  R16, R7, R7
 	ADD  R7, R5
 	B    rows22
 
@@ -22268,8 +22268,8 @@ rows28:
 	FMOVD 0(R5), F9
 	TST   $1, R2
 	BEQ   moved33
-	ADD   $8, R5, R7
-	VLD1  (R7), V9.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V9.S[2]
 	B     moved33
 
 one32:
@@ -22300,8 +22300,8 @@ loaded30:
 	VORR  V12.B16, V12.B16, V10.B16
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	FMOVQ F10, 32(R0)
-	MOVD  $4, R8
-	MUL   R8, R2, R7
+	MOVD  $4, R16
+	MUL   R16, R2, R7
 	ADD   R7, R5
 	ADD   $48, R0
 	SUB   R2, R6
@@ -22316,8 +22316,8 @@ loaded30:
 	MOVD R2, R6
 	MUL  R7, R1
 	ADD  R1, R0
-	MOVD $4, R8
-	MUL  R8, R7, R7
+	MOVD $4, R16
+	MUL  R16, R7, R7
 	ADD  R7, R5
 	B    rows28
 
@@ -22345,8 +22345,8 @@ rows36:
 	FMOVD 0(R5), F3
 	TST   $1, R2
 	BEQ   moved41
-	ADD   $8, R5, R7
-	VLD1  (R7), V3.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
 	B     moved41
 
 one40:
@@ -22366,8 +22366,8 @@ loaded38:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 	FMOVQ F4, 0(R0)
-	MOVD  $4, R8
-	MUL   R8, R2, R7
+	MOVD  $4, R16
+	MUL   R16, R2, R7
 	ADD   R7, R5
 	ADD   $16, R0
 	SUB   R2, R6
@@ -22382,8 +22382,8 @@ loaded38:
 	MOVD R2, R6
 	MUL  R7, R1
 	ADD  R1, R0
-	MOVD $4, R8
-	MUL  R8, R7, R7
+	MOVD $4, R16
+	MUL  R16, R7, R7
 	ADD  R7, R5
 	B    rows36
 
@@ -22402,8 +22402,8 @@ rows42:
 	FMOVD 0(R5), F3
 	TST   $1, R2
 	BEQ   moved47
-	ADD   $8, R5, R7
-	VLD1  (R7), V3.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
 	B     moved47
 
 one46:
@@ -22422,8 +22422,8 @@ loaded44:
 	VORR  V6.B16, V6.B16, V4.B16
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ F4, 0(R0)
-	MOVD  $4, R8
-	MUL   R8, R2, R7
+	MOVD  $4, R16
+	MUL   R16, R2, R7
 	ADD   R7, R5
 	ADD   $16, R0
 	SUB   R2, R6
@@ -22438,8 +22438,8 @@ loaded44:
 	MOVD R2, R6
 	MUL  R7, R1
 	ADD  R1, R0
-	MOVD $4, R8
-	MUL  R8, R7, R7
+	MOVD $4, R16
+	MUL  R16, R7, R7
 	ADD  R7, R5
 	B    rows42
 
@@ -22459,11 +22459,11 @@ TEXT ·flatNEONF64(SB), NOSPLIT, $0-72
 	MOVD  bias+8(FP), R6
 	FMOVD 0(R5), F0
 	FMOVD 0(R6), F1
-	MOVD  $8, R7
-	MUL   R7, R1, R1
+	MOVD  $8, R16
+	MUL   R16, R1, R1
 	MOVD  period+48(FP), R6
-	MOVD  $16, R7
-	MUL   R7, R6, R6
+	MOVD  $16, R16
+	MUL   R16, R6, R6
 	ADD   $16, R6
 	MOVD  R0, R4
 	MOVD  R0, R5
@@ -22496,11 +22496,11 @@ more2:
 	FMOVQ 0(R6), F2
 	FMOVD 16(R5), F1
 	FMOVD 16(R6), F3
-	MOVD  $8, R7
-	MUL   R7, R1, R1
+	MOVD  $8, R16
+	MUL   R16, R1, R1
 	MOVD  period+48(FP), R6
-	MOVD  $16, R7
-	MUL   R7, R6, R6
+	MOVD  $16, R16
+	MUL   R16, R6, R6
 	ADD   $16, R6
 	MOVD  R0, R4
 	MOVD  R0, R5
@@ -22536,11 +22536,11 @@ more4:
 	FMOVQ 16(R6), F4
 	FMOVD 32(R5), F2
 	FMOVD 32(R6), F5
-	MOVD  $8, R7
-	MUL   R7, R1, R1
+	MOVD  $8, R16
+	MUL   R16, R1, R1
 	MOVD  period+48(FP), R6
-	MOVD  $16, R7
-	MUL   R7, R6, R6
+	MOVD  $16, R16
+	MUL   R16, R6, R6
 	ADD   $16, R6
 	MOVD  R0, R4
 	MOVD  R0, R5
@@ -22602,8 +22602,8 @@ loaded12:
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 	FMOVQ F4, 0(R0)
-	MOVD  $8, R8
-	MUL   R8, R2, R7
+	MOVD  $8, R16
+	MUL   R16, R2, R7
 	ADD   R7, R5
 	ADD   $16, R0
 	SUB   R2, R6
@@ -22618,8 +22618,8 @@ loaded12:
 	MOVD R2, R6
 	MUL  R7, R1
 	ADD  R1, R0
-	MOVD $8, R8
-	MUL  R8, R7, R7
+	MOVD $8, R16
+	MUL  R16, R7, R7
 	ADD  R7, R5
 	B    rows10
 
@@ -22646,8 +22646,8 @@ loaded16:
 	VORR  V6.B16, V6.B16, V4.B16
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVQ F4, 0(R0)
-	MOVD  $8, R8
-	MUL   R8, R2, R7
+	MOVD  $8, R16
+	MUL   R16, R2, R7
 	ADD   R7, R5
 	ADD   $16, R0
 	SUB   R2, R6
@@ -22662,8 +22662,8 @@ loaded16:
 	MOVD R2, R6
 	MUL  R7, R1
 	ADD  R1, R0
-	MOVD $8, R8
-	MUL  R8, R7, R7
+	MOVD $8, R16
+	MUL  R16, R7, R7
 	ADD  R7, R5
 	B    rows14
 

@@ -625,8 +625,8 @@ unwanted37:
 	RET
 
 over2:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
@@ -1827,8 +1827,8 @@ unwanted109:
 	RET
 
 over74:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
@@ -2832,8 +2832,8 @@ over145:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved183
-	ADD   $8, R1, R6
-	VLD1  (R6), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved183
 
 one182:
@@ -2845,8 +2845,8 @@ moved183:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved185
-	ADD   $8, R3, R6
-	VLD1  (R6), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved185
 
 one184:
@@ -2858,8 +2858,8 @@ moved185:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved187
-	ADD   $8, R4, R6
-	VLD1  (R6), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved187
 
 one186:
@@ -2871,8 +2871,8 @@ moved187:
 	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved189
-	ADD   $8, R5, R6
-	VLD1  (R6), V3.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
 	B     moved189
 
 one188:
@@ -2886,8 +2886,8 @@ moved189:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved191
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved191
 
 one190:
@@ -2915,8 +2915,8 @@ fold194:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved196
-	ADD   $8, R1, R8
-	VLD1  (R8), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved196
 
 one195:
@@ -2928,8 +2928,8 @@ moved196:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved198
-	ADD   $8, R3, R8
-	VLD1  (R8), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved198
 
 one197:
@@ -2952,8 +2952,8 @@ moved198:
 	FMOVD F5, 0(R1)
 	TST   $1, R0
 	BEQ   moved200
-	ADD   $8, R1, R8
-	VST1  V5.S[2], (R8)
+	ADD   $8, R1, R16
+	VST1  V5.S[2], (R16)
 	B     moved200
 
 one199:
@@ -2975,8 +2975,8 @@ fold202:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved204
-	ADD   $8, R1, R8
-	VLD1  (R8), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved204
 
 one203:
@@ -3015,8 +3015,8 @@ folded192:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved206
-	ADD   $8, R1, R6
-	VST1  V0.S[2], (R6)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved206
 
 one205:
@@ -3028,8 +3028,8 @@ moved206:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved208
-	ADD   $8, R3, R6
-	VST1  V1.S[2], (R6)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved208
 
 one207:
@@ -3041,8 +3041,8 @@ moved208:
 	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved210
-	ADD   $8, R4, R6
-	VST1  V2.S[2], (R6)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
 	B     moved210
 
 one209:
@@ -3054,8 +3054,8 @@ moved210:
 	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved212
-	ADD   $8, R5, R6
-	VST1  V3.S[2], (R6)
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
 	B     moved212
 
 one211:
@@ -3071,8 +3071,8 @@ moved212:
 	FMOVD F4, 0(R1)
 	TST   $1, R0
 	BEQ   moved215
-	ADD   $8, R1, R3
-	VST1  V4.S[2], (R3)
+	ADD   $8, R1, R16
+	VST1  V4.S[2], (R16)
 	B     moved215
 
 one214:
@@ -3097,8 +3097,8 @@ fewer181:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved218
-	ADD   $8, R1, R5
-	VLD1  (R5), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved218
 
 one217:
@@ -3110,8 +3110,8 @@ moved218:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved220
-	ADD   $8, R3, R5
-	VLD1  (R5), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved220
 
 one219:
@@ -3123,8 +3123,8 @@ moved220:
 	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved222
-	ADD   $8, R4, R5
-	VLD1  (R5), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
 	B     moved222
 
 one221:
@@ -3138,8 +3138,8 @@ moved222:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved224
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved224
 
 one223:
@@ -3167,8 +3167,8 @@ fold227:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved229
-	ADD   $8, R1, R8
-	VLD1  (R8), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved229
 
 one228:
@@ -3180,8 +3180,8 @@ moved229:
 	FMOVD 0(R3), F5
 	TST   $1, R0
 	BEQ   moved231
-	ADD   $8, R3, R8
-	VLD1  (R8), V5.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V5.S[2]
 	B     moved231
 
 one230:
@@ -3202,8 +3202,8 @@ moved231:
 	FMOVD F4, 0(R1)
 	TST   $1, R0
 	BEQ   moved233
-	ADD   $8, R1, R8
-	VST1  V4.S[2], (R8)
+	ADD   $8, R1, R16
+	VST1  V4.S[2], (R16)
 	B     moved233
 
 one232:
@@ -3225,8 +3225,8 @@ fold235:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved237
-	ADD   $8, R1, R8
-	VLD1  (R8), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved237
 
 one236:
@@ -3261,8 +3261,8 @@ folded225:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved239
-	ADD   $8, R1, R5
-	VST1  V0.S[2], (R5)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved239
 
 one238:
@@ -3274,8 +3274,8 @@ moved239:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved241
-	ADD   $8, R3, R5
-	VST1  V1.S[2], (R5)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved241
 
 one240:
@@ -3287,8 +3287,8 @@ moved241:
 	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved243
-	ADD   $8, R4, R5
-	VST1  V2.S[2], (R5)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
 	B     moved243
 
 one242:
@@ -3304,8 +3304,8 @@ moved243:
 	FMOVD F3, 0(R1)
 	TST   $1, R0
 	BEQ   moved246
-	ADD   $8, R1, R3
-	VST1  V3.S[2], (R3)
+	ADD   $8, R1, R16
+	VST1  V3.S[2], (R16)
 	B     moved246
 
 one245:
@@ -3329,8 +3329,8 @@ fewer216:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved249
-	ADD   $8, R1, R4
-	VLD1  (R4), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved249
 
 one248:
@@ -3342,8 +3342,8 @@ moved249:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved251
-	ADD   $8, R3, R4
-	VLD1  (R4), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved251
 
 one250:
@@ -3357,8 +3357,8 @@ moved251:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved253
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved253
 
 one252:
@@ -3386,8 +3386,8 @@ fold256:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved258
-	ADD   $8, R1, R8
-	VLD1  (R8), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved258
 
 one257:
@@ -3399,8 +3399,8 @@ moved258:
 	FMOVD 0(R3), F4
 	TST   $1, R0
 	BEQ   moved260
-	ADD   $8, R3, R8
-	VLD1  (R8), V4.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V4.S[2]
 	B     moved260
 
 one259:
@@ -3419,8 +3419,8 @@ moved260:
 	FMOVD F3, 0(R1)
 	TST   $1, R0
 	BEQ   moved262
-	ADD   $8, R1, R8
-	VST1  V3.S[2], (R8)
+	ADD   $8, R1, R16
+	VST1  V3.S[2], (R16)
 	B     moved262
 
 one261:
@@ -3442,8 +3442,8 @@ fold264:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved266
-	ADD   $8, R1, R8
-	VLD1  (R8), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved266
 
 one265:
@@ -3474,8 +3474,8 @@ folded254:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved268
-	ADD   $8, R1, R4
-	VST1  V0.S[2], (R4)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved268
 
 one267:
@@ -3487,8 +3487,8 @@ moved268:
 	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved270
-	ADD   $8, R3, R4
-	VST1  V1.S[2], (R4)
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
 	B     moved270
 
 one269:
@@ -3504,8 +3504,8 @@ moved270:
 	FMOVD F2, 0(R1)
 	TST   $1, R0
 	BEQ   moved273
-	ADD   $8, R1, R3
-	VST1  V2.S[2], (R3)
+	ADD   $8, R1, R16
+	VST1  V2.S[2], (R16)
 	B     moved273
 
 one272:
@@ -3527,8 +3527,8 @@ fewer247:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved276
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved276
 
 one275:
@@ -3542,8 +3542,8 @@ moved276:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved278
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved278
 
 one277:
@@ -3571,8 +3571,8 @@ fold281:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved283
-	ADD   $8, R1, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved283
 
 one282:
@@ -3584,8 +3584,8 @@ moved283:
 	FMOVD 0(R3), F3
 	TST   $1, R0
 	BEQ   moved285
-	ADD   $8, R3, R8
-	VLD1  (R8), V3.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V3.S[2]
 	B     moved285
 
 one284:
@@ -3602,8 +3602,8 @@ moved285:
 	FMOVD F2, 0(R1)
 	TST   $1, R0
 	BEQ   moved287
-	ADD   $8, R1, R8
-	VST1  V2.S[2], (R8)
+	ADD   $8, R1, R16
+	VST1  V2.S[2], (R16)
 	B     moved287
 
 one286:
@@ -3625,8 +3625,8 @@ fold289:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved291
-	ADD   $8, R1, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved291
 
 one290:
@@ -3652,8 +3652,8 @@ folded279:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved293
-	ADD   $8, R1, R3
-	VST1  V0.S[2], (R3)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved293
 
 one292:
@@ -3669,8 +3669,8 @@ moved293:
 	FMOVD F1, 0(R1)
 	TST   $1, R0
 	BEQ   moved296
-	ADD   $8, R1, R3
-	VST1  V1.S[2], (R3)
+	ADD   $8, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved296
 
 one295:
@@ -3691,8 +3691,8 @@ fewer274:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved299
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved299
 
 one298:
@@ -3720,8 +3720,8 @@ fold302:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved304
-	ADD   $8, R1, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved304
 
 one303:
@@ -3733,8 +3733,8 @@ moved304:
 	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved306
-	ADD   $8, R3, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved306
 
 one305:
@@ -3749,8 +3749,8 @@ moved306:
 	FMOVD F1, 0(R1)
 	TST   $1, R0
 	BEQ   moved308
-	ADD   $8, R1, R8
-	VST1  V1.S[2], (R8)
+	ADD   $8, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved308
 
 one307:
@@ -3772,8 +3772,8 @@ fold310:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved312
-	ADD   $8, R1, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved312
 
 one311:
@@ -3800,8 +3800,8 @@ folded300:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved315
-	ADD   $8, R1, R3
-	VST1  V0.S[2], (R3)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved315
 
 one314:
@@ -4432,8 +4432,8 @@ unwanted37:
 	RET
 
 over2:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
@@ -5634,8 +5634,8 @@ unwanted109:
 	RET
 
 over74:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
@@ -7165,8 +7165,8 @@ part9:
 	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved12
-	ADD   $8, R0, R12
-	VLD1  (R12), V0.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved12
 
 one11:
@@ -7178,8 +7178,8 @@ moved12:
 	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved14
-	ADD   $8, R1, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved14
 
 one13:
@@ -7191,8 +7191,8 @@ moved14:
 	FMOVD 0(R3), F2
 	TST   $1, R5
 	BEQ   moved16
-	ADD   $8, R3, R12
-	VLD1  (R12), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved16
 
 one15:
@@ -7207,8 +7207,8 @@ moved16:
 	FMOVD F1, 0(R1)
 	TST   $1, R5
 	BEQ   moved18
-	ADD   $8, R1, R12
-	VST1  V1.S[2], (R12)
+	ADD   $8, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved18
 
 one17:
@@ -7220,8 +7220,8 @@ moved18:
 	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved20
-	ADD   $8, R6, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved20
 
 one19:
@@ -7233,8 +7233,8 @@ moved20:
 	FMOVD 0(R9), F2
 	TST   $1, R5
 	BEQ   moved22
-	ADD   $8, R9, R12
-	VLD1  (R12), V2.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V2.S[2]
 	B     moved22
 
 one21:
@@ -7249,8 +7249,8 @@ moved22:
 	FMOVD F1, 0(R6)
 	TST   $1, R5
 	BEQ   moved24
-	ADD   $8, R6, R12
-	VST1  V1.S[2], (R12)
+	ADD   $8, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved24
 
 one23:
@@ -7262,8 +7262,8 @@ moved24:
 	FMOVD 0(R7), F1
 	TST   $1, R5
 	BEQ   moved26
-	ADD   $8, R7, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved26
 
 one25:
@@ -7275,8 +7275,8 @@ moved26:
 	FMOVD 0(R10), F2
 	TST   $1, R5
 	BEQ   moved28
-	ADD   $8, R10, R12
-	VLD1  (R12), V2.S[2]
+	ADD   $8, R10, R16
+	VLD1  (R16), V2.S[2]
 	B     moved28
 
 one27:
@@ -7291,8 +7291,8 @@ moved28:
 	FMOVD F1, 0(R7)
 	TST   $1, R5
 	BEQ   moved30
-	ADD   $8, R7, R12
-	VST1  V1.S[2], (R12)
+	ADD   $8, R7, R16
+	VST1  V1.S[2], (R16)
 	B     moved30
 
 one29:
@@ -7304,8 +7304,8 @@ moved30:
 	FMOVD 0(R8), F1
 	TST   $1, R5
 	BEQ   moved32
-	ADD   $8, R8, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V1.S[2]
 	B     moved32
 
 one31:
@@ -7317,8 +7317,8 @@ moved32:
 	FMOVD 0(R11), F2
 	TST   $1, R5
 	BEQ   moved34
-	ADD   $8, R11, R12
-	VLD1  (R12), V2.S[2]
+	ADD   $8, R11, R16
+	VLD1  (R16), V2.S[2]
 	B     moved34
 
 one33:
@@ -7333,8 +7333,8 @@ moved34:
 	FMOVD F1, 0(R8)
 	TST   $1, R5
 	BEQ   moved36
-	ADD   $8, R8, R12
-	VST1  V1.S[2], (R12)
+	ADD   $8, R8, R16
+	VST1  V1.S[2], (R16)
 	B     moved36
 
 one35:
@@ -7347,8 +7347,8 @@ moved36:
 	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved38
-	ADD   $8, R0, R12
-	VST1  V0.S[2], (R12)
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved38
 
 one37:
@@ -7365,8 +7365,8 @@ over10:
 	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved41
-	ADD   $24, R0, R12
-	VLD1  (R12), V0.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved41
 
 one40:
@@ -7378,8 +7378,8 @@ moved41:
 	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved43
-	ADD   $24, R1, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved43
 
 one42:
@@ -7391,8 +7391,8 @@ moved43:
 	FMOVD 16(R3), F2
 	TST   $1, R5
 	BEQ   moved45
-	ADD   $24, R3, R12
-	VLD1  (R12), V2.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved45
 
 one44:
@@ -7407,8 +7407,8 @@ moved45:
 	FMOVD F1, 16(R1)
 	TST   $1, R5
 	BEQ   moved47
-	ADD   $24, R1, R12
-	VST1  V1.S[2], (R12)
+	ADD   $24, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved47
 
 one46:
@@ -7420,8 +7420,8 @@ moved47:
 	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved49
-	ADD   $24, R6, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved49
 
 one48:
@@ -7433,8 +7433,8 @@ moved49:
 	FMOVD 16(R9), F2
 	TST   $1, R5
 	BEQ   moved51
-	ADD   $24, R9, R12
-	VLD1  (R12), V2.S[2]
+	ADD   $24, R9, R16
+	VLD1  (R16), V2.S[2]
 	B     moved51
 
 one50:
@@ -7449,8 +7449,8 @@ moved51:
 	FMOVD F1, 16(R6)
 	TST   $1, R5
 	BEQ   moved53
-	ADD   $24, R6, R12
-	VST1  V1.S[2], (R12)
+	ADD   $24, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved53
 
 one52:
@@ -7462,8 +7462,8 @@ moved53:
 	FMOVD 16(R7), F1
 	TST   $1, R5
 	BEQ   moved55
-	ADD   $24, R7, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved55
 
 one54:
@@ -7475,8 +7475,8 @@ moved55:
 	FMOVD 16(R10), F2
 	TST   $1, R5
 	BEQ   moved57
-	ADD   $24, R10, R12
-	VLD1  (R12), V2.S[2]
+	ADD   $24, R10, R16
+	VLD1  (R16), V2.S[2]
 	B     moved57
 
 one56:
@@ -7491,8 +7491,8 @@ moved57:
 	FMOVD F1, 16(R7)
 	TST   $1, R5
 	BEQ   moved59
-	ADD   $24, R7, R12
-	VST1  V1.S[2], (R12)
+	ADD   $24, R7, R16
+	VST1  V1.S[2], (R16)
 	B     moved59
 
 one58:
@@ -7504,8 +7504,8 @@ moved59:
 	FMOVD 16(R8), F1
 	TST   $1, R5
 	BEQ   moved61
-	ADD   $24, R8, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V1.S[2]
 	B     moved61
 
 one60:
@@ -7517,8 +7517,8 @@ moved61:
 	FMOVD 16(R11), F2
 	TST   $1, R5
 	BEQ   moved63
-	ADD   $24, R11, R12
-	VLD1  (R12), V2.S[2]
+	ADD   $24, R11, R16
+	VLD1  (R16), V2.S[2]
 	B     moved63
 
 one62:
@@ -7533,8 +7533,8 @@ moved63:
 	FMOVD F1, 16(R8)
 	TST   $1, R5
 	BEQ   moved65
-	ADD   $24, R8, R12
-	VST1  V1.S[2], (R12)
+	ADD   $24, R8, R16
+	VST1  V1.S[2], (R16)
 	B     moved65
 
 one64:
@@ -7547,8 +7547,8 @@ moved65:
 	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved67
-	ADD   $24, R0, R12
-	VST1  V0.S[2], (R12)
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved67
 
 one66:
@@ -7661,8 +7661,8 @@ part71:
 	FMOVD 0(R0), F1
 	TST   $1, R4
 	BEQ   moved74
-	ADD   $8, R0, R11
-	VLD1  (R11), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved74
 
 one73:
@@ -7674,8 +7674,8 @@ moved74:
 	FMOVD 0(R2), F2
 	TST   $1, R4
 	BEQ   moved76
-	ADD   $8, R2, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved76
 
 one75:
@@ -7689,8 +7689,8 @@ moved76:
 	FMOVD F1, 0(R0)
 	TST   $1, R4
 	BEQ   moved78
-	ADD   $8, R0, R11
-	VST1  V1.S[2], (R11)
+	ADD   $8, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved78
 
 one77:
@@ -7702,8 +7702,8 @@ moved78:
 	FMOVD 0(R5), F1
 	TST   $1, R4
 	BEQ   moved80
-	ADD   $8, R5, R11
-	VLD1  (R11), V1.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved80
 
 one79:
@@ -7715,8 +7715,8 @@ moved80:
 	FMOVD 0(R8), F2
 	TST   $1, R4
 	BEQ   moved82
-	ADD   $8, R8, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved82
 
 one81:
@@ -7730,8 +7730,8 @@ moved82:
 	FMOVD F1, 0(R5)
 	TST   $1, R4
 	BEQ   moved84
-	ADD   $8, R5, R11
-	VST1  V1.S[2], (R11)
+	ADD   $8, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved84
 
 one83:
@@ -7743,8 +7743,8 @@ moved84:
 	FMOVD 0(R6), F1
 	TST   $1, R4
 	BEQ   moved86
-	ADD   $8, R6, R11
-	VLD1  (R11), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved86
 
 one85:
@@ -7756,8 +7756,8 @@ moved86:
 	FMOVD 0(R9), F2
 	TST   $1, R4
 	BEQ   moved88
-	ADD   $8, R9, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V2.S[2]
 	B     moved88
 
 one87:
@@ -7771,8 +7771,8 @@ moved88:
 	FMOVD F1, 0(R6)
 	TST   $1, R4
 	BEQ   moved90
-	ADD   $8, R6, R11
-	VST1  V1.S[2], (R11)
+	ADD   $8, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved90
 
 one89:
@@ -7784,8 +7784,8 @@ moved90:
 	FMOVD 0(R7), F1
 	TST   $1, R4
 	BEQ   moved92
-	ADD   $8, R7, R11
-	VLD1  (R11), V1.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved92
 
 one91:
@@ -7797,8 +7797,8 @@ moved92:
 	FMOVD 0(R10), F2
 	TST   $1, R4
 	BEQ   moved94
-	ADD   $8, R10, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $8, R10, R16
+	VLD1  (R16), V2.S[2]
 	B     moved94
 
 one93:
@@ -7812,8 +7812,8 @@ moved94:
 	FMOVD F1, 0(R7)
 	TST   $1, R4
 	BEQ   moved96
-	ADD   $8, R7, R11
-	VST1  V1.S[2], (R11)
+	ADD   $8, R7, R16
+	VST1  V1.S[2], (R16)
 	B     moved96
 
 one95:
@@ -7830,8 +7830,8 @@ over72:
 	FMOVD 16(R0), F1
 	TST   $1, R4
 	BEQ   moved99
-	ADD   $24, R0, R11
-	VLD1  (R11), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved99
 
 one98:
@@ -7843,8 +7843,8 @@ moved99:
 	FMOVD 16(R2), F2
 	TST   $1, R4
 	BEQ   moved101
-	ADD   $24, R2, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved101
 
 one100:
@@ -7858,8 +7858,8 @@ moved101:
 	FMOVD F1, 16(R0)
 	TST   $1, R4
 	BEQ   moved103
-	ADD   $24, R0, R11
-	VST1  V1.S[2], (R11)
+	ADD   $24, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved103
 
 one102:
@@ -7871,8 +7871,8 @@ moved103:
 	FMOVD 16(R5), F1
 	TST   $1, R4
 	BEQ   moved105
-	ADD   $24, R5, R11
-	VLD1  (R11), V1.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved105
 
 one104:
@@ -7884,8 +7884,8 @@ moved105:
 	FMOVD 16(R8), F2
 	TST   $1, R4
 	BEQ   moved107
-	ADD   $24, R8, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved107
 
 one106:
@@ -7899,8 +7899,8 @@ moved107:
 	FMOVD F1, 16(R5)
 	TST   $1, R4
 	BEQ   moved109
-	ADD   $24, R5, R11
-	VST1  V1.S[2], (R11)
+	ADD   $24, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved109
 
 one108:
@@ -7912,8 +7912,8 @@ moved109:
 	FMOVD 16(R6), F1
 	TST   $1, R4
 	BEQ   moved111
-	ADD   $24, R6, R11
-	VLD1  (R11), V1.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved111
 
 one110:
@@ -7925,8 +7925,8 @@ moved111:
 	FMOVD 16(R9), F2
 	TST   $1, R4
 	BEQ   moved113
-	ADD   $24, R9, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $24, R9, R16
+	VLD1  (R16), V2.S[2]
 	B     moved113
 
 one112:
@@ -7940,8 +7940,8 @@ moved113:
 	FMOVD F1, 16(R6)
 	TST   $1, R4
 	BEQ   moved115
-	ADD   $24, R6, R11
-	VST1  V1.S[2], (R11)
+	ADD   $24, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved115
 
 one114:
@@ -7953,8 +7953,8 @@ moved115:
 	FMOVD 16(R7), F1
 	TST   $1, R4
 	BEQ   moved117
-	ADD   $24, R7, R11
-	VLD1  (R11), V1.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved117
 
 one116:
@@ -7966,8 +7966,8 @@ moved117:
 	FMOVD 16(R10), F2
 	TST   $1, R4
 	BEQ   moved119
-	ADD   $24, R10, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $24, R10, R16
+	VLD1  (R16), V2.S[2]
 	B     moved119
 
 one118:
@@ -7981,8 +7981,8 @@ moved119:
 	FMOVD F1, 16(R7)
 	TST   $1, R4
 	BEQ   moved121
-	ADD   $24, R7, R11
-	VST1  V1.S[2], (R11)
+	ADD   $24, R7, R16
+	VST1  V1.S[2], (R16)
 	B     moved121
 
 one120:
@@ -8073,8 +8073,8 @@ part127:
 	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved130
-	ADD   $8, R0, R12
-	VLD1  (R12), V0.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved130
 
 one129:
@@ -8086,8 +8086,8 @@ moved130:
 	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved132
-	ADD   $8, R1, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved132
 
 one131:
@@ -8100,8 +8100,8 @@ moved132:
 	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved134
-	ADD   $8, R6, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved134
 
 one133:
@@ -8114,8 +8114,8 @@ moved134:
 	FMOVD 0(R7), F1
 	TST   $1, R5
 	BEQ   moved136
-	ADD   $8, R7, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved136
 
 one135:
@@ -8128,8 +8128,8 @@ moved136:
 	FMOVD 0(R8), F1
 	TST   $1, R5
 	BEQ   moved138
-	ADD   $8, R8, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V1.S[2]
 	B     moved138
 
 one137:
@@ -8143,8 +8143,8 @@ moved138:
 	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved140
-	ADD   $8, R0, R12
-	VST1  V0.S[2], (R12)
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved140
 
 one139:
@@ -8161,8 +8161,8 @@ over128:
 	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved143
-	ADD   $24, R0, R12
-	VLD1  (R12), V0.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved143
 
 one142:
@@ -8174,8 +8174,8 @@ moved143:
 	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved145
-	ADD   $24, R1, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved145
 
 one144:
@@ -8188,8 +8188,8 @@ moved145:
 	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved147
-	ADD   $24, R6, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved147
 
 one146:
@@ -8202,8 +8202,8 @@ moved147:
 	FMOVD 16(R7), F1
 	TST   $1, R5
 	BEQ   moved149
-	ADD   $24, R7, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved149
 
 one148:
@@ -8216,8 +8216,8 @@ moved149:
 	FMOVD 16(R8), F1
 	TST   $1, R5
 	BEQ   moved151
-	ADD   $24, R8, R12
-	VLD1  (R12), V1.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V1.S[2]
 	B     moved151
 
 one150:
@@ -8231,8 +8231,8 @@ moved151:
 	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved153
-	ADD   $24, R0, R12
-	VST1  V0.S[2], (R12)
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved153
 
 one152:
@@ -8248,14 +8248,14 @@ without123:
 gated3:
 	MOVD dy+8(FP), R0
 	MOVD lddy+16(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, dy+8(FP)
 	MOVD y+24(FP), R0
 	MOVD ldy+32(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, y+24(FP)
 	MOVD rows+40(FP), R0
@@ -8377,8 +8377,8 @@ part162:
 	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved165
-	ADD   $8, R0, R10
-	VLD1  (R10), V0.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved165
 
 one164:
@@ -8390,8 +8390,8 @@ moved165:
 	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved167
-	ADD   $8, R1, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved167
 
 one166:
@@ -8403,8 +8403,8 @@ moved167:
 	FMOVD 0(R3), F2
 	TST   $1, R5
 	BEQ   moved169
-	ADD   $8, R3, R10
-	VLD1  (R10), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved169
 
 one168:
@@ -8419,8 +8419,8 @@ moved169:
 	FMOVD F1, 0(R1)
 	TST   $1, R5
 	BEQ   moved171
-	ADD   $8, R1, R10
-	VST1  V1.S[2], (R10)
+	ADD   $8, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved171
 
 one170:
@@ -8432,8 +8432,8 @@ moved171:
 	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved173
-	ADD   $8, R6, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved173
 
 one172:
@@ -8445,8 +8445,8 @@ moved173:
 	FMOVD 0(R8), F2
 	TST   $1, R5
 	BEQ   moved175
-	ADD   $8, R8, R10
-	VLD1  (R10), V2.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved175
 
 one174:
@@ -8461,8 +8461,8 @@ moved175:
 	FMOVD F1, 0(R6)
 	TST   $1, R5
 	BEQ   moved177
-	ADD   $8, R6, R10
-	VST1  V1.S[2], (R10)
+	ADD   $8, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved177
 
 one176:
@@ -8474,8 +8474,8 @@ moved177:
 	FMOVD 0(R7), F1
 	TST   $1, R5
 	BEQ   moved179
-	ADD   $8, R7, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved179
 
 one178:
@@ -8487,8 +8487,8 @@ moved179:
 	FMOVD 0(R9), F2
 	TST   $1, R5
 	BEQ   moved181
-	ADD   $8, R9, R10
-	VLD1  (R10), V2.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V2.S[2]
 	B     moved181
 
 one180:
@@ -8503,8 +8503,8 @@ moved181:
 	FMOVD F1, 0(R7)
 	TST   $1, R5
 	BEQ   moved183
-	ADD   $8, R7, R10
-	VST1  V1.S[2], (R10)
+	ADD   $8, R7, R16
+	VST1  V1.S[2], (R16)
 	B     moved183
 
 one182:
@@ -8517,8 +8517,8 @@ moved183:
 	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved185
-	ADD   $8, R0, R10
-	VST1  V0.S[2], (R10)
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved185
 
 one184:
@@ -8535,8 +8535,8 @@ over163:
 	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved188
-	ADD   $24, R0, R10
-	VLD1  (R10), V0.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved188
 
 one187:
@@ -8548,8 +8548,8 @@ moved188:
 	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved190
-	ADD   $24, R1, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved190
 
 one189:
@@ -8561,8 +8561,8 @@ moved190:
 	FMOVD 16(R3), F2
 	TST   $1, R5
 	BEQ   moved192
-	ADD   $24, R3, R10
-	VLD1  (R10), V2.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved192
 
 one191:
@@ -8577,8 +8577,8 @@ moved192:
 	FMOVD F1, 16(R1)
 	TST   $1, R5
 	BEQ   moved194
-	ADD   $24, R1, R10
-	VST1  V1.S[2], (R10)
+	ADD   $24, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved194
 
 one193:
@@ -8590,8 +8590,8 @@ moved194:
 	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved196
-	ADD   $24, R6, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved196
 
 one195:
@@ -8603,8 +8603,8 @@ moved196:
 	FMOVD 16(R8), F2
 	TST   $1, R5
 	BEQ   moved198
-	ADD   $24, R8, R10
-	VLD1  (R10), V2.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved198
 
 one197:
@@ -8619,8 +8619,8 @@ moved198:
 	FMOVD F1, 16(R6)
 	TST   $1, R5
 	BEQ   moved200
-	ADD   $24, R6, R10
-	VST1  V1.S[2], (R10)
+	ADD   $24, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved200
 
 one199:
@@ -8632,8 +8632,8 @@ moved200:
 	FMOVD 16(R7), F1
 	TST   $1, R5
 	BEQ   moved202
-	ADD   $24, R7, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved202
 
 one201:
@@ -8645,8 +8645,8 @@ moved202:
 	FMOVD 16(R9), F2
 	TST   $1, R5
 	BEQ   moved204
-	ADD   $24, R9, R10
-	VLD1  (R10), V2.S[2]
+	ADD   $24, R9, R16
+	VLD1  (R16), V2.S[2]
 	B     moved204
 
 one203:
@@ -8661,8 +8661,8 @@ moved204:
 	FMOVD F1, 16(R7)
 	TST   $1, R5
 	BEQ   moved206
-	ADD   $24, R7, R10
-	VST1  V1.S[2], (R10)
+	ADD   $24, R7, R16
+	VST1  V1.S[2], (R16)
 	B     moved206
 
 one205:
@@ -8675,8 +8675,8 @@ moved206:
 	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved208
-	ADD   $24, R0, R10
-	VST1  V0.S[2], (R10)
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved208
 
 one207:
@@ -8770,8 +8770,8 @@ part212:
 	FMOVD 0(R0), F1
 	TST   $1, R4
 	BEQ   moved215
-	ADD   $8, R0, R9
-	VLD1  (R9), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved215
 
 one214:
@@ -8783,8 +8783,8 @@ moved215:
 	FMOVD 0(R2), F2
 	TST   $1, R4
 	BEQ   moved217
-	ADD   $8, R2, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved217
 
 one216:
@@ -8798,8 +8798,8 @@ moved217:
 	FMOVD F1, 0(R0)
 	TST   $1, R4
 	BEQ   moved219
-	ADD   $8, R0, R9
-	VST1  V1.S[2], (R9)
+	ADD   $8, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved219
 
 one218:
@@ -8811,8 +8811,8 @@ moved219:
 	FMOVD 0(R5), F1
 	TST   $1, R4
 	BEQ   moved221
-	ADD   $8, R5, R9
-	VLD1  (R9), V1.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved221
 
 one220:
@@ -8824,8 +8824,8 @@ moved221:
 	FMOVD 0(R7), F2
 	TST   $1, R4
 	BEQ   moved223
-	ADD   $8, R7, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved223
 
 one222:
@@ -8839,8 +8839,8 @@ moved223:
 	FMOVD F1, 0(R5)
 	TST   $1, R4
 	BEQ   moved225
-	ADD   $8, R5, R9
-	VST1  V1.S[2], (R9)
+	ADD   $8, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved225
 
 one224:
@@ -8852,8 +8852,8 @@ moved225:
 	FMOVD 0(R6), F1
 	TST   $1, R4
 	BEQ   moved227
-	ADD   $8, R6, R9
-	VLD1  (R9), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved227
 
 one226:
@@ -8865,8 +8865,8 @@ moved227:
 	FMOVD 0(R8), F2
 	TST   $1, R4
 	BEQ   moved229
-	ADD   $8, R8, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved229
 
 one228:
@@ -8880,8 +8880,8 @@ moved229:
 	FMOVD F1, 0(R6)
 	TST   $1, R4
 	BEQ   moved231
-	ADD   $8, R6, R9
-	VST1  V1.S[2], (R9)
+	ADD   $8, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved231
 
 one230:
@@ -8898,8 +8898,8 @@ over213:
 	FMOVD 16(R0), F1
 	TST   $1, R4
 	BEQ   moved234
-	ADD   $24, R0, R9
-	VLD1  (R9), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved234
 
 one233:
@@ -8911,8 +8911,8 @@ moved234:
 	FMOVD 16(R2), F2
 	TST   $1, R4
 	BEQ   moved236
-	ADD   $24, R2, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved236
 
 one235:
@@ -8926,8 +8926,8 @@ moved236:
 	FMOVD F1, 16(R0)
 	TST   $1, R4
 	BEQ   moved238
-	ADD   $24, R0, R9
-	VST1  V1.S[2], (R9)
+	ADD   $24, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved238
 
 one237:
@@ -8939,8 +8939,8 @@ moved238:
 	FMOVD 16(R5), F1
 	TST   $1, R4
 	BEQ   moved240
-	ADD   $24, R5, R9
-	VLD1  (R9), V1.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved240
 
 one239:
@@ -8952,8 +8952,8 @@ moved240:
 	FMOVD 16(R7), F2
 	TST   $1, R4
 	BEQ   moved242
-	ADD   $24, R7, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved242
 
 one241:
@@ -8967,8 +8967,8 @@ moved242:
 	FMOVD F1, 16(R5)
 	TST   $1, R4
 	BEQ   moved244
-	ADD   $24, R5, R9
-	VST1  V1.S[2], (R9)
+	ADD   $24, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved244
 
 one243:
@@ -8980,8 +8980,8 @@ moved244:
 	FMOVD 16(R6), F1
 	TST   $1, R4
 	BEQ   moved246
-	ADD   $24, R6, R9
-	VLD1  (R9), V1.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved246
 
 one245:
@@ -8993,8 +8993,8 @@ moved246:
 	FMOVD 16(R8), F2
 	TST   $1, R4
 	BEQ   moved248
-	ADD   $24, R8, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved248
 
 one247:
@@ -9008,8 +9008,8 @@ moved248:
 	FMOVD F1, 16(R6)
 	TST   $1, R4
 	BEQ   moved250
-	ADD   $24, R6, R9
-	VST1  V1.S[2], (R9)
+	ADD   $24, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved250
 
 one249:
@@ -9090,8 +9090,8 @@ part256:
 	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved259
-	ADD   $8, R0, R10
-	VLD1  (R10), V0.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved259
 
 one258:
@@ -9103,8 +9103,8 @@ moved259:
 	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved261
-	ADD   $8, R1, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved261
 
 one260:
@@ -9117,8 +9117,8 @@ moved261:
 	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved263
-	ADD   $8, R6, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved263
 
 one262:
@@ -9131,8 +9131,8 @@ moved263:
 	FMOVD 0(R7), F1
 	TST   $1, R5
 	BEQ   moved265
-	ADD   $8, R7, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved265
 
 one264:
@@ -9146,8 +9146,8 @@ moved265:
 	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved267
-	ADD   $8, R0, R10
-	VST1  V0.S[2], (R10)
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved267
 
 one266:
@@ -9164,8 +9164,8 @@ over257:
 	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved270
-	ADD   $24, R0, R10
-	VLD1  (R10), V0.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved270
 
 one269:
@@ -9177,8 +9177,8 @@ moved270:
 	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved272
-	ADD   $24, R1, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved272
 
 one271:
@@ -9191,8 +9191,8 @@ moved272:
 	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved274
-	ADD   $24, R6, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved274
 
 one273:
@@ -9205,8 +9205,8 @@ moved274:
 	FMOVD 16(R7), F1
 	TST   $1, R5
 	BEQ   moved276
-	ADD   $24, R7, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved276
 
 one275:
@@ -9220,8 +9220,8 @@ moved276:
 	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved278
-	ADD   $24, R0, R10
-	VST1  V0.S[2], (R10)
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved278
 
 one277:
@@ -9327,8 +9327,8 @@ part286:
 	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved289
-	ADD   $8, R0, R8
-	VLD1  (R8), V0.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved289
 
 one288:
@@ -9340,8 +9340,8 @@ moved289:
 	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved291
-	ADD   $8, R1, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved291
 
 one290:
@@ -9353,8 +9353,8 @@ moved291:
 	FMOVD 0(R3), F2
 	TST   $1, R5
 	BEQ   moved293
-	ADD   $8, R3, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved293
 
 one292:
@@ -9369,8 +9369,8 @@ moved293:
 	FMOVD F1, 0(R1)
 	TST   $1, R5
 	BEQ   moved295
-	ADD   $8, R1, R8
-	VST1  V1.S[2], (R8)
+	ADD   $8, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved295
 
 one294:
@@ -9382,8 +9382,8 @@ moved295:
 	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved297
-	ADD   $8, R6, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved297
 
 one296:
@@ -9395,8 +9395,8 @@ moved297:
 	FMOVD 0(R7), F2
 	TST   $1, R5
 	BEQ   moved299
-	ADD   $8, R7, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved299
 
 one298:
@@ -9411,8 +9411,8 @@ moved299:
 	FMOVD F1, 0(R6)
 	TST   $1, R5
 	BEQ   moved301
-	ADD   $8, R6, R8
-	VST1  V1.S[2], (R8)
+	ADD   $8, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved301
 
 one300:
@@ -9425,8 +9425,8 @@ moved301:
 	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved303
-	ADD   $8, R0, R8
-	VST1  V0.S[2], (R8)
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved303
 
 one302:
@@ -9443,8 +9443,8 @@ over287:
 	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved306
-	ADD   $24, R0, R8
-	VLD1  (R8), V0.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved306
 
 one305:
@@ -9456,8 +9456,8 @@ moved306:
 	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved308
-	ADD   $24, R1, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved308
 
 one307:
@@ -9469,8 +9469,8 @@ moved308:
 	FMOVD 16(R3), F2
 	TST   $1, R5
 	BEQ   moved310
-	ADD   $24, R3, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved310
 
 one309:
@@ -9485,8 +9485,8 @@ moved310:
 	FMOVD F1, 16(R1)
 	TST   $1, R5
 	BEQ   moved312
-	ADD   $24, R1, R8
-	VST1  V1.S[2], (R8)
+	ADD   $24, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved312
 
 one311:
@@ -9498,8 +9498,8 @@ moved312:
 	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved314
-	ADD   $24, R6, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved314
 
 one313:
@@ -9511,8 +9511,8 @@ moved314:
 	FMOVD 16(R7), F2
 	TST   $1, R5
 	BEQ   moved316
-	ADD   $24, R7, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved316
 
 one315:
@@ -9527,8 +9527,8 @@ moved316:
 	FMOVD F1, 16(R6)
 	TST   $1, R5
 	BEQ   moved318
-	ADD   $24, R6, R8
-	VST1  V1.S[2], (R8)
+	ADD   $24, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved318
 
 one317:
@@ -9541,8 +9541,8 @@ moved318:
 	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved320
-	ADD   $24, R0, R8
-	VST1  V0.S[2], (R8)
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved320
 
 one319:
@@ -9617,8 +9617,8 @@ part324:
 	FMOVD 0(R0), F1
 	TST   $1, R4
 	BEQ   moved327
-	ADD   $8, R0, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved327
 
 one326:
@@ -9630,8 +9630,8 @@ moved327:
 	FMOVD 0(R2), F2
 	TST   $1, R4
 	BEQ   moved329
-	ADD   $8, R2, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved329
 
 one328:
@@ -9645,8 +9645,8 @@ moved329:
 	FMOVD F1, 0(R0)
 	TST   $1, R4
 	BEQ   moved331
-	ADD   $8, R0, R7
-	VST1  V1.S[2], (R7)
+	ADD   $8, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved331
 
 one330:
@@ -9658,8 +9658,8 @@ moved331:
 	FMOVD 0(R5), F1
 	TST   $1, R4
 	BEQ   moved333
-	ADD   $8, R5, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved333
 
 one332:
@@ -9671,8 +9671,8 @@ moved333:
 	FMOVD 0(R6), F2
 	TST   $1, R4
 	BEQ   moved335
-	ADD   $8, R6, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V2.S[2]
 	B     moved335
 
 one334:
@@ -9686,8 +9686,8 @@ moved335:
 	FMOVD F1, 0(R5)
 	TST   $1, R4
 	BEQ   moved337
-	ADD   $8, R5, R7
-	VST1  V1.S[2], (R7)
+	ADD   $8, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved337
 
 one336:
@@ -9704,8 +9704,8 @@ over325:
 	FMOVD 16(R0), F1
 	TST   $1, R4
 	BEQ   moved340
-	ADD   $24, R0, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved340
 
 one339:
@@ -9717,8 +9717,8 @@ moved340:
 	FMOVD 16(R2), F2
 	TST   $1, R4
 	BEQ   moved342
-	ADD   $24, R2, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved342
 
 one341:
@@ -9732,8 +9732,8 @@ moved342:
 	FMOVD F1, 16(R0)
 	TST   $1, R4
 	BEQ   moved344
-	ADD   $24, R0, R7
-	VST1  V1.S[2], (R7)
+	ADD   $24, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved344
 
 one343:
@@ -9745,8 +9745,8 @@ moved344:
 	FMOVD 16(R5), F1
 	TST   $1, R4
 	BEQ   moved346
-	ADD   $24, R5, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved346
 
 one345:
@@ -9758,8 +9758,8 @@ moved346:
 	FMOVD 16(R6), F2
 	TST   $1, R4
 	BEQ   moved348
-	ADD   $24, R6, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V2.S[2]
 	B     moved348
 
 one347:
@@ -9773,8 +9773,8 @@ moved348:
 	FMOVD F1, 16(R5)
 	TST   $1, R4
 	BEQ   moved350
-	ADD   $24, R5, R7
-	VST1  V1.S[2], (R7)
+	ADD   $24, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved350
 
 one349:
@@ -9845,8 +9845,8 @@ part356:
 	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved359
-	ADD   $8, R0, R8
-	VLD1  (R8), V0.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved359
 
 one358:
@@ -9858,8 +9858,8 @@ moved359:
 	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved361
-	ADD   $8, R1, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved361
 
 one360:
@@ -9872,8 +9872,8 @@ moved361:
 	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved363
-	ADD   $8, R6, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved363
 
 one362:
@@ -9887,8 +9887,8 @@ moved363:
 	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved365
-	ADD   $8, R0, R8
-	VST1  V0.S[2], (R8)
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved365
 
 one364:
@@ -9905,8 +9905,8 @@ over357:
 	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved368
-	ADD   $24, R0, R8
-	VLD1  (R8), V0.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved368
 
 one367:
@@ -9918,8 +9918,8 @@ moved368:
 	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved370
-	ADD   $24, R1, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved370
 
 one369:
@@ -9932,8 +9932,8 @@ moved370:
 	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved372
-	ADD   $24, R6, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved372
 
 one371:
@@ -9947,8 +9947,8 @@ moved372:
 	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved374
-	ADD   $24, R0, R8
-	VST1  V0.S[2], (R8)
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved374
 
 one373:
@@ -10032,8 +10032,8 @@ part382:
 	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved385
-	ADD   $8, R0, R6
-	VLD1  (R6), V0.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved385
 
 one384:
@@ -10045,8 +10045,8 @@ moved385:
 	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved387
-	ADD   $8, R1, R6
-	VLD1  (R6), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved387
 
 one386:
@@ -10058,8 +10058,8 @@ moved387:
 	FMOVD 0(R3), F2
 	TST   $1, R5
 	BEQ   moved389
-	ADD   $8, R3, R6
-	VLD1  (R6), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved389
 
 one388:
@@ -10074,8 +10074,8 @@ moved389:
 	FMOVD F1, 0(R1)
 	TST   $1, R5
 	BEQ   moved391
-	ADD   $8, R1, R6
-	VST1  V1.S[2], (R6)
+	ADD   $8, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved391
 
 one390:
@@ -10088,8 +10088,8 @@ moved391:
 	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved393
-	ADD   $8, R0, R6
-	VST1  V0.S[2], (R6)
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved393
 
 one392:
@@ -10106,8 +10106,8 @@ over383:
 	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved396
-	ADD   $24, R0, R6
-	VLD1  (R6), V0.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved396
 
 one395:
@@ -10119,8 +10119,8 @@ moved396:
 	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved398
-	ADD   $24, R1, R6
-	VLD1  (R6), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved398
 
 one397:
@@ -10132,8 +10132,8 @@ moved398:
 	FMOVD 16(R3), F2
 	TST   $1, R5
 	BEQ   moved400
-	ADD   $24, R3, R6
-	VLD1  (R6), V2.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved400
 
 one399:
@@ -10148,8 +10148,8 @@ moved400:
 	FMOVD F1, 16(R1)
 	TST   $1, R5
 	BEQ   moved402
-	ADD   $24, R1, R6
-	VST1  V1.S[2], (R6)
+	ADD   $24, R1, R16
+	VST1  V1.S[2], (R16)
 	B     moved402
 
 one401:
@@ -10162,8 +10162,8 @@ moved402:
 	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved404
-	ADD   $24, R0, R6
-	VST1  V0.S[2], (R6)
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved404
 
 one403:
@@ -10219,8 +10219,8 @@ part408:
 	FMOVD 0(R0), F1
 	TST   $1, R4
 	BEQ   moved411
-	ADD   $8, R0, R5
-	VLD1  (R5), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved411
 
 one410:
@@ -10232,8 +10232,8 @@ moved411:
 	FMOVD 0(R2), F2
 	TST   $1, R4
 	BEQ   moved413
-	ADD   $8, R2, R5
-	VLD1  (R5), V2.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved413
 
 one412:
@@ -10247,8 +10247,8 @@ moved413:
 	FMOVD F1, 0(R0)
 	TST   $1, R4
 	BEQ   moved415
-	ADD   $8, R0, R5
-	VST1  V1.S[2], (R5)
+	ADD   $8, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved415
 
 one414:
@@ -10265,8 +10265,8 @@ over409:
 	FMOVD 16(R0), F1
 	TST   $1, R4
 	BEQ   moved418
-	ADD   $24, R0, R5
-	VLD1  (R5), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved418
 
 one417:
@@ -10278,8 +10278,8 @@ moved418:
 	FMOVD 16(R2), F2
 	TST   $1, R4
 	BEQ   moved420
-	ADD   $24, R2, R5
-	VLD1  (R5), V2.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved420
 
 one419:
@@ -10293,8 +10293,8 @@ moved420:
 	FMOVD F1, 16(R0)
 	TST   $1, R4
 	BEQ   moved422
-	ADD   $24, R0, R5
-	VST1  V1.S[2], (R5)
+	ADD   $24, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved422
 
 one421:
@@ -10355,8 +10355,8 @@ part428:
 	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved431
-	ADD   $8, R0, R6
-	VLD1  (R6), V0.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved431
 
 one430:
@@ -10368,8 +10368,8 @@ moved431:
 	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved433
-	ADD   $8, R1, R6
-	VLD1  (R6), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved433
 
 one432:
@@ -10383,8 +10383,8 @@ moved433:
 	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved435
-	ADD   $8, R0, R6
-	VST1  V0.S[2], (R6)
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved435
 
 one434:
@@ -10401,8 +10401,8 @@ over429:
 	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved438
-	ADD   $24, R0, R6
-	VLD1  (R6), V0.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved438
 
 one437:
@@ -10414,8 +10414,8 @@ moved438:
 	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved440
-	ADD   $24, R1, R6
-	VLD1  (R6), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved440
 
 one439:
@@ -10429,8 +10429,8 @@ moved440:
 	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved442
-	ADD   $24, R0, R6
-	VST1  V0.S[2], (R6)
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved442
 
 one441:
@@ -10906,14 +10906,14 @@ without19:
 gated3:
 	MOVD dy+8(FP), R0
 	MOVD lddy+16(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, dy+8(FP)
 	MOVD y+24(FP), R0
 	MOVD ldy+32(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, y+24(FP)
 	MOVD rows+40(FP), R0
@@ -11980,8 +11980,8 @@ unwanted12:
 	RET
 
 over2:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
@@ -12285,8 +12285,8 @@ unwanted34:
 	RET
 
 over24:
-	MOVD $4, R1
-	MUL  R1, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
@@ -12559,8 +12559,8 @@ over45:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved57
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved57
 
 one56:
@@ -12574,8 +12574,8 @@ moved57:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved59
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved59
 
 one58:
@@ -12616,8 +12616,8 @@ fold63:
 	FMOVD 0(R7), F4
 	TST   $1, R0
 	BEQ   moved65
-	ADD   $8, R7, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
 	B     moved65
 
 one64:
@@ -12632,8 +12632,8 @@ moved65:
 	FMOVD F4, 0(R1)
 	TST   $1, R0
 	BEQ   moved67
-	ADD   $8, R1, R10
-	VST1  V4.S[2], (R10)
+	ADD   $8, R1, R16
+	VST1  V4.S[2], (R16)
 	B     moved67
 
 one66:
@@ -12662,8 +12662,8 @@ fold68:
 	FMOVD 0(R7), F4
 	TST   $1, R0
 	BEQ   moved70
-	ADD   $8, R7, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
 	B     moved70
 
 one69:
@@ -12690,8 +12690,8 @@ fold73:
 	FMOVD 0(R7), F4
 	TST   $1, R0
 	BEQ   moved75
-	ADD   $8, R7, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
 	B     moved75
 
 one74:
@@ -12706,8 +12706,8 @@ moved75:
 	FMOVD F4, 0(R1)
 	TST   $1, R0
 	BEQ   moved77
-	ADD   $8, R1, R10
-	VST1  V4.S[2], (R10)
+	ADD   $8, R1, R16
+	VST1  V4.S[2], (R16)
 	B     moved77
 
 one76:
@@ -12731,8 +12731,8 @@ fold78:
 	FMOVD 0(R7), F4
 	TST   $1, R0
 	BEQ   moved80
-	ADD   $8, R7, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
 	B     moved80
 
 one79:
@@ -12756,8 +12756,8 @@ folded60:
 	FMOVD F0, 0(R1)
 	TST   $1, R0
 	BEQ   moved82
-	ADD   $8, R1, R3
-	VST1  V0.S[2], (R3)
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
 	B     moved82
 
 one81:
@@ -12932,8 +12932,8 @@ unwanted12:
 	RET
 
 over2:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $48, R0
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
@@ -13237,8 +13237,8 @@ unwanted34:
 	RET
 
 over24:
-	MOVD $8, R1
-	MUL  R1, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	SUB  $32, R0
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors

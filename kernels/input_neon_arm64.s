@@ -37,8 +37,8 @@ block2:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer7
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -65,8 +65,8 @@ inside9:
 inside10:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves8:
@@ -223,8 +223,8 @@ tail4:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved15
-	ADD   $8, R1, R22
-	VLD1  (R22), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved15
 
 one14:
@@ -236,8 +236,8 @@ moved15:
 	FMOVD 0(R6), F17
 	TST   $1, R0
 	BEQ   moved17
-	ADD   $8, R6, R22
-	VLD1  (R22), V17.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V17.S[2]
 	B     moved17
 
 one16:
@@ -249,8 +249,8 @@ moved17:
 	FMOVD 0(R3), F18
 	TST   $1, R0
 	BEQ   moved19
-	ADD   $8, R3, R22
-	VLD1  (R22), V18.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V18.S[2]
 	B     moved19
 
 one18:
@@ -262,8 +262,8 @@ moved19:
 	FMOVD 0(R7), F19
 	TST   $1, R0
 	BEQ   moved21
-	ADD   $8, R7, R22
-	VLD1  (R22), V19.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V19.S[2]
 	B     moved21
 
 one20:
@@ -283,8 +283,8 @@ moved21:
 	FMOVD 0(R4), F20
 	TST   $1, R0
 	BEQ   moved23
-	ADD   $8, R4, R22
-	VLD1  (R22), V20.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V20.S[2]
 	B     moved23
 
 one22:
@@ -296,8 +296,8 @@ moved23:
 	FMOVD 0(R8), F21
 	TST   $1, R0
 	BEQ   moved25
-	ADD   $8, R8, R22
-	VLD1  (R22), V21.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V21.S[2]
 	B     moved25
 
 one24:
@@ -309,8 +309,8 @@ moved25:
 	FMOVD 0(R5), F22
 	TST   $1, R0
 	BEQ   moved27
-	ADD   $8, R5, R22
-	VLD1  (R22), V22.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V22.S[2]
 	B     moved27
 
 one26:
@@ -322,8 +322,8 @@ moved27:
 	FMOVD 0(R9), F23
 	TST   $1, R0
 	BEQ   moved29
-	ADD   $8, R9, R22
-	VLD1  (R22), V23.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V23.S[2]
 	B     moved29
 
 one28:
@@ -414,32 +414,6 @@ moved29:
 	FMOVS 8(R21), F24
 	WORD  $0x4f981247 // fmla v7.4s, v18.4s, v24.s[0]
 	WORD  $0x4f9812cf // fmla v15.4s, v22.4s, v24.s[0]
-	CMP   $3, R0
-	BEQ   over13
-	FMOVS 12(R10), F24
-	WORD  $0x4f981260 // fmla v0.4s, v19.4s, v24.s[0]
-	WORD  $0x4f9812e8 // fmla v8.4s, v23.4s, v24.s[0]
-	FMOVS 12(R12), F24
-	WORD  $0x4f981261 // fmla v1.4s, v19.4s, v24.s[0]
-	WORD  $0x4f9812e9 // fmla v9.4s, v23.4s, v24.s[0]
-	FMOVS 12(R13), F24
-	WORD  $0x4f981262 // fmla v2.4s, v19.4s, v24.s[0]
-	WORD  $0x4f9812ea // fmla v10.4s, v23.4s, v24.s[0]
-	FMOVS 12(R14), F24
-	WORD  $0x4f981263 // fmla v3.4s, v19.4s, v24.s[0]
-	WORD  $0x4f9812eb // fmla v11.4s, v23.4s, v24.s[0]
-	FMOVS 12(R15), F24
-	WORD  $0x4f981264 // fmla v4.4s, v19.4s, v24.s[0]
-	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
-	FMOVS 12(R19), F24
-	WORD  $0x4f981265 // fmla v5.4s, v19.4s, v24.s[0]
-	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
-	FMOVS 12(R20), F24
-	WORD  $0x4f981266 // fmla v6.4s, v19.4s, v24.s[0]
-	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
-	FMOVS 12(R21), F24
-	WORD  $0x4f981267 // fmla v7.4s, v19.4s, v24.s[0]
-	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
 
 over13:
 end5:
@@ -466,8 +440,8 @@ end5:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer30
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -494,8 +468,8 @@ inside32:
 inside33:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves31:
@@ -567,14 +541,14 @@ halves31:
 	CMP  $0, R1
 	BLE  done6
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -601,8 +575,8 @@ block34:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer39
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -731,8 +705,8 @@ tail36:
 	FMOVD 0(R3), F8
 	TST   $1, R0
 	BEQ   moved47
-	ADD   $8, R3, R15
-	VLD1  (R15), V8.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved47
 
 one46:
@@ -744,8 +718,8 @@ moved47:
 	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved49
-	ADD   $8, R1, R15
-	VLD1  (R15), V9.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved49
 
 one48:
@@ -757,8 +731,8 @@ moved49:
 	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved51
-	ADD   $8, R4, R15
-	VLD1  (R15), V10.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V10.S[2]
 	B     moved51
 
 one50:
@@ -770,8 +744,8 @@ moved51:
 	FMOVD 0(R5), F11
 	TST   $1, R0
 	BEQ   moved53
-	ADD   $8, R5, R15
-	VLD1  (R15), V11.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V11.S[2]
 	B     moved53
 
 one52:
@@ -838,24 +812,6 @@ moved53:
 	WORD  $0x4f8c1146 // fmla v6.4s, v10.4s, v12.s[0]
 	FMOVS 8(R14), F12
 	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
-	CMP   $3, R0
-	BEQ   over45
-	FMOVS 12(R6), F12
-	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	FMOVS 12(R8), F12
-	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
-	FMOVS 12(R9), F12
-	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
-	FMOVS 12(R10), F12
-	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
-	FMOVS 12(R11), F12
-	WORD  $0x4f8c1164 // fmla v4.4s, v11.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
-	FMOVS 12(R13), F12
-	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
-	FMOVS 12(R14), F12
-	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
 
 over45:
 end37:
@@ -874,8 +830,8 @@ end37:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer54
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -939,14 +895,14 @@ halves55:
 	CMP  $0, R1
 	BLE  done38
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -985,8 +941,8 @@ block59:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer64
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -1013,8 +969,8 @@ inside66:
 inside67:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves65:
@@ -1159,8 +1115,8 @@ tail61:
 	FMOVD 0(R1), F14
 	TST   $1, R0
 	BEQ   moved72
-	ADD   $8, R1, R21
-	VLD1  (R21), V14.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V14.S[2]
 	B     moved72
 
 one71:
@@ -1172,8 +1128,8 @@ moved72:
 	FMOVD 0(R6), F15
 	TST   $1, R0
 	BEQ   moved74
-	ADD   $8, R6, R21
-	VLD1  (R21), V15.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V15.S[2]
 	B     moved74
 
 one73:
@@ -1185,8 +1141,8 @@ moved74:
 	FMOVD 0(R3), F16
 	TST   $1, R0
 	BEQ   moved76
-	ADD   $8, R3, R21
-	VLD1  (R21), V16.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V16.S[2]
 	B     moved76
 
 one75:
@@ -1198,8 +1154,8 @@ moved76:
 	FMOVD 0(R7), F17
 	TST   $1, R0
 	BEQ   moved78
-	ADD   $8, R7, R21
-	VLD1  (R21), V17.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V17.S[2]
 	B     moved78
 
 one77:
@@ -1219,8 +1175,8 @@ moved78:
 	FMOVD 0(R4), F18
 	TST   $1, R0
 	BEQ   moved80
-	ADD   $8, R4, R21
-	VLD1  (R21), V18.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V18.S[2]
 	B     moved80
 
 one79:
@@ -1232,8 +1188,8 @@ moved80:
 	FMOVD 0(R8), F19
 	TST   $1, R0
 	BEQ   moved82
-	ADD   $8, R8, R21
-	VLD1  (R21), V19.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V19.S[2]
 	B     moved82
 
 one81:
@@ -1245,8 +1201,8 @@ moved82:
 	FMOVD 0(R5), F20
 	TST   $1, R0
 	BEQ   moved84
-	ADD   $8, R5, R21
-	VLD1  (R21), V20.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V20.S[2]
 	B     moved84
 
 one83:
@@ -1258,8 +1214,8 @@ moved84:
 	FMOVD 0(R9), F21
 	TST   $1, R0
 	BEQ   moved86
-	ADD   $8, R9, R21
-	VLD1  (R21), V21.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V21.S[2]
 	B     moved86
 
 one85:
@@ -1341,29 +1297,6 @@ moved86:
 	FMOVS 8(R20), F22
 	WORD  $0x4f961206 // fmla v6.4s, v16.4s, v22.s[0]
 	WORD  $0x4f96128d // fmla v13.4s, v20.4s, v22.s[0]
-	CMP   $3, R0
-	BEQ   over70
-	FMOVS 12(R10), F22
-	WORD  $0x4f961220 // fmla v0.4s, v17.4s, v22.s[0]
-	WORD  $0x4f9612a7 // fmla v7.4s, v21.4s, v22.s[0]
-	FMOVS 12(R12), F22
-	WORD  $0x4f961221 // fmla v1.4s, v17.4s, v22.s[0]
-	WORD  $0x4f9612a8 // fmla v8.4s, v21.4s, v22.s[0]
-	FMOVS 12(R13), F22
-	WORD  $0x4f961222 // fmla v2.4s, v17.4s, v22.s[0]
-	WORD  $0x4f9612a9 // fmla v9.4s, v21.4s, v22.s[0]
-	FMOVS 12(R14), F22
-	WORD  $0x4f961223 // fmla v3.4s, v17.4s, v22.s[0]
-	WORD  $0x4f9612aa // fmla v10.4s, v21.4s, v22.s[0]
-	FMOVS 12(R15), F22
-	WORD  $0x4f961224 // fmla v4.4s, v17.4s, v22.s[0]
-	WORD  $0x4f9612ab // fmla v11.4s, v21.4s, v22.s[0]
-	FMOVS 12(R19), F22
-	WORD  $0x4f961225 // fmla v5.4s, v17.4s, v22.s[0]
-	WORD  $0x4f9612ac // fmla v12.4s, v21.4s, v22.s[0]
-	FMOVS 12(R20), F22
-	WORD  $0x4f961226 // fmla v6.4s, v17.4s, v22.s[0]
-	WORD  $0x4f9612ad // fmla v13.4s, v21.4s, v22.s[0]
 
 over70:
 end62:
@@ -1388,8 +1321,8 @@ end62:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer87
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -1416,8 +1349,8 @@ inside89:
 inside90:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves88:
@@ -1481,14 +1414,14 @@ halves88:
 	CMP  $0, R1
 	BLE  done63
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -1514,8 +1447,8 @@ block91:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer96
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -1636,8 +1569,8 @@ tail93:
 	FMOVD 0(R3), F7
 	TST   $1, R0
 	BEQ   moved104
-	ADD   $8, R3, R14
-	VLD1  (R14), V7.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V7.S[2]
 	B     moved104
 
 one103:
@@ -1649,8 +1582,8 @@ moved104:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved106
-	ADD   $8, R1, R14
-	VLD1  (R14), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved106
 
 one105:
@@ -1662,8 +1595,8 @@ moved106:
 	FMOVD 0(R4), F9
 	TST   $1, R0
 	BEQ   moved108
-	ADD   $8, R4, R14
-	VLD1  (R14), V9.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V9.S[2]
 	B     moved108
 
 one107:
@@ -1675,8 +1608,8 @@ moved108:
 	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved110
-	ADD   $8, R5, R14
-	VLD1  (R14), V10.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V10.S[2]
 	B     moved110
 
 one109:
@@ -1737,22 +1670,6 @@ moved110:
 	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
 	FMOVS 8(R13), F11
 	WORD  $0x4f8b1126 // fmla v6.4s, v9.4s, v11.s[0]
-	CMP   $3, R0
-	BEQ   over102
-	FMOVS 12(R6), F11
-	WORD  $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	FMOVS 12(R8), F11
-	WORD  $0x4f8b1141 // fmla v1.4s, v10.4s, v11.s[0]
-	FMOVS 12(R9), F11
-	WORD  $0x4f8b1142 // fmla v2.4s, v10.4s, v11.s[0]
-	FMOVS 12(R10), F11
-	WORD  $0x4f8b1143 // fmla v3.4s, v10.4s, v11.s[0]
-	FMOVS 12(R11), F11
-	WORD  $0x4f8b1144 // fmla v4.4s, v10.4s, v11.s[0]
-	FMOVS 12(R12), F11
-	WORD  $0x4f8b1145 // fmla v5.4s, v10.4s, v11.s[0]
-	FMOVS 12(R13), F11
-	WORD  $0x4f8b1146 // fmla v6.4s, v10.4s, v11.s[0]
 
 over102:
 end94:
@@ -1770,8 +1687,8 @@ end94:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer111
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -1831,14 +1748,14 @@ halves112:
 	CMP  $0, R1
 	BLE  done95
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -1875,8 +1792,8 @@ block116:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer121
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -1903,8 +1820,8 @@ inside123:
 inside124:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves122:
@@ -2037,8 +1954,8 @@ tail118:
 	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved129
-	ADD   $8, R1, R20
-	VLD1  (R20), V12.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V12.S[2]
 	B     moved129
 
 one128:
@@ -2050,8 +1967,8 @@ moved129:
 	FMOVD 0(R6), F13
 	TST   $1, R0
 	BEQ   moved131
-	ADD   $8, R6, R20
-	VLD1  (R20), V13.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V13.S[2]
 	B     moved131
 
 one130:
@@ -2063,8 +1980,8 @@ moved131:
 	FMOVD 0(R3), F14
 	TST   $1, R0
 	BEQ   moved133
-	ADD   $8, R3, R20
-	VLD1  (R20), V14.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V14.S[2]
 	B     moved133
 
 one132:
@@ -2076,8 +1993,8 @@ moved133:
 	FMOVD 0(R7), F15
 	TST   $1, R0
 	BEQ   moved135
-	ADD   $8, R7, R20
-	VLD1  (R20), V15.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V15.S[2]
 	B     moved135
 
 one134:
@@ -2097,8 +2014,8 @@ moved135:
 	FMOVD 0(R4), F16
 	TST   $1, R0
 	BEQ   moved137
-	ADD   $8, R4, R20
-	VLD1  (R20), V16.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V16.S[2]
 	B     moved137
 
 one136:
@@ -2110,8 +2027,8 @@ moved137:
 	FMOVD 0(R8), F17
 	TST   $1, R0
 	BEQ   moved139
-	ADD   $8, R8, R20
-	VLD1  (R20), V17.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V17.S[2]
 	B     moved139
 
 one138:
@@ -2123,8 +2040,8 @@ moved139:
 	FMOVD 0(R5), F18
 	TST   $1, R0
 	BEQ   moved141
-	ADD   $8, R5, R20
-	VLD1  (R20), V18.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V18.S[2]
 	B     moved141
 
 one140:
@@ -2136,8 +2053,8 @@ moved141:
 	FMOVD 0(R9), F19
 	TST   $1, R0
 	BEQ   moved143
-	ADD   $8, R9, R20
-	VLD1  (R20), V19.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V19.S[2]
 	B     moved143
 
 one142:
@@ -2210,26 +2127,6 @@ moved143:
 	FMOVS 8(R19), F20
 	WORD  $0x4f9411c5 // fmla v5.4s, v14.4s, v20.s[0]
 	WORD  $0x4f94124b // fmla v11.4s, v18.4s, v20.s[0]
-	CMP   $3, R0
-	BEQ   over127
-	FMOVS 12(R10), F20
-	WORD  $0x4f9411e0 // fmla v0.4s, v15.4s, v20.s[0]
-	WORD  $0x4f941266 // fmla v6.4s, v19.4s, v20.s[0]
-	FMOVS 12(R12), F20
-	WORD  $0x4f9411e1 // fmla v1.4s, v15.4s, v20.s[0]
-	WORD  $0x4f941267 // fmla v7.4s, v19.4s, v20.s[0]
-	FMOVS 12(R13), F20
-	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
-	WORD  $0x4f941268 // fmla v8.4s, v19.4s, v20.s[0]
-	FMOVS 12(R14), F20
-	WORD  $0x4f9411e3 // fmla v3.4s, v15.4s, v20.s[0]
-	WORD  $0x4f941269 // fmla v9.4s, v19.4s, v20.s[0]
-	FMOVS 12(R15), F20
-	WORD  $0x4f9411e4 // fmla v4.4s, v15.4s, v20.s[0]
-	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
-	FMOVS 12(R19), F20
-	WORD  $0x4f9411e5 // fmla v5.4s, v15.4s, v20.s[0]
-	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
 
 over127:
 end119:
@@ -2252,8 +2149,8 @@ end119:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer144
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -2280,8 +2177,8 @@ inside146:
 inside147:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves145:
@@ -2337,14 +2234,14 @@ halves145:
 	CMP  $0, R1
 	BLE  done120
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -2369,8 +2266,8 @@ block148:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer153
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -2483,8 +2380,8 @@ tail150:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved161
-	ADD   $8, R3, R13
-	VLD1  (R13), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved161
 
 one160:
@@ -2496,8 +2393,8 @@ moved161:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved163
-	ADD   $8, R1, R13
-	VLD1  (R13), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved163
 
 one162:
@@ -2509,8 +2406,8 @@ moved163:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved165
-	ADD   $8, R4, R13
-	VLD1  (R13), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved165
 
 one164:
@@ -2522,8 +2419,8 @@ moved165:
 	FMOVD 0(R5), F9
 	TST   $1, R0
 	BEQ   moved167
-	ADD   $8, R5, R13
-	VLD1  (R13), V9.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V9.S[2]
 	B     moved167
 
 one166:
@@ -2578,20 +2475,6 @@ moved167:
 	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
 	FMOVS 8(R12), F10
 	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over159
-	FMOVS 12(R6), F10
-	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	FMOVS 12(R8), F10
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	FMOVS 12(R9), F10
-	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
-	FMOVS 12(R11), F10
-	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
 
 over159:
 end151:
@@ -2608,8 +2491,8 @@ end151:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer168
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -2665,14 +2548,14 @@ halves169:
 	CMP  $0, R1
 	BLE  done152
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -2707,8 +2590,8 @@ block173:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer178
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -2735,8 +2618,8 @@ inside180:
 inside181:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves179:
@@ -2857,8 +2740,8 @@ tail175:
 	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved186
-	ADD   $8, R1, R19
-	VLD1  (R19), V10.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
 	B     moved186
 
 one185:
@@ -2870,8 +2753,8 @@ moved186:
 	FMOVD 0(R6), F11
 	TST   $1, R0
 	BEQ   moved188
-	ADD   $8, R6, R19
-	VLD1  (R19), V11.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V11.S[2]
 	B     moved188
 
 one187:
@@ -2883,8 +2766,8 @@ moved188:
 	FMOVD 0(R3), F12
 	TST   $1, R0
 	BEQ   moved190
-	ADD   $8, R3, R19
-	VLD1  (R19), V12.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V12.S[2]
 	B     moved190
 
 one189:
@@ -2896,8 +2779,8 @@ moved190:
 	FMOVD 0(R7), F13
 	TST   $1, R0
 	BEQ   moved192
-	ADD   $8, R7, R19
-	VLD1  (R19), V13.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V13.S[2]
 	B     moved192
 
 one191:
@@ -2917,8 +2800,8 @@ moved192:
 	FMOVD 0(R4), F14
 	TST   $1, R0
 	BEQ   moved194
-	ADD   $8, R4, R19
-	VLD1  (R19), V14.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V14.S[2]
 	B     moved194
 
 one193:
@@ -2930,8 +2813,8 @@ moved194:
 	FMOVD 0(R8), F15
 	TST   $1, R0
 	BEQ   moved196
-	ADD   $8, R8, R19
-	VLD1  (R19), V15.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V15.S[2]
 	B     moved196
 
 one195:
@@ -2943,8 +2826,8 @@ moved196:
 	FMOVD 0(R5), F16
 	TST   $1, R0
 	BEQ   moved198
-	ADD   $8, R5, R19
-	VLD1  (R19), V16.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved198
 
 one197:
@@ -2956,8 +2839,8 @@ moved198:
 	FMOVD 0(R9), F17
 	TST   $1, R0
 	BEQ   moved200
-	ADD   $8, R9, R19
-	VLD1  (R19), V17.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V17.S[2]
 	B     moved200
 
 one199:
@@ -3021,23 +2904,6 @@ moved200:
 	FMOVS 8(R15), F18
 	WORD  $0x4f921184 // fmla v4.4s, v12.4s, v18.s[0]
 	WORD  $0x4f921209 // fmla v9.4s, v16.4s, v18.s[0]
-	CMP   $3, R0
-	BEQ   over184
-	FMOVS 12(R10), F18
-	WORD  $0x4f9211a0 // fmla v0.4s, v13.4s, v18.s[0]
-	WORD  $0x4f921225 // fmla v5.4s, v17.4s, v18.s[0]
-	FMOVS 12(R12), F18
-	WORD  $0x4f9211a1 // fmla v1.4s, v13.4s, v18.s[0]
-	WORD  $0x4f921226 // fmla v6.4s, v17.4s, v18.s[0]
-	FMOVS 12(R13), F18
-	WORD  $0x4f9211a2 // fmla v2.4s, v13.4s, v18.s[0]
-	WORD  $0x4f921227 // fmla v7.4s, v17.4s, v18.s[0]
-	FMOVS 12(R14), F18
-	WORD  $0x4f9211a3 // fmla v3.4s, v13.4s, v18.s[0]
-	WORD  $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
-	FMOVS 12(R15), F18
-	WORD  $0x4f9211a4 // fmla v4.4s, v13.4s, v18.s[0]
-	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
 
 over184:
 end176:
@@ -3058,8 +2924,8 @@ end176:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer201
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -3086,8 +2952,8 @@ inside203:
 inside204:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves202:
@@ -3135,14 +3001,14 @@ halves202:
 	CMP  $0, R1
 	BLE  done177
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -3166,8 +3032,8 @@ block205:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer210
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -3272,8 +3138,8 @@ tail207:
 	FMOVD 0(R3), F5
 	TST   $1, R0
 	BEQ   moved218
-	ADD   $8, R3, R12
-	VLD1  (R12), V5.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V5.S[2]
 	B     moved218
 
 one217:
@@ -3285,8 +3151,8 @@ moved218:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved220
-	ADD   $8, R1, R12
-	VLD1  (R12), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved220
 
 one219:
@@ -3298,8 +3164,8 @@ moved220:
 	FMOVD 0(R4), F7
 	TST   $1, R0
 	BEQ   moved222
-	ADD   $8, R4, R12
-	VLD1  (R12), V7.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V7.S[2]
 	B     moved222
 
 one221:
@@ -3311,8 +3177,8 @@ moved222:
 	FMOVD 0(R5), F8
 	TST   $1, R0
 	BEQ   moved224
-	ADD   $8, R5, R12
-	VLD1  (R12), V8.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V8.S[2]
 	B     moved224
 
 one223:
@@ -3361,18 +3227,6 @@ moved224:
 	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
 	FMOVS 8(R11), F9
 	WORD  $0x4f8910e4 // fmla v4.4s, v7.4s, v9.s[0]
-	CMP   $3, R0
-	BEQ   over216
-	FMOVS 12(R6), F9
-	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	FMOVS 12(R8), F9
-	WORD  $0x4f891101 // fmla v1.4s, v8.4s, v9.s[0]
-	FMOVS 12(R9), F9
-	WORD  $0x4f891102 // fmla v2.4s, v8.4s, v9.s[0]
-	FMOVS 12(R10), F9
-	WORD  $0x4f891103 // fmla v3.4s, v8.4s, v9.s[0]
-	FMOVS 12(R11), F9
-	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
 
 over216:
 end208:
@@ -3388,8 +3242,8 @@ end208:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer225
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -3441,14 +3295,14 @@ halves226:
 	CMP  $0, R1
 	BLE  done209
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -3481,8 +3335,8 @@ block230:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer235
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -3509,8 +3363,8 @@ inside237:
 inside238:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves236:
@@ -3619,8 +3473,8 @@ tail232:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved243
-	ADD   $8, R1, R15
-	VLD1  (R15), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved243
 
 one242:
@@ -3632,8 +3486,8 @@ moved243:
 	FMOVD 0(R6), F9
 	TST   $1, R0
 	BEQ   moved245
-	ADD   $8, R6, R15
-	VLD1  (R15), V9.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V9.S[2]
 	B     moved245
 
 one244:
@@ -3645,8 +3499,8 @@ moved245:
 	FMOVD 0(R3), F10
 	TST   $1, R0
 	BEQ   moved247
-	ADD   $8, R3, R15
-	VLD1  (R15), V10.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V10.S[2]
 	B     moved247
 
 one246:
@@ -3658,8 +3512,8 @@ moved247:
 	FMOVD 0(R7), F11
 	TST   $1, R0
 	BEQ   moved249
-	ADD   $8, R7, R15
-	VLD1  (R15), V11.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V11.S[2]
 	B     moved249
 
 one248:
@@ -3679,8 +3533,8 @@ moved249:
 	FMOVD 0(R4), F12
 	TST   $1, R0
 	BEQ   moved251
-	ADD   $8, R4, R15
-	VLD1  (R15), V12.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V12.S[2]
 	B     moved251
 
 one250:
@@ -3692,8 +3546,8 @@ moved251:
 	FMOVD 0(R8), F13
 	TST   $1, R0
 	BEQ   moved253
-	ADD   $8, R8, R15
-	VLD1  (R15), V13.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V13.S[2]
 	B     moved253
 
 one252:
@@ -3705,8 +3559,8 @@ moved253:
 	FMOVD 0(R5), F14
 	TST   $1, R0
 	BEQ   moved255
-	ADD   $8, R5, R15
-	VLD1  (R15), V14.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V14.S[2]
 	B     moved255
 
 one254:
@@ -3718,8 +3572,8 @@ moved255:
 	FMOVD 0(R9), F15
 	TST   $1, R0
 	BEQ   moved257
-	ADD   $8, R9, R15
-	VLD1  (R15), V15.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V15.S[2]
 	B     moved257
 
 one256:
@@ -3774,20 +3628,6 @@ moved257:
 	FMOVS 8(R14), F16
 	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
 	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
-	CMP   $3, R0
-	BEQ   over241
-	FMOVS 12(R10), F16
-	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
-	WORD  $0x4f9011e4 // fmla v4.4s, v15.4s, v16.s[0]
-	FMOVS 12(R12), F16
-	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
-	WORD  $0x4f9011e5 // fmla v5.4s, v15.4s, v16.s[0]
-	FMOVS 12(R13), F16
-	WORD  $0x4f901162 // fmla v2.4s, v11.4s, v16.s[0]
-	WORD  $0x4f9011e6 // fmla v6.4s, v15.4s, v16.s[0]
-	FMOVS 12(R14), F16
-	WORD  $0x4f901163 // fmla v3.4s, v11.4s, v16.s[0]
-	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
 
 over241:
 end233:
@@ -3806,8 +3646,8 @@ end233:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer258
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -3834,8 +3674,8 @@ inside260:
 inside261:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves259:
@@ -3875,14 +3715,14 @@ halves259:
 	CMP  $0, R1
 	BLE  done234
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -3905,8 +3745,8 @@ block262:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer267
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -4003,8 +3843,8 @@ tail264:
 	FMOVD 0(R3), F4
 	TST   $1, R0
 	BEQ   moved275
-	ADD   $8, R3, R11
-	VLD1  (R11), V4.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V4.S[2]
 	B     moved275
 
 one274:
@@ -4016,8 +3856,8 @@ moved275:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved277
-	ADD   $8, R1, R11
-	VLD1  (R11), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved277
 
 one276:
@@ -4029,8 +3869,8 @@ moved277:
 	FMOVD 0(R4), F6
 	TST   $1, R0
 	BEQ   moved279
-	ADD   $8, R4, R11
-	VLD1  (R11), V6.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
 	B     moved279
 
 one278:
@@ -4042,8 +3882,8 @@ moved279:
 	FMOVD 0(R5), F7
 	TST   $1, R0
 	BEQ   moved281
-	ADD   $8, R5, R11
-	VLD1  (R11), V7.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V7.S[2]
 	B     moved281
 
 one280:
@@ -4086,16 +3926,6 @@ moved281:
 	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over273
-	FMOVS 12(R6), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	FMOVS 12(R8), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-	FMOVS 12(R9), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
 over273:
 end265:
@@ -4110,8 +3940,8 @@ end265:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer282
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -4159,14 +3989,14 @@ halves283:
 	CMP  $0, R1
 	BLE  done266
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -4197,8 +4027,8 @@ block287:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer292
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -4225,8 +4055,8 @@ inside294:
 inside295:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves293:
@@ -4323,8 +4153,8 @@ tail289:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved300
-	ADD   $8, R1, R14
-	VLD1  (R14), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved300
 
 one299:
@@ -4336,8 +4166,8 @@ moved300:
 	FMOVD 0(R6), F7
 	TST   $1, R0
 	BEQ   moved302
-	ADD   $8, R6, R14
-	VLD1  (R14), V7.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V7.S[2]
 	B     moved302
 
 one301:
@@ -4349,8 +4179,8 @@ moved302:
 	FMOVD 0(R3), F8
 	TST   $1, R0
 	BEQ   moved304
-	ADD   $8, R3, R14
-	VLD1  (R14), V8.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved304
 
 one303:
@@ -4362,8 +4192,8 @@ moved304:
 	FMOVD 0(R7), F9
 	TST   $1, R0
 	BEQ   moved306
-	ADD   $8, R7, R14
-	VLD1  (R14), V9.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V9.S[2]
 	B     moved306
 
 one305:
@@ -4383,8 +4213,8 @@ moved306:
 	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved308
-	ADD   $8, R4, R14
-	VLD1  (R14), V10.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V10.S[2]
 	B     moved308
 
 one307:
@@ -4396,8 +4226,8 @@ moved308:
 	FMOVD 0(R8), F11
 	TST   $1, R0
 	BEQ   moved310
-	ADD   $8, R8, R14
-	VLD1  (R14), V11.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V11.S[2]
 	B     moved310
 
 one309:
@@ -4409,8 +4239,8 @@ moved310:
 	FMOVD 0(R5), F12
 	TST   $1, R0
 	BEQ   moved312
-	ADD   $8, R5, R14
-	VLD1  (R14), V12.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
 	B     moved312
 
 one311:
@@ -4422,8 +4252,8 @@ moved312:
 	FMOVD 0(R9), F13
 	TST   $1, R0
 	BEQ   moved314
-	ADD   $8, R9, R14
-	VLD1  (R14), V13.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V13.S[2]
 	B     moved314
 
 one313:
@@ -4469,17 +4299,6 @@ moved314:
 	FMOVS 8(R13), F14
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
-	CMP   $3, R0
-	BEQ   over298
-	FMOVS 12(R10), F14
-	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
-	FMOVS 12(R12), F14
-	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
-	FMOVS 12(R13), F14
-	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
 over298:
 end290:
@@ -4496,8 +4315,8 @@ end290:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer315
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -4524,8 +4343,8 @@ inside317:
 inside318:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves316:
@@ -4557,14 +4376,14 @@ halves316:
 	CMP  $0, R1
 	BLE  done291
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -4586,8 +4405,8 @@ block319:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer324
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -4676,8 +4495,8 @@ tail321:
 	FMOVD 0(R3), F3
 	TST   $1, R0
 	BEQ   moved332
-	ADD   $8, R3, R10
-	VLD1  (R10), V3.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V3.S[2]
 	B     moved332
 
 one331:
@@ -4689,8 +4508,8 @@ moved332:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved334
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved334
 
 one333:
@@ -4702,8 +4521,8 @@ moved334:
 	FMOVD 0(R4), F5
 	TST   $1, R0
 	BEQ   moved336
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V5.S[2]
 	B     moved336
 
 one335:
@@ -4715,8 +4534,8 @@ moved336:
 	FMOVD 0(R5), F6
 	TST   $1, R0
 	BEQ   moved338
-	ADD   $8, R5, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V6.S[2]
 	B     moved338
 
 one337:
@@ -4753,14 +4572,6 @@ moved338:
 	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	CMP   $3, R0
-	BEQ   over330
-	FMOVS 12(R6), F7
-	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	FMOVS 12(R8), F7
-	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
-	FMOVS 12(R9), F7
-	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
 over330:
 end322:
@@ -4774,8 +4585,8 @@ end322:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer339
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -4819,14 +4630,14 @@ halves340:
 	CMP  $0, R1
 	BLE  done323
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -4855,8 +4666,8 @@ block344:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer349
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -4883,8 +4694,8 @@ inside351:
 inside352:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves350:
@@ -4969,8 +4780,8 @@ tail346:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved357
-	ADD   $8, R1, R13
-	VLD1  (R13), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved357
 
 one356:
@@ -4982,8 +4793,8 @@ moved357:
 	FMOVD 0(R6), F5
 	TST   $1, R0
 	BEQ   moved359
-	ADD   $8, R6, R13
-	VLD1  (R13), V5.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V5.S[2]
 	B     moved359
 
 one358:
@@ -4995,8 +4806,8 @@ moved359:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved361
-	ADD   $8, R3, R13
-	VLD1  (R13), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved361
 
 one360:
@@ -5008,8 +4819,8 @@ moved361:
 	FMOVD 0(R7), F7
 	TST   $1, R0
 	BEQ   moved363
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V7.S[2]
 	B     moved363
 
 one362:
@@ -5029,8 +4840,8 @@ moved363:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved365
-	ADD   $8, R4, R13
-	VLD1  (R13), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved365
 
 one364:
@@ -5042,8 +4853,8 @@ moved365:
 	FMOVD 0(R8), F9
 	TST   $1, R0
 	BEQ   moved367
-	ADD   $8, R8, R13
-	VLD1  (R13), V9.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V9.S[2]
 	B     moved367
 
 one366:
@@ -5055,8 +4866,8 @@ moved367:
 	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved369
-	ADD   $8, R5, R13
-	VLD1  (R13), V10.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V10.S[2]
 	B     moved369
 
 one368:
@@ -5068,8 +4879,8 @@ moved369:
 	FMOVD 0(R9), F11
 	TST   $1, R0
 	BEQ   moved371
-	ADD   $8, R9, R13
-	VLD1  (R13), V11.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V11.S[2]
 	B     moved371
 
 one370:
@@ -5106,14 +4917,6 @@ moved371:
 	FMOVS 8(R12), F12
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
-	CMP   $3, R0
-	BEQ   over355
-	FMOVS 12(R10), F12
-	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
 over355:
 end347:
@@ -5128,8 +4931,8 @@ end347:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer372
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -5156,8 +4959,8 @@ inside374:
 inside375:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves373:
@@ -5181,14 +4984,14 @@ halves373:
 	CMP  $0, R1
 	BLE  done348
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -5209,8 +5012,8 @@ block376:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer381
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -5291,8 +5094,8 @@ tail378:
 	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved389
-	ADD   $8, R3, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved389
 
 one388:
@@ -5304,8 +5107,8 @@ moved389:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved391
-	ADD   $8, R1, R9
-	VLD1  (R9), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved391
 
 one390:
@@ -5317,8 +5120,8 @@ moved391:
 	FMOVD 0(R4), F4
 	TST   $1, R0
 	BEQ   moved393
-	ADD   $8, R4, R9
-	VLD1  (R9), V4.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V4.S[2]
 	B     moved393
 
 one392:
@@ -5330,8 +5133,8 @@ moved393:
 	FMOVD 0(R5), F5
 	TST   $1, R0
 	BEQ   moved395
-	ADD   $8, R5, R9
-	VLD1  (R9), V5.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V5.S[2]
 	B     moved395
 
 one394:
@@ -5362,12 +5165,6 @@ moved395:
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over387
-	FMOVS 12(R6), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	FMOVS 12(R8), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
 over387:
 end379:
@@ -5380,8 +5177,8 @@ end379:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer396
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -5421,14 +5218,14 @@ halves397:
 	CMP  $0, R1
 	BLE  done380
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -5455,8 +5252,8 @@ block401:
 	MOVD  cols+56(FP), R10
 	CMP   $16, R10
 	BLT   fewer406
-	MOVD  $2, R11
-	MUL   R11, R2, R10
+	MOVD  $2, R16
+	MUL   R16, R2, R10
 	MOVD  R1, R3
 	ADD   R10, R3
 	MOVD  R3, R4
@@ -5507,14 +5304,14 @@ inside410:
 inside411:
 	MUL  R2, R6
 	ADD  R1, R6
-	MOVD $6, R11
-	MUL  R11, R2, R5
+	MOVD $6, R16
+	MUL  R16, R2, R5
 	ADD  R1, R5
-	MOVD $4, R11
-	MUL  R11, R2, R4
+	MOVD $4, R16
+	MUL  R16, R2, R4
 	ADD  R1, R4
-	MOVD $2, R11
-	MUL  R11, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves407:
@@ -5630,8 +5427,8 @@ tail403:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved416
-	ADD   $8, R1, R22
-	VLD1  (R22), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved416
 
 one415:
@@ -5643,8 +5440,8 @@ moved416:
 	FMOVD 0(R10), F5
 	TST   $1, R0
 	BEQ   moved418
-	ADD   $8, R10, R22
-	VLD1  (R22), V5.S[2]
+	ADD   $8, R10, R16
+	VLD1  (R16), V5.S[2]
 	B     moved418
 
 one417:
@@ -5656,8 +5453,8 @@ moved418:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved420
-	ADD   $8, R3, R22
-	VLD1  (R22), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved420
 
 one419:
@@ -5669,8 +5466,8 @@ moved420:
 	FMOVD 0(R11), F7
 	TST   $1, R0
 	BEQ   moved422
-	ADD   $8, R11, R22
-	VLD1  (R22), V7.S[2]
+	ADD   $8, R11, R16
+	VLD1  (R16), V7.S[2]
 	B     moved422
 
 one421:
@@ -5690,8 +5487,8 @@ moved422:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved424
-	ADD   $8, R4, R22
-	VLD1  (R22), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved424
 
 one423:
@@ -5703,8 +5500,8 @@ moved424:
 	FMOVD 0(R12), F9
 	TST   $1, R0
 	BEQ   moved426
-	ADD   $8, R12, R22
-	VLD1  (R22), V9.S[2]
+	ADD   $8, R12, R16
+	VLD1  (R16), V9.S[2]
 	B     moved426
 
 one425:
@@ -5716,8 +5513,8 @@ moved426:
 	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved428
-	ADD   $8, R5, R22
-	VLD1  (R22), V10.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V10.S[2]
 	B     moved428
 
 one427:
@@ -5729,8 +5526,8 @@ moved428:
 	FMOVD 0(R13), F11
 	TST   $1, R0
 	BEQ   moved430
-	ADD   $8, R13, R22
-	VLD1  (R22), V11.S[2]
+	ADD   $8, R13, R16
+	VLD1  (R16), V11.S[2]
 	B     moved430
 
 one429:
@@ -5750,8 +5547,8 @@ moved430:
 	FMOVD 0(R6), F12
 	TST   $1, R0
 	BEQ   moved432
-	ADD   $8, R6, R22
-	VLD1  (R22), V12.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V12.S[2]
 	B     moved432
 
 one431:
@@ -5763,8 +5560,8 @@ moved432:
 	FMOVD 0(R14), F13
 	TST   $1, R0
 	BEQ   moved434
-	ADD   $8, R14, R22
-	VLD1  (R22), V13.S[2]
+	ADD   $8, R14, R16
+	VLD1  (R16), V13.S[2]
 	B     moved434
 
 one433:
@@ -5776,8 +5573,8 @@ moved434:
 	FMOVD 0(R7), F14
 	TST   $1, R0
 	BEQ   moved436
-	ADD   $8, R7, R22
-	VLD1  (R22), V14.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V14.S[2]
 	B     moved436
 
 one435:
@@ -5789,8 +5586,8 @@ moved436:
 	FMOVD 0(R15), F15
 	TST   $1, R0
 	BEQ   moved438
-	ADD   $8, R15, R22
-	VLD1  (R22), V15.S[2]
+	ADD   $8, R15, R16
+	VLD1  (R16), V15.S[2]
 	B     moved438
 
 one437:
@@ -5810,8 +5607,8 @@ moved438:
 	FMOVD 0(R8), F16
 	TST   $1, R0
 	BEQ   moved440
-	ADD   $8, R8, R22
-	VLD1  (R22), V16.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V16.S[2]
 	B     moved440
 
 one439:
@@ -5823,8 +5620,8 @@ moved440:
 	FMOVD 0(R19), F17
 	TST   $1, R0
 	BEQ   moved442
-	ADD   $8, R19, R22
-	VLD1  (R22), V17.S[2]
+	ADD   $8, R19, R16
+	VLD1  (R16), V17.S[2]
 	B     moved442
 
 one441:
@@ -5836,8 +5633,8 @@ moved442:
 	FMOVD 0(R9), F18
 	TST   $1, R0
 	BEQ   moved444
-	ADD   $8, R9, R22
-	VLD1  (R22), V18.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V18.S[2]
 	B     moved444
 
 one443:
@@ -5849,8 +5646,8 @@ moved444:
 	FMOVD 0(R20), F19
 	TST   $1, R0
 	BEQ   moved446
-	ADD   $8, R20, R22
-	VLD1  (R22), V19.S[2]
+	ADD   $8, R20, R16
+	VLD1  (R16), V19.S[2]
 	B     moved446
 
 one445:
@@ -5884,13 +5681,6 @@ moved446:
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
-	CMP   $3, R0
-	BEQ   over414
-	FMOVS 12(R21), F20
-	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
-	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
-	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
-	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
 over414:
 end404:
@@ -5905,8 +5695,8 @@ end404:
 	MOVD  cols+56(FP), R11
 	CMP   $16, R11
 	BLT   fewer447
-	MOVD  $2, R12
-	MUL   R12, R3, R11
+	MOVD  $2, R16
+	MUL   R16, R3, R11
 	MOVD  R1, R4
 	ADD   R11, R4
 	MOVD  R4, R5
@@ -5957,14 +5747,14 @@ inside451:
 inside452:
 	MUL  R3, R7
 	ADD  R1, R7
-	MOVD $6, R12
-	MUL  R12, R3, R6
+	MOVD $6, R16
+	MUL  R16, R3, R6
 	ADD  R1, R6
-	MOVD $4, R12
-	MUL  R12, R3, R5
+	MOVD $4, R16
+	MUL  R16, R3, R5
 	ADD  R1, R5
-	MOVD $2, R12
-	MUL  R12, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves448:
@@ -5984,14 +5774,14 @@ halves448:
 	CMP  $0, R1
 	BLE  done405
 	MOVD dx+0(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -6012,8 +5802,8 @@ block453:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer458
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -6040,8 +5830,8 @@ inside460:
 inside461:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves459:
@@ -6113,8 +5903,8 @@ tail455:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved466
-	ADD   $8, R1, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved466
 
 one465:
@@ -6126,8 +5916,8 @@ moved466:
 	FMOVD 0(R6), F3
 	TST   $1, R0
 	BEQ   moved468
-	ADD   $8, R6, R11
-	VLD1  (R11), V3.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V3.S[2]
 	B     moved468
 
 one467:
@@ -6139,8 +5929,8 @@ moved468:
 	FMOVD 0(R3), F4
 	TST   $1, R0
 	BEQ   moved470
-	ADD   $8, R3, R11
-	VLD1  (R11), V4.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V4.S[2]
 	B     moved470
 
 one469:
@@ -6152,8 +5942,8 @@ moved470:
 	FMOVD 0(R7), F5
 	TST   $1, R0
 	BEQ   moved472
-	ADD   $8, R7, R11
-	VLD1  (R11), V5.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
 	B     moved472
 
 one471:
@@ -6173,8 +5963,8 @@ moved472:
 	FMOVD 0(R4), F6
 	TST   $1, R0
 	BEQ   moved474
-	ADD   $8, R4, R11
-	VLD1  (R11), V6.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
 	B     moved474
 
 one473:
@@ -6186,8 +5976,8 @@ moved474:
 	FMOVD 0(R8), F7
 	TST   $1, R0
 	BEQ   moved476
-	ADD   $8, R8, R11
-	VLD1  (R11), V7.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V7.S[2]
 	B     moved476
 
 one475:
@@ -6199,8 +5989,8 @@ moved476:
 	FMOVD 0(R5), F8
 	TST   $1, R0
 	BEQ   moved478
-	ADD   $8, R5, R11
-	VLD1  (R11), V8.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V8.S[2]
 	B     moved478
 
 one477:
@@ -6212,8 +6002,8 @@ moved478:
 	FMOVD 0(R9), F9
 	TST   $1, R0
 	BEQ   moved480
-	ADD   $8, R9, R11
-	VLD1  (R11), V9.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V9.S[2]
 	B     moved480
 
 one479:
@@ -6241,11 +6031,6 @@ moved480:
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over464
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
 over464:
 end456:
@@ -6258,8 +6043,8 @@ end456:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer481
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -6286,8 +6071,8 @@ inside483:
 inside484:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves482:
@@ -6303,14 +6088,14 @@ halves482:
 	CMP  $0, R1
 	BLE  done457
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -6330,8 +6115,8 @@ block485:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer490
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -6403,8 +6188,8 @@ tail487:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved498
-	ADD   $8, R3, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved498
 
 one497:
@@ -6416,8 +6201,8 @@ moved498:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved500
-	ADD   $8, R1, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved500
 
 one499:
@@ -6429,8 +6214,8 @@ moved500:
 	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved502
-	ADD   $8, R4, R7
-	VLD1  (R7), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved502
 
 one501:
@@ -6442,8 +6227,8 @@ moved502:
 	FMOVD 0(R5), F4
 	TST   $1, R0
 	BEQ   moved504
-	ADD   $8, R5, R7
-	VLD1  (R7), V4.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
 	B     moved504
 
 one503:
@@ -6468,10 +6253,6 @@ moved504:
 	BEQ   over496
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	CMP   $3, R0
-	BEQ   over496
-	FMOVS 12(R6), F5
-	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
 over496:
 end488:
@@ -6483,8 +6264,8 @@ end488:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer505
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -6520,14 +6301,14 @@ halves506:
 	CMP  $0, R1
 	BLE  done489
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -6570,8 +6351,8 @@ block2:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer7
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -6598,8 +6379,8 @@ inside9:
 inside10:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves8:
@@ -6723,34 +6504,7 @@ tail4:
 	FMOVD 0(R14), F20
 	WORD  $0x4fd41207 // fmla v7.2d, v16.2d, v20.d[0]
 	WORD  $0x4fd4124f // fmla v15.2d, v18.2d, v20.d[0]
-	CMP   $1, R0
-	BEQ   over13
-	FMOVD 8(R6), F20
-	WORD  $0x4fd41220 // fmla v0.2d, v17.2d, v20.d[0]
-	WORD  $0x4fd41268 // fmla v8.2d, v19.2d, v20.d[0]
-	FMOVD 8(R8), F20
-	WORD  $0x4fd41221 // fmla v1.2d, v17.2d, v20.d[0]
-	WORD  $0x4fd41269 // fmla v9.2d, v19.2d, v20.d[0]
-	FMOVD 8(R9), F20
-	WORD  $0x4fd41222 // fmla v2.2d, v17.2d, v20.d[0]
-	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
-	FMOVD 8(R10), F20
-	WORD  $0x4fd41223 // fmla v3.2d, v17.2d, v20.d[0]
-	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
-	FMOVD 8(R11), F20
-	WORD  $0x4fd41224 // fmla v4.2d, v17.2d, v20.d[0]
-	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
-	FMOVD 8(R12), F20
-	WORD  $0x4fd41225 // fmla v5.2d, v17.2d, v20.d[0]
-	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
-	FMOVD 8(R13), F20
-	WORD  $0x4fd41226 // fmla v6.2d, v17.2d, v20.d[0]
-	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
-	FMOVD 8(R14), F20
-	WORD  $0x4fd41227 // fmla v7.2d, v17.2d, v20.d[0]
-	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
 
-over13:
 end5:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
@@ -6775,8 +6529,8 @@ end5:
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
 	BLT   fewer14
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -6803,8 +6557,8 @@ inside16:
 inside17:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves15:
@@ -6876,14 +6630,14 @@ halves15:
 	CMP  $0, R1
 	BLE  done6
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -6910,8 +6664,8 @@ block18:
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
 	BLT   fewer23
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -7021,26 +6775,7 @@ tail20:
 	WORD  $0x4fca1106 // fmla v6.2d, v8.2d, v10.d[0]
 	FMOVD 0(R12), F10
 	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over29
-	FMOVD 8(R1), F10
-	WORD  $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	FMOVD 8(R6), F10
-	WORD  $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
-	FMOVD 8(R7), F10
-	WORD  $0x4fca1122 // fmla v2.2d, v9.2d, v10.d[0]
-	FMOVD 8(R8), F10
-	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
-	FMOVD 8(R9), F10
-	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
-	FMOVD 8(R10), F10
-	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
-	FMOVD 8(R11), F10
-	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
-	FMOVD 8(R12), F10
-	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
 
-over29:
 end21:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
@@ -7057,8 +6792,8 @@ end21:
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
 	BLT   fewer30
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -7122,14 +6857,14 @@ halves31:
 	CMP  $0, R1
 	BLE  done22
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -7168,8 +6903,8 @@ block35:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer40
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -7196,8 +6931,8 @@ inside42:
 inside43:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves41:
@@ -7311,31 +7046,7 @@ tail37:
 	FMOVD 0(R13), F18
 	WORD  $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
 	WORD  $0x4fd2120d // fmla v13.2d, v16.2d, v18.d[0]
-	CMP   $1, R0
-	BEQ   over46
-	FMOVD 8(R6), F18
-	WORD  $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
-	WORD  $0x4fd21227 // fmla v7.2d, v17.2d, v18.d[0]
-	FMOVD 8(R8), F18
-	WORD  $0x4fd211e1 // fmla v1.2d, v15.2d, v18.d[0]
-	WORD  $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
-	FMOVD 8(R9), F18
-	WORD  $0x4fd211e2 // fmla v2.2d, v15.2d, v18.d[0]
-	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
-	FMOVD 8(R10), F18
-	WORD  $0x4fd211e3 // fmla v3.2d, v15.2d, v18.d[0]
-	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
-	FMOVD 8(R11), F18
-	WORD  $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
-	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
-	FMOVD 8(R12), F18
-	WORD  $0x4fd211e5 // fmla v5.2d, v15.2d, v18.d[0]
-	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
-	FMOVD 8(R13), F18
-	WORD  $0x4fd211e6 // fmla v6.2d, v15.2d, v18.d[0]
-	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
 
-over46:
 end38:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
@@ -7358,8 +7069,8 @@ end38:
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
 	BLT   fewer47
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -7386,8 +7097,8 @@ inside49:
 inside50:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves48:
@@ -7451,14 +7162,14 @@ halves48:
 	CMP  $0, R1
 	BLE  done39
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -7484,8 +7195,8 @@ block51:
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
 	BLT   fewer56
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -7588,24 +7299,7 @@ tail53:
 	WORD  $0x4fc910e5 // fmla v5.2d, v7.2d, v9.d[0]
 	FMOVD 0(R11), F9
 	WORD  $0x4fc910e6 // fmla v6.2d, v7.2d, v9.d[0]
-	CMP   $1, R0
-	BEQ   over62
-	FMOVD 8(R1), F9
-	WORD  $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	FMOVD 8(R6), F9
-	WORD  $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
-	FMOVD 8(R7), F9
-	WORD  $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
-	FMOVD 8(R8), F9
-	WORD  $0x4fc91103 // fmla v3.2d, v8.2d, v9.d[0]
-	FMOVD 8(R9), F9
-	WORD  $0x4fc91104 // fmla v4.2d, v8.2d, v9.d[0]
-	FMOVD 8(R10), F9
-	WORD  $0x4fc91105 // fmla v5.2d, v8.2d, v9.d[0]
-	FMOVD 8(R11), F9
-	WORD  $0x4fc91106 // fmla v6.2d, v8.2d, v9.d[0]
 
-over62:
 end54:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
@@ -7621,8 +7315,8 @@ end54:
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
 	BLT   fewer63
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -7682,14 +7376,14 @@ halves64:
 	CMP  $0, R1
 	BLE  done55
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -7726,8 +7420,8 @@ block68:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer73
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -7754,8 +7448,8 @@ inside75:
 inside76:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves74:
@@ -7859,28 +7553,7 @@ tail70:
 	FMOVD 0(R12), F16
 	WORD  $0x4fd01185 // fmla v5.2d, v12.2d, v16.d[0]
 	WORD  $0x4fd011cb // fmla v11.2d, v14.2d, v16.d[0]
-	CMP   $1, R0
-	BEQ   over79
-	FMOVD 8(R6), F16
-	WORD  $0x4fd011a0 // fmla v0.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011e6 // fmla v6.2d, v15.2d, v16.d[0]
-	FMOVD 8(R8), F16
-	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
-	FMOVD 8(R9), F16
-	WORD  $0x4fd011a2 // fmla v2.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
-	FMOVD 8(R10), F16
-	WORD  $0x4fd011a3 // fmla v3.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
-	FMOVD 8(R11), F16
-	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
-	FMOVD 8(R12), F16
-	WORD  $0x4fd011a5 // fmla v5.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
 
-over79:
 end71:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
@@ -7901,8 +7574,8 @@ end71:
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
 	BLT   fewer80
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -7929,8 +7602,8 @@ inside82:
 inside83:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves81:
@@ -7986,14 +7659,14 @@ halves81:
 	CMP  $0, R1
 	BLE  done72
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -8018,8 +7691,8 @@ block84:
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
 	BLT   fewer89
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -8115,22 +7788,7 @@ tail86:
 	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
 	FMOVD 0(R10), F8
 	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over95
-	FMOVD 8(R1), F8
-	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	FMOVD 8(R6), F8
-	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
-	FMOVD 8(R7), F8
-	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
-	FMOVD 8(R10), F8
-	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
 
-over95:
 end87:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
@@ -8145,8 +7803,8 @@ end87:
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
 	BLT   fewer96
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -8202,14 +7860,14 @@ halves97:
 	CMP  $0, R1
 	BLE  done88
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -8244,8 +7902,8 @@ block101:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer106
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -8272,8 +7930,8 @@ inside108:
 inside109:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves107:
@@ -8367,25 +8025,7 @@ tail103:
 	FMOVD 0(R11), F14
 	WORD  $0x4fce1144 // fmla v4.2d, v10.2d, v14.d[0]
 	WORD  $0x4fce1189 // fmla v9.2d, v12.2d, v14.d[0]
-	CMP   $1, R0
-	BEQ   over112
-	FMOVD 8(R6), F14
-	WORD  $0x4fce1160 // fmla v0.2d, v11.2d, v14.d[0]
-	WORD  $0x4fce11a5 // fmla v5.2d, v13.2d, v14.d[0]
-	FMOVD 8(R8), F14
-	WORD  $0x4fce1161 // fmla v1.2d, v11.2d, v14.d[0]
-	WORD  $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
-	FMOVD 8(R9), F14
-	WORD  $0x4fce1162 // fmla v2.2d, v11.2d, v14.d[0]
-	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
-	FMOVD 8(R10), F14
-	WORD  $0x4fce1163 // fmla v3.2d, v11.2d, v14.d[0]
-	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
-	FMOVD 8(R11), F14
-	WORD  $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
-	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
 
-over112:
 end104:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
@@ -8404,8 +8044,8 @@ end104:
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
 	BLT   fewer113
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -8432,8 +8072,8 @@ inside115:
 inside116:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves114:
@@ -8481,14 +8121,14 @@ halves114:
 	CMP  $0, R1
 	BLE  done105
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -8512,8 +8152,8 @@ block117:
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
 	BLT   fewer122
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -8602,20 +8242,7 @@ tail119:
 	WORD  $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
 	FMOVD 0(R9), F7
 	WORD  $0x4fc710a4 // fmla v4.2d, v5.2d, v7.d[0]
-	CMP   $1, R0
-	BEQ   over128
-	FMOVD 8(R1), F7
-	WORD  $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
-	FMOVD 8(R6), F7
-	WORD  $0x4fc710c1 // fmla v1.2d, v6.2d, v7.d[0]
-	FMOVD 8(R7), F7
-	WORD  $0x4fc710c2 // fmla v2.2d, v6.2d, v7.d[0]
-	FMOVD 8(R8), F7
-	WORD  $0x4fc710c3 // fmla v3.2d, v6.2d, v7.d[0]
-	FMOVD 8(R9), F7
-	WORD  $0x4fc710c4 // fmla v4.2d, v6.2d, v7.d[0]
 
-over128:
 end120:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
@@ -8629,8 +8256,8 @@ end120:
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
 	BLT   fewer129
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -8682,14 +8309,14 @@ halves130:
 	CMP  $0, R1
 	BLE  done121
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -8722,8 +8349,8 @@ block134:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer139
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -8750,8 +8377,8 @@ inside141:
 inside142:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves140:
@@ -8835,22 +8462,7 @@ tail136:
 	FMOVD 0(R10), F12
 	WORD  $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1147 // fmla v7.2d, v10.2d, v12.d[0]
-	CMP   $1, R0
-	BEQ   over145
-	FMOVD 8(R6), F12
-	WORD  $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
-	WORD  $0x4fcc1164 // fmla v4.2d, v11.2d, v12.d[0]
-	FMOVD 8(R8), F12
-	WORD  $0x4fcc1121 // fmla v1.2d, v9.2d, v12.d[0]
-	WORD  $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
-	FMOVD 8(R9), F12
-	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
-	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
-	FMOVD 8(R10), F12
-	WORD  $0x4fcc1123 // fmla v3.2d, v9.2d, v12.d[0]
-	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
 
-over145:
 end137:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
@@ -8867,8 +8479,8 @@ end137:
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
 	BLT   fewer146
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -8895,8 +8507,8 @@ inside148:
 inside149:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves147:
@@ -8936,14 +8548,14 @@ halves147:
 	CMP  $0, R1
 	BLE  done138
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -8966,8 +8578,8 @@ block150:
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
 	BLT   fewer155
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -9049,18 +8661,7 @@ tail152:
 	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
 	FMOVD 0(R8), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over161
-	FMOVD 8(R1), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	FMOVD 8(R6), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-	FMOVD 8(R7), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over161:
 end153:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
@@ -9073,8 +8674,8 @@ end153:
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
 	BLT   fewer162
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -9122,14 +8723,14 @@ halves163:
 	CMP  $0, R1
 	BLE  done154
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -9160,8 +8761,8 @@ block167:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer172
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -9188,8 +8789,8 @@ inside174:
 inside175:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves173:
@@ -9263,19 +8864,7 @@ tail169:
 	FMOVD 0(R9), F10
 	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over178
-	FMOVD 8(R6), F10
-	WORD  $0x4fca10e0 // fmla v0.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
-	FMOVD 8(R8), F10
-	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
-	FMOVD 8(R9), F10
-	WORD  $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 
-over178:
 end170:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
@@ -9290,8 +8879,8 @@ end170:
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
 	BLT   fewer179
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -9318,8 +8907,8 @@ inside181:
 inside182:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves180:
@@ -9351,14 +8940,14 @@ halves180:
 	CMP  $0, R1
 	BLE  done171
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -9380,8 +8969,8 @@ block183:
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
 	BLT   fewer188
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -9456,16 +9045,7 @@ tail185:
 	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
-	CMP   $1, R0
-	BEQ   over194
-	FMOVD 8(R1), F5
-	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	FMOVD 8(R6), F5
-	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
-	FMOVD 8(R7), F5
-	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over194:
 end186:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
@@ -9477,8 +9057,8 @@ end186:
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
 	BLT   fewer195
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -9522,14 +9102,14 @@ halves196:
 	CMP  $0, R1
 	BLE  done187
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -9558,8 +9138,8 @@ block200:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer205
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -9586,8 +9166,8 @@ inside207:
 inside208:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves206:
@@ -9651,16 +9231,7 @@ tail202:
 	FMOVD 0(R8), F8
 	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over211
-	FMOVD 8(R6), F8
-	WORD  $0x4fc810a0 // fmla v0.2d, v5.2d, v8.d[0]
-	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810a1 // fmla v1.2d, v5.2d, v8.d[0]
-	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 
-over211:
 end203:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
@@ -9673,8 +9244,8 @@ end203:
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
 	BLT   fewer212
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -9701,8 +9272,8 @@ inside214:
 inside215:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves213:
@@ -9726,14 +9297,14 @@ halves213:
 	CMP  $0, R1
 	BLE  done204
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -9754,8 +9325,8 @@ block216:
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
 	BLT   fewer221
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -9823,14 +9394,7 @@ tail218:
 	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over227
-	FMOVD 8(R1), F4
-	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-	FMOVD 8(R6), F4
-	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over227:
 end219:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
@@ -9841,8 +9405,8 @@ end219:
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
 	BLT   fewer228
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -9882,14 +9446,14 @@ halves229:
 	CMP  $0, R1
 	BLE  done220
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -9916,8 +9480,8 @@ block233:
 	MOVD  cols+56(FP), R10
 	CMP   $8, R10
 	BLT   fewer238
-	MOVD  $1, R11
-	MUL   R11, R2, R10
+	MOVD  $1, R16
+	MUL   R16, R2, R10
 	MOVD  R1, R3
 	ADD   R10, R3
 	MOVD  R3, R4
@@ -9968,14 +9532,14 @@ inside242:
 inside243:
 	MUL  R2, R6
 	ADD  R1, R6
-	MOVD $3, R11
-	MUL  R11, R2, R5
+	MOVD $3, R16
+	MUL  R16, R2, R5
 	ADD  R1, R5
-	MOVD $2, R11
-	MUL  R11, R2, R4
+	MOVD $2, R16
+	MUL  R16, R2, R4
 	ADD  R1, R4
-	MOVD $1, R11
-	MUL  R11, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves239:
@@ -10058,15 +9622,7 @@ tail235:
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
-	CMP   $1, R0
-	BEQ   over246
-	FMOVD 8(R10), F12
-	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
-	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
-	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
-	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
-over246:
 end236:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
@@ -10079,8 +9635,8 @@ end236:
 	MOVD  cols+56(FP), R11
 	CMP   $8, R11
 	BLT   fewer247
-	MOVD  $1, R12
-	MUL   R12, R3, R11
+	MOVD  $1, R16
+	MUL   R16, R3, R11
 	MOVD  R1, R4
 	ADD   R11, R4
 	MOVD  R4, R5
@@ -10131,14 +9687,14 @@ inside251:
 inside252:
 	MUL  R3, R7
 	ADD  R1, R7
-	MOVD $3, R12
-	MUL  R12, R3, R6
+	MOVD $3, R16
+	MUL  R16, R3, R6
 	ADD  R1, R6
-	MOVD $2, R12
-	MUL  R12, R3, R5
+	MOVD $2, R16
+	MUL  R16, R3, R5
 	ADD  R1, R5
-	MOVD $1, R12
-	MUL  R12, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves248:
@@ -10158,14 +9714,14 @@ halves248:
 	CMP  $0, R1
 	BLE  done237
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -10186,8 +9742,8 @@ block253:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer258
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -10214,8 +9770,8 @@ inside260:
 inside261:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves259:
@@ -10268,13 +9824,7 @@ tail255:
 	FMOVD 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over264
-	FMOVD 8(R6), F6
-	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over264:
 end256:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
@@ -10285,8 +9835,8 @@ end256:
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
 	BLT   fewer265
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -10313,8 +9863,8 @@ inside267:
 inside268:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves266:
@@ -10330,14 +9880,14 @@ halves266:
 	CMP  $0, R1
 	BLE  done257
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -10357,8 +9907,8 @@ block269:
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
 	BLT   fewer274
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -10418,12 +9968,7 @@ tail271:
 	VORR  V3.B16, V3.B16, V2.B16
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
-	CMP   $1, R0
-	BEQ   over280
-	FMOVD 8(R1), F3
-	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over280:
 end272:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -10433,8 +9978,8 @@ end272:
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
 	BLT   fewer281
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -10470,14 +10015,14 @@ halves282:
 	CMP  $0, R1
 	BLE  done273
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
@@ -10510,8 +10055,8 @@ block2:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer7
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -10538,8 +10083,8 @@ inside9:
 inside10:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves8:
@@ -10636,8 +10181,8 @@ tail4:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved15
-	ADD   $8, R1, R14
-	VLD1  (R14), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved15
 
 one14:
@@ -10649,8 +10194,8 @@ moved15:
 	FMOVD 0(R6), F7
 	TST   $1, R0
 	BEQ   moved17
-	ADD   $8, R6, R14
-	VLD1  (R14), V7.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V7.S[2]
 	B     moved17
 
 one16:
@@ -10662,8 +10207,8 @@ moved17:
 	FMOVD 0(R3), F8
 	TST   $1, R0
 	BEQ   moved19
-	ADD   $8, R3, R14
-	VLD1  (R14), V8.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved19
 
 one18:
@@ -10675,8 +10220,8 @@ moved19:
 	FMOVD 0(R7), F9
 	TST   $1, R0
 	BEQ   moved21
-	ADD   $8, R7, R14
-	VLD1  (R14), V9.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V9.S[2]
 	B     moved21
 
 one20:
@@ -10696,8 +10241,8 @@ moved21:
 	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved23
-	ADD   $8, R4, R14
-	VLD1  (R14), V10.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V10.S[2]
 	B     moved23
 
 one22:
@@ -10709,8 +10254,8 @@ moved23:
 	FMOVD 0(R8), F11
 	TST   $1, R0
 	BEQ   moved25
-	ADD   $8, R8, R14
-	VLD1  (R14), V11.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V11.S[2]
 	B     moved25
 
 one24:
@@ -10722,8 +10267,8 @@ moved25:
 	FMOVD 0(R5), F12
 	TST   $1, R0
 	BEQ   moved27
-	ADD   $8, R5, R14
-	VLD1  (R14), V12.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
 	B     moved27
 
 one26:
@@ -10735,8 +10280,8 @@ moved27:
 	FMOVD 0(R9), F13
 	TST   $1, R0
 	BEQ   moved29
-	ADD   $8, R9, R14
-	VLD1  (R14), V13.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V13.S[2]
 	B     moved29
 
 one28:
@@ -10782,17 +10327,6 @@ moved29:
 	FMOVS 8(R13), F14
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
-	CMP   $3, R0
-	BEQ   over13
-	FMOVS 12(R10), F14
-	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
-	FMOVS 12(R12), F14
-	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
-	FMOVS 12(R13), F14
-	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
 over13:
 end5:
@@ -10809,8 +10343,8 @@ end5:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer30
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -10837,8 +10371,8 @@ inside32:
 inside33:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves31:
@@ -10849,19 +10383,19 @@ halves31:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 	FMOVS F1, 4(R1)
-	ADD   $4, R7, R9
-	VST1  V1.S[1], (R9)
-	ADD   $4, R4, R9
-	VST1  V1.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V1.S[3], (R9)
+	ADD   $4, R7, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R4, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V1.S[3], (R16)
 	FMOVS F2, 8(R1)
-	ADD   $8, R7, R9
-	VST1  V2.S[1], (R9)
-	ADD   $8, R4, R9
-	VST1  V2.S[2], (R9)
-	ADD   $8, R8, R9
-	VST1  V2.S[3], (R9)
+	ADD   $8, R7, R16
+	VST1  V2.S[1], (R16)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
+	ADD   $8, R8, R16
+	VST1  V2.S[3], (R16)
 	ADD   R2, R5, R7
 	ADD   R2, R6, R8
 	FMOVS F3, 0(R5)
@@ -10869,19 +10403,19 @@ halves31:
 	VST1  V3.S[2], (R6)
 	VST1  V3.S[3], (R8)
 	FMOVS F4, 4(R5)
-	ADD   $4, R7, R9
-	VST1  V4.S[1], (R9)
-	ADD   $4, R6, R9
-	VST1  V4.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V4.S[3], (R9)
+	ADD   $4, R7, R16
+	VST1  V4.S[1], (R16)
+	ADD   $4, R6, R16
+	VST1  V4.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V4.S[3], (R16)
 	FMOVS F5, 8(R5)
-	ADD   $8, R7, R9
-	VST1  V5.S[1], (R9)
-	ADD   $8, R6, R9
-	VST1  V5.S[2], (R9)
-	ADD   $8, R8, R9
-	VST1  V5.S[3], (R9)
+	ADD   $8, R7, R16
+	VST1  V5.S[1], (R16)
+	ADD   $8, R6, R16
+	VST1  V5.S[2], (R16)
+	ADD   $8, R8, R16
+	VST1  V5.S[3], (R16)
 
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
@@ -10890,14 +10424,14 @@ halves31:
 	CMP  $0, R1
 	BLE  done6
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -10919,8 +10453,8 @@ block38:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer43
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -11009,8 +10543,8 @@ tail40:
 	FMOVD 0(R3), F3
 	TST   $1, R0
 	BEQ   moved51
-	ADD   $8, R3, R10
-	VLD1  (R10), V3.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V3.S[2]
 	B     moved51
 
 one50:
@@ -11022,8 +10556,8 @@ moved51:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved53
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved53
 
 one52:
@@ -11035,8 +10569,8 @@ moved53:
 	FMOVD 0(R4), F5
 	TST   $1, R0
 	BEQ   moved55
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V5.S[2]
 	B     moved55
 
 one54:
@@ -11048,8 +10582,8 @@ moved55:
 	FMOVD 0(R5), F6
 	TST   $1, R0
 	BEQ   moved57
-	ADD   $8, R5, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V6.S[2]
 	B     moved57
 
 one56:
@@ -11086,14 +10620,6 @@ moved57:
 	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	CMP   $3, R0
-	BEQ   over49
-	FMOVS 12(R6), F7
-	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	FMOVS 12(R8), F7
-	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
-	FMOVS 12(R9), F7
-	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
 over49:
 end41:
@@ -11107,8 +10633,8 @@ end41:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer58
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -11141,19 +10667,19 @@ halves59:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R6)
 	FMOVS F1, 4(R4)
-	ADD   $4, R1, R7
-	VST1  V1.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V1.S[2], (R7)
-	ADD   $4, R6, R7
-	VST1  V1.S[3], (R7)
+	ADD   $4, R1, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R5, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R6, R16
+	VST1  V1.S[3], (R16)
 	FMOVS F2, 8(R4)
-	ADD   $8, R1, R7
-	VST1  V2.S[1], (R7)
-	ADD   $8, R5, R7
-	VST1  V2.S[2], (R7)
-	ADD   $8, R6, R7
-	VST1  V2.S[3], (R7)
+	ADD   $8, R1, R16
+	VST1  V2.S[1], (R16)
+	ADD   $8, R5, R16
+	VST1  V2.S[2], (R16)
+	ADD   $8, R6, R16
+	VST1  V2.S[3], (R16)
 
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
@@ -11162,14 +10688,14 @@ halves59:
 	CMP  $0, R1
 	BLE  done42
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -11198,8 +10724,8 @@ block65:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer70
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -11226,8 +10752,8 @@ inside72:
 inside73:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves71:
@@ -11312,8 +10838,8 @@ tail67:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved78
-	ADD   $8, R1, R13
-	VLD1  (R13), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved78
 
 one77:
@@ -11325,8 +10851,8 @@ moved78:
 	FMOVD 0(R6), F5
 	TST   $1, R0
 	BEQ   moved80
-	ADD   $8, R6, R13
-	VLD1  (R13), V5.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V5.S[2]
 	B     moved80
 
 one79:
@@ -11338,8 +10864,8 @@ moved80:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved82
-	ADD   $8, R3, R13
-	VLD1  (R13), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved82
 
 one81:
@@ -11351,8 +10877,8 @@ moved82:
 	FMOVD 0(R7), F7
 	TST   $1, R0
 	BEQ   moved84
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V7.S[2]
 	B     moved84
 
 one83:
@@ -11372,8 +10898,8 @@ moved84:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved86
-	ADD   $8, R4, R13
-	VLD1  (R13), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved86
 
 one85:
@@ -11385,8 +10911,8 @@ moved86:
 	FMOVD 0(R8), F9
 	TST   $1, R0
 	BEQ   moved88
-	ADD   $8, R8, R13
-	VLD1  (R13), V9.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V9.S[2]
 	B     moved88
 
 one87:
@@ -11398,8 +10924,8 @@ moved88:
 	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved90
-	ADD   $8, R5, R13
-	VLD1  (R13), V10.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V10.S[2]
 	B     moved90
 
 one89:
@@ -11411,8 +10937,8 @@ moved90:
 	FMOVD 0(R9), F11
 	TST   $1, R0
 	BEQ   moved92
-	ADD   $8, R9, R13
-	VLD1  (R13), V11.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V11.S[2]
 	B     moved92
 
 one91:
@@ -11449,14 +10975,6 @@ moved92:
 	FMOVS 8(R12), F12
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
-	CMP   $3, R0
-	BEQ   over76
-	FMOVS 12(R10), F12
-	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
 over76:
 end68:
@@ -11471,8 +10989,8 @@ end68:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer93
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -11499,8 +11017,8 @@ inside95:
 inside96:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves94:
@@ -11511,12 +11029,12 @@ halves94:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 	FMOVS F1, 4(R1)
-	ADD   $4, R7, R9
-	VST1  V1.S[1], (R9)
-	ADD   $4, R4, R9
-	VST1  V1.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V1.S[3], (R9)
+	ADD   $4, R7, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R4, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V1.S[3], (R16)
 	ADD   R2, R5, R7
 	ADD   R2, R6, R8
 	FMOVS F2, 0(R5)
@@ -11524,12 +11042,12 @@ halves94:
 	VST1  V2.S[2], (R6)
 	VST1  V2.S[3], (R8)
 	FMOVS F3, 4(R5)
-	ADD   $4, R7, R9
-	VST1  V3.S[1], (R9)
-	ADD   $4, R6, R9
-	VST1  V3.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V3.S[3], (R9)
+	ADD   $4, R7, R16
+	VST1  V3.S[1], (R16)
+	ADD   $4, R6, R16
+	VST1  V3.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V3.S[3], (R16)
 
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
@@ -11538,14 +11056,14 @@ halves94:
 	CMP  $0, R1
 	BLE  done69
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -11566,8 +11084,8 @@ block101:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer106
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -11648,8 +11166,8 @@ tail103:
 	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved114
-	ADD   $8, R3, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved114
 
 one113:
@@ -11661,8 +11179,8 @@ moved114:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved116
-	ADD   $8, R1, R9
-	VLD1  (R9), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved116
 
 one115:
@@ -11674,8 +11192,8 @@ moved116:
 	FMOVD 0(R4), F4
 	TST   $1, R0
 	BEQ   moved118
-	ADD   $8, R4, R9
-	VLD1  (R9), V4.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V4.S[2]
 	B     moved118
 
 one117:
@@ -11687,8 +11205,8 @@ moved118:
 	FMOVD 0(R5), F5
 	TST   $1, R0
 	BEQ   moved120
-	ADD   $8, R5, R9
-	VLD1  (R9), V5.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V5.S[2]
 	B     moved120
 
 one119:
@@ -11719,12 +11237,6 @@ moved120:
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over112
-	FMOVS 12(R6), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	FMOVS 12(R8), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
 over112:
 end104:
@@ -11737,8 +11249,8 @@ end104:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer121
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -11771,12 +11283,12 @@ halves122:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R6)
 	FMOVS F1, 4(R4)
-	ADD   $4, R1, R7
-	VST1  V1.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V1.S[2], (R7)
-	ADD   $4, R6, R7
-	VST1  V1.S[3], (R7)
+	ADD   $4, R1, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R5, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R6, R16
+	VST1  V1.S[3], (R16)
 
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
@@ -11785,14 +11297,14 @@ halves122:
 	CMP  $0, R1
 	BLE  done105
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -11819,8 +11331,8 @@ block128:
 	MOVD  cols+56(FP), R10
 	CMP   $16, R10
 	BLT   fewer133
-	MOVD  $2, R11
-	MUL   R11, R2, R10
+	MOVD  $2, R16
+	MUL   R16, R2, R10
 	MOVD  R1, R3
 	ADD   R10, R3
 	MOVD  R3, R4
@@ -11871,14 +11383,14 @@ inside137:
 inside138:
 	MUL  R2, R6
 	ADD  R1, R6
-	MOVD $6, R11
-	MUL  R11, R2, R5
+	MOVD $6, R16
+	MUL  R16, R2, R5
 	ADD  R1, R5
-	MOVD $4, R11
-	MUL  R11, R2, R4
+	MOVD $4, R16
+	MUL  R16, R2, R4
 	ADD  R1, R4
-	MOVD $2, R11
-	MUL  R11, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves134:
@@ -11994,8 +11506,8 @@ tail130:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved143
-	ADD   $8, R1, R22
-	VLD1  (R22), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved143
 
 one142:
@@ -12007,8 +11519,8 @@ moved143:
 	FMOVD 0(R10), F5
 	TST   $1, R0
 	BEQ   moved145
-	ADD   $8, R10, R22
-	VLD1  (R22), V5.S[2]
+	ADD   $8, R10, R16
+	VLD1  (R16), V5.S[2]
 	B     moved145
 
 one144:
@@ -12020,8 +11532,8 @@ moved145:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved147
-	ADD   $8, R3, R22
-	VLD1  (R22), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved147
 
 one146:
@@ -12033,8 +11545,8 @@ moved147:
 	FMOVD 0(R11), F7
 	TST   $1, R0
 	BEQ   moved149
-	ADD   $8, R11, R22
-	VLD1  (R22), V7.S[2]
+	ADD   $8, R11, R16
+	VLD1  (R16), V7.S[2]
 	B     moved149
 
 one148:
@@ -12054,8 +11566,8 @@ moved149:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved151
-	ADD   $8, R4, R22
-	VLD1  (R22), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved151
 
 one150:
@@ -12067,8 +11579,8 @@ moved151:
 	FMOVD 0(R12), F9
 	TST   $1, R0
 	BEQ   moved153
-	ADD   $8, R12, R22
-	VLD1  (R22), V9.S[2]
+	ADD   $8, R12, R16
+	VLD1  (R16), V9.S[2]
 	B     moved153
 
 one152:
@@ -12080,8 +11592,8 @@ moved153:
 	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved155
-	ADD   $8, R5, R22
-	VLD1  (R22), V10.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V10.S[2]
 	B     moved155
 
 one154:
@@ -12093,8 +11605,8 @@ moved155:
 	FMOVD 0(R13), F11
 	TST   $1, R0
 	BEQ   moved157
-	ADD   $8, R13, R22
-	VLD1  (R22), V11.S[2]
+	ADD   $8, R13, R16
+	VLD1  (R16), V11.S[2]
 	B     moved157
 
 one156:
@@ -12114,8 +11626,8 @@ moved157:
 	FMOVD 0(R6), F12
 	TST   $1, R0
 	BEQ   moved159
-	ADD   $8, R6, R22
-	VLD1  (R22), V12.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V12.S[2]
 	B     moved159
 
 one158:
@@ -12127,8 +11639,8 @@ moved159:
 	FMOVD 0(R14), F13
 	TST   $1, R0
 	BEQ   moved161
-	ADD   $8, R14, R22
-	VLD1  (R22), V13.S[2]
+	ADD   $8, R14, R16
+	VLD1  (R16), V13.S[2]
 	B     moved161
 
 one160:
@@ -12140,8 +11652,8 @@ moved161:
 	FMOVD 0(R7), F14
 	TST   $1, R0
 	BEQ   moved163
-	ADD   $8, R7, R22
-	VLD1  (R22), V14.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V14.S[2]
 	B     moved163
 
 one162:
@@ -12153,8 +11665,8 @@ moved163:
 	FMOVD 0(R15), F15
 	TST   $1, R0
 	BEQ   moved165
-	ADD   $8, R15, R22
-	VLD1  (R22), V15.S[2]
+	ADD   $8, R15, R16
+	VLD1  (R16), V15.S[2]
 	B     moved165
 
 one164:
@@ -12174,8 +11686,8 @@ moved165:
 	FMOVD 0(R8), F16
 	TST   $1, R0
 	BEQ   moved167
-	ADD   $8, R8, R22
-	VLD1  (R22), V16.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V16.S[2]
 	B     moved167
 
 one166:
@@ -12187,8 +11699,8 @@ moved167:
 	FMOVD 0(R19), F17
 	TST   $1, R0
 	BEQ   moved169
-	ADD   $8, R19, R22
-	VLD1  (R22), V17.S[2]
+	ADD   $8, R19, R16
+	VLD1  (R16), V17.S[2]
 	B     moved169
 
 one168:
@@ -12200,8 +11712,8 @@ moved169:
 	FMOVD 0(R9), F18
 	TST   $1, R0
 	BEQ   moved171
-	ADD   $8, R9, R22
-	VLD1  (R22), V18.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V18.S[2]
 	B     moved171
 
 one170:
@@ -12213,8 +11725,8 @@ moved171:
 	FMOVD 0(R20), F19
 	TST   $1, R0
 	BEQ   moved173
-	ADD   $8, R20, R22
-	VLD1  (R22), V19.S[2]
+	ADD   $8, R20, R16
+	VLD1  (R16), V19.S[2]
 	B     moved173
 
 one172:
@@ -12248,13 +11760,6 @@ moved173:
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
-	CMP   $3, R0
-	BEQ   over141
-	FMOVS 12(R21), F20
-	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
-	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
-	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
-	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
 over141:
 end131:
@@ -12269,8 +11774,8 @@ end131:
 	MOVD  cols+56(FP), R11
 	CMP   $16, R11
 	BLT   fewer174
-	MOVD  $2, R12
-	MUL   R12, R3, R11
+	MOVD  $2, R16
+	MUL   R16, R3, R11
 	MOVD  R1, R4
 	ADD   R11, R4
 	MOVD  R4, R5
@@ -12321,14 +11826,14 @@ inside178:
 inside179:
 	MUL  R3, R7
 	ADD  R1, R7
-	MOVD $6, R12
-	MUL  R12, R3, R6
+	MOVD $6, R16
+	MUL  R16, R3, R6
 	ADD  R1, R6
-	MOVD $4, R12
-	MUL  R12, R3, R5
+	MOVD $4, R16
+	MUL  R16, R3, R5
 	ADD  R1, R5
-	MOVD $2, R12
-	MUL  R12, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves175:
@@ -12399,14 +11904,14 @@ stored187:
 	CMP  $0, R1
 	BLE  done132
 	MOVD dx+0(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -12427,8 +11932,8 @@ block188:
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
 	BLT   fewer193
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -12455,8 +11960,8 @@ inside195:
 inside196:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves194:
@@ -12528,8 +12033,8 @@ tail190:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved201
-	ADD   $8, R1, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved201
 
 one200:
@@ -12541,8 +12046,8 @@ moved201:
 	FMOVD 0(R6), F3
 	TST   $1, R0
 	BEQ   moved203
-	ADD   $8, R6, R11
-	VLD1  (R11), V3.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V3.S[2]
 	B     moved203
 
 one202:
@@ -12554,8 +12059,8 @@ moved203:
 	FMOVD 0(R3), F4
 	TST   $1, R0
 	BEQ   moved205
-	ADD   $8, R3, R11
-	VLD1  (R11), V4.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V4.S[2]
 	B     moved205
 
 one204:
@@ -12567,8 +12072,8 @@ moved205:
 	FMOVD 0(R7), F5
 	TST   $1, R0
 	BEQ   moved207
-	ADD   $8, R7, R11
-	VLD1  (R11), V5.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
 	B     moved207
 
 one206:
@@ -12588,8 +12093,8 @@ moved207:
 	FMOVD 0(R4), F6
 	TST   $1, R0
 	BEQ   moved209
-	ADD   $8, R4, R11
-	VLD1  (R11), V6.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
 	B     moved209
 
 one208:
@@ -12601,8 +12106,8 @@ moved209:
 	FMOVD 0(R8), F7
 	TST   $1, R0
 	BEQ   moved211
-	ADD   $8, R8, R11
-	VLD1  (R11), V7.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V7.S[2]
 	B     moved211
 
 one210:
@@ -12614,8 +12119,8 @@ moved211:
 	FMOVD 0(R5), F8
 	TST   $1, R0
 	BEQ   moved213
-	ADD   $8, R5, R11
-	VLD1  (R11), V8.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V8.S[2]
 	B     moved213
 
 one212:
@@ -12627,8 +12132,8 @@ moved213:
 	FMOVD 0(R9), F9
 	TST   $1, R0
 	BEQ   moved215
-	ADD   $8, R9, R11
-	VLD1  (R11), V9.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V9.S[2]
 	B     moved215
 
 one214:
@@ -12656,11 +12161,6 @@ moved215:
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over199
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
 over199:
 end191:
@@ -12673,8 +12173,8 @@ end191:
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
 	BLT   fewer216
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -12701,8 +12201,8 @@ inside218:
 inside219:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves217:
@@ -12743,14 +12243,14 @@ stored223:
 	CMP  $0, R1
 	BLE  done192
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -12770,8 +12270,8 @@ block224:
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
 	BLT   fewer229
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -12843,8 +12343,8 @@ tail226:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved237
-	ADD   $8, R3, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved237
 
 one236:
@@ -12856,8 +12356,8 @@ moved237:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved239
-	ADD   $8, R1, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved239
 
 one238:
@@ -12869,8 +12369,8 @@ moved239:
 	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved241
-	ADD   $8, R4, R7
-	VLD1  (R7), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved241
 
 one240:
@@ -12882,8 +12382,8 @@ moved241:
 	FMOVD 0(R5), F4
 	TST   $1, R0
 	BEQ   moved243
-	ADD   $8, R5, R7
-	VLD1  (R7), V4.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
 	B     moved243
 
 one242:
@@ -12908,10 +12408,6 @@ moved243:
 	BEQ   over235
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	CMP   $3, R0
-	BEQ   over235
-	FMOVS 12(R6), F5
-	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
 over235:
 end227:
@@ -12923,8 +12419,8 @@ end227:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer244
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -12972,14 +12468,14 @@ stored249:
 	CMP  $0, R1
 	BLE  done228
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -13008,8 +12504,8 @@ block2:
 	MOVD  cols+56(FP), R10
 	CMP   $8, R10
 	BLT   fewer7
-	MOVD  $1, R11
-	MUL   R11, R2, R10
+	MOVD  $1, R16
+	MUL   R16, R2, R10
 	MOVD  R1, R3
 	ADD   R10, R3
 	MOVD  R3, R4
@@ -13060,14 +12556,14 @@ inside11:
 inside12:
 	MUL  R2, R6
 	ADD  R1, R6
-	MOVD $3, R11
-	MUL  R11, R2, R5
+	MOVD $3, R16
+	MUL  R16, R2, R5
 	ADD  R1, R5
-	MOVD $2, R11
-	MUL  R11, R2, R4
+	MOVD $2, R16
+	MUL  R16, R2, R4
 	ADD  R1, R4
-	MOVD $1, R11
-	MUL  R11, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves8:
@@ -13150,15 +12646,7 @@ tail4:
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
-	CMP   $1, R0
-	BEQ   over15
-	FMOVD 8(R10), F12
-	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
-	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
-	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
-	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
-over15:
 end5:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
@@ -13171,8 +12659,8 @@ end5:
 	MOVD  cols+56(FP), R11
 	CMP   $8, R11
 	BLT   fewer16
-	MOVD  $1, R12
-	MUL   R12, R3, R11
+	MOVD  $1, R16
+	MUL   R16, R3, R11
 	MOVD  R1, R4
 	ADD   R11, R4
 	MOVD  R4, R5
@@ -13223,14 +12711,14 @@ inside20:
 inside21:
 	MUL  R3, R7
 	ADD  R1, R7
-	MOVD $3, R12
-	MUL  R12, R3, R6
+	MOVD $3, R16
+	MUL  R16, R3, R6
 	ADD  R1, R6
-	MOVD $2, R12
-	MUL  R12, R3, R5
+	MOVD $2, R16
+	MUL  R16, R3, R5
 	ADD  R1, R5
-	MOVD $1, R12
-	MUL  R12, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves17:
@@ -13285,14 +12773,14 @@ stored29:
 	CMP  $0, R1
 	BLE  done6
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -13313,8 +12801,8 @@ block30:
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
 	BLT   fewer35
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -13341,8 +12829,8 @@ inside37:
 inside38:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves36:
@@ -13395,13 +12883,7 @@ tail32:
 	FMOVD 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over41
-	FMOVD 8(R6), F6
-	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over41:
 end33:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
@@ -13412,8 +12894,8 @@ end33:
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
 	BLT   fewer42
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -13440,8 +12922,8 @@ inside44:
 inside45:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves43:
@@ -13474,14 +12956,14 @@ stored49:
 	CMP  $0, R1
 	BLE  done34
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -13501,8 +12983,8 @@ block50:
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
 	BLT   fewer55
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -13562,12 +13044,7 @@ tail52:
 	VORR  V3.B16, V3.B16, V2.B16
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
-	CMP   $1, R0
-	BEQ   over61
-	FMOVD 8(R1), F3
-	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over61:
 end53:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -13577,8 +13054,8 @@ end53:
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
 	BLT   fewer62
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -13622,14 +13099,14 @@ stored67:
 	CMP  $0, R1
 	BLE  done54
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
@@ -13662,8 +13139,8 @@ block2:
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
 	BLT   fewer7
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -13690,8 +13167,8 @@ inside9:
 inside10:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves8:
@@ -13766,10 +13243,10 @@ square3:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R14
-	MOVD dz+32(FP), R20
-	SUB  R20, R14
-	MOVD dw+16(FP), R20
-	ADD  R20, R14
+	MOVD dz+32(FP), R16
+	SUB  R16, R14
+	MOVD dw+16(FP), R16
+	ADD  R16, R14
 	MOVD x+48(FP), R15
 	MOVD ldx+56(FP), R20
 	ADD  R20, R15, R21
@@ -13795,8 +13272,8 @@ row12:
 	WORD  $0x4f8a1109 // fmla v9.4s, v8.4s, v10.s[0]
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	FMOVQ F9, 0(R14)
-	MOVD  lddw+24(FP), R23
-	ADD   R23, R14
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R14
 	ADD   $4, R15
 	ADD   $4, R21
 	ADD   $4, R22
@@ -13827,8 +13304,8 @@ tail4:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved17
-	ADD   $8, R1, R14
-	VLD1  (R14), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved17
 
 one16:
@@ -13840,8 +13317,8 @@ moved17:
 	FMOVD 0(R6), F7
 	TST   $1, R0
 	BEQ   moved19
-	ADD   $8, R6, R14
-	VLD1  (R14), V7.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V7.S[2]
 	B     moved19
 
 one18:
@@ -13853,8 +13330,8 @@ moved19:
 	FMOVD 0(R3), F8
 	TST   $1, R0
 	BEQ   moved21
-	ADD   $8, R3, R14
-	VLD1  (R14), V8.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved21
 
 one20:
@@ -13866,8 +13343,8 @@ moved21:
 	FMOVD 0(R7), F9
 	TST   $1, R0
 	BEQ   moved23
-	ADD   $8, R7, R14
-	VLD1  (R14), V9.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V9.S[2]
 	B     moved23
 
 one22:
@@ -13887,8 +13364,8 @@ moved23:
 	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved25
-	ADD   $8, R4, R14
-	VLD1  (R14), V10.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V10.S[2]
 	B     moved25
 
 one24:
@@ -13900,8 +13377,8 @@ moved25:
 	FMOVD 0(R8), F11
 	TST   $1, R0
 	BEQ   moved27
-	ADD   $8, R8, R14
-	VLD1  (R14), V11.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V11.S[2]
 	B     moved27
 
 one26:
@@ -13913,8 +13390,8 @@ moved27:
 	FMOVD 0(R5), F12
 	TST   $1, R0
 	BEQ   moved29
-	ADD   $8, R5, R14
-	VLD1  (R14), V12.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
 	B     moved29
 
 one28:
@@ -13926,8 +13403,8 @@ moved29:
 	FMOVD 0(R9), F13
 	TST   $1, R0
 	BEQ   moved31
-	ADD   $8, R9, R14
-	VLD1  (R14), V13.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V13.S[2]
 	B     moved31
 
 one30:
@@ -13973,33 +13450,22 @@ moved31:
 	FMOVS 8(R13), F14
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
-	CMP   $3, R0
-	BEQ   over15
-	FMOVS 12(R10), F14
-	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
-	FMOVS 12(R12), F14
-	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
-	FMOVS 12(R13), F14
-	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
 over15:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R14
-	MUL  R14, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R10
 	ADD  R0, R12
 	ADD  R0, R13
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R14
-	MOVD dz+32(FP), R20
-	SUB  R20, R14
-	MOVD dw+16(FP), R20
-	ADD  R20, R14
+	MOVD dz+32(FP), R16
+	SUB  R16, R14
+	MOVD dw+16(FP), R16
+	ADD  R16, R14
 	MOVD x+48(FP), R15
 	MOVD ldx+56(FP), R20
 	ADD  R20, R15, R21
@@ -14025,8 +13491,8 @@ row32:
 	WORD  $0x4f8a1109 // fmla v9.4s, v8.4s, v10.s[0]
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	FMOVQ F9, 0(R14)
-	MOVD  lddw+24(FP), R23
-	ADD   R23, R14
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R14
 	ADD   $4, R15
 	ADD   $4, R21
 	ADD   $4, R22
@@ -14047,8 +13513,8 @@ end5:
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
 	BLT   fewer34
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -14075,8 +13541,8 @@ inside36:
 inside37:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves35:
@@ -14108,26 +13574,26 @@ halves35:
 	CMP  $0, R1
 	BLE  done6
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $4, R3
 	MOVD x+48(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -14149,8 +13615,8 @@ block38:
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
 	BLT   fewer43
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -14221,10 +13687,10 @@ square39:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R10
-	MOVD dz+32(FP), R13
-	SUB  R13, R10
-	MOVD dw+16(FP), R13
-	ADD  R13, R10
+	MOVD dz+32(FP), R16
+	SUB  R16, R10
+	MOVD dw+16(FP), R16
+	ADD  R16, R10
 	MOVD x+48(FP), R11
 	MOVD ldx+56(FP), R13
 	ADD  R13, R11, R14
@@ -14250,8 +13716,8 @@ row48:
 	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	FMOVQ F6, 0(R10)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	ADD   $4, R11
 	ADD   $4, R14
 	ADD   $4, R15
@@ -14278,8 +13744,8 @@ tail40:
 	FMOVD 0(R3), F3
 	TST   $1, R0
 	BEQ   moved53
-	ADD   $8, R3, R10
-	VLD1  (R10), V3.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V3.S[2]
 	B     moved53
 
 one52:
@@ -14291,8 +13757,8 @@ moved53:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved55
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved55
 
 one54:
@@ -14304,8 +13770,8 @@ moved55:
 	FMOVD 0(R4), F5
 	TST   $1, R0
 	BEQ   moved57
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V5.S[2]
 	B     moved57
 
 one56:
@@ -14317,8 +13783,8 @@ moved57:
 	FMOVD 0(R5), F6
 	TST   $1, R0
 	BEQ   moved59
-	ADD   $8, R5, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V6.S[2]
 	B     moved59
 
 one58:
@@ -14355,30 +13821,22 @@ moved59:
 	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	CMP   $3, R0
-	BEQ   over51
-	FMOVS 12(R6), F7
-	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	FMOVS 12(R8), F7
-	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
-	FMOVS 12(R9), F7
-	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
 over51:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R10
-	MUL  R10, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 	ADD  R0, R8
 	ADD  R0, R9
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R10
-	MOVD dz+32(FP), R13
-	SUB  R13, R10
-	MOVD dw+16(FP), R13
-	ADD  R13, R10
+	MOVD dz+32(FP), R16
+	SUB  R16, R10
+	MOVD dw+16(FP), R16
+	ADD  R16, R10
 	MOVD x+48(FP), R11
 	MOVD ldx+56(FP), R13
 	ADD  R13, R11, R14
@@ -14404,8 +13862,8 @@ row60:
 	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	FMOVQ F6, 0(R10)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	ADD   $4, R11
 	ADD   $4, R14
 	ADD   $4, R15
@@ -14423,8 +13881,8 @@ end41:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer62
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -14468,26 +13926,26 @@ halves63:
 	CMP  $0, R1
 	BLE  done42
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $4, R3
 	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -14516,8 +13974,8 @@ block67:
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
 	BLT   fewer72
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -14544,8 +14002,8 @@ inside74:
 inside75:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves73:
@@ -14609,10 +14067,10 @@ square68:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R13
-	MOVD dz+32(FP), R19
-	SUB  R19, R13
-	MOVD dw+16(FP), R19
-	ADD  R19, R13
+	MOVD dz+32(FP), R16
+	SUB  R16, R13
+	MOVD dw+16(FP), R16
+	ADD  R16, R13
 	MOVD x+48(FP), R14
 	MOVD ldx+56(FP), R19
 	ADD  R19, R14, R20
@@ -14634,8 +14092,8 @@ row77:
 	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	FMOVQ F6, 0(R13)
-	MOVD  lddw+24(FP), R21
-	ADD   R21, R13
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R13
 	ADD   $4, R14
 	ADD   $4, R20
 	SUBS  $1, R15
@@ -14664,8 +14122,8 @@ tail69:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved82
-	ADD   $8, R1, R13
-	VLD1  (R13), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved82
 
 one81:
@@ -14677,8 +14135,8 @@ moved82:
 	FMOVD 0(R6), F5
 	TST   $1, R0
 	BEQ   moved84
-	ADD   $8, R6, R13
-	VLD1  (R13), V5.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V5.S[2]
 	B     moved84
 
 one83:
@@ -14690,8 +14148,8 @@ moved84:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved86
-	ADD   $8, R3, R13
-	VLD1  (R13), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved86
 
 one85:
@@ -14703,8 +14161,8 @@ moved86:
 	FMOVD 0(R7), F7
 	TST   $1, R0
 	BEQ   moved88
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V7.S[2]
 	B     moved88
 
 one87:
@@ -14724,8 +14182,8 @@ moved88:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved90
-	ADD   $8, R4, R13
-	VLD1  (R13), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved90
 
 one89:
@@ -14737,8 +14195,8 @@ moved90:
 	FMOVD 0(R8), F9
 	TST   $1, R0
 	BEQ   moved92
-	ADD   $8, R8, R13
-	VLD1  (R13), V9.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V9.S[2]
 	B     moved92
 
 one91:
@@ -14750,8 +14208,8 @@ moved92:
 	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved94
-	ADD   $8, R5, R13
-	VLD1  (R13), V10.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V10.S[2]
 	B     moved94
 
 one93:
@@ -14763,8 +14221,8 @@ moved94:
 	FMOVD 0(R9), F11
 	TST   $1, R0
 	BEQ   moved96
-	ADD   $8, R9, R13
-	VLD1  (R13), V11.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V11.S[2]
 	B     moved96
 
 one95:
@@ -14801,29 +14259,21 @@ moved96:
 	FMOVS 8(R12), F12
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
-	CMP   $3, R0
-	BEQ   over80
-	FMOVS 12(R10), F12
-	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
 over80:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R13
-	MUL  R13, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R10
 	ADD  R0, R12
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R13
-	MOVD dz+32(FP), R19
-	SUB  R19, R13
-	MOVD dw+16(FP), R19
-	ADD  R19, R13
+	MOVD dz+32(FP), R16
+	SUB  R16, R13
+	MOVD dw+16(FP), R16
+	ADD  R16, R13
 	MOVD x+48(FP), R14
 	MOVD ldx+56(FP), R19
 	ADD  R19, R14, R20
@@ -14845,8 +14295,8 @@ row97:
 	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	FMOVQ F6, 0(R13)
-	MOVD  lddw+24(FP), R21
-	ADD   R21, R13
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R13
 	ADD   $4, R14
 	ADD   $4, R20
 	SUBS  $1, R15
@@ -14864,8 +14314,8 @@ end70:
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
 	BLT   fewer99
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -14892,8 +14342,8 @@ inside101:
 inside102:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves100:
@@ -14917,26 +14367,26 @@ halves100:
 	CMP  $0, R1
 	BLE  done71
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $4, R3
 	MOVD x+48(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -14957,8 +14407,8 @@ block103:
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
 	BLT   fewer108
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -15022,10 +14472,10 @@ square104:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R9
-	MOVD dz+32(FP), R12
-	SUB  R12, R9
-	MOVD dw+16(FP), R12
-	ADD  R12, R9
+	MOVD dz+32(FP), R16
+	SUB  R16, R9
+	MOVD dw+16(FP), R16
+	ADD  R16, R9
 	MOVD x+48(FP), R10
 	MOVD ldx+56(FP), R12
 	ADD  R12, R10, R13
@@ -15047,8 +14497,8 @@ row113:
 	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	FMOVQ F4, 0(R9)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	ADD   $4, R10
 	ADD   $4, R13
 	SUBS  $1, R11
@@ -15073,8 +14523,8 @@ tail105:
 	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved118
-	ADD   $8, R3, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved118
 
 one117:
@@ -15086,8 +14536,8 @@ moved118:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved120
-	ADD   $8, R1, R9
-	VLD1  (R9), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved120
 
 one119:
@@ -15099,8 +14549,8 @@ moved120:
 	FMOVD 0(R4), F4
 	TST   $1, R0
 	BEQ   moved122
-	ADD   $8, R4, R9
-	VLD1  (R9), V4.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V4.S[2]
 	B     moved122
 
 one121:
@@ -15112,8 +14562,8 @@ moved122:
 	FMOVD 0(R5), F5
 	TST   $1, R0
 	BEQ   moved124
-	ADD   $8, R5, R9
-	VLD1  (R9), V5.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V5.S[2]
 	B     moved124
 
 one123:
@@ -15144,27 +14594,21 @@ moved124:
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over116
-	FMOVS 12(R6), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	FMOVS 12(R8), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
 over116:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R9
-	MUL  R9, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 	ADD  R0, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R9
-	MOVD dz+32(FP), R12
-	SUB  R12, R9
-	MOVD dw+16(FP), R12
-	ADD  R12, R9
+	MOVD dz+32(FP), R16
+	SUB  R16, R9
+	MOVD dw+16(FP), R16
+	ADD  R16, R9
 	MOVD x+48(FP), R10
 	MOVD ldx+56(FP), R12
 	ADD  R12, R10, R13
@@ -15186,8 +14630,8 @@ row125:
 	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	FMOVQ F4, 0(R9)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	ADD   $4, R10
 	ADD   $4, R13
 	SUBS  $1, R11
@@ -15203,8 +14647,8 @@ end106:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer127
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -15244,26 +14688,26 @@ halves128:
 	CMP  $0, R1
 	BLE  done107
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $4, R3
 	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -15290,8 +14734,8 @@ block132:
 	MOVD  cols+88(FP), R10
 	CMP   $16, R10
 	BLT   fewer137
-	MOVD  $2, R11
-	MUL   R11, R2, R10
+	MOVD  $2, R16
+	MUL   R16, R2, R10
 	MOVD  R1, R3
 	ADD   R10, R3
 	MOVD  R3, R4
@@ -15342,14 +14786,14 @@ inside141:
 inside142:
 	MUL  R2, R6
 	ADD  R1, R6
-	MOVD $6, R11
-	MUL  R11, R2, R5
+	MOVD $6, R16
+	MUL  R16, R2, R5
 	ADD  R1, R5
-	MOVD $4, R11
-	MUL  R11, R2, R4
+	MOVD $4, R16
+	MUL  R16, R2, R4
 	ADD  R1, R4
-	MOVD $2, R11
-	MUL  R11, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves138:
@@ -15437,10 +14881,10 @@ square133:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R21, R22
-	MOVD dz+32(FP), R25
-	SUB  R25, R22
-	MOVD dw+16(FP), R25
-	ADD  R25, R22
+	MOVD dz+32(FP), R16
+	SUB  R16, R22
+	MOVD dw+16(FP), R16
+	ADD  R16, R22
 	MOVD x+48(FP), R23
 	MOVD cols+88(FP), R24
 	CMP  $16, R24
@@ -15457,8 +14901,8 @@ row144:
 	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	FMOVQ F5, 0(R22)
-	MOVD  lddw+24(FP), R25
-	ADD   R25, R22
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R22
 	ADD   $4, R23
 	SUBS  $1, R24
 	BNE   row144
@@ -15493,8 +14937,8 @@ tail134:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved149
-	ADD   $8, R1, R22
-	VLD1  (R22), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved149
 
 one148:
@@ -15506,8 +14950,8 @@ moved149:
 	FMOVD 0(R10), F5
 	TST   $1, R0
 	BEQ   moved151
-	ADD   $8, R10, R22
-	VLD1  (R22), V5.S[2]
+	ADD   $8, R10, R16
+	VLD1  (R16), V5.S[2]
 	B     moved151
 
 one150:
@@ -15519,8 +14963,8 @@ moved151:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved153
-	ADD   $8, R3, R22
-	VLD1  (R22), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved153
 
 one152:
@@ -15532,8 +14976,8 @@ moved153:
 	FMOVD 0(R11), F7
 	TST   $1, R0
 	BEQ   moved155
-	ADD   $8, R11, R22
-	VLD1  (R22), V7.S[2]
+	ADD   $8, R11, R16
+	VLD1  (R16), V7.S[2]
 	B     moved155
 
 one154:
@@ -15553,8 +14997,8 @@ moved155:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved157
-	ADD   $8, R4, R22
-	VLD1  (R22), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved157
 
 one156:
@@ -15566,8 +15010,8 @@ moved157:
 	FMOVD 0(R12), F9
 	TST   $1, R0
 	BEQ   moved159
-	ADD   $8, R12, R22
-	VLD1  (R22), V9.S[2]
+	ADD   $8, R12, R16
+	VLD1  (R16), V9.S[2]
 	B     moved159
 
 one158:
@@ -15579,8 +15023,8 @@ moved159:
 	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved161
-	ADD   $8, R5, R22
-	VLD1  (R22), V10.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V10.S[2]
 	B     moved161
 
 one160:
@@ -15592,8 +15036,8 @@ moved161:
 	FMOVD 0(R13), F11
 	TST   $1, R0
 	BEQ   moved163
-	ADD   $8, R13, R22
-	VLD1  (R22), V11.S[2]
+	ADD   $8, R13, R16
+	VLD1  (R16), V11.S[2]
 	B     moved163
 
 one162:
@@ -15613,8 +15057,8 @@ moved163:
 	FMOVD 0(R6), F12
 	TST   $1, R0
 	BEQ   moved165
-	ADD   $8, R6, R22
-	VLD1  (R22), V12.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V12.S[2]
 	B     moved165
 
 one164:
@@ -15626,8 +15070,8 @@ moved165:
 	FMOVD 0(R14), F13
 	TST   $1, R0
 	BEQ   moved167
-	ADD   $8, R14, R22
-	VLD1  (R22), V13.S[2]
+	ADD   $8, R14, R16
+	VLD1  (R16), V13.S[2]
 	B     moved167
 
 one166:
@@ -15639,8 +15083,8 @@ moved167:
 	FMOVD 0(R7), F14
 	TST   $1, R0
 	BEQ   moved169
-	ADD   $8, R7, R22
-	VLD1  (R22), V14.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V14.S[2]
 	B     moved169
 
 one168:
@@ -15652,8 +15096,8 @@ moved169:
 	FMOVD 0(R15), F15
 	TST   $1, R0
 	BEQ   moved171
-	ADD   $8, R15, R22
-	VLD1  (R22), V15.S[2]
+	ADD   $8, R15, R16
+	VLD1  (R16), V15.S[2]
 	B     moved171
 
 one170:
@@ -15673,8 +15117,8 @@ moved171:
 	FMOVD 0(R8), F16
 	TST   $1, R0
 	BEQ   moved173
-	ADD   $8, R8, R22
-	VLD1  (R22), V16.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V16.S[2]
 	B     moved173
 
 one172:
@@ -15686,8 +15130,8 @@ moved173:
 	FMOVD 0(R19), F17
 	TST   $1, R0
 	BEQ   moved175
-	ADD   $8, R19, R22
-	VLD1  (R22), V17.S[2]
+	ADD   $8, R19, R16
+	VLD1  (R16), V17.S[2]
 	B     moved175
 
 one174:
@@ -15699,8 +15143,8 @@ moved175:
 	FMOVD 0(R9), F18
 	TST   $1, R0
 	BEQ   moved177
-	ADD   $8, R9, R22
-	VLD1  (R22), V18.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V18.S[2]
 	B     moved177
 
 one176:
@@ -15712,8 +15156,8 @@ moved177:
 	FMOVD 0(R20), F19
 	TST   $1, R0
 	BEQ   moved179
-	ADD   $8, R20, R22
-	VLD1  (R22), V19.S[2]
+	ADD   $8, R20, R16
+	VLD1  (R16), V19.S[2]
 	B     moved179
 
 one178:
@@ -15747,27 +15191,20 @@ moved179:
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
-	CMP   $3, R0
-	BEQ   over147
-	FMOVS 12(R21), F20
-	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
-	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
-	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
-	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
 over147:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R22
-	MUL  R22, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R21
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R21, R22
-	MOVD dz+32(FP), R25
-	SUB  R25, R22
-	MOVD dw+16(FP), R25
-	ADD  R25, R22
+	MOVD dz+32(FP), R16
+	SUB  R16, R22
+	MOVD dw+16(FP), R16
+	ADD  R16, R22
 	MOVD x+48(FP), R23
 	MOVD cols+88(FP), R24
 	CMP  $16, R24
@@ -15784,8 +15221,8 @@ row180:
 	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	FMOVQ F5, 0(R22)
-	MOVD  lddw+24(FP), R25
-	ADD   R25, R22
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R22
 	ADD   $4, R23
 	SUBS  $1, R24
 	BNE   row180
@@ -15802,8 +15239,8 @@ end135:
 	MOVD  cols+88(FP), R11
 	CMP   $16, R11
 	BLT   fewer182
-	MOVD  $2, R12
-	MUL   R12, R3, R11
+	MOVD  $2, R16
+	MUL   R16, R3, R11
 	MOVD  R1, R4
 	ADD   R11, R4
 	MOVD  R4, R5
@@ -15854,14 +15291,14 @@ inside186:
 inside187:
 	MUL  R3, R7
 	ADD  R1, R7
-	MOVD $6, R12
-	MUL  R12, R3, R6
+	MOVD $6, R16
+	MUL  R16, R3, R6
 	ADD  R1, R6
-	MOVD $4, R12
-	MUL  R12, R3, R5
+	MOVD $4, R16
+	MUL  R16, R3, R5
 	ADD  R1, R5
-	MOVD $2, R12
-	MUL  R12, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves183:
@@ -15881,26 +15318,26 @@ halves183:
 	CMP  $0, R1
 	BLE  done136
 	MOVD dx+0(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $4, R3
 	MOVD x+48(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -15921,8 +15358,8 @@ block188:
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
 	BLT   fewer193
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -15949,8 +15386,8 @@ inside195:
 inside196:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves194:
@@ -16002,10 +15439,10 @@ square189:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R11
-	MOVD dz+32(FP), R14
-	SUB  R14, R11
-	MOVD dw+16(FP), R14
-	ADD  R14, R11
+	MOVD dz+32(FP), R16
+	SUB  R16, R11
+	MOVD dw+16(FP), R16
+	ADD  R16, R11
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
@@ -16022,8 +15459,8 @@ row198:
 	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	FMOVQ F3, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R11
 	ADD   $4, R12
 	SUBS  $1, R13
 	BNE   row198
@@ -16050,8 +15487,8 @@ tail190:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved203
-	ADD   $8, R1, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved203
 
 one202:
@@ -16063,8 +15500,8 @@ moved203:
 	FMOVD 0(R6), F3
 	TST   $1, R0
 	BEQ   moved205
-	ADD   $8, R6, R11
-	VLD1  (R11), V3.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V3.S[2]
 	B     moved205
 
 one204:
@@ -16076,8 +15513,8 @@ moved205:
 	FMOVD 0(R3), F4
 	TST   $1, R0
 	BEQ   moved207
-	ADD   $8, R3, R11
-	VLD1  (R11), V4.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V4.S[2]
 	B     moved207
 
 one206:
@@ -16089,8 +15526,8 @@ moved207:
 	FMOVD 0(R7), F5
 	TST   $1, R0
 	BEQ   moved209
-	ADD   $8, R7, R11
-	VLD1  (R11), V5.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
 	B     moved209
 
 one208:
@@ -16110,8 +15547,8 @@ moved209:
 	FMOVD 0(R4), F6
 	TST   $1, R0
 	BEQ   moved211
-	ADD   $8, R4, R11
-	VLD1  (R11), V6.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
 	B     moved211
 
 one210:
@@ -16123,8 +15560,8 @@ moved211:
 	FMOVD 0(R8), F7
 	TST   $1, R0
 	BEQ   moved213
-	ADD   $8, R8, R11
-	VLD1  (R11), V7.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V7.S[2]
 	B     moved213
 
 one212:
@@ -16136,8 +15573,8 @@ moved213:
 	FMOVD 0(R5), F8
 	TST   $1, R0
 	BEQ   moved215
-	ADD   $8, R5, R11
-	VLD1  (R11), V8.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V8.S[2]
 	B     moved215
 
 one214:
@@ -16149,8 +15586,8 @@ moved215:
 	FMOVD 0(R9), F9
 	TST   $1, R0
 	BEQ   moved217
-	ADD   $8, R9, R11
-	VLD1  (R11), V9.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V9.S[2]
 	B     moved217
 
 one216:
@@ -16178,25 +15615,20 @@ moved217:
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over201
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
 over201:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R11
-	MUL  R11, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R10
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R11
-	MOVD dz+32(FP), R14
-	SUB  R14, R11
-	MOVD dw+16(FP), R14
-	ADD  R14, R11
+	MOVD dz+32(FP), R16
+	SUB  R16, R11
+	MOVD dw+16(FP), R16
+	ADD  R16, R11
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
@@ -16213,8 +15645,8 @@ row218:
 	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	FMOVQ F3, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R11
 	ADD   $4, R12
 	SUBS  $1, R13
 	BNE   row218
@@ -16229,8 +15661,8 @@ end191:
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
 	BLT   fewer220
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -16257,8 +15689,8 @@ inside222:
 inside223:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves221:
@@ -16274,26 +15706,26 @@ halves221:
 	CMP  $0, R1
 	BLE  done192
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $4, R3
 	MOVD x+48(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -16313,8 +15745,8 @@ block224:
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
 	BLT   fewer229
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -16370,10 +15802,10 @@ square225:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
+	MOVD dz+32(FP), R16
+	SUB  R16, R7
+	MOVD dw+16(FP), R16
+	ADD  R16, R7
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
@@ -16390,8 +15822,8 @@ row234:
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	FMOVQ F2, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	ADD   $4, R8
 	SUBS  $1, R9
 	BNE   row234
@@ -16414,8 +15846,8 @@ tail226:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved239
-	ADD   $8, R3, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved239
 
 one238:
@@ -16427,8 +15859,8 @@ moved239:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved241
-	ADD   $8, R1, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved241
 
 one240:
@@ -16440,8 +15872,8 @@ moved241:
 	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved243
-	ADD   $8, R4, R7
-	VLD1  (R7), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved243
 
 one242:
@@ -16453,8 +15885,8 @@ moved243:
 	FMOVD 0(R5), F4
 	TST   $1, R0
 	BEQ   moved245
-	ADD   $8, R5, R7
-	VLD1  (R7), V4.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
 	B     moved245
 
 one244:
@@ -16479,24 +15911,20 @@ moved245:
 	BEQ   over237
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	CMP   $3, R0
-	BEQ   over237
-	FMOVS 12(R6), F5
-	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
 over237:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R7
-	MUL  R7, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
+	MOVD dz+32(FP), R16
+	SUB  R16, R7
+	MOVD dw+16(FP), R16
+	ADD  R16, R7
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
@@ -16513,8 +15941,8 @@ row246:
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	FMOVQ F2, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	ADD   $4, R8
 	SUBS  $1, R9
 	BNE   row246
@@ -16528,8 +15956,8 @@ end227:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer248
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -16565,26 +15993,26 @@ halves249:
 	CMP  $0, R1
 	BLE  done228
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $4, R3
 	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -16617,8 +16045,8 @@ block2:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer7
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -16645,8 +16073,8 @@ inside9:
 inside10:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves8:
@@ -16688,10 +16116,10 @@ square3:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R10
-	MOVD dz+32(FP), R13
-	SUB  R13, R10
-	MOVD dw+16(FP), R13
-	ADD  R13, R10
+	MOVD dz+32(FP), R16
+	SUB  R16, R10
+	MOVD dw+16(FP), R16
+	ADD  R16, R10
 	MOVD x+48(FP), R11
 	MOVD ldx+56(FP), R13
 	ADD  R13, R11, R14
@@ -16717,8 +16145,8 @@ row12:
 	WORD  $0x4fca1109 // fmla v9.2d, v8.2d, v10.d[0]
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
 	FMOVQ F9, 0(R10)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	ADD   $8, R11
 	ADD   $8, R14
 	ADD   $8, R15
@@ -16759,33 +16187,21 @@ tail4:
 	FMOVD 0(R9), F10
 	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over15
-	FMOVD 8(R6), F10
-	WORD  $0x4fca10e0 // fmla v0.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
-	FMOVD 8(R8), F10
-	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
-	FMOVD 8(R9), F10
-	WORD  $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 
-over15:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R10
-	MUL  R10, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 	ADD  R0, R8
 	ADD  R0, R9
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R10
-	MOVD dz+32(FP), R13
-	SUB  R13, R10
-	MOVD dw+16(FP), R13
-	ADD  R13, R10
+	MOVD dz+32(FP), R16
+	SUB  R16, R10
+	MOVD dw+16(FP), R16
+	ADD  R16, R10
 	MOVD x+48(FP), R11
 	MOVD ldx+56(FP), R13
 	ADD  R13, R11, R14
@@ -16811,8 +16227,8 @@ row16:
 	WORD  $0x4fca1109 // fmla v9.2d, v8.2d, v10.d[0]
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
 	FMOVQ F9, 0(R10)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	ADD   $8, R11
 	ADD   $8, R14
 	ADD   $8, R15
@@ -16833,8 +16249,8 @@ end5:
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
 	BLT   fewer18
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -16861,8 +16277,8 @@ inside20:
 inside21:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves19:
@@ -16894,26 +16310,26 @@ halves19:
 	CMP  $0, R1
 	BLE  done6
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $8, R3
 	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -16935,8 +16351,8 @@ block22:
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
 	BLT   fewer27
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -16989,10 +16405,10 @@ square23:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R1, R8
-	MOVD dz+32(FP), R11
-	SUB  R11, R8
-	MOVD dw+16(FP), R11
-	ADD  R11, R8
+	MOVD dz+32(FP), R16
+	SUB  R16, R8
+	MOVD dw+16(FP), R16
+	ADD  R16, R8
 	MOVD x+48(FP), R9
 	MOVD ldx+56(FP), R11
 	ADD  R11, R9, R12
@@ -17018,8 +16434,8 @@ row32:
 	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	FMOVQ F6, 0(R8)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R8
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R8
 	ADD   $8, R9
 	ADD   $8, R12
 	ADD   $8, R13
@@ -17050,30 +16466,21 @@ tail24:
 	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
-	CMP   $1, R0
-	BEQ   over35
-	FMOVD 8(R1), F5
-	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	FMOVD 8(R6), F5
-	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
-	FMOVD 8(R7), F5
-	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over35:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R8
-	MUL  R8, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R1
 	ADD  R0, R6
 	ADD  R0, R7
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R1, R8
-	MOVD dz+32(FP), R11
-	SUB  R11, R8
-	MOVD dw+16(FP), R11
-	ADD  R11, R8
+	MOVD dz+32(FP), R16
+	SUB  R16, R8
+	MOVD dw+16(FP), R16
+	ADD  R16, R8
 	MOVD x+48(FP), R9
 	MOVD ldx+56(FP), R11
 	ADD  R11, R9, R12
@@ -17099,8 +16506,8 @@ row36:
 	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	FMOVQ F6, 0(R8)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R8
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R8
 	ADD   $8, R9
 	ADD   $8, R12
 	ADD   $8, R13
@@ -17118,8 +16525,8 @@ end25:
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
 	BLT   fewer38
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -17163,26 +16570,26 @@ halves39:
 	CMP  $0, R1
 	BLE  done26
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $8, R3
 	MOVD x+48(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -17211,8 +16618,8 @@ block43:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer48
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -17239,8 +16646,8 @@ inside50:
 inside51:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves49:
@@ -17276,10 +16683,10 @@ square44:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R9
-	MOVD dz+32(FP), R12
-	SUB  R12, R9
-	MOVD dw+16(FP), R12
-	ADD  R12, R9
+	MOVD dz+32(FP), R16
+	SUB  R16, R9
+	MOVD dw+16(FP), R16
+	ADD  R16, R9
 	MOVD x+48(FP), R10
 	MOVD ldx+56(FP), R12
 	ADD  R12, R10, R13
@@ -17301,8 +16708,8 @@ row53:
 	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	FMOVQ F6, 0(R9)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	ADD   $8, R10
 	ADD   $8, R13
 	SUBS  $1, R11
@@ -17338,29 +16745,20 @@ tail45:
 	FMOVD 0(R8), F8
 	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over56
-	FMOVD 8(R6), F8
-	WORD  $0x4fc810a0 // fmla v0.2d, v5.2d, v8.d[0]
-	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810a1 // fmla v1.2d, v5.2d, v8.d[0]
-	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 
-over56:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R9
-	MUL  R9, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 	ADD  R0, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R9
-	MOVD dz+32(FP), R12
-	SUB  R12, R9
-	MOVD dw+16(FP), R12
-	ADD  R12, R9
+	MOVD dz+32(FP), R16
+	SUB  R16, R9
+	MOVD dw+16(FP), R16
+	ADD  R16, R9
 	MOVD x+48(FP), R10
 	MOVD ldx+56(FP), R12
 	ADD  R12, R10, R13
@@ -17382,8 +16780,8 @@ row57:
 	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	FMOVQ F6, 0(R9)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	ADD   $8, R10
 	ADD   $8, R13
 	SUBS  $1, R11
@@ -17401,8 +16799,8 @@ end46:
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
 	BLT   fewer59
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -17429,8 +16827,8 @@ inside61:
 inside62:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves60:
@@ -17454,26 +16852,26 @@ halves60:
 	CMP  $0, R1
 	BLE  done47
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $8, R3
 	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -17494,8 +16892,8 @@ block63:
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
 	BLT   fewer68
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -17544,10 +16942,10 @@ square64:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R1, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
+	MOVD dz+32(FP), R16
+	SUB  R16, R7
+	MOVD dw+16(FP), R16
+	ADD  R16, R7
 	MOVD x+48(FP), R8
 	MOVD ldx+56(FP), R10
 	ADD  R10, R8, R11
@@ -17569,8 +16967,8 @@ row73:
 	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	FMOVQ F4, 0(R7)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	ADD   $8, R8
 	ADD   $8, R11
 	SUBS  $1, R9
@@ -17597,27 +16995,20 @@ tail65:
 	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over76
-	FMOVD 8(R1), F4
-	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-	FMOVD 8(R6), F4
-	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over76:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R7
-	MUL  R7, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R1
 	ADD  R0, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R1, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
+	MOVD dz+32(FP), R16
+	SUB  R16, R7
+	MOVD dw+16(FP), R16
+	ADD  R16, R7
 	MOVD x+48(FP), R8
 	MOVD ldx+56(FP), R10
 	ADD  R10, R8, R11
@@ -17639,8 +17030,8 @@ row77:
 	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	FMOVQ F4, 0(R7)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	ADD   $8, R8
 	ADD   $8, R11
 	SUBS  $1, R9
@@ -17656,8 +17047,8 @@ end66:
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
 	BLT   fewer79
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -17697,26 +17088,26 @@ halves80:
 	CMP  $0, R1
 	BLE  done67
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $8, R3
 	MOVD x+48(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -17743,8 +17134,8 @@ block84:
 	MOVD  cols+88(FP), R10
 	CMP   $8, R10
 	BLT   fewer89
-	MOVD  $1, R11
-	MUL   R11, R2, R10
+	MOVD  $1, R16
+	MUL   R16, R2, R10
 	MOVD  R1, R3
 	ADD   R10, R3
 	MOVD  R3, R4
@@ -17795,14 +17186,14 @@ inside93:
 inside94:
 	MUL  R2, R6
 	ADD  R1, R6
-	MOVD $3, R11
-	MUL  R11, R2, R5
+	MOVD $3, R16
+	MUL  R16, R2, R5
 	ADD  R1, R5
-	MOVD $2, R11
-	MUL  R11, R2, R4
+	MOVD $2, R16
+	MUL  R16, R2, R4
 	ADD  R1, R4
-	MOVD $1, R11
-	MUL  R11, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves90:
@@ -17845,10 +17236,10 @@ square85:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R11
-	MOVD dz+32(FP), R14
-	SUB  R14, R11
-	MOVD dw+16(FP), R14
-	ADD  R14, R11
+	MOVD dz+32(FP), R16
+	SUB  R16, R11
+	MOVD dw+16(FP), R16
+	ADD  R16, R11
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
@@ -17865,8 +17256,8 @@ row96:
 	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	FMOVQ F5, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R11
 	ADD   $8, R12
 	SUBS  $1, R13
 	BNE   row96
@@ -17913,27 +17304,19 @@ tail86:
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
-	CMP   $1, R0
-	BEQ   over99
-	FMOVD 8(R10), F12
-	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
-	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
-	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
-	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
-over99:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R11
-	MUL  R11, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R10
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R11
-	MOVD dz+32(FP), R14
-	SUB  R14, R11
-	MOVD dw+16(FP), R14
-	ADD  R14, R11
+	MOVD dz+32(FP), R16
+	SUB  R16, R11
+	MOVD dw+16(FP), R16
+	ADD  R16, R11
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
@@ -17950,8 +17333,8 @@ row100:
 	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	FMOVQ F5, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R11
 	ADD   $8, R12
 	SUBS  $1, R13
 	BNE   row100
@@ -17968,8 +17351,8 @@ end87:
 	MOVD  cols+88(FP), R11
 	CMP   $8, R11
 	BLT   fewer102
-	MOVD  $1, R12
-	MUL   R12, R3, R11
+	MOVD  $1, R16
+	MUL   R16, R3, R11
 	MOVD  R1, R4
 	ADD   R11, R4
 	MOVD  R4, R5
@@ -18020,14 +17403,14 @@ inside106:
 inside107:
 	MUL  R3, R7
 	ADD  R1, R7
-	MOVD $3, R12
-	MUL  R12, R3, R6
+	MOVD $3, R16
+	MUL  R16, R3, R6
 	ADD  R1, R6
-	MOVD $2, R12
-	MUL  R12, R3, R5
+	MOVD $2, R16
+	MUL  R16, R3, R5
 	ADD  R1, R5
-	MOVD $1, R12
-	MUL  R12, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves103:
@@ -18047,26 +17430,26 @@ halves103:
 	CMP  $0, R1
 	BLE  done88
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $8, R3
 	MOVD x+48(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -18087,8 +17470,8 @@ block108:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer113
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -18115,8 +17498,8 @@ inside115:
 inside116:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves114:
@@ -18145,10 +17528,10 @@ square109:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
+	MOVD dz+32(FP), R16
+	SUB  R16, R7
+	MOVD dw+16(FP), R16
+	ADD  R16, R7
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
@@ -18165,8 +17548,8 @@ row118:
 	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	FMOVQ F3, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	ADD   $8, R8
 	SUBS  $1, R9
 	BNE   row118
@@ -18197,25 +17580,19 @@ tail110:
 	FMOVD 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over121
-	FMOVD 8(R6), F6
-	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over121:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R7
-	MUL  R7, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
+	MOVD dz+32(FP), R16
+	SUB  R16, R7
+	MOVD dw+16(FP), R16
+	ADD  R16, R7
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
@@ -18232,8 +17609,8 @@ row122:
 	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	FMOVQ F3, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	ADD   $8, R8
 	SUBS  $1, R9
 	BNE   row122
@@ -18248,8 +17625,8 @@ end111:
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
 	BLT   fewer124
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -18276,8 +17653,8 @@ inside126:
 inside127:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves125:
@@ -18293,26 +17670,26 @@ halves125:
 	CMP  $0, R1
 	BLE  done112
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $8, R3
 	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -18332,8 +17709,8 @@ block128:
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
 	BLT   fewer133
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -18377,10 +17754,10 @@ square129:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R1, R5
-	MOVD dz+32(FP), R8
-	SUB  R8, R5
-	MOVD dw+16(FP), R8
-	ADD  R8, R5
+	MOVD dz+32(FP), R16
+	SUB  R16, R5
+	MOVD dw+16(FP), R16
+	ADD  R16, R5
 	MOVD x+48(FP), R6
 	MOVD cols+88(FP), R7
 	CMP  $2, R7
@@ -18397,8 +17774,8 @@ row138:
 	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	FMOVQ F2, 0(R5)
-	MOVD  lddw+24(FP), R8
-	ADD   R8, R5
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R5
 	ADD   $8, R6
 	SUBS  $1, R7
 	BNE   row138
@@ -18421,24 +17798,19 @@ tail130:
 	VORR  V3.B16, V3.B16, V2.B16
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
-	CMP   $1, R0
-	BEQ   over141
-	FMOVD 8(R1), F3
-	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over141:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R5
-	MUL  R5, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R1
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R1, R5
-	MOVD dz+32(FP), R8
-	SUB  R8, R5
-	MOVD dw+16(FP), R8
-	ADD  R8, R5
+	MOVD dz+32(FP), R16
+	SUB  R16, R5
+	MOVD dw+16(FP), R16
+	ADD  R16, R5
 	MOVD x+48(FP), R6
 	MOVD cols+88(FP), R7
 	CMP  $2, R7
@@ -18455,8 +17827,8 @@ row142:
 	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	FMOVQ F2, 0(R5)
-	MOVD  lddw+24(FP), R8
-	ADD   R8, R5
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R5
 	ADD   $8, R6
 	SUBS  $1, R7
 	BNE   row142
@@ -18470,8 +17842,8 @@ end131:
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
 	BLT   fewer144
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -18507,26 +17879,26 @@ halves145:
 	CMP  $0, R1
 	BLE  done132
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD ldw+72(FP), R3
 	MOVD w+64(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, w+64(FP)
 	MOVD lddw+24(FP), R3
 	MOVD dw+16(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dw+16(FP)
 	MOVD $8, R3
 	MOVD x+48(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
@@ -18559,8 +17931,8 @@ block2:
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
 	BLT   fewer7
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -18587,8 +17959,8 @@ inside9:
 inside10:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves8:
@@ -18663,10 +18035,10 @@ square3:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R14
-	MOVD  w+32(FP), R20
-	SUB   R20, R14
-	MOVD  dz+64(FP), R20
-	ADD   R20, R14
+	MOVD  w+32(FP), R16
+	SUB   R16, R14
+	MOVD  dz+64(FP), R16
+	ADD   R16, R14
 	MOVD  x+48(FP), R15
 	MOVD  cols+88(FP), R19
 	VMOVI $0, V8.B16
@@ -18681,30 +18053,30 @@ row12:
 	WORD  $0x4f8710c9 // fmla v9.4s, v6.4s, v7.s[0]
 	FMOVS 8(R15), F7
 	WORD  $0x4f8710ca // fmla v10.4s, v6.4s, v7.s[0]
-	MOVD  lddz+72(FP), R20
-	ADD   R20, R14
-	MOVD  ldx+56(FP), R20
-	ADD   R20, R15
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R14
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R15
 	SUBS  $1, R19
 	BNE   row12
 	MOVD  R10, R14
-	MOVD  w+32(FP), R20
-	SUB   R20, R14
-	MOVD  dw+16(FP), R20
-	ADD   R20, R14
+	MOVD  w+32(FP), R16
+	SUB   R16, R14
+	MOVD  dw+16(FP), R16
+	ADD   R16, R14
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
 	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
 	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
 	FMOVQ F8, 0(R14)
-	MOVD  lddw+24(FP), R20
-	ADD   R20, R14
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R14
 	FMOVQ F9, 0(R14)
-	MOVD  lddw+24(FP), R20
-	ADD   R20, R14
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R14
 	FMOVQ F10, 0(R14)
-	MOVD  lddw+24(FP), R20
-	ADD   R20, R14
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R14
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R3
@@ -18730,8 +18102,8 @@ tail4:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved16
-	ADD   $8, R1, R14
-	VLD1  (R14), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved16
 
 one15:
@@ -18743,8 +18115,8 @@ moved16:
 	FMOVD 0(R6), F7
 	TST   $1, R0
 	BEQ   moved18
-	ADD   $8, R6, R14
-	VLD1  (R14), V7.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V7.S[2]
 	B     moved18
 
 one17:
@@ -18756,8 +18128,8 @@ moved18:
 	FMOVD 0(R3), F8
 	TST   $1, R0
 	BEQ   moved20
-	ADD   $8, R3, R14
-	VLD1  (R14), V8.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved20
 
 one19:
@@ -18769,8 +18141,8 @@ moved20:
 	FMOVD 0(R7), F9
 	TST   $1, R0
 	BEQ   moved22
-	ADD   $8, R7, R14
-	VLD1  (R14), V9.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V9.S[2]
 	B     moved22
 
 one21:
@@ -18790,8 +18162,8 @@ moved22:
 	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved24
-	ADD   $8, R4, R14
-	VLD1  (R14), V10.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V10.S[2]
 	B     moved24
 
 one23:
@@ -18803,8 +18175,8 @@ moved24:
 	FMOVD 0(R8), F11
 	TST   $1, R0
 	BEQ   moved26
-	ADD   $8, R8, R14
-	VLD1  (R14), V11.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V11.S[2]
 	B     moved26
 
 one25:
@@ -18816,8 +18188,8 @@ moved26:
 	FMOVD 0(R5), F12
 	TST   $1, R0
 	BEQ   moved28
-	ADD   $8, R5, R14
-	VLD1  (R14), V12.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
 	B     moved28
 
 one27:
@@ -18829,8 +18201,8 @@ moved28:
 	FMOVD 0(R9), F13
 	TST   $1, R0
 	BEQ   moved30
-	ADD   $8, R9, R14
-	VLD1  (R14), V13.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V13.S[2]
 	B     moved30
 
 one29:
@@ -18876,33 +18248,22 @@ moved30:
 	FMOVS 8(R13), F14
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
-	CMP   $3, R0
-	BEQ   over14
-	FMOVS 12(R10), F14
-	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
-	FMOVS 12(R12), F14
-	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
-	FMOVS 12(R13), F14
-	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
 over14:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R14
-	MUL  R14, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R10
 	ADD  R0, R12
 	ADD  R0, R13
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R14
-	MOVD  w+32(FP), R20
-	SUB   R20, R14
-	MOVD  dz+64(FP), R20
-	ADD   R20, R14
+	MOVD  w+32(FP), R16
+	SUB   R16, R14
+	MOVD  dz+64(FP), R16
+	ADD   R16, R14
 	MOVD  x+48(FP), R15
 	MOVD  cols+88(FP), R19
 	VMOVI $0, V8.B16
@@ -18917,30 +18278,30 @@ row31:
 	WORD  $0x4f8710c9 // fmla v9.4s, v6.4s, v7.s[0]
 	FMOVS 8(R15), F7
 	WORD  $0x4f8710ca // fmla v10.4s, v6.4s, v7.s[0]
-	MOVD  lddz+72(FP), R20
-	ADD   R20, R14
-	MOVD  ldx+56(FP), R20
-	ADD   R20, R15
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R14
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R15
 	SUBS  $1, R19
 	BNE   row31
 	MOVD  R10, R14
-	MOVD  w+32(FP), R20
-	SUB   R20, R14
-	MOVD  dw+16(FP), R20
-	ADD   R20, R14
+	MOVD  w+32(FP), R16
+	SUB   R16, R14
+	MOVD  dw+16(FP), R16
+	ADD   R16, R14
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
 	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
 	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
 	FMOVQ F8, 0(R14)
-	MOVD  lddw+24(FP), R20
-	ADD   R20, R14
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R14
 	FMOVQ F9, 0(R14)
-	MOVD  lddw+24(FP), R20
-	ADD   R20, R14
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R14
 	FMOVQ F10, 0(R14)
-	MOVD  lddw+24(FP), R20
-	ADD   R20, R14
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R14
 
 end5:
 	VMOVI $0, V6.B16
@@ -18956,8 +18317,8 @@ end5:
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
 	BLT   fewer32
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -18984,8 +18345,8 @@ inside34:
 inside35:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves33:
@@ -18996,19 +18357,19 @@ halves33:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 	FMOVS F1, 4(R1)
-	ADD   $4, R7, R9
-	VST1  V1.S[1], (R9)
-	ADD   $4, R4, R9
-	VST1  V1.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V1.S[3], (R9)
+	ADD   $4, R7, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R4, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V1.S[3], (R16)
 	FMOVS F2, 8(R1)
-	ADD   $8, R7, R9
-	VST1  V2.S[1], (R9)
-	ADD   $8, R4, R9
-	VST1  V2.S[2], (R9)
-	ADD   $8, R8, R9
-	VST1  V2.S[3], (R9)
+	ADD   $8, R7, R16
+	VST1  V2.S[1], (R16)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
+	ADD   $8, R8, R16
+	VST1  V2.S[3], (R16)
 	ADD   R2, R5, R7
 	ADD   R2, R6, R8
 	FMOVS F3, 0(R5)
@@ -19016,19 +18377,19 @@ halves33:
 	VST1  V3.S[2], (R6)
 	VST1  V3.S[3], (R8)
 	FMOVS F4, 4(R5)
-	ADD   $4, R7, R9
-	VST1  V4.S[1], (R9)
-	ADD   $4, R6, R9
-	VST1  V4.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V4.S[3], (R9)
+	ADD   $4, R7, R16
+	VST1  V4.S[1], (R16)
+	ADD   $4, R6, R16
+	VST1  V4.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V4.S[3], (R16)
 	FMOVS F5, 8(R5)
-	ADD   $8, R7, R9
-	VST1  V5.S[1], (R9)
-	ADD   $8, R6, R9
-	VST1  V5.S[2], (R9)
-	ADD   $8, R8, R9
-	VST1  V5.S[3], (R9)
+	ADD   $8, R7, R16
+	VST1  V5.S[1], (R16)
+	ADD   $8, R6, R16
+	VST1  V5.S[2], (R16)
+	ADD   $8, R8, R16
+	VST1  V5.S[3], (R16)
 
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
@@ -19037,14 +18398,14 @@ halves33:
 	CMP  $0, R1
 	BLE  done6
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -19066,8 +18427,8 @@ block40:
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
 	BLT   fewer45
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -19138,10 +18499,10 @@ square41:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R10
-	MOVD  w+32(FP), R13
-	SUB   R13, R10
-	MOVD  dz+64(FP), R13
-	ADD   R13, R10
+	MOVD  w+32(FP), R16
+	SUB   R16, R10
+	MOVD  dz+64(FP), R16
+	ADD   R16, R10
 	MOVD  x+48(FP), R11
 	MOVD  cols+88(FP), R12
 	VMOVI $0, V5.B16
@@ -19156,30 +18517,30 @@ row50:
 	WORD  $0x4f841066 // fmla v6.4s, v3.4s, v4.s[0]
 	FMOVS 8(R11), F4
 	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	MOVD  lddz+72(FP), R13
-	ADD   R13, R10
-	MOVD  ldx+56(FP), R13
-	ADD   R13, R11
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R10
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R11
 	SUBS  $1, R12
 	BNE   row50
 	MOVD  R6, R10
-	MOVD  w+32(FP), R13
-	SUB   R13, R10
-	MOVD  dw+16(FP), R13
-	ADD   R13, R10
+	MOVD  w+32(FP), R16
+	SUB   R16, R10
+	MOVD  dw+16(FP), R16
+	ADD   R16, R10
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
 	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD  $0x4e23d4e7 // fadd v7.4s, v7.4s, v3.4s
 	FMOVQ F5, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	FMOVQ F6, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	FMOVQ F7, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
@@ -19201,8 +18562,8 @@ tail42:
 	FMOVD 0(R3), F3
 	TST   $1, R0
 	BEQ   moved54
-	ADD   $8, R3, R10
-	VLD1  (R10), V3.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V3.S[2]
 	B     moved54
 
 one53:
@@ -19214,8 +18575,8 @@ moved54:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved56
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved56
 
 one55:
@@ -19227,8 +18588,8 @@ moved56:
 	FMOVD 0(R4), F5
 	TST   $1, R0
 	BEQ   moved58
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V5.S[2]
 	B     moved58
 
 one57:
@@ -19240,8 +18601,8 @@ moved58:
 	FMOVD 0(R5), F6
 	TST   $1, R0
 	BEQ   moved60
-	ADD   $8, R5, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V6.S[2]
 	B     moved60
 
 one59:
@@ -19278,30 +18639,22 @@ moved60:
 	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	CMP   $3, R0
-	BEQ   over52
-	FMOVS 12(R6), F7
-	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	FMOVS 12(R8), F7
-	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
-	FMOVS 12(R9), F7
-	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
 over52:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R10
-	MUL  R10, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 	ADD  R0, R8
 	ADD  R0, R9
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R10
-	MOVD  w+32(FP), R13
-	SUB   R13, R10
-	MOVD  dz+64(FP), R13
-	ADD   R13, R10
+	MOVD  w+32(FP), R16
+	SUB   R16, R10
+	MOVD  dz+64(FP), R16
+	ADD   R16, R10
 	MOVD  x+48(FP), R11
 	MOVD  cols+88(FP), R12
 	VMOVI $0, V5.B16
@@ -19316,30 +18669,30 @@ row61:
 	WORD  $0x4f841066 // fmla v6.4s, v3.4s, v4.s[0]
 	FMOVS 8(R11), F4
 	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	MOVD  lddz+72(FP), R13
-	ADD   R13, R10
-	MOVD  ldx+56(FP), R13
-	ADD   R13, R11
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R10
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R11
 	SUBS  $1, R12
 	BNE   row61
 	MOVD  R6, R10
-	MOVD  w+32(FP), R13
-	SUB   R13, R10
-	MOVD  dw+16(FP), R13
-	ADD   R13, R10
+	MOVD  w+32(FP), R16
+	SUB   R16, R10
+	MOVD  dw+16(FP), R16
+	ADD   R16, R10
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
 	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD  $0x4e23d4e7 // fadd v7.4s, v7.4s, v3.4s
 	FMOVQ F5, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	FMOVQ F6, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	FMOVQ F7, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 
 end43:
 	VMOVI $0, V3.B16
@@ -19352,8 +18705,8 @@ end43:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer62
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -19386,19 +18739,19 @@ halves63:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R6)
 	FMOVS F1, 4(R4)
-	ADD   $4, R1, R7
-	VST1  V1.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V1.S[2], (R7)
-	ADD   $4, R6, R7
-	VST1  V1.S[3], (R7)
+	ADD   $4, R1, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R5, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R6, R16
+	VST1  V1.S[3], (R16)
 	FMOVS F2, 8(R4)
-	ADD   $8, R1, R7
-	VST1  V2.S[1], (R7)
-	ADD   $8, R5, R7
-	VST1  V2.S[2], (R7)
-	ADD   $8, R6, R7
-	VST1  V2.S[3], (R7)
+	ADD   $8, R1, R16
+	VST1  V2.S[1], (R16)
+	ADD   $8, R5, R16
+	VST1  V2.S[2], (R16)
+	ADD   $8, R6, R16
+	VST1  V2.S[3], (R16)
 
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
@@ -19407,14 +18760,14 @@ halves63:
 	CMP  $0, R1
 	BLE  done44
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -19443,8 +18796,8 @@ block69:
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
 	BLT   fewer74
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -19471,8 +18824,8 @@ inside76:
 inside77:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves75:
@@ -19536,10 +18889,10 @@ square70:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R13
-	MOVD  w+32(FP), R19
-	SUB   R19, R13
-	MOVD  dz+64(FP), R19
-	ADD   R19, R13
+	MOVD  w+32(FP), R16
+	SUB   R16, R13
+	MOVD  dz+64(FP), R16
+	ADD   R16, R13
 	MOVD  x+48(FP), R14
 	MOVD  cols+88(FP), R15
 	VMOVI $0, V6.B16
@@ -19551,26 +18904,26 @@ row79:
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
 	FMOVS 4(R14), F5
 	WORD  $0x4f851087 // fmla v7.4s, v4.4s, v5.s[0]
-	MOVD  lddz+72(FP), R19
-	ADD   R19, R13
-	MOVD  ldx+56(FP), R19
-	ADD   R19, R14
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R13
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R14
 	SUBS  $1, R15
 	BNE   row79
 	MOVD  R10, R13
-	MOVD  w+32(FP), R19
-	SUB   R19, R13
-	MOVD  dw+16(FP), R19
-	ADD   R19, R13
+	MOVD  w+32(FP), R16
+	SUB   R16, R13
+	MOVD  dw+16(FP), R16
+	ADD   R16, R13
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F6, 0(R13)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R13
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R13
 	FMOVQ F7, 0(R13)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R13
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R13
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R3
@@ -19595,8 +18948,8 @@ tail71:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved83
-	ADD   $8, R1, R13
-	VLD1  (R13), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved83
 
 one82:
@@ -19608,8 +18961,8 @@ moved83:
 	FMOVD 0(R6), F5
 	TST   $1, R0
 	BEQ   moved85
-	ADD   $8, R6, R13
-	VLD1  (R13), V5.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V5.S[2]
 	B     moved85
 
 one84:
@@ -19621,8 +18974,8 @@ moved85:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved87
-	ADD   $8, R3, R13
-	VLD1  (R13), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved87
 
 one86:
@@ -19634,8 +18987,8 @@ moved87:
 	FMOVD 0(R7), F7
 	TST   $1, R0
 	BEQ   moved89
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V7.S[2]
 	B     moved89
 
 one88:
@@ -19655,8 +19008,8 @@ moved89:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved91
-	ADD   $8, R4, R13
-	VLD1  (R13), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved91
 
 one90:
@@ -19668,8 +19021,8 @@ moved91:
 	FMOVD 0(R8), F9
 	TST   $1, R0
 	BEQ   moved93
-	ADD   $8, R8, R13
-	VLD1  (R13), V9.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V9.S[2]
 	B     moved93
 
 one92:
@@ -19681,8 +19034,8 @@ moved93:
 	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved95
-	ADD   $8, R5, R13
-	VLD1  (R13), V10.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V10.S[2]
 	B     moved95
 
 one94:
@@ -19694,8 +19047,8 @@ moved95:
 	FMOVD 0(R9), F11
 	TST   $1, R0
 	BEQ   moved97
-	ADD   $8, R9, R13
-	VLD1  (R13), V11.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V11.S[2]
 	B     moved97
 
 one96:
@@ -19732,29 +19085,21 @@ moved97:
 	FMOVS 8(R12), F12
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
-	CMP   $3, R0
-	BEQ   over81
-	FMOVS 12(R10), F12
-	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
 over81:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R13
-	MUL  R13, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R10
 	ADD  R0, R12
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R13
-	MOVD  w+32(FP), R19
-	SUB   R19, R13
-	MOVD  dz+64(FP), R19
-	ADD   R19, R13
+	MOVD  w+32(FP), R16
+	SUB   R16, R13
+	MOVD  dz+64(FP), R16
+	ADD   R16, R13
 	MOVD  x+48(FP), R14
 	MOVD  cols+88(FP), R15
 	VMOVI $0, V6.B16
@@ -19766,26 +19111,26 @@ row98:
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
 	FMOVS 4(R14), F5
 	WORD  $0x4f851087 // fmla v7.4s, v4.4s, v5.s[0]
-	MOVD  lddz+72(FP), R19
-	ADD   R19, R13
-	MOVD  ldx+56(FP), R19
-	ADD   R19, R14
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R13
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R14
 	SUBS  $1, R15
 	BNE   row98
 	MOVD  R10, R13
-	MOVD  w+32(FP), R19
-	SUB   R19, R13
-	MOVD  dw+16(FP), R19
-	ADD   R19, R13
+	MOVD  w+32(FP), R16
+	SUB   R16, R13
+	MOVD  dw+16(FP), R16
+	ADD   R16, R13
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F6, 0(R13)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R13
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R13
 	FMOVQ F7, 0(R13)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R13
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R13
 
 end72:
 	VMOVI $0, V4.B16
@@ -19799,8 +19144,8 @@ end72:
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
 	BLT   fewer99
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -19827,8 +19172,8 @@ inside101:
 inside102:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves100:
@@ -19839,12 +19184,12 @@ halves100:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 	FMOVS F1, 4(R1)
-	ADD   $4, R7, R9
-	VST1  V1.S[1], (R9)
-	ADD   $4, R4, R9
-	VST1  V1.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V1.S[3], (R9)
+	ADD   $4, R7, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R4, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V1.S[3], (R16)
 	ADD   R2, R5, R7
 	ADD   R2, R6, R8
 	FMOVS F2, 0(R5)
@@ -19852,12 +19197,12 @@ halves100:
 	VST1  V2.S[2], (R6)
 	VST1  V2.S[3], (R8)
 	FMOVS F3, 4(R5)
-	ADD   $4, R7, R9
-	VST1  V3.S[1], (R9)
-	ADD   $4, R6, R9
-	VST1  V3.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V3.S[3], (R9)
+	ADD   $4, R7, R16
+	VST1  V3.S[1], (R16)
+	ADD   $4, R6, R16
+	VST1  V3.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V3.S[3], (R16)
 
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
@@ -19866,14 +19211,14 @@ halves100:
 	CMP  $0, R1
 	BLE  done73
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -19894,8 +19239,8 @@ block107:
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
 	BLT   fewer112
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -19959,10 +19304,10 @@ square108:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R9
-	MOVD  w+32(FP), R12
-	SUB   R12, R9
-	MOVD  dz+64(FP), R12
-	ADD   R12, R9
+	MOVD  w+32(FP), R16
+	SUB   R16, R9
+	MOVD  dz+64(FP), R16
+	ADD   R16, R9
 	MOVD  x+48(FP), R10
 	MOVD  cols+88(FP), R11
 	VMOVI $0, V4.B16
@@ -19974,26 +19319,26 @@ row117:
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
 	FMOVS 4(R10), F3
 	WORD  $0x4f831045 // fmla v5.4s, v2.4s, v3.s[0]
-	MOVD  lddz+72(FP), R12
-	ADD   R12, R9
-	MOVD  ldx+56(FP), R12
-	ADD   R12, R10
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R9
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R10
 	SUBS  $1, R11
 	BNE   row117
 	MOVD  R6, R9
-	MOVD  w+32(FP), R12
-	SUB   R12, R9
-	MOVD  dw+16(FP), R12
-	ADD   R12, R9
+	MOVD  w+32(FP), R16
+	SUB   R16, R9
+	MOVD  dw+16(FP), R16
+	ADD   R16, R9
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	WORD  $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
 	FMOVQ F4, 0(R9)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	FMOVQ F5, 0(R9)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
@@ -20014,8 +19359,8 @@ tail109:
 	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved121
-	ADD   $8, R3, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved121
 
 one120:
@@ -20027,8 +19372,8 @@ moved121:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved123
-	ADD   $8, R1, R9
-	VLD1  (R9), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved123
 
 one122:
@@ -20040,8 +19385,8 @@ moved123:
 	FMOVD 0(R4), F4
 	TST   $1, R0
 	BEQ   moved125
-	ADD   $8, R4, R9
-	VLD1  (R9), V4.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V4.S[2]
 	B     moved125
 
 one124:
@@ -20053,8 +19398,8 @@ moved125:
 	FMOVD 0(R5), F5
 	TST   $1, R0
 	BEQ   moved127
-	ADD   $8, R5, R9
-	VLD1  (R9), V5.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V5.S[2]
 	B     moved127
 
 one126:
@@ -20085,27 +19430,21 @@ moved127:
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over119
-	FMOVS 12(R6), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	FMOVS 12(R8), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
 over119:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R9
-	MUL  R9, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 	ADD  R0, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R9
-	MOVD  w+32(FP), R12
-	SUB   R12, R9
-	MOVD  dz+64(FP), R12
-	ADD   R12, R9
+	MOVD  w+32(FP), R16
+	SUB   R16, R9
+	MOVD  dz+64(FP), R16
+	ADD   R16, R9
 	MOVD  x+48(FP), R10
 	MOVD  cols+88(FP), R11
 	VMOVI $0, V4.B16
@@ -20117,26 +19456,26 @@ row128:
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
 	FMOVS 4(R10), F3
 	WORD  $0x4f831045 // fmla v5.4s, v2.4s, v3.s[0]
-	MOVD  lddz+72(FP), R12
-	ADD   R12, R9
-	MOVD  ldx+56(FP), R12
-	ADD   R12, R10
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R9
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R10
 	SUBS  $1, R11
 	BNE   row128
 	MOVD  R6, R9
-	MOVD  w+32(FP), R12
-	SUB   R12, R9
-	MOVD  dw+16(FP), R12
-	ADD   R12, R9
+	MOVD  w+32(FP), R16
+	SUB   R16, R9
+	MOVD  dw+16(FP), R16
+	ADD   R16, R9
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	WORD  $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
 	FMOVQ F4, 0(R9)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	FMOVQ F5, 0(R9)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 
 end110:
 	VMOVI $0, V2.B16
@@ -20148,8 +19487,8 @@ end110:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer129
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -20182,12 +19521,12 @@ halves130:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R6)
 	FMOVS F1, 4(R4)
-	ADD   $4, R1, R7
-	VST1  V1.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V1.S[2], (R7)
-	ADD   $4, R6, R7
-	VST1  V1.S[3], (R7)
+	ADD   $4, R1, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R5, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R6, R16
+	VST1  V1.S[3], (R16)
 
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
@@ -20196,14 +19535,14 @@ halves130:
 	CMP  $0, R1
 	BLE  done111
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -20230,8 +19569,8 @@ block136:
 	MOVD  cols+88(FP), R10
 	CMP   $16, R10
 	BLT   fewer141
-	MOVD  $2, R11
-	MUL   R11, R2, R10
+	MOVD  $2, R16
+	MUL   R16, R2, R10
 	MOVD  R1, R3
 	ADD   R10, R3
 	MOVD  R3, R4
@@ -20282,14 +19621,14 @@ inside145:
 inside146:
 	MUL  R2, R6
 	ADD  R1, R6
-	MOVD $6, R11
-	MUL  R11, R2, R5
+	MOVD $6, R16
+	MUL  R16, R2, R5
 	ADD  R1, R5
-	MOVD $4, R11
-	MUL  R11, R2, R4
+	MOVD $4, R16
+	MUL  R16, R2, R4
 	ADD  R1, R4
-	MOVD $2, R11
-	MUL  R11, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves142:
@@ -20377,10 +19716,10 @@ square137:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R21, R22
-	MOVD  w+32(FP), R25
-	SUB   R25, R22
-	MOVD  dz+64(FP), R25
-	ADD   R25, R22
+	MOVD  w+32(FP), R16
+	SUB   R16, R22
+	MOVD  dz+64(FP), R16
+	ADD   R16, R22
 	MOVD  x+48(FP), R23
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
@@ -20389,22 +19728,22 @@ row148:
 	FMOVQ 0(R22), F4
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
-	MOVD  lddz+72(FP), R25
-	ADD   R25, R22
-	MOVD  ldx+56(FP), R25
-	ADD   R25, R23
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R22
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R23
 	SUBS  $1, R24
 	BNE   row148
 	MOVD  R21, R22
-	MOVD  w+32(FP), R25
-	SUB   R25, R22
-	MOVD  dw+16(FP), R25
-	ADD   R25, R22
+	MOVD  w+32(FP), R16
+	SUB   R16, R22
+	MOVD  dw+16(FP), R16
+	ADD   R16, R22
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	FMOVQ F6, 0(R22)
-	MOVD  lddw+24(FP), R25
-	ADD   R25, R22
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R22
 	ADD   $16, R1
 	ADD   $16, R10
 	ADD   $16, R3
@@ -20436,8 +19775,8 @@ tail138:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved152
-	ADD   $8, R1, R22
-	VLD1  (R22), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved152
 
 one151:
@@ -20449,8 +19788,8 @@ moved152:
 	FMOVD 0(R10), F5
 	TST   $1, R0
 	BEQ   moved154
-	ADD   $8, R10, R22
-	VLD1  (R22), V5.S[2]
+	ADD   $8, R10, R16
+	VLD1  (R16), V5.S[2]
 	B     moved154
 
 one153:
@@ -20462,8 +19801,8 @@ moved154:
 	FMOVD 0(R3), F6
 	TST   $1, R0
 	BEQ   moved156
-	ADD   $8, R3, R22
-	VLD1  (R22), V6.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
 	B     moved156
 
 one155:
@@ -20475,8 +19814,8 @@ moved156:
 	FMOVD 0(R11), F7
 	TST   $1, R0
 	BEQ   moved158
-	ADD   $8, R11, R22
-	VLD1  (R22), V7.S[2]
+	ADD   $8, R11, R16
+	VLD1  (R16), V7.S[2]
 	B     moved158
 
 one157:
@@ -20496,8 +19835,8 @@ moved158:
 	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved160
-	ADD   $8, R4, R22
-	VLD1  (R22), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
 	B     moved160
 
 one159:
@@ -20509,8 +19848,8 @@ moved160:
 	FMOVD 0(R12), F9
 	TST   $1, R0
 	BEQ   moved162
-	ADD   $8, R12, R22
-	VLD1  (R22), V9.S[2]
+	ADD   $8, R12, R16
+	VLD1  (R16), V9.S[2]
 	B     moved162
 
 one161:
@@ -20522,8 +19861,8 @@ moved162:
 	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved164
-	ADD   $8, R5, R22
-	VLD1  (R22), V10.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V10.S[2]
 	B     moved164
 
 one163:
@@ -20535,8 +19874,8 @@ moved164:
 	FMOVD 0(R13), F11
 	TST   $1, R0
 	BEQ   moved166
-	ADD   $8, R13, R22
-	VLD1  (R22), V11.S[2]
+	ADD   $8, R13, R16
+	VLD1  (R16), V11.S[2]
 	B     moved166
 
 one165:
@@ -20556,8 +19895,8 @@ moved166:
 	FMOVD 0(R6), F12
 	TST   $1, R0
 	BEQ   moved168
-	ADD   $8, R6, R22
-	VLD1  (R22), V12.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V12.S[2]
 	B     moved168
 
 one167:
@@ -20569,8 +19908,8 @@ moved168:
 	FMOVD 0(R14), F13
 	TST   $1, R0
 	BEQ   moved170
-	ADD   $8, R14, R22
-	VLD1  (R22), V13.S[2]
+	ADD   $8, R14, R16
+	VLD1  (R16), V13.S[2]
 	B     moved170
 
 one169:
@@ -20582,8 +19921,8 @@ moved170:
 	FMOVD 0(R7), F14
 	TST   $1, R0
 	BEQ   moved172
-	ADD   $8, R7, R22
-	VLD1  (R22), V14.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V14.S[2]
 	B     moved172
 
 one171:
@@ -20595,8 +19934,8 @@ moved172:
 	FMOVD 0(R15), F15
 	TST   $1, R0
 	BEQ   moved174
-	ADD   $8, R15, R22
-	VLD1  (R22), V15.S[2]
+	ADD   $8, R15, R16
+	VLD1  (R16), V15.S[2]
 	B     moved174
 
 one173:
@@ -20616,8 +19955,8 @@ moved174:
 	FMOVD 0(R8), F16
 	TST   $1, R0
 	BEQ   moved176
-	ADD   $8, R8, R22
-	VLD1  (R22), V16.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V16.S[2]
 	B     moved176
 
 one175:
@@ -20629,8 +19968,8 @@ moved176:
 	FMOVD 0(R19), F17
 	TST   $1, R0
 	BEQ   moved178
-	ADD   $8, R19, R22
-	VLD1  (R22), V17.S[2]
+	ADD   $8, R19, R16
+	VLD1  (R16), V17.S[2]
 	B     moved178
 
 one177:
@@ -20642,8 +19981,8 @@ moved178:
 	FMOVD 0(R9), F18
 	TST   $1, R0
 	BEQ   moved180
-	ADD   $8, R9, R22
-	VLD1  (R22), V18.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V18.S[2]
 	B     moved180
 
 one179:
@@ -20655,8 +19994,8 @@ moved180:
 	FMOVD 0(R20), F19
 	TST   $1, R0
 	BEQ   moved182
-	ADD   $8, R20, R22
-	VLD1  (R22), V19.S[2]
+	ADD   $8, R20, R16
+	VLD1  (R16), V19.S[2]
 	B     moved182
 
 one181:
@@ -20690,27 +20029,20 @@ moved182:
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
-	CMP   $3, R0
-	BEQ   over150
-	FMOVS 12(R21), F20
-	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
-	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
-	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
-	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
 over150:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R22
-	MUL  R22, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R21
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R21, R22
-	MOVD  w+32(FP), R25
-	SUB   R25, R22
-	MOVD  dz+64(FP), R25
-	ADD   R25, R22
+	MOVD  w+32(FP), R16
+	SUB   R16, R22
+	MOVD  dz+64(FP), R16
+	ADD   R16, R22
 	MOVD  x+48(FP), R23
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
@@ -20719,22 +20051,22 @@ row183:
 	FMOVQ 0(R22), F4
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
-	MOVD  lddz+72(FP), R25
-	ADD   R25, R22
-	MOVD  ldx+56(FP), R25
-	ADD   R25, R23
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R22
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R23
 	SUBS  $1, R24
 	BNE   row183
 	MOVD  R21, R22
-	MOVD  w+32(FP), R25
-	SUB   R25, R22
-	MOVD  dw+16(FP), R25
-	ADD   R25, R22
+	MOVD  w+32(FP), R16
+	SUB   R16, R22
+	MOVD  dw+16(FP), R16
+	ADD   R16, R22
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	FMOVQ F6, 0(R22)
-	MOVD  lddw+24(FP), R25
-	ADD   R25, R22
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R22
 
 end139:
 	VMOVI $0, V4.B16
@@ -20748,8 +20080,8 @@ end139:
 	MOVD  cols+88(FP), R11
 	CMP   $16, R11
 	BLT   fewer184
-	MOVD  $2, R12
-	MUL   R12, R3, R11
+	MOVD  $2, R16
+	MUL   R16, R3, R11
 	MOVD  R1, R4
 	ADD   R11, R4
 	MOVD  R4, R5
@@ -20800,14 +20132,14 @@ inside188:
 inside189:
 	MUL  R3, R7
 	ADD  R1, R7
-	MOVD $6, R12
-	MUL  R12, R3, R6
+	MOVD $6, R16
+	MUL  R16, R3, R6
 	ADD  R1, R6
-	MOVD $4, R12
-	MUL  R12, R3, R5
+	MOVD $4, R16
+	MUL  R16, R3, R5
 	ADD  R1, R5
-	MOVD $2, R12
-	MUL  R12, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves185:
@@ -20878,14 +20210,14 @@ stored197:
 	CMP  $0, R1
 	BLE  done140
 	MOVD dx+0(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
+	MOVD $16, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -20906,8 +20238,8 @@ block198:
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
 	BLT   fewer203
-	MOVD  $2, R7
-	MUL   R7, R2, R6
+	MOVD  $2, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -20934,8 +20266,8 @@ inside205:
 inside206:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R7
-	MUL  R7, R2, R3
+	MOVD $2, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves204:
@@ -20987,10 +20319,10 @@ square199:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R11
-	MOVD  w+32(FP), R14
-	SUB   R14, R11
-	MOVD  dz+64(FP), R14
-	ADD   R14, R11
+	MOVD  w+32(FP), R16
+	SUB   R16, R11
+	MOVD  dz+64(FP), R16
+	ADD   R16, R11
 	MOVD  x+48(FP), R12
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
@@ -20999,22 +20331,22 @@ row208:
 	FMOVQ 0(R11), F2
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
-	MOVD  lddz+72(FP), R14
-	ADD   R14, R11
-	MOVD  ldx+56(FP), R14
-	ADD   R14, R12
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R11
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R12
 	SUBS  $1, R13
 	BNE   row208
 	MOVD  R10, R11
-	MOVD  w+32(FP), R14
-	SUB   R14, R11
-	MOVD  dw+16(FP), R14
-	ADD   R14, R11
+	MOVD  w+32(FP), R16
+	SUB   R16, R11
+	MOVD  dw+16(FP), R16
+	ADD   R16, R11
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	FMOVQ F4, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R11
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R3
@@ -21038,8 +20370,8 @@ tail200:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved212
-	ADD   $8, R1, R11
-	VLD1  (R11), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved212
 
 one211:
@@ -21051,8 +20383,8 @@ moved212:
 	FMOVD 0(R6), F3
 	TST   $1, R0
 	BEQ   moved214
-	ADD   $8, R6, R11
-	VLD1  (R11), V3.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V3.S[2]
 	B     moved214
 
 one213:
@@ -21064,8 +20396,8 @@ moved214:
 	FMOVD 0(R3), F4
 	TST   $1, R0
 	BEQ   moved216
-	ADD   $8, R3, R11
-	VLD1  (R11), V4.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V4.S[2]
 	B     moved216
 
 one215:
@@ -21077,8 +20409,8 @@ moved216:
 	FMOVD 0(R7), F5
 	TST   $1, R0
 	BEQ   moved218
-	ADD   $8, R7, R11
-	VLD1  (R11), V5.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
 	B     moved218
 
 one217:
@@ -21098,8 +20430,8 @@ moved218:
 	FMOVD 0(R4), F6
 	TST   $1, R0
 	BEQ   moved220
-	ADD   $8, R4, R11
-	VLD1  (R11), V6.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
 	B     moved220
 
 one219:
@@ -21111,8 +20443,8 @@ moved220:
 	FMOVD 0(R8), F7
 	TST   $1, R0
 	BEQ   moved222
-	ADD   $8, R8, R11
-	VLD1  (R11), V7.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V7.S[2]
 	B     moved222
 
 one221:
@@ -21124,8 +20456,8 @@ moved222:
 	FMOVD 0(R5), F8
 	TST   $1, R0
 	BEQ   moved224
-	ADD   $8, R5, R11
-	VLD1  (R11), V8.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V8.S[2]
 	B     moved224
 
 one223:
@@ -21137,8 +20469,8 @@ moved224:
 	FMOVD 0(R9), F9
 	TST   $1, R0
 	BEQ   moved226
-	ADD   $8, R9, R11
-	VLD1  (R11), V9.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V9.S[2]
 	B     moved226
 
 one225:
@@ -21166,25 +20498,20 @@ moved226:
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over210
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
 over210:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R11
-	MUL  R11, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R10
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R11
-	MOVD  w+32(FP), R14
-	SUB   R14, R11
-	MOVD  dz+64(FP), R14
-	ADD   R14, R11
+	MOVD  w+32(FP), R16
+	SUB   R16, R11
+	MOVD  dz+64(FP), R16
+	ADD   R16, R11
 	MOVD  x+48(FP), R12
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
@@ -21193,22 +20520,22 @@ row227:
 	FMOVQ 0(R11), F2
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
-	MOVD  lddz+72(FP), R14
-	ADD   R14, R11
-	MOVD  ldx+56(FP), R14
-	ADD   R14, R12
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R11
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R12
 	SUBS  $1, R13
 	BNE   row227
 	MOVD  R10, R11
-	MOVD  w+32(FP), R14
-	SUB   R14, R11
-	MOVD  dw+16(FP), R14
-	ADD   R14, R11
+	MOVD  w+32(FP), R16
+	SUB   R16, R11
+	MOVD  dw+16(FP), R16
+	ADD   R16, R11
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	FMOVQ F4, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R11
 
 end201:
 	VMOVI $0, V2.B16
@@ -21220,8 +20547,8 @@ end201:
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
 	BLT   fewer228
-	MOVD  $2, R8
-	MUL   R8, R3, R7
+	MOVD  $2, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -21248,8 +20575,8 @@ inside230:
 inside231:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $2, R8
-	MUL  R8, R3, R4
+	MOVD $2, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves229:
@@ -21290,14 +20617,14 @@ stored235:
 	CMP  $0, R1
 	BLE  done202
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -21317,8 +20644,8 @@ block236:
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
 	BLT   fewer241
-	MOVD  $2, R6
-	MUL   R6, R2, R5
+	MOVD  $2, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -21374,10 +20701,10 @@ square237:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dz+64(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dz+64(FP), R16
+	ADD   R16, R7
 	MOVD  x+48(FP), R8
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
@@ -21386,22 +20713,22 @@ row246:
 	FMOVQ 0(R7), F1
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
-	MOVD  lddz+72(FP), R10
-	ADD   R10, R7
-	MOVD  ldx+56(FP), R10
-	ADD   R10, R8
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R7
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R8
 	SUBS  $1, R9
 	BNE   row246
 	MOVD  R6, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dw+16(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dw+16(FP), R16
+	ADD   R16, R7
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
 	FMOVQ F3, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
@@ -21421,8 +20748,8 @@ tail238:
 	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved250
-	ADD   $8, R3, R7
-	VLD1  (R7), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
 	B     moved250
 
 one249:
@@ -21434,8 +20761,8 @@ moved250:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved252
-	ADD   $8, R1, R7
-	VLD1  (R7), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved252
 
 one251:
@@ -21447,8 +20774,8 @@ moved252:
 	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved254
-	ADD   $8, R4, R7
-	VLD1  (R7), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved254
 
 one253:
@@ -21460,8 +20787,8 @@ moved254:
 	FMOVD 0(R5), F4
 	TST   $1, R0
 	BEQ   moved256
-	ADD   $8, R5, R7
-	VLD1  (R7), V4.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
 	B     moved256
 
 one255:
@@ -21486,24 +20813,20 @@ moved256:
 	BEQ   over248
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	CMP   $3, R0
-	BEQ   over248
-	FMOVS 12(R6), F5
-	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
 over248:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
-	MOVD $4, R7
-	MUL  R7, R0, R0
+	MOVD $4, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dz+64(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dz+64(FP), R16
+	ADD   R16, R7
 	MOVD  x+48(FP), R8
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
@@ -21512,22 +20835,22 @@ row257:
 	FMOVQ 0(R7), F1
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
-	MOVD  lddz+72(FP), R10
-	ADD   R10, R7
-	MOVD  ldx+56(FP), R10
-	ADD   R10, R8
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R7
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R8
 	SUBS  $1, R9
 	BNE   row257
 	MOVD  R6, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dw+16(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dw+16(FP), R16
+	ADD   R16, R7
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
 	FMOVQ F3, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 
 end239:
 	VMOVI $0, V1.B16
@@ -21538,8 +20861,8 @@ end239:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer258
-	MOVD  $2, R7
-	MUL   R7, R3, R6
+	MOVD  $2, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -21587,14 +20910,14 @@ stored263:
 	CMP  $0, R1
 	BLE  done240
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -21627,8 +20950,8 @@ block2:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer7
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -21655,8 +20978,8 @@ inside9:
 inside10:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves8:
@@ -21698,10 +21021,10 @@ square3:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R10
-	MOVD  w+32(FP), R13
-	SUB   R13, R10
-	MOVD  dz+64(FP), R13
-	ADD   R13, R10
+	MOVD  w+32(FP), R16
+	SUB   R16, R10
+	MOVD  dz+64(FP), R16
+	ADD   R16, R10
 	MOVD  x+48(FP), R11
 	MOVD  cols+88(FP), R12
 	VMOVI $0, V8.B16
@@ -21716,30 +21039,30 @@ row12:
 	WORD  $0x4fc710c9 // fmla v9.2d, v6.2d, v7.d[0]
 	FMOVD 16(R11), F7
 	WORD  $0x4fc710ca // fmla v10.2d, v6.2d, v7.d[0]
-	MOVD  lddz+72(FP), R13
-	ADD   R13, R10
-	MOVD  ldx+56(FP), R13
-	ADD   R13, R11
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R10
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R11
 	SUBS  $1, R12
 	BNE   row12
 	MOVD  R6, R10
-	MOVD  w+32(FP), R13
-	SUB   R13, R10
-	MOVD  dw+16(FP), R13
-	ADD   R13, R10
+	MOVD  w+32(FP), R16
+	SUB   R16, R10
+	MOVD  dw+16(FP), R16
+	ADD   R16, R10
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d508 // fadd v8.2d, v8.2d, v6.2d
 	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
 	WORD  $0x4e66d54a // fadd v10.2d, v10.2d, v6.2d
 	FMOVQ F8, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	FMOVQ F9, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	FMOVQ F10, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R4
@@ -21775,33 +21098,21 @@ tail4:
 	FMOVD 0(R9), F10
 	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over14
-	FMOVD 8(R6), F10
-	WORD  $0x4fca10e0 // fmla v0.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
-	FMOVD 8(R8), F10
-	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
-	FMOVD 8(R9), F10
-	WORD  $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 
-over14:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R10
-	MUL  R10, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 	ADD  R0, R8
 	ADD  R0, R9
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R10
-	MOVD  w+32(FP), R13
-	SUB   R13, R10
-	MOVD  dz+64(FP), R13
-	ADD   R13, R10
+	MOVD  w+32(FP), R16
+	SUB   R16, R10
+	MOVD  dz+64(FP), R16
+	ADD   R16, R10
 	MOVD  x+48(FP), R11
 	MOVD  cols+88(FP), R12
 	VMOVI $0, V8.B16
@@ -21816,30 +21127,30 @@ row15:
 	WORD  $0x4fc710c9 // fmla v9.2d, v6.2d, v7.d[0]
 	FMOVD 16(R11), F7
 	WORD  $0x4fc710ca // fmla v10.2d, v6.2d, v7.d[0]
-	MOVD  lddz+72(FP), R13
-	ADD   R13, R10
-	MOVD  ldx+56(FP), R13
-	ADD   R13, R11
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R10
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R11
 	SUBS  $1, R12
 	BNE   row15
 	MOVD  R6, R10
-	MOVD  w+32(FP), R13
-	SUB   R13, R10
-	MOVD  dw+16(FP), R13
-	ADD   R13, R10
+	MOVD  w+32(FP), R16
+	SUB   R16, R10
+	MOVD  dw+16(FP), R16
+	ADD   R16, R10
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d508 // fadd v8.2d, v8.2d, v6.2d
 	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
 	WORD  $0x4e66d54a // fadd v10.2d, v10.2d, v6.2d
 	FMOVQ F8, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	FMOVQ F9, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 	FMOVQ F10, 0(R10)
-	MOVD  lddw+24(FP), R13
-	ADD   R13, R10
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R10
 
 end5:
 	VMOVI $0, V6.B16
@@ -21855,8 +21166,8 @@ end5:
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
 	BLT   fewer16
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -21883,27 +21194,27 @@ inside18:
 inside19:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves17:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 8(R1)
-	ADD   $8, R4, R7
-	VST1  V1.D[1], (R7)
+	ADD   $8, R4, R16
+	VST1  V1.D[1], (R16)
 	FMOVD F2, 16(R1)
-	ADD   $16, R4, R7
-	VST1  V2.D[1], (R7)
+	ADD   $16, R4, R16
+	VST1  V2.D[1], (R16)
 	FMOVD F3, 0(R5)
 	VST1  V3.D[1], (R6)
 	FMOVD F4, 8(R5)
-	ADD   $8, R6, R7
-	VST1  V4.D[1], (R7)
+	ADD   $8, R6, R16
+	VST1  V4.D[1], (R16)
 	FMOVD F5, 16(R5)
-	ADD   $16, R6, R7
-	VST1  V5.D[1], (R7)
+	ADD   $16, R6, R16
+	VST1  V5.D[1], (R16)
 
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
@@ -21912,14 +21223,14 @@ halves17:
 	CMP  $0, R1
 	BLE  done6
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -21941,8 +21252,8 @@ block24:
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
 	BLT   fewer29
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -21995,10 +21306,10 @@ square25:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R8
-	MOVD  w+32(FP), R11
-	SUB   R11, R8
-	MOVD  dz+64(FP), R11
-	ADD   R11, R8
+	MOVD  w+32(FP), R16
+	SUB   R16, R8
+	MOVD  dz+64(FP), R16
+	ADD   R16, R8
 	MOVD  x+48(FP), R9
 	MOVD  cols+88(FP), R10
 	VMOVI $0, V5.B16
@@ -22013,30 +21324,30 @@ row34:
 	WORD  $0x4fc41066 // fmla v6.2d, v3.2d, v4.d[0]
 	FMOVD 16(R9), F4
 	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
-	MOVD  lddz+72(FP), R11
-	ADD   R11, R8
-	MOVD  ldx+56(FP), R11
-	ADD   R11, R9
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R8
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R9
 	SUBS  $1, R10
 	BNE   row34
 	MOVD  R1, R8
-	MOVD  w+32(FP), R11
-	SUB   R11, R8
-	MOVD  dw+16(FP), R11
-	ADD   R11, R8
+	MOVD  w+32(FP), R16
+	SUB   R16, R8
+	MOVD  dw+16(FP), R16
+	ADD   R16, R8
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d4a5 // fadd v5.2d, v5.2d, v3.2d
 	WORD  $0x4e63d4c6 // fadd v6.2d, v6.2d, v3.2d
 	WORD  $0x4e63d4e7 // fadd v7.2d, v7.2d, v3.2d
 	FMOVQ F5, 0(R8)
-	MOVD  lddw+24(FP), R11
-	ADD   R11, R8
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R8
 	FMOVQ F6, 0(R8)
-	MOVD  lddw+24(FP), R11
-	ADD   R11, R8
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R8
 	FMOVQ F7, 0(R8)
-	MOVD  lddw+24(FP), R11
-	ADD   R11, R8
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R8
 	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
@@ -22062,30 +21373,21 @@ tail26:
 	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
-	CMP   $1, R0
-	BEQ   over36
-	FMOVD 8(R1), F5
-	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	FMOVD 8(R6), F5
-	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
-	FMOVD 8(R7), F5
-	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over36:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R8
-	MUL  R8, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R1
 	ADD  R0, R6
 	ADD  R0, R7
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R8
-	MOVD  w+32(FP), R11
-	SUB   R11, R8
-	MOVD  dz+64(FP), R11
-	ADD   R11, R8
+	MOVD  w+32(FP), R16
+	SUB   R16, R8
+	MOVD  dz+64(FP), R16
+	ADD   R16, R8
 	MOVD  x+48(FP), R9
 	MOVD  cols+88(FP), R10
 	VMOVI $0, V5.B16
@@ -22100,30 +21402,30 @@ row37:
 	WORD  $0x4fc41066 // fmla v6.2d, v3.2d, v4.d[0]
 	FMOVD 16(R9), F4
 	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
-	MOVD  lddz+72(FP), R11
-	ADD   R11, R8
-	MOVD  ldx+56(FP), R11
-	ADD   R11, R9
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R8
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R9
 	SUBS  $1, R10
 	BNE   row37
 	MOVD  R1, R8
-	MOVD  w+32(FP), R11
-	SUB   R11, R8
-	MOVD  dw+16(FP), R11
-	ADD   R11, R8
+	MOVD  w+32(FP), R16
+	SUB   R16, R8
+	MOVD  dw+16(FP), R16
+	ADD   R16, R8
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d4a5 // fadd v5.2d, v5.2d, v3.2d
 	WORD  $0x4e63d4c6 // fadd v6.2d, v6.2d, v3.2d
 	WORD  $0x4e63d4e7 // fadd v7.2d, v7.2d, v3.2d
 	FMOVQ F5, 0(R8)
-	MOVD  lddw+24(FP), R11
-	ADD   R11, R8
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R8
 	FMOVQ F6, 0(R8)
-	MOVD  lddw+24(FP), R11
-	ADD   R11, R8
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R8
 	FMOVQ F7, 0(R8)
-	MOVD  lddw+24(FP), R11
-	ADD   R11, R8
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R8
 
 end27:
 	VMOVI $0, V3.B16
@@ -22136,8 +21438,8 @@ end27:
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
 	BLT   fewer38
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -22166,11 +21468,11 @@ halves39:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 8(R4)
-	ADD   $8, R5, R1
-	VST1  V1.D[1], (R1)
+	ADD   $8, R5, R16
+	VST1  V1.D[1], (R16)
 	FMOVD F2, 16(R4)
-	ADD   $16, R5, R1
-	VST1  V2.D[1], (R1)
+	ADD   $16, R5, R16
+	VST1  V2.D[1], (R16)
 
 	// the next 2 inputs
 	MOVD cols+88(FP), R1
@@ -22179,14 +21481,14 @@ halves39:
 	CMP  $0, R1
 	BLE  done28
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -22215,8 +21517,8 @@ block45:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer50
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -22243,8 +21545,8 @@ inside52:
 inside53:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves51:
@@ -22280,10 +21582,10 @@ square46:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R9
-	MOVD  w+32(FP), R12
-	SUB   R12, R9
-	MOVD  dz+64(FP), R12
-	ADD   R12, R9
+	MOVD  w+32(FP), R16
+	SUB   R16, R9
+	MOVD  dz+64(FP), R16
+	ADD   R16, R9
 	MOVD  x+48(FP), R10
 	MOVD  cols+88(FP), R11
 	VMOVI $0, V6.B16
@@ -22295,26 +21597,26 @@ row55:
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
 	FMOVD 8(R10), F5
 	WORD  $0x4fc51087 // fmla v7.2d, v4.2d, v5.d[0]
-	MOVD  lddz+72(FP), R12
-	ADD   R12, R9
-	MOVD  ldx+56(FP), R12
-	ADD   R12, R10
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R9
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R10
 	SUBS  $1, R11
 	BNE   row55
 	MOVD  R6, R9
-	MOVD  w+32(FP), R12
-	SUB   R12, R9
-	MOVD  dw+16(FP), R12
-	ADD   R12, R9
+	MOVD  w+32(FP), R16
+	SUB   R16, R9
+	MOVD  dw+16(FP), R16
+	ADD   R16, R9
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
 	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
 	FMOVQ F6, 0(R9)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	FMOVQ F7, 0(R9)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R4
@@ -22346,29 +21648,20 @@ tail47:
 	FMOVD 0(R8), F8
 	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over57
-	FMOVD 8(R6), F8
-	WORD  $0x4fc810a0 // fmla v0.2d, v5.2d, v8.d[0]
-	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810a1 // fmla v1.2d, v5.2d, v8.d[0]
-	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 
-over57:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R9
-	MUL  R9, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 	ADD  R0, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R9
-	MOVD  w+32(FP), R12
-	SUB   R12, R9
-	MOVD  dz+64(FP), R12
-	ADD   R12, R9
+	MOVD  w+32(FP), R16
+	SUB   R16, R9
+	MOVD  dz+64(FP), R16
+	ADD   R16, R9
 	MOVD  x+48(FP), R10
 	MOVD  cols+88(FP), R11
 	VMOVI $0, V6.B16
@@ -22380,26 +21673,26 @@ row58:
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
 	FMOVD 8(R10), F5
 	WORD  $0x4fc51087 // fmla v7.2d, v4.2d, v5.d[0]
-	MOVD  lddz+72(FP), R12
-	ADD   R12, R9
-	MOVD  ldx+56(FP), R12
-	ADD   R12, R10
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R9
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R10
 	SUBS  $1, R11
 	BNE   row58
 	MOVD  R6, R9
-	MOVD  w+32(FP), R12
-	SUB   R12, R9
-	MOVD  dw+16(FP), R12
-	ADD   R12, R9
+	MOVD  w+32(FP), R16
+	SUB   R16, R9
+	MOVD  dw+16(FP), R16
+	ADD   R16, R9
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
 	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
 	FMOVQ F6, 0(R9)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 	FMOVQ F7, 0(R9)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R9
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R9
 
 end48:
 	VMOVI $0, V4.B16
@@ -22413,8 +21706,8 @@ end48:
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
 	BLT   fewer59
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -22441,21 +21734,21 @@ inside61:
 inside62:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves60:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 8(R1)
-	ADD   $8, R4, R7
-	VST1  V1.D[1], (R7)
+	ADD   $8, R4, R16
+	VST1  V1.D[1], (R16)
 	FMOVD F2, 0(R5)
 	VST1  V2.D[1], (R6)
 	FMOVD F3, 8(R5)
-	ADD   $8, R6, R7
-	VST1  V3.D[1], (R7)
+	ADD   $8, R6, R16
+	VST1  V3.D[1], (R16)
 
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
@@ -22464,14 +21757,14 @@ halves60:
 	CMP  $0, R1
 	BLE  done49
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -22492,8 +21785,8 @@ block67:
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
 	BLT   fewer72
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -22542,10 +21835,10 @@ square68:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dz+64(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dz+64(FP), R16
+	ADD   R16, R7
 	MOVD  x+48(FP), R8
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
@@ -22557,26 +21850,26 @@ row77:
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
 	FMOVD 8(R8), F3
 	WORD  $0x4fc31045 // fmla v5.2d, v2.2d, v3.d[0]
-	MOVD  lddz+72(FP), R10
-	ADD   R10, R7
-	MOVD  ldx+56(FP), R10
-	ADD   R10, R8
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R7
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R8
 	SUBS  $1, R9
 	BNE   row77
 	MOVD  R1, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dw+16(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dw+16(FP), R16
+	ADD   R16, R7
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
 	WORD  $0x4e62d4a5 // fadd v5.2d, v5.2d, v2.2d
 	FMOVQ F4, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	FMOVQ F5, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
@@ -22599,27 +21892,20 @@ tail69:
 	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over79
-	FMOVD 8(R1), F4
-	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-	FMOVD 8(R6), F4
-	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over79:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R7
-	MUL  R7, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R1
 	ADD  R0, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dz+64(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dz+64(FP), R16
+	ADD   R16, R7
 	MOVD  x+48(FP), R8
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
@@ -22631,26 +21917,26 @@ row80:
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
 	FMOVD 8(R8), F3
 	WORD  $0x4fc31045 // fmla v5.2d, v2.2d, v3.d[0]
-	MOVD  lddz+72(FP), R10
-	ADD   R10, R7
-	MOVD  ldx+56(FP), R10
-	ADD   R10, R8
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R7
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R8
 	SUBS  $1, R9
 	BNE   row80
 	MOVD  R1, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dw+16(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dw+16(FP), R16
+	ADD   R16, R7
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
 	WORD  $0x4e62d4a5 // fadd v5.2d, v5.2d, v2.2d
 	FMOVQ F4, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	FMOVQ F5, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 
 end70:
 	VMOVI $0, V2.B16
@@ -22662,8 +21948,8 @@ end70:
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
 	BLT   fewer81
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -22692,8 +21978,8 @@ halves82:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 8(R4)
-	ADD   $8, R5, R1
-	VST1  V1.D[1], (R1)
+	ADD   $8, R5, R16
+	VST1  V1.D[1], (R16)
 
 	// the next 2 inputs
 	MOVD cols+88(FP), R1
@@ -22702,14 +21988,14 @@ halves82:
 	CMP  $0, R1
 	BLE  done71
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -22736,8 +22022,8 @@ block88:
 	MOVD  cols+88(FP), R10
 	CMP   $8, R10
 	BLT   fewer93
-	MOVD  $1, R11
-	MUL   R11, R2, R10
+	MOVD  $1, R16
+	MUL   R16, R2, R10
 	MOVD  R1, R3
 	ADD   R10, R3
 	MOVD  R3, R4
@@ -22788,14 +22074,14 @@ inside97:
 inside98:
 	MUL  R2, R6
 	ADD  R1, R6
-	MOVD $3, R11
-	MUL  R11, R2, R5
+	MOVD $3, R16
+	MUL  R16, R2, R5
 	ADD  R1, R5
-	MOVD $2, R11
-	MUL  R11, R2, R4
+	MOVD $2, R16
+	MUL  R16, R2, R4
 	ADD  R1, R4
-	MOVD $1, R11
-	MUL  R11, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves94:
@@ -22838,10 +22124,10 @@ square89:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R11
-	MOVD  w+32(FP), R14
-	SUB   R14, R11
-	MOVD  dz+64(FP), R14
-	ADD   R14, R11
+	MOVD  w+32(FP), R16
+	SUB   R16, R11
+	MOVD  dz+64(FP), R16
+	ADD   R16, R11
 	MOVD  x+48(FP), R12
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V6.B16
@@ -22850,22 +22136,22 @@ row100:
 	FMOVQ 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
-	MOVD  lddz+72(FP), R14
-	ADD   R14, R11
-	MOVD  ldx+56(FP), R14
-	ADD   R14, R12
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R11
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R12
 	SUBS  $1, R13
 	BNE   row100
 	MOVD  R10, R11
-	MOVD  w+32(FP), R14
-	SUB   R14, R11
-	MOVD  dw+16(FP), R14
-	ADD   R14, R11
+	MOVD  w+32(FP), R16
+	SUB   R16, R11
+	MOVD  dw+16(FP), R16
+	ADD   R16, R11
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
 	FMOVQ F6, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R11
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R4
@@ -22909,27 +22195,19 @@ tail90:
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
-	CMP   $1, R0
-	BEQ   over102
-	FMOVD 8(R10), F12
-	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
-	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
-	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
-	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
-over102:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R11
-	MUL  R11, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R10
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R11
-	MOVD  w+32(FP), R14
-	SUB   R14, R11
-	MOVD  dz+64(FP), R14
-	ADD   R14, R11
+	MOVD  w+32(FP), R16
+	SUB   R16, R11
+	MOVD  dz+64(FP), R16
+	ADD   R16, R11
 	MOVD  x+48(FP), R12
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V6.B16
@@ -22938,22 +22216,22 @@ row103:
 	FMOVQ 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
-	MOVD  lddz+72(FP), R14
-	ADD   R14, R11
-	MOVD  ldx+56(FP), R14
-	ADD   R14, R12
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R11
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R12
 	SUBS  $1, R13
 	BNE   row103
 	MOVD  R10, R11
-	MOVD  w+32(FP), R14
-	SUB   R14, R11
-	MOVD  dw+16(FP), R14
-	ADD   R14, R11
+	MOVD  w+32(FP), R16
+	SUB   R16, R11
+	MOVD  dw+16(FP), R16
+	ADD   R16, R11
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
 	FMOVQ F6, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R11
 
 end91:
 	VMOVI $0, V4.B16
@@ -22967,8 +22245,8 @@ end91:
 	MOVD  cols+88(FP), R11
 	CMP   $8, R11
 	BLT   fewer104
-	MOVD  $1, R12
-	MUL   R12, R3, R11
+	MOVD  $1, R16
+	MUL   R16, R3, R11
 	MOVD  R1, R4
 	ADD   R11, R4
 	MOVD  R4, R5
@@ -23019,14 +22297,14 @@ inside108:
 inside109:
 	MUL  R3, R7
 	ADD  R1, R7
-	MOVD $3, R12
-	MUL  R12, R3, R6
+	MOVD $3, R16
+	MUL  R16, R3, R6
 	ADD  R1, R6
-	MOVD $2, R12
-	MUL  R12, R3, R5
+	MOVD $2, R16
+	MUL  R16, R3, R5
 	ADD  R1, R5
-	MOVD $1, R12
-	MUL  R12, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves105:
@@ -23081,14 +22359,14 @@ stored117:
 	CMP  $0, R1
 	BLE  done92
 	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
+	MOVD $8, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -23109,8 +22387,8 @@ block118:
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
 	BLT   fewer123
-	MOVD  $1, R7
-	MUL   R7, R2, R6
+	MOVD  $1, R16
+	MUL   R16, R2, R6
 	MOVD  R1, R3
 	ADD   R6, R3
 	MOVD  R3, R4
@@ -23137,8 +22415,8 @@ inside125:
 inside126:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $1, R7
-	MUL  R7, R2, R3
+	MOVD $1, R16
+	MUL  R16, R2, R3
 	ADD  R1, R3
 
 halves124:
@@ -23167,10 +22445,10 @@ square119:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dz+64(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dz+64(FP), R16
+	ADD   R16, R7
 	MOVD  x+48(FP), R8
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
@@ -23179,22 +22457,22 @@ row128:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
-	MOVD  lddz+72(FP), R10
-	ADD   R10, R7
-	MOVD  ldx+56(FP), R10
-	ADD   R10, R8
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R7
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R8
 	SUBS  $1, R9
 	BNE   row128
 	MOVD  R6, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dw+16(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dw+16(FP), R16
+	ADD   R16, R7
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
 	FMOVQ F4, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R4
@@ -23222,25 +22500,19 @@ tail120:
 	FMOVD 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over130
-	FMOVD 8(R6), F6
-	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over130:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R7
-	MUL  R7, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dz+64(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dz+64(FP), R16
+	ADD   R16, R7
 	MOVD  x+48(FP), R8
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
@@ -23249,22 +22521,22 @@ row131:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
-	MOVD  lddz+72(FP), R10
-	ADD   R10, R7
-	MOVD  ldx+56(FP), R10
-	ADD   R10, R8
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R7
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R8
 	SUBS  $1, R9
 	BNE   row131
 	MOVD  R6, R7
-	MOVD  w+32(FP), R10
-	SUB   R10, R7
-	MOVD  dw+16(FP), R10
-	ADD   R10, R7
+	MOVD  w+32(FP), R16
+	SUB   R16, R7
+	MOVD  dw+16(FP), R16
+	ADD   R16, R7
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
 	FMOVQ F4, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R7
 
 end121:
 	VMOVI $0, V2.B16
@@ -23276,8 +22548,8 @@ end121:
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
 	BLT   fewer132
-	MOVD  $1, R8
-	MUL   R8, R3, R7
+	MOVD  $1, R16
+	MUL   R16, R3, R7
 	MOVD  R1, R4
 	ADD   R7, R4
 	MOVD  R4, R5
@@ -23304,8 +22576,8 @@ inside134:
 inside135:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $1, R8
-	MUL  R8, R3, R4
+	MOVD $1, R16
+	MUL  R16, R3, R4
 	ADD  R1, R4
 
 halves133:
@@ -23338,14 +22610,14 @@ stored139:
 	CMP  $0, R1
 	BLE  done122
 	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
+	MOVD $4, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -23365,8 +22637,8 @@ block140:
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
 	BLT   fewer145
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
@@ -23410,10 +22682,10 @@ square141:
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R5
-	MOVD  w+32(FP), R8
-	SUB   R8, R5
-	MOVD  dz+64(FP), R8
-	ADD   R8, R5
+	MOVD  w+32(FP), R16
+	SUB   R16, R5
+	MOVD  dz+64(FP), R16
+	ADD   R16, R5
 	MOVD  x+48(FP), R6
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
@@ -23422,22 +22694,22 @@ row150:
 	FMOVQ 0(R5), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
-	MOVD  lddz+72(FP), R8
-	ADD   R8, R5
-	MOVD  ldx+56(FP), R8
-	ADD   R8, R6
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R5
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R6
 	SUBS  $1, R7
 	BNE   row150
 	MOVD  R1, R5
-	MOVD  w+32(FP), R8
-	SUB   R8, R5
-	MOVD  dw+16(FP), R8
-	ADD   R8, R5
+	MOVD  w+32(FP), R16
+	SUB   R16, R5
+	MOVD  dw+16(FP), R16
+	ADD   R16, R5
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d463 // fadd v3.2d, v3.2d, v1.2d
 	FMOVQ F3, 0(R5)
-	MOVD  lddw+24(FP), R8
-	ADD   R8, R5
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R5
 	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
@@ -23457,24 +22729,19 @@ tail142:
 	VORR  V3.B16, V3.B16, V2.B16
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
-	CMP   $1, R0
-	BEQ   over152
-	FMOVD 8(R1), F3
-	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over152:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R5
-	MUL  R5, R0, R0
+	MOVD $8, R16
+	MUL  R16, R0, R0
 	ADD  R0, R1
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R5
-	MOVD  w+32(FP), R8
-	SUB   R8, R5
-	MOVD  dz+64(FP), R8
-	ADD   R8, R5
+	MOVD  w+32(FP), R16
+	SUB   R16, R5
+	MOVD  dz+64(FP), R16
+	ADD   R16, R5
 	MOVD  x+48(FP), R6
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
@@ -23483,22 +22750,22 @@ row153:
 	FMOVQ 0(R5), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
-	MOVD  lddz+72(FP), R8
-	ADD   R8, R5
-	MOVD  ldx+56(FP), R8
-	ADD   R8, R6
+	MOVD  lddz+72(FP), R16
+	ADD   R16, R5
+	MOVD  ldx+56(FP), R16
+	ADD   R16, R6
 	SUBS  $1, R7
 	BNE   row153
 	MOVD  R1, R5
-	MOVD  w+32(FP), R8
-	SUB   R8, R5
-	MOVD  dw+16(FP), R8
-	ADD   R8, R5
+	MOVD  w+32(FP), R16
+	SUB   R16, R5
+	MOVD  dw+16(FP), R16
+	ADD   R16, R5
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d463 // fadd v3.2d, v3.2d, v1.2d
 	FMOVQ F3, 0(R5)
-	MOVD  lddw+24(FP), R8
-	ADD   R8, R5
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R5
 
 end143:
 	VMOVI $0, V1.B16
@@ -23509,8 +22776,8 @@ end143:
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
 	BLT   fewer154
-	MOVD  $1, R7
-	MUL   R7, R3, R6
+	MOVD  $1, R16
+	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
@@ -23554,14 +22821,14 @@ stored159:
 	CMP  $0, R1
 	BLE  done144
 	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dx+0(FP)
 	MOVD lddz+72(FP), R3
 	MOVD dz+64(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
+	MOVD $2, R16
+	MUL  R16, R3, R3
 	ADD  R3, R1
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
@@ -23571,613 +22838,15 @@ stored159:
 done144:
 	RET
 
-// func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
-TEXT ·singleNEONF32(SB), NOSPLIT, $0-72
-	MOVD n+64(FP), R0
+// func stripsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
+TEXT ·stripsNEONF32(SB), NOSPLIT, $0-112
+	MOVD rows+80(FP), R0
+	CMP  $3, R0
+	BNE  other1
+	MOVD n+96(FP), R0
 
-rows1:
-	// 16 elements of dx, from +0
-	VMOVI $0, V4.B16
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+24(FP), R1
-	MOVD  x+32(FP), R2
-	MOVD  dw+8(FP), R3
-	MOVD  lddw+16(FP), R4
-	MOVD  w+40(FP), R5
-	MOVD  ldw+48(FP), R6
-	MOVD  n+64(FP), R0
-	ADD   R6, R5, R7
-	ADD   R6, R7, R8
-	ADD   R6, R8, R9
-	ADD   R6, R9, R10
-	ADD   R6, R10, R11
-	ADD   R6, R11, R12
-	ADD   R6, R12, R13
-	ADD   R6, R13, R14
-	ADD   R6, R14, R15
-	ADD   R6, R15, R19
-	ADD   R6, R19, R20
-	ADD   R6, R20, R21
-	ADD   R6, R21, R22
-	ADD   R6, R22, R23
-	ADD   R6, R23, R24
-	CMP   $4, R0
-	BLT   tail3
-
-square2:
-	// acc[k] = fma(dz[j], w[k,j], acc[k]);  dw[k,j] = x[k]·dz[j], 4 neighbours j at a time
-	FMOVQ 0(R1), F5
-	MOVD  R3, R25
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R7), F9
-	FMOVQ 0(R8), F10
-	FMOVQ 0(R9), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	FMOVS 4(R1), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	FMOVS 8(R1), F6
-	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
-	FMOVS 12(R1), F6
-	WORD  $0x4f861160 // fmla v0.4s, v11.4s, v6.s[0]
-	VLD1R (R2), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $4, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $8, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $12, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R10), F8
-	FMOVQ 0(R11), F9
-	FMOVQ 0(R12), F10
-	FMOVQ 0(R13), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	FMOVS 4(R1), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	FMOVS 8(R1), F6
-	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
-	FMOVS 12(R1), F6
-	WORD  $0x4f861161 // fmla v1.4s, v11.4s, v6.s[0]
-	ADD   $16, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $20, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $24, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $28, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R14), F8
-	FMOVQ 0(R15), F9
-	FMOVQ 0(R19), F10
-	FMOVQ 0(R20), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	FMOVS 4(R1), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
-	FMOVS 8(R1), F6
-	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
-	FMOVS 12(R1), F6
-	WORD  $0x4f861162 // fmla v2.4s, v11.4s, v6.s[0]
-	ADD   $32, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $36, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $40, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $44, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R21), F8
-	FMOVQ 0(R22), F9
-	FMOVQ 0(R23), F10
-	FMOVQ 0(R24), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
-	FMOVS 4(R1), F6
-	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
-	FMOVS 8(R1), F6
-	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
-	FMOVS 12(R1), F6
-	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
-	ADD   $48, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $52, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $56, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $60, R2, R26
-	VLD1R (R26), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R25)
-	ADD   R4, R25
-	ADD   $16, R5
-	ADD   $16, R7
-	ADD   $16, R8
-	ADD   $16, R9
-	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R12
-	ADD   $16, R13
-	ADD   $16, R14
-	ADD   $16, R15
-	ADD   $16, R19
-	ADD   $16, R20
-	ADD   $16, R21
-	ADD   $16, R22
-	ADD   $16, R23
-	ADD   $16, R24
-	ADD   $16, R1
-	ADD   $16, R3
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square2
-
-tail3:
-	CMP $0, R0
-	BLE end4
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one7
-	FMOVD 0(R5), F8
-	TST   $1, R0
-	BEQ   moved8
-	ADD   $8, R5, R25
-	VLD1  (R25), V8.S[2]
-	B     moved8
-
-one7:
-	FMOVS 0(R5), F8
-
-moved8:
-	TST   $2, R0
-	BEQ   one9
-	FMOVD 0(R7), F9
-	TST   $1, R0
-	BEQ   moved10
-	ADD   $8, R7, R25
-	VLD1  (R25), V9.S[2]
-	B     moved10
-
-one9:
-	FMOVS 0(R7), F9
-
-moved10:
-	TST   $2, R0
-	BEQ   one11
-	FMOVD 0(R8), F10
-	TST   $1, R0
-	BEQ   moved12
-	ADD   $8, R8, R25
-	VLD1  (R25), V10.S[2]
-	B     moved12
-
-one11:
-	FMOVS 0(R8), F10
-
-moved12:
-	TST   $2, R0
-	BEQ   one13
-	FMOVD 0(R9), F11
-	TST   $1, R0
-	BEQ   moved14
-	ADD   $8, R9, R25
-	VLD1  (R25), V11.S[2]
-	B     moved14
-
-one13:
-	FMOVS 0(R9), F11
-
-moved14:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over6
-	FMOVS 4(R1), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over6
-	FMOVS 8(R1), F6
-	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over6
-	FMOVS 12(R1), F6
-	WORD  $0x4f861160 // fmla v0.4s, v11.4s, v6.s[0]
-
-over6:
-	TST   $2, R0
-	BEQ   one16
-	FMOVD 0(R10), F8
-	TST   $1, R0
-	BEQ   moved17
-	ADD   $8, R10, R25
-	VLD1  (R25), V8.S[2]
-	B     moved17
-
-one16:
-	FMOVS 0(R10), F8
-
-moved17:
-	TST   $2, R0
-	BEQ   one18
-	FMOVD 0(R11), F9
-	TST   $1, R0
-	BEQ   moved19
-	ADD   $8, R11, R25
-	VLD1  (R25), V9.S[2]
-	B     moved19
-
-one18:
-	FMOVS 0(R11), F9
-
-moved19:
-	TST   $2, R0
-	BEQ   one20
-	FMOVD 0(R12), F10
-	TST   $1, R0
-	BEQ   moved21
-	ADD   $8, R12, R25
-	VLD1  (R25), V10.S[2]
-	B     moved21
-
-one20:
-	FMOVS 0(R12), F10
-
-moved21:
-	TST   $2, R0
-	BEQ   one22
-	FMOVD 0(R13), F11
-	TST   $1, R0
-	BEQ   moved23
-	ADD   $8, R13, R25
-	VLD1  (R25), V11.S[2]
-	B     moved23
-
-one22:
-	FMOVS 0(R13), F11
-
-moved23:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over15
-	FMOVS 4(R1), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over15
-	FMOVS 8(R1), F6
-	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over15
-	FMOVS 12(R1), F6
-	WORD  $0x4f861161 // fmla v1.4s, v11.4s, v6.s[0]
-
-over15:
-	TST   $2, R0
-	BEQ   one25
-	FMOVD 0(R14), F8
-	TST   $1, R0
-	BEQ   moved26
-	ADD   $8, R14, R25
-	VLD1  (R25), V8.S[2]
-	B     moved26
-
-one25:
-	FMOVS 0(R14), F8
-
-moved26:
-	TST   $2, R0
-	BEQ   one27
-	FMOVD 0(R15), F9
-	TST   $1, R0
-	BEQ   moved28
-	ADD   $8, R15, R25
-	VLD1  (R25), V9.S[2]
-	B     moved28
-
-one27:
-	FMOVS 0(R15), F9
-
-moved28:
-	TST   $2, R0
-	BEQ   one29
-	FMOVD 0(R19), F10
-	TST   $1, R0
-	BEQ   moved30
-	ADD   $8, R19, R25
-	VLD1  (R25), V10.S[2]
-	B     moved30
-
-one29:
-	FMOVS 0(R19), F10
-
-moved30:
-	TST   $2, R0
-	BEQ   one31
-	FMOVD 0(R20), F11
-	TST   $1, R0
-	BEQ   moved32
-	ADD   $8, R20, R25
-	VLD1  (R25), V11.S[2]
-	B     moved32
-
-one31:
-	FMOVS 0(R20), F11
-
-moved32:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over24
-	FMOVS 4(R1), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over24
-	FMOVS 8(R1), F6
-	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over24
-	FMOVS 12(R1), F6
-	WORD  $0x4f861162 // fmla v2.4s, v11.4s, v6.s[0]
-
-over24:
-	TST   $2, R0
-	BEQ   one34
-	FMOVD 0(R21), F8
-	TST   $1, R0
-	BEQ   moved35
-	ADD   $8, R21, R25
-	VLD1  (R25), V8.S[2]
-	B     moved35
-
-one34:
-	FMOVS 0(R21), F8
-
-moved35:
-	TST   $2, R0
-	BEQ   one36
-	FMOVD 0(R22), F9
-	TST   $1, R0
-	BEQ   moved37
-	ADD   $8, R22, R25
-	VLD1  (R25), V9.S[2]
-	B     moved37
-
-one36:
-	FMOVS 0(R22), F9
-
-moved37:
-	TST   $2, R0
-	BEQ   one38
-	FMOVD 0(R23), F10
-	TST   $1, R0
-	BEQ   moved39
-	ADD   $8, R23, R25
-	VLD1  (R25), V10.S[2]
-	B     moved39
-
-one38:
-	FMOVS 0(R23), F10
-
-moved39:
-	TST   $2, R0
-	BEQ   one40
-	FMOVD 0(R24), F11
-	TST   $1, R0
-	BEQ   moved41
-	ADD   $8, R24, R25
-	VLD1  (R25), V11.S[2]
-	B     moved41
-
-one40:
-	FMOVS 0(R24), F11
-
-moved41:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over33
-	FMOVS 4(R1), F6
-	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over33
-	FMOVS 8(R1), F6
-	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over33
-	FMOVS 12(R1), F6
-	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
-
-over33:
-	// a vector that ends with the row: some of it once more
-	SUB   $4, R0
-	MOVD  $4, R25
-	MUL   R25, R0, R0
-	ADD   R0, R1
-	ADD   R0, R3
-	FMOVQ 0(R1), F5
-	MOVD  $16, R7
-
-row42:
-	VLD1R (R2), [V6.S4]
-	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	FMOVQ F7, 0(R3)
-	ADD   $4, R2
-	ADD   R4, R3
-	SUBS  $1, R7
-	BNE   row42
-
-end4:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	FMOVQ F3, 48(R1)
-
-	// the next 16 rows
-	ADD  $64, R1
-	MOVD R1, dx+0(FP)
-	MOVD x+32(FP), R2
-	ADD  $64, R2
-	MOVD R2, x+32(FP)
-	MOVD dw+8(FP), R3
-	MOVD $16, R7
-	MUL  R7, R4, R4
-	ADD  R4, R3
-	MOVD R3, dw+8(FP)
-	MOVD w+40(FP), R5
-	MOVD $16, R7
-	MUL  R7, R6, R6
-	ADD  R6, R5
-	MOVD R5, w+40(FP)
-	MOVD rows+56(FP), R0
-	SUB  $16, R0
-	MOVD R0, rows+56(FP)
-	CMP  $1, R0
-	BGE  rows1
-	RET
-
-// func singleNEONF64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
-TEXT ·singleNEONF64(SB), NOSPLIT, $0-72
-	MOVD n+64(FP), R0
-
-rows1:
-	// 16 elements of dx, from +0
-	VMOVI $0, V8.B16
+strip2:
+	// 3×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -24186,203 +22855,403 @@ rows1:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	MOVD  dz+24(FP), R1
-	MOVD  x+32(FP), R2
-	MOVD  dw+8(FP), R3
-	MOVD  lddw+16(FP), R4
-	MOVD  w+40(FP), R5
-	MOVD  ldw+48(FP), R6
-	MOVD  n+64(FP), R0
-	ADD   R6, R5, R7
-	ADD   R6, R7, R8
-	ADD   R6, R8, R9
-	ADD   R6, R9, R10
-	ADD   R6, R10, R11
-	ADD   R6, R11, R12
-	ADD   R6, R12, R13
-	ADD   R6, R13, R14
-	ADD   R6, R14, R15
-	ADD   R6, R15, R19
-	ADD   R6, R19, R20
-	ADD   R6, R20, R21
-	ADD   R6, R21, R22
-	ADD   R6, R22, R23
-	ADD   R6, R23, R24
-	CMP   $2, R0
-	BLT   tail3
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V15.B16
+	MOVD  dz+32(FP), R1
+	MOVD  dw+16(FP), R2
+	MOVD  x+48(FP), R3
+	MOVD  w+64(FP), R4
+	MOVD  ldw+72(FP), R5
+	MOVD  n+96(FP), R0
+	MOVD  ldx+56(FP), R6
+	ADD   R5, R4, R7
+	ADD   R5, R7, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	ADD   R5, R12, R13
+	ADD   R5, R13, R14
+	ADD   R5, R14, R15
+	ADD   R5, R15, R19
+	ADD   R5, R19, R20
+	ADD   R5, R20, R21
+	ADD   R5, R21, R22
+	ADD   R5, R22, R23
+	ADD   R5, R23, R24
+	ADD   R6, R3, R25
+	ADD   R6, R25, R26
+	CMP   $4, R0
+	BLT   tail4
 
-square2:
-	// acc[k] = fma(dz[j], w[k,j], acc[k]);  dw[k,j] = x[k]·dz[j], 2 neighbours j at a time
-	FMOVQ 0(R1), F9
-	MOVD  R3, R25
-	FMOVQ 0(R5), F12
-	FMOVQ 0(R7), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a0 // fmla v0.2d, v13.2d, v10.d[0]
-	VLD1R (R2), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	ADD   $8, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R8), F12
-	FMOVQ 0(R9), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a1 // fmla v1.2d, v13.2d, v10.d[0]
-	ADD   $16, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	ADD   $24, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R10), F12
-	FMOVQ 0(R11), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a2 // fmla v2.2d, v13.2d, v10.d[0]
-	ADD   $32, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	ADD   $40, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R12), F12
-	FMOVQ 0(R13), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a3 // fmla v3.2d, v13.2d, v10.d[0]
-	ADD   $48, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	ADD   $56, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R14), F12
-	FMOVQ 0(R15), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a4 // fmla v4.2d, v13.2d, v10.d[0]
-	ADD   $64, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	ADD   $72, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R19), F12
-	FMOVQ 0(R20), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
-	ADD   $80, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	ADD   $88, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R21), F12
-	FMOVQ 0(R22), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
-	ADD   $96, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	ADD   $104, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	FMOVQ 0(R23), F12
-	FMOVQ 0(R24), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
-	ADD   $112, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	ADD   $120, R2, R26
-	VLD1R (R26), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R25)
-	ADD   R4, R25
-	ADD   $16, R5
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	FMOVQ 0(R1), F12
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F13
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F14
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVQ 0(R4), F18
+	FMOVQ 0(R7), F19
+	FMOVQ 0(R8), F20
+	FMOVQ 0(R9), F21
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVS 0(R1), F16
+	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901260 // fmla v0.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a0 // fmla v0.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a1 // fmla v1.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a2 // fmla v2.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	VLD1R (R3), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 0(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 0(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $4, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 4(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 4(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $8, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 8(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 8(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $12, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 12(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 12(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	FMOVQ 0(R10), F18
+	FMOVQ 0(R11), F19
+	FMOVQ 0(R12), F20
+	FMOVQ 0(R13), F21
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVS 0(R1), F16
+	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a3 // fmla v3.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901284 // fmla v4.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a4 // fmla v4.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901285 // fmla v5.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a5 // fmla v5.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $16, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 16(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 16(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $20, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 20(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 20(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $24, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 24(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 24(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $28, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 28(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 28(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	FMOVQ 0(R14), F18
+	FMOVQ 0(R15), F19
+	FMOVQ 0(R19), F20
+	FMOVQ 0(R20), F21
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVS 0(R1), F16
+	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901266 // fmla v6.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901286 // fmla v6.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a6 // fmla v6.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901287 // fmla v7.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a7 // fmla v7.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901268 // fmla v8.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901288 // fmla v8.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a8 // fmla v8.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $32, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 32(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 32(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $36, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 36(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 36(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $40, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 40(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 40(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $44, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 44(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 44(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	FMOVQ 0(R21), F18
+	FMOVQ 0(R22), F19
+	FMOVQ 0(R23), F20
+	FMOVQ 0(R24), F21
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVS 0(R1), F16
+	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f901269 // fmla v9.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f901289 // fmla v9.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012a9 // fmla v9.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f90124a // fmla v10.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f90126a // fmla v10.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f90128a // fmla v10.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012aa // fmla v10.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
+	FMOVS 4(R1), F16
+	WORD  $0x4f90126b // fmla v11.4s, v19.4s, v16.s[0]
+	FMOVS 8(R1), F16
+	WORD  $0x4f90128b // fmla v11.4s, v20.4s, v16.s[0]
+	FMOVS 12(R1), F16
+	WORD  $0x4f9012ab // fmla v11.4s, v21.4s, v16.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $48, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 48(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 48(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $52, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 52(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 52(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $56, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 56(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 56(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $60, R3, R16
+	VLD1R (R16), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 60(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 60(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $16, R4
 	ADD   $16, R7
 	ADD   $16, R8
 	ADD   $16, R9
@@ -24399,149 +23268,2747 @@ square2:
 	ADD   $16, R23
 	ADD   $16, R24
 	ADD   $16, R1
-	ADD   $16, R3
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square2
+	MOVD  back+104(FP), R16
+	SUB   R16, R2
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
 
-tail3:
+tail4:
 	CMP $0, R0
-	BLE end4
+	BLE end5
 
 	// the same for fewer j
-	FMOVD 0(R5), F12
-	FMOVD 0(R7), F13
+	TST   $2, R0
+	BEQ   one7
+	FMOVD 0(R4), F18
+	TST   $1, R0
+	BEQ   moved8
+	ADD   $8, R4, R16
+	VLD1  (R16), V18.S[2]
+	B     moved8
+
+one7:
+	FMOVS 0(R4), F18
+
+moved8:
+	TST   $2, R0
+	BEQ   one9
+	FMOVD 0(R7), F19
+	TST   $1, R0
+	BEQ   moved10
+	ADD   $8, R7, R16
+	VLD1  (R16), V19.S[2]
+	B     moved10
+
+one9:
+	FMOVS 0(R7), F19
+
+moved10:
+	TST   $2, R0
+	BEQ   one11
+	FMOVD 0(R8), F20
+	TST   $1, R0
+	BEQ   moved12
+	ADD   $8, R8, R16
+	VLD1  (R16), V20.S[2]
+	B     moved12
+
+one11:
+	FMOVS 0(R8), F20
+
+moved12:
+	TST   $2, R0
+	BEQ   one13
+	FMOVD 0(R9), F21
+	TST   $1, R0
+	BEQ   moved14
+	ADD   $8, R9, R16
+	VLD1  (R16), V21.S[2]
+	B     moved14
+
+one13:
+	FMOVS 0(R9), F21
+
+moved14:
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVS 0(R1), F16
+	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over15
+	FMOVS 4(R1), F16
+	WORD  $0x4f901260 // fmla v0.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over15
+	FMOVS 8(R1), F16
+	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
+
+over15:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over16
+	FMOVS 4(R1), F16
+	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over16
+	FMOVS 8(R1), F16
+	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
+
+over16:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over17
+	FMOVS 4(R1), F16
+	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over17
+	FMOVS 8(R1), F16
+	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
+
+over17:
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	TST   $2, R0
+	BEQ   one18
+	FMOVD 0(R10), F18
+	TST   $1, R0
+	BEQ   moved19
+	ADD   $8, R10, R16
+	VLD1  (R16), V18.S[2]
+	B     moved19
+
+one18:
+	FMOVS 0(R10), F18
+
+moved19:
+	TST   $2, R0
+	BEQ   one20
+	FMOVD 0(R11), F19
+	TST   $1, R0
+	BEQ   moved21
+	ADD   $8, R11, R16
+	VLD1  (R16), V19.S[2]
+	B     moved21
+
+one20:
+	FMOVS 0(R11), F19
+
+moved21:
+	TST   $2, R0
+	BEQ   one22
+	FMOVD 0(R12), F20
+	TST   $1, R0
+	BEQ   moved23
+	ADD   $8, R12, R16
+	VLD1  (R16), V20.S[2]
+	B     moved23
+
+one22:
+	FMOVS 0(R12), F20
+
+moved23:
+	TST   $2, R0
+	BEQ   one24
+	FMOVD 0(R13), F21
+	TST   $1, R0
+	BEQ   moved25
+	ADD   $8, R13, R16
+	VLD1  (R16), V21.S[2]
+	B     moved25
+
+one24:
+	FMOVS 0(R13), F21
+
+moved25:
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVS 0(R1), F16
+	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over26
+	FMOVS 4(R1), F16
+	WORD  $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over26
+	FMOVS 8(R1), F16
+	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
+
+over26:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over27
+	FMOVS 4(R1), F16
+	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over27
+	FMOVS 8(R1), F16
+	WORD  $0x4f901284 // fmla v4.4s, v20.4s, v16.s[0]
+
+over27:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over28
+	FMOVS 4(R1), F16
+	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over28
+	FMOVS 8(R1), F16
+	WORD  $0x4f901285 // fmla v5.4s, v20.4s, v16.s[0]
+
+over28:
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	TST   $2, R0
+	BEQ   one29
+	FMOVD 0(R14), F18
+	TST   $1, R0
+	BEQ   moved30
+	ADD   $8, R14, R16
+	VLD1  (R16), V18.S[2]
+	B     moved30
+
+one29:
+	FMOVS 0(R14), F18
+
+moved30:
+	TST   $2, R0
+	BEQ   one31
+	FMOVD 0(R15), F19
+	TST   $1, R0
+	BEQ   moved32
+	ADD   $8, R15, R16
+	VLD1  (R16), V19.S[2]
+	B     moved32
+
+one31:
+	FMOVS 0(R15), F19
+
+moved32:
+	TST   $2, R0
+	BEQ   one33
+	FMOVD 0(R19), F20
+	TST   $1, R0
+	BEQ   moved34
+	ADD   $8, R19, R16
+	VLD1  (R16), V20.S[2]
+	B     moved34
+
+one33:
+	FMOVS 0(R19), F20
+
+moved34:
+	TST   $2, R0
+	BEQ   one35
+	FMOVD 0(R20), F21
+	TST   $1, R0
+	BEQ   moved36
+	ADD   $8, R20, R16
+	VLD1  (R16), V21.S[2]
+	B     moved36
+
+one35:
+	FMOVS 0(R20), F21
+
+moved36:
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVS 0(R1), F16
+	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over37
+	FMOVS 4(R1), F16
+	WORD  $0x4f901266 // fmla v6.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over37
+	FMOVS 8(R1), F16
+	WORD  $0x4f901286 // fmla v6.4s, v20.4s, v16.s[0]
+
+over37:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over38
+	FMOVS 4(R1), F16
+	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over38
+	FMOVS 8(R1), F16
+	WORD  $0x4f901287 // fmla v7.4s, v20.4s, v16.s[0]
+
+over38:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over39
+	FMOVS 4(R1), F16
+	WORD  $0x4f901268 // fmla v8.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over39
+	FMOVS 8(R1), F16
+	WORD  $0x4f901288 // fmla v8.4s, v20.4s, v16.s[0]
+
+over39:
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	TST   $2, R0
+	BEQ   one40
+	FMOVD 0(R21), F18
+	TST   $1, R0
+	BEQ   moved41
+	ADD   $8, R21, R16
+	VLD1  (R16), V18.S[2]
+	B     moved41
+
+one40:
+	FMOVS 0(R21), F18
+
+moved41:
+	TST   $2, R0
+	BEQ   one42
+	FMOVD 0(R22), F19
+	TST   $1, R0
+	BEQ   moved43
+	ADD   $8, R22, R16
+	VLD1  (R16), V19.S[2]
+	B     moved43
+
+one42:
+	FMOVS 0(R22), F19
+
+moved43:
+	TST   $2, R0
+	BEQ   one44
+	FMOVD 0(R23), F20
+	TST   $1, R0
+	BEQ   moved45
+	ADD   $8, R23, R16
+	VLD1  (R16), V20.S[2]
+	B     moved45
+
+one44:
+	FMOVS 0(R23), F20
+
+moved45:
+	TST   $2, R0
+	BEQ   one46
+	FMOVD 0(R24), F21
+	TST   $1, R0
+	BEQ   moved47
+	ADD   $8, R24, R16
+	VLD1  (R16), V21.S[2]
+	B     moved47
+
+one46:
+	FMOVS 0(R24), F21
+
+moved47:
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVS 0(R1), F16
+	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over48
+	FMOVS 4(R1), F16
+	WORD  $0x4f901269 // fmla v9.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over48
+	FMOVS 8(R1), F16
+	WORD  $0x4f901289 // fmla v9.4s, v20.4s, v16.s[0]
+
+over48:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f90124a // fmla v10.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over49
+	FMOVS 4(R1), F16
+	WORD  $0x4f90126a // fmla v10.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over49
+	FMOVS 8(R1), F16
+	WORD  $0x4f90128a // fmla v10.4s, v20.4s, v16.s[0]
+
+over49:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over50
+	FMOVS 4(R1), F16
+	WORD  $0x4f90126b // fmla v11.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over50
+	FMOVS 8(R1), F16
+	WORD  $0x4f90128b // fmla v11.4s, v20.4s, v16.s[0]
+
+over50:
+	MOVD lddz+40(FP), R16
+	SUB  R16, R1
+	MOVD lddz+40(FP), R16
+	SUB  R16, R1
+
+	// a vector that ends with the row: some of it once more
+	SUB   $4, R0
+	MOVD  $4, R16
+	MUL   R16, R0, R0
+	ADD   R0, R1
+	ADD   R0, R2
+	FMOVQ 0(R1), F12
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F13
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F14
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  $16, R7
+
+row51:
+	VLD1R (R3), [V16.S4]
+	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
+	FMOVS 0(R25), F16
+	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
+	FMOVS 0(R26), F16
+	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 0(R2)
+	MOVD  lddw+24(FP), R16
+	ADD   R16, R2
+	ADD   $4, R3
+	ADD   $4, R25
+	ADD   $4, R26
+	SUBS  $1, R7
+	BNE   row51
+
+end5:
+	VMOVI $0, V15.B16
+	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	MOVD  dx+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F3, 16(R1)
+	FMOVQ F6, 32(R1)
+	FMOVQ F9, 48(R1)
+	MOVD  lddx+8(FP), R16
+	ADD   R16, R1
+	FMOVQ F1, 0(R1)
+	FMOVQ F4, 16(R1)
+	FMOVQ F7, 32(R1)
+	FMOVQ F10, 48(R1)
+	MOVD  lddx+8(FP), R16
+	ADD   R16, R1
+	FMOVQ F2, 0(R1)
+	FMOVQ F5, 16(R1)
+	FMOVQ F8, 32(R1)
+	FMOVQ F11, 48(R1)
+
+	// the next 16 inputs
+	MOVD dx+0(FP), R3
+	ADD  $64, R3
+	MOVD R3, dx+0(FP)
+	MOVD x+48(FP), R3
+	ADD  $64, R3
+	MOVD R3, x+48(FP)
+	MOVD lddw+24(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD dw+16(FP), R16
+	ADD  R16, R4
+	MOVD R4, dw+16(FP)
+	MOVD ldw+72(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD w+64(FP), R16
+	ADD  R16, R4
+	MOVD R4, w+64(FP)
+	MOVD cols+88(FP), R0
+	SUB  $16, R0
+	MOVD R0, cols+88(FP)
+	CMP  $1, R0
+	BGE  strip2
+	RET
+
+other1:
+	CMP  $2, R0
+	BNE  other52
+	MOVD n+96(FP), R0
+
+strip53:
+	// 2×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V10.B16
+	MOVD  dz+32(FP), R1
+	MOVD  dw+16(FP), R2
+	MOVD  x+48(FP), R3
+	MOVD  w+64(FP), R4
+	MOVD  ldw+72(FP), R5
+	MOVD  n+96(FP), R0
+	MOVD  ldx+56(FP), R6
+	ADD   R5, R4, R7
+	ADD   R5, R7, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	ADD   R5, R12, R13
+	ADD   R5, R13, R14
+	ADD   R5, R14, R15
+	ADD   R5, R15, R19
+	ADD   R5, R19, R20
+	ADD   R5, R20, R21
+	ADD   R5, R21, R22
+	ADD   R5, R22, R23
+	ADD   R5, R23, R24
+	ADD   R6, R3, R25
+	MOVD  lddw+24(FP), R26
+	CMP   $4, R0
+	BLT   tail55
+
+square54:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	FMOVQ 0(R1), F8
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F9
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVQ 0(R4), F13
+	FMOVQ 0(R7), F14
+	FMOVQ 0(R8), F15
+	FMOVQ 0(R9), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a0 // fmla v0.4s, v13.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c0 // fmla v0.4s, v14.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e0 // fmla v0.4s, v15.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1200 // fmla v0.4s, v16.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a1 // fmla v1.4s, v13.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c1 // fmla v1.4s, v14.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e1 // fmla v1.4s, v15.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1201 // fmla v1.4s, v16.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	VLD1R (R3), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 0(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $4, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 4(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $8, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 8(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $12, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 12(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R10), F13
+	FMOVQ 0(R11), F14
+	FMOVQ 0(R12), F15
+	FMOVQ 0(R13), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a2 // fmla v2.4s, v13.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c2 // fmla v2.4s, v14.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e2 // fmla v2.4s, v15.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1202 // fmla v2.4s, v16.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a3 // fmla v3.4s, v13.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c3 // fmla v3.4s, v14.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e3 // fmla v3.4s, v15.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1203 // fmla v3.4s, v16.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $16, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 16(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $20, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 20(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $24, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 24(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $28, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 28(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R14), F13
+	FMOVQ 0(R15), F14
+	FMOVQ 0(R19), F15
+	FMOVQ 0(R20), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a4 // fmla v4.4s, v13.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c4 // fmla v4.4s, v14.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e4 // fmla v4.4s, v15.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1204 // fmla v4.4s, v16.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a5 // fmla v5.4s, v13.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c5 // fmla v5.4s, v14.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e5 // fmla v5.4s, v15.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1205 // fmla v5.4s, v16.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $32, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 32(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $36, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 36(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $40, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 40(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $44, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 44(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R21), F13
+	FMOVQ 0(R22), F14
+	FMOVQ 0(R23), F15
+	FMOVQ 0(R24), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a6 // fmla v6.4s, v13.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c6 // fmla v6.4s, v14.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e6 // fmla v6.4s, v15.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1206 // fmla v6.4s, v16.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a7 // fmla v7.4s, v13.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c7 // fmla v7.4s, v14.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e7 // fmla v7.4s, v15.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1207 // fmla v7.4s, v16.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $48, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 48(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $52, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 52(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $56, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 56(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $60, R3, R16
+	VLD1R (R16), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 60(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $16, R4
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	ADD   $16, R21
+	ADD   $16, R22
+	ADD   $16, R23
+	ADD   $16, R24
+	ADD   $16, R1
+	MOVD  back+104(FP), R16
+	SUB   R16, R2
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square54
+
+tail55:
+	CMP $0, R0
+	BLE end56
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one58
+	FMOVD 0(R4), F13
+	TST   $1, R0
+	BEQ   moved59
+	ADD   $8, R4, R16
+	VLD1  (R16), V13.S[2]
+	B     moved59
+
+one58:
+	FMOVS 0(R4), F13
+
+moved59:
+	TST   $2, R0
+	BEQ   one60
+	FMOVD 0(R7), F14
+	TST   $1, R0
+	BEQ   moved61
+	ADD   $8, R7, R16
+	VLD1  (R16), V14.S[2]
+	B     moved61
+
+one60:
+	FMOVS 0(R7), F14
+
+moved61:
+	TST   $2, R0
+	BEQ   one62
+	FMOVD 0(R8), F15
+	TST   $1, R0
+	BEQ   moved63
+	ADD   $8, R8, R16
+	VLD1  (R16), V15.S[2]
+	B     moved63
+
+one62:
+	FMOVS 0(R8), F15
+
+moved63:
+	TST   $2, R0
+	BEQ   one64
+	FMOVD 0(R9), F16
+	TST   $1, R0
+	BEQ   moved65
+	ADD   $8, R9, R16
+	VLD1  (R16), V16.S[2]
+	B     moved65
+
+one64:
+	FMOVS 0(R9), F16
+
+moved65:
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a0 // fmla v0.4s, v13.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over66
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c0 // fmla v0.4s, v14.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over66
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e0 // fmla v0.4s, v15.4s, v11.s[0]
+
+over66:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a1 // fmla v1.4s, v13.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over67
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c1 // fmla v1.4s, v14.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over67
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e1 // fmla v1.4s, v15.4s, v11.s[0]
+
+over67:
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	TST   $2, R0
+	BEQ   one68
+	FMOVD 0(R10), F13
+	TST   $1, R0
+	BEQ   moved69
+	ADD   $8, R10, R16
+	VLD1  (R16), V13.S[2]
+	B     moved69
+
+one68:
+	FMOVS 0(R10), F13
+
+moved69:
+	TST   $2, R0
+	BEQ   one70
+	FMOVD 0(R11), F14
+	TST   $1, R0
+	BEQ   moved71
+	ADD   $8, R11, R16
+	VLD1  (R16), V14.S[2]
+	B     moved71
+
+one70:
+	FMOVS 0(R11), F14
+
+moved71:
+	TST   $2, R0
+	BEQ   one72
+	FMOVD 0(R12), F15
+	TST   $1, R0
+	BEQ   moved73
+	ADD   $8, R12, R16
+	VLD1  (R16), V15.S[2]
+	B     moved73
+
+one72:
+	FMOVS 0(R12), F15
+
+moved73:
+	TST   $2, R0
+	BEQ   one74
+	FMOVD 0(R13), F16
+	TST   $1, R0
+	BEQ   moved75
+	ADD   $8, R13, R16
+	VLD1  (R16), V16.S[2]
+	B     moved75
+
+one74:
+	FMOVS 0(R13), F16
+
+moved75:
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a2 // fmla v2.4s, v13.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over76
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c2 // fmla v2.4s, v14.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over76
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e2 // fmla v2.4s, v15.4s, v11.s[0]
+
+over76:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a3 // fmla v3.4s, v13.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over77
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c3 // fmla v3.4s, v14.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over77
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e3 // fmla v3.4s, v15.4s, v11.s[0]
+
+over77:
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	TST   $2, R0
+	BEQ   one78
+	FMOVD 0(R14), F13
+	TST   $1, R0
+	BEQ   moved79
+	ADD   $8, R14, R16
+	VLD1  (R16), V13.S[2]
+	B     moved79
+
+one78:
+	FMOVS 0(R14), F13
+
+moved79:
+	TST   $2, R0
+	BEQ   one80
+	FMOVD 0(R15), F14
+	TST   $1, R0
+	BEQ   moved81
+	ADD   $8, R15, R16
+	VLD1  (R16), V14.S[2]
+	B     moved81
+
+one80:
+	FMOVS 0(R15), F14
+
+moved81:
+	TST   $2, R0
+	BEQ   one82
+	FMOVD 0(R19), F15
+	TST   $1, R0
+	BEQ   moved83
+	ADD   $8, R19, R16
+	VLD1  (R16), V15.S[2]
+	B     moved83
+
+one82:
+	FMOVS 0(R19), F15
+
+moved83:
+	TST   $2, R0
+	BEQ   one84
+	FMOVD 0(R20), F16
+	TST   $1, R0
+	BEQ   moved85
+	ADD   $8, R20, R16
+	VLD1  (R16), V16.S[2]
+	B     moved85
+
+one84:
+	FMOVS 0(R20), F16
+
+moved85:
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a4 // fmla v4.4s, v13.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over86
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c4 // fmla v4.4s, v14.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over86
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e4 // fmla v4.4s, v15.4s, v11.s[0]
+
+over86:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a5 // fmla v5.4s, v13.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over87
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c5 // fmla v5.4s, v14.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over87
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e5 // fmla v5.4s, v15.4s, v11.s[0]
+
+over87:
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	TST   $2, R0
+	BEQ   one88
+	FMOVD 0(R21), F13
+	TST   $1, R0
+	BEQ   moved89
+	ADD   $8, R21, R16
+	VLD1  (R16), V13.S[2]
+	B     moved89
+
+one88:
+	FMOVS 0(R21), F13
+
+moved89:
+	TST   $2, R0
+	BEQ   one90
+	FMOVD 0(R22), F14
+	TST   $1, R0
+	BEQ   moved91
+	ADD   $8, R22, R16
+	VLD1  (R16), V14.S[2]
+	B     moved91
+
+one90:
+	FMOVS 0(R22), F14
+
+moved91:
+	TST   $2, R0
+	BEQ   one92
+	FMOVD 0(R23), F15
+	TST   $1, R0
+	BEQ   moved93
+	ADD   $8, R23, R16
+	VLD1  (R16), V15.S[2]
+	B     moved93
+
+one92:
+	FMOVS 0(R23), F15
+
+moved93:
+	TST   $2, R0
+	BEQ   one94
+	FMOVD 0(R24), F16
+	TST   $1, R0
+	BEQ   moved95
+	ADD   $8, R24, R16
+	VLD1  (R16), V16.S[2]
+	B     moved95
+
+one94:
+	FMOVS 0(R24), F16
+
+moved95:
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a6 // fmla v6.4s, v13.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over96
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c6 // fmla v6.4s, v14.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over96
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e6 // fmla v6.4s, v15.4s, v11.s[0]
+
+over96:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b11a7 // fmla v7.4s, v13.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over97
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b11c7 // fmla v7.4s, v14.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over97
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b11e7 // fmla v7.4s, v15.4s, v11.s[0]
+
+over97:
+	MOVD lddz+40(FP), R16
+	SUB  R16, R1
+
+	// a vector that ends with the row: some of it once more
+	SUB   $4, R0
+	MOVD  $4, R16
+	MUL   R16, R0, R0
+	ADD   R0, R1
+	ADD   R0, R2
+	FMOVQ 0(R1), F8
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F9
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  $16, R7
+
+row98:
+	VLD1R (R3), [V11.S4]
+	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	FMOVS 0(R25), F11
+	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 0(R2)
+	ADD   R26, R2
+	ADD   $4, R3
+	ADD   $4, R25
+	SUBS  $1, R7
+	BNE   row98
+
+end56:
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	MOVD  dx+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F2, 16(R1)
+	FMOVQ F4, 32(R1)
+	FMOVQ F6, 48(R1)
+	MOVD  lddx+8(FP), R16
+	ADD   R16, R1
+	FMOVQ F1, 0(R1)
+	FMOVQ F3, 16(R1)
+	FMOVQ F5, 32(R1)
+	FMOVQ F7, 48(R1)
+
+	// the next 16 inputs
+	MOVD dx+0(FP), R3
+	ADD  $64, R3
+	MOVD R3, dx+0(FP)
+	MOVD x+48(FP), R3
+	ADD  $64, R3
+	MOVD R3, x+48(FP)
+	MOVD lddw+24(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD dw+16(FP), R16
+	ADD  R16, R4
+	MOVD R4, dw+16(FP)
+	MOVD ldw+72(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD w+64(FP), R16
+	ADD  R16, R4
+	MOVD R4, w+64(FP)
+	MOVD cols+88(FP), R0
+	SUB  $16, R0
+	MOVD R0, cols+88(FP)
+	CMP  $1, R0
+	BGE  strip53
+	RET
+
+other52:
+	MOVD n+96(FP), R0
+
+strip100:
+	// 1×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+32(FP), R1
+	MOVD  dw+16(FP), R2
+	MOVD  x+48(FP), R3
+	MOVD  w+64(FP), R4
+	MOVD  ldw+72(FP), R5
+	MOVD  n+96(FP), R0
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	ADD   R5, R12, R13
+	ADD   R5, R13, R14
+	ADD   R5, R14, R15
+	ADD   R5, R15, R19
+	ADD   R5, R19, R20
+	ADD   R5, R20, R21
+	ADD   R5, R21, R22
+	ADD   R5, R22, R23
+	MOVD  lddw+24(FP), R24
+	CMP   $4, R0
+	BLT   tail102
+
+square101:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R6), F9
+	FMOVQ 0(R7), F10
+	FMOVQ 0(R8), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	FMOVS 4(R1), F6
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	FMOVS 8(R1), F6
+	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
+	FMOVS 12(R1), F6
+	WORD  $0x4f861160 // fmla v0.4s, v11.4s, v6.s[0]
+	VLD1R (R3), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $4, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $8, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $12, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R9), F8
+	FMOVQ 0(R10), F9
+	FMOVQ 0(R11), F10
+	FMOVQ 0(R12), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	FMOVS 4(R1), F6
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	FMOVS 8(R1), F6
+	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
+	FMOVS 12(R1), F6
+	WORD  $0x4f861161 // fmla v1.4s, v11.4s, v6.s[0]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $20, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $24, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $28, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R13), F8
+	FMOVQ 0(R14), F9
+	FMOVQ 0(R15), F10
+	FMOVQ 0(R19), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	FMOVS 4(R1), F6
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	FMOVS 8(R1), F6
+	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
+	FMOVS 12(R1), F6
+	WORD  $0x4f861162 // fmla v2.4s, v11.4s, v6.s[0]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $36, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $40, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $44, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R20), F8
+	FMOVQ 0(R21), F9
+	FMOVQ 0(R22), F10
+	FMOVQ 0(R23), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	FMOVS 4(R1), F6
+	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
+	FMOVS 8(R1), F6
+	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
+	FMOVS 12(R1), F6
+	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $52, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $56, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $60, R3, R16
+	VLD1R (R16), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $16, R4
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	ADD   $16, R21
+	ADD   $16, R22
+	ADD   $16, R23
+	ADD   $16, R1
+	MOVD  back+104(FP), R16
+	SUB   R16, R2
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square101
+
+tail102:
+	CMP $0, R0
+	BLE end103
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one105
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved106
+	ADD   $8, R4, R16
+	VLD1  (R16), V8.S[2]
+	B     moved106
+
+one105:
+	FMOVS 0(R4), F8
+
+moved106:
+	TST   $2, R0
+	BEQ   one107
+	FMOVD 0(R6), F9
+	TST   $1, R0
+	BEQ   moved108
+	ADD   $8, R6, R16
+	VLD1  (R16), V9.S[2]
+	B     moved108
+
+one107:
+	FMOVS 0(R6), F9
+
+moved108:
+	TST   $2, R0
+	BEQ   one109
+	FMOVD 0(R7), F10
+	TST   $1, R0
+	BEQ   moved110
+	ADD   $8, R7, R16
+	VLD1  (R16), V10.S[2]
+	B     moved110
+
+one109:
+	FMOVS 0(R7), F10
+
+moved110:
+	TST   $2, R0
+	BEQ   one111
+	FMOVD 0(R8), F11
+	TST   $1, R0
+	BEQ   moved112
+	ADD   $8, R8, R16
+	VLD1  (R16), V11.S[2]
+	B     moved112
+
+one111:
+	FMOVS 0(R8), F11
+
+moved112:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over113
+	FMOVS 4(R1), F6
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over113
+	FMOVS 8(R1), F6
+	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
+
+over113:
+	TST   $2, R0
+	BEQ   one114
+	FMOVD 0(R9), F8
+	TST   $1, R0
+	BEQ   moved115
+	ADD   $8, R9, R16
+	VLD1  (R16), V8.S[2]
+	B     moved115
+
+one114:
+	FMOVS 0(R9), F8
+
+moved115:
+	TST   $2, R0
+	BEQ   one116
+	FMOVD 0(R10), F9
+	TST   $1, R0
+	BEQ   moved117
+	ADD   $8, R10, R16
+	VLD1  (R16), V9.S[2]
+	B     moved117
+
+one116:
+	FMOVS 0(R10), F9
+
+moved117:
+	TST   $2, R0
+	BEQ   one118
+	FMOVD 0(R11), F10
+	TST   $1, R0
+	BEQ   moved119
+	ADD   $8, R11, R16
+	VLD1  (R16), V10.S[2]
+	B     moved119
+
+one118:
+	FMOVS 0(R11), F10
+
+moved119:
+	TST   $2, R0
+	BEQ   one120
+	FMOVD 0(R12), F11
+	TST   $1, R0
+	BEQ   moved121
+	ADD   $8, R12, R16
+	VLD1  (R16), V11.S[2]
+	B     moved121
+
+one120:
+	FMOVS 0(R12), F11
+
+moved121:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over122
+	FMOVS 4(R1), F6
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over122
+	FMOVS 8(R1), F6
+	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
+
+over122:
+	TST   $2, R0
+	BEQ   one123
+	FMOVD 0(R13), F8
+	TST   $1, R0
+	BEQ   moved124
+	ADD   $8, R13, R16
+	VLD1  (R16), V8.S[2]
+	B     moved124
+
+one123:
+	FMOVS 0(R13), F8
+
+moved124:
+	TST   $2, R0
+	BEQ   one125
+	FMOVD 0(R14), F9
+	TST   $1, R0
+	BEQ   moved126
+	ADD   $8, R14, R16
+	VLD1  (R16), V9.S[2]
+	B     moved126
+
+one125:
+	FMOVS 0(R14), F9
+
+moved126:
+	TST   $2, R0
+	BEQ   one127
+	FMOVD 0(R15), F10
+	TST   $1, R0
+	BEQ   moved128
+	ADD   $8, R15, R16
+	VLD1  (R16), V10.S[2]
+	B     moved128
+
+one127:
+	FMOVS 0(R15), F10
+
+moved128:
+	TST   $2, R0
+	BEQ   one129
+	FMOVD 0(R19), F11
+	TST   $1, R0
+	BEQ   moved130
+	ADD   $8, R19, R16
+	VLD1  (R16), V11.S[2]
+	B     moved130
+
+one129:
+	FMOVS 0(R19), F11
+
+moved130:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over131
+	FMOVS 4(R1), F6
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over131
+	FMOVS 8(R1), F6
+	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
+
+over131:
+	TST   $2, R0
+	BEQ   one132
+	FMOVD 0(R20), F8
+	TST   $1, R0
+	BEQ   moved133
+	ADD   $8, R20, R16
+	VLD1  (R16), V8.S[2]
+	B     moved133
+
+one132:
+	FMOVS 0(R20), F8
+
+moved133:
+	TST   $2, R0
+	BEQ   one134
+	FMOVD 0(R21), F9
+	TST   $1, R0
+	BEQ   moved135
+	ADD   $8, R21, R16
+	VLD1  (R16), V9.S[2]
+	B     moved135
+
+one134:
+	FMOVS 0(R21), F9
+
+moved135:
+	TST   $2, R0
+	BEQ   one136
+	FMOVD 0(R22), F10
+	TST   $1, R0
+	BEQ   moved137
+	ADD   $8, R22, R16
+	VLD1  (R16), V10.S[2]
+	B     moved137
+
+one136:
+	FMOVS 0(R22), F10
+
+moved137:
+	TST   $2, R0
+	BEQ   one138
+	FMOVD 0(R23), F11
+	TST   $1, R0
+	BEQ   moved139
+	ADD   $8, R23, R16
+	VLD1  (R16), V11.S[2]
+	B     moved139
+
+one138:
+	FMOVS 0(R23), F11
+
+moved139:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over140
+	FMOVS 4(R1), F6
+	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over140
+	FMOVS 8(R1), F6
+	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
+
+over140:
+	// a vector that ends with the row: some of it once more
+	SUB   $4, R0
+	MOVD  $4, R16
+	MUL   R16, R0, R0
+	ADD   R0, R1
+	ADD   R0, R2
+	FMOVQ 0(R1), F4
+	MOVD  $16, R6
+
+row141:
+	VLD1R (R3), [V6.S4]
+	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F7, 0(R2)
+	ADD   R24, R2
+	ADD   $4, R3
+	SUBS  $1, R6
+	BNE   row141
+
+end103:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD  dx+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 48(R1)
+
+	// the next 16 inputs
+	MOVD dx+0(FP), R3
+	ADD  $64, R3
+	MOVD R3, dx+0(FP)
+	MOVD x+48(FP), R3
+	ADD  $64, R3
+	MOVD R3, x+48(FP)
+	MOVD lddw+24(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD dw+16(FP), R16
+	ADD  R16, R4
+	MOVD R4, dw+16(FP)
+	MOVD ldw+72(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD w+64(FP), R16
+	ADD  R16, R4
+	MOVD R4, w+64(FP)
+	MOVD cols+88(FP), R0
+	SUB  $16, R0
+	MOVD R0, cols+88(FP)
+	CMP  $1, R0
+	BGE  strip100
+	RET
+
+// func stripsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
+TEXT ·stripsNEONF64(SB), NOSPLIT, $0-112
+	MOVD rows+80(FP), R0
+	CMP  $2, R0
+	BNE  other1
+	MOVD n+96(FP), R0
+
+strip2:
+	// 2×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V18.B16
+	MOVD  dz+32(FP), R1
+	MOVD  dw+16(FP), R2
+	MOVD  x+48(FP), R3
+	MOVD  w+64(FP), R4
+	MOVD  ldw+72(FP), R5
+	MOVD  n+96(FP), R0
+	MOVD  ldx+56(FP), R6
+	ADD   R5, R4, R7
+	ADD   R5, R7, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	ADD   R5, R12, R13
+	ADD   R5, R13, R14
+	ADD   R5, R14, R15
+	ADD   R5, R15, R19
+	ADD   R5, R19, R20
+	ADD   R5, R20, R21
+	ADD   R5, R21, R22
+	ADD   R5, R22, R23
+	ADD   R5, R23, R24
+	ADD   R6, R3, R25
+	MOVD  lddw+24(FP), R26
+	CMP   $2, R0
+	BLT   tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	FMOVQ 0(R1), F16
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F17
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVQ 0(R4), F21
+	FMOVQ 0(R7), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a0 // fmla v0.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c0 // fmla v0.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a1 // fmla v1.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c1 // fmla v1.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	VLD1R (R3), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 0(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $8, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 8(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R8), F21
+	FMOVQ 0(R9), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a2 // fmla v2.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c2 // fmla v2.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a3 // fmla v3.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c3 // fmla v3.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $16, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 16(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $24, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 24(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R10), F21
+	FMOVQ 0(R11), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a4 // fmla v4.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c4 // fmla v4.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a5 // fmla v5.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c5 // fmla v5.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $32, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 32(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $40, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 40(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R12), F21
+	FMOVQ 0(R13), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a6 // fmla v6.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c6 // fmla v6.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a7 // fmla v7.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c7 // fmla v7.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $48, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 48(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $56, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 56(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R14), F21
+	FMOVQ 0(R15), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a8 // fmla v8.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c8 // fmla v8.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a9 // fmla v9.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312c9 // fmla v9.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $64, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 64(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $72, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 72(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R19), F21
+	FMOVQ 0(R20), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312aa // fmla v10.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312ca // fmla v10.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312ab // fmla v11.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312cb // fmla v11.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $80, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 80(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $88, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 88(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R21), F21
+	FMOVQ 0(R22), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312ac // fmla v12.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312cc // fmla v12.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312ad // fmla v13.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312cd // fmla v13.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $96, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 96(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $104, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 104(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R23), F21
+	FMOVQ 0(R24), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312ae // fmla v14.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312ce // fmla v14.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312af // fmla v15.2d, v21.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd312cf // fmla v15.2d, v22.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	ADD   $112, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 112(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $120, R3, R16
+	VLD1R (R16), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 120(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $16, R4
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	ADD   $16, R21
+	ADD   $16, R22
+	ADD   $16, R23
+	ADD   $16, R24
+	ADD   $16, R1
+	MOVD  back+104(FP), R16
+	SUB   R16, R2
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	FMOVD 0(R4), F21
+	FMOVD 0(R7), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a0 // fmla v0.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a1 // fmla v1.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 0(R8), F21
+	FMOVD 0(R9), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a2 // fmla v2.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a3 // fmla v3.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 0(R10), F21
+	FMOVD 0(R11), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a4 // fmla v4.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a5 // fmla v5.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 0(R12), F21
+	FMOVD 0(R13), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a6 // fmla v6.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a7 // fmla v7.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 0(R14), F21
+	FMOVD 0(R15), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a8 // fmla v8.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312a9 // fmla v9.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 0(R19), F21
+	FMOVD 0(R20), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312aa // fmla v10.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312ab // fmla v11.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 0(R21), F21
+	FMOVD 0(R22), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312ac // fmla v12.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312ad // fmla v13.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 0(R23), F21
+	FMOVD 0(R24), F22
+	VZIP2 V22.D2, V21.D2, V23.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312ae // fmla v14.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd312af // fmla v15.2d, v21.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+
+	// a vector that ends with the row: some of it once more
+	SUB   $2, R0
+	MOVD  $8, R16
+	MUL   R16, R0, R0
+	ADD   R0, R1
+	ADD   R0, R2
+	FMOVQ 0(R1), F16
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F17
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	MOVD  $16, R7
+
+row23:
+	VLD1R (R3), [V19.D2]
+	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	FMOVD 0(R25), F19
+	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
+	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
+	FMOVQ F20, 0(R2)
+	ADD   R26, R2
+	ADD   $8, R3
+	ADD   $8, R25
+	SUBS  $1, R7
+	BNE   row23
+
+end5:
+	VMOVI $0, V18.B16
+	WORD  $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
+	WORD  $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
+	WORD  $0x4e72d442 // fadd v2.2d, v2.2d, v18.2d
+	WORD  $0x4e72d463 // fadd v3.2d, v3.2d, v18.2d
+	WORD  $0x4e72d484 // fadd v4.2d, v4.2d, v18.2d
+	WORD  $0x4e72d4a5 // fadd v5.2d, v5.2d, v18.2d
+	WORD  $0x4e72d4c6 // fadd v6.2d, v6.2d, v18.2d
+	WORD  $0x4e72d4e7 // fadd v7.2d, v7.2d, v18.2d
+	WORD  $0x4e72d508 // fadd v8.2d, v8.2d, v18.2d
+	WORD  $0x4e72d529 // fadd v9.2d, v9.2d, v18.2d
+	WORD  $0x4e72d54a // fadd v10.2d, v10.2d, v18.2d
+	WORD  $0x4e72d56b // fadd v11.2d, v11.2d, v18.2d
+	WORD  $0x4e72d58c // fadd v12.2d, v12.2d, v18.2d
+	WORD  $0x4e72d5ad // fadd v13.2d, v13.2d, v18.2d
+	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
+	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
+	MOVD  dx+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F2, 16(R1)
+	FMOVQ F4, 32(R1)
+	FMOVQ F6, 48(R1)
+	FMOVQ F8, 64(R1)
+	FMOVQ F10, 80(R1)
+	FMOVQ F12, 96(R1)
+	FMOVQ F14, 112(R1)
+	MOVD  lddx+8(FP), R16
+	ADD   R16, R1
+	FMOVQ F1, 0(R1)
+	FMOVQ F3, 16(R1)
+	FMOVQ F5, 32(R1)
+	FMOVQ F7, 48(R1)
+	FMOVQ F9, 64(R1)
+	FMOVQ F11, 80(R1)
+	FMOVQ F13, 96(R1)
+	FMOVQ F15, 112(R1)
+
+	// the next 16 inputs
+	MOVD dx+0(FP), R3
+	ADD  $128, R3
+	MOVD R3, dx+0(FP)
+	MOVD x+48(FP), R3
+	ADD  $128, R3
+	MOVD R3, x+48(FP)
+	MOVD lddw+24(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD dw+16(FP), R16
+	ADD  R16, R4
+	MOVD R4, dw+16(FP)
+	MOVD ldw+72(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD w+64(FP), R16
+	ADD  R16, R4
+	MOVD R4, w+64(FP)
+	MOVD cols+88(FP), R0
+	SUB  $16, R0
+	MOVD R0, cols+88(FP)
+	CMP  $1, R0
+	BGE  strip2
+	RET
+
+other1:
+	MOVD n+96(FP), R0
+
+strip25:
+	// 1×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V9.B16
+	MOVD  dz+32(FP), R1
+	MOVD  dw+16(FP), R2
+	MOVD  x+48(FP), R3
+	MOVD  w+64(FP), R4
+	MOVD  ldw+72(FP), R5
+	MOVD  n+96(FP), R0
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	ADD   R5, R12, R13
+	ADD   R5, R13, R14
+	ADD   R5, R14, R15
+	ADD   R5, R15, R19
+	ADD   R5, R19, R20
+	ADD   R5, R20, R21
+	ADD   R5, R21, R22
+	ADD   R5, R22, R23
+	MOVD  lddw+24(FP), R24
+	CMP   $2, R0
+	BLT   tail27
+
+square26:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	FMOVQ 0(R1), F8
+	FMOVQ 0(R4), F12
+	FMOVQ 0(R6), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over6
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a0 // fmla v0.2d, v13.2d, v10.d[0]
-
-over6:
-	FMOVD 0(R8), F12
-	FMOVD 0(R9), F13
+	VLD1R (R3), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $8, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R8), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over7
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a1 // fmla v1.2d, v13.2d, v10.d[0]
-
-over7:
-	FMOVD 0(R10), F12
-	FMOVD 0(R11), F13
+	ADD   $16, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $24, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R9), F12
+	FMOVQ 0(R10), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over8
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a2 // fmla v2.2d, v13.2d, v10.d[0]
-
-over8:
-	FMOVD 0(R12), F12
-	FMOVD 0(R13), F13
+	ADD   $32, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $40, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R11), F12
+	FMOVQ 0(R12), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over9
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a3 // fmla v3.2d, v13.2d, v10.d[0]
-
-over9:
-	FMOVD 0(R14), F12
-	FMOVD 0(R15), F13
+	ADD   $48, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $56, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R13), F12
+	FMOVQ 0(R14), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over10
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a4 // fmla v4.2d, v13.2d, v10.d[0]
-
-over10:
-	FMOVD 0(R19), F12
-	FMOVD 0(R20), F13
+	ADD   $64, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $72, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R15), F12
+	FMOVQ 0(R19), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over11
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
-
-over11:
-	FMOVD 0(R21), F12
-	FMOVD 0(R22), F13
+	ADD   $80, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $88, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R20), F12
+	FMOVQ 0(R21), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over12
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
-
-over12:
-	FMOVD 0(R23), F12
-	FMOVD 0(R24), F13
+	ADD   $96, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $104, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R22), F12
+	FMOVQ 0(R23), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over13
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
+	ADD   $112, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $120, R3, R16
+	VLD1R (R16), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $16, R4
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	ADD   $16, R21
+	ADD   $16, R22
+	ADD   $16, R23
+	ADD   $16, R1
+	MOVD  back+104(FP), R16
+	SUB   R16, R2
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square26
 
-over13:
+tail27:
+	CMP $0, R0
+	BLE end28
+
+	// the same for fewer j
+	FMOVD 0(R4), F12
+	FMOVD 0(R6), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
+	FMOVD 0(R7), F12
+	FMOVD 0(R8), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
+	FMOVD 0(R9), F12
+	FMOVD 0(R10), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
+	FMOVD 0(R11), F12
+	FMOVD 0(R12), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
+	FMOVD 0(R13), F12
+	FMOVD 0(R14), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
+	FMOVD 0(R15), F12
+	FMOVD 0(R19), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
+	FMOVD 0(R20), F12
+	FMOVD 0(R21), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
+	FMOVD 0(R22), F12
+	FMOVD 0(R23), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
+
 	// a vector that ends with the row: some of it once more
 	SUB   $2, R0
-	MOVD  $8, R25
-	MUL   R25, R0, R0
+	MOVD  $8, R16
+	MUL   R16, R0, R0
 	ADD   R0, R1
-	ADD   R0, R3
-	FMOVQ 0(R1), F9
-	MOVD  $16, R7
+	ADD   R0, R2
+	FMOVQ 0(R1), F8
+	MOVD  $16, R6
 
-row14:
-	VLD1R (R2), [V10.D2]
-	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
-	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVQ F11, 0(R3)
-	ADD   $8, R2
-	ADD   R4, R3
-	SUBS  $1, R7
-	BNE   row14
+row38:
+	VLD1R (R3), [V10.D2]
+	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	FMOVQ F11, 0(R2)
+	ADD   R24, R2
+	ADD   $8, R3
+	SUBS  $1, R6
+	BNE   row38
 
-end4:
-	VMOVI $0, V8.B16
-	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
-	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
-	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
-	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
-	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
-	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+end28:
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	MOVD  dx+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -24552,27 +26019,30 @@ end4:
 	FMOVQ F6, 96(R1)
 	FMOVQ F7, 112(R1)
 
-	// the next 16 rows
-	ADD  $128, R1
-	MOVD R1, dx+0(FP)
-	MOVD x+32(FP), R2
-	ADD  $128, R2
-	MOVD R2, x+32(FP)
-	MOVD dw+8(FP), R3
-	MOVD $16, R7
-	MUL  R7, R4, R4
-	ADD  R4, R3
-	MOVD R3, dw+8(FP)
-	MOVD w+40(FP), R5
-	MOVD $16, R7
-	MUL  R7, R6, R6
-	ADD  R6, R5
-	MOVD R5, w+40(FP)
-	MOVD rows+56(FP), R0
+	// the next 16 inputs
+	MOVD dx+0(FP), R3
+	ADD  $128, R3
+	MOVD R3, dx+0(FP)
+	MOVD x+48(FP), R3
+	ADD  $128, R3
+	MOVD R3, x+48(FP)
+	MOVD lddw+24(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD dw+16(FP), R16
+	ADD  R16, R4
+	MOVD R4, dw+16(FP)
+	MOVD ldw+72(FP), R4
+	MOVD $16, R16
+	MUL  R16, R4, R4
+	MOVD w+64(FP), R16
+	ADD  R16, R4
+	MOVD R4, w+64(FP)
+	MOVD cols+88(FP), R0
 	SUB  $16, R0
-	MOVD R0, rows+56(FP)
+	MOVD R0, cols+88(FP)
 	CMP  $1, R0
-	BGE  rows1
+	BGE  strip25
 	RET
 
 // func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
@@ -24671,8 +26141,8 @@ tail3:
 	FMOVD 0(R0), F11
 	TST   $1, R4
 	BEQ   moved7
-	ADD   $8, R0, R20
-	VLD1  (R20), V11.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V11.S[2]
 	B     moved7
 
 one6:
@@ -24684,8 +26154,8 @@ moved7:
 	FMOVD 0(R7), F12
 	TST   $1, R4
 	BEQ   moved9
-	ADD   $8, R7, R20
-	VLD1  (R20), V12.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V12.S[2]
 	B     moved9
 
 one8:
@@ -24697,8 +26167,8 @@ moved9:
 	FMOVD 0(R8), F9
 	TST   $1, R4
 	BEQ   moved11
-	ADD   $8, R8, R20
-	VLD1  (R20), V9.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V9.S[2]
 	B     moved11
 
 one10:
@@ -24718,8 +26188,8 @@ moved11:
 	FMOVD F10, 0(R13)
 	TST   $1, R4
 	BEQ   moved13
-	ADD   $8, R13, R20
-	VST1  V10.S[2], (R20)
+	ADD   $8, R13, R16
+	VST1  V10.S[2], (R16)
 	B     moved13
 
 one12:
@@ -24740,8 +26210,8 @@ moved13:
 	FMOVD F10, 0(R13)
 	TST   $1, R4
 	BEQ   moved15
-	ADD   $8, R13, R20
-	VST1  V10.S[2], (R20)
+	ADD   $8, R13, R16
+	VST1  V10.S[2], (R16)
 	B     moved15
 
 one14:
@@ -24762,8 +26232,8 @@ moved15:
 	FMOVD F10, 0(R13)
 	TST   $1, R4
 	BEQ   moved17
-	ADD   $8, R13, R20
-	VST1  V10.S[2], (R20)
+	ADD   $8, R13, R16
+	VST1  V10.S[2], (R16)
 	B     moved17
 
 one16:
@@ -24907,8 +26377,8 @@ tail20:
 	FMOVD 0(R0), F8
 	TST   $1, R4
 	BEQ   moved24
-	ADD   $8, R0, R19
-	VLD1  (R19), V8.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V8.S[2]
 	B     moved24
 
 one23:
@@ -24920,8 +26390,8 @@ moved24:
 	FMOVD 0(R7), F9
 	TST   $1, R4
 	BEQ   moved26
-	ADD   $8, R7, R19
-	VLD1  (R19), V9.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V9.S[2]
 	B     moved26
 
 one25:
@@ -24933,8 +26403,8 @@ moved26:
 	FMOVD 0(R8), F6
 	TST   $1, R4
 	BEQ   moved28
-	ADD   $8, R8, R19
-	VLD1  (R19), V6.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
 	B     moved28
 
 one27:
@@ -24954,8 +26424,8 @@ moved28:
 	FMOVD F7, 0(R12)
 	TST   $1, R4
 	BEQ   moved30
-	ADD   $8, R12, R19
-	VST1  V7.S[2], (R19)
+	ADD   $8, R12, R16
+	VST1  V7.S[2], (R16)
 	B     moved30
 
 one29:
@@ -24976,8 +26446,8 @@ moved30:
 	FMOVD F7, 0(R12)
 	TST   $1, R4
 	BEQ   moved32
-	ADD   $8, R12, R19
-	VST1  V7.S[2], (R19)
+	ADD   $8, R12, R16
+	VST1  V7.S[2], (R16)
 	B     moved32
 
 one31:
@@ -25096,8 +26566,8 @@ tail35:
 	FMOVD 0(R0), F5
 	TST   $1, R4
 	BEQ   moved39
-	ADD   $8, R0, R15
-	VLD1  (R15), V5.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V5.S[2]
 	B     moved39
 
 one38:
@@ -25109,8 +26579,8 @@ moved39:
 	FMOVD 0(R7), F6
 	TST   $1, R4
 	BEQ   moved41
-	ADD   $8, R7, R15
-	VLD1  (R15), V6.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V6.S[2]
 	B     moved41
 
 one40:
@@ -25122,8 +26592,8 @@ moved41:
 	FMOVD 0(R8), F3
 	TST   $1, R4
 	BEQ   moved43
-	ADD   $8, R8, R15
-	VLD1  (R15), V3.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V3.S[2]
 	B     moved43
 
 one42:
@@ -25143,8 +26613,8 @@ moved43:
 	FMOVD F4, 0(R11)
 	TST   $1, R4
 	BEQ   moved45
-	ADD   $8, R11, R15
-	VST1  V4.S[2], (R15)
+	ADD   $8, R11, R16
+	VST1  V4.S[2], (R16)
 	B     moved45
 
 one44:
@@ -25267,8 +26737,8 @@ tail48:
 	FMOVD 0(R0), F8
 	TST   $1, R4
 	BEQ   moved52
-	ADD   $8, R0, R15
-	VLD1  (R15), V8.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V8.S[2]
 	B     moved52
 
 one51:
@@ -25280,8 +26750,8 @@ moved52:
 	FMOVD 0(R7), F6
 	TST   $1, R4
 	BEQ   moved54
-	ADD   $8, R7, R15
-	VLD1  (R15), V6.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V6.S[2]
 	B     moved54
 
 one53:
@@ -25299,8 +26769,8 @@ moved54:
 	FMOVD F7, 0(R12)
 	TST   $1, R4
 	BEQ   moved56
-	ADD   $8, R12, R15
-	VST1  V7.S[2], (R15)
+	ADD   $8, R12, R16
+	VST1  V7.S[2], (R16)
 	B     moved56
 
 one55:
@@ -25319,8 +26789,8 @@ moved56:
 	FMOVD F7, 0(R12)
 	TST   $1, R4
 	BEQ   moved58
-	ADD   $8, R12, R15
-	VST1  V7.S[2], (R15)
+	ADD   $8, R12, R16
+	VST1  V7.S[2], (R16)
 	B     moved58
 
 one57:
@@ -25339,8 +26809,8 @@ moved58:
 	FMOVD F7, 0(R12)
 	TST   $1, R4
 	BEQ   moved60
-	ADD   $8, R12, R15
-	VST1  V7.S[2], (R15)
+	ADD   $8, R12, R16
+	VST1  V7.S[2], (R16)
 	B     moved60
 
 one59:
@@ -25462,8 +26932,8 @@ tail63:
 	FMOVD 0(R0), F6
 	TST   $1, R4
 	BEQ   moved67
-	ADD   $8, R0, R14
-	VLD1  (R14), V6.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V6.S[2]
 	B     moved67
 
 one66:
@@ -25475,8 +26945,8 @@ moved67:
 	FMOVD 0(R7), F4
 	TST   $1, R4
 	BEQ   moved69
-	ADD   $8, R7, R14
-	VLD1  (R14), V4.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
 	B     moved69
 
 one68:
@@ -25494,8 +26964,8 @@ moved69:
 	FMOVD F5, 0(R11)
 	TST   $1, R4
 	BEQ   moved71
-	ADD   $8, R11, R14
-	VST1  V5.S[2], (R14)
+	ADD   $8, R11, R16
+	VST1  V5.S[2], (R16)
 	B     moved71
 
 one70:
@@ -25514,8 +26984,8 @@ moved71:
 	FMOVD F5, 0(R11)
 	TST   $1, R4
 	BEQ   moved73
-	ADD   $8, R11, R14
-	VST1  V5.S[2], (R14)
+	ADD   $8, R11, R16
+	VST1  V5.S[2], (R16)
 	B     moved73
 
 one72:
@@ -25618,8 +27088,8 @@ tail76:
 	FMOVD 0(R0), F4
 	TST   $1, R4
 	BEQ   moved80
-	ADD   $8, R0, R13
-	VLD1  (R13), V4.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V4.S[2]
 	B     moved80
 
 one79:
@@ -25631,8 +27101,8 @@ moved80:
 	FMOVD 0(R7), F2
 	TST   $1, R4
 	BEQ   moved82
-	ADD   $8, R7, R13
-	VLD1  (R13), V2.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved82
 
 one81:
@@ -25650,8 +27120,8 @@ moved82:
 	FMOVD F3, 0(R10)
 	TST   $1, R4
 	BEQ   moved84
-	ADD   $8, R10, R13
-	VST1  V3.S[2], (R13)
+	ADD   $8, R10, R16
+	VST1  V3.S[2], (R16)
 	B     moved84
 
 one83:
@@ -25755,8 +27225,8 @@ tail87:
 	FMOVD 0(R0), F3
 	TST   $1, R4
 	BEQ   moved91
-	ADD   $8, R0, R13
-	VLD1  (R13), V3.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V3.S[2]
 	B     moved91
 
 one90:
@@ -25772,8 +27242,8 @@ moved91:
 	FMOVD F4, 0(R11)
 	TST   $1, R4
 	BEQ   moved93
-	ADD   $8, R11, R13
-	VST1  V4.S[2], (R13)
+	ADD   $8, R11, R16
+	VST1  V4.S[2], (R16)
 	B     moved93
 
 one92:
@@ -25790,8 +27260,8 @@ moved93:
 	FMOVD F4, 0(R11)
 	TST   $1, R4
 	BEQ   moved95
-	ADD   $8, R11, R13
-	VST1  V4.S[2], (R13)
+	ADD   $8, R11, R16
+	VST1  V4.S[2], (R16)
 	B     moved95
 
 one94:
@@ -25808,8 +27278,8 @@ moved95:
 	FMOVD F4, 0(R11)
 	TST   $1, R4
 	BEQ   moved97
-	ADD   $8, R11, R13
-	VST1  V4.S[2], (R13)
+	ADD   $8, R11, R16
+	VST1  V4.S[2], (R16)
 	B     moved97
 
 one96:
@@ -25909,8 +27379,8 @@ tail100:
 	FMOVD 0(R0), F2
 	TST   $1, R4
 	BEQ   moved104
-	ADD   $8, R0, R12
-	VLD1  (R12), V2.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V2.S[2]
 	B     moved104
 
 one103:
@@ -25926,8 +27396,8 @@ moved104:
 	FMOVD F3, 0(R10)
 	TST   $1, R4
 	BEQ   moved106
-	ADD   $8, R10, R12
-	VST1  V3.S[2], (R12)
+	ADD   $8, R10, R16
+	VST1  V3.S[2], (R16)
 	B     moved106
 
 one105:
@@ -25944,8 +27414,8 @@ moved106:
 	FMOVD F3, 0(R10)
 	TST   $1, R4
 	BEQ   moved108
-	ADD   $8, R10, R12
-	VST1  V3.S[2], (R12)
+	ADD   $8, R10, R16
+	VST1  V3.S[2], (R16)
 	B     moved108
 
 one107:
@@ -26032,8 +27502,8 @@ tail111:
 	FMOVD 0(R0), F1
 	TST   $1, R4
 	BEQ   moved115
-	ADD   $8, R0, R11
-	VLD1  (R11), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved115
 
 one114:
@@ -26049,8 +27519,8 @@ moved115:
 	FMOVD F2, 0(R9)
 	TST   $1, R4
 	BEQ   moved117
-	ADD   $8, R9, R11
-	VST1  V2.S[2], (R11)
+	ADD   $8, R9, R16
+	VST1  V2.S[2], (R16)
 	B     moved117
 
 one116:

@@ -73,8 +73,8 @@ part6:
 	FMOVD 0(R1), F5
 	TST   $1, R3
 	BEQ   moved9
-	ADD   $8, R1, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved9
 
 one8:
@@ -86,8 +86,8 @@ moved9:
 	FMOVD 0(R2), F6
 	TST   $1, R3
 	BEQ   moved11
-	ADD   $8, R2, R4
-	VLD1  (R4), V6.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V6.S[2]
 	B     moved11
 
 one10:
@@ -102,8 +102,8 @@ moved11:
 	FMOVD F5, 0(R0)
 	TST   $1, R3
 	BEQ   moved13
-	ADD   $8, R0, R4
-	VST1  V5.S[2], (R4)
+	ADD   $8, R0, R16
+	VST1  V5.S[2], (R16)
 	B     moved13
 
 one12:
@@ -131,8 +131,8 @@ part14:
 	FMOVD 16(R1), F5
 	TST   $1, R3
 	BEQ   moved17
-	ADD   $24, R1, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved17
 
 one16:
@@ -144,8 +144,8 @@ moved17:
 	FMOVD 16(R2), F6
 	TST   $1, R3
 	BEQ   moved19
-	ADD   $24, R2, R4
-	VLD1  (R4), V6.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V6.S[2]
 	B     moved19
 
 one18:
@@ -160,8 +160,8 @@ moved19:
 	FMOVD F5, 16(R0)
 	TST   $1, R3
 	BEQ   moved21
-	ADD   $24, R0, R4
-	VST1  V5.S[2], (R4)
+	ADD   $24, R0, R16
+	VST1  V5.S[2], (R16)
 	B     moved21
 
 one20:
@@ -189,8 +189,8 @@ part22:
 	FMOVD 32(R1), F5
 	TST   $1, R3
 	BEQ   moved25
-	ADD   $40, R1, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $40, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved25
 
 one24:
@@ -202,8 +202,8 @@ moved25:
 	FMOVD 32(R2), F6
 	TST   $1, R3
 	BEQ   moved27
-	ADD   $40, R2, R4
-	VLD1  (R4), V6.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V6.S[2]
 	B     moved27
 
 one26:
@@ -218,8 +218,8 @@ moved27:
 	FMOVD F5, 32(R0)
 	TST   $1, R3
 	BEQ   moved29
-	ADD   $40, R0, R4
-	VST1  V5.S[2], (R4)
+	ADD   $40, R0, R16
+	VST1  V5.S[2], (R16)
 	B     moved29
 
 one28:
@@ -236,8 +236,8 @@ over23:
 	FMOVD 48(R1), F5
 	TST   $1, R3
 	BEQ   moved32
-	ADD   $56, R1, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $56, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved32
 
 one31:
@@ -249,8 +249,8 @@ moved32:
 	FMOVD 48(R2), F6
 	TST   $1, R3
 	BEQ   moved34
-	ADD   $56, R2, R4
-	VLD1  (R4), V6.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V6.S[2]
 	B     moved34
 
 one33:
@@ -265,8 +265,8 @@ moved34:
 	FMOVD F5, 48(R0)
 	TST   $1, R3
 	BEQ   moved36
-	ADD   $56, R0, R4
-	VST1  V5.S[2], (R4)
+	ADD   $56, R0, R16
+	VST1  V5.S[2], (R16)
 	B     moved36
 
 one35:
@@ -321,8 +321,8 @@ part40:
 	FMOVD 0(R1), F5
 	TST   $1, R3
 	BEQ   moved43
-	ADD   $8, R1, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved43
 
 one42:
@@ -334,8 +334,8 @@ moved43:
 	FMOVD 0(R2), F6
 	TST   $1, R3
 	BEQ   moved45
-	ADD   $8, R2, R4
-	VLD1  (R4), V6.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V6.S[2]
 	B     moved45
 
 one44:
@@ -363,8 +363,8 @@ part46:
 	FMOVD 16(R1), F5
 	TST   $1, R3
 	BEQ   moved49
-	ADD   $24, R1, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved49
 
 one48:
@@ -376,8 +376,8 @@ moved49:
 	FMOVD 16(R2), F6
 	TST   $1, R3
 	BEQ   moved51
-	ADD   $24, R2, R4
-	VLD1  (R4), V6.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V6.S[2]
 	B     moved51
 
 one50:
@@ -405,8 +405,8 @@ part52:
 	FMOVD 32(R1), F5
 	TST   $1, R3
 	BEQ   moved55
-	ADD   $40, R1, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $40, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved55
 
 one54:
@@ -418,8 +418,8 @@ moved55:
 	FMOVD 32(R2), F6
 	TST   $1, R3
 	BEQ   moved57
-	ADD   $40, R2, R4
-	VLD1  (R4), V6.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V6.S[2]
 	B     moved57
 
 one56:
@@ -438,8 +438,8 @@ over53:
 	FMOVD 48(R1), F5
 	TST   $1, R3
 	BEQ   moved60
-	ADD   $56, R1, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $56, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved60
 
 one59:
@@ -451,8 +451,8 @@ moved60:
 	FMOVD 48(R2), F6
 	TST   $1, R3
 	BEQ   moved62
-	ADD   $56, R2, R4
-	VLD1  (R4), V6.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V6.S[2]
 	B     moved62
 
 one61:

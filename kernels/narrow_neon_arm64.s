@@ -79,11 +79,11 @@ apart7:
 
 stored8:
 	// the next 4 rows, or the last ones
-	MOVD $4, R8
-	MUL  R8, R2, R7
+	MOVD $4, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $4, R8
-	MUL  R8, R4, R7
+	MOVD $4, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $4, R5
 	CMP  $4, R5
@@ -112,8 +112,8 @@ part3:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved10
-	ADD   $8, R1, R2
-	VLD1  (R2), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved10
 
 one9:
@@ -139,8 +139,8 @@ rows11:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved14
-	ADD   $8, R1, R10
-	VLD1  (R10), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved14
 
 one13:
@@ -154,8 +154,8 @@ moved14:
 	FMOVD 0(R7), F4
 	TST   $1, R0
 	BEQ   moved16
-	ADD   $8, R7, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
 	B     moved16
 
 one15:
@@ -169,8 +169,8 @@ moved16:
 	FMOVD 0(R8), F5
 	TST   $1, R0
 	BEQ   moved18
-	ADD   $8, R8, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V5.S[2]
 	B     moved18
 
 one17:
@@ -184,8 +184,8 @@ moved18:
 	FMOVD 0(R9), F6
 	TST   $1, R0
 	BEQ   moved20
-	ADD   $8, R9, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V6.S[2]
 	B     moved20
 
 one19:
@@ -224,11 +224,11 @@ apart22:
 
 stored23:
 	// the next 4 rows, or the last ones
-	MOVD $4, R8
-	MUL  R8, R2, R7
+	MOVD $4, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $4, R8
-	MUL  R8, R4, R7
+	MOVD $4, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $4, R5
 	CMP  $4, R5
@@ -327,11 +327,11 @@ apart29:
 
 stored30:
 	// the next 4 rows, or the last ones
-	MOVD $4, R8
-	MUL  R8, R2, R7
+	MOVD $4, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $4, R8
-	MUL  R8, R4, R7
+	MOVD $4, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $4, R5
 	CMP  $4, R5
@@ -361,8 +361,8 @@ part25:
 	FMOVD 16(R1), F1
 	TST   $1, R0
 	BEQ   moved32
-	ADD   $24, R1, R2
-	VLD1  (R2), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved32
 
 one31:
@@ -391,8 +391,8 @@ rows33:
 	FMOVD 16(R1), F4
 	TST   $1, R0
 	BEQ   moved36
-	ADD   $24, R1, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved36
 
 one35:
@@ -409,8 +409,8 @@ moved36:
 	FMOVD 16(R7), F5
 	TST   $1, R0
 	BEQ   moved38
-	ADD   $24, R7, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V5.S[2]
 	B     moved38
 
 one37:
@@ -427,8 +427,8 @@ moved38:
 	FMOVD 16(R8), F6
 	TST   $1, R0
 	BEQ   moved40
-	ADD   $24, R8, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V6.S[2]
 	B     moved40
 
 one39:
@@ -445,8 +445,8 @@ moved40:
 	FMOVD 16(R9), F7
 	TST   $1, R0
 	BEQ   moved42
-	ADD   $24, R9, R10
-	VLD1  (R10), V7.S[2]
+	ADD   $24, R9, R16
+	VLD1  (R16), V7.S[2]
 	B     moved42
 
 one41:
@@ -485,11 +485,11 @@ apart44:
 
 stored45:
 	// the next 4 rows, or the last ones
-	MOVD $4, R8
-	MUL  R8, R2, R7
+	MOVD $4, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $4, R8
-	MUL  R8, R4, R7
+	MOVD $4, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $4, R5
 	CMP  $4, R5
@@ -601,11 +601,11 @@ apart51:
 
 stored52:
 	// the next 4 rows, or the last ones
-	MOVD $4, R8
-	MUL  R8, R2, R7
+	MOVD $4, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $4, R8
-	MUL  R8, R4, R7
+	MOVD $4, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $4, R5
 	CMP  $4, R5
@@ -636,8 +636,8 @@ part47:
 	FMOVD 32(R1), F2
 	TST   $1, R0
 	BEQ   moved54
-	ADD   $40, R1, R2
-	VLD1  (R2), V2.S[2]
+	ADD   $40, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved54
 
 one53:
@@ -668,8 +668,8 @@ rows55:
 	FMOVD 32(R1), F6
 	TST   $1, R0
 	BEQ   moved58
-	ADD   $40, R1, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $40, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved58
 
 one57:
@@ -689,8 +689,8 @@ moved58:
 	FMOVD 32(R7), F7
 	TST   $1, R0
 	BEQ   moved60
-	ADD   $40, R7, R10
-	VLD1  (R10), V7.S[2]
+	ADD   $40, R7, R16
+	VLD1  (R16), V7.S[2]
 	B     moved60
 
 one59:
@@ -710,8 +710,8 @@ moved60:
 	FMOVD 32(R8), F8
 	TST   $1, R0
 	BEQ   moved62
-	ADD   $40, R8, R10
-	VLD1  (R10), V8.S[2]
+	ADD   $40, R8, R16
+	VLD1  (R16), V8.S[2]
 	B     moved62
 
 one61:
@@ -731,8 +731,8 @@ moved62:
 	FMOVD 32(R9), F9
 	TST   $1, R0
 	BEQ   moved64
-	ADD   $40, R9, R10
-	VLD1  (R10), V9.S[2]
+	ADD   $40, R9, R16
+	VLD1  (R16), V9.S[2]
 	B     moved64
 
 one63:
@@ -772,11 +772,11 @@ apart66:
 
 stored67:
 	// the next 4 rows, or the last ones
-	MOVD $4, R8
-	MUL  R8, R2, R7
+	MOVD $4, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $4, R8
-	MUL  R8, R4, R7
+	MOVD $4, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $4, R5
 	CMP  $4, R5
@@ -901,11 +901,11 @@ apart73:
 
 stored74:
 	// the next 4 rows, or the last ones
-	MOVD $4, R8
-	MUL  R8, R2, R7
+	MOVD $4, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $4, R8
-	MUL  R8, R4, R7
+	MOVD $4, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $4, R5
 	CMP  $4, R5
@@ -937,8 +937,8 @@ part69:
 	FMOVD 48(R1), F3
 	TST   $1, R0
 	BEQ   moved76
-	ADD   $56, R1, R2
-	VLD1  (R2), V3.S[2]
+	ADD   $56, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved76
 
 one75:
@@ -971,8 +971,8 @@ rows77:
 	FMOVD 48(R1), F8
 	TST   $1, R0
 	BEQ   moved80
-	ADD   $56, R1, R10
-	VLD1  (R10), V8.S[2]
+	ADD   $56, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved80
 
 one79:
@@ -995,8 +995,8 @@ moved80:
 	FMOVD 48(R7), F9
 	TST   $1, R0
 	BEQ   moved82
-	ADD   $56, R7, R10
-	VLD1  (R10), V9.S[2]
+	ADD   $56, R7, R16
+	VLD1  (R16), V9.S[2]
 	B     moved82
 
 one81:
@@ -1019,8 +1019,8 @@ moved82:
 	FMOVD 48(R8), F10
 	TST   $1, R0
 	BEQ   moved84
-	ADD   $56, R8, R10
-	VLD1  (R10), V10.S[2]
+	ADD   $56, R8, R16
+	VLD1  (R16), V10.S[2]
 	B     moved84
 
 one83:
@@ -1043,8 +1043,8 @@ moved84:
 	FMOVD 48(R9), F11
 	TST   $1, R0
 	BEQ   moved86
-	ADD   $56, R9, R10
-	VLD1  (R10), V11.S[2]
+	ADD   $56, R9, R16
+	VLD1  (R16), V11.S[2]
 	B     moved86
 
 one85:
@@ -1085,11 +1085,11 @@ apart88:
 
 stored89:
 	// the next 4 rows, or the last ones
-	MOVD $4, R8
-	MUL  R8, R2, R7
+	MOVD $4, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $4, R8
-	MUL  R8, R4, R7
+	MOVD $4, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $4, R5
 	CMP  $4, R5
@@ -1214,8 +1214,8 @@ part95:
 	FMOVD 0(R5), F16
 	TST   $1, R6
 	BEQ   moved98
-	ADD   $8, R5, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved98
 
 one97:
@@ -1227,8 +1227,8 @@ moved98:
 	FMOVD 0(R0), F17
 	TST   $1, R6
 	BEQ   moved100
-	ADD   $8, R0, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V17.S[2]
 	B     moved100
 
 one99:
@@ -1241,8 +1241,8 @@ moved100:
 	FMOVD 0(R2), F17
 	TST   $1, R6
 	BEQ   moved102
-	ADD   $8, R2, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V17.S[2]
 	B     moved102
 
 one101:
@@ -1255,8 +1255,8 @@ moved102:
 	FMOVD 0(R3), F17
 	TST   $1, R6
 	BEQ   moved104
-	ADD   $8, R3, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V17.S[2]
 	B     moved104
 
 one103:
@@ -1269,8 +1269,8 @@ moved104:
 	FMOVD 0(R4), F17
 	TST   $1, R6
 	BEQ   moved106
-	ADD   $8, R4, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V17.S[2]
 	B     moved106
 
 one105:
@@ -1302,8 +1302,8 @@ part107:
 	FMOVD 16(R5), F16
 	TST   $1, R6
 	BEQ   moved110
-	ADD   $24, R5, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved110
 
 one109:
@@ -1315,8 +1315,8 @@ moved110:
 	FMOVD 16(R0), F17
 	TST   $1, R6
 	BEQ   moved112
-	ADD   $24, R0, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V17.S[2]
 	B     moved112
 
 one111:
@@ -1329,8 +1329,8 @@ moved112:
 	FMOVD 16(R2), F17
 	TST   $1, R6
 	BEQ   moved114
-	ADD   $24, R2, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V17.S[2]
 	B     moved114
 
 one113:
@@ -1343,8 +1343,8 @@ moved114:
 	FMOVD 16(R3), F17
 	TST   $1, R6
 	BEQ   moved116
-	ADD   $24, R3, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V17.S[2]
 	B     moved116
 
 one115:
@@ -1357,8 +1357,8 @@ moved116:
 	FMOVD 16(R4), F17
 	TST   $1, R6
 	BEQ   moved118
-	ADD   $24, R4, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $24, R4, R16
+	VLD1  (R16), V17.S[2]
 	B     moved118
 
 one117:
@@ -1390,8 +1390,8 @@ part119:
 	FMOVD 32(R5), F16
 	TST   $1, R6
 	BEQ   moved122
-	ADD   $40, R5, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved122
 
 one121:
@@ -1403,8 +1403,8 @@ moved122:
 	FMOVD 32(R0), F17
 	TST   $1, R6
 	BEQ   moved124
-	ADD   $40, R0, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V17.S[2]
 	B     moved124
 
 one123:
@@ -1417,8 +1417,8 @@ moved124:
 	FMOVD 32(R2), F17
 	TST   $1, R6
 	BEQ   moved126
-	ADD   $40, R2, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V17.S[2]
 	B     moved126
 
 one125:
@@ -1431,8 +1431,8 @@ moved126:
 	FMOVD 32(R3), F17
 	TST   $1, R6
 	BEQ   moved128
-	ADD   $40, R3, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $40, R3, R16
+	VLD1  (R16), V17.S[2]
 	B     moved128
 
 one127:
@@ -1445,8 +1445,8 @@ moved128:
 	FMOVD 32(R4), F17
 	TST   $1, R6
 	BEQ   moved130
-	ADD   $40, R4, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $40, R4, R16
+	VLD1  (R16), V17.S[2]
 	B     moved130
 
 one129:
@@ -1464,8 +1464,8 @@ over120:
 	FMOVD 48(R5), F16
 	TST   $1, R6
 	BEQ   moved133
-	ADD   $56, R5, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved133
 
 one132:
@@ -1477,8 +1477,8 @@ moved133:
 	FMOVD 48(R0), F17
 	TST   $1, R6
 	BEQ   moved135
-	ADD   $56, R0, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V17.S[2]
 	B     moved135
 
 one134:
@@ -1491,8 +1491,8 @@ moved135:
 	FMOVD 48(R2), F17
 	TST   $1, R6
 	BEQ   moved137
-	ADD   $56, R2, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V17.S[2]
 	B     moved137
 
 one136:
@@ -1505,8 +1505,8 @@ moved137:
 	FMOVD 48(R3), F17
 	TST   $1, R6
 	BEQ   moved139
-	ADD   $56, R3, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $56, R3, R16
+	VLD1  (R16), V17.S[2]
 	B     moved139
 
 one138:
@@ -1519,8 +1519,8 @@ moved139:
 	FMOVD 48(R4), F17
 	TST   $1, R6
 	BEQ   moved141
-	ADD   $56, R4, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $56, R4, R16
+	VLD1  (R16), V17.S[2]
 	B     moved141
 
 one140:
@@ -1576,14 +1576,14 @@ apart143:
 stored144:
 	MOVD y+0(FP), R0
 	MOVD ldy+8(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, y+0(FP)
 	MOVD x+16(FP), R0
 	MOVD ldx+24(FP), R1
-	MOVD $4, R2
-	MUL  R2, R1, R1
+	MOVD $4, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, x+16(FP)
 	MOVD rows+48(FP), R0
@@ -1664,8 +1664,8 @@ part150:
 	FMOVD 0(R3), F8
 	TST   $1, R4
 	BEQ   moved153
-	ADD   $8, R3, R5
-	VLD1  (R5), V8.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved153
 
 one152:
@@ -1677,8 +1677,8 @@ moved153:
 	FMOVD 0(R0), F9
 	TST   $1, R4
 	BEQ   moved155
-	ADD   $8, R0, R5
-	VLD1  (R5), V9.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V9.S[2]
 	B     moved155
 
 one154:
@@ -1691,8 +1691,8 @@ moved155:
 	FMOVD 0(R2), F9
 	TST   $1, R4
 	BEQ   moved157
-	ADD   $8, R2, R5
-	VLD1  (R5), V9.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V9.S[2]
 	B     moved157
 
 one156:
@@ -1720,8 +1720,8 @@ part158:
 	FMOVD 16(R3), F8
 	TST   $1, R4
 	BEQ   moved161
-	ADD   $24, R3, R5
-	VLD1  (R5), V8.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved161
 
 one160:
@@ -1733,8 +1733,8 @@ moved161:
 	FMOVD 16(R0), F9
 	TST   $1, R4
 	BEQ   moved163
-	ADD   $24, R0, R5
-	VLD1  (R5), V9.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V9.S[2]
 	B     moved163
 
 one162:
@@ -1747,8 +1747,8 @@ moved163:
 	FMOVD 16(R2), F9
 	TST   $1, R4
 	BEQ   moved165
-	ADD   $24, R2, R5
-	VLD1  (R5), V9.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V9.S[2]
 	B     moved165
 
 one164:
@@ -1776,8 +1776,8 @@ part166:
 	FMOVD 32(R3), F8
 	TST   $1, R4
 	BEQ   moved169
-	ADD   $40, R3, R5
-	VLD1  (R5), V8.S[2]
+	ADD   $40, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved169
 
 one168:
@@ -1789,8 +1789,8 @@ moved169:
 	FMOVD 32(R0), F9
 	TST   $1, R4
 	BEQ   moved171
-	ADD   $40, R0, R5
-	VLD1  (R5), V9.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V9.S[2]
 	B     moved171
 
 one170:
@@ -1803,8 +1803,8 @@ moved171:
 	FMOVD 32(R2), F9
 	TST   $1, R4
 	BEQ   moved173
-	ADD   $40, R2, R5
-	VLD1  (R5), V9.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V9.S[2]
 	B     moved173
 
 one172:
@@ -1822,8 +1822,8 @@ over167:
 	FMOVD 48(R3), F8
 	TST   $1, R4
 	BEQ   moved176
-	ADD   $56, R3, R5
-	VLD1  (R5), V8.S[2]
+	ADD   $56, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved176
 
 one175:
@@ -1835,8 +1835,8 @@ moved176:
 	FMOVD 48(R0), F9
 	TST   $1, R4
 	BEQ   moved178
-	ADD   $56, R0, R5
-	VLD1  (R5), V9.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V9.S[2]
 	B     moved178
 
 one177:
@@ -1849,8 +1849,8 @@ moved178:
 	FMOVD 48(R2), F9
 	TST   $1, R4
 	BEQ   moved180
-	ADD   $56, R2, R5
-	VLD1  (R5), V9.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V9.S[2]
 	B     moved180
 
 one179:
@@ -1887,14 +1887,14 @@ linear181:
 	VST1  V0.S[1], (R2)
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, y+0(FP)
 	MOVD  x+16(FP), R0
 	MOVD  ldx+24(FP), R1
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, x+16(FP)
 	MOVD  rows+48(FP), R0
@@ -1959,8 +1959,8 @@ part187:
 	FMOVD 0(R2), F4
 	TST   $1, R3
 	BEQ   moved190
-	ADD   $8, R2, R4
-	VLD1  (R4), V4.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V4.S[2]
 	B     moved190
 
 one189:
@@ -1972,8 +1972,8 @@ moved190:
 	FMOVD 0(R0), F5
 	TST   $1, R3
 	BEQ   moved192
-	ADD   $8, R0, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V5.S[2]
 	B     moved192
 
 one191:
@@ -1999,8 +1999,8 @@ part193:
 	FMOVD 16(R2), F4
 	TST   $1, R3
 	BEQ   moved196
-	ADD   $24, R2, R4
-	VLD1  (R4), V4.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V4.S[2]
 	B     moved196
 
 one195:
@@ -2012,8 +2012,8 @@ moved196:
 	FMOVD 16(R0), F5
 	TST   $1, R3
 	BEQ   moved198
-	ADD   $24, R0, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V5.S[2]
 	B     moved198
 
 one197:
@@ -2039,8 +2039,8 @@ part199:
 	FMOVD 32(R2), F4
 	TST   $1, R3
 	BEQ   moved202
-	ADD   $40, R2, R4
-	VLD1  (R4), V4.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V4.S[2]
 	B     moved202
 
 one201:
@@ -2052,8 +2052,8 @@ moved202:
 	FMOVD 32(R0), F5
 	TST   $1, R3
 	BEQ   moved204
-	ADD   $40, R0, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V5.S[2]
 	B     moved204
 
 one203:
@@ -2071,8 +2071,8 @@ over200:
 	FMOVD 48(R2), F4
 	TST   $1, R3
 	BEQ   moved207
-	ADD   $56, R2, R4
-	VLD1  (R4), V4.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V4.S[2]
 	B     moved207
 
 one206:
@@ -2084,8 +2084,8 @@ moved207:
 	FMOVD 48(R0), F5
 	TST   $1, R3
 	BEQ   moved209
-	ADD   $56, R0, R4
-	VLD1  (R4), V5.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V5.S[2]
 	B     moved209
 
 one208:
@@ -2117,14 +2117,14 @@ linear210:
 	FMOVS F0, 0(R0)
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
-	MOVD  $1, R2
-	MUL   R2, R1, R1
+	MOVD  $1, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, y+0(FP)
 	MOVD  x+16(FP), R0
 	MOVD  ldx+24(FP), R1
-	MOVD  $1, R2
-	MUL   R2, R1, R1
+	MOVD  $1, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, x+16(FP)
 	MOVD  rows+48(FP), R0
@@ -2193,11 +2193,11 @@ apart7:
 
 stored8:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -2260,11 +2260,11 @@ apart12:
 
 stored13:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -2339,11 +2339,11 @@ apart19:
 
 stored20:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -2413,11 +2413,11 @@ apart24:
 
 stored25:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -2499,11 +2499,11 @@ apart31:
 
 stored32:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -2580,11 +2580,11 @@ apart36:
 
 stored37:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -2673,11 +2673,11 @@ apart43:
 
 stored44:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -2761,11 +2761,11 @@ apart48:
 
 stored49:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -2861,11 +2861,11 @@ apart55:
 
 stored56:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -2956,11 +2956,11 @@ apart60:
 
 stored61:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -3063,11 +3063,11 @@ apart67:
 
 stored68:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -3165,11 +3165,11 @@ apart72:
 
 stored73:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -3279,11 +3279,11 @@ apart79:
 
 stored80:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -3388,11 +3388,11 @@ apart84:
 
 stored85:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -3509,11 +3509,11 @@ apart91:
 
 stored92:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -3625,11 +3625,11 @@ apart96:
 
 stored97:
 	// the next 2 rows, or the last ones
-	MOVD $2, R8
-	MUL  R8, R2, R7
+	MOVD $2, R16
+	MUL  R16, R2, R7
 	ADD  R7, R1
-	MOVD $2, R8
-	MUL  R8, R4, R7
+	MOVD $2, R16
+	MUL  R16, R4, R7
 	ADD  R7, R3
 	SUB  $2, R5
 	CMP  $2, R5
@@ -3920,14 +3920,14 @@ apart119:
 stored120:
 	MOVD y+0(FP), R0
 	MOVD ldy+8(FP), R1
-	MOVD $2, R2
-	MUL  R2, R1, R1
+	MOVD $2, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, y+0(FP)
 	MOVD x+16(FP), R0
 	MOVD ldx+24(FP), R1
-	MOVD $2, R2
-	MUL  R2, R1, R1
+	MOVD $2, R16
+	MUL  R16, R1, R1
 	ADD  R1, R0
 	MOVD R0, x+16(FP)
 	MOVD rows+48(FP), R0
@@ -4135,14 +4135,14 @@ linear141:
 	FMOVD F0, 0(R0)
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
-	MOVD  $1, R2
-	MUL   R2, R1, R1
+	MOVD  $1, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, y+0(FP)
 	MOVD  x+16(FP), R0
 	MOVD  ldx+24(FP), R1
-	MOVD  $1, R2
-	MUL   R2, R1, R1
+	MOVD  $1, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, x+16(FP)
 	MOVD  rows+48(FP), R0
@@ -4205,8 +4205,8 @@ part4:
 	FMOVD 0(R1), F4
 	TST   $1, R2
 	BEQ   moved7
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved7
 
 one6:
@@ -4218,8 +4218,8 @@ moved7:
 	FMOVD 0(R0), F5
 	TST   $1, R2
 	BEQ   moved9
-	ADD   $8, R0, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V5.S[2]
 	B     moved9
 
 one8:
@@ -4245,8 +4245,8 @@ part10:
 	FMOVD 16(R1), F4
 	TST   $1, R2
 	BEQ   moved13
-	ADD   $24, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved13
 
 one12:
@@ -4258,8 +4258,8 @@ moved13:
 	FMOVD 16(R0), F5
 	TST   $1, R2
 	BEQ   moved15
-	ADD   $24, R0, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V5.S[2]
 	B     moved15
 
 one14:
@@ -4285,8 +4285,8 @@ part16:
 	FMOVD 32(R1), F4
 	TST   $1, R2
 	BEQ   moved19
-	ADD   $40, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $40, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved19
 
 one18:
@@ -4298,8 +4298,8 @@ moved19:
 	FMOVD 32(R0), F5
 	TST   $1, R2
 	BEQ   moved21
-	ADD   $40, R0, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V5.S[2]
 	B     moved21
 
 one20:
@@ -4317,8 +4317,8 @@ over17:
 	FMOVD 48(R1), F4
 	TST   $1, R2
 	BEQ   moved24
-	ADD   $56, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $56, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved24
 
 one23:
@@ -4330,8 +4330,8 @@ moved24:
 	FMOVD 48(R0), F5
 	TST   $1, R2
 	BEQ   moved26
-	ADD   $56, R0, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V5.S[2]
 	B     moved26
 
 one25:
@@ -4765,14 +4765,14 @@ linear8:
 	FMOVQ F0, 0(R2)
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, y+0(FP)
 	MOVD  x+16(FP), R1
 	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, x+16(FP)
 	MOVD  rows+56(FP), R1
@@ -4797,8 +4797,8 @@ tile9:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved12
-	ADD   $8, R1, R5
-	VLD1  (R5), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved12
 
 one11:
@@ -4835,8 +4835,8 @@ block13:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved17
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved17
 
 one16:
@@ -4851,8 +4851,8 @@ moved17:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved19
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved19
 
 one18:
@@ -4867,8 +4867,8 @@ moved19:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved21
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved21
 
 one20:
@@ -4883,8 +4883,8 @@ moved21:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved23
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved23
 
 one22:
@@ -4899,8 +4899,8 @@ moved23:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved25
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved25
 
 one24:
@@ -4915,8 +4915,8 @@ moved25:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved27
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved27
 
 one26:
@@ -4931,8 +4931,8 @@ moved27:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved29
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved29
 
 one28:
@@ -4947,8 +4947,8 @@ moved29:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved31
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved31
 
 one30:
@@ -4963,8 +4963,8 @@ moved31:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved33
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved33
 
 one32:
@@ -4979,8 +4979,8 @@ moved33:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved35
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved35
 
 one34:
@@ -4995,8 +4995,8 @@ moved35:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved37
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved37
 
 one36:
@@ -5011,8 +5011,8 @@ moved37:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved39
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved39
 
 one38:
@@ -5027,8 +5027,8 @@ moved39:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved41
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved41
 
 one40:
@@ -5043,8 +5043,8 @@ moved41:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved43
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved43
 
 one42:
@@ -5059,8 +5059,8 @@ moved43:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved45
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved45
 
 one44:
@@ -5075,8 +5075,8 @@ moved45:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved47
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved47
 
 one46:
@@ -5099,8 +5099,8 @@ tail14:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved49
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved49
 
 one48:
@@ -5117,8 +5117,8 @@ moved49:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved51
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved51
 
 one50:
@@ -5135,8 +5135,8 @@ moved51:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved53
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved53
 
 one52:
@@ -5153,8 +5153,8 @@ moved53:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved55
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved55
 
 one54:
@@ -5171,8 +5171,8 @@ moved55:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved57
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved57
 
 one56:
@@ -5189,8 +5189,8 @@ moved57:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved59
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved59
 
 one58:
@@ -5207,8 +5207,8 @@ moved59:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved61
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved61
 
 one60:
@@ -5225,8 +5225,8 @@ moved61:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved63
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved63
 
 one62:
@@ -5243,8 +5243,8 @@ moved63:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved65
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved65
 
 one64:
@@ -5261,8 +5261,8 @@ moved65:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved67
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved67
 
 one66:
@@ -5279,8 +5279,8 @@ moved67:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved69
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved69
 
 one68:
@@ -5297,8 +5297,8 @@ moved69:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved71
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved71
 
 one70:
@@ -5315,8 +5315,8 @@ moved71:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved73
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved73
 
 one72:
@@ -5333,8 +5333,8 @@ moved73:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved75
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved75
 
 one74:
@@ -5351,8 +5351,8 @@ moved75:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved77
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved77
 
 one76:
@@ -5369,8 +5369,8 @@ moved77:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved79
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved79
 
 one78:
@@ -5411,8 +5411,8 @@ linear80:
 	FMOVD F0, 0(R2)
 	TST   $1, R0
 	BEQ   moved82
-	ADD   $8, R2, R3
-	VST1  V0.S[2], (R3)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
 	B     moved82
 
 one81:
@@ -5421,14 +5421,14 @@ one81:
 moved82:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
-	MOVD $1, R3
-	MUL  R3, R2, R2
+	MOVD $1, R16
+	MUL  R16, R2, R2
 	ADD  R2, R1
 	MOVD R1, y+0(FP)
 	MOVD x+16(FP), R1
 	MOVD ldx+24(FP), R2
-	MOVD $1, R3
-	MUL  R3, R2, R2
+	MOVD $1, R16
+	MUL  R16, R2, R2
 	ADD  R2, R1
 	MOVD R1, x+16(FP)
 	MOVD rows+56(FP), R1
@@ -5456,8 +5456,8 @@ tile85:
 	FMOVD 16(R1), F1
 	TST   $1, R0
 	BEQ   moved88
-	ADD   $24, R1, R5
-	VLD1  (R5), V1.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved88
 
 one87:
@@ -5482,8 +5482,8 @@ moved88:
 	MOVD  ldw+40(FP), R2
 	MOVD  x+16(FP), R3
 	MOVD  n+72(FP), R4
-	MOVD  $2, R5
-	MUL   R5, R2, R2
+	MOVD  $2, R16
+	MUL   R16, R2, R2
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
@@ -5498,8 +5498,8 @@ block89:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved93
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved93
 
 one92:
@@ -5516,8 +5516,8 @@ moved93:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved95
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved95
 
 one94:
@@ -5534,8 +5534,8 @@ moved95:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved97
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved97
 
 one96:
@@ -5552,8 +5552,8 @@ moved97:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved99
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved99
 
 one98:
@@ -5570,8 +5570,8 @@ moved99:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved101
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved101
 
 one100:
@@ -5588,8 +5588,8 @@ moved101:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved103
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved103
 
 one102:
@@ -5606,8 +5606,8 @@ moved103:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved105
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved105
 
 one104:
@@ -5624,8 +5624,8 @@ moved105:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved107
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved107
 
 one106:
@@ -5650,8 +5650,8 @@ tail90:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved109
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved109
 
 one108:
@@ -5670,8 +5670,8 @@ moved109:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved111
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved111
 
 one110:
@@ -5690,8 +5690,8 @@ moved111:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved113
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved113
 
 one112:
@@ -5710,8 +5710,8 @@ moved113:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved115
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved115
 
 one114:
@@ -5730,8 +5730,8 @@ moved115:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved117
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved117
 
 one116:
@@ -5750,8 +5750,8 @@ moved117:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved119
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved119
 
 one118:
@@ -5770,8 +5770,8 @@ moved119:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved121
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved121
 
 one120:
@@ -5790,8 +5790,8 @@ moved121:
 	FMOVD 16(R1), F16
 	TST   $1, R0
 	BEQ   moved123
-	ADD   $24, R1, R5
-	VLD1  (R5), V16.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved123
 
 one122:
@@ -5838,11 +5838,11 @@ end91:
 	MOVD  ldw+40(FP), R2
 	MOVD  x+16(FP), R3
 	MOVD  n+72(FP), R4
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	ADD   R5, R1
-	MOVD  $2, R5
-	MUL   R5, R2, R2
+	MOVD  $2, R16
+	MUL   R16, R2, R2
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
@@ -5857,8 +5857,8 @@ block124:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved128
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved128
 
 one127:
@@ -5875,8 +5875,8 @@ moved128:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved130
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved130
 
 one129:
@@ -5893,8 +5893,8 @@ moved130:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved132
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved132
 
 one131:
@@ -5911,8 +5911,8 @@ moved132:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved134
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved134
 
 one133:
@@ -5929,8 +5929,8 @@ moved134:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved136
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved136
 
 one135:
@@ -5947,8 +5947,8 @@ moved136:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved138
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved138
 
 one137:
@@ -5965,8 +5965,8 @@ moved138:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved140
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved140
 
 one139:
@@ -5983,8 +5983,8 @@ moved140:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved142
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved142
 
 one141:
@@ -6009,8 +6009,8 @@ tail125:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved144
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved144
 
 one143:
@@ -6029,8 +6029,8 @@ moved144:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved146
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved146
 
 one145:
@@ -6049,8 +6049,8 @@ moved146:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved148
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved148
 
 one147:
@@ -6069,8 +6069,8 @@ moved148:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved150
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved150
 
 one149:
@@ -6089,8 +6089,8 @@ moved150:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved152
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved152
 
 one151:
@@ -6109,8 +6109,8 @@ moved152:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved154
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved154
 
 one153:
@@ -6129,8 +6129,8 @@ moved154:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved156
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved156
 
 one155:
@@ -6149,8 +6149,8 @@ moved156:
 	FMOVD 16(R1), F18
 	TST   $1, R0
 	BEQ   moved158
-	ADD   $24, R1, R5
-	VLD1  (R5), V18.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V18.S[2]
 	B     moved158
 
 one157:
@@ -6194,8 +6194,8 @@ linear159:
 	FMOVD F1, 16(R2)
 	TST   $1, R0
 	BEQ   moved161
-	ADD   $24, R2, R3
-	VST1  V1.S[2], (R3)
+	ADD   $24, R2, R16
+	VST1  V1.S[2], (R16)
 	B     moved161
 
 one160:
@@ -6204,14 +6204,14 @@ one160:
 moved161:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
-	MOVD $1, R3
-	MUL  R3, R2, R2
+	MOVD $1, R16
+	MUL  R16, R2, R2
 	ADD  R2, R1
 	MOVD R1, y+0(FP)
 	MOVD x+16(FP), R1
 	MOVD ldx+24(FP), R2
-	MOVD $1, R3
-	MUL  R3, R2, R2
+	MOVD $1, R16
+	MUL  R16, R2, R2
 	ADD  R2, R1
 	MOVD R1, x+16(FP)
 	MOVD rows+56(FP), R1
@@ -6461,14 +6461,14 @@ linear8:
 	FMOVQ F0, 0(R2)
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, y+0(FP)
 	MOVD  x+16(FP), R1
 	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, x+16(FP)
 	MOVD  rows+56(FP), R1
@@ -6709,14 +6709,14 @@ linear14:
 	FMOVD F0, 0(R2)
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, y+0(FP)
 	MOVD  x+16(FP), R1
 	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, x+16(FP)
 	MOVD  rows+56(FP), R1
@@ -6760,8 +6760,8 @@ tile17:
 	MOVD  ldw+40(FP), R2
 	MOVD  x+16(FP), R3
 	MOVD  n+72(FP), R4
-	MOVD  $2, R5
-	MUL   R5, R2, R2
+	MOVD  $2, R16
+	MUL   R16, R2, R2
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
@@ -6924,11 +6924,11 @@ end21:
 	MOVD  ldw+40(FP), R2
 	MOVD  x+16(FP), R3
 	MOVD  n+72(FP), R4
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	ADD   R5, R1
-	MOVD  $2, R5
-	MUL   R5, R2, R2
+	MOVD  $2, R16
+	MUL   R16, R2, R2
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
@@ -7086,14 +7086,14 @@ linear25:
 	FMOVQ F1, 16(R2)
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, y+0(FP)
 	MOVD  x+16(FP), R1
 	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, x+16(FP)
 	MOVD  rows+56(FP), R1
@@ -7133,8 +7133,8 @@ tile26:
 	MOVD  ldw+40(FP), R2
 	MOVD  x+16(FP), R3
 	MOVD  n+72(FP), R4
-	MOVD  $2, R5
-	MUL   R5, R2, R2
+	MOVD  $2, R16
+	MUL   R16, R2, R2
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
@@ -7297,11 +7297,11 @@ end30:
 	MOVD  ldw+40(FP), R2
 	MOVD  x+16(FP), R3
 	MOVD  n+72(FP), R4
-	MOVD  $1, R6
-	MUL   R6, R2, R5
+	MOVD  $1, R16
+	MUL   R16, R2, R5
 	ADD   R5, R1
-	MOVD  $2, R5
-	MUL   R5, R2, R2
+	MOVD  $2, R16
+	MUL   R16, R2, R2
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
@@ -7459,14 +7459,14 @@ linear34:
 	FMOVD F1, 16(R2)
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, y+0(FP)
 	MOVD  x+16(FP), R1
 	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
 	ADD   R2, R1
 	MOVD  R1, x+16(FP)
 	MOVD  rows+56(FP), R1
@@ -7539,61 +7539,61 @@ row3:
 	VORR  V16.B16, V16.B16, V18.B16
 	VFMLA V0.S4, V17.S4, V18.S4
 	VORR  V18.B16, V18.B16, V17.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e28de52 // fmul v18.4s, v18.4s, v8.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
-	ADD   $48, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2cde73 // fmul v19.4s, v19.4s, v12.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
-	ADD   $56, R3, R7
-	VLD1R (R7), [V20.S4]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V20.S4]
 	WORD  $0x6e2ede94 // fmul v20.4s, v20.4s, v14.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e21de52 // fmul v18.4s, v18.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e29de73 // fmul v19.4s, v19.4s, v9.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e25de73 // fmul v19.4s, v19.4s, v5.4s
-	ADD   $52, R3, R7
-	VLD1R (R7), [V20.S4]
+	ADD   $52, R3, R16
+	VLD1R (R16), [V20.S4]
 	WORD  $0x6e2dde94 // fmul v20.4s, v20.4s, v13.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V20.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V20.S4]
 	WORD  $0x6e2bde94 // fmul v20.4s, v20.4s, v11.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V20.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V20.S4]
 	WORD  $0x6e27de94 // fmul v20.4s, v20.4s, v7.4s
-	ADD   $60, R3, R7
-	VLD1R (R7), [V21.S4]
+	ADD   $60, R3, R16
+	VLD1R (R16), [V21.S4]
 	WORD  $0x6e2fdeb5 // fmul v21.4s, v21.4s, v15.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
@@ -7621,8 +7621,8 @@ part2:
 	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved6
-	ADD   $8, R1, R3
-	VLD1  (R3), V16.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V16.S[2]
 	B     moved6
 
 one5:
@@ -7636,8 +7636,8 @@ moved6:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved8
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved8
 
 one7:
@@ -7650,8 +7650,8 @@ moved8:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved10
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved10
 
 one9:
@@ -7664,8 +7664,8 @@ moved10:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved12
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved12
 
 one11:
@@ -7678,8 +7678,8 @@ moved12:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved14
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved14
 
 one13:
@@ -7692,8 +7692,8 @@ moved14:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved16
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved16
 
 one15:
@@ -7706,8 +7706,8 @@ moved16:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved18
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved18
 
 one17:
@@ -7720,8 +7720,8 @@ moved18:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved20
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved20
 
 one19:
@@ -7734,8 +7734,8 @@ moved20:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved22
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved22
 
 one21:
@@ -7748,8 +7748,8 @@ moved22:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved24
-	ADD   $8, R1, R3
-	VLD1  (R3), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved24
 
 one23:
@@ -7762,8 +7762,8 @@ moved24:
 	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved26
-	ADD   $8, R1, R3
-	VLD1  (R3), V9.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved26
 
 one25:
@@ -7776,8 +7776,8 @@ moved26:
 	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved28
-	ADD   $8, R1, R3
-	VLD1  (R3), V10.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
 	B     moved28
 
 one27:
@@ -7790,8 +7790,8 @@ moved28:
 	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved30
-	ADD   $8, R1, R3
-	VLD1  (R3), V11.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V11.S[2]
 	B     moved30
 
 one29:
@@ -7804,8 +7804,8 @@ moved30:
 	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved32
-	ADD   $8, R1, R3
-	VLD1  (R3), V12.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V12.S[2]
 	B     moved32
 
 one31:
@@ -7818,8 +7818,8 @@ moved32:
 	FMOVD 0(R1), F13
 	TST   $1, R0
 	BEQ   moved34
-	ADD   $8, R1, R3
-	VLD1  (R3), V13.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V13.S[2]
 	B     moved34
 
 one33:
@@ -7832,8 +7832,8 @@ moved34:
 	FMOVD 0(R1), F14
 	TST   $1, R0
 	BEQ   moved36
-	ADD   $8, R1, R3
-	VLD1  (R3), V14.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V14.S[2]
 	B     moved36
 
 one35:
@@ -7846,8 +7846,8 @@ moved36:
 	FMOVD 0(R1), F15
 	TST   $1, R0
 	BEQ   moved38
-	ADD   $8, R1, R3
-	VLD1  (R3), V15.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V15.S[2]
 	B     moved38
 
 one37:
@@ -7867,61 +7867,61 @@ row39:
 	VORR  V16.B16, V16.B16, V18.B16
 	VFMLA V0.S4, V17.S4, V18.S4
 	VORR  V18.B16, V18.B16, V17.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e28de52 // fmul v18.4s, v18.4s, v8.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
-	ADD   $48, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2cde73 // fmul v19.4s, v19.4s, v12.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
-	ADD   $56, R3, R7
-	VLD1R (R7), [V20.S4]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V20.S4]
 	WORD  $0x6e2ede94 // fmul v20.4s, v20.4s, v14.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e21de52 // fmul v18.4s, v18.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e29de73 // fmul v19.4s, v19.4s, v9.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e25de73 // fmul v19.4s, v19.4s, v5.4s
-	ADD   $52, R3, R7
-	VLD1R (R7), [V20.S4]
+	ADD   $52, R3, R16
+	VLD1R (R16), [V20.S4]
 	WORD  $0x6e2dde94 // fmul v20.4s, v20.4s, v13.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V20.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V20.S4]
 	WORD  $0x6e2bde94 // fmul v20.4s, v20.4s, v11.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V20.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V20.S4]
 	WORD  $0x6e27de94 // fmul v20.4s, v20.4s, v7.4s
-	ADD   $60, R3, R7
-	VLD1R (R7), [V21.S4]
+	ADD   $60, R3, R16
+	VLD1R (R16), [V21.S4]
 	WORD  $0x6e2fdeb5 // fmul v21.4s, v21.4s, v15.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
@@ -7939,8 +7939,8 @@ linear40:
 	FMOVD F17, 0(R1)
 	TST   $1, R0
 	BEQ   moved42
-	ADD   $8, R1, R7
-	VST1  V17.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V17.S[2], (R16)
 	B     moved42
 
 one41:
@@ -8007,58 +8007,58 @@ row45:
 	VORR  V15.B16, V15.B16, V17.B16
 	VFMLA V0.S4, V16.S4, V17.S4
 	VORR  V17.B16, V17.B16, V16.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e28de31 // fmul v17.4s, v17.4s, v8.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
-	ADD   $48, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e2cde52 // fmul v18.4s, v18.4s, v12.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
-	ADD   $56, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2ede73 // fmul v19.4s, v19.4s, v14.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e21de31 // fmul v17.4s, v17.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e29de52 // fmul v18.4s, v18.4s, v9.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e25de52 // fmul v18.4s, v18.4s, v5.4s
-	ADD   $52, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $52, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2dde73 // fmul v19.4s, v19.4s, v13.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e23de52 // fmul v18.4s, v18.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e27de73 // fmul v19.4s, v19.4s, v7.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
@@ -8085,8 +8085,8 @@ part44:
 	FMOVD 0(R1), F15
 	TST   $1, R0
 	BEQ   moved48
-	ADD   $8, R1, R3
-	VLD1  (R3), V15.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V15.S[2]
 	B     moved48
 
 one47:
@@ -8100,8 +8100,8 @@ moved48:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved50
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved50
 
 one49:
@@ -8114,8 +8114,8 @@ moved50:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved52
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved52
 
 one51:
@@ -8128,8 +8128,8 @@ moved52:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved54
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved54
 
 one53:
@@ -8142,8 +8142,8 @@ moved54:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved56
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved56
 
 one55:
@@ -8156,8 +8156,8 @@ moved56:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved58
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved58
 
 one57:
@@ -8170,8 +8170,8 @@ moved58:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved60
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved60
 
 one59:
@@ -8184,8 +8184,8 @@ moved60:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved62
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved62
 
 one61:
@@ -8198,8 +8198,8 @@ moved62:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved64
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved64
 
 one63:
@@ -8212,8 +8212,8 @@ moved64:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved66
-	ADD   $8, R1, R3
-	VLD1  (R3), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved66
 
 one65:
@@ -8226,8 +8226,8 @@ moved66:
 	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved68
-	ADD   $8, R1, R3
-	VLD1  (R3), V9.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved68
 
 one67:
@@ -8240,8 +8240,8 @@ moved68:
 	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved70
-	ADD   $8, R1, R3
-	VLD1  (R3), V10.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
 	B     moved70
 
 one69:
@@ -8254,8 +8254,8 @@ moved70:
 	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved72
-	ADD   $8, R1, R3
-	VLD1  (R3), V11.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V11.S[2]
 	B     moved72
 
 one71:
@@ -8268,8 +8268,8 @@ moved72:
 	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved74
-	ADD   $8, R1, R3
-	VLD1  (R3), V12.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V12.S[2]
 	B     moved74
 
 one73:
@@ -8282,8 +8282,8 @@ moved74:
 	FMOVD 0(R1), F13
 	TST   $1, R0
 	BEQ   moved76
-	ADD   $8, R1, R3
-	VLD1  (R3), V13.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V13.S[2]
 	B     moved76
 
 one75:
@@ -8296,8 +8296,8 @@ moved76:
 	FMOVD 0(R1), F14
 	TST   $1, R0
 	BEQ   moved78
-	ADD   $8, R1, R3
-	VLD1  (R3), V14.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V14.S[2]
 	B     moved78
 
 one77:
@@ -8317,58 +8317,58 @@ row79:
 	VORR  V15.B16, V15.B16, V17.B16
 	VFMLA V0.S4, V16.S4, V17.S4
 	VORR  V17.B16, V17.B16, V16.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e28de31 // fmul v17.4s, v17.4s, v8.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
-	ADD   $48, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e2cde52 // fmul v18.4s, v18.4s, v12.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
-	ADD   $56, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2ede73 // fmul v19.4s, v19.4s, v14.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e21de31 // fmul v17.4s, v17.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e29de52 // fmul v18.4s, v18.4s, v9.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e25de52 // fmul v18.4s, v18.4s, v5.4s
-	ADD   $52, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $52, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2dde73 // fmul v19.4s, v19.4s, v13.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e23de52 // fmul v18.4s, v18.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V19.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V19.S4]
 	WORD  $0x6e27de73 // fmul v19.4s, v19.4s, v7.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
@@ -8385,8 +8385,8 @@ linear80:
 	FMOVD F16, 0(R1)
 	TST   $1, R0
 	BEQ   moved82
-	ADD   $8, R1, R7
-	VST1  V16.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V16.S[2], (R16)
 	B     moved82
 
 one81:
@@ -8451,54 +8451,54 @@ row85:
 	VORR  V14.B16, V14.B16, V16.B16
 	VFMLA V0.S4, V15.S4, V16.S4
 	VORR  V16.B16, V16.B16, V15.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e28de10 // fmul v16.4s, v16.4s, v8.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
-	ADD   $48, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e2cde31 // fmul v17.4s, v17.4s, v12.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e26de31 // fmul v17.4s, v17.4s, v6.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e21de10 // fmul v16.4s, v16.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e29de31 // fmul v17.4s, v17.4s, v9.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e25de31 // fmul v17.4s, v17.4s, v5.4s
-	ADD   $52, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $52, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e2dde52 // fmul v18.4s, v18.4s, v13.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e27de52 // fmul v18.4s, v18.4s, v7.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
@@ -8525,8 +8525,8 @@ part84:
 	FMOVD 0(R1), F14
 	TST   $1, R0
 	BEQ   moved88
-	ADD   $8, R1, R3
-	VLD1  (R3), V14.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V14.S[2]
 	B     moved88
 
 one87:
@@ -8540,8 +8540,8 @@ moved88:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved90
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved90
 
 one89:
@@ -8554,8 +8554,8 @@ moved90:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved92
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved92
 
 one91:
@@ -8568,8 +8568,8 @@ moved92:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved94
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved94
 
 one93:
@@ -8582,8 +8582,8 @@ moved94:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved96
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved96
 
 one95:
@@ -8596,8 +8596,8 @@ moved96:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved98
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved98
 
 one97:
@@ -8610,8 +8610,8 @@ moved98:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved100
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved100
 
 one99:
@@ -8624,8 +8624,8 @@ moved100:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved102
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved102
 
 one101:
@@ -8638,8 +8638,8 @@ moved102:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved104
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved104
 
 one103:
@@ -8652,8 +8652,8 @@ moved104:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved106
-	ADD   $8, R1, R3
-	VLD1  (R3), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved106
 
 one105:
@@ -8666,8 +8666,8 @@ moved106:
 	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved108
-	ADD   $8, R1, R3
-	VLD1  (R3), V9.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved108
 
 one107:
@@ -8680,8 +8680,8 @@ moved108:
 	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved110
-	ADD   $8, R1, R3
-	VLD1  (R3), V10.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
 	B     moved110
 
 one109:
@@ -8694,8 +8694,8 @@ moved110:
 	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved112
-	ADD   $8, R1, R3
-	VLD1  (R3), V11.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V11.S[2]
 	B     moved112
 
 one111:
@@ -8708,8 +8708,8 @@ moved112:
 	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved114
-	ADD   $8, R1, R3
-	VLD1  (R3), V12.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V12.S[2]
 	B     moved114
 
 one113:
@@ -8722,8 +8722,8 @@ moved114:
 	FMOVD 0(R1), F13
 	TST   $1, R0
 	BEQ   moved116
-	ADD   $8, R1, R3
-	VLD1  (R3), V13.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V13.S[2]
 	B     moved116
 
 one115:
@@ -8743,54 +8743,54 @@ row117:
 	VORR  V14.B16, V14.B16, V16.B16
 	VFMLA V0.S4, V15.S4, V16.S4
 	VORR  V16.B16, V16.B16, V15.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e28de10 // fmul v16.4s, v16.4s, v8.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
-	ADD   $48, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e2cde31 // fmul v17.4s, v17.4s, v12.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e26de31 // fmul v17.4s, v17.4s, v6.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e21de10 // fmul v16.4s, v16.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e29de31 // fmul v17.4s, v17.4s, v9.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e25de31 // fmul v17.4s, v17.4s, v5.4s
-	ADD   $52, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $52, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e2dde52 // fmul v18.4s, v18.4s, v13.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V18.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V18.S4]
 	WORD  $0x6e27de52 // fmul v18.4s, v18.4s, v7.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
@@ -8807,8 +8807,8 @@ linear118:
 	FMOVD F15, 0(R1)
 	TST   $1, R0
 	BEQ   moved120
-	ADD   $8, R1, R7
-	VST1  V15.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V15.S[2], (R16)
 	B     moved120
 
 one119:
@@ -8871,50 +8871,50 @@ row123:
 	VORR  V13.B16, V13.B16, V15.B16
 	VFMLA V0.S4, V14.S4, V15.S4
 	VORR  V15.B16, V15.B16, V14.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e28ddef // fmul v15.4s, v15.4s, v8.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e24ddef // fmul v15.4s, v15.4s, v4.4s
-	ADD   $48, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e26de10 // fmul v16.4s, v16.4s, v6.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e21ddef // fmul v15.4s, v15.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e29de10 // fmul v16.4s, v16.4s, v9.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e23de10 // fmul v16.4s, v16.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e27de31 // fmul v17.4s, v17.4s, v7.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
@@ -8941,8 +8941,8 @@ part122:
 	FMOVD 0(R1), F13
 	TST   $1, R0
 	BEQ   moved126
-	ADD   $8, R1, R3
-	VLD1  (R3), V13.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V13.S[2]
 	B     moved126
 
 one125:
@@ -8956,8 +8956,8 @@ moved126:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved128
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved128
 
 one127:
@@ -8970,8 +8970,8 @@ moved128:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved130
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved130
 
 one129:
@@ -8984,8 +8984,8 @@ moved130:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved132
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved132
 
 one131:
@@ -8998,8 +8998,8 @@ moved132:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved134
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved134
 
 one133:
@@ -9012,8 +9012,8 @@ moved134:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved136
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved136
 
 one135:
@@ -9026,8 +9026,8 @@ moved136:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved138
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved138
 
 one137:
@@ -9040,8 +9040,8 @@ moved138:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved140
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved140
 
 one139:
@@ -9054,8 +9054,8 @@ moved140:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved142
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved142
 
 one141:
@@ -9068,8 +9068,8 @@ moved142:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved144
-	ADD   $8, R1, R3
-	VLD1  (R3), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved144
 
 one143:
@@ -9082,8 +9082,8 @@ moved144:
 	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved146
-	ADD   $8, R1, R3
-	VLD1  (R3), V9.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved146
 
 one145:
@@ -9096,8 +9096,8 @@ moved146:
 	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved148
-	ADD   $8, R1, R3
-	VLD1  (R3), V10.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
 	B     moved148
 
 one147:
@@ -9110,8 +9110,8 @@ moved148:
 	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved150
-	ADD   $8, R1, R3
-	VLD1  (R3), V11.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V11.S[2]
 	B     moved150
 
 one149:
@@ -9124,8 +9124,8 @@ moved150:
 	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved152
-	ADD   $8, R1, R3
-	VLD1  (R3), V12.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V12.S[2]
 	B     moved152
 
 one151:
@@ -9145,50 +9145,50 @@ row153:
 	VORR  V13.B16, V13.B16, V15.B16
 	VFMLA V0.S4, V14.S4, V15.S4
 	VORR  V15.B16, V15.B16, V14.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e28ddef // fmul v15.4s, v15.4s, v8.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e24ddef // fmul v15.4s, v15.4s, v4.4s
-	ADD   $48, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e26de10 // fmul v16.4s, v16.4s, v6.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e21ddef // fmul v15.4s, v15.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e29de10 // fmul v16.4s, v16.4s, v9.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e23de10 // fmul v16.4s, v16.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V17.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V17.S4]
 	WORD  $0x6e27de31 // fmul v17.4s, v17.4s, v7.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
@@ -9205,8 +9205,8 @@ linear154:
 	FMOVD F14, 0(R1)
 	TST   $1, R0
 	BEQ   moved156
-	ADD   $8, R1, R7
-	VST1  V14.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V14.S[2], (R16)
 	B     moved156
 
 one155:
@@ -9267,46 +9267,46 @@ row159:
 	VORR  V12.B16, V12.B16, V14.B16
 	VFMLA V0.S4, V13.S4, V14.S4
 	VORR  V14.B16, V14.B16, V13.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e28ddce // fmul v14.4s, v14.4s, v8.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e24ddce // fmul v14.4s, v14.4s, v4.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e2addef // fmul v15.4s, v15.4s, v10.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e26ddef // fmul v15.4s, v15.4s, v6.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e21ddce // fmul v14.4s, v14.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e29ddef // fmul v15.4s, v15.4s, v9.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e25ddef // fmul v15.4s, v15.4s, v5.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e23ddef // fmul v15.4s, v15.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e27de10 // fmul v16.4s, v16.4s, v7.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
@@ -9333,8 +9333,8 @@ part158:
 	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved162
-	ADD   $8, R1, R3
-	VLD1  (R3), V12.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V12.S[2]
 	B     moved162
 
 one161:
@@ -9348,8 +9348,8 @@ moved162:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved164
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved164
 
 one163:
@@ -9362,8 +9362,8 @@ moved164:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved166
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved166
 
 one165:
@@ -9376,8 +9376,8 @@ moved166:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved168
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved168
 
 one167:
@@ -9390,8 +9390,8 @@ moved168:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved170
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved170
 
 one169:
@@ -9404,8 +9404,8 @@ moved170:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved172
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved172
 
 one171:
@@ -9418,8 +9418,8 @@ moved172:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved174
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved174
 
 one173:
@@ -9432,8 +9432,8 @@ moved174:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved176
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved176
 
 one175:
@@ -9446,8 +9446,8 @@ moved176:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved178
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved178
 
 one177:
@@ -9460,8 +9460,8 @@ moved178:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved180
-	ADD   $8, R1, R3
-	VLD1  (R3), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved180
 
 one179:
@@ -9474,8 +9474,8 @@ moved180:
 	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved182
-	ADD   $8, R1, R3
-	VLD1  (R3), V9.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved182
 
 one181:
@@ -9488,8 +9488,8 @@ moved182:
 	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved184
-	ADD   $8, R1, R3
-	VLD1  (R3), V10.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
 	B     moved184
 
 one183:
@@ -9502,8 +9502,8 @@ moved184:
 	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved186
-	ADD   $8, R1, R3
-	VLD1  (R3), V11.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V11.S[2]
 	B     moved186
 
 one185:
@@ -9523,46 +9523,46 @@ row187:
 	VORR  V12.B16, V12.B16, V14.B16
 	VFMLA V0.S4, V13.S4, V14.S4
 	VORR  V14.B16, V14.B16, V13.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e28ddce // fmul v14.4s, v14.4s, v8.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e24ddce // fmul v14.4s, v14.4s, v4.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e2addef // fmul v15.4s, v15.4s, v10.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e26ddef // fmul v15.4s, v15.4s, v6.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e21ddce // fmul v14.4s, v14.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e29ddef // fmul v15.4s, v15.4s, v9.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e25ddef // fmul v15.4s, v15.4s, v5.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e23ddef // fmul v15.4s, v15.4s, v3.4s
-	ADD   $44, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $44, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V16.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V16.S4]
 	WORD  $0x6e27de10 // fmul v16.4s, v16.4s, v7.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
@@ -9579,8 +9579,8 @@ linear188:
 	FMOVD F13, 0(R1)
 	TST   $1, R0
 	BEQ   moved190
-	ADD   $8, R1, R7
-	VST1  V13.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V13.S[2], (R16)
 	B     moved190
 
 one189:
@@ -9639,42 +9639,42 @@ row193:
 	VORR  V11.B16, V11.B16, V13.B16
 	VFMLA V0.S4, V12.S4, V13.S4
 	VORR  V13.B16, V13.B16, V12.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e28ddad // fmul v13.4s, v13.4s, v8.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e24ddad // fmul v13.4s, v13.4s, v4.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e22ddad // fmul v13.4s, v13.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e26ddce // fmul v14.4s, v14.4s, v6.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e21ddad // fmul v13.4s, v13.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e29ddce // fmul v14.4s, v14.4s, v9.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e25ddce // fmul v14.4s, v14.4s, v5.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e23ddce // fmul v14.4s, v14.4s, v3.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e27ddef // fmul v15.4s, v15.4s, v7.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
@@ -9701,8 +9701,8 @@ part192:
 	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved196
-	ADD   $8, R1, R3
-	VLD1  (R3), V11.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V11.S[2]
 	B     moved196
 
 one195:
@@ -9716,8 +9716,8 @@ moved196:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved198
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved198
 
 one197:
@@ -9730,8 +9730,8 @@ moved198:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved200
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved200
 
 one199:
@@ -9744,8 +9744,8 @@ moved200:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved202
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved202
 
 one201:
@@ -9758,8 +9758,8 @@ moved202:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved204
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved204
 
 one203:
@@ -9772,8 +9772,8 @@ moved204:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved206
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved206
 
 one205:
@@ -9786,8 +9786,8 @@ moved206:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved208
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved208
 
 one207:
@@ -9800,8 +9800,8 @@ moved208:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved210
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved210
 
 one209:
@@ -9814,8 +9814,8 @@ moved210:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved212
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved212
 
 one211:
@@ -9828,8 +9828,8 @@ moved212:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved214
-	ADD   $8, R1, R3
-	VLD1  (R3), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved214
 
 one213:
@@ -9842,8 +9842,8 @@ moved214:
 	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved216
-	ADD   $8, R1, R3
-	VLD1  (R3), V9.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved216
 
 one215:
@@ -9856,8 +9856,8 @@ moved216:
 	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved218
-	ADD   $8, R1, R3
-	VLD1  (R3), V10.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
 	B     moved218
 
 one217:
@@ -9877,42 +9877,42 @@ row219:
 	VORR  V11.B16, V11.B16, V13.B16
 	VFMLA V0.S4, V12.S4, V13.S4
 	VORR  V13.B16, V13.B16, V12.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e28ddad // fmul v13.4s, v13.4s, v8.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e24ddad // fmul v13.4s, v13.4s, v4.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e22ddad // fmul v13.4s, v13.4s, v2.4s
-	ADD   $40, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e26ddce // fmul v14.4s, v14.4s, v6.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e21ddad // fmul v13.4s, v13.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e29ddce // fmul v14.4s, v14.4s, v9.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e25ddce // fmul v14.4s, v14.4s, v5.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e23ddce // fmul v14.4s, v14.4s, v3.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V15.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V15.S4]
 	WORD  $0x6e27ddef // fmul v15.4s, v15.4s, v7.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
@@ -9929,8 +9929,8 @@ linear220:
 	FMOVD F12, 0(R1)
 	TST   $1, R0
 	BEQ   moved222
-	ADD   $8, R1, R7
-	VST1  V12.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V12.S[2], (R16)
 	B     moved222
 
 one221:
@@ -9987,38 +9987,38 @@ row225:
 	VORR  V10.B16, V10.B16, V12.B16
 	VFMLA V0.S4, V11.S4, V12.S4
 	VORR  V12.B16, V12.B16, V11.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e28dd8c // fmul v12.4s, v12.4s, v8.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e24dd8c // fmul v12.4s, v12.4s, v4.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e22dd8c // fmul v12.4s, v12.4s, v2.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e26ddad // fmul v13.4s, v13.4s, v6.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e29ddad // fmul v13.4s, v13.4s, v9.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e23ddad // fmul v13.4s, v13.4s, v3.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e27ddce // fmul v14.4s, v14.4s, v7.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
@@ -10045,8 +10045,8 @@ part224:
 	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved228
-	ADD   $8, R1, R3
-	VLD1  (R3), V10.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
 	B     moved228
 
 one227:
@@ -10060,8 +10060,8 @@ moved228:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved230
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved230
 
 one229:
@@ -10074,8 +10074,8 @@ moved230:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved232
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved232
 
 one231:
@@ -10088,8 +10088,8 @@ moved232:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved234
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved234
 
 one233:
@@ -10102,8 +10102,8 @@ moved234:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved236
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved236
 
 one235:
@@ -10116,8 +10116,8 @@ moved236:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved238
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved238
 
 one237:
@@ -10130,8 +10130,8 @@ moved238:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved240
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved240
 
 one239:
@@ -10144,8 +10144,8 @@ moved240:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved242
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved242
 
 one241:
@@ -10158,8 +10158,8 @@ moved242:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved244
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved244
 
 one243:
@@ -10172,8 +10172,8 @@ moved244:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved246
-	ADD   $8, R1, R3
-	VLD1  (R3), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved246
 
 one245:
@@ -10186,8 +10186,8 @@ moved246:
 	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved248
-	ADD   $8, R1, R3
-	VLD1  (R3), V9.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved248
 
 one247:
@@ -10207,38 +10207,38 @@ row249:
 	VORR  V10.B16, V10.B16, V12.B16
 	VFMLA V0.S4, V11.S4, V12.S4
 	VORR  V12.B16, V12.B16, V11.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e28dd8c // fmul v12.4s, v12.4s, v8.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e24dd8c // fmul v12.4s, v12.4s, v4.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e22dd8c // fmul v12.4s, v12.4s, v2.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e26ddad // fmul v13.4s, v13.4s, v6.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
-	ADD   $36, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $36, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e29ddad // fmul v13.4s, v13.4s, v9.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e23ddad // fmul v13.4s, v13.4s, v3.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V14.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V14.S4]
 	WORD  $0x6e27ddce // fmul v14.4s, v14.4s, v7.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
@@ -10255,8 +10255,8 @@ linear250:
 	FMOVD F11, 0(R1)
 	TST   $1, R0
 	BEQ   moved252
-	ADD   $8, R1, R7
-	VST1  V11.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V11.S[2], (R16)
 	B     moved252
 
 one251:
@@ -10311,34 +10311,34 @@ row255:
 	VORR  V9.B16, V9.B16, V11.B16
 	VFMLA V0.S4, V10.S4, V11.S4
 	VORR  V11.B16, V11.B16, V10.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e24dd6b // fmul v11.4s, v11.4s, v4.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e26dd8c // fmul v12.4s, v12.4s, v6.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e23dd8c // fmul v12.4s, v12.4s, v3.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
@@ -10365,8 +10365,8 @@ part254:
 	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved258
-	ADD   $8, R1, R3
-	VLD1  (R3), V9.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved258
 
 one257:
@@ -10380,8 +10380,8 @@ moved258:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved260
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved260
 
 one259:
@@ -10394,8 +10394,8 @@ moved260:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved262
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved262
 
 one261:
@@ -10408,8 +10408,8 @@ moved262:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved264
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved264
 
 one263:
@@ -10422,8 +10422,8 @@ moved264:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved266
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved266
 
 one265:
@@ -10436,8 +10436,8 @@ moved266:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved268
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved268
 
 one267:
@@ -10450,8 +10450,8 @@ moved268:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved270
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved270
 
 one269:
@@ -10464,8 +10464,8 @@ moved270:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved272
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved272
 
 one271:
@@ -10478,8 +10478,8 @@ moved272:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved274
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved274
 
 one273:
@@ -10492,8 +10492,8 @@ moved274:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved276
-	ADD   $8, R1, R3
-	VLD1  (R3), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved276
 
 one275:
@@ -10513,34 +10513,34 @@ row277:
 	VORR  V9.B16, V9.B16, V11.B16
 	VFMLA V0.S4, V10.S4, V11.S4
 	VORR  V11.B16, V11.B16, V10.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $16, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e24dd6b // fmul v11.4s, v11.4s, v4.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e26dd8c // fmul v12.4s, v12.4s, v6.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e23dd8c // fmul v12.4s, v12.4s, v3.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V13.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V13.S4]
 	WORD  $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
@@ -10557,8 +10557,8 @@ linear278:
 	FMOVD F10, 0(R1)
 	TST   $1, R0
 	BEQ   moved280
-	ADD   $8, R1, R7
-	VST1  V10.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V10.S[2], (R16)
 	B     moved280
 
 one279:
@@ -10611,30 +10611,30 @@ row283:
 	VORR  V8.B16, V8.B16, V10.B16
 	VFMLA V0.S4, V9.S4, V10.S4
 	VORR  V10.B16, V10.B16, V9.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e26dd6b // fmul v11.4s, v11.4s, v6.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e25dd6b // fmul v11.4s, v11.4s, v5.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e27dd8c // fmul v12.4s, v12.4s, v7.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
@@ -10661,8 +10661,8 @@ part282:
 	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved286
-	ADD   $8, R1, R3
-	VLD1  (R3), V8.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
 	B     moved286
 
 one285:
@@ -10676,8 +10676,8 @@ moved286:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved288
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved288
 
 one287:
@@ -10690,8 +10690,8 @@ moved288:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved290
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved290
 
 one289:
@@ -10704,8 +10704,8 @@ moved290:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved292
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved292
 
 one291:
@@ -10718,8 +10718,8 @@ moved292:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved294
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved294
 
 one293:
@@ -10732,8 +10732,8 @@ moved294:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved296
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved296
 
 one295:
@@ -10746,8 +10746,8 @@ moved296:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved298
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved298
 
 one297:
@@ -10760,8 +10760,8 @@ moved298:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved300
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved300
 
 one299:
@@ -10774,8 +10774,8 @@ moved300:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved302
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved302
 
 one301:
@@ -10795,30 +10795,30 @@ row303:
 	VORR  V8.B16, V8.B16, V10.B16
 	VFMLA V0.S4, V9.S4, V10.S4
 	VORR  V10.B16, V10.B16, V9.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e26dd6b // fmul v11.4s, v11.4s, v6.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e25dd6b // fmul v11.4s, v11.4s, v5.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V11.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V11.S4]
 	WORD  $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
-	ADD   $28, R3, R7
-	VLD1R (R7), [V12.S4]
+	ADD   $28, R3, R16
+	VLD1R (R16), [V12.S4]
 	WORD  $0x6e27dd8c // fmul v12.4s, v12.4s, v7.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
@@ -10835,8 +10835,8 @@ linear304:
 	FMOVD F9, 0(R1)
 	TST   $1, R0
 	BEQ   moved306
-	ADD   $8, R1, R7
-	VST1  V9.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V9.S[2], (R16)
 	B     moved306
 
 one305:
@@ -10887,27 +10887,27 @@ row309:
 	VORR  V7.B16, V7.B16, V9.B16
 	VFMLA V0.S4, V8.S4, V9.S4
 	VORR  V9.B16, V9.B16, V8.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e24dd29 // fmul v9.4s, v9.4s, v4.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e26dd4a // fmul v10.4s, v10.4s, v6.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
@@ -10933,8 +10933,8 @@ part308:
 	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved312
-	ADD   $8, R1, R3
-	VLD1  (R3), V7.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
 	B     moved312
 
 one311:
@@ -10948,8 +10948,8 @@ moved312:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved314
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved314
 
 one313:
@@ -10962,8 +10962,8 @@ moved314:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved316
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved316
 
 one315:
@@ -10976,8 +10976,8 @@ moved316:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved318
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved318
 
 one317:
@@ -10990,8 +10990,8 @@ moved318:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved320
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved320
 
 one319:
@@ -11004,8 +11004,8 @@ moved320:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved322
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved322
 
 one321:
@@ -11018,8 +11018,8 @@ moved322:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved324
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved324
 
 one323:
@@ -11032,8 +11032,8 @@ moved324:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved326
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved326
 
 one325:
@@ -11053,27 +11053,27 @@ row327:
 	VORR  V7.B16, V7.B16, V9.B16
 	VFMLA V0.S4, V8.S4, V9.S4
 	VORR  V9.B16, V9.B16, V8.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e24dd29 // fmul v9.4s, v9.4s, v4.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
-	ADD   $24, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e26dd4a // fmul v10.4s, v10.4s, v6.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V10.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V10.S4]
 	WORD  $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
@@ -11089,8 +11089,8 @@ linear328:
 	FMOVD F8, 0(R1)
 	TST   $1, R0
 	BEQ   moved330
-	ADD   $8, R1, R7
-	VST1  V8.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V8.S[2], (R16)
 	B     moved330
 
 one329:
@@ -11139,23 +11139,23 @@ row333:
 	VORR  V6.B16, V6.B16, V8.B16
 	VFMLA V0.S4, V7.S4, V8.S4
 	VORR  V8.B16, V8.B16, V7.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V8.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V8.S4]
 	WORD  $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V8.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V8.S4]
 	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V8.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V8.S4]
 	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e23dd29 // fmul v9.4s, v9.4s, v3.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
@@ -11181,8 +11181,8 @@ part332:
 	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved336
-	ADD   $8, R1, R3
-	VLD1  (R3), V6.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
 	B     moved336
 
 one335:
@@ -11196,8 +11196,8 @@ moved336:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved338
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved338
 
 one337:
@@ -11210,8 +11210,8 @@ moved338:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved340
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved340
 
 one339:
@@ -11224,8 +11224,8 @@ moved340:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved342
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved342
 
 one341:
@@ -11238,8 +11238,8 @@ moved342:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved344
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved344
 
 one343:
@@ -11252,8 +11252,8 @@ moved344:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved346
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved346
 
 one345:
@@ -11266,8 +11266,8 @@ moved346:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved348
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved348
 
 one347:
@@ -11287,23 +11287,23 @@ row349:
 	VORR  V6.B16, V6.B16, V8.B16
 	VFMLA V0.S4, V7.S4, V8.S4
 	VORR  V8.B16, V8.B16, V7.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V8.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V8.S4]
 	WORD  $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V8.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V8.S4]
 	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V8.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V8.S4]
 	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
-	ADD   $20, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $20, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V9.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V9.S4]
 	WORD  $0x6e23dd29 // fmul v9.4s, v9.4s, v3.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
@@ -11319,8 +11319,8 @@ linear350:
 	FMOVD F7, 0(R1)
 	TST   $1, R0
 	BEQ   moved352
-	ADD   $8, R1, R7
-	VST1  V7.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V7.S[2], (R16)
 	B     moved352
 
 one351:
@@ -11367,19 +11367,19 @@ row355:
 	VORR  V5.B16, V5.B16, V7.B16
 	VFMLA V0.S4, V6.S4, V7.S4
 	VORR  V7.B16, V7.B16, V6.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V7.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V7.S4]
 	WORD  $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V7.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V7.S4]
 	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V7.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V7.S4]
 	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V8.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V8.S4]
 	WORD  $0x6e23dd08 // fmul v8.4s, v8.4s, v3.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -11405,8 +11405,8 @@ part354:
 	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved358
-	ADD   $8, R1, R3
-	VLD1  (R3), V5.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
 	B     moved358
 
 one357:
@@ -11420,8 +11420,8 @@ moved358:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved360
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved360
 
 one359:
@@ -11434,8 +11434,8 @@ moved360:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved362
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved362
 
 one361:
@@ -11448,8 +11448,8 @@ moved362:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved364
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved364
 
 one363:
@@ -11462,8 +11462,8 @@ moved364:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved366
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved366
 
 one365:
@@ -11476,8 +11476,8 @@ moved366:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved368
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved368
 
 one367:
@@ -11497,19 +11497,19 @@ row369:
 	VORR  V5.B16, V5.B16, V7.B16
 	VFMLA V0.S4, V6.S4, V7.S4
 	VORR  V7.B16, V7.B16, V6.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V7.S4]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V7.S4]
 	WORD  $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   $8, R3, R7
-	VLD1R (R7), [V7.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V7.S4]
 	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V7.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V7.S4]
 	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V8.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V8.S4]
 	WORD  $0x6e23dd08 // fmul v8.4s, v8.4s, v3.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -11525,8 +11525,8 @@ linear370:
 	FMOVD F6, 0(R1)
 	TST   $1, R0
 	BEQ   moved372
-	ADD   $8, R1, R7
-	VST1  V6.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V6.S[2], (R16)
 	B     moved372
 
 one371:
@@ -11571,15 +11571,15 @@ row375:
 	VORR  V4.B16, V4.B16, V6.B16
 	VFMLA V0.S4, V5.S4, V6.S4
 	VORR  V6.B16, V6.B16, V5.B16
-	ADD   $8, R3, R7
-	VLD1R (R7), [V6.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V6.S4]
 	WORD  $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V6.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V6.S4]
 	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V7.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V7.S4]
 	WORD  $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
@@ -11605,8 +11605,8 @@ part374:
 	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved378
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
 	B     moved378
 
 one377:
@@ -11620,8 +11620,8 @@ moved378:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved380
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved380
 
 one379:
@@ -11634,8 +11634,8 @@ moved380:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved382
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved382
 
 one381:
@@ -11648,8 +11648,8 @@ moved382:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved384
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved384
 
 one383:
@@ -11662,8 +11662,8 @@ moved384:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved386
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved386
 
 one385:
@@ -11683,15 +11683,15 @@ row387:
 	VORR  V4.B16, V4.B16, V6.B16
 	VFMLA V0.S4, V5.S4, V6.S4
 	VORR  V6.B16, V6.B16, V5.B16
-	ADD   $8, R3, R7
-	VLD1R (R7), [V6.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V6.S4]
 	WORD  $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V6.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V6.S4]
 	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
-	ADD   $12, R3, R7
-	VLD1R (R7), [V7.S4]
+	ADD   $12, R3, R16
+	VLD1R (R16), [V7.S4]
 	WORD  $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
@@ -11707,8 +11707,8 @@ linear388:
 	FMOVD F5, 0(R1)
 	TST   $1, R0
 	BEQ   moved390
-	ADD   $8, R1, R7
-	VST1  V5.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V5.S[2], (R16)
 	B     moved390
 
 one389:
@@ -11751,12 +11751,12 @@ row393:
 	VORR  V3.B16, V3.B16, V5.B16
 	VFMLA V0.S4, V4.S4, V5.S4
 	VORR  V5.B16, V5.B16, V4.B16
-	ADD   $8, R3, R7
-	VLD1R (R7), [V5.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V5.S4]
 	WORD  $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V5.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V5.S4]
 	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	VMOVI $0, V5.B16
@@ -11781,8 +11781,8 @@ part392:
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved396
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
 	B     moved396
 
 one395:
@@ -11796,8 +11796,8 @@ moved396:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved398
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved398
 
 one397:
@@ -11810,8 +11810,8 @@ moved398:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved400
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved400
 
 one399:
@@ -11824,8 +11824,8 @@ moved400:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved402
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved402
 
 one401:
@@ -11845,12 +11845,12 @@ row403:
 	VORR  V3.B16, V3.B16, V5.B16
 	VFMLA V0.S4, V4.S4, V5.S4
 	VORR  V5.B16, V5.B16, V4.B16
-	ADD   $8, R3, R7
-	VLD1R (R7), [V5.S4]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V5.S4]
 	WORD  $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	ADD   $4, R3, R7
-	VLD1R (R7), [V5.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V5.S4]
 	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	VMOVI $0, V5.B16
@@ -11865,8 +11865,8 @@ linear404:
 	FMOVD F4, 0(R1)
 	TST   $1, R0
 	BEQ   moved406
-	ADD   $8, R1, R7
-	VST1  V4.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V4.S[2], (R16)
 	B     moved406
 
 one405:
@@ -11905,8 +11905,8 @@ row409:
 	VORR  V2.B16, V2.B16, V4.B16
 	VFMLA V0.S4, V3.S4, V4.S4
 	VORR  V4.B16, V4.B16, V3.B16
-	ADD   $4, R3, R7
-	VLD1R (R7), [V4.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V4.S4]
 	WORD  $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	VMOVI $0, V4.B16
@@ -11931,8 +11931,8 @@ part408:
 	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved412
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved412
 
 one411:
@@ -11946,8 +11946,8 @@ moved412:
 	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved414
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
 	B     moved414
 
 one413:
@@ -11960,8 +11960,8 @@ moved414:
 	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved416
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved416
 
 one415:
@@ -11981,8 +11981,8 @@ row417:
 	VORR  V2.B16, V2.B16, V4.B16
 	VFMLA V0.S4, V3.S4, V4.S4
 	VORR  V4.B16, V4.B16, V3.B16
-	ADD   $4, R3, R7
-	VLD1R (R7), [V4.S4]
+	ADD   $4, R3, R16
+	VLD1R (R16), [V4.S4]
 	WORD  $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	VMOVI $0, V4.B16
@@ -11997,8 +11997,8 @@ linear418:
 	FMOVD F3, 0(R1)
 	TST   $1, R0
 	BEQ   moved420
-	ADD   $8, R1, R7
-	VST1  V3.S[2], (R7)
+	ADD   $8, R1, R16
+	VST1  V3.S[2], (R16)
 	B     moved420
 
 one419:
@@ -12069,61 +12069,61 @@ row3:
 	VORR  V16.B16, V16.B16, V18.B16
 	VFMLA V0.D2, V17.D2, V18.D2
 	VORR  V18.B16, V18.B16, V17.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e68de52 // fmul v18.2d, v18.2d, v8.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e64de52 // fmul v18.2d, v18.2d, v4.2d
-	ADD   $96, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $96, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6cde73 // fmul v19.2d, v19.2d, v12.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e62de52 // fmul v18.2d, v18.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6ade73 // fmul v19.2d, v19.2d, v10.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e66de73 // fmul v19.2d, v19.2d, v6.2d
-	ADD   $112, R3, R7
-	VLD1R (R7), [V20.D2]
+	ADD   $112, R3, R16
+	VLD1R (R16), [V20.D2]
 	WORD  $0x6e6ede94 // fmul v20.2d, v20.2d, v14.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e61de52 // fmul v18.2d, v18.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e69de73 // fmul v19.2d, v19.2d, v9.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e65de73 // fmul v19.2d, v19.2d, v5.2d
-	ADD   $104, R3, R7
-	VLD1R (R7), [V20.D2]
+	ADD   $104, R3, R16
+	VLD1R (R16), [V20.D2]
 	WORD  $0x6e6dde94 // fmul v20.2d, v20.2d, v13.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e63de73 // fmul v19.2d, v19.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V20.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V20.D2]
 	WORD  $0x6e6bde94 // fmul v20.2d, v20.2d, v11.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V20.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V20.D2]
 	WORD  $0x6e67de94 // fmul v20.2d, v20.2d, v7.2d
-	ADD   $120, R3, R7
-	VLD1R (R7), [V21.D2]
+	ADD   $120, R3, R16
+	VLD1R (R16), [V21.D2]
 	WORD  $0x6e6fdeb5 // fmul v21.2d, v21.2d, v15.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
@@ -12193,61 +12193,61 @@ row5:
 	VORR  V16.B16, V16.B16, V18.B16
 	VFMLA V0.D2, V17.D2, V18.D2
 	VORR  V18.B16, V18.B16, V17.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e68de52 // fmul v18.2d, v18.2d, v8.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e64de52 // fmul v18.2d, v18.2d, v4.2d
-	ADD   $96, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $96, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6cde73 // fmul v19.2d, v19.2d, v12.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e62de52 // fmul v18.2d, v18.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6ade73 // fmul v19.2d, v19.2d, v10.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e66de73 // fmul v19.2d, v19.2d, v6.2d
-	ADD   $112, R3, R7
-	VLD1R (R7), [V20.D2]
+	ADD   $112, R3, R16
+	VLD1R (R16), [V20.D2]
 	WORD  $0x6e6ede94 // fmul v20.2d, v20.2d, v14.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e61de52 // fmul v18.2d, v18.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e69de73 // fmul v19.2d, v19.2d, v9.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e65de73 // fmul v19.2d, v19.2d, v5.2d
-	ADD   $104, R3, R7
-	VLD1R (R7), [V20.D2]
+	ADD   $104, R3, R16
+	VLD1R (R16), [V20.D2]
 	WORD  $0x6e6dde94 // fmul v20.2d, v20.2d, v13.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e63de73 // fmul v19.2d, v19.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V20.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V20.D2]
 	WORD  $0x6e6bde94 // fmul v20.2d, v20.2d, v11.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V20.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V20.D2]
 	WORD  $0x6e67de94 // fmul v20.2d, v20.2d, v7.2d
-	ADD   $120, R3, R7
-	VLD1R (R7), [V21.D2]
+	ADD   $120, R3, R16
+	VLD1R (R16), [V21.D2]
 	WORD  $0x6e6fdeb5 // fmul v21.2d, v21.2d, v15.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
@@ -12321,58 +12321,58 @@ row9:
 	VORR  V15.B16, V15.B16, V17.B16
 	VFMLA V0.D2, V16.D2, V17.D2
 	VORR  V17.B16, V17.B16, V16.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e68de31 // fmul v17.2d, v17.2d, v8.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e64de31 // fmul v17.2d, v17.2d, v4.2d
-	ADD   $96, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $96, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e6cde52 // fmul v18.2d, v18.2d, v12.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e62de31 // fmul v17.2d, v17.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e6ade52 // fmul v18.2d, v18.2d, v10.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e66de52 // fmul v18.2d, v18.2d, v6.2d
-	ADD   $112, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $112, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6ede73 // fmul v19.2d, v19.2d, v14.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e61de31 // fmul v17.2d, v17.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e69de52 // fmul v18.2d, v18.2d, v9.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e65de52 // fmul v18.2d, v18.2d, v5.2d
-	ADD   $104, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $104, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6dde73 // fmul v19.2d, v19.2d, v13.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e63de52 // fmul v18.2d, v18.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6bde73 // fmul v19.2d, v19.2d, v11.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e67de73 // fmul v19.2d, v19.2d, v7.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
@@ -12439,58 +12439,58 @@ row11:
 	VORR  V15.B16, V15.B16, V17.B16
 	VFMLA V0.D2, V16.D2, V17.D2
 	VORR  V17.B16, V17.B16, V16.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e68de31 // fmul v17.2d, v17.2d, v8.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e64de31 // fmul v17.2d, v17.2d, v4.2d
-	ADD   $96, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $96, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e6cde52 // fmul v18.2d, v18.2d, v12.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e62de31 // fmul v17.2d, v17.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e6ade52 // fmul v18.2d, v18.2d, v10.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e66de52 // fmul v18.2d, v18.2d, v6.2d
-	ADD   $112, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $112, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6ede73 // fmul v19.2d, v19.2d, v14.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e61de31 // fmul v17.2d, v17.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e69de52 // fmul v18.2d, v18.2d, v9.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e65de52 // fmul v18.2d, v18.2d, v5.2d
-	ADD   $104, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $104, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6dde73 // fmul v19.2d, v19.2d, v13.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e63de52 // fmul v18.2d, v18.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e6bde73 // fmul v19.2d, v19.2d, v11.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V19.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V19.D2]
 	WORD  $0x6e67de73 // fmul v19.2d, v19.2d, v7.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
@@ -12561,54 +12561,54 @@ row15:
 	VORR  V14.B16, V14.B16, V16.B16
 	VFMLA V0.D2, V15.D2, V16.D2
 	VORR  V16.B16, V16.B16, V15.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e68de10 // fmul v16.2d, v16.2d, v8.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e64de10 // fmul v16.2d, v16.2d, v4.2d
-	ADD   $96, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $96, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e6cde31 // fmul v17.2d, v17.2d, v12.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e62de10 // fmul v16.2d, v16.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e6ade31 // fmul v17.2d, v17.2d, v10.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e66de31 // fmul v17.2d, v17.2d, v6.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e61de10 // fmul v16.2d, v16.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e69de31 // fmul v17.2d, v17.2d, v9.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e65de31 // fmul v17.2d, v17.2d, v5.2d
-	ADD   $104, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $104, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e6dde52 // fmul v18.2d, v18.2d, v13.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e63de31 // fmul v17.2d, v17.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e6bde52 // fmul v18.2d, v18.2d, v11.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e67de52 // fmul v18.2d, v18.2d, v7.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
@@ -12673,54 +12673,54 @@ row17:
 	VORR  V14.B16, V14.B16, V16.B16
 	VFMLA V0.D2, V15.D2, V16.D2
 	VORR  V16.B16, V16.B16, V15.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e68de10 // fmul v16.2d, v16.2d, v8.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e64de10 // fmul v16.2d, v16.2d, v4.2d
-	ADD   $96, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $96, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e6cde31 // fmul v17.2d, v17.2d, v12.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e62de10 // fmul v16.2d, v16.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e6ade31 // fmul v17.2d, v17.2d, v10.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e66de31 // fmul v17.2d, v17.2d, v6.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e61de10 // fmul v16.2d, v16.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e69de31 // fmul v17.2d, v17.2d, v9.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e65de31 // fmul v17.2d, v17.2d, v5.2d
-	ADD   $104, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $104, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e6dde52 // fmul v18.2d, v18.2d, v13.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e63de31 // fmul v17.2d, v17.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e6bde52 // fmul v18.2d, v18.2d, v11.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V18.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V18.D2]
 	WORD  $0x6e67de52 // fmul v18.2d, v18.2d, v7.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
@@ -12789,50 +12789,50 @@ row21:
 	VORR  V13.B16, V13.B16, V15.B16
 	VFMLA V0.D2, V14.D2, V15.D2
 	VORR  V15.B16, V15.B16, V14.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e68ddef // fmul v15.2d, v15.2d, v8.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e64ddef // fmul v15.2d, v15.2d, v4.2d
-	ADD   $96, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $96, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e6cde10 // fmul v16.2d, v16.2d, v12.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e62ddef // fmul v15.2d, v15.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e6ade10 // fmul v16.2d, v16.2d, v10.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e66de10 // fmul v16.2d, v16.2d, v6.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e61ddef // fmul v15.2d, v15.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e69de10 // fmul v16.2d, v16.2d, v9.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e65de10 // fmul v16.2d, v16.2d, v5.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e63de10 // fmul v16.2d, v16.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e6bde31 // fmul v17.2d, v17.2d, v11.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e67de31 // fmul v17.2d, v17.2d, v7.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
@@ -12895,50 +12895,50 @@ row23:
 	VORR  V13.B16, V13.B16, V15.B16
 	VFMLA V0.D2, V14.D2, V15.D2
 	VORR  V15.B16, V15.B16, V14.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e68ddef // fmul v15.2d, v15.2d, v8.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e64ddef // fmul v15.2d, v15.2d, v4.2d
-	ADD   $96, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $96, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e6cde10 // fmul v16.2d, v16.2d, v12.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e62ddef // fmul v15.2d, v15.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e6ade10 // fmul v16.2d, v16.2d, v10.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e66de10 // fmul v16.2d, v16.2d, v6.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e61ddef // fmul v15.2d, v15.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e69de10 // fmul v16.2d, v16.2d, v9.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e65de10 // fmul v16.2d, v16.2d, v5.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e63de10 // fmul v16.2d, v16.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e6bde31 // fmul v17.2d, v17.2d, v11.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V17.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V17.D2]
 	WORD  $0x6e67de31 // fmul v17.2d, v17.2d, v7.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
@@ -13005,46 +13005,46 @@ row27:
 	VORR  V12.B16, V12.B16, V14.B16
 	VFMLA V0.D2, V13.D2, V14.D2
 	VORR  V14.B16, V14.B16, V13.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e68ddce // fmul v14.2d, v14.2d, v8.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e64ddce // fmul v14.2d, v14.2d, v4.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e62ddce // fmul v14.2d, v14.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e6addef // fmul v15.2d, v15.2d, v10.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e61ddce // fmul v14.2d, v14.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e69ddef // fmul v15.2d, v15.2d, v9.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e65ddef // fmul v15.2d, v15.2d, v5.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e63ddef // fmul v15.2d, v15.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e6bde10 // fmul v16.2d, v16.2d, v11.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e67de10 // fmul v16.2d, v16.2d, v7.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
@@ -13105,46 +13105,46 @@ row29:
 	VORR  V12.B16, V12.B16, V14.B16
 	VFMLA V0.D2, V13.D2, V14.D2
 	VORR  V14.B16, V14.B16, V13.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e68ddce // fmul v14.2d, v14.2d, v8.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e64ddce // fmul v14.2d, v14.2d, v4.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e62ddce // fmul v14.2d, v14.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e6addef // fmul v15.2d, v15.2d, v10.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e61ddce // fmul v14.2d, v14.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e69ddef // fmul v15.2d, v15.2d, v9.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e65ddef // fmul v15.2d, v15.2d, v5.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e63ddef // fmul v15.2d, v15.2d, v3.2d
-	ADD   $88, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $88, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e6bde10 // fmul v16.2d, v16.2d, v11.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V16.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V16.D2]
 	WORD  $0x6e67de10 // fmul v16.2d, v16.2d, v7.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
@@ -13209,42 +13209,42 @@ row33:
 	VORR  V11.B16, V11.B16, V13.B16
 	VFMLA V0.D2, V12.D2, V13.D2
 	VORR  V13.B16, V13.B16, V12.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e68ddad // fmul v13.2d, v13.2d, v8.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e62ddad // fmul v13.2d, v13.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e6addce // fmul v14.2d, v14.2d, v10.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e66ddce // fmul v14.2d, v14.2d, v6.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e61ddad // fmul v13.2d, v13.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e69ddce // fmul v14.2d, v14.2d, v9.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e63ddce // fmul v14.2d, v14.2d, v3.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e67ddef // fmul v15.2d, v15.2d, v7.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
@@ -13303,42 +13303,42 @@ row35:
 	VORR  V11.B16, V11.B16, V13.B16
 	VFMLA V0.D2, V12.D2, V13.D2
 	VORR  V13.B16, V13.B16, V12.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e68ddad // fmul v13.2d, v13.2d, v8.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e62ddad // fmul v13.2d, v13.2d, v2.2d
-	ADD   $80, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $80, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e6addce // fmul v14.2d, v14.2d, v10.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e66ddce // fmul v14.2d, v14.2d, v6.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e61ddad // fmul v13.2d, v13.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e69ddce // fmul v14.2d, v14.2d, v9.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e63ddce // fmul v14.2d, v14.2d, v3.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V15.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V15.D2]
 	WORD  $0x6e67ddef // fmul v15.2d, v15.2d, v7.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
@@ -13401,38 +13401,38 @@ row39:
 	VORR  V10.B16, V10.B16, V12.B16
 	VFMLA V0.D2, V11.D2, V12.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e68dd8c // fmul v12.2d, v12.2d, v8.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e62dd8c // fmul v12.2d, v12.2d, v2.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e66ddad // fmul v13.2d, v13.2d, v6.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e61dd8c // fmul v12.2d, v12.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e69ddad // fmul v13.2d, v13.2d, v9.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e63ddad // fmul v13.2d, v13.2d, v3.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e67ddce // fmul v14.2d, v14.2d, v7.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
@@ -13489,38 +13489,38 @@ row41:
 	VORR  V10.B16, V10.B16, V12.B16
 	VFMLA V0.D2, V11.D2, V12.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e68dd8c // fmul v12.2d, v12.2d, v8.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e62dd8c // fmul v12.2d, v12.2d, v2.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e66ddad // fmul v13.2d, v13.2d, v6.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e61dd8c // fmul v12.2d, v12.2d, v1.2d
-	ADD   $72, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $72, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e69ddad // fmul v13.2d, v13.2d, v9.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e63ddad // fmul v13.2d, v13.2d, v3.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V14.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V14.D2]
 	WORD  $0x6e67ddce // fmul v14.2d, v14.2d, v7.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
@@ -13581,34 +13581,34 @@ row45:
 	VORR  V9.B16, V9.B16, V11.B16
 	VFMLA V0.D2, V10.D2, V11.D2
 	VORR  V11.B16, V11.B16, V10.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e68dd6b // fmul v11.2d, v11.2d, v8.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e66dd8c // fmul v12.2d, v12.2d, v6.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e61dd6b // fmul v11.2d, v11.2d, v1.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e65dd8c // fmul v12.2d, v12.2d, v5.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e67ddad // fmul v13.2d, v13.2d, v7.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
@@ -13663,34 +13663,34 @@ row47:
 	VORR  V9.B16, V9.B16, V11.B16
 	VFMLA V0.D2, V10.D2, V11.D2
 	VORR  V11.B16, V11.B16, V10.B16
-	ADD   $64, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $64, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e68dd6b // fmul v11.2d, v11.2d, v8.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $32, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e66dd8c // fmul v12.2d, v12.2d, v6.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e61dd6b // fmul v11.2d, v11.2d, v1.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e65dd8c // fmul v12.2d, v12.2d, v5.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V13.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V13.D2]
 	WORD  $0x6e67ddad // fmul v13.2d, v13.2d, v7.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
@@ -13749,30 +13749,30 @@ row51:
 	VORR  V8.B16, V8.B16, V10.B16
 	VFMLA V0.D2, V9.D2, V10.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e64dd4a // fmul v10.2d, v10.2d, v4.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e66dd6b // fmul v11.2d, v11.2d, v6.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e65dd6b // fmul v11.2d, v11.2d, v5.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e67dd8c // fmul v12.2d, v12.2d, v7.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
@@ -13825,30 +13825,30 @@ row53:
 	VORR  V8.B16, V8.B16, V10.B16
 	VFMLA V0.D2, V9.D2, V10.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e64dd4a // fmul v10.2d, v10.2d, v4.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e66dd6b // fmul v11.2d, v11.2d, v6.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e65dd6b // fmul v11.2d, v11.2d, v5.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V11.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V11.D2]
 	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
-	ADD   $56, R3, R7
-	VLD1R (R7), [V12.D2]
+	ADD   $56, R3, R16
+	VLD1R (R16), [V12.D2]
 	WORD  $0x6e67dd8c // fmul v12.2d, v12.2d, v7.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
@@ -13905,27 +13905,27 @@ row57:
 	VORR  V7.B16, V7.B16, V9.B16
 	VFMLA V0.D2, V8.D2, V9.D2
 	VORR  V9.B16, V9.B16, V8.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e64dd29 // fmul v9.2d, v9.2d, v4.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e66dd4a // fmul v10.2d, v10.2d, v6.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e65dd4a // fmul v10.2d, v10.2d, v5.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
@@ -13975,27 +13975,27 @@ row59:
 	VORR  V7.B16, V7.B16, V9.B16
 	VFMLA V0.D2, V8.D2, V9.D2
 	VORR  V9.B16, V9.B16, V8.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e64dd29 // fmul v9.2d, v9.2d, v4.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
-	ADD   $48, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $48, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e66dd4a // fmul v10.2d, v10.2d, v6.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e65dd4a // fmul v10.2d, v10.2d, v5.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V10.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V10.D2]
 	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
@@ -14049,23 +14049,23 @@ row63:
 	VORR  V6.B16, V6.B16, V8.B16
 	VFMLA V0.D2, V7.D2, V8.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V8.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V8.D2]
 	WORD  $0x6e64dd08 // fmul v8.2d, v8.2d, v4.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V8.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V8.D2]
 	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V8.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V8.D2]
 	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e65dd29 // fmul v9.2d, v9.2d, v5.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
@@ -14113,23 +14113,23 @@ row65:
 	VORR  V6.B16, V6.B16, V8.B16
 	VFMLA V0.D2, V7.D2, V8.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V8.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V8.D2]
 	WORD  $0x6e64dd08 // fmul v8.2d, v8.2d, v4.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V8.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V8.D2]
 	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V8.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V8.D2]
 	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
-	ADD   $40, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $40, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e65dd29 // fmul v9.2d, v9.2d, v5.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V9.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V9.D2]
 	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
@@ -14181,19 +14181,19 @@ row69:
 	VORR  V5.B16, V5.B16, V7.B16
 	VFMLA V0.D2, V6.D2, V7.D2
 	VORR  V7.B16, V7.B16, V6.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V7.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V7.D2]
 	WORD  $0x6e64dce7 // fmul v7.2d, v7.2d, v4.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V7.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V7.D2]
 	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V7.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V7.D2]
 	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V8.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V8.D2]
 	WORD  $0x6e63dd08 // fmul v8.2d, v8.2d, v3.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -14239,19 +14239,19 @@ row71:
 	VORR  V5.B16, V5.B16, V7.B16
 	VFMLA V0.D2, V6.D2, V7.D2
 	VORR  V7.B16, V7.B16, V6.B16
-	ADD   $32, R3, R7
-	VLD1R (R7), [V7.D2]
+	ADD   $32, R3, R16
+	VLD1R (R16), [V7.D2]
 	WORD  $0x6e64dce7 // fmul v7.2d, v7.2d, v4.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   $16, R3, R7
-	VLD1R (R7), [V7.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V7.D2]
 	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V7.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V7.D2]
 	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V8.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V8.D2]
 	WORD  $0x6e63dd08 // fmul v8.2d, v8.2d, v3.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -14301,15 +14301,15 @@ row75:
 	VORR  V4.B16, V4.B16, V6.B16
 	VFMLA V0.D2, V5.D2, V6.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V6.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V6.D2]
 	WORD  $0x6e62dcc6 // fmul v6.2d, v6.2d, v2.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V6.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V6.D2]
 	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V7.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V7.D2]
 	WORD  $0x6e63dce7 // fmul v7.2d, v7.2d, v3.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
@@ -14353,15 +14353,15 @@ row77:
 	VORR  V4.B16, V4.B16, V6.B16
 	VFMLA V0.D2, V5.D2, V6.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V6.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V6.D2]
 	WORD  $0x6e62dcc6 // fmul v6.2d, v6.2d, v2.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V6.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V6.D2]
 	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
-	ADD   $24, R3, R7
-	VLD1R (R7), [V7.D2]
+	ADD   $24, R3, R16
+	VLD1R (R16), [V7.D2]
 	WORD  $0x6e63dce7 // fmul v7.2d, v7.2d, v3.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
@@ -14409,12 +14409,12 @@ row81:
 	VORR  V3.B16, V3.B16, V5.B16
 	VFMLA V0.D2, V4.D2, V5.D2
 	VORR  V5.B16, V5.B16, V4.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V5.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V5.D2]
 	WORD  $0x6e62dca5 // fmul v5.2d, v5.2d, v2.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V5.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V5.D2]
 	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	VMOVI $0, V5.B16
@@ -14455,12 +14455,12 @@ row83:
 	VORR  V3.B16, V3.B16, V5.B16
 	VFMLA V0.D2, V4.D2, V5.D2
 	VORR  V5.B16, V5.B16, V4.B16
-	ADD   $16, R3, R7
-	VLD1R (R7), [V5.D2]
+	ADD   $16, R3, R16
+	VLD1R (R16), [V5.D2]
 	WORD  $0x6e62dca5 // fmul v5.2d, v5.2d, v2.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	ADD   $8, R3, R7
-	VLD1R (R7), [V5.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V5.D2]
 	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	VMOVI $0, V5.B16
@@ -14503,8 +14503,8 @@ row87:
 	VORR  V2.B16, V2.B16, V4.B16
 	VFMLA V0.D2, V3.D2, V4.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	ADD   $8, R3, R7
-	VLD1R (R7), [V4.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V4.D2]
 	WORD  $0x6e61dc84 // fmul v4.2d, v4.2d, v1.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	VMOVI $0, V4.B16
@@ -14543,8 +14543,8 @@ row89:
 	VORR  V2.B16, V2.B16, V4.B16
 	VFMLA V0.D2, V3.D2, V4.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	ADD   $8, R3, R7
-	VLD1R (R7), [V4.D2]
+	ADD   $8, R3, R16
+	VLD1R (R16), [V4.D2]
 	WORD  $0x6e61dc84 // fmul v4.2d, v4.2d, v1.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	VMOVI $0, V4.B16
@@ -14597,8 +14597,8 @@ rows2:
 	VMOVI $0, V23.B16
 	MOVD  w+32(FP), R0
 	MOVD  ldw+40(FP), R1
-	MOVD  $4, R4
-	MUL   R4, R1, R2
+	MOVD  $4, R16
+	MUL   R16, R1, R2
 	MOVD  x+16(FP), R4
 	MOVD  R4, R5
 	MOVD  rows+56(FP), R3
@@ -14619,17 +14619,17 @@ over3:
 
 block4:
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -14651,17 +14651,17 @@ block4:
 	VFMLA V26.S4, V24.S4, V16.S4
 	VFMLA V27.S4, V24.S4, V20.S4
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -14683,17 +14683,17 @@ block4:
 	VFMLA V26.S4, V24.S4, V17.S4
 	VFMLA V27.S4, V24.S4, V21.S4
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -14715,17 +14715,17 @@ block4:
 	VFMLA V26.S4, V24.S4, V18.S4
 	VFMLA V27.S4, V24.S4, V22.S4
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -14758,17 +14758,17 @@ tail5:
 	CMP   $4, R3
 	BLT   part11
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -14798,23 +14798,23 @@ part11:
 	VMOVI $0, V27.B16
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	CMP   $1, R2
 	BLE   loaded14
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	CMP   $2, R2
 	BLE   loaded14
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	CMP   $3, R2
 	BLE   loaded14
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 
 loaded14:
 	VZIP2 V26.S4, V25.S4, V29.S4
@@ -14830,8 +14830,8 @@ loaded14:
 	FMOVD 0(R4), F24
 	TST   $1, R3
 	BEQ   moved16
-	ADD   $8, R4, R9
-	VLD1  (R9), V24.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V24.S[2]
 	B     moved16
 
 one15:
@@ -14846,8 +14846,8 @@ moved16:
 	FMOVD 0(R5), F24
 	TST   $1, R3
 	BEQ   moved18
-	ADD   $8, R5, R9
-	VLD1  (R9), V24.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved18
 
 one17:
@@ -14865,17 +14865,17 @@ over13:
 	CMP   $8, R3
 	BLT   part19
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -14905,23 +14905,23 @@ part19:
 	VMOVI $0, V27.B16
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	CMP   $1, R2
 	BLE   loaded22
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	CMP   $2, R2
 	BLE   loaded22
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	CMP   $3, R2
 	BLE   loaded22
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 
 loaded22:
 	VZIP2 V26.S4, V25.S4, V29.S4
@@ -14937,8 +14937,8 @@ loaded22:
 	FMOVD 16(R4), F24
 	TST   $1, R3
 	BEQ   moved24
-	ADD   $24, R4, R9
-	VLD1  (R9), V24.S[2]
+	ADD   $24, R4, R16
+	VLD1  (R16), V24.S[2]
 	B     moved24
 
 one23:
@@ -14953,8 +14953,8 @@ moved24:
 	FMOVD 16(R5), F24
 	TST   $1, R3
 	BEQ   moved26
-	ADD   $24, R5, R9
-	VLD1  (R9), V24.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved26
 
 one25:
@@ -14972,17 +14972,17 @@ over21:
 	CMP   $12, R3
 	BLT   part27
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -15012,23 +15012,23 @@ part27:
 	VMOVI $0, V27.B16
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	CMP   $1, R2
 	BLE   loaded30
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	CMP   $2, R2
 	BLE   loaded30
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	CMP   $3, R2
 	BLE   loaded30
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 
 loaded30:
 	VZIP2 V26.S4, V25.S4, V29.S4
@@ -15044,8 +15044,8 @@ loaded30:
 	FMOVD 32(R4), F24
 	TST   $1, R3
 	BEQ   moved32
-	ADD   $40, R4, R9
-	VLD1  (R9), V24.S[2]
+	ADD   $40, R4, R16
+	VLD1  (R16), V24.S[2]
 	B     moved32
 
 one31:
@@ -15060,8 +15060,8 @@ moved32:
 	FMOVD 32(R5), F24
 	TST   $1, R3
 	BEQ   moved34
-	ADD   $40, R5, R9
-	VLD1  (R9), V24.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved34
 
 one33:
@@ -15082,23 +15082,23 @@ over29:
 	VMOVI $0, V27.B16
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V25.S[2]
 	CMP   $1, R2
 	BLE   loaded36
 	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V26.S[2]
 	CMP   $2, R2
 	BLE   loaded36
 	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V27.S[2]
 	CMP   $3, R2
 	BLE   loaded36
 	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 
 loaded36:
 	VZIP2 V26.S4, V25.S4, V29.S4
@@ -15114,8 +15114,8 @@ loaded36:
 	FMOVD 48(R4), F24
 	TST   $1, R3
 	BEQ   moved38
-	ADD   $56, R4, R9
-	VLD1  (R9), V24.S[2]
+	ADD   $56, R4, R16
+	VLD1  (R16), V24.S[2]
 	B     moved38
 
 one37:
@@ -15130,8 +15130,8 @@ moved38:
 	FMOVD 48(R5), F24
 	TST   $1, R3
 	BEQ   moved40
-	ADD   $56, R5, R9
-	VLD1  (R9), V24.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved40
 
 one39:
@@ -15187,10 +15187,10 @@ over41:
 
 linear42:
 	FMOVS F0, 0(R0)
-	ADD   $4, R0, R2
-	VST1  V0.S[1], (R2)
-	ADD   $8, R0, R2
-	VST1  V0.S[2], (R2)
+	ADD   $4, R0, R16
+	VST1  V0.S[1], (R16)
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	VST1  V0.S[3], (R1)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -15209,19 +15209,19 @@ linear42:
 
 linear43:
 	FMOVS F16, 4(R1)
-	ADD   $8, R1, R2
-	VST1  V16.S[1], (R2)
+	ADD   $8, R1, R16
+	VST1  V16.S[1], (R16)
 
 	// the next 2 rows
 	MOVD ldy+8(FP), R0
-	MOVD $2, R1
-	MUL  R1, R0, R0
+	MOVD $2, R16
+	MUL  R16, R0, R0
 	MOVD y+0(FP), R3
 	ADD  R0, R3
 	MOVD R3, y+0(FP)
 	MOVD ldx+24(FP), R0
-	MOVD $2, R1
-	MUL  R1, R0, R0
+	MOVD $2, R16
+	MUL  R16, R0, R0
 	MOVD x+16(FP), R3
 	ADD  R0, R3
 	MOVD R3, x+16(FP)
@@ -15262,8 +15262,8 @@ rows45:
 	VMOVI $0, V23.B16
 	MOVD  w+32(FP), R0
 	MOVD  ldw+40(FP), R1
-	MOVD  $4, R4
-	MUL   R4, R1, R2
+	MOVD  $4, R16
+	MUL   R16, R1, R2
 	MOVD  x+16(FP), R4
 	MOVD  R4, R5
 	MOVD  rows+56(FP), R3
@@ -15461,8 +15461,8 @@ loaded58:
 	FMOVD 0(R4), F24
 	TST   $1, R3
 	BEQ   moved60
-	ADD   $8, R4, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V24.S[2]
 	B     moved60
 
 one59:
@@ -15476,8 +15476,8 @@ moved60:
 	FMOVD 0(R5), F24
 	TST   $1, R3
 	BEQ   moved62
-	ADD   $8, R5, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved62
 
 one61:
@@ -15491,8 +15491,8 @@ moved62:
 	FMOVD 0(R6), F24
 	TST   $1, R3
 	BEQ   moved64
-	ADD   $8, R6, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V24.S[2]
 	B     moved64
 
 one63:
@@ -15566,8 +15566,8 @@ loaded68:
 	FMOVD 16(R4), F24
 	TST   $1, R3
 	BEQ   moved70
-	ADD   $24, R4, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $24, R4, R16
+	VLD1  (R16), V24.S[2]
 	B     moved70
 
 one69:
@@ -15581,8 +15581,8 @@ moved70:
 	FMOVD 16(R5), F24
 	TST   $1, R3
 	BEQ   moved72
-	ADD   $24, R5, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved72
 
 one71:
@@ -15596,8 +15596,8 @@ moved72:
 	FMOVD 16(R6), F24
 	TST   $1, R3
 	BEQ   moved74
-	ADD   $24, R6, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V24.S[2]
 	B     moved74
 
 one73:
@@ -15671,8 +15671,8 @@ loaded78:
 	FMOVD 32(R4), F24
 	TST   $1, R3
 	BEQ   moved80
-	ADD   $40, R4, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $40, R4, R16
+	VLD1  (R16), V24.S[2]
 	B     moved80
 
 one79:
@@ -15686,8 +15686,8 @@ moved80:
 	FMOVD 32(R5), F24
 	TST   $1, R3
 	BEQ   moved82
-	ADD   $40, R5, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved82
 
 one81:
@@ -15701,8 +15701,8 @@ moved82:
 	FMOVD 32(R6), F24
 	TST   $1, R3
 	BEQ   moved84
-	ADD   $40, R6, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $40, R6, R16
+	VLD1  (R16), V24.S[2]
 	B     moved84
 
 one83:
@@ -15746,8 +15746,8 @@ loaded86:
 	FMOVD 48(R4), F24
 	TST   $1, R3
 	BEQ   moved88
-	ADD   $56, R4, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $56, R4, R16
+	VLD1  (R16), V24.S[2]
 	B     moved88
 
 one87:
@@ -15761,8 +15761,8 @@ moved88:
 	FMOVD 48(R5), F24
 	TST   $1, R3
 	BEQ   moved90
-	ADD   $56, R5, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved90
 
 one89:
@@ -15776,8 +15776,8 @@ moved90:
 	FMOVD 48(R6), F24
 	TST   $1, R3
 	BEQ   moved92
-	ADD   $56, R6, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $56, R6, R16
+	VLD1  (R16), V24.S[2]
 	B     moved92
 
 one91:
@@ -15840,11 +15840,11 @@ over94:
 
 linear95:
 	FMOVS F0, 0(R0)
-	ADD   $4, R0, R4
-	VST1  V0.S[1], (R4)
+	ADD   $4, R0, R16
+	VST1  V0.S[1], (R16)
 	VST1  V0.S[2], (R1)
-	ADD   $4, R1, R4
-	VST1  V0.S[3], (R4)
+	ADD   $4, R1, R16
+	VST1  V0.S[3], (R16)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VZIP2 V20.D2, V16.D2, V2.D2
@@ -15862,19 +15862,19 @@ linear95:
 
 linear96:
 	FMOVS F16, 0(R2)
-	ADD   $4, R2, R4
-	VST1  V16.S[1], (R4)
+	ADD   $4, R2, R16
+	VST1  V16.S[1], (R16)
 
 	// the next 3 rows
 	MOVD ldy+8(FP), R0
-	MOVD $3, R1
-	MUL  R1, R0, R0
+	MOVD $3, R16
+	MUL  R16, R0, R0
 	MOVD y+0(FP), R3
 	ADD  R0, R3
 	MOVD R3, y+0(FP)
 	MOVD ldx+24(FP), R0
-	MOVD $3, R1
-	MUL  R1, R0, R0
+	MOVD $3, R16
+	MUL  R16, R0, R0
 	MOVD x+16(FP), R3
 	ADD  R0, R3
 	MOVD R3, x+16(FP)
@@ -15911,8 +15911,8 @@ rows2:
 	VMOVI $0, V15.B16
 	MOVD  w+32(FP), R0
 	MOVD  ldw+40(FP), R1
-	MOVD  $2, R4
-	MUL   R4, R1, R2
+	MOVD  $2, R16
+	MUL   R16, R1, R2
 	MOVD  x+16(FP), R4
 	MOVD  n+72(FP), R3
 	ADD   R1, R0, R5
@@ -16299,19 +16299,19 @@ end5:
 
 linear44:
 	FMOVD F0, 0(R0)
-	ADD   $8, R0, R1
-	VST1  V0.D[1], (R1)
+	ADD   $8, R0, R16
+	VST1  V0.D[1], (R16)
 
 	// the next 1 rows
 	MOVD ldy+8(FP), R0
-	MOVD $1, R1
-	MUL  R1, R0, R0
+	MOVD $1, R16
+	MUL  R16, R0, R0
 	MOVD y+0(FP), R3
 	ADD  R0, R3
 	MOVD R3, y+0(FP)
 	MOVD ldx+24(FP), R0
-	MOVD $1, R1
-	MUL  R1, R0, R0
+	MOVD $1, R16
+	MUL  R16, R0, R0
 	MOVD x+16(FP), R3
 	ADD  R0, R3
 	MOVD R3, x+16(FP)
@@ -16477,8 +16477,8 @@ part7:
 	FMOVD 0(R2), F29
 	TST   $1, R4
 	BEQ   moved10
-	ADD   $8, R2, R11
-	VLD1  (R11), V29.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved10
 
 one9:
@@ -16490,8 +16490,8 @@ moved10:
 	FMOVD 0(R0), F28
 	TST   $1, R4
 	BEQ   moved12
-	ADD   $8, R0, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V28.S[2]
 	B     moved12
 
 one11:
@@ -16504,8 +16504,8 @@ moved12:
 	FMOVD 0(R5), F28
 	TST   $1, R4
 	BEQ   moved14
-	ADD   $8, R5, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V28.S[2]
 	B     moved14
 
 one13:
@@ -16518,8 +16518,8 @@ moved14:
 	FMOVD 0(R6), F28
 	TST   $1, R4
 	BEQ   moved16
-	ADD   $8, R6, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V28.S[2]
 	B     moved16
 
 one15:
@@ -16532,8 +16532,8 @@ moved16:
 	FMOVD 0(R7), F28
 	TST   $1, R4
 	BEQ   moved18
-	ADD   $8, R7, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V28.S[2]
 	B     moved18
 
 one17:
@@ -16546,8 +16546,8 @@ moved18:
 	FMOVD 0(R8), F28
 	TST   $1, R4
 	BEQ   moved20
-	ADD   $8, R8, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V28.S[2]
 	B     moved20
 
 one19:
@@ -16560,8 +16560,8 @@ moved20:
 	FMOVD 0(R9), F28
 	TST   $1, R4
 	BEQ   moved22
-	ADD   $8, R9, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V28.S[2]
 	B     moved22
 
 one21:
@@ -16574,8 +16574,8 @@ moved22:
 	FMOVD 0(R10), F28
 	TST   $1, R4
 	BEQ   moved24
-	ADD   $8, R10, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $8, R10, R16
+	VLD1  (R16), V28.S[2]
 	B     moved24
 
 one23:
@@ -16613,8 +16613,8 @@ part25:
 	FMOVD 16(R2), F29
 	TST   $1, R4
 	BEQ   moved28
-	ADD   $24, R2, R11
-	VLD1  (R11), V29.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved28
 
 one27:
@@ -16626,8 +16626,8 @@ moved28:
 	FMOVD 16(R0), F28
 	TST   $1, R4
 	BEQ   moved30
-	ADD   $24, R0, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V28.S[2]
 	B     moved30
 
 one29:
@@ -16640,8 +16640,8 @@ moved30:
 	FMOVD 16(R5), F28
 	TST   $1, R4
 	BEQ   moved32
-	ADD   $24, R5, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V28.S[2]
 	B     moved32
 
 one31:
@@ -16654,8 +16654,8 @@ moved32:
 	FMOVD 16(R6), F28
 	TST   $1, R4
 	BEQ   moved34
-	ADD   $24, R6, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V28.S[2]
 	B     moved34
 
 one33:
@@ -16668,8 +16668,8 @@ moved34:
 	FMOVD 16(R7), F28
 	TST   $1, R4
 	BEQ   moved36
-	ADD   $24, R7, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V28.S[2]
 	B     moved36
 
 one35:
@@ -16682,8 +16682,8 @@ moved36:
 	FMOVD 16(R8), F28
 	TST   $1, R4
 	BEQ   moved38
-	ADD   $24, R8, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V28.S[2]
 	B     moved38
 
 one37:
@@ -16696,8 +16696,8 @@ moved38:
 	FMOVD 16(R9), F28
 	TST   $1, R4
 	BEQ   moved40
-	ADD   $24, R9, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $24, R9, R16
+	VLD1  (R16), V28.S[2]
 	B     moved40
 
 one39:
@@ -16710,8 +16710,8 @@ moved40:
 	FMOVD 16(R10), F28
 	TST   $1, R4
 	BEQ   moved42
-	ADD   $24, R10, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $24, R10, R16
+	VLD1  (R16), V28.S[2]
 	B     moved42
 
 one41:
@@ -16749,8 +16749,8 @@ part43:
 	FMOVD 32(R2), F29
 	TST   $1, R4
 	BEQ   moved46
-	ADD   $40, R2, R11
-	VLD1  (R11), V29.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved46
 
 one45:
@@ -16762,8 +16762,8 @@ moved46:
 	FMOVD 32(R0), F28
 	TST   $1, R4
 	BEQ   moved48
-	ADD   $40, R0, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V28.S[2]
 	B     moved48
 
 one47:
@@ -16776,8 +16776,8 @@ moved48:
 	FMOVD 32(R5), F28
 	TST   $1, R4
 	BEQ   moved50
-	ADD   $40, R5, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V28.S[2]
 	B     moved50
 
 one49:
@@ -16790,8 +16790,8 @@ moved50:
 	FMOVD 32(R6), F28
 	TST   $1, R4
 	BEQ   moved52
-	ADD   $40, R6, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $40, R6, R16
+	VLD1  (R16), V28.S[2]
 	B     moved52
 
 one51:
@@ -16804,8 +16804,8 @@ moved52:
 	FMOVD 32(R7), F28
 	TST   $1, R4
 	BEQ   moved54
-	ADD   $40, R7, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $40, R7, R16
+	VLD1  (R16), V28.S[2]
 	B     moved54
 
 one53:
@@ -16818,8 +16818,8 @@ moved54:
 	FMOVD 32(R8), F28
 	TST   $1, R4
 	BEQ   moved56
-	ADD   $40, R8, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $40, R8, R16
+	VLD1  (R16), V28.S[2]
 	B     moved56
 
 one55:
@@ -16832,8 +16832,8 @@ moved56:
 	FMOVD 32(R9), F28
 	TST   $1, R4
 	BEQ   moved58
-	ADD   $40, R9, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $40, R9, R16
+	VLD1  (R16), V28.S[2]
 	B     moved58
 
 one57:
@@ -16846,8 +16846,8 @@ moved58:
 	FMOVD 32(R10), F28
 	TST   $1, R4
 	BEQ   moved60
-	ADD   $40, R10, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $40, R10, R16
+	VLD1  (R16), V28.S[2]
 	B     moved60
 
 one59:
@@ -16865,8 +16865,8 @@ over44:
 	FMOVD 48(R2), F29
 	TST   $1, R4
 	BEQ   moved63
-	ADD   $56, R2, R11
-	VLD1  (R11), V29.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved63
 
 one62:
@@ -16878,8 +16878,8 @@ moved63:
 	FMOVD 48(R0), F28
 	TST   $1, R4
 	BEQ   moved65
-	ADD   $56, R0, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V28.S[2]
 	B     moved65
 
 one64:
@@ -16892,8 +16892,8 @@ moved65:
 	FMOVD 48(R5), F28
 	TST   $1, R4
 	BEQ   moved67
-	ADD   $56, R5, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V28.S[2]
 	B     moved67
 
 one66:
@@ -16906,8 +16906,8 @@ moved67:
 	FMOVD 48(R6), F28
 	TST   $1, R4
 	BEQ   moved69
-	ADD   $56, R6, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $56, R6, R16
+	VLD1  (R16), V28.S[2]
 	B     moved69
 
 one68:
@@ -16920,8 +16920,8 @@ moved69:
 	FMOVD 48(R7), F28
 	TST   $1, R4
 	BEQ   moved71
-	ADD   $56, R7, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $56, R7, R16
+	VLD1  (R16), V28.S[2]
 	B     moved71
 
 one70:
@@ -16934,8 +16934,8 @@ moved71:
 	FMOVD 48(R8), F28
 	TST   $1, R4
 	BEQ   moved73
-	ADD   $56, R8, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $56, R8, R16
+	VLD1  (R16), V28.S[2]
 	B     moved73
 
 one72:
@@ -16948,8 +16948,8 @@ moved73:
 	FMOVD 48(R9), F28
 	TST   $1, R4
 	BEQ   moved75
-	ADD   $56, R9, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $56, R9, R16
+	VLD1  (R16), V28.S[2]
 	B     moved75
 
 one74:
@@ -16962,8 +16962,8 @@ moved75:
 	FMOVD 48(R10), F28
 	TST   $1, R4
 	BEQ   moved77
-	ADD   $56, R10, R11
-	VLD1  (R11), V28.S[2]
+	ADD   $56, R10, R16
+	VLD1  (R16), V28.S[2]
 	B     moved77
 
 one76:
@@ -17014,12 +17014,12 @@ end6:
 
 linear78:
 	FMOVS F0, 0(R2)
-	ADD   $4, R2, R5
-	VST1  V0.S[1], (R5)
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-	ADD   $12, R2, R5
-	VST1  V0.S[3], (R5)
+	ADD   $4, R2, R16
+	VST1  V0.S[1], (R16)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	ADD   $12, R2, R16
+	VST1  V0.S[3], (R16)
 	VMOVI $0, V0.B16
 	VZIP2 V20.D2, V16.D2, V1.D2
 	VZIP1 V20.D2, V16.D2, V16.D2
@@ -17036,10 +17036,10 @@ linear78:
 
 linear79:
 	FMOVS F16, 16(R2)
-	ADD   $20, R2, R5
-	VST1  V16.S[1], (R5)
-	ADD   $24, R2, R5
-	VST1  V16.S[2], (R5)
+	ADD   $20, R2, R16
+	VST1  V16.S[1], (R16)
+	ADD   $24, R2, R16
+	VST1  V16.S[2], (R16)
 
 	// the next 1 rows, or the last ones
 	MOVD rows+56(FP), R0
@@ -17199,8 +17199,8 @@ part86:
 	FMOVD 0(R2), F25
 	TST   $1, R4
 	BEQ   moved89
-	ADD   $8, R2, R10
-	VLD1  (R10), V25.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V25.S[2]
 	B     moved89
 
 one88:
@@ -17212,8 +17212,8 @@ moved89:
 	FMOVD 0(R0), F24
 	TST   $1, R4
 	BEQ   moved91
-	ADD   $8, R0, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V24.S[2]
 	B     moved91
 
 one90:
@@ -17226,8 +17226,8 @@ moved91:
 	FMOVD 0(R5), F24
 	TST   $1, R4
 	BEQ   moved93
-	ADD   $8, R5, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved93
 
 one92:
@@ -17240,8 +17240,8 @@ moved93:
 	FMOVD 0(R6), F24
 	TST   $1, R4
 	BEQ   moved95
-	ADD   $8, R6, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V24.S[2]
 	B     moved95
 
 one94:
@@ -17254,8 +17254,8 @@ moved95:
 	FMOVD 0(R7), F24
 	TST   $1, R4
 	BEQ   moved97
-	ADD   $8, R7, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V24.S[2]
 	B     moved97
 
 one96:
@@ -17268,8 +17268,8 @@ moved97:
 	FMOVD 0(R8), F24
 	TST   $1, R4
 	BEQ   moved99
-	ADD   $8, R8, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V24.S[2]
 	B     moved99
 
 one98:
@@ -17282,8 +17282,8 @@ moved99:
 	FMOVD 0(R9), F24
 	TST   $1, R4
 	BEQ   moved101
-	ADD   $8, R9, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $8, R9, R16
+	VLD1  (R16), V24.S[2]
 	B     moved101
 
 one100:
@@ -17319,8 +17319,8 @@ part102:
 	FMOVD 16(R2), F25
 	TST   $1, R4
 	BEQ   moved105
-	ADD   $24, R2, R10
-	VLD1  (R10), V25.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V25.S[2]
 	B     moved105
 
 one104:
@@ -17332,8 +17332,8 @@ moved105:
 	FMOVD 16(R0), F24
 	TST   $1, R4
 	BEQ   moved107
-	ADD   $24, R0, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V24.S[2]
 	B     moved107
 
 one106:
@@ -17346,8 +17346,8 @@ moved107:
 	FMOVD 16(R5), F24
 	TST   $1, R4
 	BEQ   moved109
-	ADD   $24, R5, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved109
 
 one108:
@@ -17360,8 +17360,8 @@ moved109:
 	FMOVD 16(R6), F24
 	TST   $1, R4
 	BEQ   moved111
-	ADD   $24, R6, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V24.S[2]
 	B     moved111
 
 one110:
@@ -17374,8 +17374,8 @@ moved111:
 	FMOVD 16(R7), F24
 	TST   $1, R4
 	BEQ   moved113
-	ADD   $24, R7, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V24.S[2]
 	B     moved113
 
 one112:
@@ -17388,8 +17388,8 @@ moved113:
 	FMOVD 16(R8), F24
 	TST   $1, R4
 	BEQ   moved115
-	ADD   $24, R8, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V24.S[2]
 	B     moved115
 
 one114:
@@ -17402,8 +17402,8 @@ moved115:
 	FMOVD 16(R9), F24
 	TST   $1, R4
 	BEQ   moved117
-	ADD   $24, R9, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $24, R9, R16
+	VLD1  (R16), V24.S[2]
 	B     moved117
 
 one116:
@@ -17439,8 +17439,8 @@ part118:
 	FMOVD 32(R2), F25
 	TST   $1, R4
 	BEQ   moved121
-	ADD   $40, R2, R10
-	VLD1  (R10), V25.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V25.S[2]
 	B     moved121
 
 one120:
@@ -17452,8 +17452,8 @@ moved121:
 	FMOVD 32(R0), F24
 	TST   $1, R4
 	BEQ   moved123
-	ADD   $40, R0, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V24.S[2]
 	B     moved123
 
 one122:
@@ -17466,8 +17466,8 @@ moved123:
 	FMOVD 32(R5), F24
 	TST   $1, R4
 	BEQ   moved125
-	ADD   $40, R5, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved125
 
 one124:
@@ -17480,8 +17480,8 @@ moved125:
 	FMOVD 32(R6), F24
 	TST   $1, R4
 	BEQ   moved127
-	ADD   $40, R6, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $40, R6, R16
+	VLD1  (R16), V24.S[2]
 	B     moved127
 
 one126:
@@ -17494,8 +17494,8 @@ moved127:
 	FMOVD 32(R7), F24
 	TST   $1, R4
 	BEQ   moved129
-	ADD   $40, R7, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $40, R7, R16
+	VLD1  (R16), V24.S[2]
 	B     moved129
 
 one128:
@@ -17508,8 +17508,8 @@ moved129:
 	FMOVD 32(R8), F24
 	TST   $1, R4
 	BEQ   moved131
-	ADD   $40, R8, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $40, R8, R16
+	VLD1  (R16), V24.S[2]
 	B     moved131
 
 one130:
@@ -17522,8 +17522,8 @@ moved131:
 	FMOVD 32(R9), F24
 	TST   $1, R4
 	BEQ   moved133
-	ADD   $40, R9, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $40, R9, R16
+	VLD1  (R16), V24.S[2]
 	B     moved133
 
 one132:
@@ -17541,8 +17541,8 @@ over119:
 	FMOVD 48(R2), F25
 	TST   $1, R4
 	BEQ   moved136
-	ADD   $56, R2, R10
-	VLD1  (R10), V25.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V25.S[2]
 	B     moved136
 
 one135:
@@ -17554,8 +17554,8 @@ moved136:
 	FMOVD 48(R0), F24
 	TST   $1, R4
 	BEQ   moved138
-	ADD   $56, R0, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V24.S[2]
 	B     moved138
 
 one137:
@@ -17568,8 +17568,8 @@ moved138:
 	FMOVD 48(R5), F24
 	TST   $1, R4
 	BEQ   moved140
-	ADD   $56, R5, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved140
 
 one139:
@@ -17582,8 +17582,8 @@ moved140:
 	FMOVD 48(R6), F24
 	TST   $1, R4
 	BEQ   moved142
-	ADD   $56, R6, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $56, R6, R16
+	VLD1  (R16), V24.S[2]
 	B     moved142
 
 one141:
@@ -17596,8 +17596,8 @@ moved142:
 	FMOVD 48(R7), F24
 	TST   $1, R4
 	BEQ   moved144
-	ADD   $56, R7, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $56, R7, R16
+	VLD1  (R16), V24.S[2]
 	B     moved144
 
 one143:
@@ -17610,8 +17610,8 @@ moved144:
 	FMOVD 48(R8), F24
 	TST   $1, R4
 	BEQ   moved146
-	ADD   $56, R8, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $56, R8, R16
+	VLD1  (R16), V24.S[2]
 	B     moved146
 
 one145:
@@ -17624,8 +17624,8 @@ moved146:
 	FMOVD 48(R9), F24
 	TST   $1, R4
 	BEQ   moved148
-	ADD   $56, R9, R10
-	VLD1  (R10), V24.S[2]
+	ADD   $56, R9, R16
+	VLD1  (R16), V24.S[2]
 	B     moved148
 
 one147:
@@ -17673,12 +17673,12 @@ end85:
 
 linear149:
 	FMOVS F0, 0(R2)
-	ADD   $4, R2, R5
-	VST1  V0.S[1], (R5)
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-	ADD   $12, R2, R5
-	VST1  V0.S[3], (R5)
+	ADD   $4, R2, R16
+	VST1  V0.S[1], (R16)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	ADD   $12, R2, R16
+	VST1  V0.S[3], (R16)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VZIP2 V20.D2, V16.D2, V2.D2
@@ -17696,8 +17696,8 @@ linear149:
 
 linear150:
 	FMOVS F16, 16(R2)
-	ADD   $20, R2, R5
-	VST1  V16.S[1], (R5)
+	ADD   $20, R2, R16
+	VST1  V16.S[1], (R16)
 
 	// the next 1 rows, or the last ones
 	MOVD rows+56(FP), R0
@@ -17841,8 +17841,8 @@ part157:
 	FMOVD 0(R2), F21
 	TST   $1, R4
 	BEQ   moved160
-	ADD   $8, R2, R9
-	VLD1  (R9), V21.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V21.S[2]
 	B     moved160
 
 one159:
@@ -17854,8 +17854,8 @@ moved160:
 	FMOVD 0(R0), F20
 	TST   $1, R4
 	BEQ   moved162
-	ADD   $8, R0, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V20.S[2]
 	B     moved162
 
 one161:
@@ -17868,8 +17868,8 @@ moved162:
 	FMOVD 0(R5), F20
 	TST   $1, R4
 	BEQ   moved164
-	ADD   $8, R5, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V20.S[2]
 	B     moved164
 
 one163:
@@ -17882,8 +17882,8 @@ moved164:
 	FMOVD 0(R6), F20
 	TST   $1, R4
 	BEQ   moved166
-	ADD   $8, R6, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V20.S[2]
 	B     moved166
 
 one165:
@@ -17896,8 +17896,8 @@ moved166:
 	FMOVD 0(R7), F20
 	TST   $1, R4
 	BEQ   moved168
-	ADD   $8, R7, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V20.S[2]
 	B     moved168
 
 one167:
@@ -17910,8 +17910,8 @@ moved168:
 	FMOVD 0(R8), F20
 	TST   $1, R4
 	BEQ   moved170
-	ADD   $8, R8, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V20.S[2]
 	B     moved170
 
 one169:
@@ -17945,8 +17945,8 @@ part171:
 	FMOVD 16(R2), F21
 	TST   $1, R4
 	BEQ   moved174
-	ADD   $24, R2, R9
-	VLD1  (R9), V21.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V21.S[2]
 	B     moved174
 
 one173:
@@ -17958,8 +17958,8 @@ moved174:
 	FMOVD 16(R0), F20
 	TST   $1, R4
 	BEQ   moved176
-	ADD   $24, R0, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V20.S[2]
 	B     moved176
 
 one175:
@@ -17972,8 +17972,8 @@ moved176:
 	FMOVD 16(R5), F20
 	TST   $1, R4
 	BEQ   moved178
-	ADD   $24, R5, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V20.S[2]
 	B     moved178
 
 one177:
@@ -17986,8 +17986,8 @@ moved178:
 	FMOVD 16(R6), F20
 	TST   $1, R4
 	BEQ   moved180
-	ADD   $24, R6, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V20.S[2]
 	B     moved180
 
 one179:
@@ -18000,8 +18000,8 @@ moved180:
 	FMOVD 16(R7), F20
 	TST   $1, R4
 	BEQ   moved182
-	ADD   $24, R7, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V20.S[2]
 	B     moved182
 
 one181:
@@ -18014,8 +18014,8 @@ moved182:
 	FMOVD 16(R8), F20
 	TST   $1, R4
 	BEQ   moved184
-	ADD   $24, R8, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V20.S[2]
 	B     moved184
 
 one183:
@@ -18049,8 +18049,8 @@ part185:
 	FMOVD 32(R2), F21
 	TST   $1, R4
 	BEQ   moved188
-	ADD   $40, R2, R9
-	VLD1  (R9), V21.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V21.S[2]
 	B     moved188
 
 one187:
@@ -18062,8 +18062,8 @@ moved188:
 	FMOVD 32(R0), F20
 	TST   $1, R4
 	BEQ   moved190
-	ADD   $40, R0, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V20.S[2]
 	B     moved190
 
 one189:
@@ -18076,8 +18076,8 @@ moved190:
 	FMOVD 32(R5), F20
 	TST   $1, R4
 	BEQ   moved192
-	ADD   $40, R5, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V20.S[2]
 	B     moved192
 
 one191:
@@ -18090,8 +18090,8 @@ moved192:
 	FMOVD 32(R6), F20
 	TST   $1, R4
 	BEQ   moved194
-	ADD   $40, R6, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $40, R6, R16
+	VLD1  (R16), V20.S[2]
 	B     moved194
 
 one193:
@@ -18104,8 +18104,8 @@ moved194:
 	FMOVD 32(R7), F20
 	TST   $1, R4
 	BEQ   moved196
-	ADD   $40, R7, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $40, R7, R16
+	VLD1  (R16), V20.S[2]
 	B     moved196
 
 one195:
@@ -18118,8 +18118,8 @@ moved196:
 	FMOVD 32(R8), F20
 	TST   $1, R4
 	BEQ   moved198
-	ADD   $40, R8, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $40, R8, R16
+	VLD1  (R16), V20.S[2]
 	B     moved198
 
 one197:
@@ -18137,8 +18137,8 @@ over186:
 	FMOVD 48(R2), F21
 	TST   $1, R4
 	BEQ   moved201
-	ADD   $56, R2, R9
-	VLD1  (R9), V21.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V21.S[2]
 	B     moved201
 
 one200:
@@ -18150,8 +18150,8 @@ moved201:
 	FMOVD 48(R0), F20
 	TST   $1, R4
 	BEQ   moved203
-	ADD   $56, R0, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V20.S[2]
 	B     moved203
 
 one202:
@@ -18164,8 +18164,8 @@ moved203:
 	FMOVD 48(R5), F20
 	TST   $1, R4
 	BEQ   moved205
-	ADD   $56, R5, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V20.S[2]
 	B     moved205
 
 one204:
@@ -18178,8 +18178,8 @@ moved205:
 	FMOVD 48(R6), F20
 	TST   $1, R4
 	BEQ   moved207
-	ADD   $56, R6, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $56, R6, R16
+	VLD1  (R16), V20.S[2]
 	B     moved207
 
 one206:
@@ -18192,8 +18192,8 @@ moved207:
 	FMOVD 48(R7), F20
 	TST   $1, R4
 	BEQ   moved209
-	ADD   $56, R7, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $56, R7, R16
+	VLD1  (R16), V20.S[2]
 	B     moved209
 
 one208:
@@ -18206,8 +18206,8 @@ moved209:
 	FMOVD 48(R8), F20
 	TST   $1, R4
 	BEQ   moved211
-	ADD   $56, R8, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $56, R8, R16
+	VLD1  (R16), V20.S[2]
 	B     moved211
 
 one210:
@@ -18252,12 +18252,12 @@ end156:
 
 linear212:
 	FMOVS F0, 0(R2)
-	ADD   $4, R2, R5
-	VST1  V0.S[1], (R5)
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-	ADD   $12, R2, R5
-	VST1  V0.S[3], (R5)
+	ADD   $4, R2, R16
+	VST1  V0.S[1], (R16)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	ADD   $12, R2, R16
+	VST1  V0.S[3], (R16)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -18403,8 +18403,8 @@ part220:
 	FMOVD 0(R2), F17
 	TST   $1, R4
 	BEQ   moved223
-	ADD   $8, R2, R8
-	VLD1  (R8), V17.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V17.S[2]
 	B     moved223
 
 one222:
@@ -18416,8 +18416,8 @@ moved223:
 	FMOVD 0(R0), F16
 	TST   $1, R4
 	BEQ   moved225
-	ADD   $8, R0, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V16.S[2]
 	B     moved225
 
 one224:
@@ -18430,8 +18430,8 @@ moved225:
 	FMOVD 0(R5), F16
 	TST   $1, R4
 	BEQ   moved227
-	ADD   $8, R5, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved227
 
 one226:
@@ -18444,8 +18444,8 @@ moved227:
 	FMOVD 0(R6), F16
 	TST   $1, R4
 	BEQ   moved229
-	ADD   $8, R6, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V16.S[2]
 	B     moved229
 
 one228:
@@ -18458,8 +18458,8 @@ moved229:
 	FMOVD 0(R7), F16
 	TST   $1, R4
 	BEQ   moved231
-	ADD   $8, R7, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V16.S[2]
 	B     moved231
 
 one230:
@@ -18491,8 +18491,8 @@ part232:
 	FMOVD 16(R2), F17
 	TST   $1, R4
 	BEQ   moved235
-	ADD   $24, R2, R8
-	VLD1  (R8), V17.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V17.S[2]
 	B     moved235
 
 one234:
@@ -18504,8 +18504,8 @@ moved235:
 	FMOVD 16(R0), F16
 	TST   $1, R4
 	BEQ   moved237
-	ADD   $24, R0, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V16.S[2]
 	B     moved237
 
 one236:
@@ -18518,8 +18518,8 @@ moved237:
 	FMOVD 16(R5), F16
 	TST   $1, R4
 	BEQ   moved239
-	ADD   $24, R5, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved239
 
 one238:
@@ -18532,8 +18532,8 @@ moved239:
 	FMOVD 16(R6), F16
 	TST   $1, R4
 	BEQ   moved241
-	ADD   $24, R6, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V16.S[2]
 	B     moved241
 
 one240:
@@ -18546,8 +18546,8 @@ moved241:
 	FMOVD 16(R7), F16
 	TST   $1, R4
 	BEQ   moved243
-	ADD   $24, R7, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V16.S[2]
 	B     moved243
 
 one242:
@@ -18579,8 +18579,8 @@ part244:
 	FMOVD 32(R2), F17
 	TST   $1, R4
 	BEQ   moved247
-	ADD   $40, R2, R8
-	VLD1  (R8), V17.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V17.S[2]
 	B     moved247
 
 one246:
@@ -18592,8 +18592,8 @@ moved247:
 	FMOVD 32(R0), F16
 	TST   $1, R4
 	BEQ   moved249
-	ADD   $40, R0, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V16.S[2]
 	B     moved249
 
 one248:
@@ -18606,8 +18606,8 @@ moved249:
 	FMOVD 32(R5), F16
 	TST   $1, R4
 	BEQ   moved251
-	ADD   $40, R5, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved251
 
 one250:
@@ -18620,8 +18620,8 @@ moved251:
 	FMOVD 32(R6), F16
 	TST   $1, R4
 	BEQ   moved253
-	ADD   $40, R6, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $40, R6, R16
+	VLD1  (R16), V16.S[2]
 	B     moved253
 
 one252:
@@ -18634,8 +18634,8 @@ moved253:
 	FMOVD 32(R7), F16
 	TST   $1, R4
 	BEQ   moved255
-	ADD   $40, R7, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $40, R7, R16
+	VLD1  (R16), V16.S[2]
 	B     moved255
 
 one254:
@@ -18653,8 +18653,8 @@ over245:
 	FMOVD 48(R2), F17
 	TST   $1, R4
 	BEQ   moved258
-	ADD   $56, R2, R8
-	VLD1  (R8), V17.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V17.S[2]
 	B     moved258
 
 one257:
@@ -18666,8 +18666,8 @@ moved258:
 	FMOVD 48(R0), F16
 	TST   $1, R4
 	BEQ   moved260
-	ADD   $56, R0, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V16.S[2]
 	B     moved260
 
 one259:
@@ -18680,8 +18680,8 @@ moved260:
 	FMOVD 48(R5), F16
 	TST   $1, R4
 	BEQ   moved262
-	ADD   $56, R5, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved262
 
 one261:
@@ -18694,8 +18694,8 @@ moved262:
 	FMOVD 48(R6), F16
 	TST   $1, R4
 	BEQ   moved264
-	ADD   $56, R6, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $56, R6, R16
+	VLD1  (R16), V16.S[2]
 	B     moved264
 
 one263:
@@ -18708,8 +18708,8 @@ moved264:
 	FMOVD 48(R7), F16
 	TST   $1, R4
 	BEQ   moved266
-	ADD   $56, R7, R8
-	VLD1  (R8), V16.S[2]
+	ADD   $56, R7, R16
+	VLD1  (R16), V16.S[2]
 	B     moved266
 
 one265:
@@ -18751,12 +18751,12 @@ end219:
 
 linear267:
 	FMOVS F0, 0(R2)
-	ADD   $4, R2, R5
-	VST1  V0.S[1], (R5)
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-	ADD   $12, R2, R5
-	VST1  V0.S[3], (R5)
+	ADD   $4, R2, R16
+	VST1  V0.S[1], (R16)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	ADD   $12, R2, R16
+	VST1  V0.S[3], (R16)
 
 	// the next 1 rows, or the last ones
 	MOVD rows+56(FP), R0
@@ -18868,8 +18868,8 @@ part274:
 	FMOVD 0(R2), F13
 	TST   $1, R4
 	BEQ   moved277
-	ADD   $8, R2, R7
-	VLD1  (R7), V13.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V13.S[2]
 	B     moved277
 
 one276:
@@ -18881,8 +18881,8 @@ moved277:
 	FMOVD 0(R0), F12
 	TST   $1, R4
 	BEQ   moved279
-	ADD   $8, R0, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V12.S[2]
 	B     moved279
 
 one278:
@@ -18895,8 +18895,8 @@ moved279:
 	FMOVD 0(R5), F12
 	TST   $1, R4
 	BEQ   moved281
-	ADD   $8, R5, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
 	B     moved281
 
 one280:
@@ -18909,8 +18909,8 @@ moved281:
 	FMOVD 0(R6), F12
 	TST   $1, R4
 	BEQ   moved283
-	ADD   $8, R6, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V12.S[2]
 	B     moved283
 
 one282:
@@ -18940,8 +18940,8 @@ part284:
 	FMOVD 16(R2), F13
 	TST   $1, R4
 	BEQ   moved287
-	ADD   $24, R2, R7
-	VLD1  (R7), V13.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V13.S[2]
 	B     moved287
 
 one286:
@@ -18953,8 +18953,8 @@ moved287:
 	FMOVD 16(R0), F12
 	TST   $1, R4
 	BEQ   moved289
-	ADD   $24, R0, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V12.S[2]
 	B     moved289
 
 one288:
@@ -18967,8 +18967,8 @@ moved289:
 	FMOVD 16(R5), F12
 	TST   $1, R4
 	BEQ   moved291
-	ADD   $24, R5, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V12.S[2]
 	B     moved291
 
 one290:
@@ -18981,8 +18981,8 @@ moved291:
 	FMOVD 16(R6), F12
 	TST   $1, R4
 	BEQ   moved293
-	ADD   $24, R6, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V12.S[2]
 	B     moved293
 
 one292:
@@ -19012,8 +19012,8 @@ part294:
 	FMOVD 32(R2), F13
 	TST   $1, R4
 	BEQ   moved297
-	ADD   $40, R2, R7
-	VLD1  (R7), V13.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V13.S[2]
 	B     moved297
 
 one296:
@@ -19025,8 +19025,8 @@ moved297:
 	FMOVD 32(R0), F12
 	TST   $1, R4
 	BEQ   moved299
-	ADD   $40, R0, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V12.S[2]
 	B     moved299
 
 one298:
@@ -19039,8 +19039,8 @@ moved299:
 	FMOVD 32(R5), F12
 	TST   $1, R4
 	BEQ   moved301
-	ADD   $40, R5, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V12.S[2]
 	B     moved301
 
 one300:
@@ -19053,8 +19053,8 @@ moved301:
 	FMOVD 32(R6), F12
 	TST   $1, R4
 	BEQ   moved303
-	ADD   $40, R6, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $40, R6, R16
+	VLD1  (R16), V12.S[2]
 	B     moved303
 
 one302:
@@ -19072,8 +19072,8 @@ over295:
 	FMOVD 48(R2), F13
 	TST   $1, R4
 	BEQ   moved306
-	ADD   $56, R2, R7
-	VLD1  (R7), V13.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V13.S[2]
 	B     moved306
 
 one305:
@@ -19085,8 +19085,8 @@ moved306:
 	FMOVD 48(R0), F12
 	TST   $1, R4
 	BEQ   moved308
-	ADD   $56, R0, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V12.S[2]
 	B     moved308
 
 one307:
@@ -19099,8 +19099,8 @@ moved308:
 	FMOVD 48(R5), F12
 	TST   $1, R4
 	BEQ   moved310
-	ADD   $56, R5, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V12.S[2]
 	B     moved310
 
 one309:
@@ -19113,8 +19113,8 @@ moved310:
 	FMOVD 48(R6), F12
 	TST   $1, R4
 	BEQ   moved312
-	ADD   $56, R6, R7
-	VLD1  (R7), V12.S[2]
+	ADD   $56, R6, R16
+	VLD1  (R16), V12.S[2]
 	B     moved312
 
 one311:
@@ -19154,10 +19154,10 @@ end273:
 
 linear313:
 	FMOVS F0, 0(R2)
-	ADD   $4, R2, R5
-	VST1  V0.S[1], (R5)
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
+	ADD   $4, R2, R16
+	VST1  V0.S[1], (R16)
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
 
 	// the next 1 rows, or the last ones
 	MOVD rows+56(FP), R0
@@ -19275,8 +19275,8 @@ part320:
 	FMOVD 0(R0), F17
 	TST   $1, R4
 	BEQ   moved323
-	ADD   $8, R0, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V17.S[2]
 	B     moved323
 
 one322:
@@ -19288,8 +19288,8 @@ moved323:
 	FMOVD 0(R5), F18
 	TST   $1, R4
 	BEQ   moved325
-	ADD   $8, R5, R7
-	VLD1  (R7), V18.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V18.S[2]
 	B     moved325
 
 one324:
@@ -19301,8 +19301,8 @@ moved325:
 	FMOVD 0(R2), F16
 	TST   $1, R4
 	BEQ   moved327
-	ADD   $8, R2, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V16.S[2]
 	B     moved327
 
 one326:
@@ -19316,8 +19316,8 @@ moved327:
 	FMOVD 0(R6), F16
 	TST   $1, R4
 	BEQ   moved329
-	ADD   $8, R6, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V16.S[2]
 	B     moved329
 
 one328:
@@ -19349,8 +19349,8 @@ part330:
 	FMOVD 16(R0), F17
 	TST   $1, R4
 	BEQ   moved333
-	ADD   $24, R0, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V17.S[2]
 	B     moved333
 
 one332:
@@ -19362,8 +19362,8 @@ moved333:
 	FMOVD 16(R5), F18
 	TST   $1, R4
 	BEQ   moved335
-	ADD   $24, R5, R7
-	VLD1  (R7), V18.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V18.S[2]
 	B     moved335
 
 one334:
@@ -19375,8 +19375,8 @@ moved335:
 	FMOVD 16(R2), F16
 	TST   $1, R4
 	BEQ   moved337
-	ADD   $24, R2, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V16.S[2]
 	B     moved337
 
 one336:
@@ -19390,8 +19390,8 @@ moved337:
 	FMOVD 16(R6), F16
 	TST   $1, R4
 	BEQ   moved339
-	ADD   $24, R6, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V16.S[2]
 	B     moved339
 
 one338:
@@ -19423,8 +19423,8 @@ part340:
 	FMOVD 32(R0), F17
 	TST   $1, R4
 	BEQ   moved343
-	ADD   $40, R0, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V17.S[2]
 	B     moved343
 
 one342:
@@ -19436,8 +19436,8 @@ moved343:
 	FMOVD 32(R5), F18
 	TST   $1, R4
 	BEQ   moved345
-	ADD   $40, R5, R7
-	VLD1  (R7), V18.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V18.S[2]
 	B     moved345
 
 one344:
@@ -19449,8 +19449,8 @@ moved345:
 	FMOVD 32(R2), F16
 	TST   $1, R4
 	BEQ   moved347
-	ADD   $40, R2, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V16.S[2]
 	B     moved347
 
 one346:
@@ -19464,8 +19464,8 @@ moved347:
 	FMOVD 32(R6), F16
 	TST   $1, R4
 	BEQ   moved349
-	ADD   $40, R6, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $40, R6, R16
+	VLD1  (R16), V16.S[2]
 	B     moved349
 
 one348:
@@ -19484,8 +19484,8 @@ over341:
 	FMOVD 48(R0), F17
 	TST   $1, R4
 	BEQ   moved352
-	ADD   $56, R0, R7
-	VLD1  (R7), V17.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V17.S[2]
 	B     moved352
 
 one351:
@@ -19497,8 +19497,8 @@ moved352:
 	FMOVD 48(R5), F18
 	TST   $1, R4
 	BEQ   moved354
-	ADD   $56, R5, R7
-	VLD1  (R7), V18.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V18.S[2]
 	B     moved354
 
 one353:
@@ -19510,8 +19510,8 @@ moved354:
 	FMOVD 48(R2), F16
 	TST   $1, R4
 	BEQ   moved356
-	ADD   $56, R2, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V16.S[2]
 	B     moved356
 
 one355:
@@ -19525,8 +19525,8 @@ moved356:
 	FMOVD 48(R6), F16
 	TST   $1, R4
 	BEQ   moved358
-	ADD   $56, R6, R7
-	VLD1  (R7), V16.S[2]
+	ADD   $56, R6, R16
+	VLD1  (R16), V16.S[2]
 	B     moved358
 
 one357:
@@ -19570,11 +19570,11 @@ end319:
 
 linear359:
 	FMOVS F0, 0(R2)
-	ADD   $4, R2, R6
-	VST1  V0.S[1], (R6)
+	ADD   $4, R2, R16
+	VST1  V0.S[1], (R16)
 	VST1  V0.S[2], (R5)
-	ADD   $4, R5, R6
-	VST1  V0.S[3], (R6)
+	ADD   $4, R5, R16
+	VST1  V0.S[3], (R16)
 
 	// the next 2 rows, or the last ones
 	MOVD rows+56(FP), R0
@@ -19930,8 +19930,8 @@ end6:
 
 linear22:
 	FMOVD F0, 0(R2)
-	ADD   $8, R2, R5
-	VST1  V0.D[1], (R5)
+	ADD   $8, R2, R16
+	VST1  V0.D[1], (R16)
 	VMOVI $0, V0.B16
 	WORD  $0x6e60d610 // faddp v16.2d, v16.2d, v0.2d
 	VMOVI $0, V24.B16
@@ -20222,8 +20222,8 @@ end29:
 
 linear45:
 	FMOVD F0, 0(R2)
-	ADD   $8, R2, R5
-	VST1  V0.D[1], (R5)
+	ADD   $8, R2, R16
+	VST1  V0.D[1], (R16)
 
 	// the next 1 rows, or the last ones
 	MOVD rows+56(FP), R0
@@ -20260,8 +20260,8 @@ TEXT ·columnsNEONF32(SB), NOSPLIT, $0-48
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
 	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+	MOVD $4, R16
+	MUL  R16, R3, R9
 
 rows2:
 	FMOVQ 0(R2), F0
@@ -20277,17 +20277,17 @@ rows2:
 	VZIP1 V5.D2, V4.D2, V2.D2
 	VZIP2 V5.D2, V4.D2, V3.D2
 	FMOVD 16(R2), F4
-	ADD   $24, R2, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V4.S[2]
 	FMOVD 16(R5), F5
-	ADD   $24, R5, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V5.S[2]
 	FMOVD 16(R6), F6
-	ADD   $24, R6, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V6.S[2]
 	FMOVD 16(R7), F7
-	ADD   $24, R7, R10
-	VLD1  (R10), V7.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V7.S[2]
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -20332,8 +20332,8 @@ other1:
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
 	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+	MOVD $4, R16
+	MUL  R16, R3, R9
 
 rows6:
 	FMOVQ 0(R2), F0
@@ -20394,8 +20394,8 @@ other5:
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
 	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+	MOVD $4, R16
+	MUL  R16, R3, R9
 
 rows10:
 	FMOVQ 0(R2), F0
@@ -20454,8 +20454,8 @@ other9:
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
 	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+	MOVD $4, R16
+	MUL  R16, R3, R9
 
 rows14:
 	FMOVQ 0(R2), F0
@@ -20500,22 +20500,22 @@ other13:
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
 	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+	MOVD $4, R16
+	MUL  R16, R3, R9
 
 rows17:
 	FMOVD 0(R2), F0
-	ADD   $8, R2, R10
-	VLD1  (R10), V0.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V0.S[2]
 	FMOVD 0(R5), F1
-	ADD   $8, R5, R10
-	VLD1  (R10), V1.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V1.S[2]
 	FMOVD 0(R6), F2
-	ADD   $8, R6, R10
-	VLD1  (R10), V2.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V2.S[2]
 	FMOVD 0(R7), F3
-	ADD   $8, R7, R10
-	VLD1  (R10), V3.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
 	VZIP2 V1.S4, V0.S4, V4.S4
 	VZIP1 V1.S4, V0.S4, V0.S4
 	VZIP2 V3.S4, V2.S4, V5.S4
@@ -20550,8 +20550,8 @@ other16:
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
 	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+	MOVD $4, R16
+	MUL  R16, R3, R9
 
 rows20:
 	FMOVD 0(R2), F0
@@ -20592,8 +20592,8 @@ TEXT ·columnsNEONF64(SB), NOSPLIT, $0-48
 	MOVD ldw+24(FP), R3
 	MOVD rows+32(FP), R4
 	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+	MOVD $2, R16
+	MUL  R16, R3, R7
 
 rows2:
 	FMOVQ 0(R2), F0
@@ -20648,8 +20648,8 @@ other1:
 	MOVD ldw+24(FP), R3
 	MOVD rows+32(FP), R4
 	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+	MOVD $2, R16
+	MUL  R16, R3, R7
 
 rows8:
 	FMOVQ 0(R2), F0
@@ -20697,8 +20697,8 @@ other7:
 	MOVD ldw+24(FP), R3
 	MOVD rows+32(FP), R4
 	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+	MOVD $2, R16
+	MUL  R16, R3, R7
 
 rows13:
 	FMOVQ 0(R2), F0
@@ -20744,8 +20744,8 @@ other12:
 	MOVD ldw+24(FP), R3
 	MOVD rows+32(FP), R4
 	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+	MOVD $2, R16
+	MUL  R16, R3, R7
 
 rows18:
 	FMOVQ 0(R2), F0
@@ -20784,8 +20784,8 @@ other17:
 	MOVD ldw+24(FP), R3
 	MOVD rows+32(FP), R4
 	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+	MOVD $2, R16
+	MUL  R16, R3, R7
 
 rows22:
 	FMOVQ 0(R2), F0
@@ -20820,8 +20820,8 @@ other21:
 	MOVD ldw+24(FP), R3
 	MOVD rows+32(FP), R4
 	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+	MOVD $2, R16
+	MUL  R16, R3, R7
 
 rows26:
 	FMOVQ 0(R2), F0
@@ -20891,8 +20891,8 @@ inputs2:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -20938,8 +20938,8 @@ inputs2:
 	VZIP1 V20.D2, V18.D2, V18.D2
 	VZIP1 V23.D2, V22.D2, V20.D2
 	VZIP2 V23.D2, V22.D2, V21.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready7
@@ -21101,8 +21101,8 @@ end12:
 	FMOVD F19, 32(R2)
 	FMOVD F0, 32(R3)
 	FMOVD F1, 32(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -21159,8 +21159,8 @@ inputs16:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -21206,8 +21206,8 @@ inputs16:
 	VZIP1 V19.D2, V17.D2, V17.D2
 	VZIP1 V22.D2, V21.D2, V19.D2
 	VZIP2 V22.D2, V21.D2, V20.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready21
@@ -21362,8 +21362,8 @@ end26:
 	FMOVS F0, 32(R2)
 	FMOVS F1, 32(R3)
 	FMOVS F2, 32(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -21408,8 +21408,8 @@ inputs30:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -21443,8 +21443,8 @@ inputs30:
 	VZIP1 V14.D2, V12.D2, V12.D2
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready34
@@ -21580,8 +21580,8 @@ end38:
 	FMOVQ F13, 16(R2)
 	FMOVQ F14, 16(R3)
 	FMOVQ F15, 16(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -21615,17 +21615,17 @@ inputs42:
 	VZIP1 V5.D2, V4.D2, V2.D2
 	VZIP2 V5.D2, V4.D2, V3.D2
 	FMOVD 16(R0), F4
-	ADD   $24, R0, R5
-	VLD1  (R5), V4.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V4.S[2]
 	FMOVD 16(R2), F5
-	ADD   $24, R2, R5
-	VLD1  (R5), V5.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V5.S[2]
 	FMOVD 16(R3), F6
-	ADD   $24, R3, R5
-	VLD1  (R5), V6.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V6.S[2]
 	FMOVD 16(R4), F7
-	ADD   $24, R4, R5
-	VLD1  (R5), V7.S[2]
+	ADD   $24, R4, R16
+	VLD1  (R16), V7.S[2]
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -21634,8 +21634,8 @@ inputs42:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -21658,17 +21658,17 @@ inputs42:
 	VZIP1 V12.D2, V11.D2, V9.D2
 	VZIP2 V12.D2, V11.D2, V10.D2
 	FMOVD 16(R0), F11
-	ADD   $24, R0, R5
-	VLD1  (R5), V11.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V11.S[2]
 	FMOVD 16(R2), F12
-	ADD   $24, R2, R5
-	VLD1  (R5), V12.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V12.S[2]
 	FMOVD 16(R3), F13
-	ADD   $24, R3, R5
-	VLD1  (R5), V13.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V13.S[2]
 	FMOVD 16(R4), F14
-	ADD   $24, R4, R5
-	VLD1  (R5), V14.S[2]
+	ADD   $24, R4, R16
+	VLD1  (R16), V14.S[2]
 	VZIP2 V12.S4, V11.S4, V15.S4
 	VZIP1 V12.S4, V11.S4, V11.S4
 	VZIP2 V14.S4, V13.S4, V16.S4
@@ -21677,8 +21677,8 @@ inputs42:
 	VZIP1 V13.D2, V11.D2, V11.D2
 	VZIP1 V16.D2, V15.D2, V13.D2
 	VZIP2 V16.D2, V15.D2, V14.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready46
@@ -21804,19 +21804,19 @@ end50:
 	VZIP1 V2.D2, V1.D2, V13.D2
 	VZIP2 V2.D2, V1.D2, V0.D2
 	FMOVD F11, 16(R0)
-	ADD   $24, R0, R5
-	VST1  V11.S[2], (R5)
+	ADD   $24, R0, R16
+	VST1  V11.S[2], (R16)
 	FMOVD F12, 16(R2)
-	ADD   $24, R2, R5
-	VST1  V12.S[2], (R5)
+	ADD   $24, R2, R16
+	VST1  V12.S[2], (R16)
 	FMOVD F13, 16(R3)
-	ADD   $24, R3, R5
-	VST1  V13.S[2], (R5)
+	ADD   $24, R3, R16
+	VST1  V13.S[2], (R16)
 	FMOVD F0, 16(R4)
-	ADD   $24, R4, R5
-	VST1  V0.S[2], (R5)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	ADD   $24, R4, R16
+	VST1  V0.S[2], (R16)
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -21861,8 +21861,8 @@ inputs54:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -21896,8 +21896,8 @@ inputs54:
 	VZIP1 V12.D2, V10.D2, V10.D2
 	VZIP1 V15.D2, V14.D2, V12.D2
 	VZIP2 V15.D2, V14.D2, V13.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready58
@@ -22019,8 +22019,8 @@ end62:
 	FMOVD F11, 16(R2)
 	FMOVD F0, 16(R3)
 	FMOVD F1, 16(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -22065,8 +22065,8 @@ inputs66:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -22100,8 +22100,8 @@ inputs66:
 	VZIP1 V11.D2, V9.D2, V9.D2
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready70
@@ -22216,8 +22216,8 @@ end74:
 	FMOVS F0, 16(R2)
 	FMOVS F1, 16(R3)
 	FMOVS F2, 16(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -22250,8 +22250,8 @@ inputs78:
 	VZIP1 V2.D2, V0.D2, V0.D2
 	VZIP1 V5.D2, V4.D2, V2.D2
 	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -22273,8 +22273,8 @@ inputs78:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready81
@@ -22370,8 +22370,8 @@ end84:
 	FMOVQ F5, 0(R2)
 	FMOVQ F6, 0(R3)
 	FMOVQ F7, 0(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -22393,17 +22393,17 @@ inputs88:
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
 	FMOVD 0(R0), F0
-	ADD   $8, R0, R5
-	VLD1  (R5), V0.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	FMOVD 0(R2), F1
-	ADD   $8, R2, R5
-	VLD1  (R5), V1.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V1.S[2]
 	FMOVD 0(R3), F2
-	ADD   $8, R3, R5
-	VLD1  (R5), V2.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	FMOVD 0(R4), F3
-	ADD   $8, R4, R5
-	VLD1  (R5), V3.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	VZIP2 V1.S4, V0.S4, V4.S4
 	VZIP1 V1.S4, V0.S4, V0.S4
 	VZIP2 V3.S4, V2.S4, V5.S4
@@ -22412,8 +22412,8 @@ inputs88:
 	VZIP1 V2.D2, V0.D2, V0.D2
 	VZIP1 V5.D2, V4.D2, V2.D2
 	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -22424,17 +22424,17 @@ inputs88:
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
 	FMOVD 0(R0), F3
-	ADD   $8, R0, R5
-	VLD1  (R5), V3.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V3.S[2]
 	FMOVD 0(R2), F4
-	ADD   $8, R2, R5
-	VLD1  (R5), V4.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V4.S[2]
 	FMOVD 0(R3), F5
-	ADD   $8, R3, R5
-	VLD1  (R5), V5.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V5.S[2]
 	FMOVD 0(R4), F6
-	ADD   $8, R4, R5
-	VLD1  (R5), V6.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -22443,8 +22443,8 @@ inputs88:
 	VZIP1 V5.D2, V3.D2, V3.D2
 	VZIP1 V8.D2, V7.D2, V5.D2
 	VZIP2 V8.D2, V7.D2, V6.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready91
@@ -22530,19 +22530,19 @@ end94:
 	VZIP1 V2.D2, V1.D2, V5.D2
 	VZIP2 V2.D2, V1.D2, V0.D2
 	FMOVD F3, 0(R0)
-	ADD   $8, R0, R5
-	VST1  V3.S[2], (R5)
+	ADD   $8, R0, R16
+	VST1  V3.S[2], (R16)
 	FMOVD F4, 0(R2)
-	ADD   $8, R2, R5
-	VST1  V4.S[2], (R5)
+	ADD   $8, R2, R16
+	VST1  V4.S[2], (R16)
 	FMOVD F5, 0(R3)
-	ADD   $8, R3, R5
-	VST1  V5.S[2], (R5)
+	ADD   $8, R3, R16
+	VST1  V5.S[2], (R16)
 	FMOVD F0, 0(R4)
-	ADD   $8, R4, R5
-	VST1  V0.S[2], (R5)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	ADD   $8, R4, R16
+	VST1  V0.S[2], (R16)
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -22572,8 +22572,8 @@ inputs98:
 	VZIP1 V2.D2, V0.D2, V0.D2
 	VZIP1 V5.D2, V4.D2, V2.D2
 	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -22595,8 +22595,8 @@ inputs98:
 	VZIP1 V4.D2, V2.D2, V2.D2
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready101
@@ -22678,8 +22678,8 @@ end104:
 	FMOVD F3, 0(R2)
 	FMOVD F0, 0(R3)
 	FMOVD F1, 0(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
+	MOVD  $4, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -22715,8 +22715,8 @@ inputs2:
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -22739,8 +22739,8 @@ inputs2:
 	VZIP2 V10.D2, V9.D2, V11.D2
 	VZIP1 V10.D2, V9.D2, V9.D2
 	VORR  V11.B16, V11.B16, V10.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready7
@@ -22844,8 +22844,8 @@ end12:
 	VORR  V1.B16, V1.B16, V0.B16
 	FMOVD F9, 32(R0)
 	FMOVD F0, 32(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -22874,8 +22874,8 @@ inputs16:
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -22893,8 +22893,8 @@ inputs16:
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready20
@@ -22986,8 +22986,8 @@ end24:
 	VORR  V0.B16, V0.B16, V7.B16
 	FMOVQ F6, 16(R0)
 	FMOVQ F7, 16(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -23016,8 +23016,8 @@ inputs28:
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -23035,8 +23035,8 @@ inputs28:
 	VZIP2 V6.D2, V5.D2, V7.D2
 	VZIP1 V6.D2, V5.D2, V5.D2
 	VORR  V7.B16, V7.B16, V6.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready32
@@ -23121,8 +23121,8 @@ end36:
 	VORR  V1.B16, V1.B16, V0.B16
 	FMOVD F5, 16(R0)
 	FMOVD F0, 16(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0
@@ -23143,8 +23143,8 @@ inputs40:
 	VZIP2 V1.D2, V0.D2, V2.D2
 	VZIP1 V1.D2, V0.D2, V0.D2
 	VORR  V2.B16, V2.B16, V1.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
@@ -23157,8 +23157,8 @@ inputs40:
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
 	B     ready43
@@ -23231,8 +23231,8 @@ end46:
 	VORR  V0.B16, V0.B16, V3.B16
 	FMOVQ F2, 0(R0)
 	FMOVQ F3, 0(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
+	MOVD  $2, R16
+	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+96(FP), R0

@@ -63,8 +63,8 @@ tail3:
 	FMOVD 0(R2), F0
 	TST   $1, R4
 	BEQ   moved7
-	ADD   $8, R2, R8
-	VLD1  (R8), V0.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V0.S[2]
 	B     moved7
 
 one6:
@@ -76,8 +76,8 @@ moved7:
 	FMOVD 0(R5), F1
 	TST   $1, R4
 	BEQ   moved9
-	ADD   $8, R5, R8
-	VLD1  (R8), V1.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved9
 
 one8:
@@ -89,8 +89,8 @@ moved9:
 	FMOVD 0(R6), F2
 	TST   $1, R4
 	BEQ   moved11
-	ADD   $8, R6, R8
-	VLD1  (R8), V2.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V2.S[2]
 	B     moved11
 
 one10:
@@ -102,8 +102,8 @@ moved11:
 	FMOVD 0(R7), F3
 	TST   $1, R4
 	BEQ   moved13
-	ADD   $8, R7, R8
-	VLD1  (R8), V3.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
 	B     moved13
 
 one12:
@@ -195,8 +195,8 @@ tail15:
 	FMOVD 0(R3), F0
 	TST   $1, R5
 	BEQ   moved20
-	ADD   $8, R3, R9
-	VLD1  (R9), V0.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V0.S[2]
 	B     moved20
 
 one19:
@@ -210,8 +210,8 @@ moved20:
 	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved22
-	ADD   $8, R6, R9
-	VLD1  (R9), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved22
 
 one21:
@@ -225,8 +225,8 @@ moved22:
 	FMOVD 0(R7), F2
 	TST   $1, R5
 	BEQ   moved24
-	ADD   $8, R7, R9
-	VLD1  (R9), V2.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved24
 
 one23:
@@ -240,8 +240,8 @@ moved24:
 	FMOVD 0(R8), F3
 	TST   $1, R5
 	BEQ   moved26
-	ADD   $8, R8, R9
-	VLD1  (R9), V3.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V3.S[2]
 	B     moved26
 
 one25:
@@ -380,10 +380,10 @@ TEXT ·tightenNEONF32(SB), NOSPLIT, $0-48
 	MOVD rows+32(FP), R4
 	MOVD cols+40(FP), R5
 	SUB  $4, R5
-	MOVD $4, R6
-	MUL  R6, R5, R5
-	MOVD $8, R10
-	MUL  R10, R3, R6
+	MOVD $4, R16
+	MUL  R16, R5, R5
+	MOVD $8, R16
+	MUL  R16, R3, R6
 
 row1:
 	MOVD R0, R7
@@ -422,10 +422,10 @@ TEXT ·tightenNEONF64(SB), NOSPLIT, $0-48
 	MOVD rows+32(FP), R4
 	MOVD cols+40(FP), R5
 	SUB  $2, R5
-	MOVD $8, R6
-	MUL  R6, R5, R5
-	MOVD $8, R10
-	MUL  R10, R3, R6
+	MOVD $8, R16
+	MUL  R16, R5, R5
+	MOVD $8, R16
+	MUL  R16, R3, R6
 
 row1:
 	MOVD R0, R7

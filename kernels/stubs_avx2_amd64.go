@@ -324,25 +324,19 @@ func bothTurnedAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *
 //go:noescape
 func bothTurnedAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
-// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
-// dw[k,j] = x[k]·dz[j]
-//
-// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
-// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one, n at least the lanes of a vector.
+// What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
+// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
+// vector.
 //
 //go:noescape
-func singleAVX2F32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
+func stripsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
 
-// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
-// dw[k,j] = x[k]·dz[j]
-//
-// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
-// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one, n at least the lanes of a vector.
+// What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
+// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
+// vector.
 //
 //go:noescape
-func singleAVX2F64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+func stripsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
 
 // What both computes, for 1 to 3 rows and columns. dw may be nil.
 //
@@ -502,6 +496,7 @@ var avx2F32 = tiles[float32]{
 	bothRows:       3,
 	bothTurnedRows: 3,
 	bothCols:       16,
+	stripsRows:     2,
 	wideCols:       64,
 	thinTerms:      2,
 	flatPeriod:     3,
@@ -523,7 +518,7 @@ var avx2F32 = tiles[float32]{
 	turned:     turnedAVX2F32,
 	both:       bothAVX2F32,
 	bothTurned: bothTurnedAVX2F32,
-	single:     singleAVX2F32,
+	strips:     stripsAVX2F32,
 	dots:       dotsAVX2F32,
 	sweep:      sweepAVX2F32,
 	stream:     streamAVX2F32,
@@ -549,6 +544,7 @@ var avx2F64 = tiles[float64]{
 	bothRows:       3,
 	bothTurnedRows: 3,
 	bothCols:       8,
+	stripsRows:     1,
 	wideCols:       32,
 	thinTerms:      2,
 	flatPeriod:     3,
@@ -570,7 +566,7 @@ var avx2F64 = tiles[float64]{
 	turned:     turnedAVX2F64,
 	both:       bothAVX2F64,
 	bothTurned: bothTurnedAVX2F64,
-	single:     singleAVX2F64,
+	strips:     stripsAVX2F64,
 	dots:       dotsAVX2F64,
 	sweep:      sweepAVX2F64,
 	stream:     streamAVX2F64,

@@ -310,25 +310,19 @@ func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w
 //go:noescape
 func bothTurnedAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
-// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
-// dw[k,j] = x[k]·dz[j]
-//
-// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
-// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one, n at least the lanes of a vector.
+// What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
+// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
+// vector.
 //
 //go:noescape
-func singleAVX512F32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
+func stripsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
 
-// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
-// dw[k,j] = x[k]·dz[j]
-//
-// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
-// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one, n at least the lanes of a vector.
+// What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
+// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
+// vector.
 //
 //go:noescape
-func singleAVX512F64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+func stripsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
 
 // What both computes, for 1 to 3 rows and columns. dw may be nil.
 //
@@ -488,6 +482,7 @@ var avx512F32 = tiles[float32]{
 	bothRows:       1,
 	bothTurnedRows: 2,
 	bothCols:       16,
+	stripsRows:     4,
 	wideCols:       256,
 	thinTerms:      4,
 	flatPeriod:     9,
@@ -508,7 +503,7 @@ var avx512F32 = tiles[float32]{
 	input:      inputAVX512F32,
 	both:       bothAVX512F32,
 	bothTurned: bothTurnedAVX512F32,
-	single:     singleAVX512F32,
+	strips:     stripsAVX512F32,
 	dots:       dotsAVX512F32,
 	sweep:      sweepAVX512F32,
 	stream:     streamAVX512F32,
@@ -534,6 +529,7 @@ var avx512F64 = tiles[float64]{
 	bothRows:       3,
 	bothTurnedRows: 2,
 	bothCols:       16,
+	stripsRows:     4,
 	wideCols:       128,
 	thinTerms:      4,
 	flatPeriod:     7,
@@ -554,7 +550,7 @@ var avx512F64 = tiles[float64]{
 	input:      inputAVX512F64,
 	both:       bothAVX512F64,
 	bothTurned: bothTurnedAVX512F64,
-	single:     singleAVX512F64,
+	strips:     stripsAVX512F64,
 	dots:       dotsAVX512F64,
 	sweep:      sweepAVX512F64,
 	stream:     streamAVX512F64,

@@ -324,25 +324,19 @@ func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *
 //go:noescape
 func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
-// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
-// dw[k,j] = x[k]·dz[j]
-//
-// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
-// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one, n at least the lanes of a vector.
+// What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
+// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
+// vector.
 //
 //go:noescape
-func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
+func stripsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
 
-// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
-// dw[k,j] = x[k]·dz[j]
-//
-// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
-// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one, n at least the lanes of a vector.
+// What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
+// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
+// vector.
 //
 //go:noescape
-func singleNEONF64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+func stripsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
 
 // What both computes, for 1 to 3 rows and columns. dw may be nil.
 //
@@ -502,6 +496,7 @@ var neonF32 = tiles[float32]{
 	bothRows:       3,
 	bothTurnedRows: 3,
 	bothCols:       8,
+	stripsRows:     3,
 	wideCols:       64,
 	thinTerms:      4,
 	flatPeriod:     3,
@@ -523,7 +518,7 @@ var neonF32 = tiles[float32]{
 	turned:     turnedNEONF32,
 	both:       bothNEONF32,
 	bothTurned: bothTurnedNEONF32,
-	single:     singleNEONF32,
+	strips:     stripsNEONF32,
 	dots:       dotsNEONF32,
 	sweep:      sweepNEONF32,
 	stream:     streamNEONF32,
@@ -549,6 +544,7 @@ var neonF64 = tiles[float64]{
 	bothRows:       3,
 	bothTurnedRows: 3,
 	bothCols:       4,
+	stripsRows:     2,
 	wideCols:       32,
 	thinTerms:      4,
 	flatPeriod:     1,
@@ -570,7 +566,7 @@ var neonF64 = tiles[float64]{
 	turned:     turnedNEONF64,
 	both:       bothNEONF64,
 	bothTurned: bothTurnedNEONF64,
-	single:     singleNEONF64,
+	strips:     stripsNEONF64,
 	dots:       dotsNEONF64,
 	sweep:      sweepNEONF64,
 	stream:     streamNEONF64,

@@ -54,8 +54,8 @@ part4:
 	FMOVD 0(R1), F2
 	TST   $1, R2
 	BEQ   moved7
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved7
 
 one6:
@@ -67,8 +67,8 @@ moved7:
 	FMOVD 0(R0), F1
 	TST   $1, R2
 	BEQ   moved9
-	ADD   $8, R0, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved9
 
 one8:
@@ -81,8 +81,8 @@ moved9:
 	FMOVD F1, 0(R0)
 	TST   $1, R2
 	BEQ   moved11
-	ADD   $8, R0, R3
-	VST1  V1.S[2], (R3)
+	ADD   $8, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved11
 
 one10:
@@ -108,8 +108,8 @@ part12:
 	FMOVD 16(R1), F2
 	TST   $1, R2
 	BEQ   moved15
-	ADD   $24, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved15
 
 one14:
@@ -121,8 +121,8 @@ moved15:
 	FMOVD 16(R0), F1
 	TST   $1, R2
 	BEQ   moved17
-	ADD   $24, R0, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved17
 
 one16:
@@ -135,8 +135,8 @@ moved17:
 	FMOVD F1, 16(R0)
 	TST   $1, R2
 	BEQ   moved19
-	ADD   $24, R0, R3
-	VST1  V1.S[2], (R3)
+	ADD   $24, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved19
 
 one18:
@@ -162,8 +162,8 @@ part20:
 	FMOVD 32(R1), F2
 	TST   $1, R2
 	BEQ   moved23
-	ADD   $40, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $40, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved23
 
 one22:
@@ -175,8 +175,8 @@ moved23:
 	FMOVD 32(R0), F1
 	TST   $1, R2
 	BEQ   moved25
-	ADD   $40, R0, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $40, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved25
 
 one24:
@@ -189,8 +189,8 @@ moved25:
 	FMOVD F1, 32(R0)
 	TST   $1, R2
 	BEQ   moved27
-	ADD   $40, R0, R3
-	VST1  V1.S[2], (R3)
+	ADD   $40, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved27
 
 one26:
@@ -207,8 +207,8 @@ over21:
 	FMOVD 48(R1), F2
 	TST   $1, R2
 	BEQ   moved30
-	ADD   $56, R1, R3
-	VLD1  (R3), V2.S[2]
+	ADD   $56, R1, R16
+	VLD1  (R16), V2.S[2]
 	B     moved30
 
 one29:
@@ -220,8 +220,8 @@ moved30:
 	FMOVD 48(R0), F1
 	TST   $1, R2
 	BEQ   moved32
-	ADD   $56, R0, R3
-	VLD1  (R3), V1.S[2]
+	ADD   $56, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved32
 
 one31:
@@ -234,8 +234,8 @@ moved32:
 	FMOVD F1, 48(R0)
 	TST   $1, R2
 	BEQ   moved34
-	ADD   $56, R0, R3
-	VST1  V1.S[2], (R3)
+	ADD   $56, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved34
 
 one33:
