@@ -358,11 +358,11 @@ func calls[T Float](rng *rand.Rand, s shape, f fill, few bool) []call[T] {
 				DenseForward(m[0], m[1], m[2], nil, act)
 				return 0
 			}})
-		backward, name := DenseBackward[T], "DenseBackward"
 		for variant := range 8 {
 			if few && rng.IntN(4) > 0 {
 				continue
 			}
+			backward, name := DenseBackward[T], "DenseBackward"
 			if variant&4 != 0 {
 				backward, name = DenseBackwardAdd[T], "DenseBackwardAdd"
 			}
@@ -397,6 +397,30 @@ func calls[T Float](rng *rand.Rand, s shape, f fill, few bool) []call[T] {
 		call[T]{"MSE", []operand[T]{out(dy), y, in("target", s.n, s.out)}, func(m []Mat[T]) T { return MSE(m[0], m[1], m[2]) }},
 		call[T]{"MSE(no grad)", []operand[T]{y, in("target", s.n, s.out)}, func(m []Mat[T]) T { return MSE(Mat[T]{}, m[0], m[1]) }},
 		call[T]{"SGD", []operand[T]{out(flat("w")), flat("g")}, func(m []Mat[T]) T { SGD(m[0].Data, m[1].Data, rate); return 0 }})
+}
+
+// TestCalls has each backward pass do what its name says with the gradients there
+// are: forget them, or go on from them.
+func TestCalls(t *testing.T) {
+	for _, c := range calls[float64](newRand(24), shape{3, 2, 9}, ordinary, false) {
+		if !strings.HasPrefix(c.name, "DenseBackward") {
+			continue
+		}
+		add := strings.HasPrefix(c.name, "DenseBackwardAdd")
+		m := make([]Mat[float64], len(c.operands))
+		for i, o := range c.operands {
+			m[i] = clone(o.Mat)
+			if o.name == "dw" {
+				m[i].Data[0] = math.NaN()
+			}
+		}
+		c.run(m)
+		for i, o := range c.operands {
+			if dw := m[i].Data[0]; o.name == "dw" && (dw != dw) != add {
+				t.Errorf("%s left %v in a dw that held NaN", c.name, dw)
+			}
+		}
+	}
 }
 
 // somewhere draws places for n operands. One in three calls has tight rows.
