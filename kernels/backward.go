@@ -14,7 +14,7 @@ const (
 	gateLines    = 9       // that gate goes through at once,
 	gradTerms    = 16      // of a sum of dw from which grad pays for many outputs, and beyond sweepTerms
 	gradShare    = 4       // even if it computes no more than such a part of dw,
-	gradLines    = 256     // of dy and y that must not crowd the first-level cache
+	gradPitch    = 1 << 11 // bytes between rows that drive each other out of the first-level cache
 	smallWeights = 1 << 12 // elements of dw that are computed at once
 	turnedTerms  = 32      // of a sum of dw from which its transpose pays for few outputs
 	turnedFrom   = 7       // rows of dx that are computed as its transpose,
@@ -45,7 +45,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	// of those, it is together, a panel of columns at a time, unless their lines crowd
 	// the cache.
 	together := (dw.Rows <= t.gradRows && dy.Rows >= gradTerms || dw.Rows <= gradShare*t.gradRows && dy.Rows > sweepTerms) &&
-		!crowds(dy.pitch(), min(2*dy.Rows, gradLines))
+		dy.pitch()%gradPitch != 0
 	many := dw.Cols > t.panelCols && !together
 	if many && !add && t.weightsAtOnce(dw, dy) {
 		clear(db)
