@@ -57,7 +57,7 @@ func testBits[T Float](t *testing.T) {
 	}
 	for _, in := range upTo(26) {
 		for _, n := range []int{1, 2, 3, 5, 8, 16, 35, 81} {
-			for _, out := range []int{9, 18, 47, 75} {
+			for _, out := range []int{9, 18, 47, 103} {
 				try(shape{n, in, out}, true)
 			}
 		}

@@ -10,7 +10,8 @@ import (
 const (
 	smallRows  = 32  // of a product that a single call of panel does,
 	smallTerms = 320 // of its sums
-	thinFew    = 2   // terms that are for thin, whatever the rows
+	thinFew    = 2   // terms that are for thin, whatever the rows,
+	thinRows   = 8   // or for more than two panels, from so many rows on
 	flatTurns  = 16  // so many times as many rows as repeat are worth flat
 )
 
@@ -26,7 +27,8 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	if y.Rows == 1 && w.pitch()%line != 0 && w.bytes() <= cached && t.half != nil && y.Cols <= 2*t.half.wideCols {
 		t = t.half // to load what lies across two lines takes a long vector more than two short ones
 	}
-	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= 2*x.Cols) && y.Cols <= 2*t.panelCols {
+	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= 2*x.Cols) &&
+		(y.Cols <= 2*t.panelCols || y.Rows >= thinRows && y.pitch()%4096 != 0) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
