@@ -195,9 +195,9 @@ func stream(m Machine) {
 	m.FreeVecs(acc, t)
 }
 
-// thinTerms is how many terms the sums of thin may have, up to four: their rows of
+// thinTerms is how many terms the sums of thin may have, up to six: their rows of
 // b are in registers, beside the bias, a row of c, one of a, zero and a part.
-func thinTerms(s Spec) int { return min((s.Vecs-1-2*s.MaxCols-s.PartVecs)/(s.MaxCols+1), 4) }
+func thinTerms(s Spec) int { return min((s.Vecs-1-2*s.MaxCols-s.PartVecs)/(s.MaxCols+1), 6) }
 
 // thin is panel for many rows of few terms: the rows of b and the bias stay in
 // registers.
@@ -231,43 +231,34 @@ func thinPanel(m Machine, w width, terms int) {
 	x, zero := m.VecsOf(terms), m.Vec()
 	acc := m.VecsOf(w.vecs)
 	m.Zero(zero)
-	row := func(relu bool) {
-		for p, v := range x {
-			m.Scalars(v, a.At[p], 1)
-		}
-		for q, v := range acc {
-			on := w.on(m, q)
-			on.Move(v, bias[q])
-			for p := range x {
-				on.FMAScalar(v, b[p][q], x[p], 0)
-			}
-		}
-		for q, v := range acc {
-			on := w.on(m, q)
-			on.AddVec(v, v, zero)
-			if relu {
-				on.ReLU(v, zero)
-			}
-		}
-		for q, v := range acc {
-			w.store(m, q, At(c, 0), v)
-		}
-		m.Add(c, ldc)
-		m.Step(a, lda)
+	m.Comment("c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))")
+	row, linear := m.NewLabel("row"), m.NewLabel("linear")
+	m.Label(row)
+	for p, v := range x {
+		m.Scalars(v, a.At[p], 1)
 	}
-	linear := m.NewLabel("linear")
+	for q, v := range acc {
+		on := w.on(m, q)
+		on.Move(v, bias[q])
+		for p := range x {
+			on.FMAScalar(v, b[p][q], x[p], 0)
+		}
+	}
+	for q, v := range acc {
+		w.on(m, q).AddVec(v, v, zero)
+	}
 	m.JumpIf(act, NotEqual, relu, linear)
-	for _, relu := range []bool{true, false} {
-		m.Comment("c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))")
-		loop := m.NewLabel("row")
-		m.Label(loop)
-		row(relu)
-		m.LoopDown(left, loop)
-		m.Return()
-		if relu {
-			m.Label(linear)
-		}
+	for q, v := range acc {
+		w.on(m, q).ReLU(v, zero)
 	}
+	m.Label(linear)
+	for q, v := range acc {
+		w.store(m, q, At(c, 0), v)
+	}
+	m.Add(c, ldc)
+	m.Step(a, lda)
+	m.LoopDown(left, row)
+	m.Return()
 	m.FreeRows(a)
 	m.FreeInts(c, ldc, base, lda, stepa, left, act)
 	m.FreeVecs(x...)

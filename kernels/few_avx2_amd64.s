@@ -7567,11 +7567,9 @@ TEXT ·thinAVX2F32(SB), NOSPLIT, $0-96
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R9, $0x01
-	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
+row4:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS (DX)(DI*1), Y10
 	VMOVAPS      Y0, Y12
@@ -7584,53 +7582,29 @@ row5:
 	VFMADD231PS  Y9, Y5, Y14
 	VFMADD231PS  Y10, Y8, Y14
 	VADDPS       Y11, Y12, Y12
+	VADDPS       Y11, Y13, Y13
+	VADDPS       Y11, Y14, Y14
+	CMPQ         R9, $0x01
+	JNE          linear5
 	VMAXPS       Y12, Y11, Y12
-	VADDPS       Y11, Y13, Y13
 	VMAXPS       Y13, Y11, Y13
-	VADDPS       Y11, Y14, Y14
 	VMAXPS       Y14, Y11, Y14
-	VMOVUPS      Y12, (BX)
-	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      Y14, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row5
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	VBROADCASTSS (DX), Y9
-	VBROADCASTSS (DX)(DI*1), Y10
-	VMOVAPS      Y0, Y12
-	VFMADD231PS  Y9, Y3, Y12
-	VFMADD231PS  Y10, Y6, Y12
-	VMOVAPS      Y1, Y13
-	VFMADD231PS  Y9, Y4, Y13
-	VFMADD231PS  Y10, Y7, Y13
-	VMOVAPS      Y2, Y14
-	VFMADD231PS  Y9, Y5, Y14
-	VFMADD231PS  Y10, Y8, Y14
-	VADDPS       Y11, Y12, Y12
-	VADDPS       Y11, Y13, Y13
-	VADDPS       Y11, Y14, Y14
-	VMOVUPS      Y12, (BX)
-	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      Y14, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row6
-	VXORPS       X15, X15, X15
+linear5:
+	VMOVUPS Y12, (BX)
+	VMOVUPS Y13, 32(BX)
+	VMOVUPS Y14, 64(BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row4
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
 over3:
 	CMPQ   AX, $0x15
-	JGE    over7
+	JGE    over6
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -7661,11 +7635,9 @@ over3:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R9, $0x01
-	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row7:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS (DX)(DI*1), Y10
 	VMOVAPS      Y0, Y12
@@ -7678,51 +7650,27 @@ row9:
 	VFMADD231PS  X9, X5, X14
 	VFMADD231PS  X10, X8, X14
 	VADDPS       Y11, Y12, Y12
-	VMAXPS       Y12, Y11, Y12
 	VADDPS       Y11, Y13, Y13
-	VMAXPS       Y13, Y11, Y13
 	VADDPS       X11, X14, X14
+	CMPQ         R9, $0x01
+	JNE          linear8
+	VMAXPS       Y12, Y11, Y12
+	VMAXPS       Y13, Y11, Y13
 	VMAXPS       X14, X11, X14
-	VMOVUPS      Y12, (BX)
-	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      X14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row9
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
 linear8:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row10:
-	VBROADCASTSS (DX), Y9
-	VBROADCASTSS (DX)(DI*1), Y10
-	VMOVAPS      Y0, Y12
-	VFMADD231PS  Y9, Y3, Y12
-	VFMADD231PS  Y10, Y6, Y12
-	VMOVAPS      Y1, Y13
-	VFMADD231PS  Y9, Y4, Y13
-	VFMADD231PS  Y10, Y7, Y13
-	VMOVAPS      X2, X14
-	VFMADD231PS  X9, X5, X14
-	VFMADD231PS  X10, X8, X14
-	VADDPS       Y11, Y12, Y12
-	VADDPS       Y11, Y13, Y13
-	VADDPS       X11, X14, X14
-	VMOVUPS      Y12, (BX)
-	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      X14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row10
-	VXORPS       X15, X15, X15
+	VMOVUPS Y12, (BX)
+	VMOVUPS Y13, 32(BX)
+	VMOVUPS X14, 64(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row7
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over7:
+over6:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -7753,11 +7701,9 @@ over7:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R9, $0x01
-	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row12:
+row9:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS (DX)(DI*1), Y10
 	VMOVAPS      Y0, Y12
@@ -7770,55 +7716,31 @@ row12:
 	VFMADD231PS  Y9, Y5, Y14
 	VFMADD231PS  Y10, Y8, Y14
 	VADDPS       Y11, Y12, Y12
+	VADDPS       Y11, Y13, Y13
+	VADDPS       Y11, Y14, Y14
+	CMPQ         R9, $0x01
+	JNE          linear10
 	VMAXPS       Y12, Y11, Y12
-	VADDPS       Y11, Y13, Y13
 	VMAXPS       Y13, Y11, Y13
-	VADDPS       Y11, Y14, Y14
 	VMAXPS       Y14, Y11, Y14
-	VMOVUPS      Y12, (BX)
-	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      Y14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row12
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
-linear11:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	VBROADCASTSS (DX), Y9
-	VBROADCASTSS (DX)(DI*1), Y10
-	VMOVAPS      Y0, Y12
-	VFMADD231PS  Y9, Y3, Y12
-	VFMADD231PS  Y10, Y6, Y12
-	VMOVAPS      Y1, Y13
-	VFMADD231PS  Y9, Y4, Y13
-	VFMADD231PS  Y10, Y7, Y13
-	VMOVAPS      Y2, Y14
-	VFMADD231PS  Y9, Y5, Y14
-	VFMADD231PS  Y10, Y8, Y14
-	VADDPS       Y11, Y12, Y12
-	VADDPS       Y11, Y13, Y13
-	VADDPS       Y11, Y14, Y14
-	VMOVUPS      Y12, (BX)
-	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      Y14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row13
-	VXORPS       X15, X15, X15
+linear10:
+	VMOVUPS Y12, (BX)
+	VMOVUPS Y13, 32(BX)
+	VMOVUPS Y14, 64(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row9
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ AX, $0x08
-	JLE  narrower14
+	JLE  narrower11
 	CMPQ AX, $0x10
-	JNE  over15
+	JNE  over12
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -7840,11 +7762,9 @@ narrower2:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R9, $0x01
-	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
+row13:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      Y0, Y9
@@ -7854,45 +7774,26 @@ row17:
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
 	VADDPS       Y8, Y9, Y9
+	VADDPS       Y8, Y10, Y10
+	CMPQ         R9, $0x01
+	JNE          linear14
 	VMAXPS       Y9, Y8, Y9
-	VADDPS       Y8, Y10, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      Y10, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row17
-	VXORPS       X15, X15, X15
+
+linear14:
+	VMOVUPS Y9, (BX)
+	VMOVUPS Y10, 32(BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row13
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear16:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row18:
-	VBROADCASTSS (DX), Y6
-	VBROADCASTSS (DX)(DI*1), Y7
-	VMOVAPS      Y0, Y9
-	VFMADD231PS  Y6, Y2, Y9
-	VFMADD231PS  Y7, Y4, Y9
-	VMOVAPS      Y1, Y10
-	VFMADD231PS  Y6, Y3, Y10
-	VFMADD231PS  Y7, Y5, Y10
-	VADDPS       Y8, Y9, Y9
-	VADDPS       Y8, Y10, Y10
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      Y10, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row18
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over15:
+over12:
 	CMPQ   AX, $0x0d
-	JGE    over19
+	JGE    over15
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x30, AX
 
@@ -7920,11 +7821,9 @@ over15:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R9, $0x01
-	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row16:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      Y0, Y9
@@ -7934,43 +7833,24 @@ row21:
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
 	VADDPS       Y8, Y9, Y9
+	VADDPS       X8, X10, X10
+	CMPQ         R9, $0x01
+	JNE          linear17
 	VMAXPS       Y9, Y8, Y9
-	VADDPS       X8, X10, X10
 	VMAXPS       X10, X8, X10
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      X10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row21
-	VXORPS       X15, X15, X15
+
+linear17:
+	VMOVUPS Y9, (BX)
+	VMOVUPS X10, 32(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row16
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear20:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row22:
-	VBROADCASTSS (DX), Y6
-	VBROADCASTSS (DX)(DI*1), Y7
-	VMOVAPS      Y0, Y9
-	VFMADD231PS  Y6, Y2, Y9
-	VFMADD231PS  Y7, Y4, Y9
-	VMOVAPS      X1, X10
-	VFMADD231PS  X6, X3, X10
-	VFMADD231PS  X7, X5, X10
-	VADDPS       Y8, Y9, Y9
-	VADDPS       X8, X10, X10
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      X10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row22
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over19:
+over15:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -7998,11 +7878,9 @@ over19:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R9, $0x01
-	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row18:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      Y0, Y9
@@ -8012,45 +7890,26 @@ row24:
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
 	VADDPS       Y8, Y9, Y9
+	VADDPS       Y8, Y10, Y10
+	CMPQ         R9, $0x01
+	JNE          linear19
 	VMAXPS       Y9, Y8, Y9
-	VADDPS       Y8, Y10, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      Y10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row24
-	VXORPS       X15, X15, X15
+
+linear19:
+	VMOVUPS Y9, (BX)
+	VMOVUPS Y10, 32(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row18
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear23:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
-	VBROADCASTSS (DX), Y6
-	VBROADCASTSS (DX)(DI*1), Y7
-	VMOVAPS      Y0, Y9
-	VFMADD231PS  Y6, Y2, Y9
-	VFMADD231PS  Y7, Y4, Y9
-	VMOVAPS      Y1, Y10
-	VFMADD231PS  Y6, Y3, Y10
-	VFMADD231PS  Y7, Y5, Y10
-	VADDPS       Y8, Y9, Y9
-	VADDPS       Y8, Y10, Y10
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      Y10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row25
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower14:
+narrower11:
 	CMPQ AX, $0x08
-	JNE  over26
+	JNE  over20
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -8069,48 +7928,32 @@ narrower14:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row28:
+row21:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
 	VADDPS       Y5, Y6, Y6
+	CMPQ         R9, $0x01
+	JNE          linear22
 	VMAXPS       Y6, Y5, Y6
-	VMOVUPS      Y6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row28
-	VXORPS       X15, X15, X15
+
+linear22:
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row21
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear27:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
-	VBROADCASTSS (DX), Y3
-	VBROADCASTSS (DX)(DI*1), Y4
-	VMOVAPS      Y0, Y6
-	VFMADD231PS  Y3, Y1, Y6
-	VFMADD231PS  Y4, Y2, Y6
-	VADDPS       Y5, Y6, Y6
-	VMOVUPS      Y6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row29
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over26:
+over20:
 	CMPQ AX, $0x04
-	JNE  over30
+	JNE  over23
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -8129,48 +7972,32 @@ over26:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row24:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
 	VADDPS       X5, X6, X6
+	CMPQ         R9, $0x01
+	JNE          linear25
 	VMAXPS       X6, X5, X6
-	VMOVUPS      X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row32
-	VXORPS       X15, X15, X15
+
+linear25:
+	VMOVUPS X6, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row24
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear31:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
-	VBROADCASTSS (DX), Y3
-	VBROADCASTSS (DX)(DI*1), Y4
-	VMOVAPS      X0, X6
-	VFMADD231PS  X3, X1, X6
-	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
-	VMOVUPS      X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row33
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over30:
+over23:
 	CMPQ   AX, $0x04
-	JLT    over34
+	JLT    over26
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -8198,11 +8025,9 @@ over30:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R9, $0x01
-	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row27:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      X0, X9
@@ -8212,45 +8037,26 @@ row36:
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
 	VADDPS       X8, X9, X9
+	VADDPS       X8, X10, X10
+	CMPQ         R9, $0x01
+	JNE          linear28
 	VMAXPS       X9, X8, X9
-	VADDPS       X8, X10, X10
 	VMAXPS       X10, X8, X10
-	VMOVUPS      X9, (BX)
-	VMOVUPS      X10, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row36
-	VXORPS       X15, X15, X15
+
+linear28:
+	VMOVUPS X9, (BX)
+	VMOVUPS X10, 16(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row27
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear35:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
-	VBROADCASTSS (DX), Y6
-	VBROADCASTSS (DX)(DI*1), Y7
-	VMOVAPS      X0, X9
-	VFMADD231PS  X6, X2, X9
-	VFMADD231PS  X7, X4, X9
-	VMOVAPS      X1, X10
-	VFMADD231PS  X6, X3, X10
-	VFMADD231PS  X7, X5, X10
-	VADDPS       X8, X9, X9
-	VADDPS       X8, X10, X10
-	VMOVUPS      X9, (BX)
-	VMOVUPS      X10, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row37
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over34:
+over26:
 	CMPQ AX, $0x02
-	JNE  over38
+	JNE  over29
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
@@ -8269,48 +8075,32 @@ over34:
 	MOVQ   rows+64(FP), R8
 	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
-	CMPQ   R9, $0x01
-	JNE    linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row30:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
 	VADDPS       X5, X6, X6
+	CMPQ         R9, $0x01
+	JNE          linear31
 	VMAXPS       X6, X5, X6
-	VMOVSD       X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row40
-	VXORPS       X15, X15, X15
+
+linear31:
+	VMOVSD X6, (BX)
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   R8
+	JNZ    row30
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear39:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
-	VBROADCASTSS (DX), Y3
-	VBROADCASTSS (DX)(DI*1), Y4
-	VMOVAPS      X0, X6
-	VFMADD231PS  X3, X1, X6
-	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
-	VMOVSD       X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row41
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over38:
+over29:
 	CMPQ   AX, $0x02
-	JLT    over42
+	JLT    over32
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -8338,11 +8128,9 @@ over38:
 	MOVQ   rows+64(FP), R8
 	MOVQ   act+88(FP), R9
 	VXORPS Y8, Y8, Y8
-	CMPQ   R9, $0x01
-	JNE    linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row33:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
 	VMOVAPS      X0, X9
@@ -8352,43 +8140,24 @@ row44:
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
 	VADDPS       X8, X9, X9
+	VADDPS       X8, X10, X10
+	CMPQ         R9, $0x01
+	JNE          linear34
 	VMAXPS       X9, X8, X9
-	VADDPS       X8, X10, X10
 	VMAXPS       X10, X8, X10
-	VMOVSD       X9, (BX)
-	VMOVSD       X10, 8(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row44
-	VXORPS       X15, X15, X15
+
+linear34:
+	VMOVSD X9, (BX)
+	VMOVSD X10, 8(BX)(AX*1)
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   R8
+	JNZ    row33
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear43:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
-	VBROADCASTSS (DX), Y6
-	VBROADCASTSS (DX)(DI*1), Y7
-	VMOVAPS      X0, X9
-	VFMADD231PS  X6, X2, X9
-	VFMADD231PS  X7, X4, X9
-	VMOVAPS      X1, X10
-	VFMADD231PS  X6, X3, X10
-	VFMADD231PS  X7, X5, X10
-	VADDPS       X8, X9, X9
-	VADDPS       X8, X10, X10
-	VMOVSD       X9, (BX)
-	VMOVSD       X10, 8(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row45
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over42:
+over32:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -8406,51 +8175,35 @@ over42:
 	MOVQ   rows+64(FP), R8
 	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
-	CMPQ   R9, $0x01
-	JNE    linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
+row35:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
 	VADDPS       X5, X6, X6
+	CMPQ         R9, $0x01
+	JNE          linear36
 	VMAXPS       X6, X5, X6
-	VMOVSS       X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row47
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
-linear46:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
-	VBROADCASTSS (DX), Y3
-	VBROADCASTSS (DX)(DI*1), Y4
-	VMOVAPS      X0, X6
-	VFMADD231PS  X3, X1, X6
-	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
-	VMOVSS       X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row48
-	VXORPS       X15, X15, X15
+linear36:
+	VMOVSS X6, (BX)
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   R8
+	JNZ    row35
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
-	JLE  narrower50
+	JLE  narrower38
 	CMPQ AX, $0x18
-	JNE  over51
+	JNE  over39
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -8471,11 +8224,9 @@ other1:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R9, $0x01
-	JNE     linear52
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row40:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -8484,49 +8235,29 @@ row53:
 	VMOVAPS      Y2, Y10
 	VFMADD231PS  Y6, Y5, Y10
 	VADDPS       Y7, Y8, Y8
+	VADDPS       Y7, Y9, Y9
+	VADDPS       Y7, Y10, Y10
+	CMPQ         R9, $0x01
+	JNE          linear41
 	VMAXPS       Y8, Y7, Y8
-	VADDPS       Y7, Y9, Y9
 	VMAXPS       Y9, Y7, Y9
-	VADDPS       Y7, Y10, Y10
 	VMAXPS       Y10, Y7, Y10
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)
-	VMOVUPS      Y10, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row53
-	VXORPS       X15, X15, X15
+
+linear41:
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(BX)
+	VMOVUPS Y10, 64(BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row40
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear52:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
-	VBROADCASTSS (DX), Y6
-	VMOVAPS      Y0, Y8
-	VFMADD231PS  Y6, Y3, Y8
-	VMOVAPS      Y1, Y9
-	VFMADD231PS  Y6, Y4, Y9
-	VMOVAPS      Y2, Y10
-	VFMADD231PS  Y6, Y5, Y10
-	VADDPS       Y7, Y8, Y8
-	VADDPS       Y7, Y9, Y9
-	VADDPS       Y7, Y10, Y10
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)
-	VMOVUPS      Y10, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row54
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over51:
+over39:
 	CMPQ   AX, $0x15
-	JGE    over55
+	JGE    over42
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -8553,11 +8284,9 @@ over51:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R9, $0x01
-	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row43:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -8566,47 +8295,27 @@ row57:
 	VMOVAPS      X2, X10
 	VFMADD231PS  X6, X5, X10
 	VADDPS       Y7, Y8, Y8
+	VADDPS       Y7, Y9, Y9
+	VADDPS       X7, X10, X10
+	CMPQ         R9, $0x01
+	JNE          linear44
 	VMAXPS       Y8, Y7, Y8
-	VADDPS       Y7, Y9, Y9
 	VMAXPS       Y9, Y7, Y9
-	VADDPS       X7, X10, X10
 	VMAXPS       X10, X7, X10
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)
-	VMOVUPS      X10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row57
-	VXORPS       X15, X15, X15
+
+linear44:
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(BX)
+	VMOVUPS X10, 64(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row43
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear56:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
-	VBROADCASTSS (DX), Y6
-	VMOVAPS      Y0, Y8
-	VFMADD231PS  Y6, Y3, Y8
-	VMOVAPS      Y1, Y9
-	VFMADD231PS  Y6, Y4, Y9
-	VMOVAPS      X2, X10
-	VFMADD231PS  X6, X5, X10
-	VADDPS       Y7, Y8, Y8
-	VADDPS       Y7, Y9, Y9
-	VADDPS       X7, X10, X10
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)
-	VMOVUPS      X10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row58
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over55:
+over42:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -8633,11 +8342,9 @@ over55:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R9, $0x01
-	JNE     linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
+row45:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -8646,51 +8353,31 @@ row60:
 	VMOVAPS      Y2, Y10
 	VFMADD231PS  Y6, Y5, Y10
 	VADDPS       Y7, Y8, Y8
+	VADDPS       Y7, Y9, Y9
+	VADDPS       Y7, Y10, Y10
+	CMPQ         R9, $0x01
+	JNE          linear46
 	VMAXPS       Y8, Y7, Y8
-	VADDPS       Y7, Y9, Y9
 	VMAXPS       Y9, Y7, Y9
-	VADDPS       Y7, Y10, Y10
 	VMAXPS       Y10, Y7, Y10
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)
-	VMOVUPS      Y10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row60
-	VXORPS       X15, X15, X15
+
+linear46:
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(BX)
+	VMOVUPS Y10, 64(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row45
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear59:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
-	VBROADCASTSS (DX), Y6
-	VMOVAPS      Y0, Y8
-	VFMADD231PS  Y6, Y3, Y8
-	VMOVAPS      Y1, Y9
-	VFMADD231PS  Y6, Y4, Y9
-	VMOVAPS      Y2, Y10
-	VFMADD231PS  Y6, Y5, Y10
-	VADDPS       Y7, Y8, Y8
-	VADDPS       Y7, Y9, Y9
-	VADDPS       Y7, Y10, Y10
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)
-	VMOVUPS      Y10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row61
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower50:
+narrower38:
 	CMPQ AX, $0x08
-	JLE  narrower62
+	JLE  narrower47
 	CMPQ AX, $0x10
-	JNE  over63
+	JNE  over48
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -8709,53 +8396,35 @@ narrower50:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear64
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row49:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
 	VADDPS       Y5, Y6, Y6
+	VADDPS       Y5, Y7, Y7
+	CMPQ         R9, $0x01
+	JNE          linear50
 	VMAXPS       Y6, Y5, Y6
-	VADDPS       Y5, Y7, Y7
 	VMAXPS       Y7, Y5, Y7
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y7, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row65
-	VXORPS       X15, X15, X15
+
+linear50:
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row49
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear64:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row66:
-	VBROADCASTSS (DX), Y4
-	VMOVAPS      Y0, Y6
-	VFMADD231PS  Y4, Y2, Y6
-	VMOVAPS      Y1, Y7
-	VFMADD231PS  Y4, Y3, Y7
-	VADDPS       Y5, Y6, Y6
-	VADDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y7, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row66
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over63:
+over48:
 	CMPQ   AX, $0x0d
-	JGE    over67
+	JGE    over51
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x30, AX
 
@@ -8780,51 +8449,33 @@ over63:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row52:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
 	VADDPS       Y5, Y6, Y6
+	VADDPS       X5, X7, X7
+	CMPQ         R9, $0x01
+	JNE          linear53
 	VMAXPS       Y6, Y5, Y6
-	VADDPS       X5, X7, X7
 	VMAXPS       X7, X5, X7
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      X7, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row69
-	VXORPS       X15, X15, X15
+
+linear53:
+	VMOVUPS Y6, (BX)
+	VMOVUPS X7, 32(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row52
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear68:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row70:
-	VBROADCASTSS (DX), Y4
-	VMOVAPS      Y0, Y6
-	VFMADD231PS  Y4, Y2, Y6
-	VMOVAPS      X1, X7
-	VFMADD231PS  X4, X3, X7
-	VADDPS       Y5, Y6, Y6
-	VADDPS       X5, X7, X7
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      X7, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row70
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over67:
+over51:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -8849,53 +8500,35 @@ over67:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
+row54:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
 	VADDPS       Y5, Y6, Y6
+	VADDPS       Y5, Y7, Y7
+	CMPQ         R9, $0x01
+	JNE          linear55
 	VMAXPS       Y6, Y5, Y6
-	VADDPS       Y5, Y7, Y7
 	VMAXPS       Y7, Y5, Y7
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y7, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row72
-	VXORPS       X15, X15, X15
+
+linear55:
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row54
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear71:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
-	VBROADCASTSS (DX), Y4
-	VMOVAPS      Y0, Y6
-	VFMADD231PS  Y4, Y2, Y6
-	VMOVAPS      Y1, Y7
-	VFMADD231PS  Y4, Y3, Y7
-	VADDPS       Y5, Y6, Y6
-	VADDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y7, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row73
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower62:
+narrower47:
 	CMPQ AX, $0x08
-	JNE  over74
+	JNE  over56
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -8912,44 +8545,30 @@ narrower62:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
-	CMPQ    R9, $0x01
-	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row76:
+row57:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
 	VADDPS       Y3, Y4, Y4
+	CMPQ         R9, $0x01
+	JNE          linear58
 	VMAXPS       Y4, Y3, Y4
-	VMOVUPS      Y4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row76
-	VXORPS       X15, X15, X15
+
+linear58:
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row57
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear75:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row77:
-	VBROADCASTSS (DX), Y2
-	VMOVAPS      Y0, Y4
-	VFMADD231PS  Y2, Y1, Y4
-	VADDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row77
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over74:
+over56:
 	CMPQ AX, $0x04
-	JNE  over78
+	JNE  over59
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -8966,44 +8585,30 @@ over74:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
-	CMPQ    R9, $0x01
-	JNE     linear79
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row80:
+row60:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
 	VADDPS       X3, X4, X4
+	CMPQ         R9, $0x01
+	JNE          linear61
 	VMAXPS       X4, X3, X4
-	VMOVUPS      X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row80
-	VXORPS       X15, X15, X15
+
+linear61:
+	VMOVUPS X4, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row60
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear79:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
-	VBROADCASTSS (DX), Y2
-	VMOVAPS      X0, X4
-	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
-	VMOVUPS      X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row81
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over78:
+over59:
 	CMPQ   AX, $0x04
-	JLT    over82
+	JLT    over62
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -9028,53 +8633,35 @@ over78:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear83
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row84:
+row63:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
 	VADDPS       X5, X6, X6
+	VADDPS       X5, X7, X7
+	CMPQ         R9, $0x01
+	JNE          linear64
 	VMAXPS       X6, X5, X6
-	VADDPS       X5, X7, X7
 	VMAXPS       X7, X5, X7
-	VMOVUPS      X6, (BX)
-	VMOVUPS      X7, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row84
-	VXORPS       X15, X15, X15
+
+linear64:
+	VMOVUPS X6, (BX)
+	VMOVUPS X7, 16(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row63
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear83:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row85:
-	VBROADCASTSS (DX), Y4
-	VMOVAPS      X0, X6
-	VFMADD231PS  X4, X2, X6
-	VMOVAPS      X1, X7
-	VFMADD231PS  X4, X3, X7
-	VADDPS       X5, X6, X6
-	VADDPS       X5, X7, X7
-	VMOVUPS      X6, (BX)
-	VMOVUPS      X7, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row85
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over82:
+over62:
 	CMPQ AX, $0x02
-	JNE  over86
+	JNE  over65
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
@@ -9091,44 +8678,30 @@ over82:
 	MOVQ   rows+64(FP), R8
 	MOVQ   act+88(FP), R9
 	VXORPS Y3, Y3, Y3
-	CMPQ   R9, $0x01
-	JNE    linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row88:
+row66:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
 	VADDPS       X3, X4, X4
+	CMPQ         R9, $0x01
+	JNE          linear67
 	VMAXPS       X4, X3, X4
-	VMOVSD       X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row88
-	VXORPS       X15, X15, X15
+
+linear67:
+	VMOVSD X4, (BX)
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   R8
+	JNZ    row66
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear87:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row89:
-	VBROADCASTSS (DX), Y2
-	VMOVAPS      X0, X4
-	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
-	VMOVSD       X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row89
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over86:
+over65:
 	CMPQ   AX, $0x02
-	JLT    over90
+	JLT    over68
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -9153,51 +8726,33 @@ over86:
 	MOVQ   rows+64(FP), R8
 	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
-	CMPQ   R9, $0x01
-	JNE    linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row92:
+row69:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
 	VADDPS       X5, X6, X6
+	VADDPS       X5, X7, X7
+	CMPQ         R9, $0x01
+	JNE          linear70
 	VMAXPS       X6, X5, X6
-	VADDPS       X5, X7, X7
 	VMAXPS       X7, X5, X7
-	VMOVSD       X6, (BX)
-	VMOVSD       X7, 8(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row92
-	VXORPS       X15, X15, X15
+
+linear70:
+	VMOVSD X6, (BX)
+	VMOVSD X7, 8(BX)(AX*1)
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   R8
+	JNZ    row69
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear91:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row93:
-	VBROADCASTSS (DX), Y4
-	VMOVAPS      X0, X6
-	VFMADD231PS  X4, X2, X6
-	VMOVAPS      X1, X7
-	VFMADD231PS  X4, X3, X7
-	VADDPS       X5, X6, X6
-	VADDPS       X5, X7, X7
-	VMOVSD       X6, (BX)
-	VMOVSD       X7, 8(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row93
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over90:
+over68:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -9213,38 +8768,24 @@ over90:
 	MOVQ   rows+64(FP), R8
 	MOVQ   act+88(FP), R9
 	VXORPS Y3, Y3, Y3
-	CMPQ   R9, $0x01
-	JNE    linear94
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row95:
+row71:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
 	VADDPS       X3, X4, X4
+	CMPQ         R9, $0x01
+	JNE          linear72
 	VMAXPS       X4, X3, X4
-	VMOVSS       X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row95
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
-linear94:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row96:
-	VBROADCASTSS (DX), Y2
-	VMOVAPS      X0, X4
-	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
-	VMOVSS       X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row96
-	VXORPS       X15, X15, X15
+linear72:
+	VMOVSS X4, (BX)
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   R8
+	JNZ    row71
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
@@ -9283,11 +8824,9 @@ TEXT ·thinAVX2F64(SB), NOSPLIT, $0-96
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R9, $0x01
-	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
+row4:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD (DX)(DI*1), Y10
 	VMOVAPD      Y0, Y12
@@ -9300,53 +8839,29 @@ row5:
 	VFMADD231PD  Y9, Y5, Y14
 	VFMADD231PD  Y10, Y8, Y14
 	VADDPD       Y11, Y12, Y12
+	VADDPD       Y11, Y13, Y13
+	VADDPD       Y11, Y14, Y14
+	CMPQ         R9, $0x01
+	JNE          linear5
 	VMAXPD       Y12, Y11, Y12
-	VADDPD       Y11, Y13, Y13
 	VMAXPD       Y13, Y11, Y13
-	VADDPD       Y11, Y14, Y14
 	VMAXPD       Y14, Y11, Y14
-	VMOVUPD      Y12, (BX)
-	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      Y14, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row5
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	VBROADCASTSD (DX), Y9
-	VBROADCASTSD (DX)(DI*1), Y10
-	VMOVAPD      Y0, Y12
-	VFMADD231PD  Y9, Y3, Y12
-	VFMADD231PD  Y10, Y6, Y12
-	VMOVAPD      Y1, Y13
-	VFMADD231PD  Y9, Y4, Y13
-	VFMADD231PD  Y10, Y7, Y13
-	VMOVAPD      Y2, Y14
-	VFMADD231PD  Y9, Y5, Y14
-	VFMADD231PD  Y10, Y8, Y14
-	VADDPD       Y11, Y12, Y12
-	VADDPD       Y11, Y13, Y13
-	VADDPD       Y11, Y14, Y14
-	VMOVUPD      Y12, (BX)
-	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      Y14, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row6
-	VXORPS       X15, X15, X15
+linear5:
+	VMOVUPD Y12, (BX)
+	VMOVUPD Y13, 32(BX)
+	VMOVUPD Y14, 64(BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row4
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
 over3:
 	CMPQ   AX, $0x0b
-	JGE    over7
+	JGE    over6
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -9377,11 +8892,9 @@ over3:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R9, $0x01
-	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row7:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD (DX)(DI*1), Y10
 	VMOVAPD      Y0, Y12
@@ -9394,51 +8907,27 @@ row9:
 	VFMADD231PD  X9, X5, X14
 	VFMADD231PD  X10, X8, X14
 	VADDPD       Y11, Y12, Y12
-	VMAXPD       Y12, Y11, Y12
 	VADDPD       Y11, Y13, Y13
-	VMAXPD       Y13, Y11, Y13
 	VADDPD       X11, X14, X14
+	CMPQ         R9, $0x01
+	JNE          linear8
+	VMAXPD       Y12, Y11, Y12
+	VMAXPD       Y13, Y11, Y13
 	VMAXPD       X14, X11, X14
-	VMOVUPD      Y12, (BX)
-	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      X14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row9
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
 linear8:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row10:
-	VBROADCASTSD (DX), Y9
-	VBROADCASTSD (DX)(DI*1), Y10
-	VMOVAPD      Y0, Y12
-	VFMADD231PD  Y9, Y3, Y12
-	VFMADD231PD  Y10, Y6, Y12
-	VMOVAPD      Y1, Y13
-	VFMADD231PD  Y9, Y4, Y13
-	VFMADD231PD  Y10, Y7, Y13
-	VMOVAPD      X2, X14
-	VFMADD231PD  X9, X5, X14
-	VFMADD231PD  X10, X8, X14
-	VADDPD       Y11, Y12, Y12
-	VADDPD       Y11, Y13, Y13
-	VADDPD       X11, X14, X14
-	VMOVUPD      Y12, (BX)
-	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      X14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row10
-	VXORPS       X15, X15, X15
+	VMOVUPD Y12, (BX)
+	VMOVUPD Y13, 32(BX)
+	VMOVUPD X14, 64(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row7
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over7:
+over6:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -9469,11 +8958,9 @@ over7:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
-	CMPQ    R9, $0x01
-	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row12:
+row9:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD (DX)(DI*1), Y10
 	VMOVAPD      Y0, Y12
@@ -9486,55 +8973,31 @@ row12:
 	VFMADD231PD  Y9, Y5, Y14
 	VFMADD231PD  Y10, Y8, Y14
 	VADDPD       Y11, Y12, Y12
+	VADDPD       Y11, Y13, Y13
+	VADDPD       Y11, Y14, Y14
+	CMPQ         R9, $0x01
+	JNE          linear10
 	VMAXPD       Y12, Y11, Y12
-	VADDPD       Y11, Y13, Y13
 	VMAXPD       Y13, Y11, Y13
-	VADDPD       Y11, Y14, Y14
 	VMAXPD       Y14, Y11, Y14
-	VMOVUPD      Y12, (BX)
-	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      Y14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row12
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
-linear11:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	VBROADCASTSD (DX), Y9
-	VBROADCASTSD (DX)(DI*1), Y10
-	VMOVAPD      Y0, Y12
-	VFMADD231PD  Y9, Y3, Y12
-	VFMADD231PD  Y10, Y6, Y12
-	VMOVAPD      Y1, Y13
-	VFMADD231PD  Y9, Y4, Y13
-	VFMADD231PD  Y10, Y7, Y13
-	VMOVAPD      Y2, Y14
-	VFMADD231PD  Y9, Y5, Y14
-	VFMADD231PD  Y10, Y8, Y14
-	VADDPD       Y11, Y12, Y12
-	VADDPD       Y11, Y13, Y13
-	VADDPD       Y11, Y14, Y14
-	VMOVUPD      Y12, (BX)
-	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      Y14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row13
-	VXORPS       X15, X15, X15
+linear10:
+	VMOVUPD Y12, (BX)
+	VMOVUPD Y13, 32(BX)
+	VMOVUPD Y14, 64(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row9
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ AX, $0x04
-	JLE  narrower14
+	JLE  narrower11
 	CMPQ AX, $0x08
-	JNE  over15
+	JNE  over12
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -9556,11 +9019,9 @@ narrower2:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R9, $0x01
-	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
+row13:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      Y0, Y9
@@ -9570,45 +9031,26 @@ row17:
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
 	VADDPD       Y8, Y9, Y9
+	VADDPD       Y8, Y10, Y10
+	CMPQ         R9, $0x01
+	JNE          linear14
 	VMAXPD       Y9, Y8, Y9
-	VADDPD       Y8, Y10, Y10
 	VMAXPD       Y10, Y8, Y10
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      Y10, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row17
-	VXORPS       X15, X15, X15
+
+linear14:
+	VMOVUPD Y9, (BX)
+	VMOVUPD Y10, 32(BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row13
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear16:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row18:
-	VBROADCASTSD (DX), Y6
-	VBROADCASTSD (DX)(DI*1), Y7
-	VMOVAPD      Y0, Y9
-	VFMADD231PD  Y6, Y2, Y9
-	VFMADD231PD  Y7, Y4, Y9
-	VMOVAPD      Y1, Y10
-	VFMADD231PD  Y6, Y3, Y10
-	VFMADD231PD  Y7, Y5, Y10
-	VADDPD       Y8, Y9, Y9
-	VADDPD       Y8, Y10, Y10
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      Y10, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row18
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over15:
+over12:
 	CMPQ   AX, $0x07
-	JGE    over19
+	JGE    over15
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x30, AX
 
@@ -9636,11 +9078,9 @@ over15:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R9, $0x01
-	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row16:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      Y0, Y9
@@ -9650,43 +9090,24 @@ row21:
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
 	VADDPD       Y8, Y9, Y9
+	VADDPD       X8, X10, X10
+	CMPQ         R9, $0x01
+	JNE          linear17
 	VMAXPD       Y9, Y8, Y9
-	VADDPD       X8, X10, X10
 	VMAXPD       X10, X8, X10
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      X10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row21
-	VXORPS       X15, X15, X15
+
+linear17:
+	VMOVUPD Y9, (BX)
+	VMOVUPD X10, 32(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row16
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear20:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row22:
-	VBROADCASTSD (DX), Y6
-	VBROADCASTSD (DX)(DI*1), Y7
-	VMOVAPD      Y0, Y9
-	VFMADD231PD  Y6, Y2, Y9
-	VFMADD231PD  Y7, Y4, Y9
-	VMOVAPD      X1, X10
-	VFMADD231PD  X6, X3, X10
-	VFMADD231PD  X7, X5, X10
-	VADDPD       Y8, Y9, Y9
-	VADDPD       X8, X10, X10
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      X10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row22
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over19:
+over15:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -9714,11 +9135,9 @@ over19:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R9, $0x01
-	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row18:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      Y0, Y9
@@ -9728,45 +9147,26 @@ row24:
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
 	VADDPD       Y8, Y9, Y9
+	VADDPD       Y8, Y10, Y10
+	CMPQ         R9, $0x01
+	JNE          linear19
 	VMAXPD       Y9, Y8, Y9
-	VADDPD       Y8, Y10, Y10
 	VMAXPD       Y10, Y8, Y10
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      Y10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row24
-	VXORPS       X15, X15, X15
+
+linear19:
+	VMOVUPD Y9, (BX)
+	VMOVUPD Y10, 32(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row18
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear23:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
-	VBROADCASTSD (DX), Y6
-	VBROADCASTSD (DX)(DI*1), Y7
-	VMOVAPD      Y0, Y9
-	VFMADD231PD  Y6, Y2, Y9
-	VFMADD231PD  Y7, Y4, Y9
-	VMOVAPD      Y1, Y10
-	VFMADD231PD  Y6, Y3, Y10
-	VFMADD231PD  Y7, Y5, Y10
-	VADDPD       Y8, Y9, Y9
-	VADDPD       Y8, Y10, Y10
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      Y10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row25
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower14:
+narrower11:
 	CMPQ AX, $0x04
-	JNE  over26
+	JNE  over20
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -9785,48 +9185,32 @@ narrower14:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row28:
+row21:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DX)(DI*1), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
 	VADDPD       Y5, Y6, Y6
+	CMPQ         R9, $0x01
+	JNE          linear22
 	VMAXPD       Y6, Y5, Y6
-	VMOVUPD      Y6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row28
-	VXORPS       X15, X15, X15
+
+linear22:
+	VMOVUPD Y6, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row21
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear27:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
-	VBROADCASTSD (DX), Y3
-	VBROADCASTSD (DX)(DI*1), Y4
-	VMOVAPD      Y0, Y6
-	VFMADD231PD  Y3, Y1, Y6
-	VFMADD231PD  Y4, Y2, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      Y6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row29
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over26:
+over20:
 	CMPQ AX, $0x02
-	JNE  over30
+	JNE  over23
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -9845,48 +9229,32 @@ over26:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row24:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DX)(DI*1), Y4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
 	VADDPD       X5, X6, X6
+	CMPQ         R9, $0x01
+	JNE          linear25
 	VMAXPD       X6, X5, X6
-	VMOVUPD      X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row32
-	VXORPS       X15, X15, X15
+
+linear25:
+	VMOVUPD X6, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row24
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear31:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
-	VBROADCASTSD (DX), Y3
-	VBROADCASTSD (DX)(DI*1), Y4
-	VMOVAPD      X0, X6
-	VFMADD231PD  X3, X1, X6
-	VFMADD231PD  X4, X2, X6
-	VADDPD       X5, X6, X6
-	VMOVUPD      X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row33
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over30:
+over23:
 	CMPQ   AX, $0x02
-	JLT    over34
+	JLT    over26
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -9914,11 +9282,9 @@ over30:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
-	CMPQ    R9, $0x01
-	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row27:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD (DX)(DI*1), Y7
 	VMOVAPD      X0, X9
@@ -9928,43 +9294,24 @@ row36:
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
 	VADDPD       X8, X9, X9
+	VADDPD       X8, X10, X10
+	CMPQ         R9, $0x01
+	JNE          linear28
 	VMAXPD       X9, X8, X9
-	VADDPD       X8, X10, X10
 	VMAXPD       X10, X8, X10
-	VMOVUPD      X9, (BX)
-	VMOVUPD      X10, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row36
-	VXORPS       X15, X15, X15
+
+linear28:
+	VMOVUPD X9, (BX)
+	VMOVUPD X10, 16(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row27
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear35:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
-	VBROADCASTSD (DX), Y6
-	VBROADCASTSD (DX)(DI*1), Y7
-	VMOVAPD      X0, X9
-	VFMADD231PD  X6, X2, X9
-	VFMADD231PD  X7, X4, X9
-	VMOVAPD      X1, X10
-	VFMADD231PD  X6, X3, X10
-	VFMADD231PD  X7, X5, X10
-	VADDPD       X8, X9, X9
-	VADDPD       X8, X10, X10
-	VMOVUPD      X9, (BX)
-	VMOVUPD      X10, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row37
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over34:
+over26:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -9982,51 +9329,35 @@ over34:
 	MOVQ   rows+64(FP), R8
 	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
-	CMPQ   R9, $0x01
-	JNE    linear38
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row39:
+row29:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DX)(DI*1), Y4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
 	VADDPD       X5, X6, X6
+	CMPQ         R9, $0x01
+	JNE          linear30
 	VMAXPD       X6, X5, X6
-	VMOVSD       X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row39
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
-linear38:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
-	VBROADCASTSD (DX), Y3
-	VBROADCASTSD (DX)(DI*1), Y4
-	VMOVAPD      X0, X6
-	VFMADD231PD  X3, X1, X6
-	VFMADD231PD  X4, X2, X6
-	VADDPD       X5, X6, X6
-	VMOVSD       X6, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row40
-	VXORPS       X15, X15, X15
+linear30:
+	VMOVSD X6, (BX)
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   R8
+	JNZ    row29
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x08
-	JLE  narrower42
+	JLE  narrower32
 	CMPQ AX, $0x0c
-	JNE  over43
+	JNE  over33
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -10047,11 +9378,9 @@ other1:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R9, $0x01
-	JNE     linear44
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row34:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -10060,49 +9389,29 @@ row45:
 	VMOVAPD      Y2, Y10
 	VFMADD231PD  Y6, Y5, Y10
 	VADDPD       Y7, Y8, Y8
+	VADDPD       Y7, Y9, Y9
+	VADDPD       Y7, Y10, Y10
+	CMPQ         R9, $0x01
+	JNE          linear35
 	VMAXPD       Y8, Y7, Y8
-	VADDPD       Y7, Y9, Y9
 	VMAXPD       Y9, Y7, Y9
-	VADDPD       Y7, Y10, Y10
 	VMAXPD       Y10, Y7, Y10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      Y10, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row45
-	VXORPS       X15, X15, X15
+
+linear35:
+	VMOVUPD Y8, (BX)
+	VMOVUPD Y9, 32(BX)
+	VMOVUPD Y10, 64(BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row34
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear44:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
-	VBROADCASTSD (DX), Y6
-	VMOVAPD      Y0, Y8
-	VFMADD231PD  Y6, Y3, Y8
-	VMOVAPD      Y1, Y9
-	VFMADD231PD  Y6, Y4, Y9
-	VMOVAPD      Y2, Y10
-	VFMADD231PD  Y6, Y5, Y10
-	VADDPD       Y7, Y8, Y8
-	VADDPD       Y7, Y9, Y9
-	VADDPD       Y7, Y10, Y10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      Y10, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row46
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over43:
+over33:
 	CMPQ   AX, $0x0b
-	JGE    over47
+	JGE    over36
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -10129,11 +9438,9 @@ over43:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R9, $0x01
-	JNE     linear48
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row37:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -10142,47 +9449,27 @@ row49:
 	VMOVAPD      X2, X10
 	VFMADD231PD  X6, X5, X10
 	VADDPD       Y7, Y8, Y8
+	VADDPD       Y7, Y9, Y9
+	VADDPD       X7, X10, X10
+	CMPQ         R9, $0x01
+	JNE          linear38
 	VMAXPD       Y8, Y7, Y8
-	VADDPD       Y7, Y9, Y9
 	VMAXPD       Y9, Y7, Y9
-	VADDPD       X7, X10, X10
 	VMAXPD       X10, X7, X10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      X10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row49
-	VXORPS       X15, X15, X15
+
+linear38:
+	VMOVUPD Y8, (BX)
+	VMOVUPD Y9, 32(BX)
+	VMOVUPD X10, 64(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row37
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear48:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row50:
-	VBROADCASTSD (DX), Y6
-	VMOVAPD      Y0, Y8
-	VFMADD231PD  Y6, Y3, Y8
-	VMOVAPD      Y1, Y9
-	VFMADD231PD  Y6, Y4, Y9
-	VMOVAPD      X2, X10
-	VFMADD231PD  X6, X5, X10
-	VADDPD       Y7, Y8, Y8
-	VADDPD       Y7, Y9, Y9
-	VADDPD       X7, X10, X10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      X10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row50
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over47:
+over36:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -10209,11 +9496,9 @@ over47:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
-	CMPQ    R9, $0x01
-	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row39:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -10222,51 +9507,31 @@ row52:
 	VMOVAPD      Y2, Y10
 	VFMADD231PD  Y6, Y5, Y10
 	VADDPD       Y7, Y8, Y8
+	VADDPD       Y7, Y9, Y9
+	VADDPD       Y7, Y10, Y10
+	CMPQ         R9, $0x01
+	JNE          linear40
 	VMAXPD       Y8, Y7, Y8
-	VADDPD       Y7, Y9, Y9
 	VMAXPD       Y9, Y7, Y9
-	VADDPD       Y7, Y10, Y10
 	VMAXPD       Y10, Y7, Y10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      Y10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row52
-	VXORPS       X15, X15, X15
+
+linear40:
+	VMOVUPD Y8, (BX)
+	VMOVUPD Y9, 32(BX)
+	VMOVUPD Y10, 64(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row39
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear51:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
-	VBROADCASTSD (DX), Y6
-	VMOVAPD      Y0, Y8
-	VFMADD231PD  Y6, Y3, Y8
-	VMOVAPD      Y1, Y9
-	VFMADD231PD  Y6, Y4, Y9
-	VMOVAPD      Y2, Y10
-	VFMADD231PD  Y6, Y5, Y10
-	VADDPD       Y7, Y8, Y8
-	VADDPD       Y7, Y9, Y9
-	VADDPD       Y7, Y10, Y10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      Y10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row53
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower42:
+narrower32:
 	CMPQ AX, $0x04
-	JLE  narrower54
+	JLE  narrower41
 	CMPQ AX, $0x08
-	JNE  over55
+	JNE  over42
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -10285,53 +9550,35 @@ narrower42:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row43:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
 	VADDPD       Y5, Y6, Y6
+	VADDPD       Y5, Y7, Y7
+	CMPQ         R9, $0x01
+	JNE          linear44
 	VMAXPD       Y6, Y5, Y6
-	VADDPD       Y5, Y7, Y7
 	VMAXPD       Y7, Y5, Y7
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      Y7, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row57
-	VXORPS       X15, X15, X15
+
+linear44:
+	VMOVUPD Y6, (BX)
+	VMOVUPD Y7, 32(BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row43
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear56:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
-	VBROADCASTSD (DX), Y4
-	VMOVAPD      Y0, Y6
-	VFMADD231PD  Y4, Y2, Y6
-	VMOVAPD      Y1, Y7
-	VFMADD231PD  Y4, Y3, Y7
-	VADDPD       Y5, Y6, Y6
-	VADDPD       Y5, Y7, Y7
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      Y7, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row58
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over55:
+over42:
 	CMPQ   AX, $0x07
-	JGE    over59
+	JGE    over45
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x30, AX
 
@@ -10356,51 +9603,33 @@ over55:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row46:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
 	VADDPD       Y5, Y6, Y6
+	VADDPD       X5, X7, X7
+	CMPQ         R9, $0x01
+	JNE          linear47
 	VMAXPD       Y6, Y5, Y6
-	VADDPD       X5, X7, X7
 	VMAXPD       X7, X5, X7
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      X7, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row61
-	VXORPS       X15, X15, X15
+
+linear47:
+	VMOVUPD Y6, (BX)
+	VMOVUPD X7, 32(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row46
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear60:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row62:
-	VBROADCASTSD (DX), Y4
-	VMOVAPD      Y0, Y6
-	VFMADD231PD  Y4, Y2, Y6
-	VMOVAPD      X1, X7
-	VFMADD231PD  X4, X3, X7
-	VADDPD       Y5, Y6, Y6
-	VADDPD       X5, X7, X7
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      X7, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row62
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over59:
+over45:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -10425,53 +9654,35 @@ over59:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear63
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row48:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
 	VADDPD       Y5, Y6, Y6
+	VADDPD       Y5, Y7, Y7
+	CMPQ         R9, $0x01
+	JNE          linear49
 	VMAXPD       Y6, Y5, Y6
-	VADDPD       Y5, Y7, Y7
 	VMAXPD       Y7, Y5, Y7
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      Y7, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row64
-	VXORPS       X15, X15, X15
+
+linear49:
+	VMOVUPD Y6, (BX)
+	VMOVUPD Y7, 32(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row48
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear63:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
-	VBROADCASTSD (DX), Y4
-	VMOVAPD      Y0, Y6
-	VFMADD231PD  Y4, Y2, Y6
-	VMOVAPD      Y1, Y7
-	VFMADD231PD  Y4, Y3, Y7
-	VADDPD       Y5, Y6, Y6
-	VADDPD       Y5, Y7, Y7
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      Y7, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row65
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower54:
+narrower41:
 	CMPQ AX, $0x04
-	JNE  over66
+	JNE  over50
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -10488,44 +9699,30 @@ narrower54:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
-	CMPQ    R9, $0x01
-	JNE     linear67
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row68:
+row51:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
 	VADDPD       Y3, Y4, Y4
+	CMPQ         R9, $0x01
+	JNE          linear52
 	VMAXPD       Y4, Y3, Y4
-	VMOVUPD      Y4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row68
-	VXORPS       X15, X15, X15
+
+linear52:
+	VMOVUPD Y4, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row51
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear67:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
-	VBROADCASTSD (DX), Y2
-	VMOVAPD      Y0, Y4
-	VFMADD231PD  Y2, Y1, Y4
-	VADDPD       Y3, Y4, Y4
-	VMOVUPD      Y4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row69
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over66:
+over50:
 	CMPQ AX, $0x02
-	JNE  over70
+	JNE  over53
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -10542,44 +9739,30 @@ over66:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
-	CMPQ    R9, $0x01
-	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
+row54:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
 	VADDPD       X3, X4, X4
+	CMPQ         R9, $0x01
+	JNE          linear55
 	VMAXPD       X4, X3, X4
-	VMOVUPD      X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row72
-	VXORPS       X15, X15, X15
+
+linear55:
+	VMOVUPD X4, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row54
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear71:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
-	VBROADCASTSD (DX), Y2
-	VMOVAPD      X0, X4
-	VFMADD231PD  X2, X1, X4
-	VADDPD       X3, X4, X4
-	VMOVUPD      X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row73
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over70:
+over53:
 	CMPQ   AX, $0x02
-	JLT    over74
+	JLT    over56
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -10604,51 +9787,33 @@ over70:
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
-	CMPQ    R9, $0x01
-	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row76:
+row57:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X4, X2, X6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
 	VADDPD       X5, X6, X6
+	VADDPD       X5, X7, X7
+	CMPQ         R9, $0x01
+	JNE          linear58
 	VMAXPD       X6, X5, X6
-	VADDPD       X5, X7, X7
 	VMAXPD       X7, X5, X7
-	VMOVUPD      X6, (BX)
-	VMOVUPD      X7, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row76
-	VXORPS       X15, X15, X15
+
+linear58:
+	VMOVUPD X6, (BX)
+	VMOVUPD X7, 16(BX)(AX*1)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row57
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear75:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row77:
-	VBROADCASTSD (DX), Y4
-	VMOVAPD      X0, X6
-	VFMADD231PD  X4, X2, X6
-	VMOVAPD      X1, X7
-	VFMADD231PD  X4, X3, X7
-	VADDPD       X5, X6, X6
-	VADDPD       X5, X7, X7
-	VMOVUPD      X6, (BX)
-	VMOVUPD      X7, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row77
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over74:
+over56:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -10664,38 +9829,24 @@ over74:
 	MOVQ   rows+64(FP), R8
 	MOVQ   act+88(FP), R9
 	VXORPS Y3, Y3, Y3
-	CMPQ   R9, $0x01
-	JNE    linear78
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row79:
+row59:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
 	VADDPD       X3, X4, X4
+	CMPQ         R9, $0x01
+	JNE          linear60
 	VMAXPD       X4, X3, X4
-	VMOVSD       X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row79
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
 
-linear78:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row80:
-	VBROADCASTSD (DX), Y2
-	VMOVAPD      X0, X4
-	VFMADD231PD  X2, X1, X4
-	VADDPD       X3, X4, X4
-	VMOVSD       X4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          row80
-	VXORPS       X15, X15, X15
+linear60:
+	VMOVSD X4, (BX)
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   R8
+	JNZ    row59
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 

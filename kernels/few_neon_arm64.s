@@ -17717,13 +17717,1225 @@ row2:
 // func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·thinNEONF32(SB), NOSPLIT, $0-96
 	MOVD n+80(FP), R0
-	CMP  $4, R0
+	CMP  $6, R0
 	BNE  other1
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
 	BLE  narrower2
 	CMP  $12, R0
 	BNE  over3
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 6×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R6), F17
+	FMOVQ 0(R7), F18
+	FMOVQ 16(R7), F19
+	FMOVQ 32(R7), F20
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V27.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row4:
+	FMOVS 0(R3), F21
+	FMOVS 0(R8), F22
+	FMOVS 0(R9), F23
+	FMOVS 0(R10), F24
+	FMOVS 0(R11), F25
+	FMOVS 0(R12), F26
+	VORR  V0.B16, V0.B16, V28.B16
+	WORD  $0x4f95107c // fmla v28.4s, v3.4s, v21.s[0]
+	WORD  $0x4f9610dc // fmla v28.4s, v6.4s, v22.s[0]
+	WORD  $0x4f97113c // fmla v28.4s, v9.4s, v23.s[0]
+	WORD  $0x4f98119c // fmla v28.4s, v12.4s, v24.s[0]
+	WORD  $0x4f9911fc // fmla v28.4s, v15.4s, v25.s[0]
+	WORD  $0x4f9a125c // fmla v28.4s, v18.4s, v26.s[0]
+	VORR  V1.B16, V1.B16, V29.B16
+	WORD  $0x4f95109d // fmla v29.4s, v4.4s, v21.s[0]
+	WORD  $0x4f9610fd // fmla v29.4s, v7.4s, v22.s[0]
+	WORD  $0x4f97115d // fmla v29.4s, v10.4s, v23.s[0]
+	WORD  $0x4f9811bd // fmla v29.4s, v13.4s, v24.s[0]
+	WORD  $0x4f99121d // fmla v29.4s, v16.4s, v25.s[0]
+	WORD  $0x4f9a127d // fmla v29.4s, v19.4s, v26.s[0]
+	VORR  V2.B16, V2.B16, V30.B16
+	WORD  $0x4f9510be // fmla v30.4s, v5.4s, v21.s[0]
+	WORD  $0x4f96111e // fmla v30.4s, v8.4s, v22.s[0]
+	WORD  $0x4f97117e // fmla v30.4s, v11.4s, v23.s[0]
+	WORD  $0x4f9811de // fmla v30.4s, v14.4s, v24.s[0]
+	WORD  $0x4f99123e // fmla v30.4s, v17.4s, v25.s[0]
+	WORD  $0x4f9a129e // fmla v30.4s, v20.4s, v26.s[0]
+	WORD  $0x4e3bd79c // fadd v28.4s, v28.4s, v27.4s
+	WORD  $0x4e3bd7bd // fadd v29.4s, v29.4s, v27.4s
+	WORD  $0x4e3bd7de // fadd v30.4s, v30.4s, v27.4s
+	CMP   $1, R7
+	BNE   linear5
+	WORD  $0x4e3bf79c // fmax v28.4s, v28.4s, v27.4s
+	WORD  $0x4e3bf7bd // fmax v29.4s, v29.4s, v27.4s
+	WORD  $0x4e3bf7de // fmax v30.4s, v30.4s, v27.4s
+
+linear5:
+	FMOVQ F28, 0(R1)
+	FMOVQ F29, 16(R1)
+	FMOVQ F30, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row4
+	RET
+
+over3:
+	MOVD $4, R16
+	MUL  R16, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 6×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R8), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R9), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R10), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R11), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R12), F17
+	FMOVQ 0(R7), F18
+	FMOVQ 16(R7), F19
+	FMOVQ 32(R13), F20
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V27.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	FMOVS 0(R3), F21
+	FMOVS 0(R8), F22
+	FMOVS 0(R9), F23
+	FMOVS 0(R10), F24
+	FMOVS 0(R11), F25
+	FMOVS 0(R12), F26
+	VORR  V0.B16, V0.B16, V28.B16
+	WORD  $0x4f95107c // fmla v28.4s, v3.4s, v21.s[0]
+	WORD  $0x4f9610dc // fmla v28.4s, v6.4s, v22.s[0]
+	WORD  $0x4f97113c // fmla v28.4s, v9.4s, v23.s[0]
+	WORD  $0x4f98119c // fmla v28.4s, v12.4s, v24.s[0]
+	WORD  $0x4f9911fc // fmla v28.4s, v15.4s, v25.s[0]
+	WORD  $0x4f9a125c // fmla v28.4s, v18.4s, v26.s[0]
+	VORR  V1.B16, V1.B16, V29.B16
+	WORD  $0x4f95109d // fmla v29.4s, v4.4s, v21.s[0]
+	WORD  $0x4f9610fd // fmla v29.4s, v7.4s, v22.s[0]
+	WORD  $0x4f97115d // fmla v29.4s, v10.4s, v23.s[0]
+	WORD  $0x4f9811bd // fmla v29.4s, v13.4s, v24.s[0]
+	WORD  $0x4f99121d // fmla v29.4s, v16.4s, v25.s[0]
+	WORD  $0x4f9a127d // fmla v29.4s, v19.4s, v26.s[0]
+	VORR  V2.B16, V2.B16, V30.B16
+	WORD  $0x4f9510be // fmla v30.4s, v5.4s, v21.s[0]
+	WORD  $0x4f96111e // fmla v30.4s, v8.4s, v22.s[0]
+	WORD  $0x4f97117e // fmla v30.4s, v11.4s, v23.s[0]
+	WORD  $0x4f9811de // fmla v30.4s, v14.4s, v24.s[0]
+	WORD  $0x4f99123e // fmla v30.4s, v17.4s, v25.s[0]
+	WORD  $0x4f9a129e // fmla v30.4s, v20.4s, v26.s[0]
+	WORD  $0x4e3bd79c // fadd v28.4s, v28.4s, v27.4s
+	WORD  $0x4e3bd7bd // fadd v29.4s, v29.4s, v27.4s
+	WORD  $0x4e3bd7de // fadd v30.4s, v30.4s, v27.4s
+	CMP   $1, R7
+	BNE   linear7
+	WORD  $0x4e3bf79c // fmax v28.4s, v28.4s, v27.4s
+	WORD  $0x4e3bf7bd // fmax v29.4s, v29.4s, v27.4s
+	WORD  $0x4e3bf7de // fmax v30.4s, v30.4s, v27.4s
+
+linear7:
+	FMOVQ F28, 0(R1)
+	FMOVQ F29, 16(R1)
+	ADD   R0, R1, R13
+	FMOVQ F30, 32(R13)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row6
+	RET
+
+narrower2:
+	CMP $4, R0
+	BLE narrower8
+	CMP $8, R0
+	BNE over9
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 6×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 0(R6), F10
+	FMOVQ 16(R6), F11
+	FMOVQ 0(R7), F12
+	FMOVQ 16(R7), F13
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V20.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row10:
+	FMOVS 0(R3), F14
+	FMOVS 0(R8), F15
+	FMOVS 0(R9), F16
+	FMOVS 0(R10), F17
+	FMOVS 0(R11), F18
+	FMOVS 0(R12), F19
+	VORR  V0.B16, V0.B16, V21.B16
+	WORD  $0x4f8e1055 // fmla v21.4s, v2.4s, v14.s[0]
+	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
+	WORD  $0x4f9010d5 // fmla v21.4s, v6.4s, v16.s[0]
+	WORD  $0x4f911115 // fmla v21.4s, v8.4s, v17.s[0]
+	WORD  $0x4f921155 // fmla v21.4s, v10.4s, v18.s[0]
+	WORD  $0x4f931195 // fmla v21.4s, v12.4s, v19.s[0]
+	VORR  V1.B16, V1.B16, V22.B16
+	WORD  $0x4f8e1076 // fmla v22.4s, v3.4s, v14.s[0]
+	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
+	WORD  $0x4f9010f6 // fmla v22.4s, v7.4s, v16.s[0]
+	WORD  $0x4f911136 // fmla v22.4s, v9.4s, v17.s[0]
+	WORD  $0x4f921176 // fmla v22.4s, v11.4s, v18.s[0]
+	WORD  $0x4f9311b6 // fmla v22.4s, v13.4s, v19.s[0]
+	WORD  $0x4e34d6b5 // fadd v21.4s, v21.4s, v20.4s
+	WORD  $0x4e34d6d6 // fadd v22.4s, v22.4s, v20.4s
+	CMP   $1, R7
+	BNE   linear11
+	WORD  $0x4e34f6b5 // fmax v21.4s, v21.4s, v20.4s
+	WORD  $0x4e34f6d6 // fmax v22.4s, v22.4s, v20.4s
+
+linear11:
+	FMOVQ F21, 0(R1)
+	FMOVQ F22, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row10
+	RET
+
+over9:
+	MOVD $4, R16
+	MUL  R16, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 6×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R8), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R9), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R10), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R11), F9
+	FMOVQ 0(R6), F10
+	FMOVQ 16(R12), F11
+	FMOVQ 0(R7), F12
+	FMOVQ 16(R13), F13
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V20.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row12:
+	FMOVS 0(R3), F14
+	FMOVS 0(R8), F15
+	FMOVS 0(R9), F16
+	FMOVS 0(R10), F17
+	FMOVS 0(R11), F18
+	FMOVS 0(R12), F19
+	VORR  V0.B16, V0.B16, V21.B16
+	WORD  $0x4f8e1055 // fmla v21.4s, v2.4s, v14.s[0]
+	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
+	WORD  $0x4f9010d5 // fmla v21.4s, v6.4s, v16.s[0]
+	WORD  $0x4f911115 // fmla v21.4s, v8.4s, v17.s[0]
+	WORD  $0x4f921155 // fmla v21.4s, v10.4s, v18.s[0]
+	WORD  $0x4f931195 // fmla v21.4s, v12.4s, v19.s[0]
+	VORR  V1.B16, V1.B16, V22.B16
+	WORD  $0x4f8e1076 // fmla v22.4s, v3.4s, v14.s[0]
+	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
+	WORD  $0x4f9010f6 // fmla v22.4s, v7.4s, v16.s[0]
+	WORD  $0x4f911136 // fmla v22.4s, v9.4s, v17.s[0]
+	WORD  $0x4f921176 // fmla v22.4s, v11.4s, v18.s[0]
+	WORD  $0x4f9311b6 // fmla v22.4s, v13.4s, v19.s[0]
+	WORD  $0x4e34d6b5 // fadd v21.4s, v21.4s, v20.4s
+	WORD  $0x4e34d6d6 // fadd v22.4s, v22.4s, v20.4s
+	CMP   $1, R7
+	BNE   linear13
+	WORD  $0x4e34f6b5 // fmax v21.4s, v21.4s, v20.4s
+	WORD  $0x4e34f6d6 // fmax v22.4s, v22.4s, v20.4s
+
+linear13:
+	FMOVQ F21, 0(R1)
+	ADD   R0, R1, R13
+	FMOVQ F22, 16(R13)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row12
+	RET
+
+narrower8:
+	CMP $4, R0
+	BNE over14
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 6×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R6), F5
+	FMOVQ 0(R7), F6
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V13.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row15:
+	FMOVS 0(R3), F7
+	FMOVS 0(R8), F8
+	FMOVS 0(R9), F9
+	FMOVS 0(R10), F10
+	FMOVS 0(R11), F11
+	FMOVS 0(R12), F12
+	VORR  V0.B16, V0.B16, V14.B16
+	WORD  $0x4f87102e // fmla v14.4s, v1.4s, v7.s[0]
+	WORD  $0x4f88104e // fmla v14.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89106e // fmla v14.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a108e // fmla v14.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8b10ae // fmla v14.4s, v5.4s, v11.s[0]
+	WORD  $0x4f8c10ce // fmla v14.4s, v6.4s, v12.s[0]
+	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
+	CMP   $1, R7
+	BNE   linear16
+	WORD  $0x4e2df5ce // fmax v14.4s, v14.4s, v13.4s
+
+linear16:
+	FMOVQ F14, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row15
+	RET
+
+over14:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	TST   $2, R0
+	BEQ   one17
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved18
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
+	B     moved18
+
+one17:
+	FMOVS 0(R1), F0
+
+moved18:
+	// acc[i,j] = b[i,j], 6×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	TST   $2, R0
+	BEQ   one19
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved20
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
+	B     moved20
+
+one19:
+	FMOVS 0(R1), F1
+
+moved20:
+	TST   $2, R0
+	BEQ   one21
+	FMOVD 0(R3), F2
+	TST   $1, R0
+	BEQ   moved22
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved22
+
+one21:
+	FMOVS 0(R3), F2
+
+moved22:
+	TST   $2, R0
+	BEQ   one23
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved24
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
+	B     moved24
+
+one23:
+	FMOVS 0(R4), F3
+
+moved24:
+	TST   $2, R0
+	BEQ   one25
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved26
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
+	B     moved26
+
+one25:
+	FMOVS 0(R5), F4
+
+moved26:
+	TST   $2, R0
+	BEQ   one27
+	FMOVD 0(R6), F5
+	TST   $1, R0
+	BEQ   moved28
+	ADD   $8, R6, R16
+	VLD1  (R16), V5.S[2]
+	B     moved28
+
+one27:
+	FMOVS 0(R6), F5
+
+moved28:
+	TST   $2, R0
+	BEQ   one29
+	FMOVD 0(R7), F6
+	TST   $1, R0
+	BEQ   moved30
+	ADD   $8, R7, R16
+	VLD1  (R16), V6.S[2]
+	B     moved30
+
+one29:
+	FMOVS 0(R7), F6
+
+moved30:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V13.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row31:
+	FMOVS 0(R3), F7
+	FMOVS 0(R8), F8
+	FMOVS 0(R9), F9
+	FMOVS 0(R10), F10
+	FMOVS 0(R11), F11
+	FMOVS 0(R12), F12
+	VORR  V0.B16, V0.B16, V14.B16
+	WORD  $0x4f87102e // fmla v14.4s, v1.4s, v7.s[0]
+	WORD  $0x4f88104e // fmla v14.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89106e // fmla v14.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a108e // fmla v14.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8b10ae // fmla v14.4s, v5.4s, v11.s[0]
+	WORD  $0x4f8c10ce // fmla v14.4s, v6.4s, v12.s[0]
+	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
+	CMP   $1, R7
+	BNE   linear32
+	WORD  $0x4e2df5ce // fmax v14.4s, v14.4s, v13.4s
+
+linear32:
+	TST   $2, R0
+	BEQ   one33
+	FMOVD F14, 0(R1)
+	TST   $1, R0
+	BEQ   moved34
+	ADD   $8, R1, R16
+	VST1  V14.S[2], (R16)
+	B     moved34
+
+one33:
+	FMOVS F14, 0(R1)
+
+moved34:
+	ADD  R2, R1
+	ADD  R4, R3
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R4, R10
+	ADD  R4, R11
+	ADD  R4, R12
+	SUBS $1, R6
+	BNE  row31
+	RET
+
+other1:
+	CMP  $5, R0
+	BNE  other35
+	MOVD cols+72(FP), R0
+	CMP  $8, R0
+	BLE  narrower36
+	CMP  $12, R0
+	BNE  over37
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 5×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R6), F17
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V23.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row38:
+	FMOVS 0(R3), F18
+	FMOVS 0(R8), F19
+	FMOVS 0(R9), F20
+	FMOVS 0(R10), F21
+	FMOVS 0(R11), F22
+	VORR  V0.B16, V0.B16, V24.B16
+	WORD  $0x4f921078 // fmla v24.4s, v3.4s, v18.s[0]
+	WORD  $0x4f9310d8 // fmla v24.4s, v6.4s, v19.s[0]
+	WORD  $0x4f941138 // fmla v24.4s, v9.4s, v20.s[0]
+	WORD  $0x4f951198 // fmla v24.4s, v12.4s, v21.s[0]
+	WORD  $0x4f9611f8 // fmla v24.4s, v15.4s, v22.s[0]
+	VORR  V1.B16, V1.B16, V25.B16
+	WORD  $0x4f921099 // fmla v25.4s, v4.4s, v18.s[0]
+	WORD  $0x4f9310f9 // fmla v25.4s, v7.4s, v19.s[0]
+	WORD  $0x4f941159 // fmla v25.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9511b9 // fmla v25.4s, v13.4s, v21.s[0]
+	WORD  $0x4f961219 // fmla v25.4s, v16.4s, v22.s[0]
+	VORR  V2.B16, V2.B16, V26.B16
+	WORD  $0x4f9210ba // fmla v26.4s, v5.4s, v18.s[0]
+	WORD  $0x4f93111a // fmla v26.4s, v8.4s, v19.s[0]
+	WORD  $0x4f94117a // fmla v26.4s, v11.4s, v20.s[0]
+	WORD  $0x4f9511da // fmla v26.4s, v14.4s, v21.s[0]
+	WORD  $0x4f96123a // fmla v26.4s, v17.4s, v22.s[0]
+	WORD  $0x4e37d718 // fadd v24.4s, v24.4s, v23.4s
+	WORD  $0x4e37d739 // fadd v25.4s, v25.4s, v23.4s
+	WORD  $0x4e37d75a // fadd v26.4s, v26.4s, v23.4s
+	CMP   $1, R7
+	BNE   linear39
+	WORD  $0x4e37f718 // fmax v24.4s, v24.4s, v23.4s
+	WORD  $0x4e37f739 // fmax v25.4s, v25.4s, v23.4s
+	WORD  $0x4e37f75a // fmax v26.4s, v26.4s, v23.4s
+
+linear39:
+	FMOVQ F24, 0(R1)
+	FMOVQ F25, 16(R1)
+	FMOVQ F26, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row38
+	RET
+
+over37:
+	MOVD $4, R16
+	MUL  R16, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 5×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R7), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R8), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R9), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R10), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R11), F17
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V23.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	FMOVS 0(R3), F18
+	FMOVS 0(R8), F19
+	FMOVS 0(R9), F20
+	FMOVS 0(R10), F21
+	FMOVS 0(R11), F22
+	VORR  V0.B16, V0.B16, V24.B16
+	WORD  $0x4f921078 // fmla v24.4s, v3.4s, v18.s[0]
+	WORD  $0x4f9310d8 // fmla v24.4s, v6.4s, v19.s[0]
+	WORD  $0x4f941138 // fmla v24.4s, v9.4s, v20.s[0]
+	WORD  $0x4f951198 // fmla v24.4s, v12.4s, v21.s[0]
+	WORD  $0x4f9611f8 // fmla v24.4s, v15.4s, v22.s[0]
+	VORR  V1.B16, V1.B16, V25.B16
+	WORD  $0x4f921099 // fmla v25.4s, v4.4s, v18.s[0]
+	WORD  $0x4f9310f9 // fmla v25.4s, v7.4s, v19.s[0]
+	WORD  $0x4f941159 // fmla v25.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9511b9 // fmla v25.4s, v13.4s, v21.s[0]
+	WORD  $0x4f961219 // fmla v25.4s, v16.4s, v22.s[0]
+	VORR  V2.B16, V2.B16, V26.B16
+	WORD  $0x4f9210ba // fmla v26.4s, v5.4s, v18.s[0]
+	WORD  $0x4f93111a // fmla v26.4s, v8.4s, v19.s[0]
+	WORD  $0x4f94117a // fmla v26.4s, v11.4s, v20.s[0]
+	WORD  $0x4f9511da // fmla v26.4s, v14.4s, v21.s[0]
+	WORD  $0x4f96123a // fmla v26.4s, v17.4s, v22.s[0]
+	WORD  $0x4e37d718 // fadd v24.4s, v24.4s, v23.4s
+	WORD  $0x4e37d739 // fadd v25.4s, v25.4s, v23.4s
+	WORD  $0x4e37d75a // fadd v26.4s, v26.4s, v23.4s
+	CMP   $1, R7
+	BNE   linear41
+	WORD  $0x4e37f718 // fmax v24.4s, v24.4s, v23.4s
+	WORD  $0x4e37f739 // fmax v25.4s, v25.4s, v23.4s
+	WORD  $0x4e37f75a // fmax v26.4s, v26.4s, v23.4s
+
+linear41:
+	FMOVQ F24, 0(R1)
+	FMOVQ F25, 16(R1)
+	ADD   R0, R1, R12
+	FMOVQ F26, 32(R12)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row40
+	RET
+
+narrower36:
+	CMP $4, R0
+	BLE narrower42
+	CMP $8, R0
+	BNE over43
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 5×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 0(R6), F10
+	FMOVQ 16(R6), F11
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V17.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row44:
+	FMOVS 0(R3), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	FMOVS 0(R10), F15
+	FMOVS 0(R11), F16
+	VORR  V0.B16, V0.B16, V18.B16
+	WORD  $0x4f8c1052 // fmla v18.4s, v2.4s, v12.s[0]
+	WORD  $0x4f8d1092 // fmla v18.4s, v4.4s, v13.s[0]
+	WORD  $0x4f8e10d2 // fmla v18.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8f1112 // fmla v18.4s, v8.4s, v15.s[0]
+	WORD  $0x4f901152 // fmla v18.4s, v10.4s, v16.s[0]
+	VORR  V1.B16, V1.B16, V19.B16
+	WORD  $0x4f8c1073 // fmla v19.4s, v3.4s, v12.s[0]
+	WORD  $0x4f8d10b3 // fmla v19.4s, v5.4s, v13.s[0]
+	WORD  $0x4f8e10f3 // fmla v19.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8f1133 // fmla v19.4s, v9.4s, v15.s[0]
+	WORD  $0x4f901173 // fmla v19.4s, v11.4s, v16.s[0]
+	WORD  $0x4e31d652 // fadd v18.4s, v18.4s, v17.4s
+	WORD  $0x4e31d673 // fadd v19.4s, v19.4s, v17.4s
+	CMP   $1, R7
+	BNE   linear45
+	WORD  $0x4e31f652 // fmax v18.4s, v18.4s, v17.4s
+	WORD  $0x4e31f673 // fmax v19.4s, v19.4s, v17.4s
+
+linear45:
+	FMOVQ F18, 0(R1)
+	FMOVQ F19, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row44
+	RET
+
+over43:
+	MOVD $4, R16
+	MUL  R16, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 5×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R8), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R9), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R10), F9
+	FMOVQ 0(R6), F10
+	FMOVQ 16(R11), F11
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V17.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	FMOVS 0(R3), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	FMOVS 0(R10), F15
+	FMOVS 0(R11), F16
+	VORR  V0.B16, V0.B16, V18.B16
+	WORD  $0x4f8c1052 // fmla v18.4s, v2.4s, v12.s[0]
+	WORD  $0x4f8d1092 // fmla v18.4s, v4.4s, v13.s[0]
+	WORD  $0x4f8e10d2 // fmla v18.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8f1112 // fmla v18.4s, v8.4s, v15.s[0]
+	WORD  $0x4f901152 // fmla v18.4s, v10.4s, v16.s[0]
+	VORR  V1.B16, V1.B16, V19.B16
+	WORD  $0x4f8c1073 // fmla v19.4s, v3.4s, v12.s[0]
+	WORD  $0x4f8d10b3 // fmla v19.4s, v5.4s, v13.s[0]
+	WORD  $0x4f8e10f3 // fmla v19.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8f1133 // fmla v19.4s, v9.4s, v15.s[0]
+	WORD  $0x4f901173 // fmla v19.4s, v11.4s, v16.s[0]
+	WORD  $0x4e31d652 // fadd v18.4s, v18.4s, v17.4s
+	WORD  $0x4e31d673 // fadd v19.4s, v19.4s, v17.4s
+	CMP   $1, R7
+	BNE   linear47
+	WORD  $0x4e31f652 // fmax v18.4s, v18.4s, v17.4s
+	WORD  $0x4e31f673 // fmax v19.4s, v19.4s, v17.4s
+
+linear47:
+	FMOVQ F18, 0(R1)
+	ADD   R0, R1, R12
+	FMOVQ F19, 16(R12)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row46
+	RET
+
+narrower42:
+	CMP $4, R0
+	BNE over48
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 5×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R6), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	FMOVS 0(R3), F6
+	FMOVS 0(R8), F7
+	FMOVS 0(R9), F8
+	FMOVS 0(R10), F9
+	FMOVS 0(R11), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f86102c // fmla v12.4s, v1.4s, v6.s[0]
+	WORD  $0x4f87104c // fmla v12.4s, v2.4s, v7.s[0]
+	WORD  $0x4f88106c // fmla v12.4s, v3.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ac // fmla v12.4s, v5.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	CMP   $1, R7
+	BNE   linear50
+	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
+
+linear50:
+	FMOVQ F12, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row49
+	RET
+
+over48:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	TST   $2, R0
+	BEQ   one51
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved52
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
+	B     moved52
+
+one51:
+	FMOVS 0(R1), F0
+
+moved52:
+	// acc[i,j] = b[i,j], 5×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	TST   $2, R0
+	BEQ   one53
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved54
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
+	B     moved54
+
+one53:
+	FMOVS 0(R1), F1
+
+moved54:
+	TST   $2, R0
+	BEQ   one55
+	FMOVD 0(R3), F2
+	TST   $1, R0
+	BEQ   moved56
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved56
+
+one55:
+	FMOVS 0(R3), F2
+
+moved56:
+	TST   $2, R0
+	BEQ   one57
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved58
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
+	B     moved58
+
+one57:
+	FMOVS 0(R4), F3
+
+moved58:
+	TST   $2, R0
+	BEQ   one59
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved60
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
+	B     moved60
+
+one59:
+	FMOVS 0(R5), F4
+
+moved60:
+	TST   $2, R0
+	BEQ   one61
+	FMOVD 0(R6), F5
+	TST   $1, R0
+	BEQ   moved62
+	ADD   $8, R6, R16
+	VLD1  (R16), V5.S[2]
+	B     moved62
+
+one61:
+	FMOVS 0(R6), F5
+
+moved62:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row63:
+	FMOVS 0(R3), F6
+	FMOVS 0(R8), F7
+	FMOVS 0(R9), F8
+	FMOVS 0(R10), F9
+	FMOVS 0(R11), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f86102c // fmla v12.4s, v1.4s, v6.s[0]
+	WORD  $0x4f87104c // fmla v12.4s, v2.4s, v7.s[0]
+	WORD  $0x4f88106c // fmla v12.4s, v3.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ac // fmla v12.4s, v5.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	CMP   $1, R7
+	BNE   linear64
+	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
+
+linear64:
+	TST   $2, R0
+	BEQ   one65
+	FMOVD F12, 0(R1)
+	TST   $1, R0
+	BEQ   moved66
+	ADD   $8, R1, R16
+	VST1  V12.S[2], (R16)
+	B     moved66
+
+one65:
+	FMOVS F12, 0(R1)
+
+moved66:
+	ADD  R2, R1
+	ADD  R4, R3
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R4, R10
+	ADD  R4, R11
+	SUBS $1, R6
+	BNE  row63
+	RET
+
+other35:
+	CMP  $4, R0
+	BNE  other67
+	MOVD cols+72(FP), R0
+	CMP  $8, R0
+	BLE  narrower68
+	CMP  $12, R0
+	BNE  over69
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -17760,36 +18972,38 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-96
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V19.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row70:
+	FMOVS 0(R3), F15
+	FMOVS 0(R8), F16
+	FMOVS 0(R9), F17
+	FMOVS 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
+	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
+	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
+	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
+	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
+	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
+	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
+	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
+	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
+	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
+	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
+	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
+	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
 	CMP   $1, R7
-	BNE   linear4
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
-	FMOVS 0(R3), F15
-	FMOVS 0(R8), F16
-	FMOVS 0(R9), F17
-	FMOVS 0(R10), F18
-	VORR  V0.B16, V0.B16, V20.B16
-	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
-	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
-	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
-	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
-	VORR  V1.B16, V1.B16, V21.B16
-	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
-	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
-	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
-	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
-	VORR  V2.B16, V2.B16, V22.B16
-	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
-	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
-	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
-	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
-	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
+	BNE   linear71
 	WORD  $0x4e33f694 // fmax v20.4s, v20.4s, v19.4s
-	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
 	WORD  $0x4e33f6b5 // fmax v21.4s, v21.4s, v19.4s
-	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
 	WORD  $0x4e33f6d6 // fmax v22.4s, v22.4s, v19.4s
+
+linear71:
 	FMOVQ F20, 0(R1)
 	FMOVQ F21, 16(R1)
 	FMOVQ F22, 32(R1)
@@ -17799,47 +19013,10 @@ row5:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row5
+	BNE   row70
 	RET
 
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	FMOVS 0(R3), F15
-	FMOVS 0(R8), F16
-	FMOVS 0(R9), F17
-	FMOVS 0(R10), F18
-	VORR  V0.B16, V0.B16, V20.B16
-	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
-	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
-	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
-	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
-	VORR  V1.B16, V1.B16, V21.B16
-	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
-	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
-	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
-	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
-	VORR  V2.B16, V2.B16, V22.B16
-	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
-	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
-	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
-	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
-	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
-	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
-	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
-	FMOVQ F20, 0(R1)
-	FMOVQ F21, 16(R1)
-	FMOVQ F22, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row6
-	RET
-
-over3:
+over69:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -17886,36 +19063,38 @@ over3:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V19.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row72:
+	FMOVS 0(R3), F15
+	FMOVS 0(R8), F16
+	FMOVS 0(R9), F17
+	FMOVS 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
+	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
+	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
+	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
+	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
+	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
+	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
+	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
+	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
+	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
+	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
+	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
+	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
 	CMP   $1, R7
-	BNE   linear7
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row8:
-	FMOVS 0(R3), F15
-	FMOVS 0(R8), F16
-	FMOVS 0(R9), F17
-	FMOVS 0(R10), F18
-	VORR  V0.B16, V0.B16, V20.B16
-	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
-	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
-	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
-	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
-	VORR  V1.B16, V1.B16, V21.B16
-	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
-	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
-	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
-	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
-	VORR  V2.B16, V2.B16, V22.B16
-	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
-	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
-	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
-	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
-	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
+	BNE   linear73
 	WORD  $0x4e33f694 // fmax v20.4s, v20.4s, v19.4s
-	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
 	WORD  $0x4e33f6b5 // fmax v21.4s, v21.4s, v19.4s
-	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
 	WORD  $0x4e33f6d6 // fmax v22.4s, v22.4s, v19.4s
+
+linear73:
 	FMOVQ F20, 0(R1)
 	FMOVQ F21, 16(R1)
 	ADD   R0, R1, R11
@@ -17926,52 +19105,14 @@ row8:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row8
+	BNE   row72
 	RET
 
-linear7:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
-	FMOVS 0(R3), F15
-	FMOVS 0(R8), F16
-	FMOVS 0(R9), F17
-	FMOVS 0(R10), F18
-	VORR  V0.B16, V0.B16, V20.B16
-	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
-	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
-	WORD  $0x4f911134 // fmla v20.4s, v9.4s, v17.s[0]
-	WORD  $0x4f921194 // fmla v20.4s, v12.4s, v18.s[0]
-	VORR  V1.B16, V1.B16, V21.B16
-	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
-	WORD  $0x4f9010f5 // fmla v21.4s, v7.4s, v16.s[0]
-	WORD  $0x4f911155 // fmla v21.4s, v10.4s, v17.s[0]
-	WORD  $0x4f9211b5 // fmla v21.4s, v13.4s, v18.s[0]
-	VORR  V2.B16, V2.B16, V22.B16
-	WORD  $0x4f8f10b6 // fmla v22.4s, v5.4s, v15.s[0]
-	WORD  $0x4f901116 // fmla v22.4s, v8.4s, v16.s[0]
-	WORD  $0x4f911176 // fmla v22.4s, v11.4s, v17.s[0]
-	WORD  $0x4f9211d6 // fmla v22.4s, v14.4s, v18.s[0]
-	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
-	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
-	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
-	FMOVQ F20, 0(R1)
-	FMOVQ F21, 16(R1)
-	ADD   R0, R1, R11
-	FMOVQ F22, 32(R11)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row9
-	RET
-
-narrower2:
+narrower68:
 	CMP $4, R0
-	BLE narrower10
+	BLE narrower74
 	CMP $8, R0
-	BNE over11
+	BNE over75
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -18003,29 +19144,31 @@ narrower2:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V14.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row76:
+	FMOVS 0(R3), F10
+	FMOVS 0(R8), F11
+	FMOVS 0(R9), F12
+	FMOVS 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
+	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
+	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
 	CMP   $1, R7
-	BNE   linear12
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	FMOVS 0(R3), F10
-	FMOVS 0(R8), F11
-	FMOVS 0(R9), F12
-	FMOVS 0(R10), F13
-	VORR  V0.B16, V0.B16, V15.B16
-	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
-	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
-	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
-	VORR  V1.B16, V1.B16, V16.B16
-	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
-	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
-	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
-	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	BNE   linear77
 	WORD  $0x4e2ef5ef // fmax v15.4s, v15.4s, v14.4s
-	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
 	WORD  $0x4e2ef610 // fmax v16.4s, v16.4s, v14.4s
+
+linear77:
 	FMOVQ F15, 0(R1)
 	FMOVQ F16, 16(R1)
 	ADD   R2, R1
@@ -18034,40 +19177,10 @@ row13:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row13
+	BNE   row76
 	RET
 
-linear12:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
-	FMOVS 0(R3), F10
-	FMOVS 0(R8), F11
-	FMOVS 0(R9), F12
-	FMOVS 0(R10), F13
-	VORR  V0.B16, V0.B16, V15.B16
-	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
-	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
-	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
-	VORR  V1.B16, V1.B16, V16.B16
-	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
-	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
-	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
-	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
-	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
-	FMOVQ F15, 0(R1)
-	FMOVQ F16, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row14
-	RET
-
-over11:
+over75:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -18109,29 +19222,31 @@ over11:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V14.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row78:
+	FMOVS 0(R3), F10
+	FMOVS 0(R8), F11
+	FMOVS 0(R9), F12
+	FMOVS 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
+	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
+	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
 	CMP   $1, R7
-	BNE   linear15
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
-	FMOVS 0(R3), F10
-	FMOVS 0(R8), F11
-	FMOVS 0(R9), F12
-	FMOVS 0(R10), F13
-	VORR  V0.B16, V0.B16, V15.B16
-	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
-	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
-	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
-	VORR  V1.B16, V1.B16, V16.B16
-	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
-	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
-	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
-	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	BNE   linear79
 	WORD  $0x4e2ef5ef // fmax v15.4s, v15.4s, v14.4s
-	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
 	WORD  $0x4e2ef610 // fmax v16.4s, v16.4s, v14.4s
+
+linear79:
 	FMOVQ F15, 0(R1)
 	ADD   R0, R1, R11
 	FMOVQ F16, 16(R11)
@@ -18141,43 +19256,12 @@ row16:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row16
+	BNE   row78
 	RET
 
-linear15:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
-	FMOVS 0(R3), F10
-	FMOVS 0(R8), F11
-	FMOVS 0(R9), F12
-	FMOVS 0(R10), F13
-	VORR  V0.B16, V0.B16, V15.B16
-	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
-	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
-	WORD  $0x4f8c10cf // fmla v15.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8d110f // fmla v15.4s, v8.4s, v13.s[0]
-	VORR  V1.B16, V1.B16, V16.B16
-	WORD  $0x4f8a1070 // fmla v16.4s, v3.4s, v10.s[0]
-	WORD  $0x4f8b10b0 // fmla v16.4s, v5.4s, v11.s[0]
-	WORD  $0x4f8c10f0 // fmla v16.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
-	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
-	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
-	FMOVQ F15, 0(R1)
-	ADD   R0, R1, R11
-	FMOVQ F16, 16(R11)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row17
-	RET
-
-narrower10:
+narrower74:
 	CMP $4, R0
-	BNE over18
+	BNE over80
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -18204,22 +19288,24 @@ narrower10:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V9.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row81:
+	FMOVS 0(R3), F5
+	FMOVS 0(R8), F6
+	FMOVS 0(R9), F7
+	FMOVS 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
+	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
+	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
+	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
+	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
 	CMP   $1, R7
-	BNE   linear19
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row20:
-	FMOVS 0(R3), F5
-	FMOVS 0(R8), F6
-	FMOVS 0(R9), F7
-	FMOVS 0(R10), F8
-	VORR  V0.B16, V0.B16, V10.B16
-	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
-	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
-	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
-	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
-	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
+	BNE   linear82
 	WORD  $0x4e29f54a // fmax v10.4s, v10.4s, v9.4s
+
+linear82:
 	FMOVQ F10, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
@@ -18227,48 +19313,25 @@ row20:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row20
+	BNE   row81
 	RET
 
-linear19:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
-	FMOVS 0(R3), F5
-	FMOVS 0(R8), F6
-	FMOVS 0(R9), F7
-	FMOVS 0(R10), F8
-	VORR  V0.B16, V0.B16, V10.B16
-	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
-	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
-	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
-	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
-	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
-	FMOVQ F10, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row21
-	RET
-
-over18:
+over80:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	TST   $2, R0
-	BEQ   one22
+	BEQ   one83
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved23
+	BEQ   moved84
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved23
+	B     moved84
 
-one22:
+one83:
 	FMOVS 0(R1), F0
 
-moved23:
+moved84:
 	// acc[i,j] = b[i,j], 4×1 vectors
 	MOVD  b+48(FP), R1
 	MOVD  ldb+56(FP), R2
@@ -18276,57 +19339,57 @@ moved23:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one85
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved86
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved25
+	B     moved86
 
-one24:
+one85:
 	FMOVS 0(R1), F1
 
-moved25:
+moved86:
 	TST   $2, R0
-	BEQ   one26
+	BEQ   one87
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved27
+	BEQ   moved88
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved27
+	B     moved88
 
-one26:
+one87:
 	FMOVS 0(R3), F2
 
-moved27:
+moved88:
 	TST   $2, R0
-	BEQ   one28
+	BEQ   one89
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved29
+	BEQ   moved90
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved29
+	B     moved90
 
-one28:
+one89:
 	FMOVS 0(R4), F3
 
-moved29:
+moved90:
 	TST   $2, R0
-	BEQ   one30
+	BEQ   one91
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved31
+	BEQ   moved92
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved31
+	B     moved92
 
-one30:
+one91:
 	FMOVS 0(R5), F4
 
-moved31:
+moved92:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -18338,87 +19401,54 @@ moved31:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V9.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row93:
+	FMOVS 0(R3), F5
+	FMOVS 0(R8), F6
+	FMOVS 0(R9), F7
+	FMOVS 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
+	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
+	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
+	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
+	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
 	CMP   $1, R7
-	BNE   linear32
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
-	FMOVS 0(R3), F5
-	FMOVS 0(R8), F6
-	FMOVS 0(R9), F7
-	FMOVS 0(R10), F8
-	VORR  V0.B16, V0.B16, V10.B16
-	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
-	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
-	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
-	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
-	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
+	BNE   linear94
 	WORD  $0x4e29f54a // fmax v10.4s, v10.4s, v9.4s
+
+linear94:
 	TST   $2, R0
-	BEQ   one34
+	BEQ   one95
 	FMOVD F10, 0(R1)
 	TST   $1, R0
-	BEQ   moved35
+	BEQ   moved96
 	ADD   $8, R1, R16
 	VST1  V10.S[2], (R16)
-	B     moved35
+	B     moved96
 
-one34:
+one95:
 	FMOVS F10, 0(R1)
 
-moved35:
+moved96:
 	ADD  R2, R1
 	ADD  R4, R3
 	ADD  R4, R8
 	ADD  R4, R9
 	ADD  R4, R10
 	SUBS $1, R6
-	BNE  row33
+	BNE  row93
 	RET
 
-linear32:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
-	FMOVS 0(R3), F5
-	FMOVS 0(R8), F6
-	FMOVS 0(R9), F7
-	FMOVS 0(R10), F8
-	VORR  V0.B16, V0.B16, V10.B16
-	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
-	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
-	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
-	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
-	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
-	TST   $2, R0
-	BEQ   one37
-	FMOVD F10, 0(R1)
-	TST   $1, R0
-	BEQ   moved38
-	ADD   $8, R1, R16
-	VST1  V10.S[2], (R16)
-	B     moved38
-
-one37:
-	FMOVS F10, 0(R1)
-
-moved38:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R4, R10
-	SUBS $1, R6
-	BNE  row36
-	RET
-
-other1:
+other67:
 	CMP  $3, R0
-	BNE  other39
+	BNE  other97
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
-	BLE  narrower40
+	BLE  narrower98
 	CMP  $12, R0
-	BNE  over41
+	BNE  over99
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -18450,32 +19480,34 @@ other1:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V15.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row100:
+	FMOVS 0(R3), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
+	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
+	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
+	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
+	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
+	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
 	CMP   $1, R7
-	BNE   linear42
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row43:
-	FMOVS 0(R3), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	VORR  V0.B16, V0.B16, V16.B16
-	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
-	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
-	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
-	VORR  V1.B16, V1.B16, V17.B16
-	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
-	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
-	VORR  V2.B16, V2.B16, V18.B16
-	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
-	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
-	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
-	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	BNE   linear101
 	WORD  $0x4e2ff610 // fmax v16.4s, v16.4s, v15.4s
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
 	WORD  $0x4e2ff631 // fmax v17.4s, v17.4s, v15.4s
-	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
 	WORD  $0x4e2ff652 // fmax v18.4s, v18.4s, v15.4s
+
+linear101:
 	FMOVQ F16, 0(R1)
 	FMOVQ F17, 16(R1)
 	FMOVQ F18, 32(R1)
@@ -18484,42 +19516,10 @@ row43:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row43
+	BNE   row100
 	RET
 
-linear42:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
-	FMOVS 0(R3), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	VORR  V0.B16, V0.B16, V16.B16
-	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
-	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
-	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
-	VORR  V1.B16, V1.B16, V17.B16
-	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
-	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
-	VORR  V2.B16, V2.B16, V18.B16
-	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
-	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
-	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
-	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
-	FMOVQ F16, 0(R1)
-	FMOVQ F17, 16(R1)
-	FMOVQ F18, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row44
-	RET
-
-over41:
+over99:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -18560,32 +19560,34 @@ over41:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V15.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row102:
+	FMOVS 0(R3), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
+	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
+	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
+	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
+	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
+	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
 	CMP   $1, R7
-	BNE   linear45
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
-	FMOVS 0(R3), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	VORR  V0.B16, V0.B16, V16.B16
-	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
-	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
-	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
-	VORR  V1.B16, V1.B16, V17.B16
-	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
-	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
-	VORR  V2.B16, V2.B16, V18.B16
-	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
-	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
-	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
-	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	BNE   linear103
 	WORD  $0x4e2ff610 // fmax v16.4s, v16.4s, v15.4s
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
 	WORD  $0x4e2ff631 // fmax v17.4s, v17.4s, v15.4s
-	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
 	WORD  $0x4e2ff652 // fmax v18.4s, v18.4s, v15.4s
+
+linear103:
 	FMOVQ F16, 0(R1)
 	FMOVQ F17, 16(R1)
 	ADD   R0, R1, R10
@@ -18595,47 +19597,14 @@ row46:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row46
+	BNE   row102
 	RET
 
-linear45:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
-	FMOVS 0(R3), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	VORR  V0.B16, V0.B16, V16.B16
-	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
-	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
-	WORD  $0x4f8e1130 // fmla v16.4s, v9.4s, v14.s[0]
-	VORR  V1.B16, V1.B16, V17.B16
-	WORD  $0x4f8c1091 // fmla v17.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8d10f1 // fmla v17.4s, v7.4s, v13.s[0]
-	WORD  $0x4f8e1151 // fmla v17.4s, v10.4s, v14.s[0]
-	VORR  V2.B16, V2.B16, V18.B16
-	WORD  $0x4f8c10b2 // fmla v18.4s, v5.4s, v12.s[0]
-	WORD  $0x4f8d1112 // fmla v18.4s, v8.4s, v13.s[0]
-	WORD  $0x4f8e1172 // fmla v18.4s, v11.4s, v14.s[0]
-	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
-	FMOVQ F16, 0(R1)
-	FMOVQ F17, 16(R1)
-	ADD   R0, R1, R10
-	FMOVQ F18, 32(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row47
-	RET
-
-narrower40:
+narrower98:
 	CMP $4, R0
-	BLE narrower48
+	BLE narrower104
 	CMP $8, R0
-	BNE over49
+	BNE over105
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -18663,26 +19632,28 @@ narrower40:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row106:
+	FMOVS 0(R3), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
+	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	CMP   $1, R7
-	BNE   linear50
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row51:
-	FMOVS 0(R3), F8
-	FMOVS 0(R8), F9
-	FMOVS 0(R9), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
-	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
-	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	BNE   linear107
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
+
+linear107:
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	ADD   R2, R1
@@ -18690,36 +19661,10 @@ row51:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row51
+	BNE   row106
 	RET
 
-linear50:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
-	FMOVS 0(R3), F8
-	FMOVS 0(R8), F9
-	FMOVS 0(R9), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
-	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
-	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row52
-	RET
-
-over49:
+over105:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -18756,26 +19701,28 @@ over49:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row108:
+	FMOVS 0(R3), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
+	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	CMP   $1, R7
-	BNE   linear53
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
-	FMOVS 0(R3), F8
-	FMOVS 0(R8), F9
-	FMOVS 0(R9), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
-	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
-	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	BNE   linear109
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
+
+linear109:
 	FMOVQ F12, 0(R1)
 	ADD   R0, R1, R10
 	FMOVQ F13, 16(R10)
@@ -18784,39 +19731,12 @@ row54:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row54
+	BNE   row108
 	RET
 
-linear53:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row55:
-	FMOVS 0(R3), F8
-	FMOVS 0(R8), F9
-	FMOVS 0(R9), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
-	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f88106d // fmla v13.4s, v3.4s, v8.s[0]
-	WORD  $0x4f8910ad // fmla v13.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	ADD   R0, R1, R10
-	FMOVQ F13, 16(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row55
-	RET
-
-narrower48:
+narrower104:
 	CMP $4, R0
-	BNE over56
+	BNE over110
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -18840,109 +19760,91 @@ narrower48:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row111:
+	FMOVS 0(R3), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
 	CMP   $1, R7
-	BNE   linear57
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
-	FMOVS 0(R3), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
-	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	BNE   linear112
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
+
+linear112:
 	FMOVQ F8, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row58
+	BNE   row111
 	RET
 
-linear57:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row59:
-	FMOVS 0(R3), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
-	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	FMOVQ F8, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row59
-	RET
-
-over56:
+over110:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	TST   $2, R0
-	BEQ   one60
+	BEQ   one113
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved61
+	BEQ   moved114
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved61
+	B     moved114
 
-one60:
+one113:
 	FMOVS 0(R1), F0
 
-moved61:
+moved114:
 	// acc[i,j] = b[i,j], 3×1 vectors
 	MOVD  b+48(FP), R1
 	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one62
+	BEQ   one115
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved63
+	BEQ   moved116
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved63
+	B     moved116
 
-one62:
+one115:
 	FMOVS 0(R1), F1
 
-moved63:
+moved116:
 	TST   $2, R0
-	BEQ   one64
+	BEQ   one117
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved65
+	BEQ   moved118
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved65
+	B     moved118
 
-one64:
+one117:
 	FMOVS 0(R3), F2
 
-moved65:
+moved118:
 	TST   $2, R0
-	BEQ   one66
+	BEQ   one119
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved67
+	BEQ   moved120
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved67
+	B     moved120
 
-one66:
+one119:
 	FMOVS 0(R4), F3
 
-moved67:
+moved120:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -18953,81 +19855,51 @@ moved67:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row121:
+	FMOVS 0(R3), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
 	CMP   $1, R7
-	BNE   linear68
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
-	FMOVS 0(R3), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
-	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	BNE   linear122
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
+
+linear122:
 	TST   $2, R0
-	BEQ   one70
+	BEQ   one123
 	FMOVD F8, 0(R1)
 	TST   $1, R0
-	BEQ   moved71
+	BEQ   moved124
 	ADD   $8, R1, R16
 	VST1  V8.S[2], (R16)
-	B     moved71
+	B     moved124
 
-one70:
+one123:
 	FMOVS F8, 0(R1)
 
-moved71:
+moved124:
 	ADD  R2, R1
 	ADD  R4, R3
 	ADD  R4, R8
 	ADD  R4, R9
 	SUBS $1, R6
-	BNE  row69
+	BNE  row121
 	RET
 
-linear68:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
-	FMOVS 0(R3), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
-	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	TST   $2, R0
-	BEQ   one73
-	FMOVD F8, 0(R1)
-	TST   $1, R0
-	BEQ   moved74
-	ADD   $8, R1, R16
-	VST1  V8.S[2], (R16)
-	B     moved74
-
-one73:
-	FMOVS F8, 0(R1)
-
-moved74:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R4, R8
-	ADD  R4, R9
-	SUBS $1, R6
-	BNE  row72
-	RET
-
-other39:
+other97:
 	CMP  $2, R0
-	BNE  other75
+	BNE  other125
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
-	BLE  narrower76
+	BLE  narrower126
 	CMP  $12, R0
-	BNE  over77
+	BNE  over127
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -19054,28 +19926,30 @@ other39:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row128:
+	FMOVS 0(R3), F9
+	FMOVS 0(R8), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
 	CMP   $1, R7
-	BNE   linear78
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row79:
-	FMOVS 0(R3), F9
-	FMOVS 0(R8), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	BNE   linear129
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
 	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
+
+linear129:
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	FMOVQ F14, 32(R1)
@@ -19083,37 +19957,10 @@ row79:
 	ADD   R4, R3
 	ADD   R4, R8
 	SUBS  $1, R6
-	BNE   row79
+	BNE   row128
 	RET
 
-linear78:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row80:
-	FMOVS 0(R3), F9
-	FMOVS 0(R8), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row80
-	RET
-
-over77:
+over127:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -19148,28 +19995,30 @@ over77:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row130:
+	FMOVS 0(R3), F9
+	FMOVS 0(R8), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
 	CMP   $1, R7
-	BNE   linear81
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row82:
-	FMOVS 0(R3), F9
-	FMOVS 0(R8), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	BNE   linear131
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
 	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
+
+linear131:
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	ADD   R0, R1, R9
@@ -19178,42 +20027,14 @@ row82:
 	ADD   R4, R3
 	ADD   R4, R8
 	SUBS  $1, R6
-	BNE   row82
+	BNE   row130
 	RET
 
-linear81:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row83:
-	FMOVS 0(R3), F9
-	FMOVS 0(R8), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R9
-	FMOVQ F14, 32(R9)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row83
-	RET
-
-narrower76:
+narrower126:
 	CMP $4, R0
-	BLE narrower84
+	BLE narrower132
 	CMP $8, R0
-	BNE over85
+	BNE over133
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -19237,55 +20058,35 @@ narrower76:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V8.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row134:
+	FMOVS 0(R3), F6
+	FMOVS 0(R8), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
 	CMP   $1, R7
-	BNE   linear86
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row87:
-	FMOVS 0(R3), F6
-	FMOVS 0(R8), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	BNE   linear135
 	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
 	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
+
+linear135:
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R4, R8
 	SUBS  $1, R6
-	BNE   row87
+	BNE   row134
 	RET
 
-linear86:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row88:
-	FMOVS 0(R3), F6
-	FMOVS 0(R8), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row88
-	RET
-
-over85:
+over133:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -19317,23 +20118,25 @@ over85:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V8.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row136:
+	FMOVS 0(R3), F6
+	FMOVS 0(R8), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
 	CMP   $1, R7
-	BNE   linear89
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row90:
-	FMOVS 0(R3), F6
-	FMOVS 0(R8), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	BNE   linear137
 	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
 	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
+
+linear137:
 	FMOVQ F9, 0(R1)
 	ADD   R0, R1, R9
 	FMOVQ F10, 16(R9)
@@ -19341,35 +20144,12 @@ row90:
 	ADD   R4, R3
 	ADD   R4, R8
 	SUBS  $1, R6
-	BNE   row90
+	BNE   row136
 	RET
 
-linear89:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row91:
-	FMOVS 0(R3), F6
-	FMOVS 0(R8), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R9
-	FMOVQ F10, 16(R9)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row91
-	RET
-
-narrower84:
+narrower132:
 	CMP $4, R0
-	BNE over92
+	BNE over138
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -19390,89 +20170,74 @@ narrower84:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row139:
+	FMOVS 0(R3), F3
+	FMOVS 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	CMP   $1, R7
-	BNE   linear93
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row94:
-	FMOVS 0(R3), F3
-	FMOVS 0(R8), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	BNE   linear140
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+
+linear140:
 	FMOVQ F6, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R4, R8
 	SUBS  $1, R6
-	BNE   row94
+	BNE   row139
 	RET
 
-linear93:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row95:
-	FMOVS 0(R3), F3
-	FMOVS 0(R8), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	FMOVQ F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row95
-	RET
-
-over92:
+over138:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	TST   $2, R0
-	BEQ   one96
+	BEQ   one141
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved97
+	BEQ   moved142
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved97
+	B     moved142
 
-one96:
+one141:
 	FMOVS 0(R1), F0
 
-moved97:
+moved142:
 	// acc[i,j] = b[i,j], 2×1 vectors
 	MOVD  b+48(FP), R1
 	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one98
+	BEQ   one143
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved99
+	BEQ   moved144
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved99
+	B     moved144
 
-one98:
+one143:
 	FMOVS 0(R1), F1
 
-moved99:
+moved144:
 	TST   $2, R0
-	BEQ   one100
+	BEQ   one145
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved101
+	BEQ   moved146
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved101
+	B     moved146
 
-one100:
+one145:
 	FMOVS 0(R3), F2
 
-moved101:
+moved146:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -19482,73 +20247,46 @@ moved101:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row147:
+	FMOVS 0(R3), F3
+	FMOVS 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	CMP   $1, R7
-	BNE   linear102
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row103:
-	FMOVS 0(R3), F3
-	FMOVS 0(R8), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	BNE   linear148
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+
+linear148:
 	TST   $2, R0
-	BEQ   one104
+	BEQ   one149
 	FMOVD F6, 0(R1)
 	TST   $1, R0
-	BEQ   moved105
+	BEQ   moved150
 	ADD   $8, R1, R16
 	VST1  V6.S[2], (R16)
-	B     moved105
+	B     moved150
 
-one104:
+one149:
 	FMOVS F6, 0(R1)
 
-moved105:
+moved150:
 	ADD  R2, R1
 	ADD  R4, R3
 	ADD  R4, R8
 	SUBS $1, R6
-	BNE  row103
+	BNE  row147
 	RET
 
-linear102:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row106:
-	FMOVS 0(R3), F3
-	FMOVS 0(R8), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	TST   $2, R0
-	BEQ   one107
-	FMOVD F6, 0(R1)
-	TST   $1, R0
-	BEQ   moved108
-	ADD   $8, R1, R16
-	VST1  V6.S[2], (R16)
-	B     moved108
-
-one107:
-	FMOVS F6, 0(R1)
-
-moved108:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R4, R8
-	SUBS $1, R6
-	BNE  row106
-	RET
-
-other75:
+other125:
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
-	BLE  narrower110
+	BLE  narrower152
 	CMP  $12, R0
-	BNE  over111
+	BNE  over153
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -19569,56 +20307,36 @@ other75:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row154:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
 	CMP   $1, R7
-	BNE   linear112
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row113:
-	FMOVS 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	BNE   linear155
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
 	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
 	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
+
+linear155:
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 	FMOVQ F10, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row113
+	BNE   row154
 	RET
 
-linear112:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row114:
-	FMOVS 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	FMOVQ F10, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row114
-	RET
-
-over111:
+over153:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -19646,24 +20364,26 @@ over111:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row156:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
 	CMP   $1, R7
-	BNE   linear115
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row116:
-	FMOVS 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	BNE   linear157
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
 	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
 	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
+
+linear157:
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 	ADD   R0, R1, R8
@@ -19671,37 +20391,14 @@ row116:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row116
+	BNE   row156
 	RET
 
-linear115:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row117:
-	FMOVS 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F10, 32(R8)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row117
-	RET
-
-narrower110:
+narrower152:
 	CMP $4, R0
-	BLE narrower118
+	BLE narrower158
 	CMP $8, R0
-	BNE over119
+	BNE over159
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -19720,47 +20417,31 @@ narrower110:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row160:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	CMP   $1, R7
-	BNE   linear120
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row121:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	BNE   linear161
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
+
+linear161:
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row121
+	BNE   row160
 	RET
 
-linear120:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row122:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row122
-	RET
-
-over119:
+over159:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -19786,51 +20467,34 @@ over119:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row162:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	CMP   $1, R7
-	BNE   linear123
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row124:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	BNE   linear163
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
+
+linear163:
 	FMOVQ F6, 0(R1)
 	ADD   R0, R1, R8
 	FMOVQ F7, 16(R8)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row124
+	BNE   row162
 	RET
 
-linear123:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row125:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F7, 16(R8)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row125
-	RET
-
-narrower118:
+narrower158:
 	CMP $4, R0
-	BNE over126
+	BNE over164
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -19847,68 +20511,56 @@ narrower118:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row165:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP   $1, R7
-	BNE   linear127
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row128:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	BNE   linear166
 	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
+
+linear166:
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row128
+	BNE   row165
 	RET
 
-linear127:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row129:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	FMOVQ F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row129
-	RET
-
-over126:
+over164:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	TST   $2, R0
-	BEQ   one130
+	BEQ   one167
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved131
+	BEQ   moved168
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved131
+	B     moved168
 
-one130:
+one167:
 	FMOVS 0(R1), F0
 
-moved131:
+moved168:
 	// acc[i,j] = b[i,j], 1×1 vectors
 	MOVD  b+48(FP), R1
 	TST   $2, R0
-	BEQ   one132
+	BEQ   one169
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved133
+	BEQ   moved170
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved133
+	B     moved170
 
-one132:
+one169:
 	FMOVS 0(R1), F1
 
-moved133:
+moved170:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -19917,71 +20569,1081 @@ moved133:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row171:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP   $1, R7
-	BNE   linear134
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row135:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	BNE   linear172
 	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
+
+linear172:
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one173
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved174
 	ADD   $8, R1, R16
 	VST1  V4.S[2], (R16)
-	B     moved137
+	B     moved174
 
-one136:
+one173:
 	FMOVS F4, 0(R1)
 
-moved137:
+moved174:
 	ADD  R2, R1
 	ADD  R4, R3
 	SUBS $1, R6
-	BNE  row135
-	RET
-
-linear134:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row138:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	TST   $2, R0
-	BEQ   one139
-	FMOVD F4, 0(R1)
-	TST   $1, R0
-	BEQ   moved140
-	ADD   $8, R1, R16
-	VST1  V4.S[2], (R16)
-	B     moved140
-
-one139:
-	FMOVS F4, 0(R1)
-
-moved140:
-	ADD  R2, R1
-	ADD  R4, R3
-	SUBS $1, R6
-	BNE  row138
+	BNE  row171
 	RET
 
 // func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·thinNEONF64(SB), NOSPLIT, $0-96
 	MOVD n+80(FP), R0
-	CMP  $4, R0
+	CMP  $6, R0
 	BNE  other1
 	MOVD cols+72(FP), R0
 	CMP  $4, R0
 	BLE  narrower2
 	CMP  $6, R0
 	BNE  over3
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 6×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R6), F17
+	FMOVQ 0(R7), F18
+	FMOVQ 16(R7), F19
+	FMOVQ 32(R7), F20
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V27.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row4:
+	FMOVD 0(R3), F21
+	FMOVD 0(R8), F22
+	FMOVD 0(R9), F23
+	FMOVD 0(R10), F24
+	FMOVD 0(R11), F25
+	FMOVD 0(R12), F26
+	VORR  V0.B16, V0.B16, V28.B16
+	WORD  $0x4fd5107c // fmla v28.2d, v3.2d, v21.d[0]
+	WORD  $0x4fd610dc // fmla v28.2d, v6.2d, v22.d[0]
+	WORD  $0x4fd7113c // fmla v28.2d, v9.2d, v23.d[0]
+	WORD  $0x4fd8119c // fmla v28.2d, v12.2d, v24.d[0]
+	WORD  $0x4fd911fc // fmla v28.2d, v15.2d, v25.d[0]
+	WORD  $0x4fda125c // fmla v28.2d, v18.2d, v26.d[0]
+	VORR  V1.B16, V1.B16, V29.B16
+	WORD  $0x4fd5109d // fmla v29.2d, v4.2d, v21.d[0]
+	WORD  $0x4fd610fd // fmla v29.2d, v7.2d, v22.d[0]
+	WORD  $0x4fd7115d // fmla v29.2d, v10.2d, v23.d[0]
+	WORD  $0x4fd811bd // fmla v29.2d, v13.2d, v24.d[0]
+	WORD  $0x4fd9121d // fmla v29.2d, v16.2d, v25.d[0]
+	WORD  $0x4fda127d // fmla v29.2d, v19.2d, v26.d[0]
+	VORR  V2.B16, V2.B16, V30.B16
+	WORD  $0x4fd510be // fmla v30.2d, v5.2d, v21.d[0]
+	WORD  $0x4fd6111e // fmla v30.2d, v8.2d, v22.d[0]
+	WORD  $0x4fd7117e // fmla v30.2d, v11.2d, v23.d[0]
+	WORD  $0x4fd811de // fmla v30.2d, v14.2d, v24.d[0]
+	WORD  $0x4fd9123e // fmla v30.2d, v17.2d, v25.d[0]
+	WORD  $0x4fda129e // fmla v30.2d, v20.2d, v26.d[0]
+	WORD  $0x4e7bd79c // fadd v28.2d, v28.2d, v27.2d
+	WORD  $0x4e7bd7bd // fadd v29.2d, v29.2d, v27.2d
+	WORD  $0x4e7bd7de // fadd v30.2d, v30.2d, v27.2d
+	CMP   $1, R7
+	BNE   linear5
+	WORD  $0x4e7bf79c // fmax v28.2d, v28.2d, v27.2d
+	WORD  $0x4e7bf7bd // fmax v29.2d, v29.2d, v27.2d
+	WORD  $0x4e7bf7de // fmax v30.2d, v30.2d, v27.2d
+
+linear5:
+	FMOVQ F28, 0(R1)
+	FMOVQ F29, 16(R1)
+	FMOVQ F30, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row4
+	RET
+
+over3:
+	MOVD $8, R16
+	MUL  R16, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 6×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R8), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R9), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R10), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R11), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R12), F17
+	FMOVQ 0(R7), F18
+	FMOVQ 16(R7), F19
+	FMOVQ 32(R13), F20
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V27.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	FMOVD 0(R3), F21
+	FMOVD 0(R8), F22
+	FMOVD 0(R9), F23
+	FMOVD 0(R10), F24
+	FMOVD 0(R11), F25
+	FMOVD 0(R12), F26
+	VORR  V0.B16, V0.B16, V28.B16
+	WORD  $0x4fd5107c // fmla v28.2d, v3.2d, v21.d[0]
+	WORD  $0x4fd610dc // fmla v28.2d, v6.2d, v22.d[0]
+	WORD  $0x4fd7113c // fmla v28.2d, v9.2d, v23.d[0]
+	WORD  $0x4fd8119c // fmla v28.2d, v12.2d, v24.d[0]
+	WORD  $0x4fd911fc // fmla v28.2d, v15.2d, v25.d[0]
+	WORD  $0x4fda125c // fmla v28.2d, v18.2d, v26.d[0]
+	VORR  V1.B16, V1.B16, V29.B16
+	WORD  $0x4fd5109d // fmla v29.2d, v4.2d, v21.d[0]
+	WORD  $0x4fd610fd // fmla v29.2d, v7.2d, v22.d[0]
+	WORD  $0x4fd7115d // fmla v29.2d, v10.2d, v23.d[0]
+	WORD  $0x4fd811bd // fmla v29.2d, v13.2d, v24.d[0]
+	WORD  $0x4fd9121d // fmla v29.2d, v16.2d, v25.d[0]
+	WORD  $0x4fda127d // fmla v29.2d, v19.2d, v26.d[0]
+	VORR  V2.B16, V2.B16, V30.B16
+	WORD  $0x4fd510be // fmla v30.2d, v5.2d, v21.d[0]
+	WORD  $0x4fd6111e // fmla v30.2d, v8.2d, v22.d[0]
+	WORD  $0x4fd7117e // fmla v30.2d, v11.2d, v23.d[0]
+	WORD  $0x4fd811de // fmla v30.2d, v14.2d, v24.d[0]
+	WORD  $0x4fd9123e // fmla v30.2d, v17.2d, v25.d[0]
+	WORD  $0x4fda129e // fmla v30.2d, v20.2d, v26.d[0]
+	WORD  $0x4e7bd79c // fadd v28.2d, v28.2d, v27.2d
+	WORD  $0x4e7bd7bd // fadd v29.2d, v29.2d, v27.2d
+	WORD  $0x4e7bd7de // fadd v30.2d, v30.2d, v27.2d
+	CMP   $1, R7
+	BNE   linear7
+	WORD  $0x4e7bf79c // fmax v28.2d, v28.2d, v27.2d
+	WORD  $0x4e7bf7bd // fmax v29.2d, v29.2d, v27.2d
+	WORD  $0x4e7bf7de // fmax v30.2d, v30.2d, v27.2d
+
+linear7:
+	FMOVQ F28, 0(R1)
+	FMOVQ F29, 16(R1)
+	ADD   R0, R1, R13
+	FMOVQ F30, 32(R13)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row6
+	RET
+
+narrower2:
+	CMP $2, R0
+	BLE narrower8
+	CMP $4, R0
+	BNE over9
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 6×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 0(R6), F10
+	FMOVQ 16(R6), F11
+	FMOVQ 0(R7), F12
+	FMOVQ 16(R7), F13
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V20.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row10:
+	FMOVD 0(R3), F14
+	FMOVD 0(R8), F15
+	FMOVD 0(R9), F16
+	FMOVD 0(R10), F17
+	FMOVD 0(R11), F18
+	FMOVD 0(R12), F19
+	VORR  V0.B16, V0.B16, V21.B16
+	WORD  $0x4fce1055 // fmla v21.2d, v2.2d, v14.d[0]
+	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
+	WORD  $0x4fd010d5 // fmla v21.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd11115 // fmla v21.2d, v8.2d, v17.d[0]
+	WORD  $0x4fd21155 // fmla v21.2d, v10.2d, v18.d[0]
+	WORD  $0x4fd31195 // fmla v21.2d, v12.2d, v19.d[0]
+	VORR  V1.B16, V1.B16, V22.B16
+	WORD  $0x4fce1076 // fmla v22.2d, v3.2d, v14.d[0]
+	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
+	WORD  $0x4fd010f6 // fmla v22.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd11136 // fmla v22.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd21176 // fmla v22.2d, v11.2d, v18.d[0]
+	WORD  $0x4fd311b6 // fmla v22.2d, v13.2d, v19.d[0]
+	WORD  $0x4e74d6b5 // fadd v21.2d, v21.2d, v20.2d
+	WORD  $0x4e74d6d6 // fadd v22.2d, v22.2d, v20.2d
+	CMP   $1, R7
+	BNE   linear11
+	WORD  $0x4e74f6b5 // fmax v21.2d, v21.2d, v20.2d
+	WORD  $0x4e74f6d6 // fmax v22.2d, v22.2d, v20.2d
+
+linear11:
+	FMOVQ F21, 0(R1)
+	FMOVQ F22, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row10
+	RET
+
+over9:
+	MOVD $8, R16
+	MUL  R16, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 6×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R8), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R9), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R10), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R11), F9
+	FMOVQ 0(R6), F10
+	FMOVQ 16(R12), F11
+	FMOVQ 0(R7), F12
+	FMOVQ 16(R13), F13
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V20.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row12:
+	FMOVD 0(R3), F14
+	FMOVD 0(R8), F15
+	FMOVD 0(R9), F16
+	FMOVD 0(R10), F17
+	FMOVD 0(R11), F18
+	FMOVD 0(R12), F19
+	VORR  V0.B16, V0.B16, V21.B16
+	WORD  $0x4fce1055 // fmla v21.2d, v2.2d, v14.d[0]
+	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
+	WORD  $0x4fd010d5 // fmla v21.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd11115 // fmla v21.2d, v8.2d, v17.d[0]
+	WORD  $0x4fd21155 // fmla v21.2d, v10.2d, v18.d[0]
+	WORD  $0x4fd31195 // fmla v21.2d, v12.2d, v19.d[0]
+	VORR  V1.B16, V1.B16, V22.B16
+	WORD  $0x4fce1076 // fmla v22.2d, v3.2d, v14.d[0]
+	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
+	WORD  $0x4fd010f6 // fmla v22.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd11136 // fmla v22.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd21176 // fmla v22.2d, v11.2d, v18.d[0]
+	WORD  $0x4fd311b6 // fmla v22.2d, v13.2d, v19.d[0]
+	WORD  $0x4e74d6b5 // fadd v21.2d, v21.2d, v20.2d
+	WORD  $0x4e74d6d6 // fadd v22.2d, v22.2d, v20.2d
+	CMP   $1, R7
+	BNE   linear13
+	WORD  $0x4e74f6b5 // fmax v21.2d, v21.2d, v20.2d
+	WORD  $0x4e74f6d6 // fmax v22.2d, v22.2d, v20.2d
+
+linear13:
+	FMOVQ F21, 0(R1)
+	ADD   R0, R1, R13
+	FMOVQ F22, 16(R13)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row12
+	RET
+
+narrower8:
+	CMP $2, R0
+	BNE over14
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 6×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R6), F5
+	FMOVQ 0(R7), F6
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V13.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row15:
+	FMOVD 0(R3), F7
+	FMOVD 0(R8), F8
+	FMOVD 0(R9), F9
+	FMOVD 0(R10), F10
+	FMOVD 0(R11), F11
+	FMOVD 0(R12), F12
+	VORR  V0.B16, V0.B16, V14.B16
+	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
+	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9106e // fmla v14.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca108e // fmla v14.2d, v4.2d, v10.d[0]
+	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcc10ce // fmla v14.2d, v6.2d, v12.d[0]
+	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
+	CMP   $1, R7
+	BNE   linear16
+	WORD  $0x4e6df5ce // fmax v14.2d, v14.2d, v13.2d
+
+linear16:
+	FMOVQ F14, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row15
+	RET
+
+over14:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 6×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	FMOVD 0(R4), F3
+	FMOVD 0(R5), F4
+	FMOVD 0(R6), F5
+	FMOVD 0(R7), F6
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	ADD   R5, R11, R12
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V13.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	FMOVD 0(R3), F7
+	FMOVD 0(R8), F8
+	FMOVD 0(R9), F9
+	FMOVD 0(R10), F10
+	FMOVD 0(R11), F11
+	FMOVD 0(R12), F12
+	VORR  V0.B16, V0.B16, V14.B16
+	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
+	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9106e // fmla v14.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca108e // fmla v14.2d, v4.2d, v10.d[0]
+	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcc10ce // fmla v14.2d, v6.2d, v12.d[0]
+	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
+	CMP   $1, R7
+	BNE   linear18
+	WORD  $0x4e6df5ce // fmax v14.2d, v14.2d, v13.2d
+
+linear18:
+	FMOVD F14, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	ADD   R4, R12
+	SUBS  $1, R6
+	BNE   row17
+	RET
+
+other1:
+	CMP  $5, R0
+	BNE  other19
+	MOVD cols+72(FP), R0
+	CMP  $4, R0
+	BLE  narrower20
+	CMP  $6, R0
+	BNE  over21
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 5×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R6), F17
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V23.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row22:
+	FMOVD 0(R3), F18
+	FMOVD 0(R8), F19
+	FMOVD 0(R9), F20
+	FMOVD 0(R10), F21
+	FMOVD 0(R11), F22
+	VORR  V0.B16, V0.B16, V24.B16
+	WORD  $0x4fd21078 // fmla v24.2d, v3.2d, v18.d[0]
+	WORD  $0x4fd310d8 // fmla v24.2d, v6.2d, v19.d[0]
+	WORD  $0x4fd41138 // fmla v24.2d, v9.2d, v20.d[0]
+	WORD  $0x4fd51198 // fmla v24.2d, v12.2d, v21.d[0]
+	WORD  $0x4fd611f8 // fmla v24.2d, v15.2d, v22.d[0]
+	VORR  V1.B16, V1.B16, V25.B16
+	WORD  $0x4fd21099 // fmla v25.2d, v4.2d, v18.d[0]
+	WORD  $0x4fd310f9 // fmla v25.2d, v7.2d, v19.d[0]
+	WORD  $0x4fd41159 // fmla v25.2d, v10.2d, v20.d[0]
+	WORD  $0x4fd511b9 // fmla v25.2d, v13.2d, v21.d[0]
+	WORD  $0x4fd61219 // fmla v25.2d, v16.2d, v22.d[0]
+	VORR  V2.B16, V2.B16, V26.B16
+	WORD  $0x4fd210ba // fmla v26.2d, v5.2d, v18.d[0]
+	WORD  $0x4fd3111a // fmla v26.2d, v8.2d, v19.d[0]
+	WORD  $0x4fd4117a // fmla v26.2d, v11.2d, v20.d[0]
+	WORD  $0x4fd511da // fmla v26.2d, v14.2d, v21.d[0]
+	WORD  $0x4fd6123a // fmla v26.2d, v17.2d, v22.d[0]
+	WORD  $0x4e77d718 // fadd v24.2d, v24.2d, v23.2d
+	WORD  $0x4e77d739 // fadd v25.2d, v25.2d, v23.2d
+	WORD  $0x4e77d75a // fadd v26.2d, v26.2d, v23.2d
+	CMP   $1, R7
+	BNE   linear23
+	WORD  $0x4e77f718 // fmax v24.2d, v24.2d, v23.2d
+	WORD  $0x4e77f739 // fmax v25.2d, v25.2d, v23.2d
+	WORD  $0x4e77f75a // fmax v26.2d, v26.2d, v23.2d
+
+linear23:
+	FMOVQ F24, 0(R1)
+	FMOVQ F25, 16(R1)
+	FMOVQ F26, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row22
+	RET
+
+over21:
+	MOVD $8, R16
+	MUL  R16, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 5×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R7), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R8), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R9), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R10), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R11), F17
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V23.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	FMOVD 0(R3), F18
+	FMOVD 0(R8), F19
+	FMOVD 0(R9), F20
+	FMOVD 0(R10), F21
+	FMOVD 0(R11), F22
+	VORR  V0.B16, V0.B16, V24.B16
+	WORD  $0x4fd21078 // fmla v24.2d, v3.2d, v18.d[0]
+	WORD  $0x4fd310d8 // fmla v24.2d, v6.2d, v19.d[0]
+	WORD  $0x4fd41138 // fmla v24.2d, v9.2d, v20.d[0]
+	WORD  $0x4fd51198 // fmla v24.2d, v12.2d, v21.d[0]
+	WORD  $0x4fd611f8 // fmla v24.2d, v15.2d, v22.d[0]
+	VORR  V1.B16, V1.B16, V25.B16
+	WORD  $0x4fd21099 // fmla v25.2d, v4.2d, v18.d[0]
+	WORD  $0x4fd310f9 // fmla v25.2d, v7.2d, v19.d[0]
+	WORD  $0x4fd41159 // fmla v25.2d, v10.2d, v20.d[0]
+	WORD  $0x4fd511b9 // fmla v25.2d, v13.2d, v21.d[0]
+	WORD  $0x4fd61219 // fmla v25.2d, v16.2d, v22.d[0]
+	VORR  V2.B16, V2.B16, V26.B16
+	WORD  $0x4fd210ba // fmla v26.2d, v5.2d, v18.d[0]
+	WORD  $0x4fd3111a // fmla v26.2d, v8.2d, v19.d[0]
+	WORD  $0x4fd4117a // fmla v26.2d, v11.2d, v20.d[0]
+	WORD  $0x4fd511da // fmla v26.2d, v14.2d, v21.d[0]
+	WORD  $0x4fd6123a // fmla v26.2d, v17.2d, v22.d[0]
+	WORD  $0x4e77d718 // fadd v24.2d, v24.2d, v23.2d
+	WORD  $0x4e77d739 // fadd v25.2d, v25.2d, v23.2d
+	WORD  $0x4e77d75a // fadd v26.2d, v26.2d, v23.2d
+	CMP   $1, R7
+	BNE   linear25
+	WORD  $0x4e77f718 // fmax v24.2d, v24.2d, v23.2d
+	WORD  $0x4e77f739 // fmax v25.2d, v25.2d, v23.2d
+	WORD  $0x4e77f75a // fmax v26.2d, v26.2d, v23.2d
+
+linear25:
+	FMOVQ F24, 0(R1)
+	FMOVQ F25, 16(R1)
+	ADD   R0, R1, R12
+	FMOVQ F26, 32(R12)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row24
+	RET
+
+narrower20:
+	CMP $2, R0
+	BLE narrower26
+	CMP $4, R0
+	BNE over27
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 5×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 0(R6), F10
+	FMOVQ 16(R6), F11
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V17.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row28:
+	FMOVD 0(R3), F12
+	FMOVD 0(R8), F13
+	FMOVD 0(R9), F14
+	FMOVD 0(R10), F15
+	FMOVD 0(R11), F16
+	VORR  V0.B16, V0.B16, V18.B16
+	WORD  $0x4fcc1052 // fmla v18.2d, v2.2d, v12.d[0]
+	WORD  $0x4fcd1092 // fmla v18.2d, v4.2d, v13.d[0]
+	WORD  $0x4fce10d2 // fmla v18.2d, v6.2d, v14.d[0]
+	WORD  $0x4fcf1112 // fmla v18.2d, v8.2d, v15.d[0]
+	WORD  $0x4fd01152 // fmla v18.2d, v10.2d, v16.d[0]
+	VORR  V1.B16, V1.B16, V19.B16
+	WORD  $0x4fcc1073 // fmla v19.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcd10b3 // fmla v19.2d, v5.2d, v13.d[0]
+	WORD  $0x4fce10f3 // fmla v19.2d, v7.2d, v14.d[0]
+	WORD  $0x4fcf1133 // fmla v19.2d, v9.2d, v15.d[0]
+	WORD  $0x4fd01173 // fmla v19.2d, v11.2d, v16.d[0]
+	WORD  $0x4e71d652 // fadd v18.2d, v18.2d, v17.2d
+	WORD  $0x4e71d673 // fadd v19.2d, v19.2d, v17.2d
+	CMP   $1, R7
+	BNE   linear29
+	WORD  $0x4e71f652 // fmax v18.2d, v18.2d, v17.2d
+	WORD  $0x4e71f673 // fmax v19.2d, v19.2d, v17.2d
+
+linear29:
+	FMOVQ F18, 0(R1)
+	FMOVQ F19, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row28
+	RET
+
+over27:
+	MOVD $8, R16
+	MUL  R16, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 5×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R8), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R9), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R10), F9
+	FMOVQ 0(R6), F10
+	FMOVQ 16(R11), F11
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V17.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	FMOVD 0(R3), F12
+	FMOVD 0(R8), F13
+	FMOVD 0(R9), F14
+	FMOVD 0(R10), F15
+	FMOVD 0(R11), F16
+	VORR  V0.B16, V0.B16, V18.B16
+	WORD  $0x4fcc1052 // fmla v18.2d, v2.2d, v12.d[0]
+	WORD  $0x4fcd1092 // fmla v18.2d, v4.2d, v13.d[0]
+	WORD  $0x4fce10d2 // fmla v18.2d, v6.2d, v14.d[0]
+	WORD  $0x4fcf1112 // fmla v18.2d, v8.2d, v15.d[0]
+	WORD  $0x4fd01152 // fmla v18.2d, v10.2d, v16.d[0]
+	VORR  V1.B16, V1.B16, V19.B16
+	WORD  $0x4fcc1073 // fmla v19.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcd10b3 // fmla v19.2d, v5.2d, v13.d[0]
+	WORD  $0x4fce10f3 // fmla v19.2d, v7.2d, v14.d[0]
+	WORD  $0x4fcf1133 // fmla v19.2d, v9.2d, v15.d[0]
+	WORD  $0x4fd01173 // fmla v19.2d, v11.2d, v16.d[0]
+	WORD  $0x4e71d652 // fadd v18.2d, v18.2d, v17.2d
+	WORD  $0x4e71d673 // fadd v19.2d, v19.2d, v17.2d
+	CMP   $1, R7
+	BNE   linear31
+	WORD  $0x4e71f652 // fmax v18.2d, v18.2d, v17.2d
+	WORD  $0x4e71f673 // fmax v19.2d, v19.2d, v17.2d
+
+linear31:
+	FMOVQ F18, 0(R1)
+	ADD   R0, R1, R12
+	FMOVQ F19, 16(R12)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row30
+	RET
+
+narrower26:
+	CMP $2, R0
+	BNE over32
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 5×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R6), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	FMOVD 0(R3), F6
+	FMOVD 0(R8), F7
+	FMOVD 0(R9), F8
+	FMOVD 0(R10), F9
+	FMOVD 0(R11), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc6102c // fmla v12.2d, v1.2d, v6.d[0]
+	WORD  $0x4fc7104c // fmla v12.2d, v2.2d, v7.d[0]
+	WORD  $0x4fc8106c // fmla v12.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ac // fmla v12.2d, v5.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	CMP   $1, R7
+	BNE   linear34
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+
+linear34:
+	FMOVQ F12, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row33
+	RET
+
+over32:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 5×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	FMOVD 0(R4), F3
+	FMOVD 0(R5), F4
+	FMOVD 0(R6), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	ADD   R5, R10, R11
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row35:
+	FMOVD 0(R3), F6
+	FMOVD 0(R8), F7
+	FMOVD 0(R9), F8
+	FMOVD 0(R10), F9
+	FMOVD 0(R11), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc6102c // fmla v12.2d, v1.2d, v6.d[0]
+	WORD  $0x4fc7104c // fmla v12.2d, v2.2d, v7.d[0]
+	WORD  $0x4fc8106c // fmla v12.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ac // fmla v12.2d, v5.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	CMP   $1, R7
+	BNE   linear36
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+
+linear36:
+	FMOVD F12, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R4, R11
+	SUBS  $1, R6
+	BNE   row35
+	RET
+
+other19:
+	CMP  $4, R0
+	BNE  other37
+	MOVD cols+72(FP), R0
+	CMP  $4, R0
+	BLE  narrower38
+	CMP  $6, R0
+	BNE  over39
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -20018,36 +21680,38 @@ TEXT ·thinNEONF64(SB), NOSPLIT, $0-96
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V19.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	FMOVD 0(R3), F15
+	FMOVD 0(R8), F16
+	FMOVD 0(R9), F17
+	FMOVD 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
+	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
+	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
+	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
+	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
+	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
+	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
+	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
+	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
+	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
 	CMP   $1, R7
-	BNE   linear4
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
-	FMOVD 0(R3), F15
-	FMOVD 0(R8), F16
-	FMOVD 0(R9), F17
-	FMOVD 0(R10), F18
-	VORR  V0.B16, V0.B16, V20.B16
-	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
-	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
-	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
-	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
-	VORR  V1.B16, V1.B16, V21.B16
-	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
-	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
-	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
-	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
-	VORR  V2.B16, V2.B16, V22.B16
-	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
-	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
-	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
-	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
-	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
+	BNE   linear41
 	WORD  $0x4e73f694 // fmax v20.2d, v20.2d, v19.2d
-	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
 	WORD  $0x4e73f6b5 // fmax v21.2d, v21.2d, v19.2d
-	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
 	WORD  $0x4e73f6d6 // fmax v22.2d, v22.2d, v19.2d
+
+linear41:
 	FMOVQ F20, 0(R1)
 	FMOVQ F21, 16(R1)
 	FMOVQ F22, 32(R1)
@@ -20057,47 +21721,10 @@ row5:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row5
+	BNE   row40
 	RET
 
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	FMOVD 0(R3), F15
-	FMOVD 0(R8), F16
-	FMOVD 0(R9), F17
-	FMOVD 0(R10), F18
-	VORR  V0.B16, V0.B16, V20.B16
-	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
-	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
-	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
-	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
-	VORR  V1.B16, V1.B16, V21.B16
-	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
-	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
-	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
-	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
-	VORR  V2.B16, V2.B16, V22.B16
-	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
-	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
-	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
-	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
-	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
-	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
-	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
-	FMOVQ F20, 0(R1)
-	FMOVQ F21, 16(R1)
-	FMOVQ F22, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row6
-	RET
-
-over3:
+over39:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -20144,36 +21771,38 @@ over3:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V19.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row42:
+	FMOVD 0(R3), F15
+	FMOVD 0(R8), F16
+	FMOVD 0(R9), F17
+	FMOVD 0(R10), F18
+	VORR  V0.B16, V0.B16, V20.B16
+	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
+	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
+	VORR  V1.B16, V1.B16, V21.B16
+	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
+	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
+	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
+	VORR  V2.B16, V2.B16, V22.B16
+	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
+	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
+	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
+	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
+	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
+	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
+	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
 	CMP   $1, R7
-	BNE   linear7
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row8:
-	FMOVD 0(R3), F15
-	FMOVD 0(R8), F16
-	FMOVD 0(R9), F17
-	FMOVD 0(R10), F18
-	VORR  V0.B16, V0.B16, V20.B16
-	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
-	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
-	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
-	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
-	VORR  V1.B16, V1.B16, V21.B16
-	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
-	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
-	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
-	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
-	VORR  V2.B16, V2.B16, V22.B16
-	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
-	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
-	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
-	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
-	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
+	BNE   linear43
 	WORD  $0x4e73f694 // fmax v20.2d, v20.2d, v19.2d
-	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
 	WORD  $0x4e73f6b5 // fmax v21.2d, v21.2d, v19.2d
-	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
 	WORD  $0x4e73f6d6 // fmax v22.2d, v22.2d, v19.2d
+
+linear43:
 	FMOVQ F20, 0(R1)
 	FMOVQ F21, 16(R1)
 	ADD   R0, R1, R11
@@ -20184,52 +21813,14 @@ row8:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row8
+	BNE   row42
 	RET
 
-linear7:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
-	FMOVD 0(R3), F15
-	FMOVD 0(R8), F16
-	FMOVD 0(R9), F17
-	FMOVD 0(R10), F18
-	VORR  V0.B16, V0.B16, V20.B16
-	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
-	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
-	WORD  $0x4fd11134 // fmla v20.2d, v9.2d, v17.d[0]
-	WORD  $0x4fd21194 // fmla v20.2d, v12.2d, v18.d[0]
-	VORR  V1.B16, V1.B16, V21.B16
-	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
-	WORD  $0x4fd010f5 // fmla v21.2d, v7.2d, v16.d[0]
-	WORD  $0x4fd11155 // fmla v21.2d, v10.2d, v17.d[0]
-	WORD  $0x4fd211b5 // fmla v21.2d, v13.2d, v18.d[0]
-	VORR  V2.B16, V2.B16, V22.B16
-	WORD  $0x4fcf10b6 // fmla v22.2d, v5.2d, v15.d[0]
-	WORD  $0x4fd01116 // fmla v22.2d, v8.2d, v16.d[0]
-	WORD  $0x4fd11176 // fmla v22.2d, v11.2d, v17.d[0]
-	WORD  $0x4fd211d6 // fmla v22.2d, v14.2d, v18.d[0]
-	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
-	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
-	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
-	FMOVQ F20, 0(R1)
-	FMOVQ F21, 16(R1)
-	ADD   R0, R1, R11
-	FMOVQ F22, 32(R11)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row9
-	RET
-
-narrower2:
+narrower38:
 	CMP $2, R0
-	BLE narrower10
+	BLE narrower44
 	CMP $4, R0
-	BNE over11
+	BNE over45
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -20261,29 +21852,31 @@ narrower2:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V14.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	FMOVD 0(R3), F10
+	FMOVD 0(R8), F11
+	FMOVD 0(R9), F12
+	FMOVD 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
+	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
+	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
+	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
+	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
 	CMP   $1, R7
-	BNE   linear12
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	FMOVD 0(R3), F10
-	FMOVD 0(R8), F11
-	FMOVD 0(R9), F12
-	FMOVD 0(R10), F13
-	VORR  V0.B16, V0.B16, V15.B16
-	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
-	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
-	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
-	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
-	VORR  V1.B16, V1.B16, V16.B16
-	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
-	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
-	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
-	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
-	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
+	BNE   linear47
 	WORD  $0x4e6ef5ef // fmax v15.2d, v15.2d, v14.2d
-	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
 	WORD  $0x4e6ef610 // fmax v16.2d, v16.2d, v14.2d
+
+linear47:
 	FMOVQ F15, 0(R1)
 	FMOVQ F16, 16(R1)
 	ADD   R2, R1
@@ -20292,40 +21885,10 @@ row13:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row13
+	BNE   row46
 	RET
 
-linear12:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
-	FMOVD 0(R3), F10
-	FMOVD 0(R8), F11
-	FMOVD 0(R9), F12
-	FMOVD 0(R10), F13
-	VORR  V0.B16, V0.B16, V15.B16
-	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
-	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
-	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
-	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
-	VORR  V1.B16, V1.B16, V16.B16
-	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
-	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
-	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
-	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
-	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
-	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
-	FMOVQ F15, 0(R1)
-	FMOVQ F16, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row14
-	RET
-
-over11:
+over45:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -20367,29 +21930,31 @@ over11:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V14.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row48:
+	FMOVD 0(R3), F10
+	FMOVD 0(R8), F11
+	FMOVD 0(R9), F12
+	FMOVD 0(R10), F13
+	VORR  V0.B16, V0.B16, V15.B16
+	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
+	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
+	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
+	VORR  V1.B16, V1.B16, V16.B16
+	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
+	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
+	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
 	CMP   $1, R7
-	BNE   linear15
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
-	FMOVD 0(R3), F10
-	FMOVD 0(R8), F11
-	FMOVD 0(R9), F12
-	FMOVD 0(R10), F13
-	VORR  V0.B16, V0.B16, V15.B16
-	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
-	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
-	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
-	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
-	VORR  V1.B16, V1.B16, V16.B16
-	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
-	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
-	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
-	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
-	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
+	BNE   linear49
 	WORD  $0x4e6ef5ef // fmax v15.2d, v15.2d, v14.2d
-	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
 	WORD  $0x4e6ef610 // fmax v16.2d, v16.2d, v14.2d
+
+linear49:
 	FMOVQ F15, 0(R1)
 	ADD   R0, R1, R11
 	FMOVQ F16, 16(R11)
@@ -20399,43 +21964,12 @@ row16:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row16
+	BNE   row48
 	RET
 
-linear15:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
-	FMOVD 0(R3), F10
-	FMOVD 0(R8), F11
-	FMOVD 0(R9), F12
-	FMOVD 0(R10), F13
-	VORR  V0.B16, V0.B16, V15.B16
-	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
-	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
-	WORD  $0x4fcc10cf // fmla v15.2d, v6.2d, v12.d[0]
-	WORD  $0x4fcd110f // fmla v15.2d, v8.2d, v13.d[0]
-	VORR  V1.B16, V1.B16, V16.B16
-	WORD  $0x4fca1070 // fmla v16.2d, v3.2d, v10.d[0]
-	WORD  $0x4fcb10b0 // fmla v16.2d, v5.2d, v11.d[0]
-	WORD  $0x4fcc10f0 // fmla v16.2d, v7.2d, v12.d[0]
-	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
-	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
-	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
-	FMOVQ F15, 0(R1)
-	ADD   R0, R1, R11
-	FMOVQ F16, 16(R11)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row17
-	RET
-
-narrower10:
+narrower44:
 	CMP $2, R0
-	BNE over18
+	BNE over50
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -20462,22 +21996,24 @@ narrower10:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V9.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row51:
+	FMOVD 0(R3), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
+	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
+	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
 	CMP   $1, R7
-	BNE   linear19
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row20:
-	FMOVD 0(R3), F5
-	FMOVD 0(R8), F6
-	FMOVD 0(R9), F7
-	FMOVD 0(R10), F8
-	VORR  V0.B16, V0.B16, V10.B16
-	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
-	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
-	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
-	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
+	BNE   linear52
 	WORD  $0x4e69f54a // fmax v10.2d, v10.2d, v9.2d
+
+linear52:
 	FMOVQ F10, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
@@ -20485,33 +22021,10 @@ row20:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row20
+	BNE   row51
 	RET
 
-linear19:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
-	FMOVD 0(R3), F5
-	FMOVD 0(R8), F6
-	FMOVD 0(R9), F7
-	FMOVD 0(R10), F8
-	VORR  V0.B16, V0.B16, V10.B16
-	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
-	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
-	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
-	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
-	FMOVQ F10, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row21
-	RET
-
-over18:
+over50:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0
@@ -20537,22 +22050,24 @@ over18:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V9.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row53:
+	FMOVD 0(R3), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
+	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
+	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
 	CMP   $1, R7
-	BNE   linear22
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row23:
-	FMOVD 0(R3), F5
-	FMOVD 0(R8), F6
-	FMOVD 0(R9), F7
-	FMOVD 0(R10), F8
-	VORR  V0.B16, V0.B16, V10.B16
-	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
-	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
-	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
-	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
+	BNE   linear54
 	WORD  $0x4e69f54a // fmax v10.2d, v10.2d, v9.2d
+
+linear54:
 	FMOVD F10, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
@@ -20560,40 +22075,17 @@ row23:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R6
-	BNE   row23
+	BNE   row53
 	RET
 
-linear22:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
-	FMOVD 0(R3), F5
-	FMOVD 0(R8), F6
-	FMOVD 0(R9), F7
-	FMOVD 0(R10), F8
-	VORR  V0.B16, V0.B16, V10.B16
-	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
-	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
-	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
-	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
-	FMOVD F10, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
-	BNE   row24
-	RET
-
-other1:
+other37:
 	CMP  $3, R0
-	BNE  other25
+	BNE  other55
 	MOVD cols+72(FP), R0
 	CMP  $4, R0
-	BLE  narrower26
+	BLE  narrower56
 	CMP  $6, R0
-	BNE  over27
+	BNE  over57
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -20625,32 +22117,34 @@ other1:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V15.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row58:
+	FMOVD 0(R3), F12
+	FMOVD 0(R8), F13
+	FMOVD 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
+	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
+	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
+	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
+	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
+	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
+	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
 	CMP   $1, R7
-	BNE   linear28
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
-	FMOVD 0(R3), F12
-	FMOVD 0(R8), F13
-	FMOVD 0(R9), F14
-	VORR  V0.B16, V0.B16, V16.B16
-	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
-	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
-	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
-	VORR  V1.B16, V1.B16, V17.B16
-	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
-	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
-	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
-	VORR  V2.B16, V2.B16, V18.B16
-	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
-	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
-	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
-	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
+	BNE   linear59
 	WORD  $0x4e6ff610 // fmax v16.2d, v16.2d, v15.2d
-	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
 	WORD  $0x4e6ff631 // fmax v17.2d, v17.2d, v15.2d
-	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
 	WORD  $0x4e6ff652 // fmax v18.2d, v18.2d, v15.2d
+
+linear59:
 	FMOVQ F16, 0(R1)
 	FMOVQ F17, 16(R1)
 	FMOVQ F18, 32(R1)
@@ -20659,42 +22153,10 @@ row29:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row29
+	BNE   row58
 	RET
 
-linear28:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
-	FMOVD 0(R3), F12
-	FMOVD 0(R8), F13
-	FMOVD 0(R9), F14
-	VORR  V0.B16, V0.B16, V16.B16
-	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
-	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
-	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
-	VORR  V1.B16, V1.B16, V17.B16
-	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
-	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
-	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
-	VORR  V2.B16, V2.B16, V18.B16
-	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
-	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
-	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
-	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
-	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
-	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
-	FMOVQ F16, 0(R1)
-	FMOVQ F17, 16(R1)
-	FMOVQ F18, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row30
-	RET
-
-over27:
+over57:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -20735,32 +22197,34 @@ over27:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V15.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row60:
+	FMOVD 0(R3), F12
+	FMOVD 0(R8), F13
+	FMOVD 0(R9), F14
+	VORR  V0.B16, V0.B16, V16.B16
+	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
+	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
+	VORR  V1.B16, V1.B16, V17.B16
+	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
+	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
+	VORR  V2.B16, V2.B16, V18.B16
+	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
+	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
+	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
+	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
+	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
 	CMP   $1, R7
-	BNE   linear31
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
-	FMOVD 0(R3), F12
-	FMOVD 0(R8), F13
-	FMOVD 0(R9), F14
-	VORR  V0.B16, V0.B16, V16.B16
-	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
-	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
-	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
-	VORR  V1.B16, V1.B16, V17.B16
-	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
-	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
-	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
-	VORR  V2.B16, V2.B16, V18.B16
-	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
-	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
-	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
-	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
+	BNE   linear61
 	WORD  $0x4e6ff610 // fmax v16.2d, v16.2d, v15.2d
-	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
 	WORD  $0x4e6ff631 // fmax v17.2d, v17.2d, v15.2d
-	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
 	WORD  $0x4e6ff652 // fmax v18.2d, v18.2d, v15.2d
+
+linear61:
 	FMOVQ F16, 0(R1)
 	FMOVQ F17, 16(R1)
 	ADD   R0, R1, R10
@@ -20770,47 +22234,14 @@ row32:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row32
+	BNE   row60
 	RET
 
-linear31:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
-	FMOVD 0(R3), F12
-	FMOVD 0(R8), F13
-	FMOVD 0(R9), F14
-	VORR  V0.B16, V0.B16, V16.B16
-	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
-	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
-	WORD  $0x4fce1130 // fmla v16.2d, v9.2d, v14.d[0]
-	VORR  V1.B16, V1.B16, V17.B16
-	WORD  $0x4fcc1091 // fmla v17.2d, v4.2d, v12.d[0]
-	WORD  $0x4fcd10f1 // fmla v17.2d, v7.2d, v13.d[0]
-	WORD  $0x4fce1151 // fmla v17.2d, v10.2d, v14.d[0]
-	VORR  V2.B16, V2.B16, V18.B16
-	WORD  $0x4fcc10b2 // fmla v18.2d, v5.2d, v12.d[0]
-	WORD  $0x4fcd1112 // fmla v18.2d, v8.2d, v13.d[0]
-	WORD  $0x4fce1172 // fmla v18.2d, v11.2d, v14.d[0]
-	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
-	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
-	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
-	FMOVQ F16, 0(R1)
-	FMOVQ F17, 16(R1)
-	ADD   R0, R1, R10
-	FMOVQ F18, 32(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row33
-	RET
-
-narrower26:
+narrower56:
 	CMP $2, R0
-	BLE narrower34
+	BLE narrower62
 	CMP $4, R0
-	BNE over35
+	BNE over63
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -20838,26 +22269,28 @@ narrower26:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row64:
+	FMOVD 0(R3), F8
+	FMOVD 0(R8), F9
+	FMOVD 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
 	CMP   $1, R7
-	BNE   linear36
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
-	FMOVD 0(R3), F8
-	FMOVD 0(R8), F9
-	FMOVD 0(R9), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
-	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
-	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	BNE   linear65
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
 	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+
+linear65:
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	ADD   R2, R1
@@ -20865,36 +22298,10 @@ row37:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row37
+	BNE   row64
 	RET
 
-linear36:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row38:
-	FMOVD 0(R3), F8
-	FMOVD 0(R8), F9
-	FMOVD 0(R9), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
-	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
-	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row38
-	RET
-
-over35:
+over63:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -20931,26 +22338,28 @@ over35:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row66:
+	FMOVD 0(R3), F8
+	FMOVD 0(R8), F9
+	FMOVD 0(R9), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
 	CMP   $1, R7
-	BNE   linear39
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
-	FMOVD 0(R3), F8
-	FMOVD 0(R8), F9
-	FMOVD 0(R9), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
-	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
-	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	BNE   linear67
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
 	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+
+linear67:
 	FMOVQ F12, 0(R1)
 	ADD   R0, R1, R10
 	FMOVQ F13, 16(R10)
@@ -20959,39 +22368,12 @@ row40:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row40
+	BNE   row66
 	RET
 
-linear39:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
-	FMOVD 0(R3), F8
-	FMOVD 0(R8), F9
-	FMOVD 0(R9), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
-	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc8106d // fmla v13.2d, v3.2d, v8.d[0]
-	WORD  $0x4fc910ad // fmla v13.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	ADD   R0, R1, R10
-	FMOVQ F13, 16(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row41
-	RET
-
-narrower34:
+narrower62:
 	CMP $2, R0
-	BNE over42
+	BNE over68
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -21015,50 +22397,32 @@ narrower34:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row69:
+	FMOVD 0(R3), F4
+	FMOVD 0(R8), F5
+	FMOVD 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
 	CMP   $1, R7
-	BNE   linear43
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
-	FMOVD 0(R3), F4
-	FMOVD 0(R8), F5
-	FMOVD 0(R9), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
-	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	BNE   linear70
 	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
+
+linear70:
 	FMOVQ F8, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row44
+	BNE   row69
 	RET
 
-linear43:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
-	FMOVD 0(R3), F4
-	FMOVD 0(R8), F5
-	FMOVD 0(R9), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
-	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	FMOVQ F8, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row45
-	RET
-
-over42:
+over68:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0
@@ -21081,57 +22445,39 @@ over42:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row71:
+	FMOVD 0(R3), F4
+	FMOVD 0(R8), F5
+	FMOVD 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
 	CMP   $1, R7
-	BNE   linear46
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
-	FMOVD 0(R3), F4
-	FMOVD 0(R8), F5
-	FMOVD 0(R9), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
-	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	BNE   linear72
 	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
+
+linear72:
 	FMOVD F8, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R6
-	BNE   row47
+	BNE   row71
 	RET
 
-linear46:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
-	FMOVD 0(R3), F4
-	FMOVD 0(R8), F5
-	FMOVD 0(R9), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
-	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	FMOVD F8, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
-	BNE   row48
-	RET
-
-other25:
+other55:
 	CMP  $2, R0
-	BNE  other49
+	BNE  other73
 	MOVD cols+72(FP), R0
 	CMP  $4, R0
-	BLE  narrower50
+	BLE  narrower74
 	CMP  $6, R0
-	BNE  over51
+	BNE  over75
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -21158,11 +22504,9 @@ other25:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V11.B16
-	CMP   $1, R7
-	BNE   linear52
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row76:
 	FMOVD 0(R3), F9
 	FMOVD 0(R8), F10
 	VORR  V0.B16, V0.B16, V12.B16
@@ -21175,11 +22519,15 @@ row53:
 	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
 	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
 	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	CMP   $1, R7
+	BNE   linear77
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
 	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
+
+linear77:
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	FMOVQ F14, 32(R1)
@@ -21187,480 +22535,7 @@ row53:
 	ADD   R4, R3
 	ADD   R4, R8
 	SUBS  $1, R6
-	BNE   row53
-	RET
-
-linear52:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
-	FMOVD 0(R3), F9
-	FMOVD 0(R8), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row54
-	RET
-
-over51:
-	MOVD $8, R16
-	MUL  R16, R0, R0
-	SUB  $48, R0
-
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVD  bias+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
-
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVD  b+48(FP), R1
-	MOVD  ldb+56(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R4), F5
-	FMOVQ 0(R3), F6
-	FMOVQ 16(R3), F7
-	FMOVQ 32(R5), F8
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
-	VMOVI $0, V11.B16
-	CMP   $1, R7
-	BNE   linear55
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
-	FMOVD 0(R3), F9
-	FMOVD 0(R8), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R9
-	FMOVQ F14, 32(R9)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row56
-	RET
-
-linear55:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
-	FMOVD 0(R3), F9
-	FMOVD 0(R8), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R9
-	FMOVQ F14, 32(R9)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row57
-	RET
-
-narrower50:
-	CMP $2, R0
-	BLE narrower58
-	CMP $4, R0
-	BNE over59
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+48(FP), R1
-	MOVD  ldb+56(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R1), F3
-	FMOVQ 0(R3), F4
-	FMOVQ 16(R3), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
-	VMOVI $0, V8.B16
-	CMP   $1, R7
-	BNE   linear60
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
-	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row61
-	RET
-
-linear60:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row62:
-	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row62
-	RET
-
-over59:
-	MOVD $8, R16
-	MUL  R16, R0, R0
-	SUB  $32, R0
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R3), F1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+48(FP), R1
-	MOVD  ldb+56(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R4), F3
-	FMOVQ 0(R3), F4
-	FMOVQ 16(R5), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
-	VMOVI $0, V8.B16
-	CMP   $1, R7
-	BNE   linear63
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
-	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
-	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R9
-	FMOVQ F10, 16(R9)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row64
-	RET
-
-linear63:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
-	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R9
-	FMOVQ F10, 16(R9)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row65
-	RET
-
-narrower58:
-	CMP $2, R0
-	BNE over66
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+48(FP), R1
-	MOVD  ldb+56(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F1
-	FMOVQ 0(R3), F2
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
-	VMOVI $0, V5.B16
-	CMP   $1, R7
-	BNE   linear67
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row68:
-	FMOVD 0(R3), F3
-	FMOVD 0(R8), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
-	FMOVQ F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row68
-	RET
-
-linear67:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
-	FMOVD 0(R3), F3
-	FMOVD 0(R8), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	FMOVQ F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row69
-	RET
-
-over66:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
-	FMOVD 0(R1), F0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+48(FP), R1
-	MOVD  ldb+56(FP), R2
-	ADD   R2, R1, R3
-	FMOVD 0(R1), F1
-	FMOVD 0(R3), F2
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
-	VMOVI $0, V5.B16
-	CMP   $1, R7
-	BNE   linear70
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row71:
-	FMOVD 0(R3), F3
-	FMOVD 0(R8), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
-	FMOVD F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row71
-	RET
-
-linear70:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
-	FMOVD 0(R3), F3
-	FMOVD 0(R8), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	FMOVD F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
-	BNE   row72
-	RET
-
-other49:
-	MOVD cols+72(FP), R0
-	CMP  $4, R0
-	BLE  narrower74
-	CMP  $6, R0
-	BNE  over75
-
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-
-	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVD  b+48(FP), R1
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R1), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  stepa+40(FP), R5
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
-	VMOVI $0, V7.B16
-	CMP   $1, R7
-	BNE   linear76
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row77:
-	FMOVD 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
-	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
-	WORD  $0x4e67f529 // fmax v9.2d, v9.2d, v7.2d
-	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
-	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	FMOVQ F10, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row77
-	RET
-
-linear76:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row78:
-	FMOVD 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
-	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	FMOVQ F10, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row78
+	BNE   row76
 	RET
 
 over75:
@@ -21676,6 +22551,335 @@ over75:
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R3), F2
 
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R5), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V11.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row78:
+	FMOVD 0(R3), F9
+	FMOVD 0(R8), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	CMP   $1, R7
+	BNE   linear79
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
+
+linear79:
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R9
+	FMOVQ F14, 32(R9)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row78
+	RET
+
+narrower74:
+	CMP $2, R0
+	BLE narrower80
+	CMP $4, R0
+	BNE over81
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V8.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row82:
+	FMOVD 0(R3), F6
+	FMOVD 0(R8), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	CMP   $1, R7
+	BNE   linear83
+	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
+
+linear83:
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row82
+	RET
+
+over81:
+	MOVD $8, R16
+	MUL  R16, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R5), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V8.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row84:
+	FMOVD 0(R3), F6
+	FMOVD 0(R8), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	CMP   $1, R7
+	BNE   linear85
+	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
+
+linear85:
+	FMOVQ F9, 0(R1)
+	ADD   R0, R1, R9
+	FMOVQ F10, 16(R9)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row84
+	RET
+
+narrower80:
+	CMP $2, R0
+	BNE over86
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V5.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row87:
+	FMOVD 0(R3), F3
+	FMOVD 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	CMP   $1, R7
+	BNE   linear88
+	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
+
+linear88:
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row87
+	RET
+
+over86:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R8
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V5.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row89:
+	FMOVD 0(R3), F3
+	FMOVD 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	CMP   $1, R7
+	BNE   linear90
+	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
+
+linear90:
+	FMOVD F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R8
+	SUBS  $1, R6
+	BNE   row89
+	RET
+
+other73:
+	MOVD cols+72(FP), R0
+	CMP  $4, R0
+	BLE  narrower92
+	CMP  $6, R0
+	BNE  over93
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVD  b+48(FP), R1
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	MOVD  rows+64(FP), R6
+	MOVD  act+88(FP), R7
+	VMOVI $0, V7.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row94:
+	FMOVD 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
+	CMP   $1, R7
+	BNE   linear95
+	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67f529 // fmax v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
+
+linear95:
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	FMOVQ F10, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R6
+	BNE   row94
+	RET
+
+over93:
+	MOVD $8, R16
+	MUL  R16, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
 	// acc[i,j] = b[i,j], 1×3 vectors
 	MOVD  b+48(FP), R1
 	MOVD  R1, R3
@@ -21691,24 +22895,26 @@ over75:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row96:
+	FMOVD 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
 	CMP   $1, R7
-	BNE   linear79
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row80:
-	FMOVD 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	BNE   linear97
 	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
-	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
 	WORD  $0x4e67f529 // fmax v9.2d, v9.2d, v7.2d
-	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
 	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
+
+linear97:
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 	ADD   R0, R1, R8
@@ -21716,37 +22922,14 @@ row80:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row80
+	BNE   row96
 	RET
 
-linear79:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
-	FMOVD 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
-	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F10, 32(R8)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row81
-	RET
-
-narrower74:
+narrower92:
 	CMP $2, R0
-	BLE narrower82
+	BLE narrower98
 	CMP $4, R0
-	BNE over83
+	BNE over99
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -21765,47 +22948,31 @@ narrower74:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row100:
+	FMOVD 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
 	CMP   $1, R7
-	BNE   linear84
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row85:
-	FMOVD 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	BNE   linear101
 	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
 	WORD  $0x4e65f4e7 // fmax v7.2d, v7.2d, v5.2d
+
+linear101:
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row85
+	BNE   row100
 	RET
 
-linear84:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row86:
-	FMOVD 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row86
-	RET
-
-over83:
+over99:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -21831,51 +22998,34 @@ over83:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row102:
+	FMOVD 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
 	CMP   $1, R7
-	BNE   linear87
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row88:
-	FMOVD 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	BNE   linear103
 	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
 	WORD  $0x4e65f4e7 // fmax v7.2d, v7.2d, v5.2d
+
+linear103:
 	FMOVQ F6, 0(R1)
 	ADD   R0, R1, R8
 	FMOVQ F7, 16(R8)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row88
+	BNE   row102
 	RET
 
-linear87:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row89:
-	FMOVD 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
-	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F7, 16(R8)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row89
-	RET
-
-narrower82:
+narrower98:
 	CMP $2, R0
-	BNE over90
+	BNE over104
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -21892,38 +23042,26 @@ narrower82:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row105:
+	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
 	CMP   $1, R7
-	BNE   linear91
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row92:
-	FMOVD 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
-	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	BNE   linear106
 	WORD  $0x4e63f484 // fmax v4.2d, v4.2d, v3.2d
+
+linear106:
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row92
+	BNE   row105
 	RET
 
-linear91:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row93:
-	FMOVD 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
-	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
-	FMOVQ F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row93
-	RET
-
-over90:
+over104:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0
@@ -21939,35 +23077,23 @@ over90:
 	MOVD  rows+64(FP), R6
 	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row107:
+	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
 	CMP   $1, R7
-	BNE   linear94
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row95:
-	FMOVD 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
-	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	BNE   linear108
 	WORD  $0x4e63f484 // fmax v4.2d, v4.2d, v3.2d
-	FMOVD F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R6
-	BNE   row95
-	RET
 
-linear94:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row96:
-	FMOVD 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
-	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+linear108:
 	FMOVD F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row96
+	BNE   row107
 	RET
 
 // func flatNEONF32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)

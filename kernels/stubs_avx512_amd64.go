@@ -484,7 +484,7 @@ var avx512F32 = tiles[float32]{
 	bothCols:       16,
 	stripsRows:     4,
 	wideCols:       256,
-	thinTerms:      4,
+	thinTerms:      6,
 	flatPeriod:     9,
 
 	panel:      panelAVX512F32,
@@ -531,7 +531,7 @@ var avx512F64 = tiles[float64]{
 	bothCols:       16,
 	stripsRows:     4,
 	wideCols:       128,
-	thinTerms:      4,
+	thinTerms:      6,
 	flatPeriod:     7,
 
 	panel:      panelAVX512F64,

@@ -498,7 +498,7 @@ var neonF32 = tiles[float32]{
 	bothCols:       8,
 	stripsRows:     3,
 	wideCols:       64,
-	thinTerms:      4,
+	thinTerms:      6,
 	flatPeriod:     3,
 
 	panel:      panelNEONF32,
@@ -546,7 +546,7 @@ var neonF64 = tiles[float64]{
 	bothCols:       4,
 	stripsRows:     2,
 	wideCols:       32,
-	thinTerms:      4,
+	thinTerms:      6,
 	flatPeriod:     1,
 
 	panel:      panelNEONF64,
