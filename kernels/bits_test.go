@@ -63,6 +63,13 @@ func testBits[T Float](t *testing.T) {
 		}
 	}
 
+	for n := range 20 {
+		for in := 1; in <= 3; in++ {
+			for _, out := range []int{13, 18, 29, 40} {
+				try(shape{n, in, out}, true)
+			}
+		}
+	}
 	for _, in := range []int{27, 32, 52} {
 		for n := 1; n <= 4; n++ {
 			for _, out := range []int{16, 19, 23, 36, 61} {
