@@ -63,6 +63,11 @@ func testBits[T Float](t *testing.T) {
 		}
 	}
 
+	for _, out := range upTo(50) {
+		for in := 1; in <= 6; in++ {
+			try(shape{13, in, out}, true)
+		}
+	}
 	for n := range 20 {
 		for in := 1; in <= 3; in++ {
 			for _, out := range []int{13, 18, 29, 40} {
