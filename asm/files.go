@@ -14,13 +14,12 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
-// A kernel is a function that emits one, by the name it gives it, for machines
-// whose vectors have that many bytes at the most: longer ones leave it to the
-// shorter ones of their CPU.
+// A kernel is a function that emits one, by the name it gives it, for the machines
+// that are to have it: long vectors leave some to the shorter ones of their CPU.
 type kernel struct {
 	name  string
 	emit  func(Machine)
-	most  int
+	to    func(Spec) bool
 	sizes []size // what it can do
 }
 
@@ -30,7 +29,11 @@ type size struct {
 	of    func(Machine) any
 }
 
-const every = 64 // bytes
+func every(Spec) bool { return true }
+
+// ofBytes and ofLanes are the machines whose vectors have so many at the most.
+func ofBytes(most int) func(Spec) bool { return func(s Spec) bool { return s.VecBytes <= most } }
+func ofLanes(most int) func(Spec) bool { return func(s Spec) bool { return s.Lanes() <= most } }
 
 // by is a size that follows from what a machine has.
 func by(field string, of func(Spec) int) size {
@@ -63,8 +66,8 @@ var sources = []struct {
 	}},
 	{"input", []kernel{
 		{"input", input, every, []size{by("inputRows", inputRows)}},
-		{"turned", turned, 32, nil},
-		{"both", both, every, []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
+		{"turned", turned, ofBytes(32), nil},
+		{"both", both, ofLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
 		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},
 		{"dots", dots, every, nil},
@@ -107,7 +110,7 @@ var (
 
 // has reports whether a kernel is generated for the target, at a type.
 func (t *target) has(k kernel, f Float) bool {
-	return t.at(f).Spec().VecBytes <= k.most && (t.only == nil || slices.Contains(t.only, k.name))
+	return k.to(t.at(f).Spec()) && (t.only == nil || slices.Contains(t.only, k.name))
 }
 
 // at is the target's machine, for questions.

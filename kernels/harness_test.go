@@ -196,7 +196,8 @@ type operand[T Float] struct {
 
 // A place is where in guarded memory an operand lies, and how its rows do.
 type place struct {
-	pad    int  // Stride - Cols
+	pad    int  // Stride - Cols,
+	crowd  bool // or, of not too many rows, what makes Stride a multiple of 4096 bytes
 	atEnd  bool // the last element is near the guard page behind, else the first near the one before
 	offset int  // how many elements away from it
 }
@@ -240,6 +241,9 @@ const around = 48
 func put[T Float](mem []byte, m Mat[T], p place) (at Mat[T], window []T, first int) {
 	all := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), len(mem)/int(unsafe.Sizeof(T(0))))
 	stride := m.Cols + p.pad
+	if across := 4096 / int(unsafe.Sizeof(T(0))); p.crowd && m.Rows <= 40 && m.Cols <= across {
+		stride = across
+	}
 	n, _ := span(m.Rows, m.Cols, stride, unsafe.Sizeof(T(0)))
 	start := p.offset
 	if p.atEnd {
@@ -427,11 +431,13 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// somewhere draws places for n operands. One in three calls has tight rows.
+// somewhere draws places for n operands. One in three calls has tight rows, one in
+// eight rows that fall into the same sets of a cache.
 func somewhere(rng *rand.Rand, n int) []place {
 	ps := make([]place, n)
-	tight := rng.IntN(3) == 0
+	tight, crowd := rng.IntN(3) == 0, rng.IntN(8) == 0
 	for i := range ps {
+		ps[i].crowd = crowd
 		ps[i].atEnd = rng.IntN(2) == 0
 		if rng.IntN(2) == 0 {
 			ps[i].offset = rng.IntN(18)

@@ -280,16 +280,6 @@ func inputAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *flo
 // rows is 1 to bothRows, cols at least half the lanes of a vector, n all of them.
 //
 //go:noescape
-func bothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-
-// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
-// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-//
-// Each sum is one chain of fused multiply-adds in order of its index from +0; a
-// zero is +0. The rows of each operand are as many bytes apart as follows it.
-// rows is 1 to bothRows, cols at least half the lanes of a vector, n all of them.
-//
-//go:noescape
 func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
@@ -479,7 +469,6 @@ var avx512F32 = tiles[float32]{
 	narrowBothCols: 14,
 	gradRows:       4,
 	inputRows:      8,
-	bothRows:       1,
 	bothTurnedRows: 2,
 	bothCols:       16,
 	stripsRows:     4,
@@ -501,7 +490,6 @@ var avx512F32 = tiles[float32]{
 	gate:       gateAVX512F32,
 	column:     columnAVX512F32,
 	input:      inputAVX512F32,
-	both:       bothAVX512F32,
 	bothTurned: bothTurnedAVX512F32,
 	strips:     stripsAVX512F32,
 	dots:       dotsAVX512F32,
