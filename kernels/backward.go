@@ -12,8 +12,8 @@ const (
 	inputLines   = 32      // rows of squares that input takes at a time, at the most
 	fewInputs    = 8       // of a layer whose dw stays in the first-level cache
 	gateLines    = 9       // that gate goes through at once,
-	gradTerms    = 16      // of a sum of dw from which grad pays for many outputs, and beyond sweepTerms
-	gradShare    = 4       // even if it computes no more than such a part of dw,
+	gradTerms    = 16      // of a sum of dw from which grad pays for many outputs if it computes all rows,
+	gradShare    = 4       // and beyond sweepTerms if they are no more than so many times its own
 	gradPitch    = 1 << 11 // bytes between rows that drive each other out of the first-level cache
 	smallWeights = 1 << 12 // elements of dw that are computed at once
 	turnedTerms  = 32      // of a sum of dw from which its transpose pays for few outputs

@@ -10,8 +10,8 @@ import (
 const (
 	smallRows  = 32  // of a product that a single call of panel does,
 	smallTerms = 320 // of its sums
-	thinFew    = 2   // terms that are for thin, whatever the rows,
-	thinRows   = 8   // or for more than two panels, from so many rows on
+	thinFew    = 2   // terms that are for thin, whatever the rows
+	thinTall   = 8   // rows from which it takes more columns than two panels have
 	flatTurns  = 16  // so many times as many rows as repeat are worth flat
 )
 
@@ -28,7 +28,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t = t.half // to load what lies across two lines takes a long vector more than two short ones
 	}
 	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= 2*x.Cols) &&
-		(y.Cols <= 2*t.panelCols || y.Rows >= thinRows && y.pitch()%4096 != 0) {
+		(y.Cols <= 2*t.panelCols || y.Rows >= thinTall && y.pitch()%4096 != 0) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
