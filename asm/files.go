@@ -70,7 +70,7 @@ var sources = []struct {
 		{"both", both, ofLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
 		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},
-		{"dots", dots, every, nil},
+		{"dots", dots, ofBytes(32), []size{by("dotsSide", dotsSide)}},
 	}},
 	{"few", []kernel{
 		{"sweep", sweep, every, []size{by("wideCols", wideCols)}},

@@ -708,19 +708,21 @@ func stripsOf(m Machine, r int) {
 	m.FreeVecs(zero, t, v)
 }
 
-// dotsSide is how many rows and columns of dx dots computes at the most.
-const dotsSide = 3
+// dotsSide is how many rows and columns of dx dots computes at the most: more fill
+// half a vector.
+func dotsSide(s Spec) int { return max(s.Lanes()/2-1, 1) }
 
-// dots is both for so few rows and columns of dx that neither fill a vector: a
+// dots is both for so few rows and columns of dx that neither fill half a vector: a
 // chain for each element.
 func dots(m Machine) {
 	m.Func("dots", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
-		"What both computes, for 1 to 3 rows and columns. dw may be nil.")
+		"What both computes, for 1 to dotsSide rows and columns. dw may be nil.")
 	rows, cols := m.Int(), m.Int()
 	m.Arg(rows, "rows")
 	m.Arg(cols, "cols")
-	for r := dotsSide; r >= 1; r-- {
-		for c := dotsSide; c >= 1; c-- {
+	most := dotsSide(m.Spec())
+	for r := most; r >= 1; r-- {
+		for c := most; c >= 1; c-- {
 			other := m.NewLabel("other")
 			m.JumpIf(rows, NotEqual, r, other)
 			m.JumpIf(cols, NotEqual, c, other)

@@ -7,7 +7,6 @@ const (
 	bothInputs   = 24      // columns of dx that both computes at the most, half as many of more rows of float64,
 	bothSide     = 3       // and bothTurned,
 	bothBytes    = 128     // of no more elements than this holds
-	dotsSide     = 3       // rows and columns that dots computes at the most
 	packedSize   = 1 << 10 // weights from which it pays to pack them for so few rows
 	inputLines   = 32      // rows of squares that input takes at a time, at the most
 	fewInputs    = 8       // of a layer whose dw stays in the first-level cache
@@ -154,15 +153,15 @@ func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act
 	if dw.Cols > maxRun {
 		return false
 	}
-	byCols, byRows := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy)
-	if byCols == nil && byRows == nil && max(dy.Rows, dw.Rows) > dotsSide {
+	byCols, byRows, few := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy), t.shortest()
+	if byCols == nil && byRows == nil && max(dy.Rows, dw.Rows) > few.dotsSide {
 		return false
 	}
 	clear(db)
 	t.gateAll(db, dy, y, 0, dy.Rows, act)
 	switch {
 	case dx.Rows*dx.Cols == 1 || byCols == nil && byRows == nil:
-		t.dots(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
+		few.dots(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
 			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
 	case byCols != nil:
 		byCols.both(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
@@ -267,7 +266,8 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 
 // backwardFew computes dx if it has few rows or few columns.
 func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
-	byCols, byRows := t.filledBy(dx.Cols), t.shortest().filledBy(dx.Rows)
+	few := t.shortest()
+	byCols, byRows := t.filledBy(dx.Cols), few.filledBy(dx.Rows)
 	switch filled := t.atLeast(dx.Rows); {
 	case filled.lanesAreRows(dx, w):
 		filled.turnedInput(dx, dz, w)
@@ -275,8 +275,8 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
-	case byCols == nil && byRows == nil && max(dx.Rows, dx.Cols) <= dotsSide || dx.Rows*dx.Cols == 1:
-		t.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0, w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
+	case byCols == nil && byRows == nil && max(dx.Rows, dx.Cols) <= few.dotsSide || dx.Rows*dx.Cols == 1:
+		few.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0, w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
 	default:
 		return false
 	}

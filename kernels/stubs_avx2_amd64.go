@@ -338,12 +338,12 @@ func stripsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *flo
 //go:noescape
 func stripsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
 
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
+// What both computes, for 1 to dotsSide rows and columns. dw may be nil.
 //
 //go:noescape
 func dotsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
+// What both computes, for 1 to dotsSide rows and columns. dw may be nil.
 //
 //go:noescape
 func dotsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -497,6 +497,7 @@ var avx2F32 = tiles[float32]{
 	bothTurnedRows: 3,
 	bothCols:       16,
 	stripsRows:     2,
+	dotsSide:       3,
 	wideCols:       64,
 	thinTerms:      2,
 	flatPeriod:     3,
@@ -545,6 +546,7 @@ var avx2F64 = tiles[float64]{
 	bothTurnedRows: 3,
 	bothCols:       8,
 	stripsRows:     1,
+	dotsSide:       1,
 	wideCols:       32,
 	thinTerms:      2,
 	flatPeriod:     3,

@@ -314,16 +314,6 @@ func stripsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *f
 //go:noescape
 func stripsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
 
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
-//
-//go:noescape
-func dotsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
-//
-//go:noescape
-func dotsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-
 // What panel computes, for any number of columns but 0, row by row. Where init
 // is nil the sums start from +0; ldinit is then 0.
 //
@@ -492,7 +482,6 @@ var avx512F32 = tiles[float32]{
 	input:      inputAVX512F32,
 	bothTurned: bothTurnedAVX512F32,
 	strips:     stripsAVX512F32,
-	dots:       dotsAVX512F32,
 	sweep:      sweepAVX512F32,
 	stream:     streamAVX512F32,
 	thin:       thinAVX512F32,
@@ -539,7 +528,6 @@ var avx512F64 = tiles[float64]{
 	both:       bothAVX512F64,
 	bothTurned: bothTurnedAVX512F64,
 	strips:     stripsAVX512F64,
-	dots:       dotsAVX512F64,
 	sweep:      sweepAVX512F64,
 	stream:     streamAVX512F64,
 	thin:       thinAVX512F64,

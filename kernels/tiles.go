@@ -21,6 +21,7 @@ type tiles[T Float] struct {
 	bothTurnedRows int   // columns of dx that bothTurned computes,
 	bothCols       int   // of so many rows at the most
 	stripsRows     int   // rows that strips computes
+	dotsSide       int   // rows and columns that dots computes
 	flatPeriod     int   // vectors after which flat can begin again
 	narrowBothCols int   // outputs that narrowBoth can have
 	thinTerms      int   // of a sum that thin computes
