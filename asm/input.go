@@ -717,23 +717,13 @@ func dotsSide(s Spec) int { return max(s.Lanes()/2-1, 1) }
 func dots(m Machine) {
 	m.Func("dots", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
 		"What both computes, for 1 to dotsSide rows and columns. dw may be nil.")
-	rows, cols := m.Int(), m.Int()
-	m.Arg(rows, "rows")
-	m.Arg(cols, "cols")
 	most := dotsSide(m.Spec())
-	for r := most; r >= 1; r-- {
-		for c := most; c >= 1; c-- {
-			other := m.NewLabel("other")
-			m.JumpIf(rows, NotEqual, r, other)
-			m.JumpIf(cols, NotEqual, c, other)
-			m.FreeInts(rows, cols)
+	byValue(m, "rows", 1, most, func(r int) {
+		byValue(m, "cols", 1, most, func(c int) {
 			dotsElements(m, r, c)
 			m.Return()
-			rows, cols = m.Int(), m.Int()
-			m.Label(other)
-		}
-	}
-	m.Return()
+		})
+	})
 }
 
 func dotsElements(m Machine, r, c int) {

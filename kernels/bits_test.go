@@ -68,8 +68,13 @@ func testBits[T Float](t *testing.T) {
 			try(shape{13, in, out}, true)
 		}
 	}
-	for n := range 20 {
-		for in := 1; in <= 3; in++ {
+	for in := 1; in <= 3; in++ {
+		for n := 1; n <= 3; n++ {
+			for out := 8; out <= 40; out++ {
+				try(shape{n, in, out}, true)
+			}
+		}
+		for n := 4; n < 20; n++ {
 			for _, out := range []int{13, 18, 29, 40} {
 				try(shape{n, in, out}, true)
 			}

@@ -21482,11 +21482,11 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·dotsAVX2F32(SB), NOSPLIT, $0-104
 	MOVQ    rows+80(FP), AX
-	MOVQ    cols+88(FP), BX
 	CMPQ    AX, $0x03
 	JNE     other1
-	CMPQ    BX, $0x03
-	JNE     other1
+	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x03
+	JNE     other2
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -21509,14 +21509,14 @@ TEXT ·dotsAVX2F32(SB), NOSPLIT, $0-104
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y11
 	TESTQ   SI, SI
-	JLE     folded5
+	JLE     folded6
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold4
+	JE      fold5
 
-vector2:
+vector3:
 	CMPQ SI, $0x08
-	JLT  tail3
+	JLT  tail4
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -21557,9 +21557,9 @@ vector2:
 	VADDPS       Y15, Y10, Y10
 	VMOVUPS      Y10, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold4
+	JMP          fold5
 
-tail3:
+tail4:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -21580,47 +21580,47 @@ tail3:
 	VFMADD231PS  Y14, Y9, Y10
 	VADDPS       Y15, Y10, Y10
 	TESTQ        $0x00000004, SI
-	JZ           low7
+	JZ           low8
 	VMOVUPS      X10, (R11)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, SI
-	JZ           low8
+	JZ           low9
 	VMOVSD       X10, 16(R11)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, SI
-	JZ           low9
+	JZ           low10
 	VMOVSS       X10, 24(R11)
 
-low9:
-	JMP stored6
+low10:
+	JMP stored7
 
-low8:
+low9:
 	TESTQ  $0x00000001, SI
-	JZ     low10
+	JZ     low11
 	VMOVSS X10, 16(R11)
 
-low10:
-	JMP stored6
+low11:
+	JMP stored7
 
-low7:
+low8:
 	TESTQ     $0x00000002, SI
-	JZ        low11
+	JZ        low12
 	VMOVSD    X10, (R11)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, SI
-	JZ        low12
+	JZ        low13
 	VMOVSS    X10, 8(R11)
 
-low12:
-	JMP stored6
+low13:
+	JMP stored7
 
-low11:
+low12:
 	TESTQ  $0x00000001, SI
-	JZ     low13
+	JZ     low14
 	VMOVSS X10, (R11)
 
-low13:
-stored6:
+low14:
+stored7:
 	ADDQ         R12, R11
 	VMOVAPS      Y15, Y10
 	VBROADCASTSS 4(R9), Y14
@@ -21631,47 +21631,47 @@ stored6:
 	VFMADD231PS  Y14, Y9, Y10
 	VADDPS       Y15, Y10, Y10
 	TESTQ        $0x00000004, SI
-	JZ           low15
+	JZ           low16
 	VMOVUPS      X10, (R11)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, SI
-	JZ           low16
+	JZ           low17
 	VMOVSD       X10, 16(R11)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, SI
-	JZ           low17
+	JZ           low18
 	VMOVSS       X10, 24(R11)
 
-low17:
-	JMP stored14
+low18:
+	JMP stored15
 
-low16:
+low17:
 	TESTQ  $0x00000001, SI
-	JZ     low18
+	JZ     low19
 	VMOVSS X10, 16(R11)
 
-low18:
-	JMP stored14
+low19:
+	JMP stored15
 
-low15:
+low16:
 	TESTQ     $0x00000002, SI
-	JZ        low19
+	JZ        low20
 	VMOVSD    X10, (R11)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, SI
-	JZ        low20
+	JZ        low21
 	VMOVSS    X10, 8(R11)
 
-low20:
-	JMP stored14
+low21:
+	JMP stored15
 
-low19:
+low20:
 	TESTQ  $0x00000001, SI
-	JZ     low21
+	JZ     low22
 	VMOVSS X10, (R11)
 
-low21:
-stored14:
+low22:
+stored15:
 	ADDQ         R12, R11
 	VMOVAPS      Y15, Y10
 	VBROADCASTSS 8(R9), Y14
@@ -21682,48 +21682,48 @@ stored14:
 	VFMADD231PS  Y14, Y9, Y10
 	VADDPS       Y15, Y10, Y10
 	TESTQ        $0x00000004, SI
-	JZ           low23
+	JZ           low24
 	VMOVUPS      X10, (R11)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, SI
-	JZ           low24
+	JZ           low25
 	VMOVSD       X10, 16(R11)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, SI
-	JZ           low25
+	JZ           low26
 	VMOVSS       X10, 24(R11)
 
-low25:
-	JMP stored22
+low26:
+	JMP stored23
 
-low24:
+low25:
 	TESTQ  $0x00000001, SI
-	JZ     low26
+	JZ     low27
 	VMOVSS X10, 16(R11)
 
-low26:
-	JMP stored22
+low27:
+	JMP stored23
 
-low23:
+low24:
 	TESTQ     $0x00000002, SI
-	JZ        low27
+	JZ        low28
 	VMOVSD    X10, (R11)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, SI
-	JZ        low28
+	JZ        low29
 	VMOVSS    X10, 8(R11)
 
-low28:
-	JMP stored22
+low29:
+	JMP stored23
 
-low27:
+low28:
 	TESTQ  $0x00000001, SI
-	JZ     low29
+	JZ     low30
 	VMOVSS X10, (R11)
 
-low29:
-stored22:
-fold4:
+low30:
+stored23:
+fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X12
 	VMOVSS      (AX)(BX*1), X13
@@ -21743,15 +21743,15 @@ fold4:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold4
+	JNZ         fold5
 	TESTQ       DI, DI
-	JE          folded5
+	JE          folded6
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector2
+	JGE         vector3
 
-folded5:
+folded6:
 	VXORPS X9, X9, X9
 	VADDPS X9, X0, X0
 	VADDPS X9, X1, X1
@@ -21777,11 +21777,9 @@ folded5:
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x03
-	JNE     other30
-	CMPQ    BX, $0x02
-	JNE     other30
+other2:
+	CMPQ    AX, $0x02
+	JNE     other31
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -21801,14 +21799,14 @@ other1:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y8
 	TESTQ   SI, SI
-	JLE     folded34
+	JLE     folded35
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold33
+	JE      fold34
 
-vector31:
+vector32:
 	CMPQ SI, $0x08
-	JLT  tail32
+	JLT  tail33
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -21839,9 +21837,9 @@ vector31:
 	VADDPS       Y12, Y7, Y7
 	VMOVUPS      Y7, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold33
+	JMP          fold34
 
-tail32:
+tail33:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -21862,47 +21860,47 @@ tail32:
 	VFMADD231PS  Y11, Y6, Y7
 	VADDPS       Y12, Y7, Y7
 	TESTQ        $0x00000004, SI
-	JZ           low36
+	JZ           low37
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, SI
-	JZ           low37
+	JZ           low38
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, SI
-	JZ           low38
+	JZ           low39
 	VMOVSS       X7, 24(R11)
 
-low38:
-	JMP stored35
+low39:
+	JMP stored36
 
-low37:
+low38:
 	TESTQ  $0x00000001, SI
-	JZ     low39
+	JZ     low40
 	VMOVSS X7, 16(R11)
 
-low39:
-	JMP stored35
+low40:
+	JMP stored36
 
-low36:
+low37:
 	TESTQ     $0x00000002, SI
-	JZ        low40
+	JZ        low41
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, SI
-	JZ        low41
+	JZ        low42
 	VMOVSS    X7, 8(R11)
 
-low41:
-	JMP stored35
+low42:
+	JMP stored36
 
-low40:
+low41:
 	TESTQ  $0x00000001, SI
-	JZ     low42
+	JZ     low43
 	VMOVSS X7, (R11)
 
-low42:
-stored35:
+low43:
+stored36:
 	ADDQ         R12, R11
 	VMOVAPS      Y12, Y7
 	VBROADCASTSS 4(R9), Y11
@@ -21913,48 +21911,48 @@ stored35:
 	VFMADD231PS  Y11, Y6, Y7
 	VADDPS       Y12, Y7, Y7
 	TESTQ        $0x00000004, SI
-	JZ           low44
+	JZ           low45
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, SI
-	JZ           low45
+	JZ           low46
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, SI
-	JZ           low46
+	JZ           low47
 	VMOVSS       X7, 24(R11)
 
-low46:
-	JMP stored43
+low47:
+	JMP stored44
 
-low45:
+low46:
 	TESTQ  $0x00000001, SI
-	JZ     low47
+	JZ     low48
 	VMOVSS X7, 16(R11)
 
-low47:
-	JMP stored43
+low48:
+	JMP stored44
 
-low44:
+low45:
 	TESTQ     $0x00000002, SI
-	JZ        low48
+	JZ        low49
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, SI
-	JZ        low49
+	JZ        low50
 	VMOVSS    X7, 8(R11)
 
-low49:
-	JMP stored43
+low50:
+	JMP stored44
 
-low48:
+low49:
 	TESTQ  $0x00000001, SI
-	JZ     low50
+	JZ     low51
 	VMOVSS X7, (R11)
 
-low50:
-stored43:
-fold33:
+low51:
+stored44:
+fold34:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X9
 	VMOVSS      (AX)(BX*1), X10
@@ -21970,15 +21968,15 @@ fold33:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold33
+	JNZ         fold34
 	TESTQ       DI, DI
-	JE          folded34
+	JE          folded35
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector31
+	JGE         vector32
 
-folded34:
+folded35:
 	VXORPS X6, X6, X6
 	VADDPS X6, X0, X0
 	VADDPS X6, X1, X1
@@ -21998,11 +21996,7 @@ folded34:
 	VZEROUPPER
 	RET
 
-other30:
-	CMPQ    AX, $0x03
-	JNE     other51
-	CMPQ    BX, $0x01
-	JNE     other51
+other31:
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -22019,14 +22013,14 @@ other30:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y5
 	TESTQ   SI, SI
-	JLE     folded55
+	JLE     folded56
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold54
+	JE      fold55
 
-vector52:
+vector53:
 	CMPQ SI, $0x08
-	JLT  tail53
+	JLT  tail54
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -22047,9 +22041,9 @@ vector52:
 	VADDPS       Y9, Y4, Y4
 	VMOVUPS      Y4, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold54
+	JMP          fold55
 
-tail53:
+tail54:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -22070,48 +22064,48 @@ tail53:
 	VFMADD231PS  Y8, Y3, Y4
 	VADDPS       Y9, Y4, Y4
 	TESTQ        $0x00000004, SI
-	JZ           low57
+	JZ           low58
 	VMOVUPS      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, SI
-	JZ           low58
+	JZ           low59
 	VMOVSD       X4, 16(R11)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, SI
-	JZ           low59
+	JZ           low60
 	VMOVSS       X4, 24(R11)
 
-low59:
-	JMP stored56
+low60:
+	JMP stored57
 
-low58:
+low59:
 	TESTQ  $0x00000001, SI
-	JZ     low60
+	JZ     low61
 	VMOVSS X4, 16(R11)
 
-low60:
-	JMP stored56
+low61:
+	JMP stored57
 
-low57:
+low58:
 	TESTQ     $0x00000002, SI
-	JZ        low61
+	JZ        low62
 	VMOVSD    X4, (R11)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, SI
-	JZ        low62
+	JZ        low63
 	VMOVSS    X4, 8(R11)
 
-low62:
-	JMP stored56
+low63:
+	JMP stored57
 
-low61:
+low62:
 	TESTQ  $0x00000001, SI
-	JZ     low63
+	JZ     low64
 	VMOVSS X4, (R11)
 
-low63:
-stored56:
-fold54:
+low64:
+stored57:
+fold55:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X6
 	VMOVSS      (AX)(BX*1), X7
@@ -22123,15 +22117,15 @@ fold54:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold54
+	JNZ         fold55
 	TESTQ       DI, DI
-	JE          folded55
+	JE          folded56
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector52
+	JGE         vector53
 
-folded55:
+folded56:
 	VXORPS X3, X3, X3
 	VADDPS X3, X0, X0
 	VADDPS X3, X1, X1
@@ -22145,11 +22139,12 @@ folded55:
 	VZEROUPPER
 	RET
 
-other51:
+other1:
 	CMPQ    AX, $0x02
-	JNE     other64
-	CMPQ    BX, $0x03
-	JNE     other64
+	JNE     other65
+	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x03
+	JNE     other66
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -22169,14 +22164,14 @@ other51:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y8
 	TESTQ   SI, SI
-	JLE     folded68
+	JLE     folded70
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold67
+	JE      fold69
 
-vector65:
+vector67:
 	CMPQ SI, $0x08
-	JLT  tail66
+	JLT  tail68
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -22210,9 +22205,9 @@ vector65:
 	VADDPS       Y11, Y7, Y7
 	VMOVUPS      Y7, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold67
+	JMP          fold69
 
-tail66:
+tail68:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -22230,47 +22225,47 @@ tail66:
 	VFMADD231PS  Y10, Y6, Y7
 	VADDPS       Y11, Y7, Y7
 	TESTQ        $0x00000004, SI
-	JZ           low70
+	JZ           low72
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, SI
-	JZ           low71
+	JZ           low73
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, SI
-	JZ           low72
+	JZ           low74
 	VMOVSS       X7, 24(R11)
 
-low72:
-	JMP stored69
-
-low71:
-	TESTQ  $0x00000001, SI
-	JZ     low73
-	VMOVSS X7, 16(R11)
+low74:
+	JMP stored71
 
 low73:
-	JMP stored69
+	TESTQ  $0x00000001, SI
+	JZ     low75
+	VMOVSS X7, 16(R11)
 
-low70:
+low75:
+	JMP stored71
+
+low72:
 	TESTQ     $0x00000002, SI
-	JZ        low74
+	JZ        low76
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, SI
-	JZ        low75
+	JZ        low77
 	VMOVSS    X7, 8(R11)
 
-low75:
-	JMP stored69
-
-low74:
-	TESTQ  $0x00000001, SI
-	JZ     low76
-	VMOVSS X7, (R11)
+low77:
+	JMP stored71
 
 low76:
-stored69:
+	TESTQ  $0x00000001, SI
+	JZ     low78
+	VMOVSS X7, (R11)
+
+low78:
+stored71:
 	ADDQ         R12, R11
 	VMOVAPS      Y11, Y7
 	VBROADCASTSS 4(R9), Y10
@@ -22279,47 +22274,47 @@ stored69:
 	VFMADD231PS  Y10, Y6, Y7
 	VADDPS       Y11, Y7, Y7
 	TESTQ        $0x00000004, SI
-	JZ           low78
+	JZ           low80
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, SI
-	JZ           low79
+	JZ           low81
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, SI
-	JZ           low80
+	JZ           low82
 	VMOVSS       X7, 24(R11)
 
-low80:
-	JMP stored77
-
-low79:
-	TESTQ  $0x00000001, SI
-	JZ     low81
-	VMOVSS X7, 16(R11)
+low82:
+	JMP stored79
 
 low81:
-	JMP stored77
+	TESTQ  $0x00000001, SI
+	JZ     low83
+	VMOVSS X7, 16(R11)
 
-low78:
+low83:
+	JMP stored79
+
+low80:
 	TESTQ     $0x00000002, SI
-	JZ        low82
+	JZ        low84
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, SI
-	JZ        low83
+	JZ        low85
 	VMOVSS    X7, 8(R11)
 
-low83:
-	JMP stored77
-
-low82:
-	TESTQ  $0x00000001, SI
-	JZ     low84
-	VMOVSS X7, (R11)
+low85:
+	JMP stored79
 
 low84:
-stored77:
+	TESTQ  $0x00000001, SI
+	JZ     low86
+	VMOVSS X7, (R11)
+
+low86:
+stored79:
 	ADDQ         R12, R11
 	VMOVAPS      Y11, Y7
 	VBROADCASTSS 8(R9), Y10
@@ -22328,48 +22323,48 @@ stored77:
 	VFMADD231PS  Y10, Y6, Y7
 	VADDPS       Y11, Y7, Y7
 	TESTQ        $0x00000004, SI
-	JZ           low86
+	JZ           low88
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, SI
-	JZ           low87
+	JZ           low89
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, SI
-	JZ           low88
+	JZ           low90
 	VMOVSS       X7, 24(R11)
 
-low88:
-	JMP stored85
-
-low87:
-	TESTQ  $0x00000001, SI
-	JZ     low89
-	VMOVSS X7, 16(R11)
+low90:
+	JMP stored87
 
 low89:
-	JMP stored85
+	TESTQ  $0x00000001, SI
+	JZ     low91
+	VMOVSS X7, 16(R11)
 
-low86:
+low91:
+	JMP stored87
+
+low88:
 	TESTQ     $0x00000002, SI
-	JZ        low90
+	JZ        low92
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, SI
-	JZ        low91
+	JZ        low93
 	VMOVSS    X7, 8(R11)
 
-low91:
-	JMP stored85
-
-low90:
-	TESTQ  $0x00000001, SI
-	JZ     low92
-	VMOVSS X7, (R11)
+low93:
+	JMP stored87
 
 low92:
-stored85:
-fold67:
+	TESTQ  $0x00000001, SI
+	JZ     low94
+	VMOVSS X7, (R11)
+
+low94:
+stored87:
+fold69:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X9
 	VMOVSS      (AX)(BX*1), X6
@@ -22385,15 +22380,15 @@ fold67:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold67
+	JNZ         fold69
 	TESTQ       DI, DI
-	JE          folded68
+	JE          folded70
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector65
+	JGE         vector67
 
-folded68:
+folded70:
 	VXORPS X6, X6, X6
 	VADDPS X6, X0, X0
 	VADDPS X6, X1, X1
@@ -22413,11 +22408,9 @@ folded68:
 	VZEROUPPER
 	RET
 
-other64:
+other66:
 	CMPQ    AX, $0x02
-	JNE     other93
-	CMPQ    BX, $0x02
-	JNE     other93
+	JNE     other95
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -22435,14 +22428,14 @@ other64:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y6
 	TESTQ   SI, SI
-	JLE     folded97
+	JLE     folded99
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold96
+	JE      fold98
 
-vector94:
+vector96:
 	CMPQ SI, $0x08
-	JLT  tail95
+	JLT  tail97
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -22468,9 +22461,9 @@ vector94:
 	VADDPS       Y9, Y5, Y5
 	VMOVUPS      Y5, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold96
+	JMP          fold98
 
-tail95:
+tail97:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -22488,47 +22481,47 @@ tail95:
 	VFMADD231PS  Y8, Y4, Y5
 	VADDPS       Y9, Y5, Y5
 	TESTQ        $0x00000004, SI
-	JZ           low99
+	JZ           low101
 	VMOVUPS      X5, (R11)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, SI
-	JZ           low100
+	JZ           low102
 	VMOVSD       X5, 16(R11)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, SI
-	JZ           low101
+	JZ           low103
 	VMOVSS       X5, 24(R11)
 
-low101:
-	JMP stored98
-
-low100:
-	TESTQ  $0x00000001, SI
-	JZ     low102
-	VMOVSS X5, 16(R11)
+low103:
+	JMP stored100
 
 low102:
-	JMP stored98
+	TESTQ  $0x00000001, SI
+	JZ     low104
+	VMOVSS X5, 16(R11)
 
-low99:
+low104:
+	JMP stored100
+
+low101:
 	TESTQ     $0x00000002, SI
-	JZ        low103
+	JZ        low105
 	VMOVSD    X5, (R11)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, SI
-	JZ        low104
+	JZ        low106
 	VMOVSS    X5, 8(R11)
 
-low104:
-	JMP stored98
-
-low103:
-	TESTQ  $0x00000001, SI
-	JZ     low105
-	VMOVSS X5, (R11)
+low106:
+	JMP stored100
 
 low105:
-stored98:
+	TESTQ  $0x00000001, SI
+	JZ     low107
+	VMOVSS X5, (R11)
+
+low107:
+stored100:
 	ADDQ         R12, R11
 	VMOVAPS      Y9, Y5
 	VBROADCASTSS 4(R9), Y8
@@ -22537,48 +22530,48 @@ stored98:
 	VFMADD231PS  Y8, Y4, Y5
 	VADDPS       Y9, Y5, Y5
 	TESTQ        $0x00000004, SI
-	JZ           low107
+	JZ           low109
 	VMOVUPS      X5, (R11)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, SI
-	JZ           low108
+	JZ           low110
 	VMOVSD       X5, 16(R11)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, SI
-	JZ           low109
+	JZ           low111
 	VMOVSS       X5, 24(R11)
 
-low109:
-	JMP stored106
-
-low108:
-	TESTQ  $0x00000001, SI
-	JZ     low110
-	VMOVSS X5, 16(R11)
+low111:
+	JMP stored108
 
 low110:
-	JMP stored106
+	TESTQ  $0x00000001, SI
+	JZ     low112
+	VMOVSS X5, 16(R11)
 
-low107:
+low112:
+	JMP stored108
+
+low109:
 	TESTQ     $0x00000002, SI
-	JZ        low111
+	JZ        low113
 	VMOVSD    X5, (R11)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, SI
-	JZ        low112
+	JZ        low114
 	VMOVSS    X5, 8(R11)
 
-low112:
-	JMP stored106
-
-low111:
-	TESTQ  $0x00000001, SI
-	JZ     low113
-	VMOVSS X5, (R11)
+low114:
+	JMP stored108
 
 low113:
-stored106:
-fold96:
+	TESTQ  $0x00000001, SI
+	JZ     low115
+	VMOVSS X5, (R11)
+
+low115:
+stored108:
+fold98:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X7
 	VMOVSS      (AX)(BX*1), X4
@@ -22591,15 +22584,15 @@ fold96:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold96
+	JNZ         fold98
 	TESTQ       DI, DI
-	JE          folded97
+	JE          folded99
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector94
+	JGE         vector96
 
-folded97:
+folded99:
 	VXORPS X4, X4, X4
 	VADDPS X4, X0, X0
 	VADDPS X4, X1, X1
@@ -22615,11 +22608,7 @@ folded97:
 	VZEROUPPER
 	RET
 
-other93:
-	CMPQ    AX, $0x02
-	JNE     other114
-	CMPQ    BX, $0x01
-	JNE     other114
+other95:
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	MOVQ    dz+32(FP), AX
@@ -22635,14 +22624,14 @@ other93:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y4
 	TESTQ   SI, SI
-	JLE     folded118
+	JLE     folded120
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold117
+	JE      fold119
 
-vector115:
+vector117:
 	CMPQ SI, $0x08
-	JLT  tail116
+	JLT  tail118
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -22660,9 +22649,9 @@ vector115:
 	VADDPS       Y7, Y3, Y3
 	VMOVUPS      Y3, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold117
+	JMP          fold119
 
-tail116:
+tail118:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -22680,48 +22669,48 @@ tail116:
 	VFMADD231PS  Y6, Y2, Y3
 	VADDPS       Y7, Y3, Y3
 	TESTQ        $0x00000004, SI
-	JZ           low120
+	JZ           low122
 	VMOVUPS      X3, (R11)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, SI
-	JZ           low121
+	JZ           low123
 	VMOVSD       X3, 16(R11)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, SI
-	JZ           low122
+	JZ           low124
 	VMOVSS       X3, 24(R11)
 
-low122:
-	JMP stored119
-
-low121:
-	TESTQ  $0x00000001, SI
-	JZ     low123
-	VMOVSS X3, 16(R11)
+low124:
+	JMP stored121
 
 low123:
-	JMP stored119
+	TESTQ  $0x00000001, SI
+	JZ     low125
+	VMOVSS X3, 16(R11)
 
-low120:
+low125:
+	JMP stored121
+
+low122:
 	TESTQ     $0x00000002, SI
-	JZ        low124
+	JZ        low126
 	VMOVSD    X3, (R11)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, SI
-	JZ        low125
+	JZ        low127
 	VMOVSS    X3, 8(R11)
 
-low125:
-	JMP stored119
-
-low124:
-	TESTQ  $0x00000001, SI
-	JZ     low126
-	VMOVSS X3, (R11)
+low127:
+	JMP stored121
 
 low126:
-stored119:
-fold117:
+	TESTQ  $0x00000001, SI
+	JZ     low128
+	VMOVSS X3, (R11)
+
+low128:
+stored121:
+fold119:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X5
 	VMOVSS      (AX)(BX*1), X2
@@ -22731,15 +22720,15 @@ fold117:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold117
+	JNZ         fold119
 	TESTQ       DI, DI
-	JE          folded118
+	JE          folded120
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector115
+	JGE         vector117
 
-folded118:
+folded120:
 	VXORPS X2, X2, X2
 	VADDPS X2, X0, X0
 	VADDPS X2, X1, X1
@@ -22751,11 +22740,10 @@ folded118:
 	VZEROUPPER
 	RET
 
-other114:
-	CMPQ    AX, $0x01
-	JNE     other127
-	CMPQ    BX, $0x03
-	JNE     other127
+other65:
+	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x03
+	JNE     other130
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -22772,14 +22760,14 @@ other114:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y5
 	TESTQ   SI, SI
-	JLE     folded131
+	JLE     folded134
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold130
+	JE      fold133
 
-vector128:
+vector131:
 	CMPQ SI, $0x08
-	JLT  tail129
+	JLT  tail132
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -22806,9 +22794,9 @@ vector128:
 	VADDPS       Y7, Y4, Y4
 	VMOVUPS      Y4, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold130
+	JMP          fold133
 
-tail129:
+tail132:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -22823,142 +22811,142 @@ tail129:
 	VFMADD231PS  Y6, Y3, Y4
 	VADDPS       Y7, Y4, Y4
 	TESTQ        $0x00000004, SI
-	JZ           low133
+	JZ           low136
 	VMOVUPS      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, SI
-	JZ           low134
+	JZ           low137
 	VMOVSD       X4, 16(R11)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, SI
-	JZ           low135
+	JZ           low138
 	VMOVSS       X4, 24(R11)
 
-low135:
-	JMP stored132
-
-low134:
-	TESTQ  $0x00000001, SI
-	JZ     low136
-	VMOVSS X4, 16(R11)
-
-low136:
-	JMP stored132
-
-low133:
-	TESTQ     $0x00000002, SI
-	JZ        low137
-	VMOVSD    X4, (R11)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, SI
-	JZ        low138
-	VMOVSS    X4, 8(R11)
-
 low138:
-	JMP stored132
+	JMP stored135
 
 low137:
 	TESTQ  $0x00000001, SI
 	JZ     low139
-	VMOVSS X4, (R11)
+	VMOVSS X4, 16(R11)
 
 low139:
-stored132:
+	JMP stored135
+
+low136:
+	TESTQ     $0x00000002, SI
+	JZ        low140
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low141
+	VMOVSS    X4, 8(R11)
+
+low141:
+	JMP stored135
+
+low140:
+	TESTQ  $0x00000001, SI
+	JZ     low142
+	VMOVSS X4, (R11)
+
+low142:
+stored135:
 	ADDQ         R12, R11
 	VMOVAPS      Y7, Y4
 	VBROADCASTSS 4(R9), Y6
 	VFMADD231PS  Y6, Y3, Y4
 	VADDPS       Y7, Y4, Y4
 	TESTQ        $0x00000004, SI
-	JZ           low141
+	JZ           low144
 	VMOVUPS      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, SI
-	JZ           low142
+	JZ           low145
 	VMOVSD       X4, 16(R11)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, SI
-	JZ           low143
+	JZ           low146
 	VMOVSS       X4, 24(R11)
 
-low143:
-	JMP stored140
-
-low142:
-	TESTQ  $0x00000001, SI
-	JZ     low144
-	VMOVSS X4, 16(R11)
-
-low144:
-	JMP stored140
-
-low141:
-	TESTQ     $0x00000002, SI
-	JZ        low145
-	VMOVSD    X4, (R11)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, SI
-	JZ        low146
-	VMOVSS    X4, 8(R11)
-
 low146:
-	JMP stored140
+	JMP stored143
 
 low145:
 	TESTQ  $0x00000001, SI
 	JZ     low147
-	VMOVSS X4, (R11)
+	VMOVSS X4, 16(R11)
 
 low147:
-stored140:
+	JMP stored143
+
+low144:
+	TESTQ     $0x00000002, SI
+	JZ        low148
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low149
+	VMOVSS    X4, 8(R11)
+
+low149:
+	JMP stored143
+
+low148:
+	TESTQ  $0x00000001, SI
+	JZ     low150
+	VMOVSS X4, (R11)
+
+low150:
+stored143:
 	ADDQ         R12, R11
 	VMOVAPS      Y7, Y4
 	VBROADCASTSS 8(R9), Y6
 	VFMADD231PS  Y6, Y3, Y4
 	VADDPS       Y7, Y4, Y4
 	TESTQ        $0x00000004, SI
-	JZ           low149
+	JZ           low152
 	VMOVUPS      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, SI
-	JZ           low150
+	JZ           low153
 	VMOVSD       X4, 16(R11)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, SI
-	JZ           low151
+	JZ           low154
 	VMOVSS       X4, 24(R11)
 
-low151:
-	JMP stored148
-
-low150:
-	TESTQ  $0x00000001, SI
-	JZ     low152
-	VMOVSS X4, 16(R11)
-
-low152:
-	JMP stored148
-
-low149:
-	TESTQ     $0x00000002, SI
-	JZ        low153
-	VMOVSD    X4, (R11)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, SI
-	JZ        low154
-	VMOVSS    X4, 8(R11)
-
 low154:
-	JMP stored148
+	JMP stored151
 
 low153:
 	TESTQ  $0x00000001, SI
 	JZ     low155
-	VMOVSS X4, (R11)
+	VMOVSS X4, 16(R11)
 
 low155:
-stored148:
-fold130:
+	JMP stored151
+
+low152:
+	TESTQ     $0x00000002, SI
+	JZ        low156
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low157
+	VMOVSS    X4, 8(R11)
+
+low157:
+	JMP stored151
+
+low156:
+	TESTQ  $0x00000001, SI
+	JZ     low158
+	VMOVSS X4, (R11)
+
+low158:
+stored151:
+fold133:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X3
 	VMOVSS      (CX), X4
@@ -22970,15 +22958,15 @@ fold130:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold130
+	JNZ         fold133
 	TESTQ       DI, DI
-	JE          folded131
+	JE          folded134
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector128
+	JGE         vector131
 
-folded131:
+folded134:
 	VXORPS X3, X3, X3
 	VADDPS X3, X0, X0
 	VADDPS X3, X1, X1
@@ -22992,11 +22980,9 @@ folded131:
 	VZEROUPPER
 	RET
 
-other127:
-	CMPQ    AX, $0x01
-	JNE     other156
-	CMPQ    BX, $0x02
-	JNE     other156
+other130:
+	CMPQ    AX, $0x02
+	JNE     other159
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	MOVQ    dz+32(FP), AX
@@ -23012,14 +22998,14 @@ other127:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y4
 	TESTQ   SI, SI
-	JLE     folded160
+	JLE     folded163
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold159
+	JE      fold162
 
-vector157:
+vector160:
 	CMPQ SI, $0x08
-	JLT  tail158
+	JLT  tail161
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -23040,9 +23026,9 @@ vector157:
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      Y3, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold159
+	JMP          fold162
 
-tail158:
+tail161:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -23057,95 +23043,95 @@ tail158:
 	VFMADD231PS  Y5, Y2, Y3
 	VADDPS       Y6, Y3, Y3
 	TESTQ        $0x00000004, SI
-	JZ           low162
+	JZ           low165
 	VMOVUPS      X3, (R11)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, SI
-	JZ           low163
+	JZ           low166
 	VMOVSD       X3, 16(R11)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, SI
-	JZ           low164
+	JZ           low167
 	VMOVSS       X3, 24(R11)
 
-low164:
-	JMP stored161
-
-low163:
-	TESTQ  $0x00000001, SI
-	JZ     low165
-	VMOVSS X3, 16(R11)
-
-low165:
-	JMP stored161
-
-low162:
-	TESTQ     $0x00000002, SI
-	JZ        low166
-	VMOVSD    X3, (R11)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, SI
-	JZ        low167
-	VMOVSS    X3, 8(R11)
-
 low167:
-	JMP stored161
+	JMP stored164
 
 low166:
 	TESTQ  $0x00000001, SI
 	JZ     low168
-	VMOVSS X3, (R11)
+	VMOVSS X3, 16(R11)
 
 low168:
-stored161:
+	JMP stored164
+
+low165:
+	TESTQ     $0x00000002, SI
+	JZ        low169
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low170
+	VMOVSS    X3, 8(R11)
+
+low170:
+	JMP stored164
+
+low169:
+	TESTQ  $0x00000001, SI
+	JZ     low171
+	VMOVSS X3, (R11)
+
+low171:
+stored164:
 	ADDQ         R12, R11
 	VMOVAPS      Y6, Y3
 	VBROADCASTSS 4(R9), Y5
 	VFMADD231PS  Y5, Y2, Y3
 	VADDPS       Y6, Y3, Y3
 	TESTQ        $0x00000004, SI
-	JZ           low170
+	JZ           low173
 	VMOVUPS      X3, (R11)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, SI
-	JZ           low171
+	JZ           low174
 	VMOVSD       X3, 16(R11)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, SI
-	JZ           low172
+	JZ           low175
 	VMOVSS       X3, 24(R11)
 
-low172:
-	JMP stored169
-
-low171:
-	TESTQ  $0x00000001, SI
-	JZ     low173
-	VMOVSS X3, 16(R11)
-
-low173:
-	JMP stored169
-
-low170:
-	TESTQ     $0x00000002, SI
-	JZ        low174
-	VMOVSD    X3, (R11)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, SI
-	JZ        low175
-	VMOVSS    X3, 8(R11)
-
 low175:
-	JMP stored169
+	JMP stored172
 
 low174:
 	TESTQ  $0x00000001, SI
 	JZ     low176
-	VMOVSS X3, (R11)
+	VMOVSS X3, 16(R11)
 
 low176:
-stored169:
-fold159:
+	JMP stored172
+
+low173:
+	TESTQ     $0x00000002, SI
+	JZ        low177
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low178
+	VMOVSS    X3, 8(R11)
+
+low178:
+	JMP stored172
+
+low177:
+	TESTQ  $0x00000001, SI
+	JZ     low179
+	VMOVSS X3, (R11)
+
+low179:
+stored172:
+fold162:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X2
 	VMOVSS      (CX), X3
@@ -23155,15 +23141,15 @@ fold159:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold159
+	JNZ         fold162
 	TESTQ       DI, DI
-	JE          folded160
+	JE          folded163
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector157
+	JGE         vector160
 
-folded160:
+folded163:
 	VXORPS X2, X2, X2
 	VADDPS X2, X0, X0
 	VADDPS X2, X1, X1
@@ -23175,11 +23161,7 @@ folded160:
 	VZEROUPPER
 	RET
 
-other156:
-	CMPQ    AX, $0x01
-	JNE     other177
-	CMPQ    BX, $0x01
-	JNE     other177
+other159:
 	VXORPS  X0, X0, X0
 	MOVQ    dz+32(FP), AX
 	MOVQ    lddz+40(FP), BX
@@ -23194,14 +23176,14 @@ other156:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y3
 	TESTQ   SI, SI
-	JLE     folded181
+	JLE     folded184
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold180
+	JE      fold183
 
-vector178:
+vector181:
 	CMPQ SI, $0x08
-	JLT  tail179
+	JLT  tail182
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -23216,9 +23198,9 @@ vector178:
 	VADDPS       Y5, Y2, Y2
 	VMOVUPS      Y2, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold180
+	JMP          fold183
 
-tail179:
+tail182:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -23233,48 +23215,48 @@ tail179:
 	VFMADD231PS  Y4, Y1, Y2
 	VADDPS       Y5, Y2, Y2
 	TESTQ        $0x00000004, SI
-	JZ           low183
+	JZ           low186
 	VMOVUPS      X2, (R11)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, SI
-	JZ           low184
+	JZ           low187
 	VMOVSD       X2, 16(R11)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, SI
-	JZ           low185
+	JZ           low188
 	VMOVSS       X2, 24(R11)
 
-low185:
-	JMP stored182
-
-low184:
-	TESTQ  $0x00000001, SI
-	JZ     low186
-	VMOVSS X2, 16(R11)
-
-low186:
-	JMP stored182
-
-low183:
-	TESTQ     $0x00000002, SI
-	JZ        low187
-	VMOVSD    X2, (R11)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, SI
-	JZ        low188
-	VMOVSS    X2, 8(R11)
-
 low188:
-	JMP stored182
+	JMP stored185
 
 low187:
 	TESTQ  $0x00000001, SI
 	JZ     low189
-	VMOVSS X2, (R11)
+	VMOVSS X2, 16(R11)
 
 low189:
-stored182:
-fold180:
+	JMP stored185
+
+low186:
+	TESTQ     $0x00000002, SI
+	JZ        low190
+	VMOVSD    X2, (R11)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, SI
+	JZ        low191
+	VMOVSS    X2, 8(R11)
+
+low191:
+	JMP stored185
+
+low190:
+	TESTQ  $0x00000001, SI
+	JZ     low192
+	VMOVSS X2, (R11)
+
+low192:
+stored185:
+fold183:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X1
 	VMOVSS      (CX), X2
@@ -23282,15 +23264,15 @@ fold180:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold180
+	JNZ         fold183
 	TESTQ       DI, DI
-	JE          folded181
+	JE          folded184
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector178
+	JGE         vector181
 
-folded181:
+folded184:
 	VXORPS X1, X1, X1
 	VADDPS X1, X0, X0
 	MOVQ   dx+0(FP), AX
@@ -23300,20 +23282,11 @@ folded181:
 	VZEROUPPER
 	RET
 
-other177:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 // func dotsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·dotsAVX2F64(SB), NOSPLIT, $0-104
 	MOVQ    rows+80(FP), AX
-	MOVQ    cols+88(FP), BX
-	CMPQ    AX, $0x01
-	JNE     other1
-	CMPQ    BX, $0x01
-	JNE     other1
+	MOVQ    cols+88(FP), AX
 	VXORPS  X0, X0, X0
 	MOVQ    dz+32(FP), AX
 	MOVQ    lddz+40(FP), BX
@@ -23328,14 +23301,14 @@ TEXT ·dotsAVX2F64(SB), NOSPLIT, $0-104
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y3
 	TESTQ   SI, SI
-	JLE     folded5
+	JLE     folded6
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold4
+	JE      fold5
 
-vector2:
+vector3:
 	CMPQ SI, $0x04
-	JLT  tail3
+	JLT  tail4
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -23350,9 +23323,9 @@ vector2:
 	VADDPD       Y5, Y2, Y2
 	VMOVUPD      Y2, (R11)
 	MOVQ         $0x00000004, R8
-	JMP          fold4
+	JMP          fold5
 
-tail3:
+tail4:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -23367,26 +23340,26 @@ tail3:
 	VFMADD231PD  Y4, Y1, Y2
 	VADDPD       Y5, Y2, Y2
 	TESTQ        $0x00000002, SI
-	JZ           low7
+	JZ           low8
 	VMOVUPS      X2, (R11)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, SI
-	JZ           low8
+	JZ           low9
 	VMOVSD       X2, 16(R11)
 	VUNPCKHPD    X2, X2, X2
 
-low8:
-	JMP stored6
+low9:
+	JMP stored7
 
-low7:
+low8:
 	TESTQ     $0x00000001, SI
-	JZ        low9
+	JZ        low10
 	VMOVSD    X2, (R11)
 	VUNPCKHPD X2, X2, X2
 
-low9:
-stored6:
-fold4:
+low10:
+stored7:
+fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X1
 	VMOVSD      (CX), X2
@@ -23394,25 +23367,20 @@ fold4:
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
 	DECQ        R8
-	JNZ         fold4
+	JNZ         fold5
 	TESTQ       DI, DI
-	JE          folded5
+	JE          folded6
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         vector2
+	JGE         vector3
 
-folded5:
+folded6:
 	VXORPS X1, X1, X1
 	VADDPD X1, X0, X0
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-other1:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -26048,11 +26048,7 @@ end28:
 // func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·dotsNEONF32(SB), NOSPLIT, $0-104
 	MOVD  rows+80(FP), R0
-	MOVD  cols+88(FP), R1
-	CMP   $1, R0
-	BNE   other1
-	CMP   $1, R1
-	BNE   other1
+	MOVD  cols+88(FP), R0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R0
 	MOVD  lddz+40(FP), R1
@@ -26061,14 +26057,14 @@ TEXT ·dotsNEONF32(SB), NOSPLIT, $0-104
 	MOVD  n+96(FP), R4
 	MOVD  dw+16(FP), R5
 	CMP   $0, R4
-	BLE   folded5
+	BLE   folded6
 	MOVD  R4, R6
 	CMP   $0, R5
-	BEQ   fold4
+	BEQ   fold5
 
-vector2:
+vector3:
 	CMP $4, R4
-	BLT tail3
+	BLT tail4
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  x+48(FP), R7
@@ -26083,9 +26079,9 @@ vector2:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	FMOVQ F2, 0(R9)
 	MOVD  $4, R6
-	B     fold4
+	B     fold5
 
-tail3:
+tail4:
 	MOVD R4, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -26095,36 +26091,36 @@ tail3:
 	MOVD  lddw+24(FP), R10
 	VMOVI $0, V4.B16
 	TST   $2, R4
-	BEQ   one6
+	BEQ   one7
 	FMOVD 0(R0), F1
 	TST   $1, R4
-	BEQ   moved7
+	BEQ   moved8
 	ADD   $8, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved7
+	B     moved8
 
-one6:
+one7:
 	FMOVS 0(R0), F1
 
-moved7:
+moved8:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVS 0(R7), F3
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	TST   $2, R4
-	BEQ   one8
+	BEQ   one9
 	FMOVD F2, 0(R9)
 	TST   $1, R4
-	BEQ   moved9
+	BEQ   moved10
 	ADD   $8, R9, R16
 	VST1  V2.S[2], (R16)
-	B     moved9
+	B     moved10
 
-one8:
+one9:
 	FMOVS F2, 0(R9)
 
-moved9:
-fold4:
+moved10:
+fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F1
 	FMOVS 0(R2), F2
@@ -26132,15 +26128,15 @@ fold4:
 	ADD   $4, R0
 	ADD   $4, R2
 	SUBS  $1, R6
-	BNE   fold4
+	BNE   fold5
 	CMP   $0, R5
-	BEQ   folded5
+	BEQ   folded6
 	ADD   $16, R5
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   vector2
+	BGE   vector3
 
-folded5:
+folded6:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R0
@@ -26148,17 +26144,10 @@ folded5:
 	FMOVS F0, 0(R0)
 	RET
 
-other1:
-	RET
-
 // func dotsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 TEXT ·dotsNEONF64(SB), NOSPLIT, $0-104
 	MOVD  rows+80(FP), R0
-	MOVD  cols+88(FP), R1
-	CMP   $1, R0
-	BNE   other1
-	CMP   $1, R1
-	BNE   other1
+	MOVD  cols+88(FP), R0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R0
 	MOVD  lddz+40(FP), R1
@@ -26167,14 +26156,14 @@ TEXT ·dotsNEONF64(SB), NOSPLIT, $0-104
 	MOVD  n+96(FP), R4
 	MOVD  dw+16(FP), R5
 	CMP   $0, R4
-	BLE   folded5
+	BLE   folded6
 	MOVD  R4, R6
 	CMP   $0, R5
-	BEQ   fold4
+	BEQ   fold5
 
-vector2:
+vector3:
 	CMP $2, R4
-	BLT tail3
+	BLT tail4
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  x+48(FP), R7
@@ -26189,9 +26178,9 @@ vector2:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	FMOVQ F2, 0(R9)
 	MOVD  $2, R6
-	B     fold4
+	B     fold5
 
-tail3:
+tail4:
 	MOVD R4, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -26207,7 +26196,7 @@ tail3:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	FMOVD F2, 0(R9)
 
-fold4:
+fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
@@ -26215,21 +26204,18 @@ fold4:
 	ADD   $8, R0
 	ADD   $8, R2
 	SUBS  $1, R6
-	BNE   fold4
+	BNE   fold5
 	CMP   $0, R5
-	BEQ   folded5
+	BEQ   folded6
 	ADD   $16, R5
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   vector2
+	BGE   vector3
 
-folded5:
+folded6:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
 	FMOVD F0, 0(R0)
-	RET
-
-other1:
 	RET
