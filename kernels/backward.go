@@ -275,7 +275,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
-	case byCols == nil && byRows == nil && max(dx.Rows, dx.Cols) <= few.dotsSide || dx.Rows*dx.Cols == 1:
+	case byCols == nil && byRows == nil || dx.Rows*dx.Cols == 1:
 		few.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0, w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
 	default:
 		return false
