@@ -224,23 +224,52 @@ func whileRows(m Machine, tall int, ptrs []string, body func(rows int)) {
 	m.FreeInts(left)
 }
 
-// byHeight is whileRows, and then body for what is left. It returns from the
+// byHeight emits body for tiles of the given height and of all lesser ones, and
+// advances the pointers by their strides, until the parameter rows is used up: of
+// fewer rows than two tiles have, the next one takes half. It returns from the
 // function.
 func byHeight(m Machine, tall int, ptrs []string, body func(rows int)) {
-	whileRows(m, tall, ptrs, body)
-	left, done := m.Int(), m.NewLabel("done")
-	m.Arg(left, "rows")
-	for r := tall - 1; r >= 1; r-- {
+	next, full, chosen, advance := m.NewLabel("next"), m.NewLabel("full"), m.NewLabel("chosen"), m.NewLabel("advance")
+	height := m.Int()
+	m.Label(next)
+	m.Comment("the height of the next tile")
+	m.Arg(height, "rows")
+	m.JumpIf(height, AtLeast, 2*tall, full)
+	m.JumpIf(height, AtMost, tall, chosen)
+	m.AddConst(height, 1)
+	m.Halve(height)
+	m.Jump(chosen)
+	m.Label(full)
+	m.Const(height, tall)
+	m.Label(chosen)
+	for r := tall; r >= 1; r-- {
 		fewer := m.NewLabel("fewer")
-		m.JumpIf(left, NotEqual, r, fewer)
-		m.FreeInts(left)
+		m.JumpIf(height, NotEqual, r, fewer)
+		m.FreeInts(height)
 		body(r)
-		m.Jump(done)
-		left = m.Int()
+		height = m.Int()
+		if 2*r > tall {
+			m.Const(height, r)
+			m.Jump(advance)
+		} else {
+			m.Return() // it was the last one
+		}
 		m.Label(fewer)
 	}
-	m.FreeInts(left)
-	m.Label(done)
+	m.Return()
+	m.Label(advance)
+	left := m.Int()
+	for _, p := range ptrs {
+		m.Arg(left, "ld"+p)
+		m.Mul(left, height)
+		m.AddArg(left, p)
+		m.SetArg(p, left)
+	}
+	m.Arg(left, "rows")
+	m.Sub(left, height)
+	m.SetArg("rows", left)
+	m.JumpIf(left, AtLeast, 1, next)
+	m.FreeInts(height, left)
 	m.Return()
 }
 

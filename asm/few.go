@@ -1,10 +1,14 @@
 package main
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // The kernels of products with few rows or few terms.
 
-// sweepVecs is how many accumulators a tile of sweep has.
+// sweepVecs is how many accumulators a tile of sweep has, and half as many more if
+// it has three rows.
 func sweepVecs(s Spec) int { return s.Vecs / 2 }
 
 // wideCols is how many columns the widest one has.
@@ -24,7 +28,7 @@ func sweep(m Machine) {
 
 func sweepRows(m Machine, r int) {
 	s := m.Spec()
-	most := sweepVecs(s) / r
+	most := sweepVecs(s) >> (bits.Len(uint(r)) - 1)
 	off, left := m.Int(), m.Int()
 	m.Arg(left, "cols")
 	m.Const(off, 0)

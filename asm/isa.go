@@ -122,6 +122,7 @@ type Machine interface {
 	AddConst(d Int, c int)
 	MulConst(d, s Int, c int)
 	Mul(d, s Int)
+	Halve(d Int) // d = d/2, of a number that is not negative
 
 	// Rows returns the addresses of n rows that are stride bytes apart, from base
 	// on, and of as many from each of more. It takes RowInts integer registers

@@ -157,6 +157,8 @@ func (m *neon) withArg(opcode string, d Int, name string) {
 
 func (m *neon) Mul(d, s Int) { m.op("MUL", m.r(s), m.r(d)) }
 
+func (m *neon) Halve(d Int) { m.op("LSR", m.imm(1), m.r(d)) }
+
 func (m *neon) Const(d Int, c int) { m.op("MOVD", m.imm(c), m.r(d)) }
 
 func (m *neon) Copy(d, s Int) { m.op("MOVD", m.r(s), m.r(d)) }

@@ -153,6 +153,7 @@ func (m *x86) Copy(d, s Int)             { m.MOVQ(m.gp(s), m.gp(d)) }
 func (m *x86) Add(d, s Int)              { m.ADDQ(m.gp(s), m.gp(d)) }
 func (m *x86) Sub(d, s Int)              { m.SUBQ(m.gp(s), m.gp(d)) }
 func (m *x86) Mul(d, s Int)              { m.IMULQ(m.gp(s), m.gp(d)) }
+func (m *x86) Halve(d Int)               { m.SHRQ(operand.U8(1), m.gp(d)) }
 func (m *x86) MulConst(d, s Int, c int)  { m.IMUL3Q(imm(c), m.gp(s), m.gp(d)) }
 
 func (m *x86) AddConst(d Int, c int) {

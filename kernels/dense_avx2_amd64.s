@@ -22,14 +22,27 @@ TEXT ·panelAVX2F32(SB), NOSPLIT, $0-128
 	JLE  narrower1
 	CMPQ AX, $0x18
 	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x04
-	JLT  rest4
 
-tile3:
+next3:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x08
+	JGE  full4
+	CMPQ BX, $0x04
+	JLE  chosen5
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen5
+
+full4:
+	MOVQ $0x00000004, BX
+
+chosen5:
+	CMPQ BX, $0x04
+	JNE  fewer7
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few5
+	JLT  few8
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -38,10 +51,10 @@ tile3:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more6
+	JGE    more9
 	MOVQ   then+88(FP), BX
 
-more6:
+more9:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -56,7 +69,7 @@ more6:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few5:
+few8:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -75,7 +88,7 @@ few5:
 	VMOVUPS 64(BX)(DX*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded7
+	JLE     folded10
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -86,7 +99,7 @@ few5:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold8:
+fold11:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI), Y15
@@ -111,9 +124,9 @@ fold8:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold8
+	JNZ          fold11
 
-folded7:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -130,7 +143,7 @@ folded7:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear9
+	JNE    linear12
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -144,7 +157,7 @@ folded7:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear9:
+linear12:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -163,31 +176,12 @@ linear9:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x04, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x04
-	JGE     tile3
+	MOVQ    $0x00000004, BX
+	JMP     advance6
 
-rest4:
-	MOVQ rows+96(FP), BX
+fewer7:
 	CMPQ BX, $0x03
-	JNE  fewer11
+	JNE  fewer13
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -203,7 +197,7 @@ rest4:
 	VMOVUPS 64(BX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded12
+	JLE     folded14
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -213,7 +207,7 @@ rest4:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold13:
+fold15:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI), Y12
@@ -234,9 +228,9 @@ fold13:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold13
+	JNZ          fold15
 
-folded12:
+folded14:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -250,7 +244,7 @@ folded12:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear14
+	JNE    linear16
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -261,7 +255,7 @@ folded12:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear14:
+linear16:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -276,11 +270,12 @@ linear14:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	MOVQ    $0x00000003, BX
+	JMP     advance6
 
-fewer11:
+fewer13:
 	CMPQ BX, $0x02
-	JNE  fewer15
+	JNE  fewer17
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -293,7 +288,7 @@ fewer11:
 	VMOVUPS 64(BX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded16
+	JLE     folded18
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -303,7 +298,7 @@ fewer11:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold17:
+fold19:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI), Y9
@@ -320,9 +315,9 @@ fold17:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold17
+	JNZ          fold19
 
-folded16:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -333,7 +328,7 @@ folded16:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear18
+	JNE    linear20
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -341,7 +336,7 @@ folded16:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear18:
+linear20:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -353,11 +348,13 @@ linear18:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer15:
+fewer17:
 	CMPQ BX, $0x01
-	JNE  fewer19
+	JNE  fewer21
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -366,7 +363,7 @@ fewer15:
 	VMOVUPS 64(BX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded20
+	JLE     folded22
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -376,7 +373,7 @@ fewer15:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold21:
+fold23:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI), Y6
@@ -389,9 +386,9 @@ fold21:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold21
+	JNZ          fold23
 
-folded20:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -399,12 +396,12 @@ folded20:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear22
+	JNE    linear24
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear22:
+linear24:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -412,10 +409,33 @@ linear22:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer19:
-done10:
+fewer21:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance6:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next3
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -423,14 +443,27 @@ done10:
 over2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x04
-	JLT    rest24
 
-tile23:
+next25:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x08
+	JGE  full26
+	CMPQ BX, $0x04
+	JLE  chosen27
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen27
+
+full26:
+	MOVQ $0x00000004, BX
+
+chosen27:
+	CMPQ BX, $0x04
+	JNE  fewer29
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few25
+	JLT  few30
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -439,10 +472,10 @@ tile23:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more26
+	JGE    more31
 	MOVQ   then+88(FP), BX
 
-more26:
+more31:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -457,7 +490,7 @@ more26:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few25:
+few30:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -479,7 +512,7 @@ few25:
 	VMOVUPS 64(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded27
+	JLE     folded32
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -490,7 +523,7 @@ few25:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold28:
+fold33:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI)(AX*1), Y15
@@ -515,9 +548,9 @@ fold28:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold28
+	JNZ          fold33
 
-folded27:
+folded32:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -534,7 +567,7 @@ folded27:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear29
+	JNE    linear34
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -548,7 +581,7 @@ folded27:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear29:
+linear34:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -570,31 +603,12 @@ linear29:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x04, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x04
-	JGE     tile23
+	MOVQ    $0x00000004, BX
+	JMP     advance28
 
-rest24:
-	MOVQ rows+96(FP), BX
+fewer29:
 	CMPQ BX, $0x03
-	JNE  fewer31
+	JNE  fewer35
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -612,7 +626,7 @@ rest24:
 	VMOVUPS 64(DX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded32
+	JLE     folded36
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -622,7 +636,7 @@ rest24:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold37:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI)(AX*1), Y12
@@ -643,9 +657,9 @@ fold33:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold33
+	JNZ          fold37
 
-folded32:
+folded36:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -659,7 +673,7 @@ folded32:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear34
+	JNE    linear38
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -670,7 +684,7 @@ folded32:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear34:
+linear38:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -687,11 +701,12 @@ linear34:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done30
+	MOVQ    $0x00000003, BX
+	JMP     advance28
 
-fewer31:
+fewer35:
 	CMPQ BX, $0x02
-	JNE  fewer35
+	JNE  fewer39
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -706,7 +721,7 @@ fewer31:
 	VMOVUPS 64(DX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded36
+	JLE     folded40
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -716,7 +731,7 @@ fewer31:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold41:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI)(AX*1), Y9
@@ -733,9 +748,9 @@ fold37:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold37
+	JNZ          fold41
 
-folded36:
+folded40:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -746,7 +761,7 @@ folded36:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear38
+	JNE    linear42
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -754,7 +769,7 @@ folded36:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear38:
+linear42:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -768,11 +783,13 @@ linear38:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done30
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer35:
+fewer39:
 	CMPQ BX, $0x01
-	JNE  fewer39
+	JNE  fewer43
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -783,7 +800,7 @@ fewer35:
 	VMOVUPS 64(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded40
+	JLE     folded44
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -793,7 +810,7 @@ fewer35:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold41:
+fold45:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI)(AX*1), Y6
@@ -806,9 +823,9 @@ fold41:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold41
+	JNZ          fold45
 
-folded40:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -816,12 +833,12 @@ folded40:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear42
+	JNE    linear46
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear42:
+linear46:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -831,27 +848,63 @@ linear42:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done30
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer39:
-done30:
+fewer43:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance28:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next25
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower43
+	JLE  narrower47
 	CMPQ AX, $0x10
-	JNE  over44
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x06
-	JLT  rest46
+	JNE  over48
 
-tile45:
+next49:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x0c
+	JGE  full50
+	CMPQ BX, $0x06
+	JLE  chosen51
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen51
+
+full50:
+	MOVQ $0x00000006, BX
+
+chosen51:
+	CMPQ BX, $0x06
+	JNE  fewer53
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few47
+	JLT  few54
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -860,10 +913,10 @@ tile45:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more48
+	JGE    more55
 	MOVQ   then+88(FP), BX
 
-more48:
+more55:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -879,7 +932,7 @@ more48:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few47:
+few54:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -899,7 +952,7 @@ few47:
 	VMOVUPS 32(BX)(SI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded49
+	JLE     folded56
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -911,7 +964,7 @@ few47:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold50:
+fold57:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	ADDQ         DI, SI
@@ -937,9 +990,9 @@ fold50:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold50
+	JNZ          fold57
 
-folded49:
+folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -956,7 +1009,7 @@ folded49:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear51
+	JNE    linear58
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -970,7 +1023,7 @@ folded49:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear51:
+linear58:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -990,31 +1043,12 @@ linear51:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x06, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x06
-	JGE     tile45
+	MOVQ    $0x00000006, BX
+	JMP     advance52
 
-rest46:
-	MOVQ rows+96(FP), BX
+fewer53:
 	CMPQ BX, $0x05
-	JNE  fewer53
+	JNE  fewer59
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1032,7 +1066,7 @@ rest46:
 	VMOVUPS 32(BX)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded54
+	JLE     folded60
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1043,7 +1077,7 @@ rest46:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold55:
+fold61:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI), Y12
 	ADDQ         DI, SI
@@ -1066,9 +1100,9 @@ fold55:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold55
+	JNZ          fold61
 
-folded54:
+folded60:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -1083,7 +1117,7 @@ folded54:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear56
+	JNE    linear62
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -1095,7 +1129,7 @@ folded54:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear56:
+linear62:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1112,11 +1146,12 @@ linear56:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	MOVQ    $0x00000005, BX
+	JMP     advance52
 
-fewer53:
+fewer59:
 	CMPQ BX, $0x04
-	JNE  fewer57
+	JNE  fewer63
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1132,7 +1167,7 @@ fewer53:
 	VMOVUPS 32(BX)(DX*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded58
+	JLE     folded64
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1143,7 +1178,7 @@ fewer53:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold65:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI), Y10
 	ADDQ         DI, SI
@@ -1163,9 +1198,9 @@ fold59:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold59
+	JNZ          fold65
 
-folded58:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -1178,7 +1213,7 @@ folded58:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear60
+	JNE    linear66
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1188,7 +1223,7 @@ folded58:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear60:
+linear66:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1203,11 +1238,12 @@ linear60:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	MOVQ    $0x00000004, BX
+	JMP     advance52
 
-fewer57:
+fewer63:
 	CMPQ BX, $0x03
-	JNE  fewer61
+	JNE  fewer67
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1220,7 +1256,7 @@ fewer57:
 	VMOVUPS 32(BX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded62
+	JLE     folded68
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1230,7 +1266,7 @@ fewer57:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold63:
+fold69:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	ADDQ         DI, SI
@@ -1247,9 +1283,9 @@ fold63:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold63
+	JNZ          fold69
 
-folded62:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -1260,7 +1296,7 @@ folded62:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear64
+	JNE    linear70
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -1268,7 +1304,7 @@ folded62:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear64:
+linear70:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1280,11 +1316,13 @@ linear64:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer61:
+fewer67:
 	CMPQ BX, $0x02
-	JNE  fewer65
+	JNE  fewer71
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1295,7 +1333,7 @@ fewer61:
 	VMOVUPS 32(BX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded66
+	JLE     folded72
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1305,7 +1343,7 @@ fewer61:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold73:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI), Y6
 	ADDQ         DI, SI
@@ -1319,9 +1357,9 @@ fold67:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold67
+	JNZ          fold73
 
-folded66:
+folded72:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -1330,13 +1368,13 @@ folded66:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear68
+	JNE    linear74
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear68:
+linear74:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1346,11 +1384,13 @@ linear68:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer65:
+fewer71:
 	CMPQ BX, $0x01
-	JNE  fewer69
+	JNE  fewer75
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1358,7 +1398,7 @@ fewer65:
 	VMOVUPS 32(BX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded70
+	JLE     folded76
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1368,7 +1408,7 @@ fewer65:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
+fold77:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI), Y4
 	ADDQ         DI, SI
@@ -1379,45 +1419,81 @@ fold71:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold71
+	JNZ          fold77
 
-folded70:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear72
+	JNE    linear78
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear72:
+linear78:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer69:
-done52:
+fewer75:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over44:
+advance52:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next49
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over48:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x06
-	JLT    rest74
 
-tile73:
+next79:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x0c
+	JGE  full80
+	CMPQ BX, $0x06
+	JLE  chosen81
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen81
+
+full80:
+	MOVQ $0x00000006, BX
+
+chosen81:
+	CMPQ BX, $0x06
+	JNE  fewer83
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few75
+	JLT  few84
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -1426,10 +1502,10 @@ tile73:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more76
+	JGE    more85
 	MOVQ   then+88(FP), BX
 
-more76:
+more85:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -1445,7 +1521,7 @@ more76:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few75:
+few84:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1469,7 +1545,7 @@ few75:
 	VMOVUPS 32(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded77
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1481,7 +1557,7 @@ few75:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold78:
+fold87:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -1507,9 +1583,9 @@ fold78:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold78
+	JNZ          fold87
 
-folded77:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -1526,7 +1602,7 @@ folded77:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear79
+	JNE    linear88
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -1540,7 +1616,7 @@ folded77:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear79:
+linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1564,31 +1640,12 @@ linear79:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x06, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x06
-	JGE     tile73
+	MOVQ    $0x00000006, BX
+	JMP     advance82
 
-rest74:
-	MOVQ rows+96(FP), BX
+fewer83:
 	CMPQ BX, $0x05
-	JNE  fewer81
+	JNE  fewer89
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1609,7 +1666,7 @@ rest74:
 	VMOVUPS 32(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded82
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1620,7 +1677,7 @@ rest74:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold83:
+fold91:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -1643,9 +1700,9 @@ fold83:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold83
+	JNZ          fold91
 
-folded82:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -1660,7 +1717,7 @@ folded82:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear84
+	JNE    linear92
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -1672,7 +1729,7 @@ folded82:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear84:
+linear92:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1692,11 +1749,12 @@ linear84:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	MOVQ    $0x00000005, BX
+	JMP     advance82
 
-fewer81:
+fewer89:
 	CMPQ BX, $0x04
-	JNE  fewer85
+	JNE  fewer93
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1715,7 +1773,7 @@ fewer81:
 	VMOVUPS 32(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded86
+	JLE     folded94
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1726,7 +1784,7 @@ fewer81:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold95:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -1746,9 +1804,9 @@ fold87:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold87
+	JNZ          fold95
 
-folded86:
+folded94:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -1761,7 +1819,7 @@ folded86:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear88
+	JNE    linear96
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1771,7 +1829,7 @@ folded86:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear88:
+linear96:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1789,11 +1847,12 @@ linear88:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	MOVQ    $0x00000004, BX
+	JMP     advance82
 
-fewer85:
+fewer93:
 	CMPQ BX, $0x03
-	JNE  fewer89
+	JNE  fewer97
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1808,7 +1867,7 @@ fewer85:
 	VMOVUPS 32(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded90
+	JLE     folded98
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1818,7 +1877,7 @@ fewer85:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold99:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -1835,9 +1894,9 @@ fold91:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold91
+	JNZ          fold99
 
-folded90:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -1848,7 +1907,7 @@ folded90:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear100
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -1856,7 +1915,7 @@ folded90:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear92:
+linear100:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1870,11 +1929,13 @@ linear92:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer89:
+fewer97:
 	CMPQ BX, $0x02
-	JNE  fewer93
+	JNE  fewer101
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1887,7 +1948,7 @@ fewer89:
 	VMOVUPS 32(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded94
+	JLE     folded102
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1897,7 +1958,7 @@ fewer89:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold103:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -1911,9 +1972,9 @@ fold95:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold95
+	JNZ          fold103
 
-folded94:
+folded102:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -1922,13 +1983,13 @@ folded94:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear96
+	JNE    linear104
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear96:
+linear104:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1940,11 +2001,13 @@ linear96:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer93:
+fewer101:
 	CMPQ BX, $0x01
-	JNE  fewer97
+	JNE  fewer105
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1954,7 +2017,7 @@ fewer93:
 	VMOVUPS 32(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded98
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1964,7 +2027,7 @@ fewer93:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
+fold107:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -1975,20 +2038,20 @@ fold99:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold99
+	JNZ          fold107
 
-folded98:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear100
+	JNE    linear108
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear100:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1997,25 +2060,61 @@ linear100:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer97:
-done80:
+fewer105:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower43:
-	CMPQ AX, $0x08
-	JNE  over101
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest103
+advance82:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next79
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-tile102:
+narrower47:
+	CMPQ AX, $0x08
+	JNE  over109
+
+next110:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full111
+	CMPQ BX, $0x08
+	JLE  chosen112
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen112
+
+full111:
+	MOVQ $0x00000008, BX
+
+chosen112:
+	CMPQ BX, $0x08
+	JNE  fewer114
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few104
+	JLT  few115
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -2024,10 +2123,10 @@ tile102:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more105
+	JGE    more116
 	MOVQ   then+88(FP), BX
 
-more105:
+more116:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2048,7 +2147,7 @@ more105:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few104:
+few115:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2065,7 +2164,7 @@ few104:
 	VMOVUPS (BX)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded106
+	JLE     folded117
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2078,7 +2177,7 @@ few104:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold107:
+fold118:
 	VMOVUPS      (SI), Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -2101,9 +2200,9 @@ fold107:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold107
+	JNZ          fold118
 
-folded106:
+folded117:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -2116,7 +2215,7 @@ folded106:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear108
+	JNE    linear119
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -2126,7 +2225,7 @@ folded106:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear108:
+linear119:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2143,31 +2242,12 @@ linear108:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile102
+	MOVQ    $0x00000008, BX
+	JMP     advance113
 
-rest103:
-	MOVQ rows+96(FP), BX
+fewer114:
 	CMPQ BX, $0x07
-	JNE  fewer110
+	JNE  fewer120
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2183,7 +2263,7 @@ rest103:
 	VMOVUPS (BX)(DX*2), Y6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded111
+	JLE     folded121
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2195,7 +2275,7 @@ rest103:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold112:
+fold122:
 	VMOVUPS      (SI), Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -2216,9 +2296,9 @@ fold112:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold112
+	JNZ          fold122
 
-folded111:
+folded121:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -2230,7 +2310,7 @@ folded111:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear113
+	JNE    linear123
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -2239,7 +2319,7 @@ folded111:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear113:
+linear123:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2254,11 +2334,12 @@ linear113:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	MOVQ    $0x00000007, BX
+	JMP     advance113
 
-fewer110:
+fewer120:
 	CMPQ BX, $0x06
-	JNE  fewer114
+	JNE  fewer124
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2273,7 +2354,7 @@ fewer110:
 	VMOVUPS (BX)(SI*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded115
+	JLE     folded125
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2285,7 +2366,7 @@ fewer110:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold116:
+fold126:
 	VMOVUPS      (SI), Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -2304,9 +2385,9 @@ fold116:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold116
+	JNZ          fold126
 
-folded115:
+folded125:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -2317,7 +2398,7 @@ folded115:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear117
+	JNE    linear127
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -2325,7 +2406,7 @@ folded115:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear117:
+linear127:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2339,11 +2420,12 @@ linear117:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	MOVQ    $0x00000006, BX
+	JMP     advance113
 
-fewer114:
+fewer124:
 	CMPQ BX, $0x05
-	JNE  fewer118
+	JNE  fewer128
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2356,7 +2438,7 @@ fewer114:
 	VMOVUPS (BX)(CX*4), Y4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded119
+	JLE     folded129
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2367,7 +2449,7 @@ fewer114:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold120:
+fold130:
 	VMOVUPS      (SI), Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -2384,9 +2466,9 @@ fold120:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold120
+	JNZ          fold130
 
-folded119:
+folded129:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -2396,14 +2478,14 @@ folded119:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear121
+	JNE    linear131
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear121:
+linear131:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2415,11 +2497,12 @@ linear121:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	MOVQ    $0x00000005, BX
+	JMP     advance113
 
-fewer118:
+fewer128:
 	CMPQ BX, $0x04
-	JNE  fewer122
+	JNE  fewer132
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2431,7 +2514,7 @@ fewer118:
 	VMOVUPS (BX)(DX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded123
+	JLE     folded133
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2442,7 +2525,7 @@ fewer118:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold124:
+fold134:
 	VMOVUPS      (SI), Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -2457,9 +2540,9 @@ fold124:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold124
+	JNZ          fold134
 
-folded123:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -2468,13 +2551,13 @@ folded123:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear125
+	JNE    linear135
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear125:
+linear135:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2485,11 +2568,13 @@ linear125:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer122:
+fewer132:
 	CMPQ BX, $0x03
-	JNE  fewer126
+	JNE  fewer136
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2499,7 +2584,7 @@ fewer122:
 	VMOVUPS (BX)(CX*2), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded127
+	JLE     folded137
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2509,7 +2594,7 @@ fewer122:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold128:
+fold138:
 	VMOVUPS      (SI), Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2522,9 +2607,9 @@ fold128:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold128
+	JNZ          fold138
 
-folded127:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -2532,12 +2617,12 @@ folded127:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear129
+	JNE    linear139
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear129:
+linear139:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -2546,11 +2631,13 @@ linear129:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer126:
+fewer136:
 	CMPQ BX, $0x02
-	JNE  fewer130
+	JNE  fewer140
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2559,7 +2646,7 @@ fewer126:
 	VMOVUPS (BX)(CX*1), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded131
+	JLE     folded141
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2569,7 +2656,7 @@ fewer126:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold142:
 	VMOVUPS      (SI), Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2580,20 +2667,20 @@ fold132:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold132
+	JNZ          fold142
 
-folded131:
+folded141:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear133
+	JNE    linear143
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear133:
+linear143:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -2601,18 +2688,20 @@ linear133:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer130:
+fewer140:
 	CMPQ BX, $0x01
-	JNE  fewer134
+	JNE  fewer144
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded135
+	JLE     folded145
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2622,7 +2711,7 @@ fewer130:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold136:
+fold146:
 	VMOVUPS      (SI), Y2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2631,46 +2720,82 @@ fold136:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold136
+	JNZ          fold146
 
-folded135:
+folded145:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear137
+	JNE    linear147
 	VMAXPS Y0, Y1, Y0
 
-linear137:
+linear147:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer134:
-done109:
+fewer144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over101:
+advance113:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next110
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over109:
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    rows+96(FP), BX
-	CMPQ    BX, $0x08
-	JLT     rest139
 
-tile138:
+next148:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full149
+	CMPQ BX, $0x08
+	JLE  chosen150
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen150
+
+full149:
+	MOVQ $0x00000008, BX
+
+chosen150:
+	CMPQ BX, $0x08
+	JNE  fewer152
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few140
+	JLT  few153
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -2679,10 +2804,10 @@ tile138:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more141
+	JGE    more154
 	MOVQ   then+88(FP), BX
 
-more141:
+more154:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2703,7 +2828,7 @@ more141:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few140:
+few153:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -2720,7 +2845,7 @@ few140:
 	VMASKMOVPS (BX)(DI*1), Y0, Y8
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded142
+	JLE        folded155
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -2733,7 +2858,7 @@ few140:
 	MOVQ       ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold156:
 	VMASKMOVPS   (SI), Y0, Y10
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -2756,9 +2881,9 @@ fold143:
 	VFMADD231PS  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold143
+	JNZ          fold156
 
-folded142:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -2771,7 +2896,7 @@ folded142:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear144
+	JNE    linear157
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
 	VMAXPS Y3, Y9, Y3
@@ -2781,376 +2906,357 @@ folded142:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear144:
+linear157:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000004, AX
-	JZ           low146
+	JZ           low159
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low147
+	JZ           low160
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low148
+	JZ           low161
 	VMOVSS       X1, 24(BX)
 
-low148:
-	JMP stored145
+low161:
+	JMP stored158
 
-low147:
+low160:
 	TESTQ  $0x00000001, AX
-	JZ     low149
+	JZ     low162
 	VMOVSS X1, 16(BX)
 
-low149:
-	JMP stored145
+low162:
+	JMP stored158
 
-low146:
+low159:
 	TESTQ     $0x00000002, AX
-	JZ        low150
+	JZ        low163
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low151
+	JZ        low164
 	VMOVSS    X1, 8(BX)
 
-low151:
-	JMP stored145
-
-low150:
-	TESTQ  $0x00000001, AX
-	JZ     low152
-	VMOVSS X1, (BX)
-
-low152:
-stored145:
-	TESTQ        $0x00000004, AX
-	JZ           low154
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low155
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low156
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low156:
-	JMP stored153
-
-low155:
-	TESTQ  $0x00000001, AX
-	JZ     low157
-	VMOVSS X2, 16(BX)(CX*1)
-
-low157:
-	JMP stored153
-
-low154:
-	TESTQ     $0x00000002, AX
-	JZ        low158
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low159
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low159:
-	JMP stored153
-
-low158:
-	TESTQ  $0x00000001, AX
-	JZ     low160
-	VMOVSS X2, (BX)(CX*1)
-
-low160:
-stored153:
-	TESTQ        $0x00000004, AX
-	JZ           low162
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low163
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low164
-	VMOVSS       X3, 24(BX)(CX*2)
-
 low164:
-	JMP stored161
+	JMP stored158
 
 low163:
 	TESTQ  $0x00000001, AX
 	JZ     low165
-	VMOVSS X3, 16(BX)(CX*2)
+	VMOVSS X1, (BX)
 
 low165:
-	JMP stored161
+stored158:
+	TESTQ        $0x00000004, AX
+	JZ           low167
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low168
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low169
+	VMOVSS       X2, 24(BX)(CX*1)
 
-low162:
-	TESTQ     $0x00000002, AX
-	JZ        low166
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low167
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low167:
-	JMP stored161
-
-low166:
-	TESTQ  $0x00000001, AX
-	JZ     low168
-	VMOVSS X3, (BX)(CX*2)
+low169:
+	JMP stored166
 
 low168:
-stored161:
-	TESTQ        $0x00000004, AX
-	JZ           low170
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low171
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low172
-	VMOVSS       X4, 24(BX)(DX*1)
+	TESTQ  $0x00000001, AX
+	JZ     low170
+	VMOVSS X2, 16(BX)(CX*1)
+
+low170:
+	JMP stored166
+
+low167:
+	TESTQ     $0x00000002, AX
+	JZ        low171
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low172
+	VMOVSS    X2, 8(BX)(CX*1)
 
 low172:
-	JMP stored169
+	JMP stored166
 
 low171:
 	TESTQ  $0x00000001, AX
 	JZ     low173
-	VMOVSS X4, 16(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*1)
 
 low173:
-	JMP stored169
+stored166:
+	TESTQ        $0x00000004, AX
+	JZ           low175
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low176
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low177
+	VMOVSS       X3, 24(BX)(CX*2)
 
-low170:
-	TESTQ     $0x00000002, AX
-	JZ        low174
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low175
-	VMOVSS    X4, 8(BX)(DX*1)
-
-low175:
-	JMP stored169
-
-low174:
-	TESTQ  $0x00000001, AX
-	JZ     low176
-	VMOVSS X4, (BX)(DX*1)
+low177:
+	JMP stored174
 
 low176:
-stored169:
-	TESTQ        $0x00000004, AX
-	JZ           low178
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low179
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low180
-	VMOVSS       X5, 24(BX)(CX*4)
+	TESTQ  $0x00000001, AX
+	JZ     low178
+	VMOVSS X3, 16(BX)(CX*2)
+
+low178:
+	JMP stored174
+
+low175:
+	TESTQ     $0x00000002, AX
+	JZ        low179
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low180
+	VMOVSS    X3, 8(BX)(CX*2)
 
 low180:
-	JMP stored177
+	JMP stored174
 
 low179:
 	TESTQ  $0x00000001, AX
 	JZ     low181
-	VMOVSS X5, 16(BX)(CX*4)
+	VMOVSS X3, (BX)(CX*2)
 
 low181:
-	JMP stored177
+stored174:
+	TESTQ        $0x00000004, AX
+	JZ           low183
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low184
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low185
+	VMOVSS       X4, 24(BX)(DX*1)
 
-low178:
-	TESTQ     $0x00000002, AX
-	JZ        low182
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low183
-	VMOVSS    X5, 8(BX)(CX*4)
-
-low183:
-	JMP stored177
-
-low182:
-	TESTQ  $0x00000001, AX
-	JZ     low184
-	VMOVSS X5, (BX)(CX*4)
+low185:
+	JMP stored182
 
 low184:
-stored177:
-	TESTQ        $0x00000004, AX
-	JZ           low186
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low187
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low188
-	VMOVSS       X6, 24(BX)(SI*1)
+	TESTQ  $0x00000001, AX
+	JZ     low186
+	VMOVSS X4, 16(BX)(DX*1)
+
+low186:
+	JMP stored182
+
+low183:
+	TESTQ     $0x00000002, AX
+	JZ        low187
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low188
+	VMOVSS    X4, 8(BX)(DX*1)
 
 low188:
-	JMP stored185
+	JMP stored182
 
 low187:
 	TESTQ  $0x00000001, AX
 	JZ     low189
-	VMOVSS X6, 16(BX)(SI*1)
+	VMOVSS X4, (BX)(DX*1)
 
 low189:
-	JMP stored185
+stored182:
+	TESTQ        $0x00000004, AX
+	JZ           low191
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low192
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low193
+	VMOVSS       X5, 24(BX)(CX*4)
 
-low186:
-	TESTQ     $0x00000002, AX
-	JZ        low190
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low191
-	VMOVSS    X6, 8(BX)(SI*1)
-
-low191:
-	JMP stored185
-
-low190:
-	TESTQ  $0x00000001, AX
-	JZ     low192
-	VMOVSS X6, (BX)(SI*1)
+low193:
+	JMP stored190
 
 low192:
-stored185:
-	TESTQ        $0x00000004, AX
-	JZ           low194
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low195
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low196
-	VMOVSS       X7, 24(BX)(DX*2)
+	TESTQ  $0x00000001, AX
+	JZ     low194
+	VMOVSS X5, 16(BX)(CX*4)
+
+low194:
+	JMP stored190
+
+low191:
+	TESTQ     $0x00000002, AX
+	JZ        low195
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low196
+	VMOVSS    X5, 8(BX)(CX*4)
 
 low196:
-	JMP stored193
+	JMP stored190
 
 low195:
 	TESTQ  $0x00000001, AX
 	JZ     low197
-	VMOVSS X7, 16(BX)(DX*2)
+	VMOVSS X5, (BX)(CX*4)
 
 low197:
-	JMP stored193
+stored190:
+	TESTQ        $0x00000004, AX
+	JZ           low199
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low200
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low201
+	VMOVSS       X6, 24(BX)(SI*1)
 
-low194:
-	TESTQ     $0x00000002, AX
-	JZ        low198
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low199
-	VMOVSS    X7, 8(BX)(DX*2)
-
-low199:
-	JMP stored193
-
-low198:
-	TESTQ  $0x00000001, AX
-	JZ     low200
-	VMOVSS X7, (BX)(DX*2)
+low201:
+	JMP stored198
 
 low200:
-stored193:
-	TESTQ        $0x00000004, AX
-	JZ           low202
-	VMOVUPS      X8, (BX)(DI*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low203
-	VMOVSD       X8, 16(BX)(DI*1)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low204
-	VMOVSS       X8, 24(BX)(DI*1)
+	TESTQ  $0x00000001, AX
+	JZ     low202
+	VMOVSS X6, 16(BX)(SI*1)
+
+low202:
+	JMP stored198
+
+low199:
+	TESTQ     $0x00000002, AX
+	JZ        low203
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low204
+	VMOVSS    X6, 8(BX)(SI*1)
 
 low204:
-	JMP stored201
+	JMP stored198
 
 low203:
 	TESTQ  $0x00000001, AX
 	JZ     low205
-	VMOVSS X8, 16(BX)(DI*1)
+	VMOVSS X6, (BX)(SI*1)
 
 low205:
-	JMP stored201
+stored198:
+	TESTQ        $0x00000004, AX
+	JZ           low207
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low208
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low209
+	VMOVSS       X7, 24(BX)(DX*2)
 
-low202:
+low209:
+	JMP stored206
+
+low208:
+	TESTQ  $0x00000001, AX
+	JZ     low210
+	VMOVSS X7, 16(BX)(DX*2)
+
+low210:
+	JMP stored206
+
+low207:
 	TESTQ     $0x00000002, AX
-	JZ        low206
+	JZ        low211
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low212
+	VMOVSS    X7, 8(BX)(DX*2)
+
+low212:
+	JMP stored206
+
+low211:
+	TESTQ  $0x00000001, AX
+	JZ     low213
+	VMOVSS X7, (BX)(DX*2)
+
+low213:
+stored206:
+	TESTQ        $0x00000004, AX
+	JZ           low215
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low216
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low217
+	VMOVSS       X8, 24(BX)(DI*1)
+
+low217:
+	JMP stored214
+
+low216:
+	TESTQ  $0x00000001, AX
+	JZ     low218
+	VMOVSS X8, 16(BX)(DI*1)
+
+low218:
+	JMP stored214
+
+low215:
+	TESTQ     $0x00000002, AX
+	JZ        low219
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low207
+	JZ        low220
 	VMOVSS    X8, 8(BX)(DI*1)
 
-low207:
-	JMP stored201
+low220:
+	JMP stored214
 
-low206:
+low219:
 	TESTQ  $0x00000001, AX
-	JZ     low208
+	JZ     low221
 	VMOVSS X8, (BX)(DI*1)
 
-low208:
-stored201:
-	MOVQ   soon+72(FP), BX
-	ADDQ   $0x40, BX
-	MOVQ   BX, soon+72(FP)
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+96(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+96(FP)
-	CMPQ   BX, $0x08
-	JGE    tile138
+low221:
+stored214:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000008, BX
+	JMP  advance151
 
-rest139:
-	MOVQ rows+96(FP), BX
+fewer152:
 	CMPQ BX, $0x07
-	JNE  fewer210
+	JNE  fewer222
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3166,7 +3272,7 @@ rest139:
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded211
+	JLE        folded223
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3178,7 +3284,7 @@ rest139:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold212:
+fold224:
 	VMASKMOVPS   (SI), Y0, Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -3199,9 +3305,9 @@ fold212:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold212
+	JNZ          fold224
 
-folded211:
+folded223:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -3213,7 +3319,7 @@ folded211:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear213
+	JNE    linear225
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
@@ -3222,313 +3328,314 @@ folded211:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear213:
+linear225:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low215
+	JZ           low227
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low216
+	JZ           low228
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low217
+	JZ           low229
 	VMOVSS       X1, 24(BX)
 
-low217:
-	JMP stored214
+low229:
+	JMP stored226
 
-low216:
+low228:
 	TESTQ  $0x00000001, AX
-	JZ     low218
+	JZ     low230
 	VMOVSS X1, 16(BX)
 
-low218:
-	JMP stored214
+low230:
+	JMP stored226
 
-low215:
+low227:
 	TESTQ     $0x00000002, AX
-	JZ        low219
+	JZ        low231
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low220
+	JZ        low232
 	VMOVSS    X1, 8(BX)
 
-low220:
-	JMP stored214
+low232:
+	JMP stored226
 
-low219:
+low231:
 	TESTQ  $0x00000001, AX
-	JZ     low221
+	JZ     low233
 	VMOVSS X1, (BX)
 
-low221:
-stored214:
+low233:
+stored226:
 	TESTQ        $0x00000004, AX
-	JZ           low223
+	JZ           low235
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low224
+	JZ           low236
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low225
+	JZ           low237
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low225:
-	JMP stored222
+low237:
+	JMP stored234
 
-low224:
+low236:
 	TESTQ  $0x00000001, AX
-	JZ     low226
+	JZ     low238
 	VMOVSS X2, 16(BX)(CX*1)
 
-low226:
-	JMP stored222
+low238:
+	JMP stored234
 
-low223:
+low235:
 	TESTQ     $0x00000002, AX
-	JZ        low227
+	JZ        low239
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low228
+	JZ        low240
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low228:
-	JMP stored222
+low240:
+	JMP stored234
 
-low227:
+low239:
 	TESTQ  $0x00000001, AX
-	JZ     low229
+	JZ     low241
 	VMOVSS X2, (BX)(CX*1)
 
-low229:
-stored222:
+low241:
+stored234:
 	TESTQ        $0x00000004, AX
-	JZ           low231
+	JZ           low243
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low232
+	JZ           low244
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low233
+	JZ           low245
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low233:
-	JMP stored230
+low245:
+	JMP stored242
 
-low232:
+low244:
 	TESTQ  $0x00000001, AX
-	JZ     low234
+	JZ     low246
 	VMOVSS X3, 16(BX)(CX*2)
 
-low234:
-	JMP stored230
+low246:
+	JMP stored242
 
-low231:
+low243:
 	TESTQ     $0x00000002, AX
-	JZ        low235
+	JZ        low247
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low236
+	JZ        low248
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low236:
-	JMP stored230
+low248:
+	JMP stored242
 
-low235:
+low247:
 	TESTQ  $0x00000001, AX
-	JZ     low237
+	JZ     low249
 	VMOVSS X3, (BX)(CX*2)
 
-low237:
-stored230:
+low249:
+stored242:
 	TESTQ        $0x00000004, AX
-	JZ           low239
+	JZ           low251
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low240
+	JZ           low252
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low241
+	JZ           low253
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low241:
-	JMP stored238
+low253:
+	JMP stored250
 
-low240:
+low252:
 	TESTQ  $0x00000001, AX
-	JZ     low242
+	JZ     low254
 	VMOVSS X4, 16(BX)(DX*1)
 
-low242:
-	JMP stored238
+low254:
+	JMP stored250
 
-low239:
+low251:
 	TESTQ     $0x00000002, AX
-	JZ        low243
+	JZ        low255
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low244
+	JZ        low256
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low244:
-	JMP stored238
+low256:
+	JMP stored250
 
-low243:
+low255:
 	TESTQ  $0x00000001, AX
-	JZ     low245
+	JZ     low257
 	VMOVSS X4, (BX)(DX*1)
 
-low245:
-stored238:
+low257:
+stored250:
 	TESTQ        $0x00000004, AX
-	JZ           low247
+	JZ           low259
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low248
+	JZ           low260
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low249
+	JZ           low261
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low249:
-	JMP stored246
+low261:
+	JMP stored258
 
-low248:
+low260:
 	TESTQ  $0x00000001, AX
-	JZ     low250
+	JZ     low262
 	VMOVSS X5, 16(BX)(CX*4)
 
-low250:
-	JMP stored246
+low262:
+	JMP stored258
 
-low247:
+low259:
 	TESTQ     $0x00000002, AX
-	JZ        low251
+	JZ        low263
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low252
+	JZ        low264
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low252:
-	JMP stored246
+low264:
+	JMP stored258
 
-low251:
+low263:
 	TESTQ  $0x00000001, AX
-	JZ     low253
+	JZ     low265
 	VMOVSS X5, (BX)(CX*4)
 
-low253:
-stored246:
+low265:
+stored258:
 	TESTQ        $0x00000004, AX
-	JZ           low255
+	JZ           low267
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low256
+	JZ           low268
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low257
+	JZ           low269
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low257:
-	JMP stored254
+low269:
+	JMP stored266
 
-low256:
+low268:
 	TESTQ  $0x00000001, AX
-	JZ     low258
+	JZ     low270
 	VMOVSS X6, 16(BX)(SI*1)
 
-low258:
-	JMP stored254
+low270:
+	JMP stored266
 
-low255:
+low267:
 	TESTQ     $0x00000002, AX
-	JZ        low259
+	JZ        low271
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low260
+	JZ        low272
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low260:
-	JMP stored254
+low272:
+	JMP stored266
 
-low259:
+low271:
 	TESTQ  $0x00000001, AX
-	JZ     low261
+	JZ     low273
 	VMOVSS X6, (BX)(SI*1)
 
-low261:
-stored254:
+low273:
+stored266:
 	TESTQ        $0x00000004, AX
-	JZ           low263
+	JZ           low275
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low264
+	JZ           low276
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low265
+	JZ           low277
 	VMOVSS       X7, 24(BX)(DX*2)
 
-low265:
-	JMP stored262
+low277:
+	JMP stored274
 
-low264:
+low276:
 	TESTQ  $0x00000001, AX
-	JZ     low266
+	JZ     low278
 	VMOVSS X7, 16(BX)(DX*2)
 
-low266:
-	JMP stored262
+low278:
+	JMP stored274
 
-low263:
+low275:
 	TESTQ     $0x00000002, AX
-	JZ        low267
+	JZ        low279
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low268
+	JZ        low280
 	VMOVSS    X7, 8(BX)(DX*2)
 
-low268:
-	JMP stored262
+low280:
+	JMP stored274
 
-low267:
+low279:
 	TESTQ  $0x00000001, AX
-	JZ     low269
+	JZ     low281
 	VMOVSS X7, (BX)(DX*2)
 
-low269:
-stored262:
+low281:
+stored274:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done209
+	MOVQ $0x00000007, BX
+	JMP  advance151
 
-fewer210:
+fewer222:
 	CMPQ BX, $0x06
-	JNE  fewer270
+	JNE  fewer282
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3543,7 +3650,7 @@ fewer210:
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded271
+	JLE        folded283
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3555,7 +3662,7 @@ fewer210:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold272:
+fold284:
 	VMASKMOVPS   (SI), Y0, Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -3574,9 +3681,9 @@ fold272:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold272
+	JNZ          fold284
 
-folded271:
+folded283:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -3587,7 +3694,7 @@ folded271:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear273
+	JNE    linear285
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
@@ -3595,271 +3702,272 @@ folded271:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear273:
+linear285:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low275
+	JZ           low287
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low276
+	JZ           low288
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low277
+	JZ           low289
 	VMOVSS       X1, 24(BX)
 
-low277:
-	JMP stored274
+low289:
+	JMP stored286
 
-low276:
+low288:
 	TESTQ  $0x00000001, AX
-	JZ     low278
+	JZ     low290
 	VMOVSS X1, 16(BX)
 
-low278:
-	JMP stored274
+low290:
+	JMP stored286
 
-low275:
+low287:
 	TESTQ     $0x00000002, AX
-	JZ        low279
+	JZ        low291
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low280
+	JZ        low292
 	VMOVSS    X1, 8(BX)
 
-low280:
-	JMP stored274
+low292:
+	JMP stored286
 
-low279:
+low291:
 	TESTQ  $0x00000001, AX
-	JZ     low281
+	JZ     low293
 	VMOVSS X1, (BX)
 
-low281:
-stored274:
+low293:
+stored286:
 	TESTQ        $0x00000004, AX
-	JZ           low283
+	JZ           low295
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low284
+	JZ           low296
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low285
+	JZ           low297
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low285:
-	JMP stored282
+low297:
+	JMP stored294
 
-low284:
+low296:
 	TESTQ  $0x00000001, AX
-	JZ     low286
+	JZ     low298
 	VMOVSS X2, 16(BX)(CX*1)
 
-low286:
-	JMP stored282
+low298:
+	JMP stored294
 
-low283:
+low295:
 	TESTQ     $0x00000002, AX
-	JZ        low287
+	JZ        low299
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low288
+	JZ        low300
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low288:
-	JMP stored282
+low300:
+	JMP stored294
 
-low287:
+low299:
 	TESTQ  $0x00000001, AX
-	JZ     low289
+	JZ     low301
 	VMOVSS X2, (BX)(CX*1)
 
-low289:
-stored282:
+low301:
+stored294:
 	TESTQ        $0x00000004, AX
-	JZ           low291
+	JZ           low303
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low292
+	JZ           low304
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low293
+	JZ           low305
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low293:
-	JMP stored290
+low305:
+	JMP stored302
 
-low292:
+low304:
 	TESTQ  $0x00000001, AX
-	JZ     low294
+	JZ     low306
 	VMOVSS X3, 16(BX)(CX*2)
 
-low294:
-	JMP stored290
+low306:
+	JMP stored302
 
-low291:
+low303:
 	TESTQ     $0x00000002, AX
-	JZ        low295
+	JZ        low307
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low296
+	JZ        low308
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low296:
-	JMP stored290
+low308:
+	JMP stored302
 
-low295:
+low307:
 	TESTQ  $0x00000001, AX
-	JZ     low297
+	JZ     low309
 	VMOVSS X3, (BX)(CX*2)
 
-low297:
-stored290:
+low309:
+stored302:
 	TESTQ        $0x00000004, AX
-	JZ           low299
+	JZ           low311
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low300
+	JZ           low312
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low301
+	JZ           low313
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low301:
-	JMP stored298
+low313:
+	JMP stored310
 
-low300:
+low312:
 	TESTQ  $0x00000001, AX
-	JZ     low302
+	JZ     low314
 	VMOVSS X4, 16(BX)(DX*1)
 
-low302:
-	JMP stored298
+low314:
+	JMP stored310
 
-low299:
+low311:
 	TESTQ     $0x00000002, AX
-	JZ        low303
+	JZ        low315
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low304
+	JZ        low316
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low304:
-	JMP stored298
+low316:
+	JMP stored310
 
-low303:
+low315:
 	TESTQ  $0x00000001, AX
-	JZ     low305
+	JZ     low317
 	VMOVSS X4, (BX)(DX*1)
 
-low305:
-stored298:
+low317:
+stored310:
 	TESTQ        $0x00000004, AX
-	JZ           low307
+	JZ           low319
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low308
+	JZ           low320
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low309
+	JZ           low321
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low309:
-	JMP stored306
+low321:
+	JMP stored318
 
-low308:
+low320:
 	TESTQ  $0x00000001, AX
-	JZ     low310
+	JZ     low322
 	VMOVSS X5, 16(BX)(CX*4)
 
-low310:
-	JMP stored306
+low322:
+	JMP stored318
 
-low307:
+low319:
 	TESTQ     $0x00000002, AX
-	JZ        low311
+	JZ        low323
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low312
+	JZ        low324
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low312:
-	JMP stored306
+low324:
+	JMP stored318
 
-low311:
+low323:
 	TESTQ  $0x00000001, AX
-	JZ     low313
+	JZ     low325
 	VMOVSS X5, (BX)(CX*4)
 
-low313:
-stored306:
+low325:
+stored318:
 	TESTQ        $0x00000004, AX
-	JZ           low315
+	JZ           low327
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low316
+	JZ           low328
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low317
+	JZ           low329
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low317:
-	JMP stored314
+low329:
+	JMP stored326
 
-low316:
+low328:
 	TESTQ  $0x00000001, AX
-	JZ     low318
+	JZ     low330
 	VMOVSS X6, 16(BX)(SI*1)
 
-low318:
-	JMP stored314
+low330:
+	JMP stored326
 
-low315:
+low327:
 	TESTQ     $0x00000002, AX
-	JZ        low319
+	JZ        low331
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low320
+	JZ        low332
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low320:
-	JMP stored314
+low332:
+	JMP stored326
 
-low319:
+low331:
 	TESTQ  $0x00000001, AX
-	JZ     low321
+	JZ     low333
 	VMOVSS X6, (BX)(SI*1)
 
-low321:
-stored314:
+low333:
+stored326:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done209
+	MOVQ $0x00000006, BX
+	JMP  advance151
 
-fewer270:
+fewer282:
 	CMPQ BX, $0x05
-	JNE  fewer322
+	JNE  fewer334
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3872,7 +3980,7 @@ fewer270:
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded323
+	JLE        folded335
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3883,7 +3991,7 @@ fewer270:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold324:
+fold336:
 	VMASKMOVPS   (SI), Y0, Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -3900,9 +4008,9 @@ fold324:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold324
+	JNZ          fold336
 
-folded323:
+folded335:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -3912,235 +4020,236 @@ folded323:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear325
+	JNE    linear337
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear325:
+linear337:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low327
+	JZ           low339
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low328
+	JZ           low340
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low329
+	JZ           low341
 	VMOVSS       X1, 24(BX)
 
-low329:
-	JMP stored326
+low341:
+	JMP stored338
 
-low328:
+low340:
 	TESTQ  $0x00000001, AX
-	JZ     low330
+	JZ     low342
 	VMOVSS X1, 16(BX)
 
-low330:
-	JMP stored326
+low342:
+	JMP stored338
 
-low327:
+low339:
 	TESTQ     $0x00000002, AX
-	JZ        low331
+	JZ        low343
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low332
+	JZ        low344
 	VMOVSS    X1, 8(BX)
 
-low332:
-	JMP stored326
+low344:
+	JMP stored338
 
-low331:
+low343:
 	TESTQ  $0x00000001, AX
-	JZ     low333
+	JZ     low345
 	VMOVSS X1, (BX)
 
-low333:
-stored326:
+low345:
+stored338:
 	TESTQ        $0x00000004, AX
-	JZ           low335
+	JZ           low347
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low336
+	JZ           low348
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low337
+	JZ           low349
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low337:
-	JMP stored334
+low349:
+	JMP stored346
 
-low336:
+low348:
 	TESTQ  $0x00000001, AX
-	JZ     low338
+	JZ     low350
 	VMOVSS X2, 16(BX)(CX*1)
 
-low338:
-	JMP stored334
+low350:
+	JMP stored346
 
-low335:
+low347:
 	TESTQ     $0x00000002, AX
-	JZ        low339
+	JZ        low351
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low340
+	JZ        low352
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low340:
-	JMP stored334
+low352:
+	JMP stored346
 
-low339:
+low351:
 	TESTQ  $0x00000001, AX
-	JZ     low341
+	JZ     low353
 	VMOVSS X2, (BX)(CX*1)
 
-low341:
-stored334:
+low353:
+stored346:
 	TESTQ        $0x00000004, AX
-	JZ           low343
+	JZ           low355
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low344
+	JZ           low356
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low345
+	JZ           low357
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low345:
-	JMP stored342
+low357:
+	JMP stored354
 
-low344:
+low356:
 	TESTQ  $0x00000001, AX
-	JZ     low346
+	JZ     low358
 	VMOVSS X3, 16(BX)(CX*2)
 
-low346:
-	JMP stored342
+low358:
+	JMP stored354
 
-low343:
+low355:
 	TESTQ     $0x00000002, AX
-	JZ        low347
+	JZ        low359
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low348
+	JZ        low360
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low348:
-	JMP stored342
+low360:
+	JMP stored354
 
-low347:
+low359:
 	TESTQ  $0x00000001, AX
-	JZ     low349
+	JZ     low361
 	VMOVSS X3, (BX)(CX*2)
 
-low349:
-stored342:
+low361:
+stored354:
 	TESTQ        $0x00000004, AX
-	JZ           low351
+	JZ           low363
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low352
+	JZ           low364
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low353
+	JZ           low365
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low353:
-	JMP stored350
+low365:
+	JMP stored362
 
-low352:
+low364:
 	TESTQ  $0x00000001, AX
-	JZ     low354
+	JZ     low366
 	VMOVSS X4, 16(BX)(DX*1)
 
-low354:
-	JMP stored350
+low366:
+	JMP stored362
 
-low351:
+low363:
 	TESTQ     $0x00000002, AX
-	JZ        low355
+	JZ        low367
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low356
+	JZ        low368
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low356:
-	JMP stored350
+low368:
+	JMP stored362
 
-low355:
+low367:
 	TESTQ  $0x00000001, AX
-	JZ     low357
+	JZ     low369
 	VMOVSS X4, (BX)(DX*1)
 
-low357:
-stored350:
+low369:
+stored362:
 	TESTQ        $0x00000004, AX
-	JZ           low359
+	JZ           low371
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low360
+	JZ           low372
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low361
+	JZ           low373
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low361:
-	JMP stored358
+low373:
+	JMP stored370
 
-low360:
+low372:
 	TESTQ  $0x00000001, AX
-	JZ     low362
+	JZ     low374
 	VMOVSS X5, 16(BX)(CX*4)
 
-low362:
-	JMP stored358
+low374:
+	JMP stored370
 
-low359:
+low371:
 	TESTQ     $0x00000002, AX
-	JZ        low363
+	JZ        low375
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low364
+	JZ        low376
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low364:
-	JMP stored358
+low376:
+	JMP stored370
 
-low363:
+low375:
 	TESTQ  $0x00000001, AX
-	JZ     low365
+	JZ     low377
 	VMOVSS X5, (BX)(CX*4)
 
-low365:
-stored358:
+low377:
+stored370:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done209
+	MOVQ $0x00000005, BX
+	JMP  advance151
 
-fewer322:
+fewer334:
 	CMPQ BX, $0x04
-	JNE  fewer366
+	JNE  fewer378
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4152,7 +4261,7 @@ fewer322:
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded367
+	JLE        folded379
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4163,7 +4272,7 @@ fewer322:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold368:
+fold380:
 	VMASKMOVPS   (SI), Y0, Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -4178,9 +4287,9 @@ fold368:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold368
+	JNZ          fold380
 
-folded367:
+folded379:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -4189,192 +4298,194 @@ folded367:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear369
+	JNE    linear381
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear369:
+linear381:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low371
+	JZ           low383
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low372
+	JZ           low384
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low373
+	JZ           low385
 	VMOVSS       X1, 24(BX)
 
-low373:
-	JMP stored370
+low385:
+	JMP stored382
 
-low372:
+low384:
 	TESTQ  $0x00000001, AX
-	JZ     low374
+	JZ     low386
 	VMOVSS X1, 16(BX)
 
-low374:
-	JMP stored370
+low386:
+	JMP stored382
 
-low371:
+low383:
 	TESTQ     $0x00000002, AX
-	JZ        low375
+	JZ        low387
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low376
+	JZ        low388
 	VMOVSS    X1, 8(BX)
 
-low376:
-	JMP stored370
+low388:
+	JMP stored382
 
-low375:
+low387:
 	TESTQ  $0x00000001, AX
-	JZ     low377
+	JZ     low389
 	VMOVSS X1, (BX)
 
-low377:
-stored370:
+low389:
+stored382:
 	TESTQ        $0x00000004, AX
-	JZ           low379
+	JZ           low391
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low380
+	JZ           low392
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low381
+	JZ           low393
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low381:
-	JMP stored378
+low393:
+	JMP stored390
 
-low380:
+low392:
 	TESTQ  $0x00000001, AX
-	JZ     low382
+	JZ     low394
 	VMOVSS X2, 16(BX)(CX*1)
 
-low382:
-	JMP stored378
+low394:
+	JMP stored390
 
-low379:
+low391:
 	TESTQ     $0x00000002, AX
-	JZ        low383
+	JZ        low395
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low384
+	JZ        low396
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low384:
-	JMP stored378
+low396:
+	JMP stored390
 
-low383:
+low395:
 	TESTQ  $0x00000001, AX
-	JZ     low385
+	JZ     low397
 	VMOVSS X2, (BX)(CX*1)
 
-low385:
-stored378:
+low397:
+stored390:
 	TESTQ        $0x00000004, AX
-	JZ           low387
+	JZ           low399
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low388
+	JZ           low400
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low389
+	JZ           low401
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low389:
-	JMP stored386
+low401:
+	JMP stored398
 
-low388:
+low400:
 	TESTQ  $0x00000001, AX
-	JZ     low390
+	JZ     low402
 	VMOVSS X3, 16(BX)(CX*2)
 
-low390:
-	JMP stored386
+low402:
+	JMP stored398
 
-low387:
+low399:
 	TESTQ     $0x00000002, AX
-	JZ        low391
+	JZ        low403
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low392
+	JZ        low404
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low392:
-	JMP stored386
+low404:
+	JMP stored398
 
-low391:
+low403:
 	TESTQ  $0x00000001, AX
-	JZ     low393
+	JZ     low405
 	VMOVSS X3, (BX)(CX*2)
 
-low393:
-stored386:
+low405:
+stored398:
 	TESTQ        $0x00000004, AX
-	JZ           low395
+	JZ           low407
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low396
+	JZ           low408
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low397
+	JZ           low409
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low397:
-	JMP stored394
+low409:
+	JMP stored406
 
-low396:
+low408:
 	TESTQ  $0x00000001, AX
-	JZ     low398
+	JZ     low410
 	VMOVSS X4, 16(BX)(DX*1)
 
-low398:
-	JMP stored394
+low410:
+	JMP stored406
 
-low395:
+low407:
 	TESTQ     $0x00000002, AX
-	JZ        low399
+	JZ        low411
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low400
+	JZ        low412
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low400:
-	JMP stored394
+low412:
+	JMP stored406
 
-low399:
+low411:
 	TESTQ  $0x00000001, AX
-	JZ     low401
+	JZ     low413
 	VMOVSS X4, (BX)(DX*1)
 
-low401:
-stored394:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done209
+low413:
+stored406:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer366:
+fewer378:
 	CMPQ BX, $0x03
-	JNE  fewer402
+	JNE  fewer414
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4384,7 +4495,7 @@ fewer366:
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded403
+	JLE        folded415
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4394,7 +4505,7 @@ fewer366:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold404:
+fold416:
 	VMASKMOVPS   (SI), Y0, Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4407,9 +4518,9 @@ fold404:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold404
+	JNZ          fold416
 
-folded403:
+folded415:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -4417,148 +4528,150 @@ folded403:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear405
+	JNE    linear417
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear405:
+linear417:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low407
+	JZ           low419
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low408
+	JZ           low420
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low409
+	JZ           low421
 	VMOVSS       X1, 24(BX)
 
-low409:
-	JMP stored406
+low421:
+	JMP stored418
 
-low408:
+low420:
 	TESTQ  $0x00000001, AX
-	JZ     low410
+	JZ     low422
 	VMOVSS X1, 16(BX)
 
-low410:
-	JMP stored406
+low422:
+	JMP stored418
 
-low407:
+low419:
 	TESTQ     $0x00000002, AX
-	JZ        low411
+	JZ        low423
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low412
+	JZ        low424
 	VMOVSS    X1, 8(BX)
 
-low412:
-	JMP stored406
+low424:
+	JMP stored418
 
-low411:
+low423:
 	TESTQ  $0x00000001, AX
-	JZ     low413
+	JZ     low425
 	VMOVSS X1, (BX)
 
-low413:
-stored406:
+low425:
+stored418:
 	TESTQ        $0x00000004, AX
-	JZ           low415
+	JZ           low427
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low416
+	JZ           low428
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low417
+	JZ           low429
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low417:
-	JMP stored414
+low429:
+	JMP stored426
 
-low416:
+low428:
 	TESTQ  $0x00000001, AX
-	JZ     low418
+	JZ     low430
 	VMOVSS X2, 16(BX)(CX*1)
 
-low418:
-	JMP stored414
+low430:
+	JMP stored426
 
-low415:
+low427:
 	TESTQ     $0x00000002, AX
-	JZ        low419
+	JZ        low431
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low420
+	JZ        low432
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low420:
-	JMP stored414
+low432:
+	JMP stored426
 
-low419:
+low431:
 	TESTQ  $0x00000001, AX
-	JZ     low421
+	JZ     low433
 	VMOVSS X2, (BX)(CX*1)
 
-low421:
-stored414:
+low433:
+stored426:
 	TESTQ        $0x00000004, AX
-	JZ           low423
+	JZ           low435
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low424
+	JZ           low436
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low425
+	JZ           low437
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low425:
-	JMP stored422
+low437:
+	JMP stored434
 
-low424:
+low436:
 	TESTQ  $0x00000001, AX
-	JZ     low426
+	JZ     low438
 	VMOVSS X3, 16(BX)(CX*2)
 
-low426:
-	JMP stored422
+low438:
+	JMP stored434
 
-low423:
+low435:
 	TESTQ     $0x00000002, AX
-	JZ        low427
+	JZ        low439
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low428
+	JZ        low440
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low428:
-	JMP stored422
+low440:
+	JMP stored434
 
-low427:
+low439:
 	TESTQ  $0x00000001, AX
-	JZ     low429
+	JZ     low441
 	VMOVSS X3, (BX)(CX*2)
 
-low429:
-stored422:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done209
+low441:
+stored434:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer402:
+fewer414:
 	CMPQ BX, $0x02
-	JNE  fewer430
+	JNE  fewer442
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4567,7 +4680,7 @@ fewer402:
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded431
+	JLE        folded443
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4577,7 +4690,7 @@ fewer402:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold432:
+fold444:
 	VMASKMOVPS   (SI), Y0, Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4588,121 +4701,123 @@ fold432:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold432
+	JNZ          fold444
 
-folded431:
+folded443:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear433
+	JNE    linear445
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear433:
+linear445:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low435
+	JZ           low447
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low436
+	JZ           low448
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low437
+	JZ           low449
 	VMOVSS       X1, 24(BX)
 
-low437:
-	JMP stored434
+low449:
+	JMP stored446
 
-low436:
+low448:
 	TESTQ  $0x00000001, AX
-	JZ     low438
+	JZ     low450
 	VMOVSS X1, 16(BX)
 
-low438:
-	JMP stored434
+low450:
+	JMP stored446
 
-low435:
+low447:
 	TESTQ     $0x00000002, AX
-	JZ        low439
+	JZ        low451
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low440
+	JZ        low452
 	VMOVSS    X1, 8(BX)
 
-low440:
-	JMP stored434
+low452:
+	JMP stored446
 
-low439:
+low451:
 	TESTQ  $0x00000001, AX
-	JZ     low441
+	JZ     low453
 	VMOVSS X1, (BX)
 
-low441:
-stored434:
+low453:
+stored446:
 	TESTQ        $0x00000004, AX
-	JZ           low443
+	JZ           low455
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low444
+	JZ           low456
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low445
+	JZ           low457
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low445:
-	JMP stored442
+low457:
+	JMP stored454
 
-low444:
+low456:
 	TESTQ  $0x00000001, AX
-	JZ     low446
+	JZ     low458
 	VMOVSS X2, 16(BX)(CX*1)
 
-low446:
-	JMP stored442
+low458:
+	JMP stored454
 
-low443:
+low455:
 	TESTQ     $0x00000002, AX
-	JZ        low447
+	JZ        low459
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low448
+	JZ        low460
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low448:
-	JMP stored442
+low460:
+	JMP stored454
 
-low447:
+low459:
 	TESTQ  $0x00000001, AX
-	JZ     low449
+	JZ     low461
 	VMOVSS X2, (BX)(CX*1)
 
-low449:
-stored442:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done209
+low461:
+stored454:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer430:
+fewer442:
 	CMPQ BX, $0x01
-	JNE  fewer450
+	JNE  fewer462
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPS (BX), Y0, Y1
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded451
+	JLE        folded463
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4712,7 +4827,7 @@ fewer430:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold452:
+fold464:
 	VMASKMOVPS   (SI), Y0, Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4721,68 +4836,91 @@ fold452:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold452
+	JNZ          fold464
 
-folded451:
+folded463:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear453
+	JNE    linear465
 	VMAXPS Y1, Y2, Y1
 
-linear453:
+linear465:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low455
+	JZ           low467
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low456
+	JZ           low468
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low457
+	JZ           low469
 	VMOVSS       X1, 24(BX)
 
-low457:
-	JMP stored454
+low469:
+	JMP stored466
 
-low456:
+low468:
 	TESTQ  $0x00000001, AX
-	JZ     low458
+	JZ     low470
 	VMOVSS X1, 16(BX)
 
-low458:
-	JMP stored454
+low470:
+	JMP stored466
 
-low455:
+low467:
 	TESTQ     $0x00000002, AX
-	JZ        low459
+	JZ        low471
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low460
+	JZ        low472
 	VMOVSS    X1, 8(BX)
 
-low460:
-	JMP stored454
+low472:
+	JMP stored466
 
-low459:
+low471:
 	TESTQ  $0x00000001, AX
-	JZ     low461
+	JZ     low473
 	VMOVSS X1, (BX)
 
-low461:
-stored454:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done209
+low473:
+stored466:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer450:
-done209:
+fewer462:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance151:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next148
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4795,14 +4933,27 @@ TEXT ·panelAVX2F64(SB), NOSPLIT, $0-128
 	JLE  narrower1
 	CMPQ AX, $0x0c
 	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x04
-	JLT  rest4
 
-tile3:
+next3:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x08
+	JGE  full4
+	CMPQ BX, $0x04
+	JLE  chosen5
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen5
+
+full4:
+	MOVQ $0x00000004, BX
+
+chosen5:
+	CMPQ BX, $0x04
+	JNE  fewer7
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few5
+	JLT  few8
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -4811,10 +4962,10 @@ tile3:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more6
+	JGE    more9
 	MOVQ   then+88(FP), BX
 
-more6:
+more9:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -4829,7 +4980,7 @@ more6:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few5:
+few8:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4848,7 +4999,7 @@ few5:
 	VMOVUPD 64(BX)(DX*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded7
+	JLE     folded10
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4859,7 +5010,7 @@ few5:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold8:
+fold11:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI), Y15
@@ -4884,9 +5035,9 @@ fold8:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold8
+	JNZ          fold11
 
-folded7:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -4903,7 +5054,7 @@ folded7:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear9
+	JNE    linear12
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -4917,7 +5068,7 @@ folded7:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear9:
+linear12:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4936,31 +5087,12 @@ linear9:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x04, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x04
-	JGE     tile3
+	MOVQ    $0x00000004, BX
+	JMP     advance6
 
-rest4:
-	MOVQ rows+96(FP), BX
+fewer7:
 	CMPQ BX, $0x03
-	JNE  fewer11
+	JNE  fewer13
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4976,7 +5108,7 @@ rest4:
 	VMOVUPD 64(BX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded12
+	JLE     folded14
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4986,7 +5118,7 @@ rest4:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold13:
+fold15:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
 	VMOVUPD      64(SI), Y12
@@ -5007,9 +5139,9 @@ fold13:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold13
+	JNZ          fold15
 
-folded12:
+folded14:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -5023,7 +5155,7 @@ folded12:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear14
+	JNE    linear16
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -5034,7 +5166,7 @@ folded12:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear14:
+linear16:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -5049,11 +5181,12 @@ linear14:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	MOVQ    $0x00000003, BX
+	JMP     advance6
 
-fewer11:
+fewer13:
 	CMPQ BX, $0x02
-	JNE  fewer15
+	JNE  fewer17
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5066,7 +5199,7 @@ fewer11:
 	VMOVUPD 64(BX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded16
+	JLE     folded18
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5076,7 +5209,7 @@ fewer11:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold17:
+fold19:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	VMOVUPD      64(SI), Y9
@@ -5093,9 +5226,9 @@ fold17:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold17
+	JNZ          fold19
 
-folded16:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -5106,7 +5239,7 @@ folded16:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear18
+	JNE    linear20
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -5114,7 +5247,7 @@ folded16:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear18:
+linear20:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -5126,11 +5259,13 @@ linear18:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer15:
+fewer17:
 	CMPQ BX, $0x01
-	JNE  fewer19
+	JNE  fewer21
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5139,7 +5274,7 @@ fewer15:
 	VMOVUPD 64(BX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded20
+	JLE     folded22
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5149,7 +5284,7 @@ fewer15:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold21:
+fold23:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
 	VMOVUPD      64(SI), Y6
@@ -5162,9 +5297,9 @@ fold21:
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold21
+	JNZ          fold23
 
-folded20:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -5172,12 +5307,12 @@ folded20:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear22
+	JNE    linear24
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear22:
+linear24:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
@@ -5185,10 +5320,33 @@ linear22:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer19:
-done10:
+fewer21:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance6:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next3
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5196,14 +5354,27 @@ done10:
 over2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x04
-	JLT    rest24
 
-tile23:
+next25:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x08
+	JGE  full26
+	CMPQ BX, $0x04
+	JLE  chosen27
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen27
+
+full26:
+	MOVQ $0x00000004, BX
+
+chosen27:
+	CMPQ BX, $0x04
+	JNE  fewer29
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few25
+	JLT  few30
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5212,10 +5383,10 @@ tile23:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more26
+	JGE    more31
 	MOVQ   then+88(FP), BX
 
-more26:
+more31:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -5230,7 +5401,7 @@ more26:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few25:
+few30:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5252,7 +5423,7 @@ few25:
 	VMOVUPD 64(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded27
+	JLE     folded32
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5263,7 +5434,7 @@ few25:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold28:
+fold33:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI)(AX*1), Y15
@@ -5288,9 +5459,9 @@ fold28:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold28
+	JNZ          fold33
 
-folded27:
+folded32:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -5307,7 +5478,7 @@ folded27:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear29
+	JNE    linear34
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5321,7 +5492,7 @@ folded27:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear29:
+linear34:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5343,31 +5514,12 @@ linear29:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x04, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x04
-	JGE     tile23
+	MOVQ    $0x00000004, BX
+	JMP     advance28
 
-rest24:
-	MOVQ rows+96(FP), BX
+fewer29:
 	CMPQ BX, $0x03
-	JNE  fewer31
+	JNE  fewer35
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5385,7 +5537,7 @@ rest24:
 	VMOVUPD 64(DX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded32
+	JLE     folded36
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5395,7 +5547,7 @@ rest24:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold37:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
 	VMOVUPD      64(SI)(AX*1), Y12
@@ -5416,9 +5568,9 @@ fold33:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold33
+	JNZ          fold37
 
-folded32:
+folded36:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -5432,7 +5584,7 @@ folded32:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear34
+	JNE    linear38
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -5443,7 +5595,7 @@ folded32:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear34:
+linear38:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5460,11 +5612,12 @@ linear34:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done30
+	MOVQ    $0x00000003, BX
+	JMP     advance28
 
-fewer31:
+fewer35:
 	CMPQ BX, $0x02
-	JNE  fewer35
+	JNE  fewer39
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5479,7 +5632,7 @@ fewer31:
 	VMOVUPD 64(DX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded36
+	JLE     folded40
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5489,7 +5642,7 @@ fewer31:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold41:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	VMOVUPD      64(SI)(AX*1), Y9
@@ -5506,9 +5659,9 @@ fold37:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold37
+	JNZ          fold41
 
-folded36:
+folded40:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -5519,7 +5672,7 @@ folded36:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear38
+	JNE    linear42
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -5527,7 +5680,7 @@ folded36:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear38:
+linear42:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5541,11 +5694,13 @@ linear38:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done30
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer35:
+fewer39:
 	CMPQ BX, $0x01
-	JNE  fewer39
+	JNE  fewer43
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5556,7 +5711,7 @@ fewer35:
 	VMOVUPD 64(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded40
+	JLE     folded44
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5566,7 +5721,7 @@ fewer35:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold41:
+fold45:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
 	VMOVUPD      64(SI)(AX*1), Y6
@@ -5579,9 +5734,9 @@ fold41:
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold41
+	JNZ          fold45
 
-folded40:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -5589,12 +5744,12 @@ folded40:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear42
+	JNE    linear46
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear42:
+linear46:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5604,27 +5759,63 @@ linear42:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done30
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer39:
-done30:
+fewer43:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance28:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next25
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x04
-	JLE  narrower43
+	JLE  narrower47
 	CMPQ AX, $0x08
-	JNE  over44
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x06
-	JLT  rest46
+	JNE  over48
 
-tile45:
+next49:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x0c
+	JGE  full50
+	CMPQ BX, $0x06
+	JLE  chosen51
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen51
+
+full50:
+	MOVQ $0x00000006, BX
+
+chosen51:
+	CMPQ BX, $0x06
+	JNE  fewer53
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few47
+	JLT  few54
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5633,10 +5824,10 @@ tile45:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more48
+	JGE    more55
 	MOVQ   then+88(FP), BX
 
-more48:
+more55:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -5652,7 +5843,7 @@ more48:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few47:
+few54:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5672,7 +5863,7 @@ few47:
 	VMOVUPD 32(BX)(SI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded49
+	JLE     folded56
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5684,7 +5875,7 @@ few47:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold50:
+fold57:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	ADDQ         DI, SI
@@ -5710,9 +5901,9 @@ fold50:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold50
+	JNZ          fold57
 
-folded49:
+folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -5729,7 +5920,7 @@ folded49:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear51
+	JNE    linear58
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5743,7 +5934,7 @@ folded49:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear51:
+linear58:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5763,31 +5954,12 @@ linear51:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x06, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x06
-	JGE     tile45
+	MOVQ    $0x00000006, BX
+	JMP     advance52
 
-rest46:
-	MOVQ rows+96(FP), BX
+fewer53:
 	CMPQ BX, $0x05
-	JNE  fewer53
+	JNE  fewer59
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5805,7 +5977,7 @@ rest46:
 	VMOVUPD 32(BX)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded54
+	JLE     folded60
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5816,7 +5988,7 @@ rest46:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold55:
+fold61:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI), Y12
 	ADDQ         DI, SI
@@ -5839,9 +6011,9 @@ fold55:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold55
+	JNZ          fold61
 
-folded54:
+folded60:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -5856,7 +6028,7 @@ folded54:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear56
+	JNE    linear62
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -5868,7 +6040,7 @@ folded54:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear56:
+linear62:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5885,11 +6057,12 @@ linear56:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	MOVQ    $0x00000005, BX
+	JMP     advance52
 
-fewer53:
+fewer59:
 	CMPQ BX, $0x04
-	JNE  fewer57
+	JNE  fewer63
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5905,7 +6078,7 @@ fewer53:
 	VMOVUPD 32(BX)(DX*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded58
+	JLE     folded64
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5916,7 +6089,7 @@ fewer53:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold65:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI), Y10
 	ADDQ         DI, SI
@@ -5936,9 +6109,9 @@ fold59:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold59
+	JNZ          fold65
 
-folded58:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -5951,7 +6124,7 @@ folded58:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear60
+	JNE    linear66
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -5961,7 +6134,7 @@ folded58:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear60:
+linear66:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5976,11 +6149,12 @@ linear60:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	MOVQ    $0x00000004, BX
+	JMP     advance52
 
-fewer57:
+fewer63:
 	CMPQ BX, $0x03
-	JNE  fewer61
+	JNE  fewer67
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5993,7 +6167,7 @@ fewer57:
 	VMOVUPD 32(BX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded62
+	JLE     folded68
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6003,7 +6177,7 @@ fewer57:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold63:
+fold69:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	ADDQ         DI, SI
@@ -6020,9 +6194,9 @@ fold63:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold63
+	JNZ          fold69
 
-folded62:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -6033,7 +6207,7 @@ folded62:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear64
+	JNE    linear70
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -6041,7 +6215,7 @@ folded62:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear64:
+linear70:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -6053,11 +6227,13 @@ linear64:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer61:
+fewer67:
 	CMPQ BX, $0x02
-	JNE  fewer65
+	JNE  fewer71
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6068,7 +6244,7 @@ fewer61:
 	VMOVUPD 32(BX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded66
+	JLE     folded72
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6078,7 +6254,7 @@ fewer61:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold73:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI), Y6
 	ADDQ         DI, SI
@@ -6092,9 +6268,9 @@ fold67:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold67
+	JNZ          fold73
 
-folded66:
+folded72:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -6103,13 +6279,13 @@ folded66:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear68
+	JNE    linear74
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear68:
+linear74:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -6119,11 +6295,13 @@ linear68:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer65:
+fewer71:
 	CMPQ BX, $0x01
-	JNE  fewer69
+	JNE  fewer75
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6131,7 +6309,7 @@ fewer65:
 	VMOVUPD 32(BX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded70
+	JLE     folded76
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6141,7 +6319,7 @@ fewer65:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
+fold77:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI), Y4
 	ADDQ         DI, SI
@@ -6152,45 +6330,81 @@ fold71:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold71
+	JNZ          fold77
 
-folded70:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear72
+	JNE    linear78
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear72:
+linear78:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done52
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer69:
-done52:
+fewer75:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over44:
+advance52:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next49
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over48:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x06
-	JLT    rest74
 
-tile73:
+next79:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x0c
+	JGE  full80
+	CMPQ BX, $0x06
+	JLE  chosen81
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen81
+
+full80:
+	MOVQ $0x00000006, BX
+
+chosen81:
+	CMPQ BX, $0x06
+	JNE  fewer83
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few75
+	JLT  few84
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -6199,10 +6413,10 @@ tile73:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more76
+	JGE    more85
 	MOVQ   then+88(FP), BX
 
-more76:
+more85:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -6218,7 +6432,7 @@ more76:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few75:
+few84:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6242,7 +6456,7 @@ few75:
 	VMOVUPD 32(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded77
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6254,7 +6468,7 @@ few75:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold78:
+fold87:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -6280,9 +6494,9 @@ fold78:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold78
+	JNZ          fold87
 
-folded77:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -6299,7 +6513,7 @@ folded77:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear79
+	JNE    linear88
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -6313,7 +6527,7 @@ folded77:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear79:
+linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6337,31 +6551,12 @@ linear79:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x06, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x06
-	JGE     tile73
+	MOVQ    $0x00000006, BX
+	JMP     advance82
 
-rest74:
-	MOVQ rows+96(FP), BX
+fewer83:
 	CMPQ BX, $0x05
-	JNE  fewer81
+	JNE  fewer89
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6382,7 +6577,7 @@ rest74:
 	VMOVUPD 32(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded82
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6393,7 +6588,7 @@ rest74:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold83:
+fold91:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -6416,9 +6611,9 @@ fold83:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold83
+	JNZ          fold91
 
-folded82:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -6433,7 +6628,7 @@ folded82:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear84
+	JNE    linear92
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -6445,7 +6640,7 @@ folded82:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear84:
+linear92:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6465,11 +6660,12 @@ linear84:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	MOVQ    $0x00000005, BX
+	JMP     advance82
 
-fewer81:
+fewer89:
 	CMPQ BX, $0x04
-	JNE  fewer85
+	JNE  fewer93
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6488,7 +6684,7 @@ fewer81:
 	VMOVUPD 32(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded86
+	JLE     folded94
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6499,7 +6695,7 @@ fewer81:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold95:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -6519,9 +6715,9 @@ fold87:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold87
+	JNZ          fold95
 
-folded86:
+folded94:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -6534,7 +6730,7 @@ folded86:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear88
+	JNE    linear96
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6544,7 +6740,7 @@ folded86:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear88:
+linear96:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6562,11 +6758,12 @@ linear88:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	MOVQ    $0x00000004, BX
+	JMP     advance82
 
-fewer85:
+fewer93:
 	CMPQ BX, $0x03
-	JNE  fewer89
+	JNE  fewer97
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6581,7 +6778,7 @@ fewer85:
 	VMOVUPD 32(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded90
+	JLE     folded98
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6591,7 +6788,7 @@ fewer85:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold99:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -6608,9 +6805,9 @@ fold91:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold91
+	JNZ          fold99
 
-folded90:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -6621,7 +6818,7 @@ folded90:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear100
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -6629,7 +6826,7 @@ folded90:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear92:
+linear100:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6643,11 +6840,13 @@ linear92:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer89:
+fewer97:
 	CMPQ BX, $0x02
-	JNE  fewer93
+	JNE  fewer101
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6660,7 +6859,7 @@ fewer89:
 	VMOVUPD 32(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded94
+	JLE     folded102
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6670,7 +6869,7 @@ fewer89:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold103:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -6684,9 +6883,9 @@ fold95:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold95
+	JNZ          fold103
 
-folded94:
+folded102:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -6695,13 +6894,13 @@ folded94:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear96
+	JNE    linear104
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear96:
+linear104:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6713,11 +6912,13 @@ linear96:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer93:
+fewer101:
 	CMPQ BX, $0x01
-	JNE  fewer97
+	JNE  fewer105
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6727,7 +6928,7 @@ fewer93:
 	VMOVUPD 32(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded98
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6737,7 +6938,7 @@ fewer93:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
+fold107:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -6748,20 +6949,20 @@ fold99:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold99
+	JNZ          fold107
 
-folded98:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear100
+	JNE    linear108
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear100:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -6770,25 +6971,61 @@ linear100:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done80
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer97:
-done80:
+fewer105:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower43:
-	CMPQ AX, $0x04
-	JNE  over101
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest103
+advance82:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next79
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-tile102:
+narrower47:
+	CMPQ AX, $0x04
+	JNE  over109
+
+next110:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full111
+	CMPQ BX, $0x08
+	JLE  chosen112
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen112
+
+full111:
+	MOVQ $0x00000008, BX
+
+chosen112:
+	CMPQ BX, $0x08
+	JNE  fewer114
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few104
+	JLT  few115
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -6797,10 +7034,10 @@ tile102:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more105
+	JGE    more116
 	MOVQ   then+88(FP), BX
 
-more105:
+more116:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -6821,7 +7058,7 @@ more105:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few104:
+few115:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6838,7 +7075,7 @@ few104:
 	VMOVUPD (BX)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded106
+	JLE     folded117
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6851,7 +7088,7 @@ few104:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold107:
+fold118:
 	VMOVUPD      (SI), Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -6874,9 +7111,9 @@ fold107:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold107
+	JNZ          fold118
 
-folded106:
+folded117:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -6889,7 +7126,7 @@ folded106:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear108
+	JNE    linear119
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6899,7 +7136,7 @@ folded106:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear108:
+linear119:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6916,31 +7153,12 @@ linear108:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile102
+	MOVQ    $0x00000008, BX
+	JMP     advance113
 
-rest103:
-	MOVQ rows+96(FP), BX
+fewer114:
 	CMPQ BX, $0x07
-	JNE  fewer110
+	JNE  fewer120
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6956,7 +7174,7 @@ rest103:
 	VMOVUPD (BX)(DX*2), Y6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded111
+	JLE     folded121
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6968,7 +7186,7 @@ rest103:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold112:
+fold122:
 	VMOVUPD      (SI), Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -6989,9 +7207,9 @@ fold112:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold112
+	JNZ          fold122
 
-folded111:
+folded121:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -7003,7 +7221,7 @@ folded111:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear113
+	JNE    linear123
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -7012,7 +7230,7 @@ folded111:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear113:
+linear123:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7027,11 +7245,12 @@ linear113:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	MOVQ    $0x00000007, BX
+	JMP     advance113
 
-fewer110:
+fewer120:
 	CMPQ BX, $0x06
-	JNE  fewer114
+	JNE  fewer124
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7046,7 +7265,7 @@ fewer110:
 	VMOVUPD (BX)(SI*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded115
+	JLE     folded125
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7058,7 +7277,7 @@ fewer110:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold116:
+fold126:
 	VMOVUPD      (SI), Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -7077,9 +7296,9 @@ fold116:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold116
+	JNZ          fold126
 
-folded115:
+folded125:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -7090,7 +7309,7 @@ folded115:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear117
+	JNE    linear127
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -7098,7 +7317,7 @@ folded115:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear117:
+linear127:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7112,11 +7331,12 @@ linear117:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	MOVQ    $0x00000006, BX
+	JMP     advance113
 
-fewer114:
+fewer124:
 	CMPQ BX, $0x05
-	JNE  fewer118
+	JNE  fewer128
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7129,7 +7349,7 @@ fewer114:
 	VMOVUPD (BX)(CX*4), Y4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded119
+	JLE     folded129
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7140,7 +7360,7 @@ fewer114:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold120:
+fold130:
 	VMOVUPD      (SI), Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -7157,9 +7377,9 @@ fold120:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold120
+	JNZ          fold130
 
-folded119:
+folded129:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -7169,14 +7389,14 @@ folded119:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear121
+	JNE    linear131
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear121:
+linear131:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7188,11 +7408,12 @@ linear121:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	MOVQ    $0x00000005, BX
+	JMP     advance113
 
-fewer118:
+fewer128:
 	CMPQ BX, $0x04
-	JNE  fewer122
+	JNE  fewer132
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7204,7 +7425,7 @@ fewer118:
 	VMOVUPD (BX)(DX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded123
+	JLE     folded133
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7215,7 +7436,7 @@ fewer118:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold124:
+fold134:
 	VMOVUPD      (SI), Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -7230,9 +7451,9 @@ fold124:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold124
+	JNZ          fold134
 
-folded123:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -7241,13 +7462,13 @@ folded123:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear125
+	JNE    linear135
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear125:
+linear135:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7258,11 +7479,13 @@ linear125:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer122:
+fewer132:
 	CMPQ BX, $0x03
-	JNE  fewer126
+	JNE  fewer136
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7272,7 +7495,7 @@ fewer122:
 	VMOVUPD (BX)(CX*2), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded127
+	JLE     folded137
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7282,7 +7505,7 @@ fewer122:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold128:
+fold138:
 	VMOVUPD      (SI), Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7295,9 +7518,9 @@ fold128:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold128
+	JNZ          fold138
 
-folded127:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -7305,12 +7528,12 @@ folded127:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear129
+	JNE    linear139
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear129:
+linear139:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -7319,11 +7542,13 @@ linear129:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer126:
+fewer136:
 	CMPQ BX, $0x02
-	JNE  fewer130
+	JNE  fewer140
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7332,7 +7557,7 @@ fewer126:
 	VMOVUPD (BX)(CX*1), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded131
+	JLE     folded141
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7342,7 +7567,7 @@ fewer126:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold142:
 	VMOVUPD      (SI), Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7353,20 +7578,20 @@ fold132:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold132
+	JNZ          fold142
 
-folded131:
+folded141:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear133
+	JNE    linear143
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear133:
+linear143:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -7374,18 +7599,20 @@ linear133:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer130:
+fewer140:
 	CMPQ BX, $0x01
-	JNE  fewer134
+	JNE  fewer144
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded135
+	JLE     folded145
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7395,7 +7622,7 @@ fewer130:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold136:
+fold146:
 	VMOVUPD      (SI), Y2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7404,46 +7631,82 @@ fold136:
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold136
+	JNZ          fold146
 
-folded135:
+folded145:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear137
+	JNE    linear147
 	VMAXPD Y0, Y1, Y0
 
-linear137:
+linear147:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done109
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer134:
-done109:
+fewer144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over101:
+advance113:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next110
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over109:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    rows+96(FP), BX
-	CMPQ    BX, $0x08
-	JLT     rest139
 
-tile138:
+next148:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full149
+	CMPQ BX, $0x08
+	JLE  chosen150
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen150
+
+full149:
+	MOVQ $0x00000008, BX
+
+chosen150:
+	CMPQ BX, $0x08
+	JNE  fewer152
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few140
+	JLT  few153
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -7452,10 +7715,10 @@ tile138:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more141
+	JGE    more154
 	MOVQ   then+88(FP), BX
 
-more141:
+more154:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -7476,7 +7739,7 @@ more141:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few140:
+few153:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -7493,7 +7756,7 @@ few140:
 	VMASKMOVPD (BX)(DI*1), Y0, Y8
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded142
+	JLE        folded155
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7506,7 +7769,7 @@ few140:
 	MOVQ       ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold156:
 	VMASKMOVPD   (SI), Y0, Y10
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -7529,9 +7792,9 @@ fold143:
 	VFMADD231PD  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold143
+	JNZ          fold156
 
-folded142:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -7544,7 +7807,7 @@ folded142:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear144
+	JNE    linear157
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
 	VMAXPD Y3, Y9, Y3
@@ -7554,200 +7817,181 @@ folded142:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear144:
+linear157:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000002, AX
-	JZ           low146
+	JZ           low159
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low147
+	JZ           low160
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low147:
-	JMP stored145
+low160:
+	JMP stored158
 
-low146:
+low159:
 	TESTQ     $0x00000001, AX
-	JZ        low148
+	JZ        low161
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low148:
-stored145:
+low161:
+stored158:
 	TESTQ        $0x00000002, AX
-	JZ           low150
+	JZ           low163
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low151
+	JZ           low164
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low151:
-	JMP stored149
+low164:
+	JMP stored162
 
-low150:
+low163:
 	TESTQ     $0x00000001, AX
-	JZ        low152
+	JZ        low165
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low152:
-stored149:
+low165:
+stored162:
 	TESTQ        $0x00000002, AX
-	JZ           low154
+	JZ           low167
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low155
+	JZ           low168
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low155:
-	JMP stored153
+low168:
+	JMP stored166
 
-low154:
+low167:
 	TESTQ     $0x00000001, AX
-	JZ        low156
+	JZ        low169
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low156:
-stored153:
+low169:
+stored166:
 	TESTQ        $0x00000002, AX
-	JZ           low158
+	JZ           low171
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low159
+	JZ           low172
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low159:
-	JMP stored157
+low172:
+	JMP stored170
 
-low158:
+low171:
 	TESTQ     $0x00000001, AX
-	JZ        low160
+	JZ        low173
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low160:
-stored157:
+low173:
+stored170:
 	TESTQ        $0x00000002, AX
-	JZ           low162
+	JZ           low175
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low163
+	JZ           low176
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low163:
-	JMP stored161
+low176:
+	JMP stored174
 
-low162:
+low175:
 	TESTQ     $0x00000001, AX
-	JZ        low164
+	JZ        low177
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low164:
-stored161:
+low177:
+stored174:
 	TESTQ        $0x00000002, AX
-	JZ           low166
+	JZ           low179
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low167
+	JZ           low180
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low167:
-	JMP stored165
+low180:
+	JMP stored178
 
-low166:
+low179:
 	TESTQ     $0x00000001, AX
-	JZ        low168
+	JZ        low181
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low168:
-stored165:
+low181:
+stored178:
 	TESTQ        $0x00000002, AX
-	JZ           low170
+	JZ           low183
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low171
+	JZ           low184
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 
-low171:
-	JMP stored169
+low184:
+	JMP stored182
 
-low170:
+low183:
 	TESTQ     $0x00000001, AX
-	JZ        low172
+	JZ        low185
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 
-low172:
-stored169:
+low185:
+stored182:
 	TESTQ        $0x00000002, AX
-	JZ           low174
+	JZ           low187
 	VMOVUPS      X8, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low175
+	JZ           low188
 	VMOVSD       X8, 16(BX)(DI*1)
 	VUNPCKHPD    X8, X8, X8
 
-low175:
-	JMP stored173
+low188:
+	JMP stored186
 
-low174:
+low187:
 	TESTQ     $0x00000001, AX
-	JZ        low176
+	JZ        low189
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 
-low176:
-stored173:
-	MOVQ   soon+72(FP), BX
-	ADDQ   $0x40, BX
-	MOVQ   BX, soon+72(FP)
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+96(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+96(FP)
-	CMPQ   BX, $0x08
-	JGE    tile138
+low189:
+stored186:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000008, BX
+	JMP  advance151
 
-rest139:
-	MOVQ rows+96(FP), BX
+fewer152:
 	CMPQ BX, $0x07
-	JNE  fewer178
+	JNE  fewer190
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -7763,7 +8007,7 @@ rest139:
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded179
+	JLE        folded191
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7775,7 +8019,7 @@ rest139:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
+fold192:
 	VMASKMOVPD   (SI), Y0, Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -7796,9 +8040,9 @@ fold180:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold180
+	JNZ          fold192
 
-folded179:
+folded191:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -7810,7 +8054,7 @@ folded179:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear181
+	JNE    linear193
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
@@ -7819,79 +8063,19 @@ folded179:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear181:
+linear193:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000002, AX
-	JZ           low183
+	JZ           low195
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low184
+	JZ           low196
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
-
-low184:
-	JMP stored182
-
-low183:
-	TESTQ     $0x00000001, AX
-	JZ        low185
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low185:
-stored182:
-	TESTQ        $0x00000002, AX
-	JZ           low187
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low188
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low188:
-	JMP stored186
-
-low187:
-	TESTQ     $0x00000001, AX
-	JZ        low189
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low189:
-stored186:
-	TESTQ        $0x00000002, AX
-	JZ           low191
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low192
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low192:
-	JMP stored190
-
-low191:
-	TESTQ     $0x00000001, AX
-	JZ        low193
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low193:
-stored190:
-	TESTQ        $0x00000002, AX
-	JZ           low195
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low196
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
 
 low196:
 	JMP stored194
@@ -7899,19 +8083,19 @@ low196:
 low195:
 	TESTQ     $0x00000001, AX
 	JZ        low197
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
 
 low197:
 stored194:
 	TESTQ        $0x00000002, AX
 	JZ           low199
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low200
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
 
 low200:
 	JMP stored198
@@ -7919,19 +8103,19 @@ low200:
 low199:
 	TESTQ     $0x00000001, AX
 	JZ        low201
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
 
 low201:
 stored198:
 	TESTQ        $0x00000002, AX
 	JZ           low203
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
 	JZ           low204
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
 
 low204:
 	JMP stored202
@@ -7939,19 +8123,19 @@ low204:
 low203:
 	TESTQ     $0x00000001, AX
 	JZ        low205
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
 
 low205:
 stored202:
 	TESTQ        $0x00000002, AX
 	JZ           low207
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
 	JZ           low208
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
 
 low208:
 	JMP stored206
@@ -7959,19 +8143,80 @@ low208:
 low207:
 	TESTQ     $0x00000001, AX
 	JZ        low209
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
 
 low209:
 stored206:
+	TESTQ        $0x00000002, AX
+	JZ           low211
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low212
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low212:
+	JMP stored210
+
+low211:
+	TESTQ     $0x00000001, AX
+	JZ        low213
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low213:
+stored210:
+	TESTQ        $0x00000002, AX
+	JZ           low215
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low216
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low216:
+	JMP stored214
+
+low215:
+	TESTQ     $0x00000001, AX
+	JZ        low217
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low217:
+stored214:
+	TESTQ        $0x00000002, AX
+	JZ           low219
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low220
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+
+low220:
+	JMP stored218
+
+low219:
+	TESTQ     $0x00000001, AX
+	JZ        low221
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+
+low221:
+stored218:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done177
+	MOVQ $0x00000007, BX
+	JMP  advance151
 
-fewer178:
+fewer190:
 	CMPQ BX, $0x06
-	JNE  fewer210
+	JNE  fewer222
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ       init+16(FP), BX
@@ -7986,7 +8231,7 @@ fewer178:
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded211
+	JLE        folded223
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7998,7 +8243,7 @@ fewer178:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold212:
+fold224:
 	VMASKMOVPD   (SI), Y0, Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -8017,9 +8262,9 @@ fold212:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold212
+	JNZ          fold224
 
-folded211:
+folded223:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -8030,7 +8275,7 @@ folded211:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear213
+	JNE    linear225
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
 	VMAXPD Y3, Y7, Y3
@@ -8038,79 +8283,19 @@ folded211:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear213:
+linear225:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000002, AX
-	JZ           low215
+	JZ           low227
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low216
+	JZ           low228
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
-
-low216:
-	JMP stored214
-
-low215:
-	TESTQ     $0x00000001, AX
-	JZ        low217
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low217:
-stored214:
-	TESTQ        $0x00000002, AX
-	JZ           low219
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low220
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low220:
-	JMP stored218
-
-low219:
-	TESTQ     $0x00000001, AX
-	JZ        low221
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low221:
-stored218:
-	TESTQ        $0x00000002, AX
-	JZ           low223
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low224
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low224:
-	JMP stored222
-
-low223:
-	TESTQ     $0x00000001, AX
-	JZ        low225
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low225:
-stored222:
-	TESTQ        $0x00000002, AX
-	JZ           low227
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low228
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
 
 low228:
 	JMP stored226
@@ -8118,19 +8303,19 @@ low228:
 low227:
 	TESTQ     $0x00000001, AX
 	JZ        low229
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
 
 low229:
 stored226:
 	TESTQ        $0x00000002, AX
 	JZ           low231
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low232
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
 
 low232:
 	JMP stored230
@@ -8138,19 +8323,19 @@ low232:
 low231:
 	TESTQ     $0x00000001, AX
 	JZ        low233
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
 
 low233:
 stored230:
 	TESTQ        $0x00000002, AX
 	JZ           low235
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
 	JZ           low236
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
 
 low236:
 	JMP stored234
@@ -8158,19 +8343,80 @@ low236:
 low235:
 	TESTQ     $0x00000001, AX
 	JZ        low237
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
 
 low237:
 stored234:
+	TESTQ        $0x00000002, AX
+	JZ           low239
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low240
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low240:
+	JMP stored238
+
+low239:
+	TESTQ     $0x00000001, AX
+	JZ        low241
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low241:
+stored238:
+	TESTQ        $0x00000002, AX
+	JZ           low243
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low244
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low244:
+	JMP stored242
+
+low243:
+	TESTQ     $0x00000001, AX
+	JZ        low245
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low245:
+stored242:
+	TESTQ        $0x00000002, AX
+	JZ           low247
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low248
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low248:
+	JMP stored246
+
+low247:
+	TESTQ     $0x00000001, AX
+	JZ        low249
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low249:
+stored246:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done177
+	MOVQ $0x00000006, BX
+	JMP  advance151
 
-fewer210:
+fewer222:
 	CMPQ BX, $0x05
-	JNE  fewer238
+	JNE  fewer250
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8183,7 +8429,7 @@ fewer210:
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded239
+	JLE        folded251
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8194,7 +8440,7 @@ fewer210:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold240:
+fold252:
 	VMASKMOVPD   (SI), Y0, Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -8211,9 +8457,9 @@ fold240:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold240
+	JNZ          fold252
 
-folded239:
+folded251:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -8223,85 +8469,25 @@ folded239:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear241
+	JNE    linear253
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear241:
+linear253:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000002, AX
-	JZ           low243
+	JZ           low255
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low244
+	JZ           low256
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
-
-low244:
-	JMP stored242
-
-low243:
-	TESTQ     $0x00000001, AX
-	JZ        low245
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low245:
-stored242:
-	TESTQ        $0x00000002, AX
-	JZ           low247
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low248
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low248:
-	JMP stored246
-
-low247:
-	TESTQ     $0x00000001, AX
-	JZ        low249
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low249:
-stored246:
-	TESTQ        $0x00000002, AX
-	JZ           low251
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low252
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low252:
-	JMP stored250
-
-low251:
-	TESTQ     $0x00000001, AX
-	JZ        low253
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low253:
-stored250:
-	TESTQ        $0x00000002, AX
-	JZ           low255
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low256
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
 
 low256:
 	JMP stored254
@@ -8309,19 +8495,19 @@ low256:
 low255:
 	TESTQ     $0x00000001, AX
 	JZ        low257
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
 
 low257:
 stored254:
 	TESTQ        $0x00000002, AX
 	JZ           low259
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low260
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
 
 low260:
 	JMP stored258
@@ -8329,19 +8515,80 @@ low260:
 low259:
 	TESTQ     $0x00000001, AX
 	JZ        low261
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
 
 low261:
 stored258:
+	TESTQ        $0x00000002, AX
+	JZ           low263
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low264
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low264:
+	JMP stored262
+
+low263:
+	TESTQ     $0x00000001, AX
+	JZ        low265
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low265:
+stored262:
+	TESTQ        $0x00000002, AX
+	JZ           low267
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low268
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low268:
+	JMP stored266
+
+low267:
+	TESTQ     $0x00000001, AX
+	JZ        low269
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low269:
+stored266:
+	TESTQ        $0x00000002, AX
+	JZ           low271
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low272
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low272:
+	JMP stored270
+
+low271:
+	TESTQ     $0x00000001, AX
+	JZ        low273
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low273:
+stored270:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done177
+	MOVQ $0x00000005, BX
+	JMP  advance151
 
-fewer238:
+fewer250:
 	CMPQ BX, $0x04
-	JNE  fewer262
+	JNE  fewer274
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8353,7 +8600,7 @@ fewer238:
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded263
+	JLE        folded275
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8364,7 +8611,7 @@ fewer238:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold264:
+fold276:
 	VMASKMOVPD   (SI), Y0, Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -8379,9 +8626,9 @@ fold264:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold264
+	JNZ          fold276
 
-folded263:
+folded275:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -8390,84 +8637,24 @@ folded263:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear265
+	JNE    linear277
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear265:
+linear277:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000002, AX
-	JZ           low267
+	JZ           low279
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low268
+	JZ           low280
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
-
-low268:
-	JMP stored266
-
-low267:
-	TESTQ     $0x00000001, AX
-	JZ        low269
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low269:
-stored266:
-	TESTQ        $0x00000002, AX
-	JZ           low271
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low272
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low272:
-	JMP stored270
-
-low271:
-	TESTQ     $0x00000001, AX
-	JZ        low273
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low273:
-stored270:
-	TESTQ        $0x00000002, AX
-	JZ           low275
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low276
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low276:
-	JMP stored274
-
-low275:
-	TESTQ     $0x00000001, AX
-	JZ        low277
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low277:
-stored274:
-	TESTQ        $0x00000002, AX
-	JZ           low279
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low280
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
 
 low280:
 	JMP stored278
@@ -8475,19 +8662,81 @@ low280:
 low279:
 	TESTQ     $0x00000001, AX
 	JZ        low281
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
 
 low281:
 stored278:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done177
+	TESTQ        $0x00000002, AX
+	JZ           low283
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low284
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
 
-fewer262:
+low284:
+	JMP stored282
+
+low283:
+	TESTQ     $0x00000001, AX
+	JZ        low285
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low285:
+stored282:
+	TESTQ        $0x00000002, AX
+	JZ           low287
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low288
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low288:
+	JMP stored286
+
+low287:
+	TESTQ     $0x00000001, AX
+	JZ        low289
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low289:
+stored286:
+	TESTQ        $0x00000002, AX
+	JZ           low291
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low292
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low292:
+	JMP stored290
+
+low291:
+	TESTQ     $0x00000001, AX
+	JZ        low293
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low293:
+stored290:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer274:
 	CMPQ BX, $0x03
-	JNE  fewer282
+	JNE  fewer294
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8497,7 +8746,7 @@ fewer262:
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded283
+	JLE        folded295
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8507,7 +8756,7 @@ fewer262:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold284:
+fold296:
 	VMASKMOVPD   (SI), Y0, Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -8520,9 +8769,9 @@ fold284:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold284
+	JNZ          fold296
 
-folded283:
+folded295:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -8530,135 +8779,42 @@ folded283:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear285
+	JNE    linear297
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear285:
+linear297:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
-	JZ           low287
+	JZ           low299
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low288
+	JZ           low300
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low288:
-	JMP stored286
+low300:
+	JMP stored298
 
-low287:
+low299:
 	TESTQ     $0x00000001, AX
-	JZ        low289
+	JZ        low301
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low289:
-stored286:
+low301:
+stored298:
 	TESTQ        $0x00000002, AX
-	JZ           low291
+	JZ           low303
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low292
+	JZ           low304
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
-
-low292:
-	JMP stored290
-
-low291:
-	TESTQ     $0x00000001, AX
-	JZ        low293
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low293:
-stored290:
-	TESTQ        $0x00000002, AX
-	JZ           low295
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low296
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low296:
-	JMP stored294
-
-low295:
-	TESTQ     $0x00000001, AX
-	JZ        low297
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low297:
-stored294:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done177
-
-fewer282:
-	CMPQ BX, $0x02
-	JNE  fewer298
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	MOVQ       n+112(FP), R8
-	TESTQ      R8, R8
-	JLE        folded299
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	MOVQ       soon+72(FP), R9
-	MOVQ       ldsoon+80(FP), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold300:
-	VMASKMOVPD   (SI), Y0, Y4
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Y3
-	VFMADD231PD  Y3, Y4, Y1
-	VBROADCASTSD (BX)(CX*1), Y3
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold300
-
-folded299:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+120(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y1, Y1
-	VADDPD Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear301
-	VMAXPD Y1, Y3, Y1
-	VMAXPD Y2, Y3, Y2
-
-linear301:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	TESTQ        $0x00000002, AX
-	JZ           low303
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low304
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
 
 low304:
 	JMP stored302
@@ -8666,19 +8822,19 @@ low304:
 low303:
 	TESTQ     $0x00000001, AX
 	JZ        low305
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
 
 low305:
 stored302:
 	TESTQ        $0x00000002, AX
 	JZ           low307
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
 	JZ           low308
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
 
 low308:
 	JMP stored306
@@ -8686,23 +8842,27 @@ low308:
 low307:
 	TESTQ     $0x00000001, AX
 	JZ        low309
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
 
 low309:
 stored306:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done177
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer298:
-	CMPQ BX, $0x01
+fewer294:
+	CMPQ BX, $0x02
 	JNE  fewer310
 
-	// acc[i,j] = init[i,j], 1×1 vectors
+	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
 	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
 	JLE        folded311
@@ -8716,12 +8876,14 @@ fewer298:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold312:
-	VMASKMOVPD   (SI), Y0, Y3
+	VMASKMOVPD   (SI), Y0, Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
 	ADDQ         R10, R9
-	VBROADCASTSD (BX), Y2
-	VFMADD231PD  Y2, Y3, Y1
+	VBROADCASTSD (BX), Y3
+	VFMADD231PD  Y3, Y4, Y1
+	VBROADCASTSD (BX)(CX*1), Y3
+	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold312
@@ -8729,14 +8891,17 @@ fold312:
 folded311:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y1, Y1
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y1, Y1
+	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
 	JNE    linear313
-	VMAXPD Y1, Y2, Y1
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
 
 linear313:
 	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
 	JZ           low315
 	VMOVUPS      X1, (BX)
@@ -8757,13 +8922,124 @@ low315:
 
 low317:
 stored314:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done177
+	TESTQ        $0x00000002, AX
+	JZ           low319
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low320
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low320:
+	JMP stored318
+
+low319:
+	TESTQ     $0x00000001, AX
+	JZ        low321
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low321:
+stored318:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
 fewer310:
-done177:
+	CMPQ BX, $0x01
+	JNE  fewer322
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ       init+16(FP), BX
+	VMASKMOVPD (BX), Y0, Y1
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded323
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold324:
+	VMASKMOVPD   (SI), Y0, Y3
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Y2
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold324
+
+folded323:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear325
+	VMAXPD Y1, Y2, Y1
+
+linear325:
+	MOVQ         c+0(FP), BX
+	TESTQ        $0x00000002, AX
+	JZ           low327
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low328
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low328:
+	JMP stored326
+
+low327:
+	TESTQ     $0x00000001, AX
+	JZ        low329
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low329:
+stored326:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer322:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance151:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next148
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

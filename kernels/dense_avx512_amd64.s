@@ -12,14 +12,27 @@ TEXT ·panelAVX512F32(SB), NOSPLIT, $0-128
 	JLE  narrower1
 	CMPQ AX, $0x30
 	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest4
 
-tile3:
+next3:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full4
+	CMPQ BX, $0x08
+	JLE  chosen5
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen5
+
+full4:
+	MOVQ $0x00000008, BX
+
+chosen5:
+	CMPQ BX, $0x08
+	JNE  fewer7
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few5
+	JLT  few8
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -28,10 +41,10 @@ tile3:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more6
+	JGE    more9
 	MOVQ   then+88(FP), BX
 
-more6:
+more9:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -68,7 +81,7 @@ more6:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few5:
+few8:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -101,7 +114,7 @@ few5:
 	VMOVUPS 128(BX)(DI*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded7
+	JLE     folded10
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -114,7 +127,7 @@ few5:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold8:
+fold11:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI), Z27
@@ -155,9 +168,9 @@ fold8:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold8
+	JNZ          fold11
 
-folded7:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -186,7 +199,7 @@ folded7:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear9
+	JNE    linear12
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -212,7 +225,7 @@ folded7:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear9:
+linear12:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -245,31 +258,12 @@ linear9:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile3
+	MOVQ    $0x00000008, BX
+	JMP     advance6
 
-rest4:
-	MOVQ rows+96(FP), BX
+fewer7:
 	CMPQ BX, $0x07
-	JNE  fewer11
+	JNE  fewer13
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -299,7 +293,7 @@ rest4:
 	VMOVUPS 128(BX)(DX*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded12
+	JLE     folded14
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -311,7 +305,7 @@ rest4:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold13:
+fold15:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI), Z24
@@ -348,9 +342,9 @@ fold13:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold13
+	JNZ          fold15
 
-folded12:
+folded14:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -376,7 +370,7 @@ folded12:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear14
+	JNE    linear16
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -399,7 +393,7 @@ folded12:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear14:
+linear16:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -428,11 +422,12 @@ linear14:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	MOVQ    $0x00000007, BX
+	JMP     advance6
 
-fewer11:
+fewer13:
 	CMPQ BX, $0x06
-	JNE  fewer15
+	JNE  fewer17
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -459,7 +454,7 @@ fewer11:
 	VMOVUPS 128(BX)(SI*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded16
+	JLE     folded18
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -471,7 +466,7 @@ fewer11:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold17:
+fold19:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI), Z21
@@ -504,9 +499,9 @@ fold17:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold17
+	JNZ          fold19
 
-folded16:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -529,7 +524,7 @@ folded16:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear18
+	JNE    linear20
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -549,7 +544,7 @@ folded16:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear18:
+linear20:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -575,11 +570,12 @@ linear18:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	MOVQ    $0x00000006, BX
+	JMP     advance6
 
-fewer15:
+fewer17:
 	CMPQ BX, $0x05
-	JNE  fewer19
+	JNE  fewer21
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -602,7 +598,7 @@ fewer15:
 	VMOVUPS 128(BX)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded20
+	JLE     folded22
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -613,7 +609,7 @@ fewer15:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold21:
+fold23:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI), Z18
@@ -642,9 +638,9 @@ fold21:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold21
+	JNZ          fold23
 
-folded20:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -664,7 +660,7 @@ folded20:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear22
+	JNE    linear24
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -681,7 +677,7 @@ folded20:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear22:
+linear24:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -703,11 +699,12 @@ linear22:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	MOVQ    $0x00000005, BX
+	JMP     advance6
 
-fewer19:
+fewer21:
 	CMPQ BX, $0x04
-	JNE  fewer23
+	JNE  fewer25
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -727,7 +724,7 @@ fewer19:
 	VMOVUPS 128(BX)(DX*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded24
+	JLE     folded26
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -738,7 +735,7 @@ fewer19:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold25:
+fold27:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI), Z15
@@ -763,9 +760,9 @@ fold25:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold25
+	JNZ          fold27
 
-folded24:
+folded26:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -782,7 +779,7 @@ folded24:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear26
+	JNE    linear28
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -796,7 +793,7 @@ folded24:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear26:
+linear28:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -815,11 +812,13 @@ linear26:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer23:
+fewer25:
 	CMPQ BX, $0x03
-	JNE  fewer27
+	JNE  fewer29
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -835,7 +834,7 @@ fewer23:
 	VMOVUPS 128(BX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded28
+	JLE     folded30
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -845,7 +844,7 @@ fewer23:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold29:
+fold31:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI), Z12
@@ -866,9 +865,9 @@ fold29:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold29
+	JNZ          fold31
 
-folded28:
+folded30:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -882,7 +881,7 @@ folded28:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear30
+	JNE    linear32
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -893,7 +892,7 @@ folded28:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear30:
+linear32:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -908,11 +907,13 @@ linear30:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer27:
+fewer29:
 	CMPQ BX, $0x02
-	JNE  fewer31
+	JNE  fewer33
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -925,7 +926,7 @@ fewer27:
 	VMOVUPS 128(BX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded32
+	JLE     folded34
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -935,7 +936,7 @@ fewer27:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold35:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI), Z9
@@ -952,9 +953,9 @@ fold33:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold33
+	JNZ          fold35
 
-folded32:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -965,7 +966,7 @@ folded32:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear34
+	JNE    linear36
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -973,7 +974,7 @@ folded32:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear34:
+linear36:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -985,11 +986,13 @@ linear34:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer31:
+fewer33:
 	CMPQ BX, $0x01
-	JNE  fewer35
+	JNE  fewer37
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -998,7 +1001,7 @@ fewer31:
 	VMOVUPS 128(BX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded36
+	JLE     folded38
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1008,7 +1011,7 @@ fewer31:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold39:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI), Z6
@@ -1021,9 +1024,9 @@ fold37:
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold37
+	JNZ          fold39
 
-folded36:
+folded38:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -1031,12 +1034,12 @@ folded36:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear38
+	JNE    linear40
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear38:
+linear40:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
@@ -1044,27 +1047,63 @@ linear38:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer35:
-done10:
+fewer37:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance6:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next3
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x29
-	JGE    over39
+	JGE    over41
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest41
 
-tile40:
+next42:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full43
+	CMPQ BX, $0x08
+	JLE  chosen44
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen44
+
+full43:
+	MOVQ $0x00000008, BX
+
+chosen44:
+	CMPQ BX, $0x08
+	JNE  fewer46
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few42
+	JLT  few47
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -1073,10 +1112,10 @@ tile40:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more43
+	JGE    more48
 	MOVQ   then+88(FP), BX
 
-more43:
+more48:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -1113,7 +1152,7 @@ more43:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few42:
+few47:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1151,7 +1190,7 @@ few42:
 	VMOVUPS 128(R8)(R11*1), Y23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded44
+	JLE     folded49
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1164,7 +1203,7 @@ few42:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold50:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI)(AX*1), Y27
@@ -1205,9 +1244,9 @@ fold45:
 	VFMADD231PS  Y24, Y27, Y23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold45
+	JNZ          fold50
 
-folded44:
+folded49:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -1236,7 +1275,7 @@ folded44:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear46
+	JNE    linear51
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -1262,7 +1301,7 @@ folded44:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear46:
+linear51:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1300,31 +1339,12 @@ linear46:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile40
+	MOVQ    $0x00000008, BX
+	JMP     advance45
 
-rest41:
-	MOVQ rows+96(FP), BX
+fewer46:
 	CMPQ BX, $0x07
-	JNE  fewer48
+	JNE  fewer52
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1358,7 +1378,7 @@ rest41:
 	VMOVUPS 128(DI)(R8*2), Y20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded49
+	JLE     folded53
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1370,7 +1390,7 @@ rest41:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold50:
+fold54:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI)(AX*1), Y24
@@ -1407,9 +1427,9 @@ fold50:
 	VFMADD231PS  Y21, Y24, Y20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold50
+	JNZ          fold54
 
-folded49:
+folded53:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -1435,7 +1455,7 @@ folded49:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear51
+	JNE    linear55
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -1458,7 +1478,7 @@ folded49:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear51:
+linear55:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1491,11 +1511,12 @@ linear51:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	MOVQ    $0x00000007, BX
+	JMP     advance45
 
-fewer48:
+fewer52:
 	CMPQ BX, $0x06
-	JNE  fewer52
+	JNE  fewer56
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1526,7 +1547,7 @@ fewer48:
 	VMOVUPS 128(DI)(R9*1), Y17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded53
+	JLE     folded57
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1538,7 +1559,7 @@ fewer48:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold54:
+fold58:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI)(AX*1), Y21
@@ -1571,9 +1592,9 @@ fold54:
 	VFMADD231PS  Y18, Y21, Y17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold54
+	JNZ          fold58
 
-folded53:
+folded57:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -1596,7 +1617,7 @@ folded53:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear55
+	JNE    linear59
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -1616,7 +1637,7 @@ folded53:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear55:
+linear59:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1646,11 +1667,12 @@ linear55:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	MOVQ    $0x00000006, BX
+	JMP     advance45
 
-fewer52:
+fewer56:
 	CMPQ BX, $0x05
-	JNE  fewer56
+	JNE  fewer60
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1676,7 +1698,7 @@ fewer52:
 	VMOVUPS 128(SI)(CX*4), Y14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded57
+	JLE     folded61
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1687,7 +1709,7 @@ fewer52:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold58:
+fold62:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI)(AX*1), Y18
@@ -1716,9 +1738,9 @@ fold58:
 	VFMADD231PS  Y15, Y18, Y14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold58
+	JNZ          fold62
 
-folded57:
+folded61:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -1738,7 +1760,7 @@ folded57:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear59
+	JNE    linear63
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -1755,7 +1777,7 @@ folded57:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear59:
+linear63:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1780,11 +1802,12 @@ linear59:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	MOVQ    $0x00000005, BX
+	JMP     advance45
 
-fewer56:
+fewer60:
 	CMPQ BX, $0x04
-	JNE  fewer60
+	JNE  fewer64
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1807,7 +1830,7 @@ fewer56:
 	VMOVUPS 128(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded61
+	JLE     folded65
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1818,7 +1841,7 @@ fewer56:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold62:
+fold66:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI)(AX*1), Y15
@@ -1843,9 +1866,9 @@ fold62:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold62
+	JNZ          fold66
 
-folded61:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -1862,7 +1885,7 @@ folded61:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear63
+	JNE    linear67
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -1876,7 +1899,7 @@ folded61:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear63:
+linear67:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1898,11 +1921,13 @@ linear63:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer60:
+fewer64:
 	CMPQ BX, $0x03
-	JNE  fewer64
+	JNE  fewer68
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1920,7 +1945,7 @@ fewer60:
 	VMOVUPS 128(DX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded65
+	JLE     folded69
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1930,7 +1955,7 @@ fewer60:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold66:
+fold70:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI)(AX*1), Y12
@@ -1951,9 +1976,9 @@ fold66:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold66
+	JNZ          fold70
 
-folded65:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -1967,7 +1992,7 @@ folded65:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear67
+	JNE    linear71
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -1978,7 +2003,7 @@ folded65:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear67:
+linear71:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1995,11 +2020,13 @@ linear67:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer64:
+fewer68:
 	CMPQ BX, $0x02
-	JNE  fewer68
+	JNE  fewer72
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2014,7 +2041,7 @@ fewer64:
 	VMOVUPS 128(DX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded69
+	JLE     folded73
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2024,7 +2051,7 @@ fewer64:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold70:
+fold74:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI)(AX*1), Y9
@@ -2041,9 +2068,9 @@ fold70:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold70
+	JNZ          fold74
 
-folded69:
+folded73:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -2054,7 +2081,7 @@ folded69:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear71
+	JNE    linear75
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -2062,7 +2089,7 @@ folded69:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear71:
+linear75:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -2076,11 +2103,13 @@ linear71:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer68:
+fewer72:
 	CMPQ BX, $0x01
-	JNE  fewer72
+	JNE  fewer76
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2091,7 +2120,7 @@ fewer68:
 	VMOVUPS 128(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded73
+	JLE     folded77
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2101,7 +2130,7 @@ fewer68:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold74:
+fold78:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI)(AX*1), Y6
@@ -2114,9 +2143,9 @@ fold74:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold74
+	JNZ          fold78
 
-folded73:
+folded77:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -2124,12 +2153,12 @@ folded73:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear75
+	JNE    linear79
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear75:
+linear79:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2139,25 +2168,61 @@ linear75:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer72:
-done47:
+fewer76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over39:
+advance45:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next42
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over41:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest77
 
-tile76:
+next80:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full81
+	CMPQ BX, $0x08
+	JLE  chosen82
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen82
+
+full81:
+	MOVQ $0x00000008, BX
+
+chosen82:
+	CMPQ BX, $0x08
+	JNE  fewer84
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few78
+	JLT  few85
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -2166,10 +2231,10 @@ tile76:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more79
+	JGE    more86
 	MOVQ   then+88(FP), BX
 
-more79:
+more86:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2206,7 +2271,7 @@ more79:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few78:
+few85:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2244,7 +2309,7 @@ few78:
 	VMOVUPS 128(R8)(R11*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded80
+	JLE     folded87
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2257,7 +2322,7 @@ few78:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold81:
+fold88:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI)(AX*1), Z27
@@ -2298,9 +2363,9 @@ fold81:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold81
+	JNZ          fold88
 
-folded80:
+folded87:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -2329,7 +2394,7 @@ folded80:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear82
+	JNE    linear89
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -2355,7 +2420,7 @@ folded80:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear82:
+linear89:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2393,31 +2458,12 @@ linear82:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile76
+	MOVQ    $0x00000008, BX
+	JMP     advance83
 
-rest77:
-	MOVQ rows+96(FP), BX
+fewer84:
 	CMPQ BX, $0x07
-	JNE  fewer84
+	JNE  fewer90
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2451,7 +2497,7 @@ rest77:
 	VMOVUPS 128(DI)(R8*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded85
+	JLE     folded91
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2463,7 +2509,7 @@ rest77:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold86:
+fold92:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI)(AX*1), Z24
@@ -2500,9 +2546,9 @@ fold86:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold86
+	JNZ          fold92
 
-folded85:
+folded91:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -2528,7 +2574,7 @@ folded85:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear87
+	JNE    linear93
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -2551,7 +2597,7 @@ folded85:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear87:
+linear93:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2584,11 +2630,12 @@ linear87:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	MOVQ    $0x00000007, BX
+	JMP     advance83
 
-fewer84:
+fewer90:
 	CMPQ BX, $0x06
-	JNE  fewer88
+	JNE  fewer94
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2619,7 +2666,7 @@ fewer84:
 	VMOVUPS 128(DI)(R9*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded89
+	JLE     folded95
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2631,7 +2678,7 @@ fewer84:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold90:
+fold96:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI)(AX*1), Z21
@@ -2664,9 +2711,9 @@ fold90:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold90
+	JNZ          fold96
 
-folded89:
+folded95:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -2689,7 +2736,7 @@ folded89:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear91
+	JNE    linear97
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -2709,7 +2756,7 @@ folded89:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear91:
+linear97:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2739,11 +2786,12 @@ linear91:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	MOVQ    $0x00000006, BX
+	JMP     advance83
 
-fewer88:
+fewer94:
 	CMPQ BX, $0x05
-	JNE  fewer92
+	JNE  fewer98
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2769,7 +2817,7 @@ fewer88:
 	VMOVUPS 128(SI)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded93
+	JLE     folded99
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2780,7 +2828,7 @@ fewer88:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold94:
+fold100:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI)(AX*1), Z18
@@ -2809,9 +2857,9 @@ fold94:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold94
+	JNZ          fold100
 
-folded93:
+folded99:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -2831,7 +2879,7 @@ folded93:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear95
+	JNE    linear101
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -2848,7 +2896,7 @@ folded93:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear95:
+linear101:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2873,11 +2921,12 @@ linear95:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	MOVQ    $0x00000005, BX
+	JMP     advance83
 
-fewer92:
+fewer98:
 	CMPQ BX, $0x04
-	JNE  fewer96
+	JNE  fewer102
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2900,7 +2949,7 @@ fewer92:
 	VMOVUPS 128(SI)(DI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded97
+	JLE     folded103
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2911,7 +2960,7 @@ fewer92:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold98:
+fold104:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI)(AX*1), Z15
@@ -2936,9 +2985,9 @@ fold98:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold98
+	JNZ          fold104
 
-folded97:
+folded103:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -2955,7 +3004,7 @@ folded97:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear99
+	JNE    linear105
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -2969,7 +3018,7 @@ folded97:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear99:
+linear105:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2991,11 +3040,13 @@ linear99:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer96:
+fewer102:
 	CMPQ BX, $0x03
-	JNE  fewer100
+	JNE  fewer106
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -3013,7 +3064,7 @@ fewer96:
 	VMOVUPS 128(DX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded107
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3023,7 +3074,7 @@ fewer96:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold108:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI)(AX*1), Z12
@@ -3044,9 +3095,9 @@ fold102:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold102
+	JNZ          fold108
 
-folded101:
+folded107:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -3060,7 +3111,7 @@ folded101:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear109
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -3071,7 +3122,7 @@ folded101:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear103:
+linear109:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3088,11 +3139,13 @@ linear103:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer100:
+fewer106:
 	CMPQ BX, $0x02
-	JNE  fewer104
+	JNE  fewer110
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -3107,7 +3160,7 @@ fewer100:
 	VMOVUPS 128(DX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded105
+	JLE     folded111
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3117,7 +3170,7 @@ fewer100:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold106:
+fold112:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI)(AX*1), Z9
@@ -3134,9 +3187,9 @@ fold106:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold106
+	JNZ          fold112
 
-folded105:
+folded111:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -3147,7 +3200,7 @@ folded105:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear107
+	JNE    linear113
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -3155,7 +3208,7 @@ folded105:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear107:
+linear113:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3169,11 +3222,13 @@ linear107:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer104:
+fewer110:
 	CMPQ BX, $0x01
-	JNE  fewer108
+	JNE  fewer114
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -3184,7 +3239,7 @@ fewer104:
 	VMOVUPS 128(DX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded115
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3194,7 +3249,7 @@ fewer104:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold116:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI)(AX*1), Z6
@@ -3207,9 +3262,9 @@ fold110:
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold110
+	JNZ          fold116
 
-folded109:
+folded115:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -3217,12 +3272,12 @@ folded109:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear117
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear111:
+linear117:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3232,27 +3287,63 @@ linear111:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer108:
-done83:
+fewer114:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance83:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next80
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower112
+	JLE  narrower118
 	CMPQ AX, $0x20
-	JNE  over113
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest115
+	JNE  over119
 
-tile114:
+next120:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full121
+	CMPQ BX, $0x08
+	JLE  chosen122
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen122
+
+full121:
+	MOVQ $0x00000008, BX
+
+chosen122:
+	CMPQ BX, $0x08
+	JNE  fewer124
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few116
+	JLT  few125
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -3261,10 +3352,10 @@ tile114:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more117
+	JGE    more126
 	MOVQ   then+88(FP), BX
 
-more117:
+more126:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -3293,7 +3384,7 @@ more117:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few116:
+few125:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3318,7 +3409,7 @@ few116:
 	VMOVUPS 64(BX)(DI*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded118
+	JLE     folded127
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3331,7 +3422,7 @@ few116:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold119:
+fold128:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI), Z18
 	ADDQ         DI, SI
@@ -3363,9 +3454,9 @@ fold119:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold119
+	JNZ          fold128
 
-folded118:
+folded127:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -3386,7 +3477,7 @@ folded118:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear120
+	JNE    linear129
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -3404,7 +3495,7 @@ folded118:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear120:
+linear129:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3429,31 +3520,12 @@ linear120:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile114
+	MOVQ    $0x00000008, BX
+	JMP     advance123
 
-rest115:
-	MOVQ rows+96(FP), BX
+fewer124:
 	CMPQ BX, $0x07
-	JNE  fewer122
+	JNE  fewer130
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3476,7 +3548,7 @@ rest115:
 	VMOVUPS 64(BX)(DX*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded123
+	JLE     folded131
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3488,7 +3560,7 @@ rest115:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold124:
+fold132:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI), Z16
 	ADDQ         DI, SI
@@ -3517,9 +3589,9 @@ fold124:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold124
+	JNZ          fold132
 
-folded123:
+folded131:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -3538,7 +3610,7 @@ folded123:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear125
+	JNE    linear133
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -3554,7 +3626,7 @@ folded123:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear125:
+linear133:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3576,11 +3648,12 @@ linear125:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	MOVQ    $0x00000007, BX
+	JMP     advance123
 
-fewer122:
+fewer130:
 	CMPQ BX, $0x06
-	JNE  fewer126
+	JNE  fewer134
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3601,7 +3674,7 @@ fewer122:
 	VMOVUPS 64(BX)(SI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded127
+	JLE     folded135
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3613,7 +3686,7 @@ fewer122:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold128:
+fold136:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	ADDQ         DI, SI
@@ -3639,9 +3712,9 @@ fold128:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold128
+	JNZ          fold136
 
-folded127:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -3658,7 +3731,7 @@ folded127:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear129
+	JNE    linear137
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -3672,7 +3745,7 @@ folded127:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear129:
+linear137:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3692,11 +3765,12 @@ linear129:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	MOVQ    $0x00000006, BX
+	JMP     advance123
 
-fewer126:
+fewer134:
 	CMPQ BX, $0x05
-	JNE  fewer130
+	JNE  fewer138
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3714,7 +3788,7 @@ fewer126:
 	VMOVUPS 64(BX)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded131
+	JLE     folded139
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3725,7 +3799,7 @@ fewer126:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold140:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI), Z12
 	ADDQ         DI, SI
@@ -3748,9 +3822,9 @@ fold132:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold132
+	JNZ          fold140
 
-folded131:
+folded139:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -3765,7 +3839,7 @@ folded131:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear133
+	JNE    linear141
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -3777,7 +3851,7 @@ folded131:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear133:
+linear141:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3794,11 +3868,12 @@ linear133:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	MOVQ    $0x00000005, BX
+	JMP     advance123
 
-fewer130:
+fewer138:
 	CMPQ BX, $0x04
-	JNE  fewer134
+	JNE  fewer142
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3814,7 +3889,7 @@ fewer130:
 	VMOVUPS 64(BX)(DX*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded135
+	JLE     folded143
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3825,7 +3900,7 @@ fewer130:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold136:
+fold144:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI), Z10
 	ADDQ         DI, SI
@@ -3845,9 +3920,9 @@ fold136:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold136
+	JNZ          fold144
 
-folded135:
+folded143:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -3860,7 +3935,7 @@ folded135:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear137
+	JNE    linear145
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -3870,7 +3945,7 @@ folded135:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear137:
+linear145:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3885,11 +3960,13 @@ linear137:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer134:
+fewer142:
 	CMPQ BX, $0x03
-	JNE  fewer138
+	JNE  fewer146
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3902,7 +3979,7 @@ fewer134:
 	VMOVUPS 64(BX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded139
+	JLE     folded147
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3912,7 +3989,7 @@ fewer134:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold140:
+fold148:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	ADDQ         DI, SI
@@ -3929,9 +4006,9 @@ fold140:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold140
+	JNZ          fold148
 
-folded139:
+folded147:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -3942,7 +4019,7 @@ folded139:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear141
+	JNE    linear149
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -3950,7 +4027,7 @@ folded139:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear141:
+linear149:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -3962,11 +4039,13 @@ linear141:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer138:
+fewer146:
 	CMPQ BX, $0x02
-	JNE  fewer142
+	JNE  fewer150
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3977,7 +4056,7 @@ fewer138:
 	VMOVUPS 64(BX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded143
+	JLE     folded151
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3987,7 +4066,7 @@ fewer138:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold144:
+fold152:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI), Z6
 	ADDQ         DI, SI
@@ -4001,9 +4080,9 @@ fold144:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold144
+	JNZ          fold152
 
-folded143:
+folded151:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -4012,13 +4091,13 @@ folded143:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear145
+	JNE    linear153
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear145:
+linear153:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -4028,11 +4107,13 @@ linear145:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer142:
+fewer150:
 	CMPQ BX, $0x01
-	JNE  fewer146
+	JNE  fewer154
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4040,7 +4121,7 @@ fewer142:
 	VMOVUPS 64(BX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded147
+	JLE     folded155
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4050,7 +4131,7 @@ fewer142:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold148:
+fold156:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI), Z4
 	ADDQ         DI, SI
@@ -4061,47 +4142,83 @@ fold148:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold148
+	JNZ          fold156
 
-folded147:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear149
+	JNE    linear157
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear149:
+linear157:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer146:
-done121:
+fewer154:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over113:
+advance123:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next120
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over119:
 	CMPQ   AX, $0x19
-	JGE    over150
+	JGE    over158
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest152
 
-tile151:
+next159:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full160
+	CMPQ BX, $0x08
+	JLE  chosen161
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen161
+
+full160:
+	MOVQ $0x00000008, BX
+
+chosen161:
+	CMPQ BX, $0x08
+	JNE  fewer163
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few153
+	JLT  few164
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -4110,10 +4227,10 @@ tile151:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more154
+	JGE    more165
 	MOVQ   then+88(FP), BX
 
-more154:
+more165:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -4142,7 +4259,7 @@ more154:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few153:
+few164:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4172,7 +4289,7 @@ few153:
 	VMOVUPS 64(R8)(R11*1), Y15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded155
+	JLE     folded166
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4185,7 +4302,7 @@ few153:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold156:
+fold167:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Y18
 	ADDQ         DI, SI
@@ -4217,9 +4334,9 @@ fold156:
 	VFMADD231PS  Y16, Y18, Y15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold156
+	JNZ          fold167
 
-folded155:
+folded166:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -4240,7 +4357,7 @@ folded155:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear157
+	JNE    linear168
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -4258,7 +4375,7 @@ folded155:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear157:
+linear168:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4288,31 +4405,12 @@ linear157:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile151
+	MOVQ    $0x00000008, BX
+	JMP     advance162
 
-rest152:
-	MOVQ rows+96(FP), BX
+fewer163:
 	CMPQ BX, $0x07
-	JNE  fewer159
+	JNE  fewer169
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4339,7 +4437,7 @@ rest152:
 	VMOVUPS 64(DI)(R8*2), Y13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded160
+	JLE     folded170
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4351,7 +4449,7 @@ rest152:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
+fold171:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI)(AX*1), Y16
 	ADDQ         DI, SI
@@ -4380,9 +4478,9 @@ fold161:
 	VFMADD231PS  Y14, Y16, Y13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold161
+	JNZ          fold171
 
-folded160:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -4401,7 +4499,7 @@ folded160:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear162
+	JNE    linear172
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -4417,7 +4515,7 @@ folded160:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear162:
+linear172:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4443,11 +4541,12 @@ linear162:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	MOVQ    $0x00000007, BX
+	JMP     advance162
 
-fewer159:
+fewer169:
 	CMPQ BX, $0x06
-	JNE  fewer163
+	JNE  fewer173
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4472,7 +4571,7 @@ fewer159:
 	VMOVUPS 64(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded164
+	JLE     folded174
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4484,7 +4583,7 @@ fewer159:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold165:
+fold175:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -4510,9 +4609,9 @@ fold165:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold165
+	JNZ          fold175
 
-folded164:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -4529,7 +4628,7 @@ folded164:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear166
+	JNE    linear176
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -4543,7 +4642,7 @@ folded164:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear166:
+linear176:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4567,11 +4666,12 @@ linear166:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	MOVQ    $0x00000006, BX
+	JMP     advance162
 
-fewer163:
+fewer173:
 	CMPQ BX, $0x05
-	JNE  fewer167
+	JNE  fewer177
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4592,7 +4692,7 @@ fewer163:
 	VMOVUPS 64(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded168
+	JLE     folded178
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4603,7 +4703,7 @@ fewer163:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold169:
+fold179:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -4626,9 +4726,9 @@ fold169:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold169
+	JNZ          fold179
 
-folded168:
+folded178:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -4643,7 +4743,7 @@ folded168:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear170
+	JNE    linear180
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -4655,7 +4755,7 @@ folded168:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear170:
+linear180:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4675,11 +4775,12 @@ linear170:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	MOVQ    $0x00000005, BX
+	JMP     advance162
 
-fewer167:
+fewer177:
 	CMPQ BX, $0x04
-	JNE  fewer171
+	JNE  fewer181
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4698,7 +4799,7 @@ fewer167:
 	VMOVUPS 64(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded172
+	JLE     folded182
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4709,7 +4810,7 @@ fewer167:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold173:
+fold183:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -4729,9 +4830,9 @@ fold173:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold173
+	JNZ          fold183
 
-folded172:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -4744,7 +4845,7 @@ folded172:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear174
+	JNE    linear184
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4754,7 +4855,7 @@ folded172:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear174:
+linear184:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4772,11 +4873,13 @@ linear174:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer171:
+fewer181:
 	CMPQ BX, $0x03
-	JNE  fewer175
+	JNE  fewer185
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4791,7 +4894,7 @@ fewer171:
 	VMOVUPS 64(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded176
+	JLE     folded186
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4801,7 +4904,7 @@ fewer171:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold177:
+fold187:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -4818,9 +4921,9 @@ fold177:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold177
+	JNZ          fold187
 
-folded176:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -4831,7 +4934,7 @@ folded176:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear178
+	JNE    linear188
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -4839,7 +4942,7 @@ folded176:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear178:
+linear188:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -4853,11 +4956,13 @@ linear178:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer175:
+fewer185:
 	CMPQ BX, $0x02
-	JNE  fewer179
+	JNE  fewer189
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4870,7 +4975,7 @@ fewer175:
 	VMOVUPS 64(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded180
+	JLE     folded190
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4880,7 +4985,7 @@ fewer175:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold181:
+fold191:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -4894,9 +4999,9 @@ fold181:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold181
+	JNZ          fold191
 
-folded180:
+folded190:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -4905,13 +5010,13 @@ folded180:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear182
+	JNE    linear192
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear182:
+linear192:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -4923,11 +5028,13 @@ linear182:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer179:
+fewer189:
 	CMPQ BX, $0x01
-	JNE  fewer183
+	JNE  fewer193
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4937,7 +5044,7 @@ fewer179:
 	VMOVUPS 64(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded184
+	JLE     folded194
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4947,7 +5054,7 @@ fewer179:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
+fold195:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -4958,20 +5065,20 @@ fold185:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold185
+	JNZ          fold195
 
-folded184:
+folded194:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear186
+	JNE    linear196
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear186:
+linear196:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -4980,25 +5087,61 @@ linear186:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer183:
-done158:
+fewer193:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over150:
+advance162:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next159
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over158:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest188
 
-tile187:
+next197:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full198
+	CMPQ BX, $0x08
+	JLE  chosen199
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen199
+
+full198:
+	MOVQ $0x00000008, BX
+
+chosen199:
+	CMPQ BX, $0x08
+	JNE  fewer201
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few189
+	JLT  few202
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5007,10 +5150,10 @@ tile187:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more190
+	JGE    more203
 	MOVQ   then+88(FP), BX
 
-more190:
+more203:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -5039,7 +5182,7 @@ more190:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few189:
+few202:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5069,7 +5212,7 @@ few189:
 	VMOVUPS 64(R8)(R11*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded191
+	JLE     folded204
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5082,7 +5225,7 @@ few189:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold192:
+fold205:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -5114,9 +5257,9 @@ fold192:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold192
+	JNZ          fold205
 
-folded191:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -5137,7 +5280,7 @@ folded191:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear193
+	JNE    linear206
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -5155,7 +5298,7 @@ folded191:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear193:
+linear206:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5185,31 +5328,12 @@ linear193:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile187
+	MOVQ    $0x00000008, BX
+	JMP     advance200
 
-rest188:
-	MOVQ rows+96(FP), BX
+fewer201:
 	CMPQ BX, $0x07
-	JNE  fewer195
+	JNE  fewer207
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5236,7 +5360,7 @@ rest188:
 	VMOVUPS 64(DI)(R8*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded196
+	JLE     folded208
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5248,7 +5372,7 @@ rest188:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
+fold209:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
@@ -5277,9 +5401,9 @@ fold197:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold197
+	JNZ          fold209
 
-folded196:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -5298,7 +5422,7 @@ folded196:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear198
+	JNE    linear210
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -5314,7 +5438,7 @@ folded196:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear198:
+linear210:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5340,11 +5464,12 @@ linear198:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	MOVQ    $0x00000007, BX
+	JMP     advance200
 
-fewer195:
+fewer207:
 	CMPQ BX, $0x06
-	JNE  fewer199
+	JNE  fewer211
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5369,7 +5494,7 @@ fewer195:
 	VMOVUPS 64(DI)(R9*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded200
+	JLE     folded212
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5381,7 +5506,7 @@ fewer195:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
+fold213:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
@@ -5407,9 +5532,9 @@ fold201:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold201
+	JNZ          fold213
 
-folded200:
+folded212:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -5426,7 +5551,7 @@ folded200:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear202
+	JNE    linear214
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -5440,7 +5565,7 @@ folded200:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear202:
+linear214:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5464,11 +5589,12 @@ linear202:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	MOVQ    $0x00000006, BX
+	JMP     advance200
 
-fewer199:
+fewer211:
 	CMPQ BX, $0x05
-	JNE  fewer203
+	JNE  fewer215
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5489,7 +5615,7 @@ fewer199:
 	VMOVUPS 64(SI)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded204
+	JLE     folded216
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5500,7 +5626,7 @@ fewer199:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
+fold217:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
@@ -5523,9 +5649,9 @@ fold205:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold205
+	JNZ          fold217
 
-folded204:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -5540,7 +5666,7 @@ folded204:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear206
+	JNE    linear218
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -5552,7 +5678,7 @@ folded204:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear206:
+linear218:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5572,11 +5698,12 @@ linear206:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	MOVQ    $0x00000005, BX
+	JMP     advance200
 
-fewer203:
+fewer215:
 	CMPQ BX, $0x04
-	JNE  fewer207
+	JNE  fewer219
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5595,7 +5722,7 @@ fewer203:
 	VMOVUPS 64(SI)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded208
+	JLE     folded220
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5606,7 +5733,7 @@ fewer203:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold209:
+fold221:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
@@ -5626,9 +5753,9 @@ fold209:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold209
+	JNZ          fold221
 
-folded208:
+folded220:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -5641,7 +5768,7 @@ folded208:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear210
+	JNE    linear222
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -5651,7 +5778,7 @@ folded208:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear210:
+linear222:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5669,11 +5796,13 @@ linear210:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer207:
+fewer219:
 	CMPQ BX, $0x03
-	JNE  fewer211
+	JNE  fewer223
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5688,7 +5817,7 @@ fewer207:
 	VMOVUPS 64(DX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded212
+	JLE     folded224
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5698,7 +5827,7 @@ fewer207:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold213:
+fold225:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
@@ -5715,9 +5844,9 @@ fold213:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold213
+	JNZ          fold225
 
-folded212:
+folded224:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -5728,7 +5857,7 @@ folded212:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear214
+	JNE    linear226
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -5736,7 +5865,7 @@ folded212:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear214:
+linear226:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5750,11 +5879,13 @@ linear214:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer211:
+fewer223:
 	CMPQ BX, $0x02
-	JNE  fewer215
+	JNE  fewer227
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5767,7 +5898,7 @@ fewer211:
 	VMOVUPS 64(DX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded216
+	JLE     folded228
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5777,7 +5908,7 @@ fewer211:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold217:
+fold229:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
@@ -5791,9 +5922,9 @@ fold217:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold217
+	JNZ          fold229
 
-folded216:
+folded228:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -5802,13 +5933,13 @@ folded216:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear218
+	JNE    linear230
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear218:
+linear230:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5820,11 +5951,13 @@ linear218:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer215:
+fewer227:
 	CMPQ BX, $0x01
-	JNE  fewer219
+	JNE  fewer231
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5834,7 +5967,7 @@ fewer215:
 	VMOVUPS 64(DX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded220
+	JLE     folded232
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5844,7 +5977,7 @@ fewer215:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
+fold233:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
@@ -5855,20 +5988,20 @@ fold221:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold221
+	JNZ          fold233
 
-folded220:
+folded232:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear222
+	JNE    linear234
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear222:
+linear234:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5877,25 +6010,61 @@ linear222:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer219:
-done194:
+fewer231:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower112:
-	CMPQ AX, $0x10
-	JNE  over223
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest225
+advance200:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next197
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-tile224:
+narrower118:
+	CMPQ AX, $0x10
+	JNE  over235
+
+next236:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full237
+	CMPQ BX, $0x08
+	JLE  chosen238
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen238
+
+full237:
+	MOVQ $0x00000008, BX
+
+chosen238:
+	CMPQ BX, $0x08
+	JNE  fewer240
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few226
+	JLT  few241
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5904,10 +6073,10 @@ tile224:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more227
+	JGE    more242
 	MOVQ   then+88(FP), BX
 
-more227:
+more242:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -5928,7 +6097,7 @@ more227:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few226:
+few241:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5945,7 +6114,7 @@ few226:
 	VMOVUPS (BX)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded228
+	JLE     folded243
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5958,7 +6127,7 @@ few226:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
+fold244:
 	VMOVUPS          (SI), Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -5973,9 +6142,9 @@ fold229:
 	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold229
+	JNZ              fold244
 
-folded228:
+folded243:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -5988,7 +6157,7 @@ folded228:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear230
+	JNE    linear245
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -5998,7 +6167,7 @@ folded228:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear230:
+linear245:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6015,31 +6184,12 @@ linear230:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile224
+	MOVQ    $0x00000008, BX
+	JMP     advance239
 
-rest225:
-	MOVQ rows+96(FP), BX
+fewer240:
 	CMPQ BX, $0x07
-	JNE  fewer232
+	JNE  fewer246
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6055,7 +6205,7 @@ rest225:
 	VMOVUPS (BX)(DX*2), Z6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded233
+	JLE     folded247
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6067,7 +6217,7 @@ rest225:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold234:
+fold248:
 	VMOVUPS          (SI), Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -6081,9 +6231,9 @@ fold234:
 	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold234
+	JNZ              fold248
 
-folded233:
+folded247:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -6095,7 +6245,7 @@ folded233:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear235
+	JNE    linear249
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -6104,7 +6254,7 @@ folded233:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear235:
+linear249:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6119,11 +6269,12 @@ linear235:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	MOVQ    $0x00000007, BX
+	JMP     advance239
 
-fewer232:
+fewer246:
 	CMPQ BX, $0x06
-	JNE  fewer236
+	JNE  fewer250
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6138,7 +6289,7 @@ fewer232:
 	VMOVUPS (BX)(SI*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded237
+	JLE     folded251
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6150,7 +6301,7 @@ fewer232:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold238:
+fold252:
 	VMOVUPS          (SI), Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -6163,9 +6314,9 @@ fold238:
 	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold238
+	JNZ              fold252
 
-folded237:
+folded251:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -6176,7 +6327,7 @@ folded237:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear239
+	JNE    linear253
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -6184,7 +6335,7 @@ folded237:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear239:
+linear253:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6198,11 +6349,12 @@ linear239:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	MOVQ    $0x00000006, BX
+	JMP     advance239
 
-fewer236:
+fewer250:
 	CMPQ BX, $0x05
-	JNE  fewer240
+	JNE  fewer254
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6215,7 +6367,7 @@ fewer236:
 	VMOVUPS (BX)(CX*4), Z4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded241
+	JLE     folded255
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6226,7 +6378,7 @@ fewer236:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold242:
+fold256:
 	VMOVUPS          (SI), Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -6238,9 +6390,9 @@ fold242:
 	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold242
+	JNZ              fold256
 
-folded241:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -6250,14 +6402,14 @@ folded241:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear243
+	JNE    linear257
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear243:
+linear257:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6269,11 +6421,12 @@ linear243:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	MOVQ    $0x00000005, BX
+	JMP     advance239
 
-fewer240:
+fewer254:
 	CMPQ BX, $0x04
-	JNE  fewer244
+	JNE  fewer258
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6285,7 +6438,7 @@ fewer240:
 	VMOVUPS (BX)(DX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded245
+	JLE     folded259
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6296,7 +6449,7 @@ fewer240:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold246:
+fold260:
 	VMOVUPS          (SI), Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -6307,9 +6460,9 @@ fold246:
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold246
+	JNZ              fold260
 
-folded245:
+folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -6318,13 +6471,13 @@ folded245:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear247
+	JNE    linear261
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear247:
+linear261:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6335,11 +6488,13 @@ linear247:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer244:
+fewer258:
 	CMPQ BX, $0x03
-	JNE  fewer248
+	JNE  fewer262
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6349,7 +6504,7 @@ fewer244:
 	VMOVUPS (BX)(CX*2), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded249
+	JLE     folded263
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6359,7 +6514,7 @@ fewer244:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
+fold264:
 	VMOVUPS          (SI), Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -6369,9 +6524,9 @@ fold250:
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold250
+	JNZ              fold264
 
-folded249:
+folded263:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -6379,12 +6534,12 @@ folded249:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear251
+	JNE    linear265
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear251:
+linear265:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -6393,11 +6548,13 @@ linear251:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer248:
+fewer262:
 	CMPQ BX, $0x02
-	JNE  fewer252
+	JNE  fewer266
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6406,7 +6563,7 @@ fewer248:
 	VMOVUPS (BX)(CX*1), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded253
+	JLE     folded267
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6416,7 +6573,7 @@ fewer248:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold268:
 	VMOVUPS          (SI), Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -6425,20 +6582,20 @@ fold254:
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold254
+	JNZ              fold268
 
-folded253:
+folded267:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear255
+	JNE    linear269
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear255:
+linear269:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -6446,18 +6603,20 @@ linear255:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer252:
+fewer266:
 	CMPQ BX, $0x01
-	JNE  fewer256
+	JNE  fewer270
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded257
+	JLE     folded271
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6467,7 +6626,7 @@ fewer252:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold258:
+fold272:
 	VMOVUPS          (SI), Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -6475,45 +6634,81 @@ fold258:
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold258
+	JNZ              fold272
 
-folded257:
+folded271:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear259
+	JNE    linear273
 	VMAXPS Z0, Z1, Z0
 
-linear259:
+linear273:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer256:
-done231:
+fewer270:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over223:
+advance239:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next236
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over235:
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  rows+96(FP), BX
-	CMPQ  BX, $0x08
-	JLT   rest261
 
-tile260:
+next274:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full275
+	CMPQ BX, $0x08
+	JLE  chosen276
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen276
+
+full275:
+	MOVQ $0x00000008, BX
+
+chosen276:
+	CMPQ BX, $0x08
+	JNE  fewer278
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few262
+	JLT  few279
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -6522,10 +6717,10 @@ tile260:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more263
+	JGE    more280
 	MOVQ   then+88(FP), BX
 
-more263:
+more280:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -6546,7 +6741,7 @@ more263:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few262:
+few279:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -6563,7 +6758,7 @@ few262:
 	VMOVUPS.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded264
+	JLE       folded281
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -6576,7 +6771,7 @@ few262:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold265:
+fold282:
 	VMOVUPS.Z        (SI), K1, Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -6591,9 +6786,9 @@ fold265:
 	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold265
+	JNZ              fold282
 
-folded264:
+folded281:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -6606,7 +6801,7 @@ folded264:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear266
+	JNE    linear283
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6616,760 +6811,741 @@ folded264:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear266:
+linear283:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000008, AX
-	JZ            low268
+	JZ            low285
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low269
+	JZ            low286
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low270
+	JZ            low287
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low271
+	JZ            low288
 	VMOVSS        X0, 56(BX)
 
-low271:
-	JMP stored267
+low288:
+	JMP stored284
 
-low270:
+low287:
 	TESTQ  $0x00000001, AX
-	JZ     low272
+	JZ     low289
 	VMOVSS X0, 48(BX)
 
-low272:
-	JMP stored267
+low289:
+	JMP stored284
 
-low269:
+low286:
 	TESTQ     $0x00000002, AX
-	JZ        low273
+	JZ        low290
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low274
+	JZ        low291
 	VMOVSS    X0, 40(BX)
 
-low274:
-	JMP stored267
+low291:
+	JMP stored284
 
-low273:
+low290:
 	TESTQ  $0x00000001, AX
-	JZ     low275
+	JZ     low292
 	VMOVSS X0, 32(BX)
 
-low275:
-	JMP stored267
+low292:
+	JMP stored284
 
-low268:
+low285:
 	TESTQ        $0x00000004, AX
-	JZ           low276
+	JZ           low293
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low277
+	JZ           low294
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low278
+	JZ           low295
 	VMOVSS       X0, 24(BX)
 
-low278:
-	JMP stored267
+low295:
+	JMP stored284
 
-low277:
+low294:
 	TESTQ  $0x00000001, AX
-	JZ     low279
+	JZ     low296
 	VMOVSS X0, 16(BX)
 
-low279:
-	JMP stored267
+low296:
+	JMP stored284
 
-low276:
+low293:
 	TESTQ     $0x00000002, AX
-	JZ        low280
+	JZ        low297
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low281
+	JZ        low298
 	VMOVSS    X0, 8(BX)
 
-low281:
-	JMP stored267
+low298:
+	JMP stored284
 
-low280:
+low297:
 	TESTQ  $0x00000001, AX
-	JZ     low282
+	JZ     low299
 	VMOVSS X0, (BX)
 
-low282:
-stored267:
+low299:
+stored284:
 	TESTQ         $0x00000008, AX
-	JZ            low284
+	JZ            low301
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low285
+	JZ            low302
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low286
+	JZ            low303
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low287
+	JZ            low304
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low287:
-	JMP stored283
+low304:
+	JMP stored300
 
-low286:
+low303:
 	TESTQ  $0x00000001, AX
-	JZ     low288
+	JZ     low305
 	VMOVSS X1, 48(BX)(CX*1)
 
-low288:
-	JMP stored283
+low305:
+	JMP stored300
 
-low285:
+low302:
 	TESTQ     $0x00000002, AX
-	JZ        low289
+	JZ        low306
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low290
+	JZ        low307
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low290:
-	JMP stored283
+low307:
+	JMP stored300
 
-low289:
+low306:
 	TESTQ  $0x00000001, AX
-	JZ     low291
+	JZ     low308
 	VMOVSS X1, 32(BX)(CX*1)
 
-low291:
-	JMP stored283
+low308:
+	JMP stored300
 
-low284:
+low301:
 	TESTQ        $0x00000004, AX
-	JZ           low292
+	JZ           low309
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low293
+	JZ           low310
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low294
+	JZ           low311
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low294:
-	JMP stored283
+low311:
+	JMP stored300
 
-low293:
+low310:
 	TESTQ  $0x00000001, AX
-	JZ     low295
+	JZ     low312
 	VMOVSS X1, 16(BX)(CX*1)
 
-low295:
-	JMP stored283
+low312:
+	JMP stored300
 
-low292:
+low309:
 	TESTQ     $0x00000002, AX
-	JZ        low296
+	JZ        low313
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low297
+	JZ        low314
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low297:
-	JMP stored283
+low314:
+	JMP stored300
 
-low296:
+low313:
 	TESTQ  $0x00000001, AX
-	JZ     low298
+	JZ     low315
 	VMOVSS X1, (BX)(CX*1)
 
-low298:
-stored283:
+low315:
+stored300:
 	TESTQ         $0x00000008, AX
-	JZ            low300
+	JZ            low317
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low301
+	JZ            low318
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low302
+	JZ            low319
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low303
+	JZ            low320
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low303:
-	JMP stored299
+low320:
+	JMP stored316
 
-low302:
+low319:
 	TESTQ  $0x00000001, AX
-	JZ     low304
+	JZ     low321
 	VMOVSS X2, 48(BX)(CX*2)
 
-low304:
-	JMP stored299
+low321:
+	JMP stored316
 
-low301:
+low318:
 	TESTQ     $0x00000002, AX
-	JZ        low305
+	JZ        low322
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low306
+	JZ        low323
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low306:
-	JMP stored299
+low323:
+	JMP stored316
 
-low305:
+low322:
 	TESTQ  $0x00000001, AX
-	JZ     low307
+	JZ     low324
 	VMOVSS X2, 32(BX)(CX*2)
 
-low307:
-	JMP stored299
+low324:
+	JMP stored316
 
-low300:
+low317:
 	TESTQ        $0x00000004, AX
-	JZ           low308
+	JZ           low325
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low309
+	JZ           low326
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low310
+	JZ           low327
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low310:
-	JMP stored299
+low327:
+	JMP stored316
 
-low309:
+low326:
 	TESTQ  $0x00000001, AX
-	JZ     low311
+	JZ     low328
 	VMOVSS X2, 16(BX)(CX*2)
 
-low311:
-	JMP stored299
+low328:
+	JMP stored316
 
-low308:
+low325:
 	TESTQ     $0x00000002, AX
-	JZ        low312
+	JZ        low329
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low313
+	JZ        low330
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low313:
-	JMP stored299
+low330:
+	JMP stored316
 
-low312:
+low329:
 	TESTQ  $0x00000001, AX
-	JZ     low314
+	JZ     low331
 	VMOVSS X2, (BX)(CX*2)
 
-low314:
-stored299:
+low331:
+stored316:
 	TESTQ         $0x00000008, AX
-	JZ            low316
+	JZ            low333
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low317
+	JZ            low334
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low318
+	JZ            low335
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low319
+	JZ            low336
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low319:
-	JMP stored315
+low336:
+	JMP stored332
 
-low318:
+low335:
 	TESTQ  $0x00000001, AX
-	JZ     low320
+	JZ     low337
 	VMOVSS X3, 48(BX)(DX*1)
 
-low320:
-	JMP stored315
+low337:
+	JMP stored332
 
-low317:
+low334:
 	TESTQ     $0x00000002, AX
-	JZ        low321
+	JZ        low338
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low322
+	JZ        low339
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low322:
-	JMP stored315
+low339:
+	JMP stored332
 
-low321:
+low338:
 	TESTQ  $0x00000001, AX
-	JZ     low323
+	JZ     low340
 	VMOVSS X3, 32(BX)(DX*1)
 
-low323:
-	JMP stored315
+low340:
+	JMP stored332
 
-low316:
+low333:
 	TESTQ        $0x00000004, AX
-	JZ           low324
+	JZ           low341
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low325
+	JZ           low342
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low326
+	JZ           low343
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low326:
-	JMP stored315
+low343:
+	JMP stored332
 
-low325:
+low342:
 	TESTQ  $0x00000001, AX
-	JZ     low327
+	JZ     low344
 	VMOVSS X3, 16(BX)(DX*1)
 
-low327:
-	JMP stored315
+low344:
+	JMP stored332
 
-low324:
+low341:
 	TESTQ     $0x00000002, AX
-	JZ        low328
+	JZ        low345
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low329
+	JZ        low346
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low329:
-	JMP stored315
+low346:
+	JMP stored332
 
-low328:
+low345:
 	TESTQ  $0x00000001, AX
-	JZ     low330
+	JZ     low347
 	VMOVSS X3, (BX)(DX*1)
 
-low330:
-stored315:
+low347:
+stored332:
 	TESTQ         $0x00000008, AX
-	JZ            low332
+	JZ            low349
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low333
+	JZ            low350
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low334
+	JZ            low351
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low335
+	JZ            low352
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low335:
-	JMP stored331
+low352:
+	JMP stored348
 
-low334:
+low351:
 	TESTQ  $0x00000001, AX
-	JZ     low336
+	JZ     low353
 	VMOVSS X4, 48(BX)(CX*4)
 
-low336:
-	JMP stored331
+low353:
+	JMP stored348
 
-low333:
+low350:
 	TESTQ     $0x00000002, AX
-	JZ        low337
+	JZ        low354
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low338
+	JZ        low355
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low338:
-	JMP stored331
+low355:
+	JMP stored348
 
-low337:
+low354:
 	TESTQ  $0x00000001, AX
-	JZ     low339
+	JZ     low356
 	VMOVSS X4, 32(BX)(CX*4)
 
-low339:
-	JMP stored331
+low356:
+	JMP stored348
 
-low332:
+low349:
 	TESTQ        $0x00000004, AX
-	JZ           low340
+	JZ           low357
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low341
+	JZ           low358
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low342
+	JZ           low359
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low342:
-	JMP stored331
+low359:
+	JMP stored348
 
-low341:
+low358:
 	TESTQ  $0x00000001, AX
-	JZ     low343
+	JZ     low360
 	VMOVSS X4, 16(BX)(CX*4)
 
-low343:
-	JMP stored331
+low360:
+	JMP stored348
 
-low340:
+low357:
 	TESTQ     $0x00000002, AX
-	JZ        low344
+	JZ        low361
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low345
+	JZ        low362
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low345:
-	JMP stored331
+low362:
+	JMP stored348
 
-low344:
+low361:
 	TESTQ  $0x00000001, AX
-	JZ     low346
+	JZ     low363
 	VMOVSS X4, (BX)(CX*4)
 
-low346:
-stored331:
+low363:
+stored348:
 	TESTQ         $0x00000008, AX
-	JZ            low348
+	JZ            low365
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low349
+	JZ            low366
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low350
+	JZ            low367
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low351
+	JZ            low368
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low351:
-	JMP stored347
+low368:
+	JMP stored364
 
-low350:
+low367:
 	TESTQ  $0x00000001, AX
-	JZ     low352
+	JZ     low369
 	VMOVSS X5, 48(BX)(SI*1)
 
-low352:
-	JMP stored347
+low369:
+	JMP stored364
 
-low349:
+low366:
 	TESTQ     $0x00000002, AX
-	JZ        low353
+	JZ        low370
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low354
+	JZ        low371
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low354:
-	JMP stored347
+low371:
+	JMP stored364
 
-low353:
+low370:
 	TESTQ  $0x00000001, AX
-	JZ     low355
+	JZ     low372
 	VMOVSS X5, 32(BX)(SI*1)
 
-low355:
-	JMP stored347
+low372:
+	JMP stored364
 
-low348:
+low365:
 	TESTQ        $0x00000004, AX
-	JZ           low356
+	JZ           low373
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low357
+	JZ           low374
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low358
+	JZ           low375
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low358:
-	JMP stored347
+low375:
+	JMP stored364
 
-low357:
+low374:
 	TESTQ  $0x00000001, AX
-	JZ     low359
+	JZ     low376
 	VMOVSS X5, 16(BX)(SI*1)
 
-low359:
-	JMP stored347
+low376:
+	JMP stored364
 
-low356:
+low373:
 	TESTQ     $0x00000002, AX
-	JZ        low360
+	JZ        low377
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low361
+	JZ        low378
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low361:
-	JMP stored347
+low378:
+	JMP stored364
 
-low360:
+low377:
 	TESTQ  $0x00000001, AX
-	JZ     low362
+	JZ     low379
 	VMOVSS X5, (BX)(SI*1)
 
-low362:
-stored347:
+low379:
+stored364:
 	TESTQ         $0x00000008, AX
-	JZ            low364
+	JZ            low381
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000004, AX
-	JZ            low365
+	JZ            low382
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000002, AX
-	JZ            low366
+	JZ            low383
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low367
+	JZ            low384
 	VMOVSS        X6, 56(BX)(DX*2)
 
-low367:
-	JMP stored363
+low384:
+	JMP stored380
 
-low366:
+low383:
 	TESTQ  $0x00000001, AX
-	JZ     low368
+	JZ     low385
 	VMOVSS X6, 48(BX)(DX*2)
 
-low368:
-	JMP stored363
+low385:
+	JMP stored380
 
-low365:
+low382:
 	TESTQ     $0x00000002, AX
-	JZ        low369
+	JZ        low386
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low370
+	JZ        low387
 	VMOVSS    X6, 40(BX)(DX*2)
 
-low370:
-	JMP stored363
+low387:
+	JMP stored380
 
-low369:
+low386:
 	TESTQ  $0x00000001, AX
-	JZ     low371
+	JZ     low388
 	VMOVSS X6, 32(BX)(DX*2)
 
-low371:
-	JMP stored363
+low388:
+	JMP stored380
 
-low364:
+low381:
 	TESTQ        $0x00000004, AX
-	JZ           low372
+	JZ           low389
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low373
+	JZ           low390
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low374
+	JZ           low391
 	VMOVSS       X6, 24(BX)(DX*2)
 
-low374:
-	JMP stored363
+low391:
+	JMP stored380
 
-low373:
+low390:
 	TESTQ  $0x00000001, AX
-	JZ     low375
+	JZ     low392
 	VMOVSS X6, 16(BX)(DX*2)
 
-low375:
-	JMP stored363
+low392:
+	JMP stored380
 
-low372:
+low389:
 	TESTQ     $0x00000002, AX
-	JZ        low376
+	JZ        low393
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low377
+	JZ        low394
 	VMOVSS    X6, 8(BX)(DX*2)
 
-low377:
-	JMP stored363
+low394:
+	JMP stored380
 
-low376:
+low393:
 	TESTQ  $0x00000001, AX
-	JZ     low378
+	JZ     low395
 	VMOVSS X6, (BX)(DX*2)
 
-low378:
-stored363:
+low395:
+stored380:
 	TESTQ         $0x00000008, AX
-	JZ            low380
+	JZ            low397
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000004, AX
-	JZ            low381
+	JZ            low398
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000002, AX
-	JZ            low382
+	JZ            low399
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low383
+	JZ            low400
 	VMOVSS        X7, 56(BX)(DI*1)
 
-low383:
-	JMP stored379
+low400:
+	JMP stored396
 
-low382:
+low399:
 	TESTQ  $0x00000001, AX
-	JZ     low384
+	JZ     low401
 	VMOVSS X7, 48(BX)(DI*1)
 
-low384:
-	JMP stored379
+low401:
+	JMP stored396
 
-low381:
+low398:
 	TESTQ     $0x00000002, AX
-	JZ        low385
+	JZ        low402
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low386
+	JZ        low403
 	VMOVSS    X7, 40(BX)(DI*1)
 
-low386:
-	JMP stored379
+low403:
+	JMP stored396
 
-low385:
+low402:
 	TESTQ  $0x00000001, AX
-	JZ     low387
+	JZ     low404
 	VMOVSS X7, 32(BX)(DI*1)
 
-low387:
-	JMP stored379
+low404:
+	JMP stored396
 
-low380:
+low397:
 	TESTQ        $0x00000004, AX
-	JZ           low388
+	JZ           low405
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low389
+	JZ           low406
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low390
+	JZ           low407
 	VMOVSS       X7, 24(BX)(DI*1)
 
-low390:
-	JMP stored379
+low407:
+	JMP stored396
 
-low389:
+low406:
 	TESTQ  $0x00000001, AX
-	JZ     low391
+	JZ     low408
 	VMOVSS X7, 16(BX)(DI*1)
 
-low391:
-	JMP stored379
+low408:
+	JMP stored396
 
-low388:
+low405:
 	TESTQ     $0x00000002, AX
-	JZ        low392
+	JZ        low409
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low393
+	JZ        low410
 	VMOVSS    X7, 8(BX)(DI*1)
 
-low393:
-	JMP stored379
+low410:
+	JMP stored396
 
-low392:
+low409:
 	TESTQ  $0x00000001, AX
-	JZ     low394
+	JZ     low411
 	VMOVSS X7, (BX)(DI*1)
 
-low394:
-stored379:
-	MOVQ   soon+72(FP), BX
-	ADDQ   $0x40, BX
-	MOVQ   BX, soon+72(FP)
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+96(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+96(FP)
-	CMPQ   BX, $0x08
-	JGE    tile260
+low411:
+stored396:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000008, BX
+	JMP  advance277
 
-rest261:
-	MOVQ rows+96(FP), BX
+fewer278:
 	CMPQ BX, $0x07
-	JNE  fewer396
+	JNE  fewer412
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -7385,7 +7561,7 @@ rest261:
 	VMOVUPS.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded397
+	JLE       folded413
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -7397,7 +7573,7 @@ rest261:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold398:
+fold414:
 	VMOVUPS.Z        (SI), K1, Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -7411,9 +7587,9 @@ fold398:
 	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold398
+	JNZ              fold414
 
-folded397:
+folded413:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -7425,7 +7601,7 @@ folded397:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear399
+	JNE    linear415
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -7434,116 +7610,26 @@ folded397:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear399:
+linear415:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low401
+	JZ            low417
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low402
+	JZ            low418
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low403
+	JZ            low419
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low404
-	VMOVSS        X0, 56(BX)
-
-low404:
-	JMP stored400
-
-low403:
-	TESTQ  $0x00000001, AX
-	JZ     low405
-	VMOVSS X0, 48(BX)
-
-low405:
-	JMP stored400
-
-low402:
-	TESTQ     $0x00000002, AX
-	JZ        low406
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low407
-	VMOVSS    X0, 40(BX)
-
-low407:
-	JMP stored400
-
-low406:
-	TESTQ  $0x00000001, AX
-	JZ     low408
-	VMOVSS X0, 32(BX)
-
-low408:
-	JMP stored400
-
-low401:
-	TESTQ        $0x00000004, AX
-	JZ           low409
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low410
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low411
-	VMOVSS       X0, 24(BX)
-
-low411:
-	JMP stored400
-
-low410:
-	TESTQ  $0x00000001, AX
-	JZ     low412
-	VMOVSS X0, 16(BX)
-
-low412:
-	JMP stored400
-
-low409:
-	TESTQ     $0x00000002, AX
-	JZ        low413
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low414
-	VMOVSS    X0, 8(BX)
-
-low414:
-	JMP stored400
-
-low413:
-	TESTQ  $0x00000001, AX
-	JZ     low415
-	VMOVSS X0, (BX)
-
-low415:
-stored400:
-	TESTQ         $0x00000008, AX
-	JZ            low417
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low418
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low419
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
 	JZ            low420
-	VMOVSS        X1, 56(BX)(CX*1)
+	VMOVSS        X0, 56(BX)
 
 low420:
 	JMP stored416
@@ -7551,7 +7637,7 @@ low420:
 low419:
 	TESTQ  $0x00000001, AX
 	JZ     low421
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, 48(BX)
 
 low421:
 	JMP stored416
@@ -7559,11 +7645,11 @@ low421:
 low418:
 	TESTQ     $0x00000002, AX
 	JZ        low422
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low423
-	VMOVSS    X1, 40(BX)(CX*1)
+	VMOVSS    X0, 40(BX)
 
 low423:
 	JMP stored416
@@ -7571,7 +7657,7 @@ low423:
 low422:
 	TESTQ  $0x00000001, AX
 	JZ     low424
-	VMOVSS X1, 32(BX)(CX*1)
+	VMOVSS X0, 32(BX)
 
 low424:
 	JMP stored416
@@ -7579,15 +7665,15 @@ low424:
 low417:
 	TESTQ        $0x00000004, AX
 	JZ           low425
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
 	JZ           low426
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low427
-	VMOVSS       X1, 24(BX)(CX*1)
+	VMOVSS       X0, 24(BX)
 
 low427:
 	JMP stored416
@@ -7595,7 +7681,7 @@ low427:
 low426:
 	TESTQ  $0x00000001, AX
 	JZ     low428
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X0, 16(BX)
 
 low428:
 	JMP stored416
@@ -7603,11 +7689,11 @@ low428:
 low425:
 	TESTQ     $0x00000002, AX
 	JZ        low429
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low430
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X0, 8(BX)
 
 low430:
 	JMP stored416
@@ -7615,25 +7701,25 @@ low430:
 low429:
 	TESTQ  $0x00000001, AX
 	JZ     low431
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low431:
 stored416:
 	TESTQ         $0x00000008, AX
 	JZ            low433
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
 	JZ            low434
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
 	JZ            low435
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
 	JZ            low436
-	VMOVSS        X2, 56(BX)(CX*2)
+	VMOVSS        X1, 56(BX)(CX*1)
 
 low436:
 	JMP stored432
@@ -7641,7 +7727,7 @@ low436:
 low435:
 	TESTQ  $0x00000001, AX
 	JZ     low437
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low437:
 	JMP stored432
@@ -7649,11 +7735,11 @@ low437:
 low434:
 	TESTQ     $0x00000002, AX
 	JZ        low438
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low439
-	VMOVSS    X2, 40(BX)(CX*2)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low439:
 	JMP stored432
@@ -7661,7 +7747,7 @@ low439:
 low438:
 	TESTQ  $0x00000001, AX
 	JZ     low440
-	VMOVSS X2, 32(BX)(CX*2)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low440:
 	JMP stored432
@@ -7669,15 +7755,15 @@ low440:
 low433:
 	TESTQ        $0x00000004, AX
 	JZ           low441
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
 	JZ           low442
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
 	JZ           low443
-	VMOVSS       X2, 24(BX)(CX*2)
+	VMOVSS       X1, 24(BX)(CX*1)
 
 low443:
 	JMP stored432
@@ -7685,7 +7771,7 @@ low443:
 low442:
 	TESTQ  $0x00000001, AX
 	JZ     low444
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X1, 16(BX)(CX*1)
 
 low444:
 	JMP stored432
@@ -7693,11 +7779,11 @@ low444:
 low441:
 	TESTQ     $0x00000002, AX
 	JZ        low445
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low446
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X1, 8(BX)(CX*1)
 
 low446:
 	JMP stored432
@@ -7705,25 +7791,25 @@ low446:
 low445:
 	TESTQ  $0x00000001, AX
 	JZ     low447
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low447:
 stored432:
 	TESTQ         $0x00000008, AX
 	JZ            low449
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
 	JZ            low450
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
 	JZ            low451
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
 	JZ            low452
-	VMOVSS        X3, 56(BX)(DX*1)
+	VMOVSS        X2, 56(BX)(CX*2)
 
 low452:
 	JMP stored448
@@ -7731,7 +7817,7 @@ low452:
 low451:
 	TESTQ  $0x00000001, AX
 	JZ     low453
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low453:
 	JMP stored448
@@ -7739,11 +7825,11 @@ low453:
 low450:
 	TESTQ     $0x00000002, AX
 	JZ        low454
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low455
-	VMOVSS    X3, 40(BX)(DX*1)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low455:
 	JMP stored448
@@ -7751,7 +7837,7 @@ low455:
 low454:
 	TESTQ  $0x00000001, AX
 	JZ     low456
-	VMOVSS X3, 32(BX)(DX*1)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low456:
 	JMP stored448
@@ -7759,15 +7845,15 @@ low456:
 low449:
 	TESTQ        $0x00000004, AX
 	JZ           low457
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
 	JZ           low458
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low459
-	VMOVSS       X3, 24(BX)(DX*1)
+	VMOVSS       X2, 24(BX)(CX*2)
 
 low459:
 	JMP stored448
@@ -7775,7 +7861,7 @@ low459:
 low458:
 	TESTQ  $0x00000001, AX
 	JZ     low460
-	VMOVSS X3, 16(BX)(DX*1)
+	VMOVSS X2, 16(BX)(CX*2)
 
 low460:
 	JMP stored448
@@ -7783,11 +7869,11 @@ low460:
 low457:
 	TESTQ     $0x00000002, AX
 	JZ        low461
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low462
-	VMOVSS    X3, 8(BX)(DX*1)
+	VMOVSS    X2, 8(BX)(CX*2)
 
 low462:
 	JMP stored448
@@ -7795,25 +7881,25 @@ low462:
 low461:
 	TESTQ  $0x00000001, AX
 	JZ     low463
-	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low463:
 stored448:
 	TESTQ         $0x00000008, AX
 	JZ            low465
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
 	JZ            low466
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
 	JZ            low467
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
 	JZ            low468
-	VMOVSS        X4, 56(BX)(CX*4)
+	VMOVSS        X3, 56(BX)(DX*1)
 
 low468:
 	JMP stored464
@@ -7821,7 +7907,7 @@ low468:
 low467:
 	TESTQ  $0x00000001, AX
 	JZ     low469
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, 48(BX)(DX*1)
 
 low469:
 	JMP stored464
@@ -7829,11 +7915,11 @@ low469:
 low466:
 	TESTQ     $0x00000002, AX
 	JZ        low470
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low471
-	VMOVSS    X4, 40(BX)(CX*4)
+	VMOVSS    X3, 40(BX)(DX*1)
 
 low471:
 	JMP stored464
@@ -7841,7 +7927,7 @@ low471:
 low470:
 	TESTQ  $0x00000001, AX
 	JZ     low472
-	VMOVSS X4, 32(BX)(CX*4)
+	VMOVSS X3, 32(BX)(DX*1)
 
 low472:
 	JMP stored464
@@ -7849,15 +7935,15 @@ low472:
 low465:
 	TESTQ        $0x00000004, AX
 	JZ           low473
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
 	JZ           low474
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
 	JZ           low475
-	VMOVSS       X4, 24(BX)(CX*4)
+	VMOVSS       X3, 24(BX)(DX*1)
 
 low475:
 	JMP stored464
@@ -7865,7 +7951,7 @@ low475:
 low474:
 	TESTQ  $0x00000001, AX
 	JZ     low476
-	VMOVSS X4, 16(BX)(CX*4)
+	VMOVSS X3, 16(BX)(DX*1)
 
 low476:
 	JMP stored464
@@ -7873,11 +7959,11 @@ low476:
 low473:
 	TESTQ     $0x00000002, AX
 	JZ        low477
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low478
-	VMOVSS    X4, 8(BX)(CX*4)
+	VMOVSS    X3, 8(BX)(DX*1)
 
 low478:
 	JMP stored464
@@ -7885,25 +7971,25 @@ low478:
 low477:
 	TESTQ  $0x00000001, AX
 	JZ     low479
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low479:
 stored464:
 	TESTQ         $0x00000008, AX
 	JZ            low481
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
 	JZ            low482
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
 	JZ            low483
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
 	JZ            low484
-	VMOVSS        X5, 56(BX)(SI*1)
+	VMOVSS        X4, 56(BX)(CX*4)
 
 low484:
 	JMP stored480
@@ -7911,7 +7997,7 @@ low484:
 low483:
 	TESTQ  $0x00000001, AX
 	JZ     low485
-	VMOVSS X5, 48(BX)(SI*1)
+	VMOVSS X4, 48(BX)(CX*4)
 
 low485:
 	JMP stored480
@@ -7919,11 +8005,11 @@ low485:
 low482:
 	TESTQ     $0x00000002, AX
 	JZ        low486
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
 	JZ        low487
-	VMOVSS    X5, 40(BX)(SI*1)
+	VMOVSS    X4, 40(BX)(CX*4)
 
 low487:
 	JMP stored480
@@ -7931,7 +8017,7 @@ low487:
 low486:
 	TESTQ  $0x00000001, AX
 	JZ     low488
-	VMOVSS X5, 32(BX)(SI*1)
+	VMOVSS X4, 32(BX)(CX*4)
 
 low488:
 	JMP stored480
@@ -7939,15 +8025,15 @@ low488:
 low481:
 	TESTQ        $0x00000004, AX
 	JZ           low489
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
 	JZ           low490
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
 	JZ           low491
-	VMOVSS       X5, 24(BX)(SI*1)
+	VMOVSS       X4, 24(BX)(CX*4)
 
 low491:
 	JMP stored480
@@ -7955,7 +8041,7 @@ low491:
 low490:
 	TESTQ  $0x00000001, AX
 	JZ     low492
-	VMOVSS X5, 16(BX)(SI*1)
+	VMOVSS X4, 16(BX)(CX*4)
 
 low492:
 	JMP stored480
@@ -7963,11 +8049,11 @@ low492:
 low489:
 	TESTQ     $0x00000002, AX
 	JZ        low493
-	VMOVSD    X5, (BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
 	JZ        low494
-	VMOVSS    X5, 8(BX)(SI*1)
+	VMOVSS    X4, 8(BX)(CX*4)
 
 low494:
 	JMP stored480
@@ -7975,25 +8061,25 @@ low494:
 low493:
 	TESTQ  $0x00000001, AX
 	JZ     low495
-	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X4, (BX)(CX*4)
 
 low495:
 stored480:
 	TESTQ         $0x00000008, AX
 	JZ            low497
-	VMOVUPS       Y6, (BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z6, Y6
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
 	JZ            low498
-	VMOVUPS       X6, 32(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y6, X6
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
 	JZ            low499
-	VMOVSD        X6, 48(BX)(DX*2)
-	VUNPCKHPD     X6, X6, X6
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
 	JZ            low500
-	VMOVSS        X6, 56(BX)(DX*2)
+	VMOVSS        X5, 56(BX)(SI*1)
 
 low500:
 	JMP stored496
@@ -8001,7 +8087,7 @@ low500:
 low499:
 	TESTQ  $0x00000001, AX
 	JZ     low501
-	VMOVSS X6, 48(BX)(DX*2)
+	VMOVSS X5, 48(BX)(SI*1)
 
 low501:
 	JMP stored496
@@ -8009,11 +8095,11 @@ low501:
 low498:
 	TESTQ     $0x00000002, AX
 	JZ        low502
-	VMOVSD    X6, 32(BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
 	JZ        low503
-	VMOVSS    X6, 40(BX)(DX*2)
+	VMOVSS    X5, 40(BX)(SI*1)
 
 low503:
 	JMP stored496
@@ -8021,7 +8107,7 @@ low503:
 low502:
 	TESTQ  $0x00000001, AX
 	JZ     low504
-	VMOVSS X6, 32(BX)(DX*2)
+	VMOVSS X5, 32(BX)(SI*1)
 
 low504:
 	JMP stored496
@@ -8029,15 +8115,15 @@ low504:
 low497:
 	TESTQ        $0x00000004, AX
 	JZ           low505
-	VMOVUPS      X6, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
 	JZ           low506
-	VMOVSD       X6, 16(BX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
 	JZ           low507
-	VMOVSS       X6, 24(BX)(DX*2)
+	VMOVSS       X5, 24(BX)(SI*1)
 
 low507:
 	JMP stored496
@@ -8045,7 +8131,7 @@ low507:
 low506:
 	TESTQ  $0x00000001, AX
 	JZ     low508
-	VMOVSS X6, 16(BX)(DX*2)
+	VMOVSS X5, 16(BX)(SI*1)
 
 low508:
 	JMP stored496
@@ -8053,11 +8139,11 @@ low508:
 low505:
 	TESTQ     $0x00000002, AX
 	JZ        low509
-	VMOVSD    X6, (BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
 	JZ        low510
-	VMOVSS    X6, 8(BX)(DX*2)
+	VMOVSS    X5, 8(BX)(SI*1)
 
 low510:
 	JMP stored496
@@ -8065,18 +8151,109 @@ low510:
 low509:
 	TESTQ  $0x00000001, AX
 	JZ     low511
-	VMOVSS X6, (BX)(DX*2)
+	VMOVSS X5, (BX)(SI*1)
 
 low511:
 stored496:
+	TESTQ         $0x00000008, AX
+	JZ            low513
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low514
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low515
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low516
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low516:
+	JMP stored512
+
+low515:
+	TESTQ  $0x00000001, AX
+	JZ     low517
+	VMOVSS X6, 48(BX)(DX*2)
+
+low517:
+	JMP stored512
+
+low514:
+	TESTQ     $0x00000002, AX
+	JZ        low518
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low519
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low519:
+	JMP stored512
+
+low518:
+	TESTQ  $0x00000001, AX
+	JZ     low520
+	VMOVSS X6, 32(BX)(DX*2)
+
+low520:
+	JMP stored512
+
+low513:
+	TESTQ        $0x00000004, AX
+	JZ           low521
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low522
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low523
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low523:
+	JMP stored512
+
+low522:
+	TESTQ  $0x00000001, AX
+	JZ     low524
+	VMOVSS X6, 16(BX)(DX*2)
+
+low524:
+	JMP stored512
+
+low521:
+	TESTQ     $0x00000002, AX
+	JZ        low525
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low526
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low526:
+	JMP stored512
+
+low525:
+	TESTQ  $0x00000001, AX
+	JZ     low527
+	VMOVSS X6, (BX)(DX*2)
+
+low527:
+stored512:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done395
+	MOVQ $0x00000007, BX
+	JMP  advance277
 
-fewer396:
+fewer412:
 	CMPQ BX, $0x06
-	JNE  fewer512
+	JNE  fewer528
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -8091,7 +8268,7 @@ fewer396:
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded513
+	JLE       folded529
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -8103,7 +8280,7 @@ fewer396:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold514:
+fold530:
 	VMOVUPS.Z        (SI), K1, Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -8116,9 +8293,9 @@ fold514:
 	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold514
+	JNZ              fold530
 
-folded513:
+folded529:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -8129,7 +8306,7 @@ folded513:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear515
+	JNE    linear531
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -8137,116 +8314,26 @@ folded513:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear515:
+linear531:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low517
+	JZ            low533
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low518
+	JZ            low534
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low519
+	JZ            low535
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low520
-	VMOVSS        X0, 56(BX)
-
-low520:
-	JMP stored516
-
-low519:
-	TESTQ  $0x00000001, AX
-	JZ     low521
-	VMOVSS X0, 48(BX)
-
-low521:
-	JMP stored516
-
-low518:
-	TESTQ     $0x00000002, AX
-	JZ        low522
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low523
-	VMOVSS    X0, 40(BX)
-
-low523:
-	JMP stored516
-
-low522:
-	TESTQ  $0x00000001, AX
-	JZ     low524
-	VMOVSS X0, 32(BX)
-
-low524:
-	JMP stored516
-
-low517:
-	TESTQ        $0x00000004, AX
-	JZ           low525
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low526
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low527
-	VMOVSS       X0, 24(BX)
-
-low527:
-	JMP stored516
-
-low526:
-	TESTQ  $0x00000001, AX
-	JZ     low528
-	VMOVSS X0, 16(BX)
-
-low528:
-	JMP stored516
-
-low525:
-	TESTQ     $0x00000002, AX
-	JZ        low529
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low530
-	VMOVSS    X0, 8(BX)
-
-low530:
-	JMP stored516
-
-low529:
-	TESTQ  $0x00000001, AX
-	JZ     low531
-	VMOVSS X0, (BX)
-
-low531:
-stored516:
-	TESTQ         $0x00000008, AX
-	JZ            low533
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low534
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low535
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
 	JZ            low536
-	VMOVSS        X1, 56(BX)(CX*1)
+	VMOVSS        X0, 56(BX)
 
 low536:
 	JMP stored532
@@ -8254,7 +8341,7 @@ low536:
 low535:
 	TESTQ  $0x00000001, AX
 	JZ     low537
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, 48(BX)
 
 low537:
 	JMP stored532
@@ -8262,11 +8349,11 @@ low537:
 low534:
 	TESTQ     $0x00000002, AX
 	JZ        low538
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low539
-	VMOVSS    X1, 40(BX)(CX*1)
+	VMOVSS    X0, 40(BX)
 
 low539:
 	JMP stored532
@@ -8274,7 +8361,7 @@ low539:
 low538:
 	TESTQ  $0x00000001, AX
 	JZ     low540
-	VMOVSS X1, 32(BX)(CX*1)
+	VMOVSS X0, 32(BX)
 
 low540:
 	JMP stored532
@@ -8282,15 +8369,15 @@ low540:
 low533:
 	TESTQ        $0x00000004, AX
 	JZ           low541
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
 	JZ           low542
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low543
-	VMOVSS       X1, 24(BX)(CX*1)
+	VMOVSS       X0, 24(BX)
 
 low543:
 	JMP stored532
@@ -8298,7 +8385,7 @@ low543:
 low542:
 	TESTQ  $0x00000001, AX
 	JZ     low544
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X0, 16(BX)
 
 low544:
 	JMP stored532
@@ -8306,11 +8393,11 @@ low544:
 low541:
 	TESTQ     $0x00000002, AX
 	JZ        low545
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low546
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X0, 8(BX)
 
 low546:
 	JMP stored532
@@ -8318,25 +8405,25 @@ low546:
 low545:
 	TESTQ  $0x00000001, AX
 	JZ     low547
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low547:
 stored532:
 	TESTQ         $0x00000008, AX
 	JZ            low549
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
 	JZ            low550
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
 	JZ            low551
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
 	JZ            low552
-	VMOVSS        X2, 56(BX)(CX*2)
+	VMOVSS        X1, 56(BX)(CX*1)
 
 low552:
 	JMP stored548
@@ -8344,7 +8431,7 @@ low552:
 low551:
 	TESTQ  $0x00000001, AX
 	JZ     low553
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low553:
 	JMP stored548
@@ -8352,11 +8439,11 @@ low553:
 low550:
 	TESTQ     $0x00000002, AX
 	JZ        low554
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low555
-	VMOVSS    X2, 40(BX)(CX*2)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low555:
 	JMP stored548
@@ -8364,7 +8451,7 @@ low555:
 low554:
 	TESTQ  $0x00000001, AX
 	JZ     low556
-	VMOVSS X2, 32(BX)(CX*2)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low556:
 	JMP stored548
@@ -8372,15 +8459,15 @@ low556:
 low549:
 	TESTQ        $0x00000004, AX
 	JZ           low557
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
 	JZ           low558
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
 	JZ           low559
-	VMOVSS       X2, 24(BX)(CX*2)
+	VMOVSS       X1, 24(BX)(CX*1)
 
 low559:
 	JMP stored548
@@ -8388,7 +8475,7 @@ low559:
 low558:
 	TESTQ  $0x00000001, AX
 	JZ     low560
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X1, 16(BX)(CX*1)
 
 low560:
 	JMP stored548
@@ -8396,11 +8483,11 @@ low560:
 low557:
 	TESTQ     $0x00000002, AX
 	JZ        low561
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low562
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X1, 8(BX)(CX*1)
 
 low562:
 	JMP stored548
@@ -8408,25 +8495,25 @@ low562:
 low561:
 	TESTQ  $0x00000001, AX
 	JZ     low563
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low563:
 stored548:
 	TESTQ         $0x00000008, AX
 	JZ            low565
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
 	JZ            low566
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
 	JZ            low567
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
 	JZ            low568
-	VMOVSS        X3, 56(BX)(DX*1)
+	VMOVSS        X2, 56(BX)(CX*2)
 
 low568:
 	JMP stored564
@@ -8434,7 +8521,7 @@ low568:
 low567:
 	TESTQ  $0x00000001, AX
 	JZ     low569
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low569:
 	JMP stored564
@@ -8442,11 +8529,11 @@ low569:
 low566:
 	TESTQ     $0x00000002, AX
 	JZ        low570
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low571
-	VMOVSS    X3, 40(BX)(DX*1)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low571:
 	JMP stored564
@@ -8454,7 +8541,7 @@ low571:
 low570:
 	TESTQ  $0x00000001, AX
 	JZ     low572
-	VMOVSS X3, 32(BX)(DX*1)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low572:
 	JMP stored564
@@ -8462,15 +8549,15 @@ low572:
 low565:
 	TESTQ        $0x00000004, AX
 	JZ           low573
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
 	JZ           low574
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low575
-	VMOVSS       X3, 24(BX)(DX*1)
+	VMOVSS       X2, 24(BX)(CX*2)
 
 low575:
 	JMP stored564
@@ -8478,7 +8565,7 @@ low575:
 low574:
 	TESTQ  $0x00000001, AX
 	JZ     low576
-	VMOVSS X3, 16(BX)(DX*1)
+	VMOVSS X2, 16(BX)(CX*2)
 
 low576:
 	JMP stored564
@@ -8486,11 +8573,11 @@ low576:
 low573:
 	TESTQ     $0x00000002, AX
 	JZ        low577
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low578
-	VMOVSS    X3, 8(BX)(DX*1)
+	VMOVSS    X2, 8(BX)(CX*2)
 
 low578:
 	JMP stored564
@@ -8498,25 +8585,25 @@ low578:
 low577:
 	TESTQ  $0x00000001, AX
 	JZ     low579
-	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low579:
 stored564:
 	TESTQ         $0x00000008, AX
 	JZ            low581
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
 	JZ            low582
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
 	JZ            low583
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
 	JZ            low584
-	VMOVSS        X4, 56(BX)(CX*4)
+	VMOVSS        X3, 56(BX)(DX*1)
 
 low584:
 	JMP stored580
@@ -8524,7 +8611,7 @@ low584:
 low583:
 	TESTQ  $0x00000001, AX
 	JZ     low585
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, 48(BX)(DX*1)
 
 low585:
 	JMP stored580
@@ -8532,11 +8619,11 @@ low585:
 low582:
 	TESTQ     $0x00000002, AX
 	JZ        low586
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low587
-	VMOVSS    X4, 40(BX)(CX*4)
+	VMOVSS    X3, 40(BX)(DX*1)
 
 low587:
 	JMP stored580
@@ -8544,7 +8631,7 @@ low587:
 low586:
 	TESTQ  $0x00000001, AX
 	JZ     low588
-	VMOVSS X4, 32(BX)(CX*4)
+	VMOVSS X3, 32(BX)(DX*1)
 
 low588:
 	JMP stored580
@@ -8552,15 +8639,15 @@ low588:
 low581:
 	TESTQ        $0x00000004, AX
 	JZ           low589
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
 	JZ           low590
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
 	JZ           low591
-	VMOVSS       X4, 24(BX)(CX*4)
+	VMOVSS       X3, 24(BX)(DX*1)
 
 low591:
 	JMP stored580
@@ -8568,7 +8655,7 @@ low591:
 low590:
 	TESTQ  $0x00000001, AX
 	JZ     low592
-	VMOVSS X4, 16(BX)(CX*4)
+	VMOVSS X3, 16(BX)(DX*1)
 
 low592:
 	JMP stored580
@@ -8576,11 +8663,11 @@ low592:
 low589:
 	TESTQ     $0x00000002, AX
 	JZ        low593
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low594
-	VMOVSS    X4, 8(BX)(CX*4)
+	VMOVSS    X3, 8(BX)(DX*1)
 
 low594:
 	JMP stored580
@@ -8588,25 +8675,25 @@ low594:
 low593:
 	TESTQ  $0x00000001, AX
 	JZ     low595
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low595:
 stored580:
 	TESTQ         $0x00000008, AX
 	JZ            low597
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
 	JZ            low598
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
 	JZ            low599
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
 	JZ            low600
-	VMOVSS        X5, 56(BX)(SI*1)
+	VMOVSS        X4, 56(BX)(CX*4)
 
 low600:
 	JMP stored596
@@ -8614,7 +8701,7 @@ low600:
 low599:
 	TESTQ  $0x00000001, AX
 	JZ     low601
-	VMOVSS X5, 48(BX)(SI*1)
+	VMOVSS X4, 48(BX)(CX*4)
 
 low601:
 	JMP stored596
@@ -8622,11 +8709,11 @@ low601:
 low598:
 	TESTQ     $0x00000002, AX
 	JZ        low602
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
 	JZ        low603
-	VMOVSS    X5, 40(BX)(SI*1)
+	VMOVSS    X4, 40(BX)(CX*4)
 
 low603:
 	JMP stored596
@@ -8634,7 +8721,7 @@ low603:
 low602:
 	TESTQ  $0x00000001, AX
 	JZ     low604
-	VMOVSS X5, 32(BX)(SI*1)
+	VMOVSS X4, 32(BX)(CX*4)
 
 low604:
 	JMP stored596
@@ -8642,15 +8729,15 @@ low604:
 low597:
 	TESTQ        $0x00000004, AX
 	JZ           low605
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
 	JZ           low606
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
 	JZ           low607
-	VMOVSS       X5, 24(BX)(SI*1)
+	VMOVSS       X4, 24(BX)(CX*4)
 
 low607:
 	JMP stored596
@@ -8658,7 +8745,7 @@ low607:
 low606:
 	TESTQ  $0x00000001, AX
 	JZ     low608
-	VMOVSS X5, 16(BX)(SI*1)
+	VMOVSS X4, 16(BX)(CX*4)
 
 low608:
 	JMP stored596
@@ -8666,11 +8753,11 @@ low608:
 low605:
 	TESTQ     $0x00000002, AX
 	JZ        low609
-	VMOVSD    X5, (BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
 	JZ        low610
-	VMOVSS    X5, 8(BX)(SI*1)
+	VMOVSS    X4, 8(BX)(CX*4)
 
 low610:
 	JMP stored596
@@ -8678,18 +8765,109 @@ low610:
 low609:
 	TESTQ  $0x00000001, AX
 	JZ     low611
-	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X4, (BX)(CX*4)
 
 low611:
 stored596:
+	TESTQ         $0x00000008, AX
+	JZ            low613
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low614
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low615
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low616
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low616:
+	JMP stored612
+
+low615:
+	TESTQ  $0x00000001, AX
+	JZ     low617
+	VMOVSS X5, 48(BX)(SI*1)
+
+low617:
+	JMP stored612
+
+low614:
+	TESTQ     $0x00000002, AX
+	JZ        low618
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low619
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low619:
+	JMP stored612
+
+low618:
+	TESTQ  $0x00000001, AX
+	JZ     low620
+	VMOVSS X5, 32(BX)(SI*1)
+
+low620:
+	JMP stored612
+
+low613:
+	TESTQ        $0x00000004, AX
+	JZ           low621
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low622
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low623
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low623:
+	JMP stored612
+
+low622:
+	TESTQ  $0x00000001, AX
+	JZ     low624
+	VMOVSS X5, 16(BX)(SI*1)
+
+low624:
+	JMP stored612
+
+low621:
+	TESTQ     $0x00000002, AX
+	JZ        low625
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low626
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low626:
+	JMP stored612
+
+low625:
+	TESTQ  $0x00000001, AX
+	JZ     low627
+	VMOVSS X5, (BX)(SI*1)
+
+low627:
+stored612:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done395
+	MOVQ $0x00000006, BX
+	JMP  advance277
 
-fewer512:
+fewer528:
 	CMPQ BX, $0x05
-	JNE  fewer612
+	JNE  fewer628
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -8702,7 +8880,7 @@ fewer512:
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded613
+	JLE       folded629
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -8713,7 +8891,7 @@ fewer512:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold614:
+fold630:
 	VMOVUPS.Z        (SI), K1, Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -8725,9 +8903,9 @@ fold614:
 	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold614
+	JNZ              fold630
 
-folded613:
+folded629:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -8737,122 +8915,32 @@ folded613:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear615
+	JNE    linear631
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear615:
+linear631:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low617
+	JZ            low633
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low618
+	JZ            low634
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low619
+	JZ            low635
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low620
-	VMOVSS        X0, 56(BX)
-
-low620:
-	JMP stored616
-
-low619:
-	TESTQ  $0x00000001, AX
-	JZ     low621
-	VMOVSS X0, 48(BX)
-
-low621:
-	JMP stored616
-
-low618:
-	TESTQ     $0x00000002, AX
-	JZ        low622
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low623
-	VMOVSS    X0, 40(BX)
-
-low623:
-	JMP stored616
-
-low622:
-	TESTQ  $0x00000001, AX
-	JZ     low624
-	VMOVSS X0, 32(BX)
-
-low624:
-	JMP stored616
-
-low617:
-	TESTQ        $0x00000004, AX
-	JZ           low625
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low626
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low627
-	VMOVSS       X0, 24(BX)
-
-low627:
-	JMP stored616
-
-low626:
-	TESTQ  $0x00000001, AX
-	JZ     low628
-	VMOVSS X0, 16(BX)
-
-low628:
-	JMP stored616
-
-low625:
-	TESTQ     $0x00000002, AX
-	JZ        low629
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low630
-	VMOVSS    X0, 8(BX)
-
-low630:
-	JMP stored616
-
-low629:
-	TESTQ  $0x00000001, AX
-	JZ     low631
-	VMOVSS X0, (BX)
-
-low631:
-stored616:
-	TESTQ         $0x00000008, AX
-	JZ            low633
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low634
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low635
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
 	JZ            low636
-	VMOVSS        X1, 56(BX)(CX*1)
+	VMOVSS        X0, 56(BX)
 
 low636:
 	JMP stored632
@@ -8860,7 +8948,7 @@ low636:
 low635:
 	TESTQ  $0x00000001, AX
 	JZ     low637
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, 48(BX)
 
 low637:
 	JMP stored632
@@ -8868,11 +8956,11 @@ low637:
 low634:
 	TESTQ     $0x00000002, AX
 	JZ        low638
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low639
-	VMOVSS    X1, 40(BX)(CX*1)
+	VMOVSS    X0, 40(BX)
 
 low639:
 	JMP stored632
@@ -8880,7 +8968,7 @@ low639:
 low638:
 	TESTQ  $0x00000001, AX
 	JZ     low640
-	VMOVSS X1, 32(BX)(CX*1)
+	VMOVSS X0, 32(BX)
 
 low640:
 	JMP stored632
@@ -8888,15 +8976,15 @@ low640:
 low633:
 	TESTQ        $0x00000004, AX
 	JZ           low641
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
 	JZ           low642
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low643
-	VMOVSS       X1, 24(BX)(CX*1)
+	VMOVSS       X0, 24(BX)
 
 low643:
 	JMP stored632
@@ -8904,7 +8992,7 @@ low643:
 low642:
 	TESTQ  $0x00000001, AX
 	JZ     low644
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X0, 16(BX)
 
 low644:
 	JMP stored632
@@ -8912,11 +9000,11 @@ low644:
 low641:
 	TESTQ     $0x00000002, AX
 	JZ        low645
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low646
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X0, 8(BX)
 
 low646:
 	JMP stored632
@@ -8924,25 +9012,25 @@ low646:
 low645:
 	TESTQ  $0x00000001, AX
 	JZ     low647
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low647:
 stored632:
 	TESTQ         $0x00000008, AX
 	JZ            low649
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
 	JZ            low650
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
 	JZ            low651
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
 	JZ            low652
-	VMOVSS        X2, 56(BX)(CX*2)
+	VMOVSS        X1, 56(BX)(CX*1)
 
 low652:
 	JMP stored648
@@ -8950,7 +9038,7 @@ low652:
 low651:
 	TESTQ  $0x00000001, AX
 	JZ     low653
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low653:
 	JMP stored648
@@ -8958,11 +9046,11 @@ low653:
 low650:
 	TESTQ     $0x00000002, AX
 	JZ        low654
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low655
-	VMOVSS    X2, 40(BX)(CX*2)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low655:
 	JMP stored648
@@ -8970,7 +9058,7 @@ low655:
 low654:
 	TESTQ  $0x00000001, AX
 	JZ     low656
-	VMOVSS X2, 32(BX)(CX*2)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low656:
 	JMP stored648
@@ -8978,15 +9066,15 @@ low656:
 low649:
 	TESTQ        $0x00000004, AX
 	JZ           low657
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
 	JZ           low658
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
 	JZ           low659
-	VMOVSS       X2, 24(BX)(CX*2)
+	VMOVSS       X1, 24(BX)(CX*1)
 
 low659:
 	JMP stored648
@@ -8994,7 +9082,7 @@ low659:
 low658:
 	TESTQ  $0x00000001, AX
 	JZ     low660
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X1, 16(BX)(CX*1)
 
 low660:
 	JMP stored648
@@ -9002,11 +9090,11 @@ low660:
 low657:
 	TESTQ     $0x00000002, AX
 	JZ        low661
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low662
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X1, 8(BX)(CX*1)
 
 low662:
 	JMP stored648
@@ -9014,25 +9102,25 @@ low662:
 low661:
 	TESTQ  $0x00000001, AX
 	JZ     low663
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low663:
 stored648:
 	TESTQ         $0x00000008, AX
 	JZ            low665
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
 	JZ            low666
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
 	JZ            low667
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
 	JZ            low668
-	VMOVSS        X3, 56(BX)(DX*1)
+	VMOVSS        X2, 56(BX)(CX*2)
 
 low668:
 	JMP stored664
@@ -9040,7 +9128,7 @@ low668:
 low667:
 	TESTQ  $0x00000001, AX
 	JZ     low669
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low669:
 	JMP stored664
@@ -9048,11 +9136,11 @@ low669:
 low666:
 	TESTQ     $0x00000002, AX
 	JZ        low670
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low671
-	VMOVSS    X3, 40(BX)(DX*1)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low671:
 	JMP stored664
@@ -9060,7 +9148,7 @@ low671:
 low670:
 	TESTQ  $0x00000001, AX
 	JZ     low672
-	VMOVSS X3, 32(BX)(DX*1)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low672:
 	JMP stored664
@@ -9068,15 +9156,15 @@ low672:
 low665:
 	TESTQ        $0x00000004, AX
 	JZ           low673
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
 	JZ           low674
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low675
-	VMOVSS       X3, 24(BX)(DX*1)
+	VMOVSS       X2, 24(BX)(CX*2)
 
 low675:
 	JMP stored664
@@ -9084,7 +9172,7 @@ low675:
 low674:
 	TESTQ  $0x00000001, AX
 	JZ     low676
-	VMOVSS X3, 16(BX)(DX*1)
+	VMOVSS X2, 16(BX)(CX*2)
 
 low676:
 	JMP stored664
@@ -9092,11 +9180,11 @@ low676:
 low673:
 	TESTQ     $0x00000002, AX
 	JZ        low677
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low678
-	VMOVSS    X3, 8(BX)(DX*1)
+	VMOVSS    X2, 8(BX)(CX*2)
 
 low678:
 	JMP stored664
@@ -9104,25 +9192,25 @@ low678:
 low677:
 	TESTQ  $0x00000001, AX
 	JZ     low679
-	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low679:
 stored664:
 	TESTQ         $0x00000008, AX
 	JZ            low681
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
 	JZ            low682
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
 	JZ            low683
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
 	JZ            low684
-	VMOVSS        X4, 56(BX)(CX*4)
+	VMOVSS        X3, 56(BX)(DX*1)
 
 low684:
 	JMP stored680
@@ -9130,7 +9218,7 @@ low684:
 low683:
 	TESTQ  $0x00000001, AX
 	JZ     low685
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, 48(BX)(DX*1)
 
 low685:
 	JMP stored680
@@ -9138,11 +9226,11 @@ low685:
 low682:
 	TESTQ     $0x00000002, AX
 	JZ        low686
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low687
-	VMOVSS    X4, 40(BX)(CX*4)
+	VMOVSS    X3, 40(BX)(DX*1)
 
 low687:
 	JMP stored680
@@ -9150,7 +9238,7 @@ low687:
 low686:
 	TESTQ  $0x00000001, AX
 	JZ     low688
-	VMOVSS X4, 32(BX)(CX*4)
+	VMOVSS X3, 32(BX)(DX*1)
 
 low688:
 	JMP stored680
@@ -9158,15 +9246,15 @@ low688:
 low681:
 	TESTQ        $0x00000004, AX
 	JZ           low689
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
 	JZ           low690
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
 	JZ           low691
-	VMOVSS       X4, 24(BX)(CX*4)
+	VMOVSS       X3, 24(BX)(DX*1)
 
 low691:
 	JMP stored680
@@ -9174,7 +9262,7 @@ low691:
 low690:
 	TESTQ  $0x00000001, AX
 	JZ     low692
-	VMOVSS X4, 16(BX)(CX*4)
+	VMOVSS X3, 16(BX)(DX*1)
 
 low692:
 	JMP stored680
@@ -9182,11 +9270,11 @@ low692:
 low689:
 	TESTQ     $0x00000002, AX
 	JZ        low693
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low694
-	VMOVSS    X4, 8(BX)(CX*4)
+	VMOVSS    X3, 8(BX)(DX*1)
 
 low694:
 	JMP stored680
@@ -9194,18 +9282,109 @@ low694:
 low693:
 	TESTQ  $0x00000001, AX
 	JZ     low695
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low695:
 stored680:
+	TESTQ         $0x00000008, AX
+	JZ            low697
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low698
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low699
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low700
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low700:
+	JMP stored696
+
+low699:
+	TESTQ  $0x00000001, AX
+	JZ     low701
+	VMOVSS X4, 48(BX)(CX*4)
+
+low701:
+	JMP stored696
+
+low698:
+	TESTQ     $0x00000002, AX
+	JZ        low702
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low703
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low703:
+	JMP stored696
+
+low702:
+	TESTQ  $0x00000001, AX
+	JZ     low704
+	VMOVSS X4, 32(BX)(CX*4)
+
+low704:
+	JMP stored696
+
+low697:
+	TESTQ        $0x00000004, AX
+	JZ           low705
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low706
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low707
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low707:
+	JMP stored696
+
+low706:
+	TESTQ  $0x00000001, AX
+	JZ     low708
+	VMOVSS X4, 16(BX)(CX*4)
+
+low708:
+	JMP stored696
+
+low705:
+	TESTQ     $0x00000002, AX
+	JZ        low709
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low710
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low710:
+	JMP stored696
+
+low709:
+	TESTQ  $0x00000001, AX
+	JZ     low711
+	VMOVSS X4, (BX)(CX*4)
+
+low711:
+stored696:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done395
+	MOVQ $0x00000005, BX
+	JMP  advance277
 
-fewer612:
+fewer628:
 	CMPQ BX, $0x04
-	JNE  fewer696
+	JNE  fewer712
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -9217,7 +9396,7 @@ fewer612:
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded697
+	JLE       folded713
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -9228,7 +9407,7 @@ fewer612:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold698:
+fold714:
 	VMOVUPS.Z        (SI), K1, Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -9239,9 +9418,9 @@ fold698:
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold698
+	JNZ              fold714
 
-folded697:
+folded713:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -9250,121 +9429,31 @@ folded697:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear699
+	JNE    linear715
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear699:
+linear715:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low701
+	JZ            low717
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low702
+	JZ            low718
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low703
+	JZ            low719
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low704
-	VMOVSS        X0, 56(BX)
-
-low704:
-	JMP stored700
-
-low703:
-	TESTQ  $0x00000001, AX
-	JZ     low705
-	VMOVSS X0, 48(BX)
-
-low705:
-	JMP stored700
-
-low702:
-	TESTQ     $0x00000002, AX
-	JZ        low706
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low707
-	VMOVSS    X0, 40(BX)
-
-low707:
-	JMP stored700
-
-low706:
-	TESTQ  $0x00000001, AX
-	JZ     low708
-	VMOVSS X0, 32(BX)
-
-low708:
-	JMP stored700
-
-low701:
-	TESTQ        $0x00000004, AX
-	JZ           low709
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low710
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low711
-	VMOVSS       X0, 24(BX)
-
-low711:
-	JMP stored700
-
-low710:
-	TESTQ  $0x00000001, AX
-	JZ     low712
-	VMOVSS X0, 16(BX)
-
-low712:
-	JMP stored700
-
-low709:
-	TESTQ     $0x00000002, AX
-	JZ        low713
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low714
-	VMOVSS    X0, 8(BX)
-
-low714:
-	JMP stored700
-
-low713:
-	TESTQ  $0x00000001, AX
-	JZ     low715
-	VMOVSS X0, (BX)
-
-low715:
-stored700:
-	TESTQ         $0x00000008, AX
-	JZ            low717
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low718
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low719
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
 	JZ            low720
-	VMOVSS        X1, 56(BX)(CX*1)
+	VMOVSS        X0, 56(BX)
 
 low720:
 	JMP stored716
@@ -9372,7 +9461,7 @@ low720:
 low719:
 	TESTQ  $0x00000001, AX
 	JZ     low721
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, 48(BX)
 
 low721:
 	JMP stored716
@@ -9380,11 +9469,11 @@ low721:
 low718:
 	TESTQ     $0x00000002, AX
 	JZ        low722
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low723
-	VMOVSS    X1, 40(BX)(CX*1)
+	VMOVSS    X0, 40(BX)
 
 low723:
 	JMP stored716
@@ -9392,7 +9481,7 @@ low723:
 low722:
 	TESTQ  $0x00000001, AX
 	JZ     low724
-	VMOVSS X1, 32(BX)(CX*1)
+	VMOVSS X0, 32(BX)
 
 low724:
 	JMP stored716
@@ -9400,15 +9489,15 @@ low724:
 low717:
 	TESTQ        $0x00000004, AX
 	JZ           low725
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
 	JZ           low726
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low727
-	VMOVSS       X1, 24(BX)(CX*1)
+	VMOVSS       X0, 24(BX)
 
 low727:
 	JMP stored716
@@ -9416,7 +9505,7 @@ low727:
 low726:
 	TESTQ  $0x00000001, AX
 	JZ     low728
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X0, 16(BX)
 
 low728:
 	JMP stored716
@@ -9424,11 +9513,11 @@ low728:
 low725:
 	TESTQ     $0x00000002, AX
 	JZ        low729
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low730
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X0, 8(BX)
 
 low730:
 	JMP stored716
@@ -9436,25 +9525,25 @@ low730:
 low729:
 	TESTQ  $0x00000001, AX
 	JZ     low731
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low731:
 stored716:
 	TESTQ         $0x00000008, AX
 	JZ            low733
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
 	JZ            low734
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
 	JZ            low735
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
 	JZ            low736
-	VMOVSS        X2, 56(BX)(CX*2)
+	VMOVSS        X1, 56(BX)(CX*1)
 
 low736:
 	JMP stored732
@@ -9462,7 +9551,7 @@ low736:
 low735:
 	TESTQ  $0x00000001, AX
 	JZ     low737
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low737:
 	JMP stored732
@@ -9470,11 +9559,11 @@ low737:
 low734:
 	TESTQ     $0x00000002, AX
 	JZ        low738
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low739
-	VMOVSS    X2, 40(BX)(CX*2)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low739:
 	JMP stored732
@@ -9482,7 +9571,7 @@ low739:
 low738:
 	TESTQ  $0x00000001, AX
 	JZ     low740
-	VMOVSS X2, 32(BX)(CX*2)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low740:
 	JMP stored732
@@ -9490,15 +9579,15 @@ low740:
 low733:
 	TESTQ        $0x00000004, AX
 	JZ           low741
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
 	JZ           low742
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
 	JZ           low743
-	VMOVSS       X2, 24(BX)(CX*2)
+	VMOVSS       X1, 24(BX)(CX*1)
 
 low743:
 	JMP stored732
@@ -9506,7 +9595,7 @@ low743:
 low742:
 	TESTQ  $0x00000001, AX
 	JZ     low744
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X1, 16(BX)(CX*1)
 
 low744:
 	JMP stored732
@@ -9514,11 +9603,11 @@ low744:
 low741:
 	TESTQ     $0x00000002, AX
 	JZ        low745
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low746
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X1, 8(BX)(CX*1)
 
 low746:
 	JMP stored732
@@ -9526,25 +9615,25 @@ low746:
 low745:
 	TESTQ  $0x00000001, AX
 	JZ     low747
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low747:
 stored732:
 	TESTQ         $0x00000008, AX
 	JZ            low749
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
 	JZ            low750
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
 	JZ            low751
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
 	JZ            low752
-	VMOVSS        X3, 56(BX)(DX*1)
+	VMOVSS        X2, 56(BX)(CX*2)
 
 low752:
 	JMP stored748
@@ -9552,7 +9641,7 @@ low752:
 low751:
 	TESTQ  $0x00000001, AX
 	JZ     low753
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low753:
 	JMP stored748
@@ -9560,11 +9649,11 @@ low753:
 low750:
 	TESTQ     $0x00000002, AX
 	JZ        low754
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low755
-	VMOVSS    X3, 40(BX)(DX*1)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low755:
 	JMP stored748
@@ -9572,7 +9661,7 @@ low755:
 low754:
 	TESTQ  $0x00000001, AX
 	JZ     low756
-	VMOVSS X3, 32(BX)(DX*1)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low756:
 	JMP stored748
@@ -9580,15 +9669,15 @@ low756:
 low749:
 	TESTQ        $0x00000004, AX
 	JZ           low757
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
 	JZ           low758
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low759
-	VMOVSS       X3, 24(BX)(DX*1)
+	VMOVSS       X2, 24(BX)(CX*2)
 
 low759:
 	JMP stored748
@@ -9596,7 +9685,7 @@ low759:
 low758:
 	TESTQ  $0x00000001, AX
 	JZ     low760
-	VMOVSS X3, 16(BX)(DX*1)
+	VMOVSS X2, 16(BX)(CX*2)
 
 low760:
 	JMP stored748
@@ -9604,11 +9693,11 @@ low760:
 low757:
 	TESTQ     $0x00000002, AX
 	JZ        low761
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low762
-	VMOVSS    X3, 8(BX)(DX*1)
+	VMOVSS    X2, 8(BX)(CX*2)
 
 low762:
 	JMP stored748
@@ -9616,18 +9705,110 @@ low762:
 low761:
 	TESTQ  $0x00000001, AX
 	JZ     low763
-	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low763:
 stored748:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done395
+	TESTQ         $0x00000008, AX
+	JZ            low765
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low766
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low767
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low768
+	VMOVSS        X3, 56(BX)(DX*1)
 
-fewer696:
+low768:
+	JMP stored764
+
+low767:
+	TESTQ  $0x00000001, AX
+	JZ     low769
+	VMOVSS X3, 48(BX)(DX*1)
+
+low769:
+	JMP stored764
+
+low766:
+	TESTQ     $0x00000002, AX
+	JZ        low770
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low771
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low771:
+	JMP stored764
+
+low770:
+	TESTQ  $0x00000001, AX
+	JZ     low772
+	VMOVSS X3, 32(BX)(DX*1)
+
+low772:
+	JMP stored764
+
+low765:
+	TESTQ        $0x00000004, AX
+	JZ           low773
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low774
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low775
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low775:
+	JMP stored764
+
+low774:
+	TESTQ  $0x00000001, AX
+	JZ     low776
+	VMOVSS X3, 16(BX)(DX*1)
+
+low776:
+	JMP stored764
+
+low773:
+	TESTQ     $0x00000002, AX
+	JZ        low777
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low778
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low778:
+	JMP stored764
+
+low777:
+	TESTQ  $0x00000001, AX
+	JZ     low779
+	VMOVSS X3, (BX)(DX*1)
+
+low779:
+stored764:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer712:
 	CMPQ BX, $0x03
-	JNE  fewer764
+	JNE  fewer780
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -9637,7 +9818,7 @@ fewer696:
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded765
+	JLE       folded781
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -9647,7 +9828,7 @@ fewer696:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold766:
+fold782:
 	VMOVUPS.Z        (SI), K1, Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -9657,9 +9838,9 @@ fold766:
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold766
+	JNZ              fold782
 
-folded765:
+folded781:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -9667,119 +9848,29 @@ folded765:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear767
+	JNE    linear783
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear767:
+linear783:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low769
+	JZ            low785
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low770
+	JZ            low786
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low771
+	JZ            low787
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low772
-	VMOVSS        X0, 56(BX)
-
-low772:
-	JMP stored768
-
-low771:
-	TESTQ  $0x00000001, AX
-	JZ     low773
-	VMOVSS X0, 48(BX)
-
-low773:
-	JMP stored768
-
-low770:
-	TESTQ     $0x00000002, AX
-	JZ        low774
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low775
-	VMOVSS    X0, 40(BX)
-
-low775:
-	JMP stored768
-
-low774:
-	TESTQ  $0x00000001, AX
-	JZ     low776
-	VMOVSS X0, 32(BX)
-
-low776:
-	JMP stored768
-
-low769:
-	TESTQ        $0x00000004, AX
-	JZ           low777
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low778
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low779
-	VMOVSS       X0, 24(BX)
-
-low779:
-	JMP stored768
-
-low778:
-	TESTQ  $0x00000001, AX
-	JZ     low780
-	VMOVSS X0, 16(BX)
-
-low780:
-	JMP stored768
-
-low777:
-	TESTQ     $0x00000002, AX
-	JZ        low781
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low782
-	VMOVSS    X0, 8(BX)
-
-low782:
-	JMP stored768
-
-low781:
-	TESTQ  $0x00000001, AX
-	JZ     low783
-	VMOVSS X0, (BX)
-
-low783:
-stored768:
-	TESTQ         $0x00000008, AX
-	JZ            low785
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low786
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low787
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
 	JZ            low788
-	VMOVSS        X1, 56(BX)(CX*1)
+	VMOVSS        X0, 56(BX)
 
 low788:
 	JMP stored784
@@ -9787,7 +9878,7 @@ low788:
 low787:
 	TESTQ  $0x00000001, AX
 	JZ     low789
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, 48(BX)
 
 low789:
 	JMP stored784
@@ -9795,11 +9886,11 @@ low789:
 low786:
 	TESTQ     $0x00000002, AX
 	JZ        low790
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low791
-	VMOVSS    X1, 40(BX)(CX*1)
+	VMOVSS    X0, 40(BX)
 
 low791:
 	JMP stored784
@@ -9807,7 +9898,7 @@ low791:
 low790:
 	TESTQ  $0x00000001, AX
 	JZ     low792
-	VMOVSS X1, 32(BX)(CX*1)
+	VMOVSS X0, 32(BX)
 
 low792:
 	JMP stored784
@@ -9815,15 +9906,15 @@ low792:
 low785:
 	TESTQ        $0x00000004, AX
 	JZ           low793
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
 	JZ           low794
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low795
-	VMOVSS       X1, 24(BX)(CX*1)
+	VMOVSS       X0, 24(BX)
 
 low795:
 	JMP stored784
@@ -9831,7 +9922,7 @@ low795:
 low794:
 	TESTQ  $0x00000001, AX
 	JZ     low796
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X0, 16(BX)
 
 low796:
 	JMP stored784
@@ -9839,11 +9930,11 @@ low796:
 low793:
 	TESTQ     $0x00000002, AX
 	JZ        low797
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low798
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X0, 8(BX)
 
 low798:
 	JMP stored784
@@ -9851,25 +9942,25 @@ low798:
 low797:
 	TESTQ  $0x00000001, AX
 	JZ     low799
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low799:
 stored784:
 	TESTQ         $0x00000008, AX
 	JZ            low801
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
 	JZ            low802
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
 	JZ            low803
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
 	JZ            low804
-	VMOVSS        X2, 56(BX)(CX*2)
+	VMOVSS        X1, 56(BX)(CX*1)
 
 low804:
 	JMP stored800
@@ -9877,7 +9968,7 @@ low804:
 low803:
 	TESTQ  $0x00000001, AX
 	JZ     low805
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low805:
 	JMP stored800
@@ -9885,11 +9976,11 @@ low805:
 low802:
 	TESTQ     $0x00000002, AX
 	JZ        low806
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low807
-	VMOVSS    X2, 40(BX)(CX*2)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low807:
 	JMP stored800
@@ -9897,7 +9988,7 @@ low807:
 low806:
 	TESTQ  $0x00000001, AX
 	JZ     low808
-	VMOVSS X2, 32(BX)(CX*2)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low808:
 	JMP stored800
@@ -9905,15 +9996,15 @@ low808:
 low801:
 	TESTQ        $0x00000004, AX
 	JZ           low809
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
 	JZ           low810
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
 	JZ           low811
-	VMOVSS       X2, 24(BX)(CX*2)
+	VMOVSS       X1, 24(BX)(CX*1)
 
 low811:
 	JMP stored800
@@ -9921,7 +10012,7 @@ low811:
 low810:
 	TESTQ  $0x00000001, AX
 	JZ     low812
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X1, 16(BX)(CX*1)
 
 low812:
 	JMP stored800
@@ -9929,11 +10020,11 @@ low812:
 low809:
 	TESTQ     $0x00000002, AX
 	JZ        low813
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low814
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X1, 8(BX)(CX*1)
 
 low814:
 	JMP stored800
@@ -9941,18 +10032,110 @@ low814:
 low813:
 	TESTQ  $0x00000001, AX
 	JZ     low815
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low815:
 stored800:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done395
+	TESTQ         $0x00000008, AX
+	JZ            low817
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low818
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low819
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low820
+	VMOVSS        X2, 56(BX)(CX*2)
 
-fewer764:
+low820:
+	JMP stored816
+
+low819:
+	TESTQ  $0x00000001, AX
+	JZ     low821
+	VMOVSS X2, 48(BX)(CX*2)
+
+low821:
+	JMP stored816
+
+low818:
+	TESTQ     $0x00000002, AX
+	JZ        low822
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low823
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low823:
+	JMP stored816
+
+low822:
+	TESTQ  $0x00000001, AX
+	JZ     low824
+	VMOVSS X2, 32(BX)(CX*2)
+
+low824:
+	JMP stored816
+
+low817:
+	TESTQ        $0x00000004, AX
+	JZ           low825
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low826
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low827
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low827:
+	JMP stored816
+
+low826:
+	TESTQ  $0x00000001, AX
+	JZ     low828
+	VMOVSS X2, 16(BX)(CX*2)
+
+low828:
+	JMP stored816
+
+low825:
+	TESTQ     $0x00000002, AX
+	JZ        low829
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low830
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low830:
+	JMP stored816
+
+low829:
+	TESTQ  $0x00000001, AX
+	JZ     low831
+	VMOVSS X2, (BX)(CX*2)
+
+low831:
+stored816:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer780:
 	CMPQ BX, $0x02
-	JNE  fewer816
+	JNE  fewer832
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
@@ -9961,7 +10144,7 @@ fewer764:
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded817
+	JLE       folded833
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -9971,7 +10154,7 @@ fewer764:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold818:
+fold834:
 	VMOVUPS.Z        (SI), K1, Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -9980,127 +10163,37 @@ fold818:
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold818
+	JNZ              fold834
 
-folded817:
+folded833:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear819
+	JNE    linear835
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear819:
+linear835:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low821
+	JZ            low837
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low822
+	JZ            low838
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low823
+	JZ            low839
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low824
-	VMOVSS        X0, 56(BX)
-
-low824:
-	JMP stored820
-
-low823:
-	TESTQ  $0x00000001, AX
-	JZ     low825
-	VMOVSS X0, 48(BX)
-
-low825:
-	JMP stored820
-
-low822:
-	TESTQ     $0x00000002, AX
-	JZ        low826
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low827
-	VMOVSS    X0, 40(BX)
-
-low827:
-	JMP stored820
-
-low826:
-	TESTQ  $0x00000001, AX
-	JZ     low828
-	VMOVSS X0, 32(BX)
-
-low828:
-	JMP stored820
-
-low821:
-	TESTQ        $0x00000004, AX
-	JZ           low829
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low830
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low831
-	VMOVSS       X0, 24(BX)
-
-low831:
-	JMP stored820
-
-low830:
-	TESTQ  $0x00000001, AX
-	JZ     low832
-	VMOVSS X0, 16(BX)
-
-low832:
-	JMP stored820
-
-low829:
-	TESTQ     $0x00000002, AX
-	JZ        low833
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low834
-	VMOVSS    X0, 8(BX)
-
-low834:
-	JMP stored820
-
-low833:
-	TESTQ  $0x00000001, AX
-	JZ     low835
-	VMOVSS X0, (BX)
-
-low835:
-stored820:
-	TESTQ         $0x00000008, AX
-	JZ            low837
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low838
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low839
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
 	JZ            low840
-	VMOVSS        X1, 56(BX)(CX*1)
+	VMOVSS        X0, 56(BX)
 
 low840:
 	JMP stored836
@@ -10108,7 +10201,7 @@ low840:
 low839:
 	TESTQ  $0x00000001, AX
 	JZ     low841
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, 48(BX)
 
 low841:
 	JMP stored836
@@ -10116,11 +10209,11 @@ low841:
 low838:
 	TESTQ     $0x00000002, AX
 	JZ        low842
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low843
-	VMOVSS    X1, 40(BX)(CX*1)
+	VMOVSS    X0, 40(BX)
 
 low843:
 	JMP stored836
@@ -10128,7 +10221,7 @@ low843:
 low842:
 	TESTQ  $0x00000001, AX
 	JZ     low844
-	VMOVSS X1, 32(BX)(CX*1)
+	VMOVSS X0, 32(BX)
 
 low844:
 	JMP stored836
@@ -10136,15 +10229,15 @@ low844:
 low837:
 	TESTQ        $0x00000004, AX
 	JZ           low845
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
 	JZ           low846
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low847
-	VMOVSS       X1, 24(BX)(CX*1)
+	VMOVSS       X0, 24(BX)
 
 low847:
 	JMP stored836
@@ -10152,7 +10245,7 @@ low847:
 low846:
 	TESTQ  $0x00000001, AX
 	JZ     low848
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X0, 16(BX)
 
 low848:
 	JMP stored836
@@ -10160,11 +10253,11 @@ low848:
 low845:
 	TESTQ     $0x00000002, AX
 	JZ        low849
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low850
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X0, 8(BX)
 
 low850:
 	JMP stored836
@@ -10172,25 +10265,117 @@ low850:
 low849:
 	TESTQ  $0x00000001, AX
 	JZ     low851
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low851:
 stored836:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done395
+	TESTQ         $0x00000008, AX
+	JZ            low853
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low854
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low855
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low856
+	VMOVSS        X1, 56(BX)(CX*1)
 
-fewer816:
+low856:
+	JMP stored852
+
+low855:
+	TESTQ  $0x00000001, AX
+	JZ     low857
+	VMOVSS X1, 48(BX)(CX*1)
+
+low857:
+	JMP stored852
+
+low854:
+	TESTQ     $0x00000002, AX
+	JZ        low858
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low859
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low859:
+	JMP stored852
+
+low858:
+	TESTQ  $0x00000001, AX
+	JZ     low860
+	VMOVSS X1, 32(BX)(CX*1)
+
+low860:
+	JMP stored852
+
+low853:
+	TESTQ        $0x00000004, AX
+	JZ           low861
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low862
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low863
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low863:
+	JMP stored852
+
+low862:
+	TESTQ  $0x00000001, AX
+	JZ     low864
+	VMOVSS X1, 16(BX)(CX*1)
+
+low864:
+	JMP stored852
+
+low861:
+	TESTQ     $0x00000002, AX
+	JZ        low865
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low866
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low866:
+	JMP stored852
+
+low865:
+	TESTQ  $0x00000001, AX
+	JZ     low867
+	VMOVSS X1, (BX)(CX*1)
+
+low867:
+stored852:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer832:
 	CMPQ BX, $0x01
-	JNE  fewer852
+	JNE  fewer868
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded853
+	JLE       folded869
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -10200,7 +10385,7 @@ fewer816:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold854:
+fold870:
 	VMOVUPS.Z        (SI), K1, Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -10208,116 +10393,139 @@ fold854:
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold854
+	JNZ              fold870
 
-folded853:
+folded869:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear855
+	JNE    linear871
 	VMAXPS Z0, Z1, Z0
 
-linear855:
+linear871:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low857
+	JZ            low873
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low858
+	JZ            low874
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low859
+	JZ            low875
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low860
+	JZ            low876
 	VMOVSS        X0, 56(BX)
 
-low860:
-	JMP stored856
+low876:
+	JMP stored872
 
-low859:
+low875:
 	TESTQ  $0x00000001, AX
-	JZ     low861
+	JZ     low877
 	VMOVSS X0, 48(BX)
 
-low861:
-	JMP stored856
+low877:
+	JMP stored872
 
-low858:
+low874:
 	TESTQ     $0x00000002, AX
-	JZ        low862
+	JZ        low878
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low863
+	JZ        low879
 	VMOVSS    X0, 40(BX)
 
-low863:
-	JMP stored856
+low879:
+	JMP stored872
 
-low862:
+low878:
 	TESTQ  $0x00000001, AX
-	JZ     low864
+	JZ     low880
 	VMOVSS X0, 32(BX)
 
-low864:
-	JMP stored856
+low880:
+	JMP stored872
 
-low857:
+low873:
 	TESTQ        $0x00000004, AX
-	JZ           low865
+	JZ           low881
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low866
+	JZ           low882
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low867
+	JZ           low883
 	VMOVSS       X0, 24(BX)
 
-low867:
-	JMP stored856
+low883:
+	JMP stored872
 
-low866:
+low882:
 	TESTQ  $0x00000001, AX
-	JZ     low868
+	JZ     low884
 	VMOVSS X0, 16(BX)
 
-low868:
-	JMP stored856
+low884:
+	JMP stored872
 
-low865:
+low881:
 	TESTQ     $0x00000002, AX
-	JZ        low869
+	JZ        low885
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low870
+	JZ        low886
 	VMOVSS    X0, 8(BX)
 
-low870:
-	JMP stored856
+low886:
+	JMP stored872
 
-low869:
+low885:
 	TESTQ  $0x00000001, AX
-	JZ     low871
+	JZ     low887
 	VMOVSS X0, (BX)
 
-low871:
-stored856:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done395
+low887:
+stored872:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer852:
-done395:
+fewer868:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance277:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next274
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10330,14 +10538,27 @@ TEXT ·panelAVX512F64(SB), NOSPLIT, $0-128
 	JLE  narrower1
 	CMPQ AX, $0x18
 	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest4
 
-tile3:
+next3:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full4
+	CMPQ BX, $0x08
+	JLE  chosen5
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen5
+
+full4:
+	MOVQ $0x00000008, BX
+
+chosen5:
+	CMPQ BX, $0x08
+	JNE  fewer7
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few5
+	JLT  few8
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -10346,10 +10567,10 @@ tile3:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more6
+	JGE    more9
 	MOVQ   then+88(FP), BX
 
-more6:
+more9:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -10386,7 +10607,7 @@ more6:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few5:
+few8:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -10419,7 +10640,7 @@ few5:
 	VMOVUPD 128(BX)(DI*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded7
+	JLE     folded10
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10432,7 +10653,7 @@ few5:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold8:
+fold11:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI), Z27
@@ -10473,9 +10694,9 @@ fold8:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold8
+	JNZ          fold11
 
-folded7:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -10504,7 +10725,7 @@ folded7:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear9
+	JNE    linear12
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -10530,7 +10751,7 @@ folded7:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear9:
+linear12:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10563,31 +10784,12 @@ linear9:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile3
+	MOVQ    $0x00000008, BX
+	JMP     advance6
 
-rest4:
-	MOVQ rows+96(FP), BX
+fewer7:
 	CMPQ BX, $0x07
-	JNE  fewer11
+	JNE  fewer13
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10617,7 +10819,7 @@ rest4:
 	VMOVUPD 128(BX)(DX*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded12
+	JLE     folded14
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10629,7 +10831,7 @@ rest4:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold13:
+fold15:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI), Z24
@@ -10666,9 +10868,9 @@ fold13:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold13
+	JNZ          fold15
 
-folded12:
+folded14:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -10694,7 +10896,7 @@ folded12:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear14
+	JNE    linear16
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -10717,7 +10919,7 @@ folded12:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear14:
+linear16:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10746,11 +10948,12 @@ linear14:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	MOVQ    $0x00000007, BX
+	JMP     advance6
 
-fewer11:
+fewer13:
 	CMPQ BX, $0x06
-	JNE  fewer15
+	JNE  fewer17
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10777,7 +10980,7 @@ fewer11:
 	VMOVUPD 128(BX)(SI*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded16
+	JLE     folded18
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10789,7 +10992,7 @@ fewer11:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold17:
+fold19:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI), Z21
@@ -10822,9 +11025,9 @@ fold17:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold17
+	JNZ          fold19
 
-folded16:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -10847,7 +11050,7 @@ folded16:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear18
+	JNE    linear20
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -10867,7 +11070,7 @@ folded16:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear18:
+linear20:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10893,11 +11096,12 @@ linear18:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	MOVQ    $0x00000006, BX
+	JMP     advance6
 
-fewer15:
+fewer17:
 	CMPQ BX, $0x05
-	JNE  fewer19
+	JNE  fewer21
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10920,7 +11124,7 @@ fewer15:
 	VMOVUPD 128(BX)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded20
+	JLE     folded22
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10931,7 +11135,7 @@ fewer15:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold21:
+fold23:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI), Z18
@@ -10960,9 +11164,9 @@ fold21:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold21
+	JNZ          fold23
 
-folded20:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -10982,7 +11186,7 @@ folded20:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear22
+	JNE    linear24
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -10999,7 +11203,7 @@ folded20:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear22:
+linear24:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11021,11 +11225,12 @@ linear22:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	MOVQ    $0x00000005, BX
+	JMP     advance6
 
-fewer19:
+fewer21:
 	CMPQ BX, $0x04
-	JNE  fewer23
+	JNE  fewer25
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11045,7 +11250,7 @@ fewer19:
 	VMOVUPD 128(BX)(DX*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded24
+	JLE     folded26
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11056,7 +11261,7 @@ fewer19:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold25:
+fold27:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI), Z15
@@ -11081,9 +11286,9 @@ fold25:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold25
+	JNZ          fold27
 
-folded24:
+folded26:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -11100,7 +11305,7 @@ folded24:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear26
+	JNE    linear28
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -11114,7 +11319,7 @@ folded24:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear26:
+linear28:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11133,11 +11338,13 @@ linear26:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer23:
+fewer25:
 	CMPQ BX, $0x03
-	JNE  fewer27
+	JNE  fewer29
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11153,7 +11360,7 @@ fewer23:
 	VMOVUPD 128(BX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded28
+	JLE     folded30
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11163,7 +11370,7 @@ fewer23:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold29:
+fold31:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI), Z12
@@ -11184,9 +11391,9 @@ fold29:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold29
+	JNZ          fold31
 
-folded28:
+folded30:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -11200,7 +11407,7 @@ folded28:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear30
+	JNE    linear32
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -11211,7 +11418,7 @@ folded28:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear30:
+linear32:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -11226,11 +11433,13 @@ linear30:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer27:
+fewer29:
 	CMPQ BX, $0x02
-	JNE  fewer31
+	JNE  fewer33
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11243,7 +11452,7 @@ fewer27:
 	VMOVUPD 128(BX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded32
+	JLE     folded34
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11253,7 +11462,7 @@ fewer27:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold35:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI), Z9
@@ -11270,9 +11479,9 @@ fold33:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold33
+	JNZ          fold35
 
-folded32:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -11283,7 +11492,7 @@ folded32:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear34
+	JNE    linear36
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -11291,7 +11500,7 @@ folded32:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear34:
+linear36:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -11303,11 +11512,13 @@ linear34:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer31:
+fewer33:
 	CMPQ BX, $0x01
-	JNE  fewer35
+	JNE  fewer37
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11316,7 +11527,7 @@ fewer31:
 	VMOVUPD 128(BX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded36
+	JLE     folded38
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11326,7 +11537,7 @@ fewer31:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold39:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI), Z6
@@ -11339,9 +11550,9 @@ fold37:
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold37
+	JNZ          fold39
 
-folded36:
+folded38:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -11349,12 +11560,12 @@ folded36:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear38
+	JNE    linear40
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear38:
+linear40:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
@@ -11362,27 +11573,63 @@ linear38:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done10
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer35:
-done10:
+fewer37:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance6:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next3
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x15
-	JGE    over39
+	JGE    over41
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest41
 
-tile40:
+next42:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full43
+	CMPQ BX, $0x08
+	JLE  chosen44
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen44
+
+full43:
+	MOVQ $0x00000008, BX
+
+chosen44:
+	CMPQ BX, $0x08
+	JNE  fewer46
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few42
+	JLT  few47
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -11391,10 +11638,10 @@ tile40:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more43
+	JGE    more48
 	MOVQ   then+88(FP), BX
 
-more43:
+more48:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -11431,7 +11678,7 @@ more43:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few42:
+few47:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11469,7 +11716,7 @@ few42:
 	VMOVUPD 128(R8)(R11*1), Y23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded44
+	JLE     folded49
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11482,7 +11729,7 @@ few42:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold50:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI)(AX*1), Y27
@@ -11523,9 +11770,9 @@ fold45:
 	VFMADD231PD  Y24, Y27, Y23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold45
+	JNZ          fold50
 
-folded44:
+folded49:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -11554,7 +11801,7 @@ folded44:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear46
+	JNE    linear51
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -11580,7 +11827,7 @@ folded44:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear46:
+linear51:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11618,31 +11865,12 @@ linear46:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile40
+	MOVQ    $0x00000008, BX
+	JMP     advance45
 
-rest41:
-	MOVQ rows+96(FP), BX
+fewer46:
 	CMPQ BX, $0x07
-	JNE  fewer48
+	JNE  fewer52
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11676,7 +11904,7 @@ rest41:
 	VMOVUPD 128(DI)(R8*2), Y20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded49
+	JLE     folded53
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11688,7 +11916,7 @@ rest41:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold50:
+fold54:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI)(AX*1), Y24
@@ -11725,9 +11953,9 @@ fold50:
 	VFMADD231PD  Y21, Y24, Y20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold50
+	JNZ          fold54
 
-folded49:
+folded53:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -11753,7 +11981,7 @@ folded49:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear51
+	JNE    linear55
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -11776,7 +12004,7 @@ folded49:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear51:
+linear55:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11809,11 +12037,12 @@ linear51:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	MOVQ    $0x00000007, BX
+	JMP     advance45
 
-fewer48:
+fewer52:
 	CMPQ BX, $0x06
-	JNE  fewer52
+	JNE  fewer56
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11844,7 +12073,7 @@ fewer48:
 	VMOVUPD 128(DI)(R9*1), Y17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded53
+	JLE     folded57
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11856,7 +12085,7 @@ fewer48:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold54:
+fold58:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI)(AX*1), Y21
@@ -11889,9 +12118,9 @@ fold54:
 	VFMADD231PD  Y18, Y21, Y17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold54
+	JNZ          fold58
 
-folded53:
+folded57:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -11914,7 +12143,7 @@ folded53:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear55
+	JNE    linear59
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -11934,7 +12163,7 @@ folded53:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear55:
+linear59:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11964,11 +12193,12 @@ linear55:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	MOVQ    $0x00000006, BX
+	JMP     advance45
 
-fewer52:
+fewer56:
 	CMPQ BX, $0x05
-	JNE  fewer56
+	JNE  fewer60
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11994,7 +12224,7 @@ fewer52:
 	VMOVUPD 128(SI)(CX*4), Y14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded57
+	JLE     folded61
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12005,7 +12235,7 @@ fewer52:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold58:
+fold62:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI)(AX*1), Y18
@@ -12034,9 +12264,9 @@ fold58:
 	VFMADD231PD  Y15, Y18, Y14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold58
+	JNZ          fold62
 
-folded57:
+folded61:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -12056,7 +12286,7 @@ folded57:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear59
+	JNE    linear63
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -12073,7 +12303,7 @@ folded57:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear59:
+linear63:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12098,11 +12328,12 @@ linear59:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	MOVQ    $0x00000005, BX
+	JMP     advance45
 
-fewer56:
+fewer60:
 	CMPQ BX, $0x04
-	JNE  fewer60
+	JNE  fewer64
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12125,7 +12356,7 @@ fewer56:
 	VMOVUPD 128(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded61
+	JLE     folded65
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12136,7 +12367,7 @@ fewer56:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold62:
+fold66:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI)(AX*1), Y15
@@ -12161,9 +12392,9 @@ fold62:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold62
+	JNZ          fold66
 
-folded61:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -12180,7 +12411,7 @@ folded61:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear63
+	JNE    linear67
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -12194,7 +12425,7 @@ folded61:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear63:
+linear67:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12216,11 +12447,13 @@ linear63:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer60:
+fewer64:
 	CMPQ BX, $0x03
-	JNE  fewer64
+	JNE  fewer68
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12238,7 +12471,7 @@ fewer60:
 	VMOVUPD 128(DX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded65
+	JLE     folded69
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12248,7 +12481,7 @@ fewer60:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold66:
+fold70:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI)(AX*1), Y12
@@ -12269,9 +12502,9 @@ fold66:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold66
+	JNZ          fold70
 
-folded65:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -12285,7 +12518,7 @@ folded65:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear67
+	JNE    linear71
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -12296,7 +12529,7 @@ folded65:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear67:
+linear71:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -12313,11 +12546,13 @@ linear67:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer64:
+fewer68:
 	CMPQ BX, $0x02
-	JNE  fewer68
+	JNE  fewer72
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12332,7 +12567,7 @@ fewer64:
 	VMOVUPD 128(DX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded69
+	JLE     folded73
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12342,7 +12577,7 @@ fewer64:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold70:
+fold74:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI)(AX*1), Y9
@@ -12359,9 +12594,9 @@ fold70:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold70
+	JNZ          fold74
 
-folded69:
+folded73:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -12372,7 +12607,7 @@ folded69:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear71
+	JNE    linear75
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -12380,7 +12615,7 @@ folded69:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear71:
+linear75:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -12394,11 +12629,13 @@ linear71:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer68:
+fewer72:
 	CMPQ BX, $0x01
-	JNE  fewer72
+	JNE  fewer76
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12409,7 +12646,7 @@ fewer68:
 	VMOVUPD 128(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded73
+	JLE     folded77
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12419,7 +12656,7 @@ fewer68:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold74:
+fold78:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI)(AX*1), Y6
@@ -12432,9 +12669,9 @@ fold74:
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold74
+	JNZ          fold78
 
-folded73:
+folded77:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -12442,12 +12679,12 @@ folded73:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear75
+	JNE    linear79
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear75:
+linear79:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -12457,25 +12694,61 @@ linear75:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done47
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer72:
-done47:
+fewer76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over39:
+advance45:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next42
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over41:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest77
 
-tile76:
+next80:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full81
+	CMPQ BX, $0x08
+	JLE  chosen82
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen82
+
+full81:
+	MOVQ $0x00000008, BX
+
+chosen82:
+	CMPQ BX, $0x08
+	JNE  fewer84
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few78
+	JLT  few85
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -12484,10 +12757,10 @@ tile76:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more79
+	JGE    more86
 	MOVQ   then+88(FP), BX
 
-more79:
+more86:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -12524,7 +12797,7 @@ more79:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few78:
+few85:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -12562,7 +12835,7 @@ few78:
 	VMOVUPD 128(R8)(R11*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded80
+	JLE     folded87
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12575,7 +12848,7 @@ few78:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold81:
+fold88:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI)(AX*1), Z27
@@ -12616,9 +12889,9 @@ fold81:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold81
+	JNZ          fold88
 
-folded80:
+folded87:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -12647,7 +12920,7 @@ folded80:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear82
+	JNE    linear89
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -12673,7 +12946,7 @@ folded80:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear82:
+linear89:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12711,31 +12984,12 @@ linear82:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile76
+	MOVQ    $0x00000008, BX
+	JMP     advance83
 
-rest77:
-	MOVQ rows+96(FP), BX
+fewer84:
 	CMPQ BX, $0x07
-	JNE  fewer84
+	JNE  fewer90
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12769,7 +13023,7 @@ rest77:
 	VMOVUPD 128(DI)(R8*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded85
+	JLE     folded91
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12781,7 +13035,7 @@ rest77:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold86:
+fold92:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI)(AX*1), Z24
@@ -12818,9 +13072,9 @@ fold86:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold86
+	JNZ          fold92
 
-folded85:
+folded91:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -12846,7 +13100,7 @@ folded85:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear87
+	JNE    linear93
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -12869,7 +13123,7 @@ folded85:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear87:
+linear93:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12902,11 +13156,12 @@ linear87:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	MOVQ    $0x00000007, BX
+	JMP     advance83
 
-fewer84:
+fewer90:
 	CMPQ BX, $0x06
-	JNE  fewer88
+	JNE  fewer94
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12937,7 +13192,7 @@ fewer84:
 	VMOVUPD 128(DI)(R9*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded89
+	JLE     folded95
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12949,7 +13204,7 @@ fewer84:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold90:
+fold96:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI)(AX*1), Z21
@@ -12982,9 +13237,9 @@ fold90:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold90
+	JNZ          fold96
 
-folded89:
+folded95:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -13007,7 +13262,7 @@ folded89:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear91
+	JNE    linear97
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -13027,7 +13282,7 @@ folded89:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear91:
+linear97:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13057,11 +13312,12 @@ linear91:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	MOVQ    $0x00000006, BX
+	JMP     advance83
 
-fewer88:
+fewer94:
 	CMPQ BX, $0x05
-	JNE  fewer92
+	JNE  fewer98
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13087,7 +13343,7 @@ fewer88:
 	VMOVUPD 128(SI)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded93
+	JLE     folded99
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13098,7 +13354,7 @@ fewer88:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold94:
+fold100:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI)(AX*1), Z18
@@ -13127,9 +13383,9 @@ fold94:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold94
+	JNZ          fold100
 
-folded93:
+folded99:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -13149,7 +13405,7 @@ folded93:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear95
+	JNE    linear101
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -13166,7 +13422,7 @@ folded93:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear95:
+linear101:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13191,11 +13447,12 @@ linear95:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	MOVQ    $0x00000005, BX
+	JMP     advance83
 
-fewer92:
+fewer98:
 	CMPQ BX, $0x04
-	JNE  fewer96
+	JNE  fewer102
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13218,7 +13475,7 @@ fewer92:
 	VMOVUPD 128(SI)(DI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded97
+	JLE     folded103
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13229,7 +13486,7 @@ fewer92:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold98:
+fold104:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI)(AX*1), Z15
@@ -13254,9 +13511,9 @@ fold98:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold98
+	JNZ          fold104
 
-folded97:
+folded103:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -13273,7 +13530,7 @@ folded97:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear99
+	JNE    linear105
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -13287,7 +13544,7 @@ folded97:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear99:
+linear105:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13309,11 +13566,13 @@ linear99:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer96:
+fewer102:
 	CMPQ BX, $0x03
-	JNE  fewer100
+	JNE  fewer106
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13331,7 +13590,7 @@ fewer96:
 	VMOVUPD 128(DX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded107
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13341,7 +13600,7 @@ fewer96:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold108:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI)(AX*1), Z12
@@ -13362,9 +13621,9 @@ fold102:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold102
+	JNZ          fold108
 
-folded101:
+folded107:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -13378,7 +13637,7 @@ folded101:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear109
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -13389,7 +13648,7 @@ folded101:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear103:
+linear109:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -13406,11 +13665,13 @@ linear103:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer100:
+fewer106:
 	CMPQ BX, $0x02
-	JNE  fewer104
+	JNE  fewer110
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13425,7 +13686,7 @@ fewer100:
 	VMOVUPD 128(DX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded105
+	JLE     folded111
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13435,7 +13696,7 @@ fewer100:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold106:
+fold112:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI)(AX*1), Z9
@@ -13452,9 +13713,9 @@ fold106:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold106
+	JNZ          fold112
 
-folded105:
+folded111:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -13465,7 +13726,7 @@ folded105:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear107
+	JNE    linear113
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -13473,7 +13734,7 @@ folded105:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear107:
+linear113:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -13487,11 +13748,13 @@ linear107:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer104:
+fewer110:
 	CMPQ BX, $0x01
-	JNE  fewer108
+	JNE  fewer114
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13502,7 +13765,7 @@ fewer104:
 	VMOVUPD 128(DX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded115
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13512,7 +13775,7 @@ fewer104:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold116:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI)(AX*1), Z6
@@ -13525,9 +13788,9 @@ fold110:
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold110
+	JNZ          fold116
 
-folded109:
+folded115:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -13535,12 +13798,12 @@ folded109:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear117
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear111:
+linear117:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -13550,27 +13813,63 @@ linear111:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer108:
-done83:
+fewer114:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance83:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next80
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower112
+	JLE  narrower118
 	CMPQ AX, $0x10
-	JNE  over113
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest115
+	JNE  over119
 
-tile114:
+next120:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full121
+	CMPQ BX, $0x08
+	JLE  chosen122
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen122
+
+full121:
+	MOVQ $0x00000008, BX
+
+chosen122:
+	CMPQ BX, $0x08
+	JNE  fewer124
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few116
+	JLT  few125
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -13579,10 +13878,10 @@ tile114:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more117
+	JGE    more126
 	MOVQ   then+88(FP), BX
 
-more117:
+more126:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -13611,7 +13910,7 @@ more117:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few116:
+few125:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -13636,7 +13935,7 @@ few116:
 	VMOVUPD 64(BX)(DI*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded118
+	JLE     folded127
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13649,7 +13948,7 @@ few116:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold119:
+fold128:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI), Z18
 	ADDQ         DI, SI
@@ -13681,9 +13980,9 @@ fold119:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold119
+	JNZ          fold128
 
-folded118:
+folded127:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -13704,7 +14003,7 @@ folded118:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear120
+	JNE    linear129
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -13722,7 +14021,7 @@ folded118:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear120:
+linear129:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13747,31 +14046,12 @@ linear120:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile114
+	MOVQ    $0x00000008, BX
+	JMP     advance123
 
-rest115:
-	MOVQ rows+96(FP), BX
+fewer124:
 	CMPQ BX, $0x07
-	JNE  fewer122
+	JNE  fewer130
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -13794,7 +14074,7 @@ rest115:
 	VMOVUPD 64(BX)(DX*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded123
+	JLE     folded131
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13806,7 +14086,7 @@ rest115:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold124:
+fold132:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI), Z16
 	ADDQ         DI, SI
@@ -13835,9 +14115,9 @@ fold124:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold124
+	JNZ          fold132
 
-folded123:
+folded131:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -13856,7 +14136,7 @@ folded123:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear125
+	JNE    linear133
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -13872,7 +14152,7 @@ folded123:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear125:
+linear133:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13894,11 +14174,12 @@ linear125:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	MOVQ    $0x00000007, BX
+	JMP     advance123
 
-fewer122:
+fewer130:
 	CMPQ BX, $0x06
-	JNE  fewer126
+	JNE  fewer134
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -13919,7 +14200,7 @@ fewer122:
 	VMOVUPD 64(BX)(SI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded127
+	JLE     folded135
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13931,7 +14212,7 @@ fewer122:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold128:
+fold136:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	ADDQ         DI, SI
@@ -13957,9 +14238,9 @@ fold128:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold128
+	JNZ          fold136
 
-folded127:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -13976,7 +14257,7 @@ folded127:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear129
+	JNE    linear137
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -13990,7 +14271,7 @@ folded127:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear129:
+linear137:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14010,11 +14291,12 @@ linear129:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	MOVQ    $0x00000006, BX
+	JMP     advance123
 
-fewer126:
+fewer134:
 	CMPQ BX, $0x05
-	JNE  fewer130
+	JNE  fewer138
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14032,7 +14314,7 @@ fewer126:
 	VMOVUPD 64(BX)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded131
+	JLE     folded139
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14043,7 +14325,7 @@ fewer126:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold140:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI), Z12
 	ADDQ         DI, SI
@@ -14066,9 +14348,9 @@ fold132:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold132
+	JNZ          fold140
 
-folded131:
+folded139:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -14083,7 +14365,7 @@ folded131:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear133
+	JNE    linear141
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -14095,7 +14377,7 @@ folded131:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear133:
+linear141:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14112,11 +14394,12 @@ linear133:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	MOVQ    $0x00000005, BX
+	JMP     advance123
 
-fewer130:
+fewer138:
 	CMPQ BX, $0x04
-	JNE  fewer134
+	JNE  fewer142
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14132,7 +14415,7 @@ fewer130:
 	VMOVUPD 64(BX)(DX*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded135
+	JLE     folded143
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14143,7 +14426,7 @@ fewer130:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold136:
+fold144:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI), Z10
 	ADDQ         DI, SI
@@ -14163,9 +14446,9 @@ fold136:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold136
+	JNZ          fold144
 
-folded135:
+folded143:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -14178,7 +14461,7 @@ folded135:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear137
+	JNE    linear145
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -14188,7 +14471,7 @@ folded135:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear137:
+linear145:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14203,11 +14486,13 @@ linear137:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer134:
+fewer142:
 	CMPQ BX, $0x03
-	JNE  fewer138
+	JNE  fewer146
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14220,7 +14505,7 @@ fewer134:
 	VMOVUPD 64(BX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded139
+	JLE     folded147
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14230,7 +14515,7 @@ fewer134:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold140:
+fold148:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	ADDQ         DI, SI
@@ -14247,9 +14532,9 @@ fold140:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold140
+	JNZ          fold148
 
-folded139:
+folded147:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -14260,7 +14545,7 @@ folded139:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear141
+	JNE    linear149
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -14268,7 +14553,7 @@ folded139:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear141:
+linear149:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -14280,11 +14565,13 @@ linear141:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer138:
+fewer146:
 	CMPQ BX, $0x02
-	JNE  fewer142
+	JNE  fewer150
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14295,7 +14582,7 @@ fewer138:
 	VMOVUPD 64(BX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded143
+	JLE     folded151
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14305,7 +14592,7 @@ fewer138:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold144:
+fold152:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI), Z6
 	ADDQ         DI, SI
@@ -14319,9 +14606,9 @@ fold144:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold144
+	JNZ          fold152
 
-folded143:
+folded151:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -14330,13 +14617,13 @@ folded143:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear145
+	JNE    linear153
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear145:
+linear153:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -14346,11 +14633,13 @@ linear145:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer142:
+fewer150:
 	CMPQ BX, $0x01
-	JNE  fewer146
+	JNE  fewer154
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14358,7 +14647,7 @@ fewer142:
 	VMOVUPD 64(BX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded147
+	JLE     folded155
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14368,7 +14657,7 @@ fewer142:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold148:
+fold156:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI), Z4
 	ADDQ         DI, SI
@@ -14379,47 +14668,83 @@ fold148:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold148
+	JNZ          fold156
 
-folded147:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear149
+	JNE    linear157
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear149:
+linear157:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done121
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer146:
-done121:
+fewer154:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over113:
+advance123:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next120
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over119:
 	CMPQ   AX, $0x0d
-	JGE    over150
+	JGE    over158
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest152
 
-tile151:
+next159:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full160
+	CMPQ BX, $0x08
+	JLE  chosen161
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen161
+
+full160:
+	MOVQ $0x00000008, BX
+
+chosen161:
+	CMPQ BX, $0x08
+	JNE  fewer163
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few153
+	JLT  few164
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -14428,10 +14753,10 @@ tile151:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more154
+	JGE    more165
 	MOVQ   then+88(FP), BX
 
-more154:
+more165:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -14460,7 +14785,7 @@ more154:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few153:
+few164:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -14490,7 +14815,7 @@ few153:
 	VMOVUPD 64(R8)(R11*1), Y15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded155
+	JLE     folded166
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14503,7 +14828,7 @@ few153:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold156:
+fold167:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Y18
 	ADDQ         DI, SI
@@ -14535,9 +14860,9 @@ fold156:
 	VFMADD231PD  Y16, Y18, Y15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold156
+	JNZ          fold167
 
-folded155:
+folded166:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -14558,7 +14883,7 @@ folded155:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear157
+	JNE    linear168
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -14576,7 +14901,7 @@ folded155:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear157:
+linear168:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14606,31 +14931,12 @@ linear157:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile151
+	MOVQ    $0x00000008, BX
+	JMP     advance162
 
-rest152:
-	MOVQ rows+96(FP), BX
+fewer163:
 	CMPQ BX, $0x07
-	JNE  fewer159
+	JNE  fewer169
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14657,7 +14963,7 @@ rest152:
 	VMOVUPD 64(DI)(R8*2), Y13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded160
+	JLE     folded170
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14669,7 +14975,7 @@ rest152:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
+fold171:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI)(AX*1), Y16
 	ADDQ         DI, SI
@@ -14698,9 +15004,9 @@ fold161:
 	VFMADD231PD  Y14, Y16, Y13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold161
+	JNZ          fold171
 
-folded160:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -14719,7 +15025,7 @@ folded160:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear162
+	JNE    linear172
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -14735,7 +15041,7 @@ folded160:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear162:
+linear172:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14761,11 +15067,12 @@ linear162:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	MOVQ    $0x00000007, BX
+	JMP     advance162
 
-fewer159:
+fewer169:
 	CMPQ BX, $0x06
-	JNE  fewer163
+	JNE  fewer173
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14790,7 +15097,7 @@ fewer159:
 	VMOVUPD 64(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded164
+	JLE     folded174
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14802,7 +15109,7 @@ fewer159:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold165:
+fold175:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -14828,9 +15135,9 @@ fold165:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold165
+	JNZ          fold175
 
-folded164:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -14847,7 +15154,7 @@ folded164:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear166
+	JNE    linear176
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -14861,7 +15168,7 @@ folded164:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear166:
+linear176:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14885,11 +15192,12 @@ linear166:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	MOVQ    $0x00000006, BX
+	JMP     advance162
 
-fewer163:
+fewer173:
 	CMPQ BX, $0x05
-	JNE  fewer167
+	JNE  fewer177
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14910,7 +15218,7 @@ fewer163:
 	VMOVUPD 64(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded168
+	JLE     folded178
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14921,7 +15229,7 @@ fewer163:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold169:
+fold179:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -14944,9 +15252,9 @@ fold169:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold169
+	JNZ          fold179
 
-folded168:
+folded178:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -14961,7 +15269,7 @@ folded168:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear170
+	JNE    linear180
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -14973,7 +15281,7 @@ folded168:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear170:
+linear180:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14993,11 +15301,12 @@ linear170:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	MOVQ    $0x00000005, BX
+	JMP     advance162
 
-fewer167:
+fewer177:
 	CMPQ BX, $0x04
-	JNE  fewer171
+	JNE  fewer181
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15016,7 +15325,7 @@ fewer167:
 	VMOVUPD 64(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded172
+	JLE     folded182
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15027,7 +15336,7 @@ fewer167:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold173:
+fold183:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -15047,9 +15356,9 @@ fold173:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold173
+	JNZ          fold183
 
-folded172:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -15062,7 +15371,7 @@ folded172:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear174
+	JNE    linear184
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -15072,7 +15381,7 @@ folded172:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear174:
+linear184:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15090,11 +15399,13 @@ linear174:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer171:
+fewer181:
 	CMPQ BX, $0x03
-	JNE  fewer175
+	JNE  fewer185
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15109,7 +15420,7 @@ fewer171:
 	VMOVUPD 64(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded176
+	JLE     folded186
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15119,7 +15430,7 @@ fewer171:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold177:
+fold187:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -15136,9 +15447,9 @@ fold177:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold177
+	JNZ          fold187
 
-folded176:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -15149,7 +15460,7 @@ folded176:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear178
+	JNE    linear188
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -15157,7 +15468,7 @@ folded176:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear178:
+linear188:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -15171,11 +15482,13 @@ linear178:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer175:
+fewer185:
 	CMPQ BX, $0x02
-	JNE  fewer179
+	JNE  fewer189
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15188,7 +15501,7 @@ fewer175:
 	VMOVUPD 64(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded180
+	JLE     folded190
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15198,7 +15511,7 @@ fewer175:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold181:
+fold191:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -15212,9 +15525,9 @@ fold181:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold181
+	JNZ          fold191
 
-folded180:
+folded190:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -15223,13 +15536,13 @@ folded180:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear182
+	JNE    linear192
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear182:
+linear192:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -15241,11 +15554,13 @@ linear182:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer179:
+fewer189:
 	CMPQ BX, $0x01
-	JNE  fewer183
+	JNE  fewer193
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15255,7 +15570,7 @@ fewer179:
 	VMOVUPD 64(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded184
+	JLE     folded194
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15265,7 +15580,7 @@ fewer179:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
+fold195:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -15276,20 +15591,20 @@ fold185:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold185
+	JNZ          fold195
 
-folded184:
+folded194:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear186
+	JNE    linear196
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear186:
+linear196:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -15298,25 +15613,61 @@ linear186:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done158
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer183:
-done158:
+fewer193:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over150:
+advance162:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next159
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over158:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest188
 
-tile187:
+next197:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full198
+	CMPQ BX, $0x08
+	JLE  chosen199
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen199
+
+full198:
+	MOVQ $0x00000008, BX
+
+chosen199:
+	CMPQ BX, $0x08
+	JNE  fewer201
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few189
+	JLT  few202
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -15325,10 +15676,10 @@ tile187:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more190
+	JGE    more203
 	MOVQ   then+88(FP), BX
 
-more190:
+more203:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -15357,7 +15708,7 @@ more190:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few189:
+few202:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -15387,7 +15738,7 @@ few189:
 	VMOVUPD 64(R8)(R11*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded191
+	JLE     folded204
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15400,7 +15751,7 @@ few189:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold192:
+fold205:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -15432,9 +15783,9 @@ fold192:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold192
+	JNZ          fold205
 
-folded191:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -15455,7 +15806,7 @@ folded191:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear193
+	JNE    linear206
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -15473,7 +15824,7 @@ folded191:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear193:
+linear206:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15503,31 +15854,12 @@ linear193:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile187
+	MOVQ    $0x00000008, BX
+	JMP     advance200
 
-rest188:
-	MOVQ rows+96(FP), BX
+fewer201:
 	CMPQ BX, $0x07
-	JNE  fewer195
+	JNE  fewer207
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15554,7 +15886,7 @@ rest188:
 	VMOVUPD 64(DI)(R8*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded196
+	JLE     folded208
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15566,7 +15898,7 @@ rest188:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
+fold209:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
@@ -15595,9 +15927,9 @@ fold197:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold197
+	JNZ          fold209
 
-folded196:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -15616,7 +15948,7 @@ folded196:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear198
+	JNE    linear210
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -15632,7 +15964,7 @@ folded196:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear198:
+linear210:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15658,11 +15990,12 @@ linear198:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	MOVQ    $0x00000007, BX
+	JMP     advance200
 
-fewer195:
+fewer207:
 	CMPQ BX, $0x06
-	JNE  fewer199
+	JNE  fewer211
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15687,7 +16020,7 @@ fewer195:
 	VMOVUPD 64(DI)(R9*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded200
+	JLE     folded212
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15699,7 +16032,7 @@ fewer195:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
+fold213:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
@@ -15725,9 +16058,9 @@ fold201:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold201
+	JNZ          fold213
 
-folded200:
+folded212:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -15744,7 +16077,7 @@ folded200:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear202
+	JNE    linear214
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -15758,7 +16091,7 @@ folded200:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear202:
+linear214:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15782,11 +16115,12 @@ linear202:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	MOVQ    $0x00000006, BX
+	JMP     advance200
 
-fewer199:
+fewer211:
 	CMPQ BX, $0x05
-	JNE  fewer203
+	JNE  fewer215
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15807,7 +16141,7 @@ fewer199:
 	VMOVUPD 64(SI)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded204
+	JLE     folded216
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15818,7 +16152,7 @@ fewer199:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
+fold217:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
@@ -15841,9 +16175,9 @@ fold205:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold205
+	JNZ          fold217
 
-folded204:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -15858,7 +16192,7 @@ folded204:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear206
+	JNE    linear218
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -15870,7 +16204,7 @@ folded204:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear206:
+linear218:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15890,11 +16224,12 @@ linear206:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	MOVQ    $0x00000005, BX
+	JMP     advance200
 
-fewer203:
+fewer215:
 	CMPQ BX, $0x04
-	JNE  fewer207
+	JNE  fewer219
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15913,7 +16248,7 @@ fewer203:
 	VMOVUPD 64(SI)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded208
+	JLE     folded220
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15924,7 +16259,7 @@ fewer203:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold209:
+fold221:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
@@ -15944,9 +16279,9 @@ fold209:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold209
+	JNZ          fold221
 
-folded208:
+folded220:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -15959,7 +16294,7 @@ folded208:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear210
+	JNE    linear222
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -15969,7 +16304,7 @@ folded208:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear210:
+linear222:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15987,11 +16322,13 @@ linear210:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer207:
+fewer219:
 	CMPQ BX, $0x03
-	JNE  fewer211
+	JNE  fewer223
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16006,7 +16343,7 @@ fewer207:
 	VMOVUPD 64(DX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded212
+	JLE     folded224
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16016,7 +16353,7 @@ fewer207:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold213:
+fold225:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
@@ -16033,9 +16370,9 @@ fold213:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold213
+	JNZ          fold225
 
-folded212:
+folded224:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -16046,7 +16383,7 @@ folded212:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear214
+	JNE    linear226
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -16054,7 +16391,7 @@ folded212:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear214:
+linear226:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -16068,11 +16405,13 @@ linear214:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer211:
+fewer223:
 	CMPQ BX, $0x02
-	JNE  fewer215
+	JNE  fewer227
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16085,7 +16424,7 @@ fewer211:
 	VMOVUPD 64(DX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded216
+	JLE     folded228
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16095,7 +16434,7 @@ fewer211:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold217:
+fold229:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
@@ -16109,9 +16448,9 @@ fold217:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold217
+	JNZ          fold229
 
-folded216:
+folded228:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -16120,13 +16459,13 @@ folded216:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear218
+	JNE    linear230
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear218:
+linear230:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -16138,11 +16477,13 @@ linear218:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer215:
+fewer227:
 	CMPQ BX, $0x01
-	JNE  fewer219
+	JNE  fewer231
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16152,7 +16493,7 @@ fewer215:
 	VMOVUPD 64(DX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded220
+	JLE     folded232
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16162,7 +16503,7 @@ fewer215:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
+fold233:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
@@ -16173,20 +16514,20 @@ fold221:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold221
+	JNZ          fold233
 
-folded220:
+folded232:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear222
+	JNE    linear234
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear222:
+linear234:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -16195,25 +16536,61 @@ linear222:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done194
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer219:
-done194:
+fewer231:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower112:
-	CMPQ AX, $0x08
-	JNE  over223
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest225
+advance200:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next197
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-tile224:
+narrower118:
+	CMPQ AX, $0x08
+	JNE  over235
+
+next236:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full237
+	CMPQ BX, $0x08
+	JLE  chosen238
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen238
+
+full237:
+	MOVQ $0x00000008, BX
+
+chosen238:
+	CMPQ BX, $0x08
+	JNE  fewer240
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few226
+	JLT  few241
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -16222,10 +16599,10 @@ tile224:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more227
+	JGE    more242
 	MOVQ   then+88(FP), BX
 
-more227:
+more242:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -16246,7 +16623,7 @@ more227:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few226:
+few241:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -16263,7 +16640,7 @@ few226:
 	VMOVUPD (BX)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded228
+	JLE     folded243
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16276,7 +16653,7 @@ few226:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
+fold244:
 	VMOVUPD          (SI), Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -16291,9 +16668,9 @@ fold229:
 	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold229
+	JNZ              fold244
 
-folded228:
+folded243:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -16306,7 +16683,7 @@ folded228:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear230
+	JNE    linear245
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -16316,7 +16693,7 @@ folded228:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear230:
+linear245:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16333,31 +16710,12 @@ linear230:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+96(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+96(FP)
-	CMPQ    BX, $0x08
-	JGE     tile224
+	MOVQ    $0x00000008, BX
+	JMP     advance239
 
-rest225:
-	MOVQ rows+96(FP), BX
+fewer240:
 	CMPQ BX, $0x07
-	JNE  fewer232
+	JNE  fewer246
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16373,7 +16731,7 @@ rest225:
 	VMOVUPD (BX)(DX*2), Z6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded233
+	JLE     folded247
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16385,7 +16743,7 @@ rest225:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold234:
+fold248:
 	VMOVUPD          (SI), Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -16399,9 +16757,9 @@ fold234:
 	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold234
+	JNZ              fold248
 
-folded233:
+folded247:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -16413,7 +16771,7 @@ folded233:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear235
+	JNE    linear249
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -16422,7 +16780,7 @@ folded233:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear235:
+linear249:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16437,11 +16795,12 @@ linear235:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	MOVQ    $0x00000007, BX
+	JMP     advance239
 
-fewer232:
+fewer246:
 	CMPQ BX, $0x06
-	JNE  fewer236
+	JNE  fewer250
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16456,7 +16815,7 @@ fewer232:
 	VMOVUPD (BX)(SI*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded237
+	JLE     folded251
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16468,7 +16827,7 @@ fewer232:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold238:
+fold252:
 	VMOVUPD          (SI), Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -16481,9 +16840,9 @@ fold238:
 	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold238
+	JNZ              fold252
 
-folded237:
+folded251:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -16494,7 +16853,7 @@ folded237:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear239
+	JNE    linear253
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -16502,7 +16861,7 @@ folded237:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear239:
+linear253:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16516,11 +16875,12 @@ linear239:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	MOVQ    $0x00000006, BX
+	JMP     advance239
 
-fewer236:
+fewer250:
 	CMPQ BX, $0x05
-	JNE  fewer240
+	JNE  fewer254
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16533,7 +16893,7 @@ fewer236:
 	VMOVUPD (BX)(CX*4), Z4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded241
+	JLE     folded255
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16544,7 +16904,7 @@ fewer236:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold242:
+fold256:
 	VMOVUPD          (SI), Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -16556,9 +16916,9 @@ fold242:
 	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold242
+	JNZ              fold256
 
-folded241:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -16568,14 +16928,14 @@ folded241:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear243
+	JNE    linear257
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear243:
+linear257:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16587,11 +16947,12 @@ linear243:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	MOVQ    $0x00000005, BX
+	JMP     advance239
 
-fewer240:
+fewer254:
 	CMPQ BX, $0x04
-	JNE  fewer244
+	JNE  fewer258
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16603,7 +16964,7 @@ fewer240:
 	VMOVUPD (BX)(DX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded245
+	JLE     folded259
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16614,7 +16975,7 @@ fewer240:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold246:
+fold260:
 	VMOVUPD          (SI), Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -16625,9 +16986,9 @@ fold246:
 	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold246
+	JNZ              fold260
 
-folded245:
+folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -16636,13 +16997,13 @@ folded245:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear247
+	JNE    linear261
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear247:
+linear261:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16653,11 +17014,13 @@ linear247:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer244:
+fewer258:
 	CMPQ BX, $0x03
-	JNE  fewer248
+	JNE  fewer262
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16667,7 +17030,7 @@ fewer244:
 	VMOVUPD (BX)(CX*2), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded249
+	JLE     folded263
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16677,7 +17040,7 @@ fewer244:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
+fold264:
 	VMOVUPD          (SI), Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -16687,9 +17050,9 @@ fold250:
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold250
+	JNZ              fold264
 
-folded249:
+folded263:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -16697,12 +17060,12 @@ folded249:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear251
+	JNE    linear265
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear251:
+linear265:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -16711,11 +17074,13 @@ linear251:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer248:
+fewer262:
 	CMPQ BX, $0x02
-	JNE  fewer252
+	JNE  fewer266
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16724,7 +17089,7 @@ fewer248:
 	VMOVUPD (BX)(CX*1), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded253
+	JLE     folded267
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16734,7 +17099,7 @@ fewer248:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold268:
 	VMOVUPD          (SI), Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -16743,20 +17108,20 @@ fold254:
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold254
+	JNZ              fold268
 
-folded253:
+folded267:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear255
+	JNE    linear269
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear255:
+linear269:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -16764,18 +17129,20 @@ linear255:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer252:
+fewer266:
 	CMPQ BX, $0x01
-	JNE  fewer256
+	JNE  fewer270
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded257
+	JLE     folded271
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16785,7 +17152,7 @@ fewer252:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold258:
+fold272:
 	VMOVUPD          (SI), Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -16793,45 +17160,81 @@ fold258:
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold258
+	JNZ              fold272
 
-folded257:
+folded271:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear259
+	JNE    linear273
 	VMAXPD Z0, Z1, Z0
 
-linear259:
+linear273:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done231
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer256:
-done231:
+fewer270:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over223:
+advance239:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next236
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over235:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  rows+96(FP), BX
-	CMPQ  BX, $0x08
-	JLT   rest261
 
-tile260:
+next274:
+	// the height of the next tile
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x10
+	JGE  full275
+	CMPQ BX, $0x08
+	JLE  chosen276
+	ADDQ $0x01, BX
+	SHRQ $0x01, BX
+	JMP  chosen276
+
+full275:
+	MOVQ $0x00000008, BX
+
+chosen276:
+	CMPQ BX, $0x08
+	JNE  fewer278
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few262
+	JLT  few279
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -16840,10 +17243,10 @@ tile260:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more263
+	JGE    more280
 	MOVQ   then+88(FP), BX
 
-more263:
+more280:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -16864,7 +17267,7 @@ more263:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few262:
+few279:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -16881,7 +17284,7 @@ few262:
 	VMOVUPD.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded264
+	JLE       folded281
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -16894,7 +17297,7 @@ few262:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold265:
+fold282:
 	VMOVUPD.Z        (SI), K1, Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -16909,9 +17312,9 @@ fold265:
 	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold265
+	JNZ              fold282
 
-folded264:
+folded281:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -16924,7 +17327,7 @@ folded264:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear266
+	JNE    linear283
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -16934,408 +17337,389 @@ folded264:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear266:
+linear283:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000004, AX
-	JZ            low268
+	JZ            low285
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low269
+	JZ            low286
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low270
+	JZ            low287
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low270:
-	JMP stored267
+low287:
+	JMP stored284
 
-low269:
+low286:
 	TESTQ     $0x00000001, AX
-	JZ        low271
+	JZ        low288
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low271:
-	JMP stored267
+low288:
+	JMP stored284
 
-low268:
+low285:
 	TESTQ        $0x00000002, AX
-	JZ           low272
+	JZ           low289
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low273
+	JZ           low290
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low273:
-	JMP stored267
+low290:
+	JMP stored284
 
-low272:
+low289:
 	TESTQ     $0x00000001, AX
-	JZ        low274
+	JZ        low291
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low274:
-stored267:
+low291:
+stored284:
 	TESTQ         $0x00000004, AX
-	JZ            low276
+	JZ            low293
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low277
+	JZ            low294
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low278
+	JZ            low295
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low278:
-	JMP stored275
+low295:
+	JMP stored292
 
-low277:
+low294:
 	TESTQ     $0x00000001, AX
-	JZ        low279
+	JZ        low296
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low279:
-	JMP stored275
+low296:
+	JMP stored292
 
-low276:
+low293:
 	TESTQ        $0x00000002, AX
-	JZ           low280
+	JZ           low297
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low281
+	JZ           low298
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low281:
-	JMP stored275
+low298:
+	JMP stored292
 
-low280:
+low297:
 	TESTQ     $0x00000001, AX
-	JZ        low282
+	JZ        low299
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low282:
-stored275:
+low299:
+stored292:
 	TESTQ         $0x00000004, AX
-	JZ            low284
+	JZ            low301
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low285
+	JZ            low302
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low286
+	JZ            low303
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low286:
-	JMP stored283
+low303:
+	JMP stored300
 
-low285:
+low302:
 	TESTQ     $0x00000001, AX
-	JZ        low287
+	JZ        low304
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low287:
-	JMP stored283
+low304:
+	JMP stored300
 
-low284:
+low301:
 	TESTQ        $0x00000002, AX
-	JZ           low288
+	JZ           low305
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low289
+	JZ           low306
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low289:
-	JMP stored283
+low306:
+	JMP stored300
 
-low288:
+low305:
 	TESTQ     $0x00000001, AX
-	JZ        low290
+	JZ        low307
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low290:
-stored283:
+low307:
+stored300:
 	TESTQ         $0x00000004, AX
-	JZ            low292
+	JZ            low309
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low293
+	JZ            low310
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low294
+	JZ            low311
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low294:
-	JMP stored291
+low311:
+	JMP stored308
 
-low293:
+low310:
 	TESTQ     $0x00000001, AX
-	JZ        low295
+	JZ        low312
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low295:
-	JMP stored291
+low312:
+	JMP stored308
 
-low292:
+low309:
 	TESTQ        $0x00000002, AX
-	JZ           low296
+	JZ           low313
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low297
+	JZ           low314
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low297:
-	JMP stored291
+low314:
+	JMP stored308
 
-low296:
+low313:
 	TESTQ     $0x00000001, AX
-	JZ        low298
+	JZ        low315
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low298:
-stored291:
+low315:
+stored308:
 	TESTQ         $0x00000004, AX
-	JZ            low300
+	JZ            low317
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low301
+	JZ            low318
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low302
+	JZ            low319
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low302:
-	JMP stored299
+low319:
+	JMP stored316
 
-low301:
+low318:
 	TESTQ     $0x00000001, AX
-	JZ        low303
+	JZ        low320
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low303:
-	JMP stored299
+low320:
+	JMP stored316
 
-low300:
+low317:
 	TESTQ        $0x00000002, AX
-	JZ           low304
+	JZ           low321
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low305
+	JZ           low322
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low305:
-	JMP stored299
+low322:
+	JMP stored316
 
-low304:
+low321:
 	TESTQ     $0x00000001, AX
-	JZ        low306
+	JZ        low323
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low306:
-stored299:
+low323:
+stored316:
 	TESTQ         $0x00000004, AX
-	JZ            low308
+	JZ            low325
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low309
+	JZ            low326
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low310
+	JZ            low327
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low310:
-	JMP stored307
+low327:
+	JMP stored324
 
-low309:
+low326:
 	TESTQ     $0x00000001, AX
-	JZ        low311
+	JZ        low328
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low311:
-	JMP stored307
+low328:
+	JMP stored324
 
-low308:
+low325:
 	TESTQ        $0x00000002, AX
-	JZ           low312
+	JZ           low329
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low313
+	JZ           low330
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low313:
-	JMP stored307
+low330:
+	JMP stored324
 
-low312:
+low329:
 	TESTQ     $0x00000001, AX
-	JZ        low314
+	JZ        low331
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low314:
-stored307:
+low331:
+stored324:
 	TESTQ         $0x00000004, AX
-	JZ            low316
+	JZ            low333
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low317
+	JZ            low334
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low318
+	JZ            low335
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low318:
-	JMP stored315
+low335:
+	JMP stored332
 
-low317:
+low334:
 	TESTQ     $0x00000001, AX
-	JZ        low319
+	JZ        low336
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low319:
-	JMP stored315
+low336:
+	JMP stored332
 
-low316:
+low333:
 	TESTQ        $0x00000002, AX
-	JZ           low320
+	JZ           low337
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low321
+	JZ           low338
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low321:
-	JMP stored315
+low338:
+	JMP stored332
 
-low320:
+low337:
 	TESTQ     $0x00000001, AX
-	JZ        low322
+	JZ        low339
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low322:
-stored315:
+low339:
+stored332:
 	TESTQ         $0x00000004, AX
-	JZ            low324
+	JZ            low341
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000002, AX
-	JZ            low325
+	JZ            low342
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low326
+	JZ            low343
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 
-low326:
-	JMP stored323
+low343:
+	JMP stored340
 
-low325:
+low342:
 	TESTQ     $0x00000001, AX
-	JZ        low327
+	JZ        low344
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low327:
-	JMP stored323
+low344:
+	JMP stored340
 
-low324:
+low341:
 	TESTQ        $0x00000002, AX
-	JZ           low328
+	JZ           low345
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low329
+	JZ           low346
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 
-low329:
-	JMP stored323
+low346:
+	JMP stored340
 
-low328:
+low345:
 	TESTQ     $0x00000001, AX
-	JZ        low330
+	JZ        low347
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low330:
-stored323:
-	MOVQ   soon+72(FP), BX
-	ADDQ   $0x40, BX
-	MOVQ   BX, soon+72(FP)
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+96(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+96(FP)
-	CMPQ   BX, $0x08
-	JGE    tile260
+low347:
+stored340:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000008, BX
+	JMP  advance277
 
-rest261:
-	MOVQ rows+96(FP), BX
+fewer278:
 	CMPQ BX, $0x07
-	JNE  fewer332
+	JNE  fewer348
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -17351,7 +17735,7 @@ rest261:
 	VMOVUPD.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded333
+	JLE       folded349
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -17363,7 +17747,7 @@ rest261:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold334:
+fold350:
 	VMOVUPD.Z        (SI), K1, Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -17377,9 +17761,9 @@ fold334:
 	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold334
+	JNZ              fold350
 
-folded333:
+folded349:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -17391,7 +17775,7 @@ folded333:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear335
+	JNE    linear351
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -17400,115 +17784,23 @@ folded333:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear335:
+linear351:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low337
+	JZ            low353
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low338
+	JZ            low354
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low339
+	JZ            low355
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
-
-low339:
-	JMP stored336
-
-low338:
-	TESTQ     $0x00000001, AX
-	JZ        low340
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low340:
-	JMP stored336
-
-low337:
-	TESTQ        $0x00000002, AX
-	JZ           low341
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low342
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low342:
-	JMP stored336
-
-low341:
-	TESTQ     $0x00000001, AX
-	JZ        low343
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low343:
-stored336:
-	TESTQ         $0x00000004, AX
-	JZ            low345
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low346
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low347
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low347:
-	JMP stored344
-
-low346:
-	TESTQ     $0x00000001, AX
-	JZ        low348
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low348:
-	JMP stored344
-
-low345:
-	TESTQ        $0x00000002, AX
-	JZ           low349
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low350
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low350:
-	JMP stored344
-
-low349:
-	TESTQ     $0x00000001, AX
-	JZ        low351
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low351:
-stored344:
-	TESTQ         $0x00000004, AX
-	JZ            low353
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low354
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low355
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
 
 low355:
 	JMP stored352
@@ -17516,8 +17808,8 @@ low355:
 low354:
 	TESTQ     $0x00000001, AX
 	JZ        low356
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
 low356:
 	JMP stored352
@@ -17525,12 +17817,12 @@ low356:
 low353:
 	TESTQ        $0x00000002, AX
 	JZ           low357
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low358
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
 low358:
 	JMP stored352
@@ -17538,23 +17830,23 @@ low358:
 low357:
 	TESTQ     $0x00000001, AX
 	JZ        low359
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
 low359:
 stored352:
 	TESTQ         $0x00000004, AX
 	JZ            low361
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
 	JZ            low362
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
 	JZ            low363
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
 low363:
 	JMP stored360
@@ -17562,8 +17854,8 @@ low363:
 low362:
 	TESTQ     $0x00000001, AX
 	JZ        low364
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
 low364:
 	JMP stored360
@@ -17571,12 +17863,12 @@ low364:
 low361:
 	TESTQ        $0x00000002, AX
 	JZ           low365
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
 	JZ           low366
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
 low366:
 	JMP stored360
@@ -17584,23 +17876,23 @@ low366:
 low365:
 	TESTQ     $0x00000001, AX
 	JZ        low367
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
 low367:
 stored360:
 	TESTQ         $0x00000004, AX
 	JZ            low369
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
 	JZ            low370
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
 	JZ            low371
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
 low371:
 	JMP stored368
@@ -17608,8 +17900,8 @@ low371:
 low370:
 	TESTQ     $0x00000001, AX
 	JZ        low372
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
 low372:
 	JMP stored368
@@ -17617,12 +17909,12 @@ low372:
 low369:
 	TESTQ        $0x00000002, AX
 	JZ           low373
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low374
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 
 low374:
 	JMP stored368
@@ -17630,23 +17922,23 @@ low374:
 low373:
 	TESTQ     $0x00000001, AX
 	JZ        low375
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
 low375:
 stored368:
 	TESTQ         $0x00000004, AX
 	JZ            low377
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
 	JZ            low378
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
 	JZ            low379
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
 
 low379:
 	JMP stored376
@@ -17654,8 +17946,8 @@ low379:
 low378:
 	TESTQ     $0x00000001, AX
 	JZ        low380
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 
 low380:
 	JMP stored376
@@ -17663,12 +17955,12 @@ low380:
 low377:
 	TESTQ        $0x00000002, AX
 	JZ           low381
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
 	JZ           low382
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
 
 low382:
 	JMP stored376
@@ -17676,23 +17968,23 @@ low382:
 low381:
 	TESTQ     $0x00000001, AX
 	JZ        low383
-	VMOVSD    X5, (BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 
 low383:
 stored376:
 	TESTQ         $0x00000004, AX
 	JZ            low385
-	VMOVUPS       Y6, (BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z6, Y6
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
 	JZ            low386
-	VMOVUPS       X6, 32(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y6, X6
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
 	JZ            low387
-	VMOVSD        X6, 48(BX)(DX*2)
-	VUNPCKHPD     X6, X6, X6
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
 
 low387:
 	JMP stored384
@@ -17700,8 +17992,8 @@ low387:
 low386:
 	TESTQ     $0x00000001, AX
 	JZ        low388
-	VMOVSD    X6, 32(BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
 
 low388:
 	JMP stored384
@@ -17709,12 +18001,12 @@ low388:
 low385:
 	TESTQ        $0x00000002, AX
 	JZ           low389
-	VMOVUPS      X6, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
 	JZ           low390
-	VMOVSD       X6, 16(BX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
 
 low390:
 	JMP stored384
@@ -17722,19 +18014,112 @@ low390:
 low389:
 	TESTQ     $0x00000001, AX
 	JZ        low391
-	VMOVSD    X6, (BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
 
 low391:
 stored384:
+	TESTQ         $0x00000004, AX
+	JZ            low393
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low394
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low395
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low395:
+	JMP stored392
+
+low394:
+	TESTQ     $0x00000001, AX
+	JZ        low396
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low396:
+	JMP stored392
+
+low393:
+	TESTQ        $0x00000002, AX
+	JZ           low397
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low398
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low398:
+	JMP stored392
+
+low397:
+	TESTQ     $0x00000001, AX
+	JZ        low399
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low399:
+stored392:
+	TESTQ         $0x00000004, AX
+	JZ            low401
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low402
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low403
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+
+low403:
+	JMP stored400
+
+low402:
+	TESTQ     $0x00000001, AX
+	JZ        low404
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low404:
+	JMP stored400
+
+low401:
+	TESTQ        $0x00000002, AX
+	JZ           low405
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low406
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+
+low406:
+	JMP stored400
+
+low405:
+	TESTQ     $0x00000001, AX
+	JZ        low407
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low407:
+stored400:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done331
+	MOVQ $0x00000007, BX
+	JMP  advance277
 
-fewer332:
+fewer348:
 	CMPQ BX, $0x06
-	JNE  fewer392
+	JNE  fewer408
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -17749,7 +18134,7 @@ fewer332:
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded393
+	JLE       folded409
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -17761,7 +18146,7 @@ fewer332:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold394:
+fold410:
 	VMOVUPD.Z        (SI), K1, Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -17774,9 +18159,9 @@ fold394:
 	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold394
+	JNZ              fold410
 
-folded393:
+folded409:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -17787,7 +18172,7 @@ folded393:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear395
+	JNE    linear411
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -17795,115 +18180,23 @@ folded393:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear395:
+linear411:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low397
+	JZ            low413
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low398
+	JZ            low414
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low399
+	JZ            low415
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
-
-low399:
-	JMP stored396
-
-low398:
-	TESTQ     $0x00000001, AX
-	JZ        low400
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low400:
-	JMP stored396
-
-low397:
-	TESTQ        $0x00000002, AX
-	JZ           low401
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low402
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low402:
-	JMP stored396
-
-low401:
-	TESTQ     $0x00000001, AX
-	JZ        low403
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low403:
-stored396:
-	TESTQ         $0x00000004, AX
-	JZ            low405
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low406
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low407
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low407:
-	JMP stored404
-
-low406:
-	TESTQ     $0x00000001, AX
-	JZ        low408
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low408:
-	JMP stored404
-
-low405:
-	TESTQ        $0x00000002, AX
-	JZ           low409
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low410
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low410:
-	JMP stored404
-
-low409:
-	TESTQ     $0x00000001, AX
-	JZ        low411
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low411:
-stored404:
-	TESTQ         $0x00000004, AX
-	JZ            low413
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low414
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low415
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
 
 low415:
 	JMP stored412
@@ -17911,8 +18204,8 @@ low415:
 low414:
 	TESTQ     $0x00000001, AX
 	JZ        low416
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
 low416:
 	JMP stored412
@@ -17920,12 +18213,12 @@ low416:
 low413:
 	TESTQ        $0x00000002, AX
 	JZ           low417
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low418
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
 low418:
 	JMP stored412
@@ -17933,23 +18226,23 @@ low418:
 low417:
 	TESTQ     $0x00000001, AX
 	JZ        low419
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
 low419:
 stored412:
 	TESTQ         $0x00000004, AX
 	JZ            low421
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
 	JZ            low422
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
 	JZ            low423
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
 low423:
 	JMP stored420
@@ -17957,8 +18250,8 @@ low423:
 low422:
 	TESTQ     $0x00000001, AX
 	JZ        low424
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
 low424:
 	JMP stored420
@@ -17966,12 +18259,12 @@ low424:
 low421:
 	TESTQ        $0x00000002, AX
 	JZ           low425
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
 	JZ           low426
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
 low426:
 	JMP stored420
@@ -17979,23 +18272,23 @@ low426:
 low425:
 	TESTQ     $0x00000001, AX
 	JZ        low427
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
 low427:
 stored420:
 	TESTQ         $0x00000004, AX
 	JZ            low429
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
 	JZ            low430
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
 	JZ            low431
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
 low431:
 	JMP stored428
@@ -18003,8 +18296,8 @@ low431:
 low430:
 	TESTQ     $0x00000001, AX
 	JZ        low432
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
 low432:
 	JMP stored428
@@ -18012,12 +18305,12 @@ low432:
 low429:
 	TESTQ        $0x00000002, AX
 	JZ           low433
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low434
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 
 low434:
 	JMP stored428
@@ -18025,23 +18318,23 @@ low434:
 low433:
 	TESTQ     $0x00000001, AX
 	JZ        low435
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
 low435:
 stored428:
 	TESTQ         $0x00000004, AX
 	JZ            low437
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
 	JZ            low438
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
 	JZ            low439
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
 
 low439:
 	JMP stored436
@@ -18049,8 +18342,8 @@ low439:
 low438:
 	TESTQ     $0x00000001, AX
 	JZ        low440
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 
 low440:
 	JMP stored436
@@ -18058,12 +18351,12 @@ low440:
 low437:
 	TESTQ        $0x00000002, AX
 	JZ           low441
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
 	JZ           low442
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
 
 low442:
 	JMP stored436
@@ -18071,19 +18364,112 @@ low442:
 low441:
 	TESTQ     $0x00000001, AX
 	JZ        low443
-	VMOVSD    X5, (BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 
 low443:
 stored436:
+	TESTQ         $0x00000004, AX
+	JZ            low445
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low446
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low447
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low447:
+	JMP stored444
+
+low446:
+	TESTQ     $0x00000001, AX
+	JZ        low448
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low448:
+	JMP stored444
+
+low445:
+	TESTQ        $0x00000002, AX
+	JZ           low449
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low450
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low450:
+	JMP stored444
+
+low449:
+	TESTQ     $0x00000001, AX
+	JZ        low451
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low451:
+stored444:
+	TESTQ         $0x00000004, AX
+	JZ            low453
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low454
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low455
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low455:
+	JMP stored452
+
+low454:
+	TESTQ     $0x00000001, AX
+	JZ        low456
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low456:
+	JMP stored452
+
+low453:
+	TESTQ        $0x00000002, AX
+	JZ           low457
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low458
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low458:
+	JMP stored452
+
+low457:
+	TESTQ     $0x00000001, AX
+	JZ        low459
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low459:
+stored452:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done331
+	MOVQ $0x00000006, BX
+	JMP  advance277
 
-fewer392:
+fewer408:
 	CMPQ BX, $0x05
-	JNE  fewer444
+	JNE  fewer460
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -18096,7 +18482,7 @@ fewer392:
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded445
+	JLE       folded461
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18107,7 +18493,7 @@ fewer392:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold446:
+fold462:
 	VMOVUPD.Z        (SI), K1, Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -18119,9 +18505,9 @@ fold446:
 	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold446
+	JNZ              fold462
 
-folded445:
+folded461:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -18131,121 +18517,29 @@ folded445:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear447
+	JNE    linear463
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear447:
+linear463:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low449
+	JZ            low465
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low450
+	JZ            low466
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low451
+	JZ            low467
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
-
-low451:
-	JMP stored448
-
-low450:
-	TESTQ     $0x00000001, AX
-	JZ        low452
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low452:
-	JMP stored448
-
-low449:
-	TESTQ        $0x00000002, AX
-	JZ           low453
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low454
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low454:
-	JMP stored448
-
-low453:
-	TESTQ     $0x00000001, AX
-	JZ        low455
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low455:
-stored448:
-	TESTQ         $0x00000004, AX
-	JZ            low457
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low458
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low459
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low459:
-	JMP stored456
-
-low458:
-	TESTQ     $0x00000001, AX
-	JZ        low460
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low460:
-	JMP stored456
-
-low457:
-	TESTQ        $0x00000002, AX
-	JZ           low461
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low462
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low462:
-	JMP stored456
-
-low461:
-	TESTQ     $0x00000001, AX
-	JZ        low463
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low463:
-stored456:
-	TESTQ         $0x00000004, AX
-	JZ            low465
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low466
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low467
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
 
 low467:
 	JMP stored464
@@ -18253,8 +18547,8 @@ low467:
 low466:
 	TESTQ     $0x00000001, AX
 	JZ        low468
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
 low468:
 	JMP stored464
@@ -18262,12 +18556,12 @@ low468:
 low465:
 	TESTQ        $0x00000002, AX
 	JZ           low469
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low470
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
 low470:
 	JMP stored464
@@ -18275,23 +18569,23 @@ low470:
 low469:
 	TESTQ     $0x00000001, AX
 	JZ        low471
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
 low471:
 stored464:
 	TESTQ         $0x00000004, AX
 	JZ            low473
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
 	JZ            low474
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
 	JZ            low475
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
 low475:
 	JMP stored472
@@ -18299,8 +18593,8 @@ low475:
 low474:
 	TESTQ     $0x00000001, AX
 	JZ        low476
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
 low476:
 	JMP stored472
@@ -18308,12 +18602,12 @@ low476:
 low473:
 	TESTQ        $0x00000002, AX
 	JZ           low477
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
 	JZ           low478
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
 low478:
 	JMP stored472
@@ -18321,23 +18615,23 @@ low478:
 low477:
 	TESTQ     $0x00000001, AX
 	JZ        low479
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
 low479:
 stored472:
 	TESTQ         $0x00000004, AX
 	JZ            low481
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
 	JZ            low482
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
 	JZ            low483
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
 low483:
 	JMP stored480
@@ -18345,8 +18639,8 @@ low483:
 low482:
 	TESTQ     $0x00000001, AX
 	JZ        low484
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
 low484:
 	JMP stored480
@@ -18354,12 +18648,12 @@ low484:
 low481:
 	TESTQ        $0x00000002, AX
 	JZ           low485
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
 	JZ           low486
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 
 low486:
 	JMP stored480
@@ -18367,19 +18661,112 @@ low486:
 low485:
 	TESTQ     $0x00000001, AX
 	JZ        low487
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
 low487:
 stored480:
+	TESTQ         $0x00000004, AX
+	JZ            low489
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low490
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low491
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low491:
+	JMP stored488
+
+low490:
+	TESTQ     $0x00000001, AX
+	JZ        low492
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low492:
+	JMP stored488
+
+low489:
+	TESTQ        $0x00000002, AX
+	JZ           low493
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low494
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low494:
+	JMP stored488
+
+low493:
+	TESTQ     $0x00000001, AX
+	JZ        low495
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low495:
+stored488:
+	TESTQ         $0x00000004, AX
+	JZ            low497
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low498
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low499
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low499:
+	JMP stored496
+
+low498:
+	TESTQ     $0x00000001, AX
+	JZ        low500
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low500:
+	JMP stored496
+
+low497:
+	TESTQ        $0x00000002, AX
+	JZ           low501
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low502
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low502:
+	JMP stored496
+
+low501:
+	TESTQ     $0x00000001, AX
+	JZ        low503
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low503:
+stored496:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done331
+	MOVQ $0x00000005, BX
+	JMP  advance277
 
-fewer444:
+fewer460:
 	CMPQ BX, $0x04
-	JNE  fewer488
+	JNE  fewer504
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -18391,7 +18778,7 @@ fewer444:
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded489
+	JLE       folded505
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18402,7 +18789,7 @@ fewer444:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold490:
+fold506:
 	VMOVUPD.Z        (SI), K1, Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -18413,9 +18800,9 @@ fold490:
 	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold490
+	JNZ              fold506
 
-folded489:
+folded505:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -18424,120 +18811,28 @@ folded489:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear491
+	JNE    linear507
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear491:
+linear507:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low493
+	JZ            low509
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low494
+	JZ            low510
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low495
+	JZ            low511
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
-
-low495:
-	JMP stored492
-
-low494:
-	TESTQ     $0x00000001, AX
-	JZ        low496
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low496:
-	JMP stored492
-
-low493:
-	TESTQ        $0x00000002, AX
-	JZ           low497
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low498
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low498:
-	JMP stored492
-
-low497:
-	TESTQ     $0x00000001, AX
-	JZ        low499
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low499:
-stored492:
-	TESTQ         $0x00000004, AX
-	JZ            low501
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low502
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low503
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low503:
-	JMP stored500
-
-low502:
-	TESTQ     $0x00000001, AX
-	JZ        low504
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low504:
-	JMP stored500
-
-low501:
-	TESTQ        $0x00000002, AX
-	JZ           low505
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low506
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low506:
-	JMP stored500
-
-low505:
-	TESTQ     $0x00000001, AX
-	JZ        low507
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low507:
-stored500:
-	TESTQ         $0x00000004, AX
-	JZ            low509
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low510
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low511
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
 
 low511:
 	JMP stored508
@@ -18545,8 +18840,8 @@ low511:
 low510:
 	TESTQ     $0x00000001, AX
 	JZ        low512
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
 low512:
 	JMP stored508
@@ -18554,12 +18849,12 @@ low512:
 low509:
 	TESTQ        $0x00000002, AX
 	JZ           low513
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low514
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
 low514:
 	JMP stored508
@@ -18567,23 +18862,23 @@ low514:
 low513:
 	TESTQ     $0x00000001, AX
 	JZ        low515
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
 low515:
 stored508:
 	TESTQ         $0x00000004, AX
 	JZ            low517
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
 	JZ            low518
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
 	JZ            low519
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
 low519:
 	JMP stored516
@@ -18591,8 +18886,8 @@ low519:
 low518:
 	TESTQ     $0x00000001, AX
 	JZ        low520
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
 low520:
 	JMP stored516
@@ -18600,12 +18895,12 @@ low520:
 low517:
 	TESTQ        $0x00000002, AX
 	JZ           low521
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
 	JZ           low522
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
 low522:
 	JMP stored516
@@ -18613,19 +18908,113 @@ low522:
 low521:
 	TESTQ     $0x00000001, AX
 	JZ        low523
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
 low523:
 stored516:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done331
+	TESTQ         $0x00000004, AX
+	JZ            low525
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low526
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low527
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
-fewer488:
+low527:
+	JMP stored524
+
+low526:
+	TESTQ     $0x00000001, AX
+	JZ        low528
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low528:
+	JMP stored524
+
+low525:
+	TESTQ        $0x00000002, AX
+	JZ           low529
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low530
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low530:
+	JMP stored524
+
+low529:
+	TESTQ     $0x00000001, AX
+	JZ        low531
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low531:
+stored524:
+	TESTQ         $0x00000004, AX
+	JZ            low533
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low534
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low535
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low535:
+	JMP stored532
+
+low534:
+	TESTQ     $0x00000001, AX
+	JZ        low536
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low536:
+	JMP stored532
+
+low533:
+	TESTQ        $0x00000002, AX
+	JZ           low537
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low538
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low538:
+	JMP stored532
+
+low537:
+	TESTQ     $0x00000001, AX
+	JZ        low539
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low539:
+stored532:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer504:
 	CMPQ BX, $0x03
-	JNE  fewer524
+	JNE  fewer540
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -18635,7 +19024,7 @@ fewer488:
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded525
+	JLE       folded541
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18645,7 +19034,7 @@ fewer488:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold526:
+fold542:
 	VMOVUPD.Z        (SI), K1, Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -18655,9 +19044,9 @@ fold526:
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold526
+	JNZ              fold542
 
-folded525:
+folded541:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -18665,118 +19054,26 @@ folded525:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear527
+	JNE    linear543
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear527:
+linear543:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low529
+	JZ            low545
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low530
+	JZ            low546
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low531
+	JZ            low547
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
-
-low531:
-	JMP stored528
-
-low530:
-	TESTQ     $0x00000001, AX
-	JZ        low532
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low532:
-	JMP stored528
-
-low529:
-	TESTQ        $0x00000002, AX
-	JZ           low533
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low534
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low534:
-	JMP stored528
-
-low533:
-	TESTQ     $0x00000001, AX
-	JZ        low535
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low535:
-stored528:
-	TESTQ         $0x00000004, AX
-	JZ            low537
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low538
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low539
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low539:
-	JMP stored536
-
-low538:
-	TESTQ     $0x00000001, AX
-	JZ        low540
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low540:
-	JMP stored536
-
-low537:
-	TESTQ        $0x00000002, AX
-	JZ           low541
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low542
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low542:
-	JMP stored536
-
-low541:
-	TESTQ     $0x00000001, AX
-	JZ        low543
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low543:
-stored536:
-	TESTQ         $0x00000004, AX
-	JZ            low545
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low546
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low547
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
 
 low547:
 	JMP stored544
@@ -18784,8 +19081,8 @@ low547:
 low546:
 	TESTQ     $0x00000001, AX
 	JZ        low548
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
 low548:
 	JMP stored544
@@ -18793,12 +19090,12 @@ low548:
 low545:
 	TESTQ        $0x00000002, AX
 	JZ           low549
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
 	JZ           low550
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
 low550:
 	JMP stored544
@@ -18806,19 +19103,113 @@ low550:
 low549:
 	TESTQ     $0x00000001, AX
 	JZ        low551
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
 low551:
 stored544:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done331
+	TESTQ         $0x00000004, AX
+	JZ            low553
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low554
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low555
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-fewer524:
+low555:
+	JMP stored552
+
+low554:
+	TESTQ     $0x00000001, AX
+	JZ        low556
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low556:
+	JMP stored552
+
+low553:
+	TESTQ        $0x00000002, AX
+	JZ           low557
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low558
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low558:
+	JMP stored552
+
+low557:
+	TESTQ     $0x00000001, AX
+	JZ        low559
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low559:
+stored552:
+	TESTQ         $0x00000004, AX
+	JZ            low561
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low562
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low563
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low563:
+	JMP stored560
+
+low562:
+	TESTQ     $0x00000001, AX
+	JZ        low564
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low564:
+	JMP stored560
+
+low561:
+	TESTQ        $0x00000002, AX
+	JZ           low565
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low566
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low566:
+	JMP stored560
+
+low565:
+	TESTQ     $0x00000001, AX
+	JZ        low567
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low567:
+stored560:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer540:
 	CMPQ BX, $0x02
-	JNE  fewer552
+	JNE  fewer568
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
@@ -18827,7 +19218,7 @@ fewer524:
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded553
+	JLE       folded569
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18837,7 +19228,7 @@ fewer524:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold554:
+fold570:
 	VMOVUPD.Z        (SI), K1, Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -18846,129 +19237,131 @@ fold554:
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold554
+	JNZ              fold570
 
-folded553:
+folded569:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear555
+	JNE    linear571
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear555:
+linear571:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low557
+	JZ            low573
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low558
+	JZ            low574
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low559
+	JZ            low575
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low559:
-	JMP stored556
+low575:
+	JMP stored572
 
-low558:
+low574:
 	TESTQ     $0x00000001, AX
-	JZ        low560
+	JZ        low576
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low560:
-	JMP stored556
+low576:
+	JMP stored572
 
-low557:
+low573:
 	TESTQ        $0x00000002, AX
-	JZ           low561
+	JZ           low577
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low562
+	JZ           low578
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low562:
-	JMP stored556
+low578:
+	JMP stored572
 
-low561:
+low577:
 	TESTQ     $0x00000001, AX
-	JZ        low563
+	JZ        low579
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low563:
-stored556:
+low579:
+stored572:
 	TESTQ         $0x00000004, AX
-	JZ            low565
+	JZ            low581
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low566
+	JZ            low582
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low567
+	JZ            low583
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low567:
-	JMP stored564
+low583:
+	JMP stored580
 
-low566:
+low582:
 	TESTQ     $0x00000001, AX
-	JZ        low568
+	JZ        low584
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low568:
-	JMP stored564
+low584:
+	JMP stored580
 
-low565:
+low581:
 	TESTQ        $0x00000002, AX
-	JZ           low569
+	JZ           low585
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low570
+	JZ           low586
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low570:
-	JMP stored564
+low586:
+	JMP stored580
 
-low569:
+low585:
 	TESTQ     $0x00000001, AX
-	JZ        low571
+	JZ        low587
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low571:
-stored564:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done331
+low587:
+stored580:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer552:
+fewer568:
 	CMPQ BX, $0x01
-	JNE  fewer572
+	JNE  fewer588
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded573
+	JLE       folded589
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18978,7 +19371,7 @@ fewer552:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold574:
+fold590:
 	VMOVUPD.Z        (SI), K1, Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -18986,72 +19379,95 @@ fold574:
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold574
+	JNZ              fold590
 
-folded573:
+folded589:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear575
+	JNE    linear591
 	VMAXPD Z0, Z1, Z0
 
-linear575:
+linear591:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low577
+	JZ            low593
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low578
+	JZ            low594
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low579
+	JZ            low595
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low579:
-	JMP stored576
+low595:
+	JMP stored592
 
-low578:
+low594:
 	TESTQ     $0x00000001, AX
-	JZ        low580
+	JZ        low596
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low580:
-	JMP stored576
+low596:
+	JMP stored592
 
-low577:
+low593:
 	TESTQ        $0x00000002, AX
-	JZ           low581
+	JZ           low597
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low582
+	JZ           low598
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low582:
-	JMP stored576
+low598:
+	JMP stored592
 
-low581:
+low597:
 	TESTQ     $0x00000001, AX
-	JZ        low583
+	JZ        low599
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low583:
-stored576:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	JMP  done331
+low599:
+stored592:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer572:
-done331:
+fewer588:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance277:
+	MOVQ   ldc+8(FP), CX
+	IMULQ  BX, CX
+	ADDQ   c+0(FP), CX
+	MOVQ   CX, c+0(FP)
+	MOVQ   ldinit+24(FP), CX
+	IMULQ  BX, CX
+	ADDQ   init+16(FP), CX
+	MOVQ   CX, init+16(FP)
+	MOVQ   lda+40(FP), CX
+	IMULQ  BX, CX
+	ADDQ   a+32(FP), CX
+	MOVQ   CX, a+32(FP)
+	MOVQ   rows+96(FP), CX
+	SUBQ   BX, CX
+	MOVQ   CX, rows+96(FP)
+	CMPQ   CX, $0x01
+	JGE    next274
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -11,14 +11,27 @@ TEXT ·panelNEONF32(SB), NOSPLIT, $0-128
 	BLE  narrower1
 	CMP  $12, R0
 	BNE  over2
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest4
 
-tile3:
+next3:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full4
+	CMP  $8, R1
+	BLE  chosen5
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen5
+
+full4:
+	MOVD $8, R1
+
+chosen5:
+	CMP  $8, R1
+	BNE  fewer7
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few5
+	BLT  few8
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -28,10 +41,10 @@ tile3:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more6
+	BGE  more9
 	MOVD then+88(FP), R1
 
-more6:
+more9:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -56,7 +69,7 @@ more6:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few5:
+few8:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -93,7 +106,7 @@ few5:
 	FMOVQ 32(R9), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded7
+	BLE   folded10
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -111,11 +124,11 @@ few5:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single9
+	BNE single12
 	CMP $2, R6
-	BLT single9
+	BLT single12
 
-several8:
+several11:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -194,13 +207,13 @@ several8:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several8
+	BGE   several11
 	CMP   $0, R6
-	BEQ   folded7
+	BEQ   folded10
 
-single9:
+single12:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold10:
+fold13:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -248,9 +261,9 @@ fold10:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold10
+	BNE   fold13
 
-folded7:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -279,7 +292,7 @@ folded7:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear11
+	BNE   linear14
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -305,7 +318,7 @@ folded7:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear11:
+linear14:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -342,34 +355,12 @@ linear11:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile3
+	MOVD  $8, R1
+	B     advance6
 
-rest4:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer13
+fewer7:
+	CMP $7, R1
+	BNE fewer15
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -403,7 +394,7 @@ rest4:
 	FMOVQ 32(R8), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded14
+	BLE   folded16
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -420,11 +411,11 @@ rest4:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single16
+	BNE single18
 	CMP $2, R6
-	BLT single16
+	BLT single18
 
-several15:
+several17:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -495,13 +486,13 @@ several15:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several15
+	BGE   several17
 	CMP   $0, R6
-	BEQ   folded14
+	BEQ   folded16
 
-single16:
+single18:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold17:
+fold19:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -544,9 +535,9 @@ fold17:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold17
+	BNE   fold19
 
-folded14:
+folded16:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -572,7 +563,7 @@ folded14:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear18
+	BNE   linear20
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -595,7 +586,7 @@ folded14:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear18:
+linear20:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -628,11 +619,12 @@ linear18:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	MOVD  $7, R1
+	B     advance6
 
-fewer13:
+fewer15:
 	CMP $6, R1
-	BNE fewer19
+	BNE fewer21
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -662,7 +654,7 @@ fewer13:
 	FMOVQ 32(R7), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded20
+	BLE   folded22
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -678,11 +670,11 @@ fewer13:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single22
+	BNE single24
 	CMP $2, R6
-	BLT single22
+	BLT single24
 
-several21:
+several23:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -745,13 +737,13 @@ several21:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several21
+	BGE   several23
 	CMP   $0, R6
-	BEQ   folded20
+	BEQ   folded22
 
-single22:
+single24:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold23:
+fold25:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -789,9 +781,9 @@ fold23:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold23
+	BNE   fold25
 
-folded20:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -814,7 +806,7 @@ folded20:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear24
+	BNE   linear26
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -834,7 +826,7 @@ folded20:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear24:
+linear26:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -863,11 +855,12 @@ linear24:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	MOVD  $6, R1
+	B     advance6
 
-fewer19:
+fewer21:
 	CMP $5, R1
-	BNE fewer25
+	BNE fewer27
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -893,7 +886,7 @@ fewer19:
 	FMOVQ 32(R6), F14
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded26
+	BLE   folded28
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -908,11 +901,11 @@ fewer19:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single28
+	BNE single30
 	CMP $2, R6
-	BLT single28
+	BLT single30
 
-several27:
+several29:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -967,13 +960,13 @@ several27:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several27
+	BGE   several29
 	CMP   $0, R6
-	BEQ   folded26
+	BEQ   folded28
 
-single28:
+single30:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold29:
+fold31:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -1006,9 +999,9 @@ fold29:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold29
+	BNE   fold31
 
-folded26:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
@@ -1028,7 +1021,7 @@ folded26:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear30
+	BNE   linear32
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -1045,7 +1038,7 @@ folded26:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear30:
+linear32:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1070,11 +1063,12 @@ linear30:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	MOVD  $5, R1
+	B     advance6
 
-fewer25:
+fewer27:
 	CMP $4, R1
-	BNE fewer31
+	BNE fewer33
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -1096,7 +1090,7 @@ fewer25:
 	FMOVQ 32(R5), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded32
+	BLE   folded34
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1110,11 +1104,11 @@ fewer25:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single34
+	BNE single36
 	CMP $2, R6
-	BLT single34
+	BLT single36
 
-several33:
+several35:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -1161,13 +1155,13 @@ several33:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several33
+	BGE   several35
 	CMP   $0, R6
-	BEQ   folded32
+	BEQ   folded34
 
-single34:
+single36:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
+fold37:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -1195,9 +1189,9 @@ fold35:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold35
+	BNE   fold37
 
-folded32:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -1214,7 +1208,7 @@ folded32:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear36
+	BNE   linear38
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -1228,7 +1222,7 @@ folded32:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear36:
+linear38:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1249,11 +1243,11 @@ linear36:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	RET
 
-fewer31:
+fewer33:
 	CMP $3, R1
-	BNE fewer37
+	BNE fewer39
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -1271,7 +1265,7 @@ fewer31:
 	FMOVQ 32(R4), F8
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded38
+	BLE   folded40
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1284,11 +1278,11 @@ fewer31:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single40
+	BNE single42
 	CMP $2, R6
-	BLT single40
+	BLT single42
 
-several39:
+several41:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -1327,13 +1321,13 @@ several39:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several39
+	BGE   several41
 	CMP   $0, R6
-	BEQ   folded38
+	BEQ   folded40
 
-single40:
+single42:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold41:
+fold43:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -1356,9 +1350,9 @@ fold41:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold41
+	BNE   fold43
 
-folded38:
+folded40:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
@@ -1372,7 +1366,7 @@ folded38:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear42
+	BNE   linear44
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -1383,7 +1377,7 @@ folded38:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear42:
+linear44:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1400,11 +1394,11 @@ linear42:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	RET
 
-fewer37:
+fewer39:
 	CMP $2, R1
-	BNE fewer43
+	BNE fewer45
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -1418,7 +1412,7 @@ fewer37:
 	FMOVQ 32(R3), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded44
+	BLE   folded46
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1430,11 +1424,11 @@ fewer37:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single46
+	BNE single48
 	CMP $2, R6
-	BLT single46
+	BLT single48
 
-several45:
+several47:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -1465,13 +1459,13 @@ several45:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several45
+	BGE   several47
 	CMP   $0, R6
-	BEQ   folded44
+	BEQ   folded46
 
-single46:
+single48:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold47:
+fold49:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -1489,9 +1483,9 @@ fold47:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold47
+	BNE   fold49
 
-folded44:
+folded46:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -1502,7 +1496,7 @@ folded44:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear48
+	BNE   linear50
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -1510,7 +1504,7 @@ folded44:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear48:
+linear50:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1523,11 +1517,11 @@ linear48:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	RET
 
-fewer43:
+fewer45:
 	CMP $1, R1
-	BNE fewer49
+	BNE fewer51
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -1536,7 +1530,7 @@ fewer43:
 	FMOVQ 32(R1), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded50
+	BLE   folded52
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1547,11 +1541,11 @@ fewer43:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single52
+	BNE single54
 	CMP $2, R6
-	BLT single52
+	BLT single54
 
-several51:
+several53:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -1574,13 +1568,13 @@ several51:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several51
+	BGE   several53
 	CMP   $0, R6
-	BEQ   folded50
+	BEQ   folded52
 
-single52:
+single54:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold53:
+fold55:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -1593,9 +1587,9 @@ fold53:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold53
+	BNE   fold55
 
-folded50:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -1603,12 +1597,12 @@ folded50:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear54
+	BNE   linear56
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear54:
+linear56:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -1616,24 +1610,59 @@ linear54:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	RET
 
-fewer49:
-done12:
+fewer51:
+	RET
+
+advance6:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next3
 	RET
 
 over2:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest56
 
-tile55:
+next57:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full58
+	CMP  $8, R1
+	BLE  chosen59
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen59
+
+full58:
+	MOVD $8, R1
+
+chosen59:
+	CMP  $8, R1
+	BNE  fewer61
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few57
+	BLT  few62
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -1643,10 +1672,10 @@ tile55:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more58
+	BGE  more63
 	MOVD then+88(FP), R1
 
-more58:
+more63:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -1671,7 +1700,7 @@ more58:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few57:
+few62:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -1717,7 +1746,7 @@ few57:
 	FMOVQ 32(R20), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded59
+	BLE   folded64
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1735,11 +1764,11 @@ few57:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single61
+	BNE single66
 	CMP $2, R6
-	BLT single61
+	BLT single66
 
-several60:
+several65:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -1820,13 +1849,13 @@ several60:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several60
+	BGE   several65
 	CMP   $0, R6
-	BEQ   folded59
+	BEQ   folded64
 
-single61:
+single66:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold62:
+fold67:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -1875,9 +1904,9 @@ fold62:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold62
+	BNE   fold67
 
-folded59:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -1906,7 +1935,7 @@ folded59:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear63
+	BNE   linear68
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -1932,7 +1961,7 @@ folded59:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear63:
+linear68:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1978,34 +2007,12 @@ linear63:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile55
+	MOVD  $8, R1
+	B     advance60
 
-rest56:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer65
+fewer61:
+	CMP $7, R1
+	BNE fewer69
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -2047,7 +2054,7 @@ rest56:
 	FMOVQ 32(R15), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded66
+	BLE   folded70
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2064,11 +2071,11 @@ rest56:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single68
+	BNE single72
 	CMP $2, R6
-	BLT single68
+	BLT single72
 
-several67:
+several71:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -2141,13 +2148,13 @@ several67:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several67
+	BGE   several71
 	CMP   $0, R6
-	BEQ   folded66
+	BEQ   folded70
 
-single68:
+single72:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold69:
+fold73:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -2191,9 +2198,9 @@ fold69:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold69
+	BNE   fold73
 
-folded66:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -2219,7 +2226,7 @@ folded66:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear70
+	BNE   linear74
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -2242,7 +2249,7 @@ folded66:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear70:
+linear74:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2283,11 +2290,12 @@ linear70:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	MOVD  $7, R1
+	B     advance60
 
-fewer65:
+fewer69:
 	CMP $6, R1
-	BNE fewer71
+	BNE fewer75
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -2324,7 +2332,7 @@ fewer65:
 	FMOVQ 32(R13), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded72
+	BLE   folded76
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2340,11 +2348,11 @@ fewer65:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single74
+	BNE single78
 	CMP $2, R6
-	BLT single74
+	BLT single78
 
-several73:
+several77:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -2409,13 +2417,13 @@ several73:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several73
+	BGE   several77
 	CMP   $0, R6
-	BEQ   folded72
+	BEQ   folded76
 
-single74:
+single78:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold75:
+fold79:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -2454,9 +2462,9 @@ fold75:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold75
+	BNE   fold79
 
-folded72:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -2479,7 +2487,7 @@ folded72:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear76
+	BNE   linear80
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -2499,7 +2507,7 @@ folded72:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear76:
+linear80:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2535,11 +2543,12 @@ linear76:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	MOVD  $6, R1
+	B     advance60
 
-fewer71:
+fewer75:
 	CMP $5, R1
-	BNE fewer77
+	BNE fewer81
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -2571,7 +2580,7 @@ fewer71:
 	FMOVQ 32(R11), F14
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded78
+	BLE   folded82
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2586,11 +2595,11 @@ fewer71:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single80
+	BNE single84
 	CMP $2, R6
-	BLT single80
+	BLT single84
 
-several79:
+several83:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -2647,13 +2656,13 @@ several79:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several79
+	BGE   several83
 	CMP   $0, R6
-	BEQ   folded78
+	BEQ   folded82
 
-single80:
+single84:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold81:
+fold85:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -2687,9 +2696,9 @@ fold81:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold81
+	BNE   fold85
 
-folded78:
+folded82:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
@@ -2709,7 +2718,7 @@ folded78:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear82
+	BNE   linear86
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -2726,7 +2735,7 @@ folded78:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear82:
+linear86:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2757,11 +2766,12 @@ linear82:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	MOVD  $5, R1
+	B     advance60
 
-fewer77:
+fewer81:
 	CMP $4, R1
-	BNE fewer83
+	BNE fewer87
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -2788,7 +2798,7 @@ fewer77:
 	FMOVQ 32(R9), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded84
+	BLE   folded88
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2802,11 +2812,11 @@ fewer77:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single86
+	BNE single90
 	CMP $2, R6
-	BLT single86
+	BLT single90
 
-several85:
+several89:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -2855,13 +2865,13 @@ several85:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several85
+	BGE   several89
 	CMP   $0, R6
-	BEQ   folded84
+	BEQ   folded88
 
-single86:
+single90:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold91:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -2890,9 +2900,9 @@ fold87:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold87
+	BNE   fold91
 
-folded84:
+folded88:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -2909,7 +2919,7 @@ folded84:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear88
+	BNE   linear92
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -2923,7 +2933,7 @@ folded84:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear88:
+linear92:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2949,11 +2959,11 @@ linear88:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	RET
 
-fewer83:
+fewer87:
 	CMP $3, R1
-	BNE fewer89
+	BNE fewer93
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -2975,7 +2985,7 @@ fewer83:
 	FMOVQ 32(R7), F8
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded90
+	BLE   folded94
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2988,11 +2998,11 @@ fewer83:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single92
+	BNE single96
 	CMP $2, R6
-	BLT single92
+	BLT single96
 
-several91:
+several95:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -3033,13 +3043,13 @@ several91:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several91
+	BGE   several95
 	CMP   $0, R6
-	BEQ   folded90
+	BEQ   folded94
 
-single92:
+single96:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold93:
+fold97:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -3063,9 +3073,9 @@ fold93:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold93
+	BNE   fold97
 
-folded90:
+folded94:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
@@ -3079,7 +3089,7 @@ folded90:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear94
+	BNE   linear98
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -3090,7 +3100,7 @@ folded90:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear94:
+linear98:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3111,11 +3121,11 @@ linear94:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	RET
 
-fewer89:
+fewer93:
 	CMP $2, R1
-	BNE fewer95
+	BNE fewer99
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -3132,7 +3142,7 @@ fewer89:
 	FMOVQ 32(R5), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded96
+	BLE   folded100
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3144,11 +3154,11 @@ fewer89:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single98
+	BNE single102
 	CMP $2, R6
-	BLT single98
+	BLT single102
 
-several97:
+several101:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -3181,13 +3191,13 @@ several97:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several97
+	BGE   several101
 	CMP   $0, R6
-	BEQ   folded96
+	BEQ   folded100
 
-single98:
+single102:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
+fold103:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -3206,9 +3216,9 @@ fold99:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold99
+	BNE   fold103
 
-folded96:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -3219,7 +3229,7 @@ folded96:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear100
+	BNE   linear104
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -3227,7 +3237,7 @@ folded96:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear100:
+linear104:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3243,11 +3253,11 @@ linear100:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	RET
 
-fewer95:
+fewer99:
 	CMP $1, R1
-	BNE fewer101
+	BNE fewer105
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -3258,7 +3268,7 @@ fewer95:
 	FMOVQ 32(R3), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded102
+	BLE   folded106
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3269,11 +3279,11 @@ fewer95:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single104
+	BNE single108
 	CMP $2, R6
-	BLT single104
+	BLT single108
 
-several103:
+several107:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -3298,13 +3308,13 @@ several103:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several103
+	BGE   several107
 	CMP   $0, R6
-	BEQ   folded102
+	BEQ   folded106
 
-single104:
+single108:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold105:
+fold109:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -3318,9 +3328,9 @@ fold105:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold105
+	BNE   fold109
 
-folded102:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -3328,12 +3338,12 @@ folded102:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear106
+	BNE   linear110
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear106:
+linear110:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -3343,25 +3353,60 @@ linear106:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	RET
 
-fewer101:
-done64:
+fewer105:
+	RET
+
+advance60:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next57
 	RET
 
 narrower1:
-	CMP  $4, R0
-	BLE  narrower107
-	CMP  $8, R0
-	BNE  over108
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest110
+	CMP $4, R0
+	BLE narrower111
+	CMP $8, R0
+	BNE over112
 
-tile109:
+next113:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full114
+	CMP  $8, R1
+	BLE  chosen115
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen115
+
+full114:
+	MOVD $8, R1
+
+chosen115:
+	CMP  $8, R1
+	BNE  fewer117
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few111
+	BLT  few118
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -3371,10 +3416,10 @@ tile109:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more112
+	BGE  more119
 	MOVD then+88(FP), R1
 
-more112:
+more119:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -3399,7 +3444,7 @@ more112:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few111:
+few118:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -3428,7 +3473,7 @@ few111:
 	FMOVQ 16(R9), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded113
+	BLE   folded120
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3446,11 +3491,11 @@ few111:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single115
+	BNE single122
 	CMP $2, R6
-	BLT single115
+	BLT single122
 
-several114:
+several121:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3511,13 +3556,13 @@ several114:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several114
+	BGE   several121
 	CMP   $0, R6
-	BEQ   folded113
+	BEQ   folded120
 
-single115:
+single122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold116:
+fold123:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3556,9 +3601,9 @@ fold116:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold116
+	BNE   fold123
 
-folded113:
+folded120:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -3579,7 +3624,7 @@ folded113:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear117
+	BNE   linear124
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -3597,7 +3642,7 @@ folded113:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear117:
+linear124:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3626,34 +3671,12 @@ linear117:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile109
+	MOVD  $8, R1
+	B     advance116
 
-rest110:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer119
+fewer117:
+	CMP $7, R1
+	BNE fewer125
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -3680,7 +3703,7 @@ rest110:
 	FMOVQ 16(R8), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded120
+	BLE   folded126
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3697,11 +3720,11 @@ rest110:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single122
+	BNE single128
 	CMP $2, R6
-	BLT single122
+	BLT single128
 
-several121:
+several127:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -3756,13 +3779,13 @@ several121:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several121
+	BGE   several127
 	CMP   $0, R6
-	BEQ   folded120
+	BEQ   folded126
 
-single122:
+single128:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold129:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -3797,9 +3820,9 @@ fold123:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold123
+	BNE   fold129
 
-folded120:
+folded126:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -3818,7 +3841,7 @@ folded120:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear124
+	BNE   linear130
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -3834,7 +3857,7 @@ folded120:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear124:
+linear130:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3860,11 +3883,12 @@ linear124:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	MOVD  $7, R1
+	B     advance116
 
-fewer119:
+fewer125:
 	CMP $6, R1
-	BNE fewer125
+	BNE fewer131
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -3888,7 +3912,7 @@ fewer119:
 	FMOVQ 16(R7), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded126
+	BLE   folded132
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3904,11 +3928,11 @@ fewer119:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single128
+	BNE single134
 	CMP $2, R6
-	BLT single128
+	BLT single134
 
-several127:
+several133:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -3957,13 +3981,13 @@ several127:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several127
+	BGE   several133
 	CMP   $0, R6
-	BEQ   folded126
+	BEQ   folded132
 
-single128:
+single134:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold129:
+fold135:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -3994,9 +4018,9 @@ fold129:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold129
+	BNE   fold135
 
-folded126:
+folded132:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -4013,7 +4037,7 @@ folded126:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear130
+	BNE   linear136
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4027,7 +4051,7 @@ folded126:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear130:
+linear136:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4050,11 +4074,12 @@ linear130:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	MOVD  $6, R1
+	B     advance116
 
-fewer125:
+fewer131:
 	CMP $5, R1
-	BNE fewer131
+	BNE fewer137
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -4075,7 +4100,7 @@ fewer125:
 	FMOVQ 16(R6), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded132
+	BLE   folded138
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4090,11 +4115,11 @@ fewer125:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single134
+	BNE single140
 	CMP $2, R6
-	BLT single134
+	BLT single140
 
-several133:
+several139:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -4137,13 +4162,13 @@ several133:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several133
+	BGE   several139
 	CMP   $0, R6
-	BEQ   folded132
+	BEQ   folded138
 
-single134:
+single140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold141:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -4170,9 +4195,9 @@ fold135:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold135
+	BNE   fold141
 
-folded132:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -4187,7 +4212,7 @@ folded132:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear136
+	BNE   linear142
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -4199,7 +4224,7 @@ folded132:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear136:
+linear142:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4219,11 +4244,12 @@ linear136:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	MOVD  $5, R1
+	B     advance116
 
-fewer131:
+fewer137:
 	CMP $4, R1
-	BNE fewer137
+	BNE fewer143
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -4241,7 +4267,7 @@ fewer131:
 	FMOVQ 16(R5), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded138
+	BLE   folded144
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4255,11 +4281,11 @@ fewer131:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single140
+	BNE single146
 	CMP $2, R6
-	BLT single140
+	BLT single146
 
-several139:
+several145:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -4296,13 +4322,13 @@ several139:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several139
+	BGE   several145
 	CMP   $0, R6
-	BEQ   folded138
+	BEQ   folded144
 
-single140:
+single146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
+fold147:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -4325,9 +4351,9 @@ fold141:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold141
+	BNE   fold147
 
-folded138:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -4340,7 +4366,7 @@ folded138:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear142
+	BNE   linear148
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -4350,7 +4376,7 @@ folded138:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear142:
+linear148:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4367,11 +4393,11 @@ linear142:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	RET
 
-fewer137:
+fewer143:
 	CMP $3, R1
-	BNE fewer143
+	BNE fewer149
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -4386,7 +4412,7 @@ fewer137:
 	FMOVQ 16(R4), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded144
+	BLE   folded150
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4399,11 +4425,11 @@ fewer137:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single146
+	BNE single152
 	CMP $2, R6
-	BLT single146
+	BLT single152
 
-several145:
+several151:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -4434,13 +4460,13 @@ several145:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several145
+	BGE   several151
 	CMP   $0, R6
-	BEQ   folded144
+	BEQ   folded150
 
-single146:
+single152:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold153:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -4459,9 +4485,9 @@ fold147:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold147
+	BNE   fold153
 
-folded144:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -4472,7 +4498,7 @@ folded144:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear148
+	BNE   linear154
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -4480,7 +4506,7 @@ folded144:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear148:
+linear154:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4494,11 +4520,11 @@ linear148:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	RET
 
-fewer143:
+fewer149:
 	CMP $2, R1
-	BNE fewer149
+	BNE fewer155
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -4510,7 +4536,7 @@ fewer143:
 	FMOVQ 16(R3), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded150
+	BLE   folded156
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4522,11 +4548,11 @@ fewer143:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single152
+	BNE single158
 	CMP $2, R6
-	BLT single152
+	BLT single158
 
-several151:
+several157:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -4551,13 +4577,13 @@ several151:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several151
+	BGE   several157
 	CMP   $0, R6
-	BEQ   folded150
+	BEQ   folded156
 
-single152:
+single158:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
+fold159:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -4572,9 +4598,9 @@ fold153:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold153
+	BNE   fold159
 
-folded150:
+folded156:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -4583,13 +4609,13 @@ folded150:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear154
+	BNE   linear160
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear154:
+linear160:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4600,11 +4626,11 @@ linear154:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	RET
 
-fewer149:
+fewer155:
 	CMP $1, R1
-	BNE fewer155
+	BNE fewer161
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -4612,7 +4638,7 @@ fewer149:
 	FMOVQ 16(R1), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded156
+	BLE   folded162
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4623,11 +4649,11 @@ fewer149:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single158
+	BNE single164
 	CMP $2, R6
-	BLT single158
+	BLT single164
 
-several157:
+several163:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -4646,13 +4672,13 @@ several157:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several157
+	BGE   several163
 	CMP   $0, R6
-	BEQ   folded156
+	BEQ   folded162
 
-single158:
+single164:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold165:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -4663,44 +4689,79 @@ fold159:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold159
+	BNE   fold165
 
-folded156:
+folded162:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear160
+	BNE   linear166
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear160:
+linear166:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
-
-fewer155:
-done118:
 	RET
 
-over108:
+fewer161:
+	RET
+
+advance116:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next113
+	RET
+
+over112:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest162
 
-tile161:
+next167:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full168
+	CMP  $8, R1
+	BLE  chosen169
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen169
+
+full168:
+	MOVD $8, R1
+
+chosen169:
+	CMP  $8, R1
+	BNE  fewer171
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few163
+	BLT  few172
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -4710,10 +4771,10 @@ tile161:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more164
+	BGE  more173
 	MOVD then+88(FP), R1
 
-more164:
+more173:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -4738,7 +4799,7 @@ more164:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few163:
+few172:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -4776,7 +4837,7 @@ few163:
 	FMOVQ 16(R20), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded165
+	BLE   folded174
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4794,11 +4855,11 @@ few163:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single167
+	BNE single176
 	CMP $2, R6
-	BLT single167
+	BLT single176
 
-several166:
+several175:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -4861,13 +4922,13 @@ several166:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several166
+	BGE   several175
 	CMP   $0, R6
-	BEQ   folded165
+	BEQ   folded174
 
-single167:
+single176:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold168:
+fold177:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -4907,9 +4968,9 @@ fold168:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold168
+	BNE   fold177
 
-folded165:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -4930,7 +4991,7 @@ folded165:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear169
+	BNE   linear178
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4948,7 +5009,7 @@ folded165:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear169:
+linear178:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4986,34 +5047,12 @@ linear169:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile161
+	MOVD  $8, R1
+	B     advance170
 
-rest162:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer171
+fewer171:
+	CMP $7, R1
+	BNE fewer179
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -5048,7 +5087,7 @@ rest162:
 	FMOVQ 16(R15), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded172
+	BLE   folded180
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5065,11 +5104,11 @@ rest162:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single174
+	BNE single182
 	CMP $2, R6
-	BLT single174
+	BLT single182
 
-several173:
+several181:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -5126,13 +5165,13 @@ several173:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several173
+	BGE   several181
 	CMP   $0, R6
-	BEQ   folded172
+	BEQ   folded180
 
-single174:
+single182:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold183:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -5168,9 +5207,9 @@ fold175:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold175
+	BNE   fold183
 
-folded172:
+folded180:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -5189,7 +5228,7 @@ folded172:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear176
+	BNE   linear184
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -5205,7 +5244,7 @@ folded172:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear176:
+linear184:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5239,11 +5278,12 @@ linear176:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	MOVD  $7, R1
+	B     advance170
 
-fewer171:
+fewer179:
 	CMP $6, R1
-	BNE fewer177
+	BNE fewer185
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -5274,7 +5314,7 @@ fewer171:
 	FMOVQ 16(R13), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded178
+	BLE   folded186
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5290,11 +5330,11 @@ fewer171:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single180
+	BNE single188
 	CMP $2, R6
-	BLT single180
+	BLT single188
 
-several179:
+several187:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -5345,13 +5385,13 @@ several179:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several179
+	BGE   several187
 	CMP   $0, R6
-	BEQ   folded178
+	BEQ   folded186
 
-single180:
+single188:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold181:
+fold189:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -5383,9 +5423,9 @@ fold181:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold181
+	BNE   fold189
 
-folded178:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -5402,7 +5442,7 @@ folded178:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear182
+	BNE   linear190
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -5416,7 +5456,7 @@ folded178:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear182:
+linear190:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5446,11 +5486,12 @@ linear182:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	MOVD  $6, R1
+	B     advance170
 
-fewer177:
+fewer185:
 	CMP $5, R1
-	BNE fewer183
+	BNE fewer191
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -5477,7 +5518,7 @@ fewer177:
 	FMOVQ 16(R11), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded184
+	BLE   folded192
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5492,11 +5533,11 @@ fewer177:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single186
+	BNE single194
 	CMP $2, R6
-	BLT single186
+	BLT single194
 
-several185:
+several193:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -5541,13 +5582,13 @@ several185:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several185
+	BGE   several193
 	CMP   $0, R6
-	BEQ   folded184
+	BEQ   folded192
 
-single186:
+single194:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold187:
+fold195:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -5575,9 +5616,9 @@ fold187:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold187
+	BNE   fold195
 
-folded184:
+folded192:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -5592,7 +5633,7 @@ folded184:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear188
+	BNE   linear196
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -5604,7 +5645,7 @@ folded184:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear188:
+linear196:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5630,11 +5671,12 @@ linear188:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	MOVD  $5, R1
+	B     advance170
 
-fewer183:
+fewer191:
 	CMP $4, R1
-	BNE fewer189
+	BNE fewer197
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -5657,7 +5699,7 @@ fewer183:
 	FMOVQ 16(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded190
+	BLE   folded198
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5671,11 +5713,11 @@ fewer183:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single192
+	BNE single200
 	CMP $2, R6
-	BLT single192
+	BLT single200
 
-several191:
+several199:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -5714,13 +5756,13 @@ several191:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several191
+	BGE   several199
 	CMP   $0, R6
-	BEQ   folded190
+	BEQ   folded198
 
-single192:
+single200:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold193:
+fold201:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -5744,9 +5786,9 @@ fold193:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold193
+	BNE   fold201
 
-folded190:
+folded198:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -5759,7 +5801,7 @@ folded190:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear194
+	BNE   linear202
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5769,7 +5811,7 @@ folded190:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear194:
+linear202:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5791,11 +5833,11 @@ linear194:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	RET
 
-fewer189:
+fewer197:
 	CMP $3, R1
-	BNE fewer195
+	BNE fewer203
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -5814,7 +5856,7 @@ fewer189:
 	FMOVQ 16(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded196
+	BLE   folded204
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5827,11 +5869,11 @@ fewer189:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single198
+	BNE single206
 	CMP $2, R6
-	BLT single198
+	BLT single206
 
-several197:
+several205:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -5864,13 +5906,13 @@ several197:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several197
+	BGE   several205
 	CMP   $0, R6
-	BEQ   folded196
+	BEQ   folded204
 
-single198:
+single206:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold199:
+fold207:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -5890,9 +5932,9 @@ fold199:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold199
+	BNE   fold207
 
-folded196:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -5903,7 +5945,7 @@ folded196:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear200
+	BNE   linear208
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -5911,7 +5953,7 @@ folded196:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear200:
+linear208:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5929,11 +5971,11 @@ linear200:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	RET
 
-fewer195:
+fewer203:
 	CMP $2, R1
-	BNE fewer201
+	BNE fewer209
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -5948,7 +5990,7 @@ fewer195:
 	FMOVQ 16(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded202
+	BLE   folded210
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5960,11 +6002,11 @@ fewer195:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single204
+	BNE single212
 	CMP $2, R6
-	BLT single204
+	BLT single212
 
-several203:
+several211:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -5991,13 +6033,13 @@ several203:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several203
+	BGE   several211
 	CMP   $0, R6
-	BEQ   folded202
+	BEQ   folded210
 
-single204:
+single212:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
+fold213:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -6013,9 +6055,9 @@ fold205:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold205
+	BNE   fold213
 
-folded202:
+folded210:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -6024,13 +6066,13 @@ folded202:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear206
+	BNE   linear214
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear206:
+linear214:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6044,11 +6086,11 @@ linear206:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	RET
 
-fewer201:
+fewer209:
 	CMP $1, R1
-	BNE fewer207
+	BNE fewer215
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -6058,7 +6100,7 @@ fewer201:
 	FMOVQ 16(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded208
+	BLE   folded216
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6069,11 +6111,11 @@ fewer201:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single210
+	BNE single218
 	CMP $2, R6
-	BLT single210
+	BLT single218
 
-several209:
+several217:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -6094,13 +6136,13 @@ several209:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several209
+	BGE   several217
 	CMP   $0, R6
-	BEQ   folded208
+	BEQ   folded216
 
-single210:
+single218:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold211:
+fold219:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -6112,20 +6154,20 @@ fold211:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold211
+	BNE   fold219
 
-folded208:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear212
+	BNE   linear220
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear212:
+linear220:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -6134,23 +6176,58 @@ linear212:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
-
-fewer207:
-done170:
 	RET
 
-narrower107:
-	CMP  $4, R0
-	BNE  over213
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest215
+fewer215:
+	RET
 
-tile214:
+advance170:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next167
+	RET
+
+narrower111:
+	CMP $4, R0
+	BNE over221
+
+next222:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full223
+	CMP  $8, R1
+	BLE  chosen224
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen224
+
+full223:
+	MOVD $8, R1
+
+chosen224:
+	CMP  $8, R1
+	BNE  fewer226
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few216
+	BLT  few227
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -6160,10 +6237,10 @@ tile214:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more217
+	BGE  more228
 	MOVD then+88(FP), R1
 
-more217:
+more228:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -6188,7 +6265,7 @@ more217:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few216:
+few227:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6209,7 +6286,7 @@ few216:
 	FMOVQ 0(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded218
+	BLE   folded229
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6227,11 +6304,11 @@ few216:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single220
+	BNE single231
 	CMP $2, R6
-	BLT single220
+	BLT single231
 
-several219:
+several230:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -6274,13 +6351,13 @@ several219:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several219
+	BGE   several230
 	CMP   $0, R6
-	BEQ   folded218
+	BEQ   folded229
 
-single220:
+single231:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
+fold232:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -6310,9 +6387,9 @@ fold221:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold221
+	BNE   fold232
 
-folded218:
+folded229:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -6325,7 +6402,7 @@ folded218:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear222
+	BNE   linear233
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -6335,7 +6412,7 @@ folded218:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear222:
+linear233:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6356,34 +6433,12 @@ linear222:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile214
+	MOVD  $8, R1
+	B     advance225
 
-rest215:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer224
+fewer226:
+	CMP $7, R1
+	BNE fewer234
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -6403,7 +6458,7 @@ rest215:
 	FMOVQ 0(R8), F6
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded225
+	BLE   folded235
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6420,11 +6475,11 @@ rest215:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single227
+	BNE single237
 	CMP $2, R6
-	BLT single227
+	BLT single237
 
-several226:
+several236:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -6463,13 +6518,13 @@ several226:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several226
+	BGE   several236
 	CMP   $0, R6
-	BEQ   folded225
+	BEQ   folded235
 
-single227:
+single237:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold228:
+fold238:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -6496,9 +6551,9 @@ fold228:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold228
+	BNE   fold238
 
-folded225:
+folded235:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -6510,7 +6565,7 @@ folded225:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear229
+	BNE   linear239
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -6519,7 +6574,7 @@ folded225:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear229:
+linear239:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6538,11 +6593,12 @@ linear229:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	MOVD  $7, R1
+	B     advance225
 
-fewer224:
+fewer234:
 	CMP $6, R1
-	BNE fewer230
+	BNE fewer240
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -6560,7 +6616,7 @@ fewer224:
 	FMOVQ 0(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded231
+	BLE   folded241
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6576,11 +6632,11 @@ fewer224:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single233
+	BNE single243
 	CMP $2, R6
-	BLT single233
+	BLT single243
 
-several232:
+several242:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -6615,13 +6671,13 @@ several232:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several232
+	BGE   several242
 	CMP   $0, R6
-	BEQ   folded231
+	BEQ   folded241
 
-single233:
+single243:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold234:
+fold244:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -6645,9 +6701,9 @@ fold234:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold234
+	BNE   fold244
 
-folded231:
+folded241:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -6658,7 +6714,7 @@ folded231:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear235
+	BNE   linear245
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -6666,7 +6722,7 @@ folded231:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear235:
+linear245:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6683,11 +6739,12 @@ linear235:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	MOVD  $6, R1
+	B     advance225
 
-fewer230:
+fewer240:
 	CMP $5, R1
-	BNE fewer236
+	BNE fewer246
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -6703,7 +6760,7 @@ fewer230:
 	FMOVQ 0(R6), F4
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded237
+	BLE   folded247
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6718,11 +6775,11 @@ fewer230:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single239
+	BNE single249
 	CMP $2, R6
-	BLT single239
+	BLT single249
 
-several238:
+several248:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -6753,13 +6810,13 @@ several238:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several238
+	BGE   several248
 	CMP   $0, R6
-	BEQ   folded237
+	BEQ   folded247
 
-single239:
+single249:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold240:
+fold250:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -6780,9 +6837,9 @@ fold240:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold240
+	BNE   fold250
 
-folded237:
+folded247:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -6792,14 +6849,14 @@ folded237:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear241
+	BNE   linear251
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear241:
+linear251:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6814,11 +6871,12 @@ linear241:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	MOVD  $5, R1
+	B     advance225
 
-fewer236:
+fewer246:
 	CMP $4, R1
-	BNE fewer242
+	BNE fewer252
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -6832,7 +6890,7 @@ fewer236:
 	FMOVQ 0(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded243
+	BLE   folded253
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6846,11 +6904,11 @@ fewer236:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single245
+	BNE single255
 	CMP $2, R6
-	BLT single245
+	BLT single255
 
-several244:
+several254:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -6877,13 +6935,13 @@ several244:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several244
+	BGE   several254
 	CMP   $0, R6
-	BEQ   folded243
+	BEQ   folded253
 
-single245:
+single255:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold246:
+fold256:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -6901,9 +6959,9 @@ fold246:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold246
+	BNE   fold256
 
-folded243:
+folded253:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -6912,13 +6970,13 @@ folded243:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear247
+	BNE   linear257
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear247:
+linear257:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6931,11 +6989,11 @@ linear247:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	RET
 
-fewer242:
+fewer252:
 	CMP $3, R1
-	BNE fewer248
+	BNE fewer258
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -6947,7 +7005,7 @@ fewer242:
 	FMOVQ 0(R4), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded249
+	BLE   folded259
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6960,11 +7018,11 @@ fewer242:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single251
+	BNE single261
 	CMP $2, R6
-	BLT single251
+	BLT single261
 
-several250:
+several260:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -6987,13 +7045,13 @@ several250:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several250
+	BGE   several260
 	CMP   $0, R6
-	BEQ   folded249
+	BEQ   folded259
 
-single251:
+single261:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold252:
+fold262:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -7008,9 +7066,9 @@ fold252:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold252
+	BNE   fold262
 
-folded249:
+folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -7018,12 +7076,12 @@ folded249:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear253
+	BNE   linear263
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear253:
+linear263:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7034,11 +7092,11 @@ linear253:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	RET
 
-fewer248:
+fewer258:
 	CMP $2, R1
-	BNE fewer254
+	BNE fewer264
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -7048,7 +7106,7 @@ fewer248:
 	FMOVQ 0(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded255
+	BLE   folded265
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7060,11 +7118,11 @@ fewer248:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single257
+	BNE single267
 	CMP $2, R6
-	BLT single257
+	BLT single267
 
-several256:
+several266:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -7083,13 +7141,13 @@ several256:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several256
+	BGE   several266
 	CMP   $0, R6
-	BEQ   folded255
+	BEQ   folded265
 
-single257:
+single267:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold258:
+fold268:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -7101,20 +7159,20 @@ fold258:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold258
+	BNE   fold268
 
-folded255:
+folded265:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear259
+	BNE   linear269
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear259:
+linear269:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7123,18 +7181,18 @@ linear259:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	RET
 
-fewer254:
+fewer264:
 	CMP $1, R1
-	BNE fewer260
+	BNE fewer270
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded261
+	BLE   folded271
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7145,11 +7203,11 @@ fewer254:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single263
+	BNE single273
 	CMP $2, R6
-	BLT single263
+	BLT single273
 
-several262:
+several272:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -7164,13 +7222,13 @@ several262:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several262
+	BGE   several272
 	CMP   $0, R6
-	BEQ   folded261
+	BEQ   folded271
 
-single263:
+single273:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold264:
+fold274:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -7179,38 +7237,72 @@ fold264:
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold264
+	BNE   fold274
 
-folded261:
+folded271:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear265
+	BNE   linear275
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear265:
+linear275:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
-
-fewer260:
-done223:
 	RET
 
-over213:
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest267
+fewer270:
+	RET
 
-tile266:
+advance225:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next222
+	RET
+
+over221:
+next276:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full277
+	CMP  $8, R1
+	BLE  chosen278
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen278
+
+full277:
+	MOVD $8, R1
+
+chosen278:
+	CMP  $8, R1
+	BNE  fewer280
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few268
+	BLT  few281
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -7220,10 +7312,10 @@ tile266:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more269
+	BGE  more282
 	MOVD then+88(FP), R1
 
-more269:
+more282:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -7248,7 +7340,7 @@ more269:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few268:
+few281:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -7260,112 +7352,112 @@ few268:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one270
+	BEQ   one283
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved271
+	BEQ   moved284
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved271
+	B     moved284
 
-one270:
+one283:
 	FMOVS 0(R1), F0
 
-moved271:
+moved284:
 	TST   $2, R0
-	BEQ   one272
+	BEQ   one285
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved273
+	BEQ   moved286
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved273
+	B     moved286
 
-one272:
+one285:
 	FMOVS 0(R3), F1
 
-moved273:
+moved286:
 	TST   $2, R0
-	BEQ   one274
+	BEQ   one287
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved275
+	BEQ   moved288
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved275
+	B     moved288
 
-one274:
+one287:
 	FMOVS 0(R4), F2
 
-moved275:
+moved288:
 	TST   $2, R0
-	BEQ   one276
+	BEQ   one289
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved277
+	BEQ   moved290
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved277
+	B     moved290
 
-one276:
+one289:
 	FMOVS 0(R5), F3
 
-moved277:
+moved290:
 	TST   $2, R0
-	BEQ   one278
+	BEQ   one291
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved279
+	BEQ   moved292
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved279
+	B     moved292
 
-one278:
+one291:
 	FMOVS 0(R6), F4
 
-moved279:
+moved292:
 	TST   $2, R0
-	BEQ   one280
+	BEQ   one293
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved281
+	BEQ   moved294
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved281
+	B     moved294
 
-one280:
+one293:
 	FMOVS 0(R7), F5
 
-moved281:
+moved294:
 	TST   $2, R0
-	BEQ   one282
+	BEQ   one295
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved283
+	BEQ   moved296
 	ADD   $8, R8, R16
 	VLD1  (R16), V6.S[2]
-	B     moved283
+	B     moved296
 
-one282:
+one295:
 	FMOVS 0(R8), F6
 
-moved283:
+moved296:
 	TST   $2, R0
-	BEQ   one284
+	BEQ   one297
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved285
+	BEQ   moved298
 	ADD   $8, R9, R16
 	VLD1  (R16), V7.S[2]
-	B     moved285
+	B     moved298
 
-one284:
+one297:
 	FMOVS 0(R9), F7
 
-moved285:
+moved298:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded286
+	BLE  folded299
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7383,40 +7475,40 @@ moved285:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single288
+	BNE single301
 	CMP $2, R6
-	BLT single288
+	BLT single301
 
-several287:
+several300:
 	TST   $2, R0
-	BEQ   one289
+	BEQ   one302
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved290
+	BEQ   moved303
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved290
+	B     moved303
 
-one289:
+one302:
 	FMOVS 0(R4), F9
 
-moved290:
+moved303:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
 	TST   $2, R0
-	BEQ   one291
+	BEQ   one304
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved292
+	BEQ   moved305
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved292
+	B     moved305
 
-one291:
+one304:
 	FMOVS 0(R4), F10
 
-moved292:
+moved305:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
@@ -7454,26 +7546,26 @@ moved292:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several287
+	BGE   several300
 	CMP   $0, R6
-	BEQ   folded286
+	BEQ   folded299
 
-single288:
+single301:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold293:
+fold306:
 	TST   $2, R0
-	BEQ   one294
+	BEQ   one307
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved295
+	BEQ   moved308
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved295
+	B     moved308
 
-one294:
+one307:
 	FMOVS 0(R4), F9
 
-moved295:
+moved308:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
@@ -7502,9 +7594,9 @@ moved295:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold293
+	BNE   fold306
 
-folded286:
+folded299:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -7517,7 +7609,7 @@ folded286:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear296
+	BNE   linear309
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7527,7 +7619,7 @@ folded286:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear296:
+linear309:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7538,140 +7630,118 @@ linear296:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one297
+	BEQ   one310
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved298
+	BEQ   moved311
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved298
+	B     moved311
 
-one297:
+one310:
 	FMOVS F0, 0(R1)
 
-moved298:
+moved311:
 	TST   $2, R0
-	BEQ   one299
+	BEQ   one312
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved300
+	BEQ   moved313
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved300
+	B     moved313
 
-one299:
+one312:
 	FMOVS F1, 0(R3)
 
-moved300:
+moved313:
 	TST   $2, R0
-	BEQ   one301
+	BEQ   one314
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved302
+	BEQ   moved315
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved302
+	B     moved315
 
-one301:
+one314:
 	FMOVS F2, 0(R4)
 
-moved302:
+moved315:
 	TST   $2, R0
-	BEQ   one303
+	BEQ   one316
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved304
+	BEQ   moved317
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved304
+	B     moved317
 
-one303:
+one316:
 	FMOVS F3, 0(R5)
 
-moved304:
+moved317:
 	TST   $2, R0
-	BEQ   one305
+	BEQ   one318
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved306
+	BEQ   moved319
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved306
+	B     moved319
 
-one305:
+one318:
 	FMOVS F4, 0(R6)
 
-moved306:
+moved319:
 	TST   $2, R0
-	BEQ   one307
+	BEQ   one320
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved308
+	BEQ   moved321
 	ADD   $8, R7, R16
 	VST1  V5.S[2], (R16)
-	B     moved308
+	B     moved321
 
-one307:
+one320:
 	FMOVS F5, 0(R7)
 
-moved308:
+moved321:
 	TST   $2, R0
-	BEQ   one309
+	BEQ   one322
 	FMOVD F6, 0(R8)
 	TST   $1, R0
-	BEQ   moved310
+	BEQ   moved323
 	ADD   $8, R8, R16
 	VST1  V6.S[2], (R16)
-	B     moved310
+	B     moved323
 
-one309:
+one322:
 	FMOVS F6, 0(R8)
 
-moved310:
+moved323:
 	TST   $2, R0
-	BEQ   one311
+	BEQ   one324
 	FMOVD F7, 0(R9)
 	TST   $1, R0
-	BEQ   moved312
+	BEQ   moved325
 	ADD   $8, R9, R16
 	VST1  V7.S[2], (R16)
-	B     moved312
+	B     moved325
 
-one311:
+one324:
 	FMOVS F7, 0(R9)
 
-moved312:
+moved325:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	MOVD c+0(FP), R1
-	MOVD ldc+8(FP), R2
-	MOVD $8, R16
-	MUL  R16, R2, R2
-	ADD  R2, R1
-	MOVD R1, c+0(FP)
-	MOVD init+16(FP), R1
-	MOVD ldinit+24(FP), R2
-	MOVD $8, R16
-	MUL  R16, R2, R2
-	ADD  R2, R1
-	MOVD R1, init+16(FP)
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD $8, R16
-	MUL  R16, R2, R2
-	ADD  R2, R1
-	MOVD R1, a+32(FP)
-	MOVD rows+96(FP), R1
-	SUB  $8, R1
-	MOVD R1, rows+96(FP)
-	CMP  $8, R1
-	BGE  tile266
+	MOVD $8, R1
+	B    advance279
 
-rest267:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer314
+fewer280:
+	CMP $7, R1
+	BNE fewer326
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -7683,99 +7753,99 @@ rest267:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one315
+	BEQ   one327
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved316
+	BEQ   moved328
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved316
-
-one315:
-	FMOVS 0(R1), F0
-
-moved316:
-	TST   $2, R0
-	BEQ   one317
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved318
-	ADD   $8, R3, R16
-	VLD1  (R16), V1.S[2]
-	B     moved318
-
-one317:
-	FMOVS 0(R3), F1
-
-moved318:
-	TST   $2, R0
-	BEQ   one319
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved320
-	ADD   $8, R4, R16
-	VLD1  (R16), V2.S[2]
-	B     moved320
-
-one319:
-	FMOVS 0(R4), F2
-
-moved320:
-	TST   $2, R0
-	BEQ   one321
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved322
-	ADD   $8, R5, R16
-	VLD1  (R16), V3.S[2]
-	B     moved322
-
-one321:
-	FMOVS 0(R5), F3
-
-moved322:
-	TST   $2, R0
-	BEQ   one323
-	FMOVD 0(R6), F4
-	TST   $1, R0
-	BEQ   moved324
-	ADD   $8, R6, R16
-	VLD1  (R16), V4.S[2]
-	B     moved324
-
-one323:
-	FMOVS 0(R6), F4
-
-moved324:
-	TST   $2, R0
-	BEQ   one325
-	FMOVD 0(R7), F5
-	TST   $1, R0
-	BEQ   moved326
-	ADD   $8, R7, R16
-	VLD1  (R16), V5.S[2]
-	B     moved326
-
-one325:
-	FMOVS 0(R7), F5
-
-moved326:
-	TST   $2, R0
-	BEQ   one327
-	FMOVD 0(R8), F6
-	TST   $1, R0
-	BEQ   moved328
-	ADD   $8, R8, R16
-	VLD1  (R16), V6.S[2]
 	B     moved328
 
 one327:
-	FMOVS 0(R8), F6
+	FMOVS 0(R1), F0
 
 moved328:
+	TST   $2, R0
+	BEQ   one329
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved330
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
+	B     moved330
+
+one329:
+	FMOVS 0(R3), F1
+
+moved330:
+	TST   $2, R0
+	BEQ   one331
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved332
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
+	B     moved332
+
+one331:
+	FMOVS 0(R4), F2
+
+moved332:
+	TST   $2, R0
+	BEQ   one333
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved334
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
+	B     moved334
+
+one333:
+	FMOVS 0(R5), F3
+
+moved334:
+	TST   $2, R0
+	BEQ   one335
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved336
+	ADD   $8, R6, R16
+	VLD1  (R16), V4.S[2]
+	B     moved336
+
+one335:
+	FMOVS 0(R6), F4
+
+moved336:
+	TST   $2, R0
+	BEQ   one337
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved338
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
+	B     moved338
+
+one337:
+	FMOVS 0(R7), F5
+
+moved338:
+	TST   $2, R0
+	BEQ   one339
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved340
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved340
+
+one339:
+	FMOVS 0(R8), F6
+
+moved340:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded329
+	BLE  folded341
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7792,40 +7862,40 @@ moved328:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single331
+	BNE single343
 	CMP $2, R6
-	BLT single331
+	BLT single343
 
-several330:
+several342:
 	TST   $2, R0
-	BEQ   one332
+	BEQ   one344
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved333
+	BEQ   moved345
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved333
+	B     moved345
 
-one332:
+one344:
 	FMOVS 0(R4), F8
 
-moved333:
+moved345:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
 	TST   $2, R0
-	BEQ   one334
+	BEQ   one346
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved335
+	BEQ   moved347
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved335
+	B     moved347
 
-one334:
+one346:
 	FMOVS 0(R4), F9
 
-moved335:
+moved347:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
@@ -7859,26 +7929,26 @@ moved335:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several330
+	BGE   several342
 	CMP   $0, R6
-	BEQ   folded329
+	BEQ   folded341
 
-single331:
+single343:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold336:
+fold348:
 	TST   $2, R0
-	BEQ   one337
+	BEQ   one349
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved338
+	BEQ   moved350
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved338
+	B     moved350
 
-one337:
+one349:
 	FMOVS 0(R4), F8
 
-moved338:
+moved350:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
@@ -7904,9 +7974,9 @@ moved338:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold336
+	BNE   fold348
 
-folded329:
+folded341:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -7918,7 +7988,7 @@ folded329:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear339
+	BNE   linear351
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -7927,7 +7997,7 @@ folded329:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear339:
+linear351:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7937,104 +8007,105 @@ linear339:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one340
+	BEQ   one352
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved341
+	BEQ   moved353
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved341
-
-one340:
-	FMOVS F0, 0(R1)
-
-moved341:
-	TST   $2, R0
-	BEQ   one342
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved343
-	ADD   $8, R3, R16
-	VST1  V1.S[2], (R16)
-	B     moved343
-
-one342:
-	FMOVS F1, 0(R3)
-
-moved343:
-	TST   $2, R0
-	BEQ   one344
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved345
-	ADD   $8, R4, R16
-	VST1  V2.S[2], (R16)
-	B     moved345
-
-one344:
-	FMOVS F2, 0(R4)
-
-moved345:
-	TST   $2, R0
-	BEQ   one346
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved347
-	ADD   $8, R5, R16
-	VST1  V3.S[2], (R16)
-	B     moved347
-
-one346:
-	FMOVS F3, 0(R5)
-
-moved347:
-	TST   $2, R0
-	BEQ   one348
-	FMOVD F4, 0(R6)
-	TST   $1, R0
-	BEQ   moved349
-	ADD   $8, R6, R16
-	VST1  V4.S[2], (R16)
-	B     moved349
-
-one348:
-	FMOVS F4, 0(R6)
-
-moved349:
-	TST   $2, R0
-	BEQ   one350
-	FMOVD F5, 0(R7)
-	TST   $1, R0
-	BEQ   moved351
-	ADD   $8, R7, R16
-	VST1  V5.S[2], (R16)
-	B     moved351
-
-one350:
-	FMOVS F5, 0(R7)
-
-moved351:
-	TST   $2, R0
-	BEQ   one352
-	FMOVD F6, 0(R8)
-	TST   $1, R0
-	BEQ   moved353
-	ADD   $8, R8, R16
-	VST1  V6.S[2], (R16)
 	B     moved353
 
 one352:
-	FMOVS F6, 0(R8)
+	FMOVS F0, 0(R1)
 
 moved353:
+	TST   $2, R0
+	BEQ   one354
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved355
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
+	B     moved355
+
+one354:
+	FMOVS F1, 0(R3)
+
+moved355:
+	TST   $2, R0
+	BEQ   one356
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved357
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
+	B     moved357
+
+one356:
+	FMOVS F2, 0(R4)
+
+moved357:
+	TST   $2, R0
+	BEQ   one358
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved359
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
+	B     moved359
+
+one358:
+	FMOVS F3, 0(R5)
+
+moved359:
+	TST   $2, R0
+	BEQ   one360
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved361
+	ADD   $8, R6, R16
+	VST1  V4.S[2], (R16)
+	B     moved361
+
+one360:
+	FMOVS F4, 0(R6)
+
+moved361:
+	TST   $2, R0
+	BEQ   one362
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved363
+	ADD   $8, R7, R16
+	VST1  V5.S[2], (R16)
+	B     moved363
+
+one362:
+	FMOVS F5, 0(R7)
+
+moved363:
+	TST   $2, R0
+	BEQ   one364
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved365
+	ADD   $8, R8, R16
+	VST1  V6.S[2], (R16)
+	B     moved365
+
+one364:
+	FMOVS F6, 0(R8)
+
+moved365:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done313
+	MOVD $7, R1
+	B    advance279
 
-fewer314:
+fewer326:
 	CMP $6, R1
-	BNE fewer354
+	BNE fewer366
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -8045,86 +8116,86 @@ fewer314:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one355
+	BEQ   one367
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved356
+	BEQ   moved368
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved356
+	B     moved368
 
-one355:
+one367:
 	FMOVS 0(R1), F0
 
-moved356:
+moved368:
 	TST   $2, R0
-	BEQ   one357
+	BEQ   one369
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved358
+	BEQ   moved370
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved358
+	B     moved370
 
-one357:
+one369:
 	FMOVS 0(R3), F1
 
-moved358:
+moved370:
 	TST   $2, R0
-	BEQ   one359
+	BEQ   one371
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved360
+	BEQ   moved372
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved360
+	B     moved372
 
-one359:
+one371:
 	FMOVS 0(R4), F2
 
-moved360:
+moved372:
 	TST   $2, R0
-	BEQ   one361
+	BEQ   one373
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved362
+	BEQ   moved374
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved362
+	B     moved374
 
-one361:
+one373:
 	FMOVS 0(R5), F3
 
-moved362:
+moved374:
 	TST   $2, R0
-	BEQ   one363
+	BEQ   one375
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved364
+	BEQ   moved376
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved364
+	B     moved376
 
-one363:
+one375:
 	FMOVS 0(R6), F4
 
-moved364:
+moved376:
 	TST   $2, R0
-	BEQ   one365
+	BEQ   one377
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved366
+	BEQ   moved378
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved366
+	B     moved378
 
-one365:
+one377:
 	FMOVS 0(R7), F5
 
-moved366:
+moved378:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded367
+	BLE  folded379
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8140,40 +8211,40 @@ moved366:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single369
+	BNE single381
 	CMP $2, R6
-	BLT single369
+	BLT single381
 
-several368:
+several380:
 	TST   $2, R0
-	BEQ   one370
+	BEQ   one382
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved371
+	BEQ   moved383
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved371
+	B     moved383
 
-one370:
+one382:
 	FMOVS 0(R4), F7
 
-moved371:
+moved383:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
 	TST   $2, R0
-	BEQ   one372
+	BEQ   one384
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved373
+	BEQ   moved385
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved373
+	B     moved385
 
-one372:
+one384:
 	FMOVS 0(R4), F8
 
-moved373:
+moved385:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
@@ -8203,26 +8274,26 @@ moved373:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several368
+	BGE   several380
 	CMP   $0, R6
-	BEQ   folded367
+	BEQ   folded379
 
-single369:
+single381:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold374:
+fold386:
 	TST   $2, R0
-	BEQ   one375
+	BEQ   one387
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved376
+	BEQ   moved388
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved376
+	B     moved388
 
-one375:
+one387:
 	FMOVS 0(R4), F7
 
-moved376:
+moved388:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
@@ -8245,9 +8316,9 @@ moved376:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold374
+	BNE   fold386
 
-folded367:
+folded379:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -8258,7 +8329,7 @@ folded367:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear377
+	BNE   linear389
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -8266,7 +8337,7 @@ folded367:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear377:
+linear389:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8275,91 +8346,92 @@ linear377:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one378
+	BEQ   one390
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved379
+	BEQ   moved391
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved379
+	B     moved391
 
-one378:
+one390:
 	FMOVS F0, 0(R1)
 
-moved379:
+moved391:
 	TST   $2, R0
-	BEQ   one380
+	BEQ   one392
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved381
+	BEQ   moved393
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved381
+	B     moved393
 
-one380:
+one392:
 	FMOVS F1, 0(R3)
 
-moved381:
+moved393:
 	TST   $2, R0
-	BEQ   one382
+	BEQ   one394
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved383
+	BEQ   moved395
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved383
+	B     moved395
 
-one382:
+one394:
 	FMOVS F2, 0(R4)
 
-moved383:
+moved395:
 	TST   $2, R0
-	BEQ   one384
+	BEQ   one396
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved385
+	BEQ   moved397
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved385
+	B     moved397
 
-one384:
+one396:
 	FMOVS F3, 0(R5)
 
-moved385:
+moved397:
 	TST   $2, R0
-	BEQ   one386
+	BEQ   one398
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved387
+	BEQ   moved399
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved387
+	B     moved399
 
-one386:
+one398:
 	FMOVS F4, 0(R6)
 
-moved387:
+moved399:
 	TST   $2, R0
-	BEQ   one388
+	BEQ   one400
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved389
+	BEQ   moved401
 	ADD   $8, R7, R16
 	VST1  V5.S[2], (R16)
-	B     moved389
+	B     moved401
 
-one388:
+one400:
 	FMOVS F5, 0(R7)
 
-moved389:
+moved401:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done313
+	MOVD $6, R1
+	B    advance279
 
-fewer354:
+fewer366:
 	CMP $5, R1
-	BNE fewer390
+	BNE fewer402
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -8369,73 +8441,73 @@ fewer354:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one391
+	BEQ   one403
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved392
+	BEQ   moved404
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved392
+	B     moved404
 
-one391:
+one403:
 	FMOVS 0(R1), F0
 
-moved392:
+moved404:
 	TST   $2, R0
-	BEQ   one393
+	BEQ   one405
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved394
+	BEQ   moved406
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved394
+	B     moved406
 
-one393:
+one405:
 	FMOVS 0(R3), F1
 
-moved394:
+moved406:
 	TST   $2, R0
-	BEQ   one395
+	BEQ   one407
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved396
+	BEQ   moved408
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved396
+	B     moved408
 
-one395:
+one407:
 	FMOVS 0(R4), F2
 
-moved396:
+moved408:
 	TST   $2, R0
-	BEQ   one397
+	BEQ   one409
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved398
+	BEQ   moved410
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved398
+	B     moved410
 
-one397:
+one409:
 	FMOVS 0(R5), F3
 
-moved398:
+moved410:
 	TST   $2, R0
-	BEQ   one399
+	BEQ   one411
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved400
+	BEQ   moved412
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved400
+	B     moved412
 
-one399:
+one411:
 	FMOVS 0(R6), F4
 
-moved400:
+moved412:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded401
+	BLE  folded413
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8450,40 +8522,40 @@ moved400:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single403
+	BNE single415
 	CMP $2, R6
-	BLT single403
+	BLT single415
 
-several402:
+several414:
 	TST   $2, R0
-	BEQ   one404
+	BEQ   one416
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved405
+	BEQ   moved417
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved405
+	B     moved417
 
-one404:
+one416:
 	FMOVS 0(R4), F6
 
-moved405:
+moved417:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
 	TST   $2, R0
-	BEQ   one406
+	BEQ   one418
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved407
+	BEQ   moved419
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved407
+	B     moved419
 
-one406:
+one418:
 	FMOVS 0(R4), F7
 
-moved407:
+moved419:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
@@ -8509,26 +8581,26 @@ moved407:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several402
+	BGE   several414
 	CMP   $0, R6
-	BEQ   folded401
+	BEQ   folded413
 
-single403:
+single415:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold408:
+fold420:
 	TST   $2, R0
-	BEQ   one409
+	BEQ   one421
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved410
+	BEQ   moved422
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved410
+	B     moved422
 
-one409:
+one421:
 	FMOVS 0(R4), F6
 
-moved410:
+moved422:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
@@ -8548,9 +8620,9 @@ moved410:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold408
+	BNE   fold420
 
-folded401:
+folded413:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -8560,14 +8632,14 @@ folded401:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear411
+	BNE   linear423
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear411:
+linear423:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8575,78 +8647,79 @@ linear411:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one412
+	BEQ   one424
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved413
+	BEQ   moved425
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved413
+	B     moved425
 
-one412:
+one424:
 	FMOVS F0, 0(R1)
 
-moved413:
+moved425:
 	TST   $2, R0
-	BEQ   one414
+	BEQ   one426
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved415
+	BEQ   moved427
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved415
+	B     moved427
 
-one414:
+one426:
 	FMOVS F1, 0(R3)
 
-moved415:
+moved427:
 	TST   $2, R0
-	BEQ   one416
+	BEQ   one428
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved417
+	BEQ   moved429
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved417
+	B     moved429
 
-one416:
+one428:
 	FMOVS F2, 0(R4)
 
-moved417:
+moved429:
 	TST   $2, R0
-	BEQ   one418
+	BEQ   one430
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved419
+	BEQ   moved431
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved419
+	B     moved431
 
-one418:
+one430:
 	FMOVS F3, 0(R5)
 
-moved419:
+moved431:
 	TST   $2, R0
-	BEQ   one420
+	BEQ   one432
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved421
+	BEQ   moved433
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved421
+	B     moved433
 
-one420:
+one432:
 	FMOVS F4, 0(R6)
 
-moved421:
+moved433:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done313
+	MOVD $5, R1
+	B    advance279
 
-fewer390:
+fewer402:
 	CMP $4, R1
-	BNE fewer422
+	BNE fewer434
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -8655,60 +8728,60 @@ fewer390:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one423
+	BEQ   one435
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved424
+	BEQ   moved436
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved424
+	B     moved436
 
-one423:
+one435:
 	FMOVS 0(R1), F0
 
-moved424:
+moved436:
 	TST   $2, R0
-	BEQ   one425
+	BEQ   one437
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved426
+	BEQ   moved438
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved426
+	B     moved438
 
-one425:
+one437:
 	FMOVS 0(R3), F1
 
-moved426:
+moved438:
 	TST   $2, R0
-	BEQ   one427
+	BEQ   one439
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved428
+	BEQ   moved440
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved428
+	B     moved440
 
-one427:
+one439:
 	FMOVS 0(R4), F2
 
-moved428:
+moved440:
 	TST   $2, R0
-	BEQ   one429
+	BEQ   one441
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved430
+	BEQ   moved442
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved430
+	B     moved442
 
-one429:
+one441:
 	FMOVS 0(R5), F3
 
-moved430:
+moved442:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded431
+	BLE  folded443
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8722,40 +8795,40 @@ moved430:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single433
+	BNE single445
 	CMP $2, R6
-	BLT single433
+	BLT single445
 
-several432:
+several444:
 	TST   $2, R0
-	BEQ   one434
+	BEQ   one446
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved435
+	BEQ   moved447
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved435
+	B     moved447
 
-one434:
+one446:
 	FMOVS 0(R4), F5
 
-moved435:
+moved447:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
 	TST   $2, R0
-	BEQ   one436
+	BEQ   one448
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved437
+	BEQ   moved449
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved437
+	B     moved449
 
-one436:
+one448:
 	FMOVS 0(R4), F6
 
-moved437:
+moved449:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
@@ -8777,26 +8850,26 @@ moved437:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several432
+	BGE   several444
 	CMP   $0, R6
-	BEQ   folded431
+	BEQ   folded443
 
-single433:
+single445:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold438:
+fold450:
 	TST   $2, R0
-	BEQ   one439
+	BEQ   one451
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved440
+	BEQ   moved452
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved440
+	B     moved452
 
-one439:
+one451:
 	FMOVS 0(R4), F5
 
-moved440:
+moved452:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
@@ -8813,9 +8886,9 @@ moved440:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold438
+	BNE   fold450
 
-folded431:
+folded443:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -8824,78 +8897,78 @@ folded431:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear441
+	BNE   linear453
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear441:
+linear453:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one442
+	BEQ   one454
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved443
+	BEQ   moved455
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved443
+	B     moved455
 
-one442:
+one454:
 	FMOVS F0, 0(R1)
 
-moved443:
+moved455:
 	TST   $2, R0
-	BEQ   one444
+	BEQ   one456
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved445
+	BEQ   moved457
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved445
+	B     moved457
 
-one444:
+one456:
 	FMOVS F1, 0(R3)
 
-moved445:
+moved457:
 	TST   $2, R0
-	BEQ   one446
+	BEQ   one458
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved447
+	BEQ   moved459
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved447
+	B     moved459
 
-one446:
+one458:
 	FMOVS F2, 0(R4)
 
-moved447:
+moved459:
 	TST   $2, R0
-	BEQ   one448
+	BEQ   one460
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved449
+	BEQ   moved461
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved449
+	B     moved461
 
-one448:
+one460:
 	FMOVS F3, 0(R5)
 
-moved449:
+moved461:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done313
+	RET
 
-fewer422:
+fewer434:
 	CMP $3, R1
-	BNE fewer450
+	BNE fewer462
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -8903,47 +8976,47 @@ fewer422:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one451
+	BEQ   one463
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved452
+	BEQ   moved464
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved452
+	B     moved464
 
-one451:
+one463:
 	FMOVS 0(R1), F0
 
-moved452:
+moved464:
 	TST   $2, R0
-	BEQ   one453
+	BEQ   one465
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved454
+	BEQ   moved466
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved454
+	B     moved466
 
-one453:
+one465:
 	FMOVS 0(R3), F1
 
-moved454:
+moved466:
 	TST   $2, R0
-	BEQ   one455
+	BEQ   one467
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved456
+	BEQ   moved468
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved456
+	B     moved468
 
-one455:
+one467:
 	FMOVS 0(R4), F2
 
-moved456:
+moved468:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded457
+	BLE  folded469
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8956,40 +9029,40 @@ moved456:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single459
+	BNE single471
 	CMP $2, R6
-	BLT single459
+	BLT single471
 
-several458:
+several470:
 	TST   $2, R0
-	BEQ   one460
+	BEQ   one472
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved461
+	BEQ   moved473
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved461
+	B     moved473
 
-one460:
+one472:
 	FMOVS 0(R4), F4
 
-moved461:
+moved473:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
 	TST   $2, R0
-	BEQ   one462
+	BEQ   one474
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved463
+	BEQ   moved475
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved463
+	B     moved475
 
-one462:
+one474:
 	FMOVS 0(R4), F5
 
-moved463:
+moved475:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
@@ -9007,26 +9080,26 @@ moved463:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several458
+	BGE   several470
 	CMP   $0, R6
-	BEQ   folded457
+	BEQ   folded469
 
-single459:
+single471:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold464:
+fold476:
 	TST   $2, R0
-	BEQ   one465
+	BEQ   one477
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved466
+	BEQ   moved478
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved466
+	B     moved478
 
-one465:
+one477:
 	FMOVS 0(R4), F4
 
-moved466:
+moved478:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
@@ -9040,9 +9113,9 @@ moved466:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold464
+	BNE   fold476
 
-folded457:
+folded469:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -9050,97 +9123,97 @@ folded457:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear467
+	BNE   linear479
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear467:
+linear479:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one468
+	BEQ   one480
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved469
+	BEQ   moved481
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved469
+	B     moved481
 
-one468:
+one480:
 	FMOVS F0, 0(R1)
 
-moved469:
+moved481:
 	TST   $2, R0
-	BEQ   one470
+	BEQ   one482
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved471
+	BEQ   moved483
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved471
+	B     moved483
 
-one470:
+one482:
 	FMOVS F1, 0(R3)
 
-moved471:
+moved483:
 	TST   $2, R0
-	BEQ   one472
+	BEQ   one484
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved473
+	BEQ   moved485
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved473
+	B     moved485
 
-one472:
+one484:
 	FMOVS F2, 0(R4)
 
-moved473:
+moved485:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done313
+	RET
 
-fewer450:
+fewer462:
 	CMP $2, R1
-	BNE fewer474
+	BNE fewer486
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one475
+	BEQ   one487
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved476
+	BEQ   moved488
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved476
+	B     moved488
 
-one475:
+one487:
 	FMOVS 0(R1), F0
 
-moved476:
+moved488:
 	TST   $2, R0
-	BEQ   one477
+	BEQ   one489
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved478
+	BEQ   moved490
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved478
+	B     moved490
 
-one477:
+one489:
 	FMOVS 0(R3), F1
 
-moved478:
+moved490:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded479
+	BLE  folded491
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9152,40 +9225,40 @@ moved478:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single481
+	BNE single493
 	CMP $2, R6
-	BLT single481
+	BLT single493
 
-several480:
+several492:
 	TST   $2, R0
-	BEQ   one482
+	BEQ   one494
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved483
+	BEQ   moved495
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved483
+	B     moved495
 
-one482:
+one494:
 	FMOVS 0(R4), F3
 
-moved483:
+moved495:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
 	TST   $2, R0
-	BEQ   one484
+	BEQ   one496
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved485
+	BEQ   moved497
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved485
+	B     moved497
 
-one484:
+one496:
 	FMOVS 0(R4), F4
 
-moved485:
+moved497:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
@@ -9199,26 +9272,26 @@ moved485:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several480
+	BGE   several492
 	CMP   $0, R6
-	BEQ   folded479
+	BEQ   folded491
 
-single481:
+single493:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold486:
+fold498:
 	TST   $2, R0
-	BEQ   one487
+	BEQ   one499
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved488
+	BEQ   moved500
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved488
+	B     moved500
 
-one487:
+one499:
 	FMOVS 0(R4), F3
 
-moved488:
+moved500:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
@@ -9229,76 +9302,76 @@ moved488:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold486
+	BNE   fold498
 
-folded479:
+folded491:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear489
+	BNE   linear501
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear489:
+linear501:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one490
+	BEQ   one502
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved491
+	BEQ   moved503
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved491
+	B     moved503
 
-one490:
+one502:
 	FMOVS F0, 0(R1)
 
-moved491:
+moved503:
 	TST   $2, R0
-	BEQ   one492
+	BEQ   one504
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved493
+	BEQ   moved505
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved493
+	B     moved505
 
-one492:
+one504:
 	FMOVS F1, 0(R3)
 
-moved493:
+moved505:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done313
+	RET
 
-fewer474:
+fewer486:
 	CMP $1, R1
-	BNE fewer494
+	BNE fewer506
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	TST   $2, R0
-	BEQ   one495
+	BEQ   one507
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved496
+	BEQ   moved508
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved496
+	B     moved508
 
-one495:
+one507:
 	FMOVS 0(R1), F0
 
-moved496:
+moved508:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded497
+	BLE  folded509
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9309,40 +9382,40 @@ moved496:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single499
+	BNE single511
 	CMP $2, R6
-	BLT single499
+	BLT single511
 
-several498:
+several510:
 	TST   $2, R0
-	BEQ   one500
+	BEQ   one512
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved501
+	BEQ   moved513
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved501
+	B     moved513
 
-one500:
+one512:
 	FMOVS 0(R4), F2
 
-moved501:
+moved513:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
 	TST   $2, R0
-	BEQ   one502
+	BEQ   one514
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved503
+	BEQ   moved515
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved503
+	B     moved515
 
-one502:
+one514:
 	FMOVS 0(R4), F3
 
-moved503:
+moved515:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
@@ -9352,26 +9425,26 @@ moved503:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several498
+	BGE   several510
 	CMP   $0, R6
-	BEQ   folded497
+	BEQ   folded509
 
-single499:
+single511:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold504:
+fold516:
 	TST   $2, R0
-	BEQ   one505
+	BEQ   one517
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved506
+	BEQ   moved518
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved506
+	B     moved518
 
-one505:
+one517:
 	FMOVS 0(R4), F2
 
-moved506:
+moved518:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
@@ -9379,39 +9452,61 @@ moved506:
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold504
+	BNE   fold516
 
-folded497:
+folded509:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear507
+	BNE   linear519
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear507:
+linear519:
 	MOVD  c+0(FP), R1
 	TST   $2, R0
-	BEQ   one508
+	BEQ   one520
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved509
+	BEQ   moved521
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved509
+	B     moved521
 
-one508:
+one520:
 	FMOVS F0, 0(R1)
 
-moved509:
+moved521:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done313
+	RET
 
-fewer494:
-done313:
+fewer506:
+	RET
+
+advance279:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next276
 	RET
 
 // func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
@@ -9421,14 +9516,27 @@ TEXT ·panelNEONF64(SB), NOSPLIT, $0-128
 	BLE  narrower1
 	CMP  $6, R0
 	BNE  over2
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest4
 
-tile3:
+next3:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full4
+	CMP  $8, R1
+	BLE  chosen5
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen5
+
+full4:
+	MOVD $8, R1
+
+chosen5:
+	CMP  $8, R1
+	BNE  fewer7
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few5
+	BLT  few8
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -9438,10 +9546,10 @@ tile3:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more6
+	BGE  more9
 	MOVD then+88(FP), R1
 
-more6:
+more9:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -9466,7 +9574,7 @@ more6:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few5:
+few8:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -9503,7 +9611,7 @@ few5:
 	FMOVQ 32(R9), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded7
+	BLE   folded10
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9521,11 +9629,11 @@ few5:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single9
+	BNE single12
 	CMP $2, R6
-	BLT single9
+	BLT single12
 
-several8:
+several11:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -9604,13 +9712,13 @@ several8:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several8
+	BGE   several11
 	CMP   $0, R6
-	BEQ   folded7
+	BEQ   folded10
 
-single9:
+single12:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold10:
+fold13:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -9658,9 +9766,9 @@ fold10:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold10
+	BNE   fold13
 
-folded7:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -9689,7 +9797,7 @@ folded7:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear11
+	BNE   linear14
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -9715,7 +9823,7 @@ folded7:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear11:
+linear14:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9752,34 +9860,12 @@ linear11:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile3
+	MOVD  $8, R1
+	B     advance6
 
-rest4:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer13
+fewer7:
+	CMP $7, R1
+	BNE fewer15
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -9813,7 +9899,7 @@ rest4:
 	FMOVQ 32(R8), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded14
+	BLE   folded16
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9830,11 +9916,11 @@ rest4:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single16
+	BNE single18
 	CMP $2, R6
-	BLT single16
+	BLT single18
 
-several15:
+several17:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -9905,13 +9991,13 @@ several15:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several15
+	BGE   several17
 	CMP   $0, R6
-	BEQ   folded14
+	BEQ   folded16
 
-single16:
+single18:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold17:
+fold19:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -9954,9 +10040,9 @@ fold17:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold17
+	BNE   fold19
 
-folded14:
+folded16:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -9982,7 +10068,7 @@ folded14:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear18
+	BNE   linear20
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -10005,7 +10091,7 @@ folded14:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear18:
+linear20:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10038,11 +10124,12 @@ linear18:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	MOVD  $7, R1
+	B     advance6
 
-fewer13:
+fewer15:
 	CMP $6, R1
-	BNE fewer19
+	BNE fewer21
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -10072,7 +10159,7 @@ fewer13:
 	FMOVQ 32(R7), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded20
+	BLE   folded22
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10088,11 +10175,11 @@ fewer13:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single22
+	BNE single24
 	CMP $2, R6
-	BLT single22
+	BLT single24
 
-several21:
+several23:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -10155,13 +10242,13 @@ several21:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several21
+	BGE   several23
 	CMP   $0, R6
-	BEQ   folded20
+	BEQ   folded22
 
-single22:
+single24:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold23:
+fold25:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -10199,9 +10286,9 @@ fold23:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold23
+	BNE   fold25
 
-folded20:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -10224,7 +10311,7 @@ folded20:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear24
+	BNE   linear26
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -10244,7 +10331,7 @@ folded20:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear24:
+linear26:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10273,11 +10360,12 @@ linear24:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	MOVD  $6, R1
+	B     advance6
 
-fewer19:
+fewer21:
 	CMP $5, R1
-	BNE fewer25
+	BNE fewer27
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -10303,7 +10391,7 @@ fewer19:
 	FMOVQ 32(R6), F14
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded26
+	BLE   folded28
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10318,11 +10406,11 @@ fewer19:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single28
+	BNE single30
 	CMP $2, R6
-	BLT single28
+	BLT single30
 
-several27:
+several29:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -10377,13 +10465,13 @@ several27:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several27
+	BGE   several29
 	CMP   $0, R6
-	BEQ   folded26
+	BEQ   folded28
 
-single28:
+single30:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold29:
+fold31:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -10416,9 +10504,9 @@ fold29:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold29
+	BNE   fold31
 
-folded26:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
@@ -10438,7 +10526,7 @@ folded26:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear30
+	BNE   linear32
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -10455,7 +10543,7 @@ folded26:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear30:
+linear32:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10480,11 +10568,12 @@ linear30:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	MOVD  $5, R1
+	B     advance6
 
-fewer25:
+fewer27:
 	CMP $4, R1
-	BNE fewer31
+	BNE fewer33
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -10506,7 +10595,7 @@ fewer25:
 	FMOVQ 32(R5), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded32
+	BLE   folded34
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10520,11 +10609,11 @@ fewer25:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single34
+	BNE single36
 	CMP $2, R6
-	BLT single34
+	BLT single36
 
-several33:
+several35:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -10571,13 +10660,13 @@ several33:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several33
+	BGE   several35
 	CMP   $0, R6
-	BEQ   folded32
+	BEQ   folded34
 
-single34:
+single36:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
+fold37:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -10605,9 +10694,9 @@ fold35:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold35
+	BNE   fold37
 
-folded32:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -10624,7 +10713,7 @@ folded32:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear36
+	BNE   linear38
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -10638,7 +10727,7 @@ folded32:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear36:
+linear38:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10659,11 +10748,11 @@ linear36:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	RET
 
-fewer31:
+fewer33:
 	CMP $3, R1
-	BNE fewer37
+	BNE fewer39
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -10681,7 +10770,7 @@ fewer31:
 	FMOVQ 32(R4), F8
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded38
+	BLE   folded40
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10694,11 +10783,11 @@ fewer31:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single40
+	BNE single42
 	CMP $2, R6
-	BLT single40
+	BLT single42
 
-several39:
+several41:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -10737,13 +10826,13 @@ several39:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several39
+	BGE   several41
 	CMP   $0, R6
-	BEQ   folded38
+	BEQ   folded40
 
-single40:
+single42:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold41:
+fold43:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -10766,9 +10855,9 @@ fold41:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold41
+	BNE   fold43
 
-folded38:
+folded40:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
@@ -10782,7 +10871,7 @@ folded38:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear42
+	BNE   linear44
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -10793,7 +10882,7 @@ folded38:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear42:
+linear44:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10810,11 +10899,11 @@ linear42:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	RET
 
-fewer37:
+fewer39:
 	CMP $2, R1
-	BNE fewer43
+	BNE fewer45
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -10828,7 +10917,7 @@ fewer37:
 	FMOVQ 32(R3), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded44
+	BLE   folded46
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10840,11 +10929,11 @@ fewer37:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single46
+	BNE single48
 	CMP $2, R6
-	BLT single46
+	BLT single48
 
-several45:
+several47:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -10875,13 +10964,13 @@ several45:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several45
+	BGE   several47
 	CMP   $0, R6
-	BEQ   folded44
+	BEQ   folded46
 
-single46:
+single48:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold47:
+fold49:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -10899,9 +10988,9 @@ fold47:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold47
+	BNE   fold49
 
-folded44:
+folded46:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -10912,7 +11001,7 @@ folded44:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear48
+	BNE   linear50
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -10920,7 +11009,7 @@ folded44:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear48:
+linear50:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10933,11 +11022,11 @@ linear48:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	RET
 
-fewer43:
+fewer45:
 	CMP $1, R1
-	BNE fewer49
+	BNE fewer51
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -10946,7 +11035,7 @@ fewer43:
 	FMOVQ 32(R1), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded50
+	BLE   folded52
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10957,11 +11046,11 @@ fewer43:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single52
+	BNE single54
 	CMP $2, R6
-	BLT single52
+	BLT single54
 
-several51:
+several53:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -10984,13 +11073,13 @@ several51:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several51
+	BGE   several53
 	CMP   $0, R6
-	BEQ   folded50
+	BEQ   folded52
 
-single52:
+single54:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold53:
+fold55:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -11003,9 +11092,9 @@ fold53:
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold53
+	BNE   fold55
 
-folded50:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -11013,12 +11102,12 @@ folded50:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear54
+	BNE   linear56
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear54:
+linear56:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -11026,24 +11115,59 @@ linear54:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done12
+	RET
 
-fewer49:
-done12:
+fewer51:
+	RET
+
+advance6:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next3
 	RET
 
 over2:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest56
 
-tile55:
+next57:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full58
+	CMP  $8, R1
+	BLE  chosen59
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen59
+
+full58:
+	MOVD $8, R1
+
+chosen59:
+	CMP  $8, R1
+	BNE  fewer61
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few57
+	BLT  few62
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -11053,10 +11177,10 @@ tile55:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more58
+	BGE  more63
 	MOVD then+88(FP), R1
 
-more58:
+more63:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -11081,7 +11205,7 @@ more58:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few57:
+few62:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -11127,7 +11251,7 @@ few57:
 	FMOVQ 32(R20), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded59
+	BLE   folded64
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11145,11 +11269,11 @@ few57:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single61
+	BNE single66
 	CMP $2, R6
-	BLT single61
+	BLT single66
 
-several60:
+several65:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -11230,13 +11354,13 @@ several60:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several60
+	BGE   several65
 	CMP   $0, R6
-	BEQ   folded59
+	BEQ   folded64
 
-single61:
+single66:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold62:
+fold67:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -11285,9 +11409,9 @@ fold62:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold62
+	BNE   fold67
 
-folded59:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -11316,7 +11440,7 @@ folded59:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear63
+	BNE   linear68
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -11342,7 +11466,7 @@ folded59:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear63:
+linear68:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11388,34 +11512,12 @@ linear63:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile55
+	MOVD  $8, R1
+	B     advance60
 
-rest56:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer65
+fewer61:
+	CMP $7, R1
+	BNE fewer69
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -11457,7 +11559,7 @@ rest56:
 	FMOVQ 32(R15), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded66
+	BLE   folded70
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11474,11 +11576,11 @@ rest56:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single68
+	BNE single72
 	CMP $2, R6
-	BLT single68
+	BLT single72
 
-several67:
+several71:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -11551,13 +11653,13 @@ several67:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several67
+	BGE   several71
 	CMP   $0, R6
-	BEQ   folded66
+	BEQ   folded70
 
-single68:
+single72:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold69:
+fold73:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -11601,9 +11703,9 @@ fold69:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold69
+	BNE   fold73
 
-folded66:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -11629,7 +11731,7 @@ folded66:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear70
+	BNE   linear74
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -11652,7 +11754,7 @@ folded66:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear70:
+linear74:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11693,11 +11795,12 @@ linear70:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	MOVD  $7, R1
+	B     advance60
 
-fewer65:
+fewer69:
 	CMP $6, R1
-	BNE fewer71
+	BNE fewer75
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -11734,7 +11837,7 @@ fewer65:
 	FMOVQ 32(R13), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded72
+	BLE   folded76
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11750,11 +11853,11 @@ fewer65:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single74
+	BNE single78
 	CMP $2, R6
-	BLT single74
+	BLT single78
 
-several73:
+several77:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -11819,13 +11922,13 @@ several73:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several73
+	BGE   several77
 	CMP   $0, R6
-	BEQ   folded72
+	BEQ   folded76
 
-single74:
+single78:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold75:
+fold79:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -11864,9 +11967,9 @@ fold75:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold75
+	BNE   fold79
 
-folded72:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -11889,7 +11992,7 @@ folded72:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear76
+	BNE   linear80
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -11909,7 +12012,7 @@ folded72:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear76:
+linear80:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11945,11 +12048,12 @@ linear76:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	MOVD  $6, R1
+	B     advance60
 
-fewer71:
+fewer75:
 	CMP $5, R1
-	BNE fewer77
+	BNE fewer81
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -11981,7 +12085,7 @@ fewer71:
 	FMOVQ 32(R11), F14
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded78
+	BLE   folded82
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11996,11 +12100,11 @@ fewer71:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single80
+	BNE single84
 	CMP $2, R6
-	BLT single80
+	BLT single84
 
-several79:
+several83:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -12057,13 +12161,13 @@ several79:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several79
+	BGE   several83
 	CMP   $0, R6
-	BEQ   folded78
+	BEQ   folded82
 
-single80:
+single84:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold81:
+fold85:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -12097,9 +12201,9 @@ fold81:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold81
+	BNE   fold85
 
-folded78:
+folded82:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
@@ -12119,7 +12223,7 @@ folded78:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear82
+	BNE   linear86
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -12136,7 +12240,7 @@ folded78:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear82:
+linear86:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12167,11 +12271,12 @@ linear82:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	MOVD  $5, R1
+	B     advance60
 
-fewer77:
+fewer81:
 	CMP $4, R1
-	BNE fewer83
+	BNE fewer87
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -12198,7 +12303,7 @@ fewer77:
 	FMOVQ 32(R9), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded84
+	BLE   folded88
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12212,11 +12317,11 @@ fewer77:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single86
+	BNE single90
 	CMP $2, R6
-	BLT single86
+	BLT single90
 
-several85:
+several89:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -12265,13 +12370,13 @@ several85:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several85
+	BGE   several89
 	CMP   $0, R6
-	BEQ   folded84
+	BEQ   folded88
 
-single86:
+single90:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold91:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -12300,9 +12405,9 @@ fold87:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold87
+	BNE   fold91
 
-folded84:
+folded88:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -12319,7 +12424,7 @@ folded84:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear88
+	BNE   linear92
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -12333,7 +12438,7 @@ folded84:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear88:
+linear92:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12359,11 +12464,11 @@ linear88:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	RET
 
-fewer83:
+fewer87:
 	CMP $3, R1
-	BNE fewer89
+	BNE fewer93
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -12385,7 +12490,7 @@ fewer83:
 	FMOVQ 32(R7), F8
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded90
+	BLE   folded94
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12398,11 +12503,11 @@ fewer83:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single92
+	BNE single96
 	CMP $2, R6
-	BLT single92
+	BLT single96
 
-several91:
+several95:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -12443,13 +12548,13 @@ several91:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several91
+	BGE   several95
 	CMP   $0, R6
-	BEQ   folded90
+	BEQ   folded94
 
-single92:
+single96:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold93:
+fold97:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -12473,9 +12578,9 @@ fold93:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold93
+	BNE   fold97
 
-folded90:
+folded94:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
@@ -12489,7 +12594,7 @@ folded90:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear94
+	BNE   linear98
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -12500,7 +12605,7 @@ folded90:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear94:
+linear98:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12521,11 +12626,11 @@ linear94:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	RET
 
-fewer89:
+fewer93:
 	CMP $2, R1
-	BNE fewer95
+	BNE fewer99
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -12542,7 +12647,7 @@ fewer89:
 	FMOVQ 32(R5), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded96
+	BLE   folded100
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12554,11 +12659,11 @@ fewer89:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single98
+	BNE single102
 	CMP $2, R6
-	BLT single98
+	BLT single102
 
-several97:
+several101:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -12591,13 +12696,13 @@ several97:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several97
+	BGE   several101
 	CMP   $0, R6
-	BEQ   folded96
+	BEQ   folded100
 
-single98:
+single102:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
+fold103:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -12616,9 +12721,9 @@ fold99:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold99
+	BNE   fold103
 
-folded96:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -12629,7 +12734,7 @@ folded96:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear100
+	BNE   linear104
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -12637,7 +12742,7 @@ folded96:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear100:
+linear104:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12653,11 +12758,11 @@ linear100:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	RET
 
-fewer95:
+fewer99:
 	CMP $1, R1
-	BNE fewer101
+	BNE fewer105
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -12668,7 +12773,7 @@ fewer95:
 	FMOVQ 32(R3), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded102
+	BLE   folded106
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12679,11 +12784,11 @@ fewer95:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single104
+	BNE single108
 	CMP $2, R6
-	BLT single104
+	BLT single108
 
-several103:
+several107:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -12708,13 +12813,13 @@ several103:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several103
+	BGE   several107
 	CMP   $0, R6
-	BEQ   folded102
+	BEQ   folded106
 
-single104:
+single108:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold105:
+fold109:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -12728,9 +12833,9 @@ fold105:
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold105
+	BNE   fold109
 
-folded102:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -12738,12 +12843,12 @@ folded102:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear106
+	BNE   linear110
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear106:
+linear110:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -12753,25 +12858,60 @@ linear106:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done64
+	RET
 
-fewer101:
-done64:
+fewer105:
+	RET
+
+advance60:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next57
 	RET
 
 narrower1:
-	CMP  $2, R0
-	BLE  narrower107
-	CMP  $4, R0
-	BNE  over108
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest110
+	CMP $2, R0
+	BLE narrower111
+	CMP $4, R0
+	BNE over112
 
-tile109:
+next113:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full114
+	CMP  $8, R1
+	BLE  chosen115
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen115
+
+full114:
+	MOVD $8, R1
+
+chosen115:
+	CMP  $8, R1
+	BNE  fewer117
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few111
+	BLT  few118
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -12781,10 +12921,10 @@ tile109:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more112
+	BGE  more119
 	MOVD then+88(FP), R1
 
-more112:
+more119:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -12809,7 +12949,7 @@ more112:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few111:
+few118:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -12838,7 +12978,7 @@ few111:
 	FMOVQ 16(R9), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded113
+	BLE   folded120
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12856,11 +12996,11 @@ few111:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single115
+	BNE single122
 	CMP $2, R6
-	BLT single115
+	BLT single122
 
-several114:
+several121:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -12921,13 +13061,13 @@ several114:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several114
+	BGE   several121
 	CMP   $0, R6
-	BEQ   folded113
+	BEQ   folded120
 
-single115:
+single122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold116:
+fold123:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -12966,9 +13106,9 @@ fold116:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold116
+	BNE   fold123
 
-folded113:
+folded120:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -12989,7 +13129,7 @@ folded113:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear117
+	BNE   linear124
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -13007,7 +13147,7 @@ folded113:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear117:
+linear124:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13036,34 +13176,12 @@ linear117:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile109
+	MOVD  $8, R1
+	B     advance116
 
-rest110:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer119
+fewer117:
+	CMP $7, R1
+	BNE fewer125
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -13090,7 +13208,7 @@ rest110:
 	FMOVQ 16(R8), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded120
+	BLE   folded126
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13107,11 +13225,11 @@ rest110:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single122
+	BNE single128
 	CMP $2, R6
-	BLT single122
+	BLT single128
 
-several121:
+several127:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -13166,13 +13284,13 @@ several121:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several121
+	BGE   several127
 	CMP   $0, R6
-	BEQ   folded120
+	BEQ   folded126
 
-single122:
+single128:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold129:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -13207,9 +13325,9 @@ fold123:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold123
+	BNE   fold129
 
-folded120:
+folded126:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -13228,7 +13346,7 @@ folded120:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear124
+	BNE   linear130
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -13244,7 +13362,7 @@ folded120:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear124:
+linear130:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13270,11 +13388,12 @@ linear124:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	MOVD  $7, R1
+	B     advance116
 
-fewer119:
+fewer125:
 	CMP $6, R1
-	BNE fewer125
+	BNE fewer131
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -13298,7 +13417,7 @@ fewer119:
 	FMOVQ 16(R7), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded126
+	BLE   folded132
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13314,11 +13433,11 @@ fewer119:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single128
+	BNE single134
 	CMP $2, R6
-	BLT single128
+	BLT single134
 
-several127:
+several133:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -13367,13 +13486,13 @@ several127:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several127
+	BGE   several133
 	CMP   $0, R6
-	BEQ   folded126
+	BEQ   folded132
 
-single128:
+single134:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold129:
+fold135:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -13404,9 +13523,9 @@ fold129:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold129
+	BNE   fold135
 
-folded126:
+folded132:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -13423,7 +13542,7 @@ folded126:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear130
+	BNE   linear136
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -13437,7 +13556,7 @@ folded126:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear130:
+linear136:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13460,11 +13579,12 @@ linear130:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	MOVD  $6, R1
+	B     advance116
 
-fewer125:
+fewer131:
 	CMP $5, R1
-	BNE fewer131
+	BNE fewer137
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -13485,7 +13605,7 @@ fewer125:
 	FMOVQ 16(R6), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded132
+	BLE   folded138
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13500,11 +13620,11 @@ fewer125:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single134
+	BNE single140
 	CMP $2, R6
-	BLT single134
+	BLT single140
 
-several133:
+several139:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -13547,13 +13667,13 @@ several133:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several133
+	BGE   several139
 	CMP   $0, R6
-	BEQ   folded132
+	BEQ   folded138
 
-single134:
+single140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold141:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -13580,9 +13700,9 @@ fold135:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold135
+	BNE   fold141
 
-folded132:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -13597,7 +13717,7 @@ folded132:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear136
+	BNE   linear142
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -13609,7 +13729,7 @@ folded132:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear136:
+linear142:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13629,11 +13749,12 @@ linear136:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	MOVD  $5, R1
+	B     advance116
 
-fewer131:
+fewer137:
 	CMP $4, R1
-	BNE fewer137
+	BNE fewer143
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -13651,7 +13772,7 @@ fewer131:
 	FMOVQ 16(R5), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded138
+	BLE   folded144
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13665,11 +13786,11 @@ fewer131:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single140
+	BNE single146
 	CMP $2, R6
-	BLT single140
+	BLT single146
 
-several139:
+several145:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -13706,13 +13827,13 @@ several139:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several139
+	BGE   several145
 	CMP   $0, R6
-	BEQ   folded138
+	BEQ   folded144
 
-single140:
+single146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
+fold147:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -13735,9 +13856,9 @@ fold141:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold141
+	BNE   fold147
 
-folded138:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -13750,7 +13871,7 @@ folded138:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear142
+	BNE   linear148
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -13760,7 +13881,7 @@ folded138:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear142:
+linear148:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13777,11 +13898,11 @@ linear142:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	RET
 
-fewer137:
+fewer143:
 	CMP $3, R1
-	BNE fewer143
+	BNE fewer149
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -13796,7 +13917,7 @@ fewer137:
 	FMOVQ 16(R4), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded144
+	BLE   folded150
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13809,11 +13930,11 @@ fewer137:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single146
+	BNE single152
 	CMP $2, R6
-	BLT single146
+	BLT single152
 
-several145:
+several151:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -13844,13 +13965,13 @@ several145:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several145
+	BGE   several151
 	CMP   $0, R6
-	BEQ   folded144
+	BEQ   folded150
 
-single146:
+single152:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold153:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -13869,9 +13990,9 @@ fold147:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold147
+	BNE   fold153
 
-folded144:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -13882,7 +14003,7 @@ folded144:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear148
+	BNE   linear154
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -13890,7 +14011,7 @@ folded144:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear148:
+linear154:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13904,11 +14025,11 @@ linear148:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	RET
 
-fewer143:
+fewer149:
 	CMP $2, R1
-	BNE fewer149
+	BNE fewer155
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -13920,7 +14041,7 @@ fewer143:
 	FMOVQ 16(R3), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded150
+	BLE   folded156
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13932,11 +14053,11 @@ fewer143:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single152
+	BNE single158
 	CMP $2, R6
-	BLT single152
+	BLT single158
 
-several151:
+several157:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -13961,13 +14082,13 @@ several151:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several151
+	BGE   several157
 	CMP   $0, R6
-	BEQ   folded150
+	BEQ   folded156
 
-single152:
+single158:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
+fold159:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -13982,9 +14103,9 @@ fold153:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold153
+	BNE   fold159
 
-folded150:
+folded156:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -13993,13 +14114,13 @@ folded150:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear154
+	BNE   linear160
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear154:
+linear160:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14010,11 +14131,11 @@ linear154:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
+	RET
 
-fewer149:
+fewer155:
 	CMP $1, R1
-	BNE fewer155
+	BNE fewer161
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -14022,7 +14143,7 @@ fewer149:
 	FMOVQ 16(R1), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded156
+	BLE   folded162
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14033,11 +14154,11 @@ fewer149:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single158
+	BNE single164
 	CMP $2, R6
-	BLT single158
+	BLT single164
 
-several157:
+several163:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -14056,13 +14177,13 @@ several157:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several157
+	BGE   several163
 	CMP   $0, R6
-	BEQ   folded156
+	BEQ   folded162
 
-single158:
+single164:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold165:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -14073,44 +14194,79 @@ fold159:
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold159
+	BNE   fold165
 
-folded156:
+folded162:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear160
+	BNE   linear166
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear160:
+linear166:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done118
-
-fewer155:
-done118:
 	RET
 
-over108:
+fewer161:
+	RET
+
+advance116:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next113
+	RET
+
+over112:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest162
 
-tile161:
+next167:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full168
+	CMP  $8, R1
+	BLE  chosen169
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen169
+
+full168:
+	MOVD $8, R1
+
+chosen169:
+	CMP  $8, R1
+	BNE  fewer171
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few163
+	BLT  few172
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -14120,10 +14276,10 @@ tile161:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more164
+	BGE  more173
 	MOVD then+88(FP), R1
 
-more164:
+more173:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -14148,7 +14304,7 @@ more164:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few163:
+few172:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -14186,7 +14342,7 @@ few163:
 	FMOVQ 16(R20), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded165
+	BLE   folded174
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14204,11 +14360,11 @@ few163:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single167
+	BNE single176
 	CMP $2, R6
-	BLT single167
+	BLT single176
 
-several166:
+several175:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -14271,13 +14427,13 @@ several166:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several166
+	BGE   several175
 	CMP   $0, R6
-	BEQ   folded165
+	BEQ   folded174
 
-single167:
+single176:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold168:
+fold177:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -14317,9 +14473,9 @@ fold168:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold168
+	BNE   fold177
 
-folded165:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -14340,7 +14496,7 @@ folded165:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear169
+	BNE   linear178
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -14358,7 +14514,7 @@ folded165:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear169:
+linear178:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14396,34 +14552,12 @@ linear169:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile161
+	MOVD  $8, R1
+	B     advance170
 
-rest162:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer171
+fewer171:
+	CMP $7, R1
+	BNE fewer179
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -14458,7 +14592,7 @@ rest162:
 	FMOVQ 16(R15), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded172
+	BLE   folded180
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14475,11 +14609,11 @@ rest162:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single174
+	BNE single182
 	CMP $2, R6
-	BLT single174
+	BLT single182
 
-several173:
+several181:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -14536,13 +14670,13 @@ several173:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several173
+	BGE   several181
 	CMP   $0, R6
-	BEQ   folded172
+	BEQ   folded180
 
-single174:
+single182:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold183:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -14578,9 +14712,9 @@ fold175:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold175
+	BNE   fold183
 
-folded172:
+folded180:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -14599,7 +14733,7 @@ folded172:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear176
+	BNE   linear184
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -14615,7 +14749,7 @@ folded172:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear176:
+linear184:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14649,11 +14783,12 @@ linear176:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	MOVD  $7, R1
+	B     advance170
 
-fewer171:
+fewer179:
 	CMP $6, R1
-	BNE fewer177
+	BNE fewer185
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -14684,7 +14819,7 @@ fewer171:
 	FMOVQ 16(R13), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded178
+	BLE   folded186
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14700,11 +14835,11 @@ fewer171:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single180
+	BNE single188
 	CMP $2, R6
-	BLT single180
+	BLT single188
 
-several179:
+several187:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -14755,13 +14890,13 @@ several179:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several179
+	BGE   several187
 	CMP   $0, R6
-	BEQ   folded178
+	BEQ   folded186
 
-single180:
+single188:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold181:
+fold189:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -14793,9 +14928,9 @@ fold181:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold181
+	BNE   fold189
 
-folded178:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -14812,7 +14947,7 @@ folded178:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear182
+	BNE   linear190
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -14826,7 +14961,7 @@ folded178:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear182:
+linear190:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14856,11 +14991,12 @@ linear182:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	MOVD  $6, R1
+	B     advance170
 
-fewer177:
+fewer185:
 	CMP $5, R1
-	BNE fewer183
+	BNE fewer191
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -14887,7 +15023,7 @@ fewer177:
 	FMOVQ 16(R11), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded184
+	BLE   folded192
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14902,11 +15038,11 @@ fewer177:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single186
+	BNE single194
 	CMP $2, R6
-	BLT single186
+	BLT single194
 
-several185:
+several193:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -14951,13 +15087,13 @@ several185:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several185
+	BGE   several193
 	CMP   $0, R6
-	BEQ   folded184
+	BEQ   folded192
 
-single186:
+single194:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold187:
+fold195:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -14985,9 +15121,9 @@ fold187:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold187
+	BNE   fold195
 
-folded184:
+folded192:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -15002,7 +15138,7 @@ folded184:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear188
+	BNE   linear196
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -15014,7 +15150,7 @@ folded184:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear188:
+linear196:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15040,11 +15176,12 @@ linear188:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	MOVD  $5, R1
+	B     advance170
 
-fewer183:
+fewer191:
 	CMP $4, R1
-	BNE fewer189
+	BNE fewer197
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -15067,7 +15204,7 @@ fewer183:
 	FMOVQ 16(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded190
+	BLE   folded198
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15081,11 +15218,11 @@ fewer183:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single192
+	BNE single200
 	CMP $2, R6
-	BLT single192
+	BLT single200
 
-several191:
+several199:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -15124,13 +15261,13 @@ several191:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several191
+	BGE   several199
 	CMP   $0, R6
-	BEQ   folded190
+	BEQ   folded198
 
-single192:
+single200:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold193:
+fold201:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -15154,9 +15291,9 @@ fold193:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold193
+	BNE   fold201
 
-folded190:
+folded198:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -15169,7 +15306,7 @@ folded190:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear194
+	BNE   linear202
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15179,7 +15316,7 @@ folded190:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear194:
+linear202:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15201,11 +15338,11 @@ linear194:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	RET
 
-fewer189:
+fewer197:
 	CMP $3, R1
-	BNE fewer195
+	BNE fewer203
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -15224,7 +15361,7 @@ fewer189:
 	FMOVQ 16(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded196
+	BLE   folded204
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15237,11 +15374,11 @@ fewer189:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single198
+	BNE single206
 	CMP $2, R6
-	BLT single198
+	BLT single206
 
-several197:
+several205:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -15274,13 +15411,13 @@ several197:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several197
+	BGE   several205
 	CMP   $0, R6
-	BEQ   folded196
+	BEQ   folded204
 
-single198:
+single206:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold199:
+fold207:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -15300,9 +15437,9 @@ fold199:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold199
+	BNE   fold207
 
-folded196:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -15313,7 +15450,7 @@ folded196:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear200
+	BNE   linear208
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -15321,7 +15458,7 @@ folded196:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear200:
+linear208:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15339,11 +15476,11 @@ linear200:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	RET
 
-fewer195:
+fewer203:
 	CMP $2, R1
-	BNE fewer201
+	BNE fewer209
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -15358,7 +15495,7 @@ fewer195:
 	FMOVQ 16(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded202
+	BLE   folded210
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15370,11 +15507,11 @@ fewer195:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single204
+	BNE single212
 	CMP $2, R6
-	BLT single204
+	BLT single212
 
-several203:
+several211:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -15401,13 +15538,13 @@ several203:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several203
+	BGE   several211
 	CMP   $0, R6
-	BEQ   folded202
+	BEQ   folded210
 
-single204:
+single212:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
+fold213:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -15423,9 +15560,9 @@ fold205:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold205
+	BNE   fold213
 
-folded202:
+folded210:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -15434,13 +15571,13 @@ folded202:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear206
+	BNE   linear214
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear206:
+linear214:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15454,11 +15591,11 @@ linear206:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
+	RET
 
-fewer201:
+fewer209:
 	CMP $1, R1
-	BNE fewer207
+	BNE fewer215
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -15468,7 +15605,7 @@ fewer201:
 	FMOVQ 16(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded208
+	BLE   folded216
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15479,11 +15616,11 @@ fewer201:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single210
+	BNE single218
 	CMP $2, R6
-	BLT single210
+	BLT single218
 
-several209:
+several217:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -15504,13 +15641,13 @@ several209:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several209
+	BGE   several217
 	CMP   $0, R6
-	BEQ   folded208
+	BEQ   folded216
 
-single210:
+single218:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold211:
+fold219:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -15522,20 +15659,20 @@ fold211:
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold211
+	BNE   fold219
 
-folded208:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear212
+	BNE   linear220
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear212:
+linear220:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -15544,23 +15681,58 @@ linear212:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done170
-
-fewer207:
-done170:
 	RET
 
-narrower107:
-	CMP  $2, R0
-	BNE  over213
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest215
+fewer215:
+	RET
 
-tile214:
+advance170:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next167
+	RET
+
+narrower111:
+	CMP $2, R0
+	BNE over221
+
+next222:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full223
+	CMP  $8, R1
+	BLE  chosen224
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen224
+
+full223:
+	MOVD $8, R1
+
+chosen224:
+	CMP  $8, R1
+	BNE  fewer226
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few216
+	BLT  few227
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -15570,10 +15742,10 @@ tile214:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more217
+	BGE  more228
 	MOVD then+88(FP), R1
 
-more217:
+more228:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -15598,7 +15770,7 @@ more217:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few216:
+few227:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -15619,7 +15791,7 @@ few216:
 	FMOVQ 0(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded218
+	BLE   folded229
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15637,11 +15809,11 @@ few216:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single220
+	BNE single231
 	CMP $2, R6
-	BLT single220
+	BLT single231
 
-several219:
+several230:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -15684,13 +15856,13 @@ several219:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several219
+	BGE   several230
 	CMP   $0, R6
-	BEQ   folded218
+	BEQ   folded229
 
-single220:
+single231:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
+fold232:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -15720,9 +15892,9 @@ fold221:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold221
+	BNE   fold232
 
-folded218:
+folded229:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -15735,7 +15907,7 @@ folded218:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear222
+	BNE   linear233
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15745,7 +15917,7 @@ folded218:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear222:
+linear233:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15766,34 +15938,12 @@ linear222:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile214
+	MOVD  $8, R1
+	B     advance225
 
-rest215:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer224
+fewer226:
+	CMP $7, R1
+	BNE fewer234
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -15813,7 +15963,7 @@ rest215:
 	FMOVQ 0(R8), F6
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded225
+	BLE   folded235
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15830,11 +15980,11 @@ rest215:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single227
+	BNE single237
 	CMP $2, R6
-	BLT single227
+	BLT single237
 
-several226:
+several236:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -15873,13 +16023,13 @@ several226:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several226
+	BGE   several236
 	CMP   $0, R6
-	BEQ   folded225
+	BEQ   folded235
 
-single227:
+single237:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold228:
+fold238:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -15906,9 +16056,9 @@ fold228:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold228
+	BNE   fold238
 
-folded225:
+folded235:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -15920,7 +16070,7 @@ folded225:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear229
+	BNE   linear239
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -15929,7 +16079,7 @@ folded225:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear229:
+linear239:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15948,11 +16098,12 @@ linear229:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	MOVD  $7, R1
+	B     advance225
 
-fewer224:
+fewer234:
 	CMP $6, R1
-	BNE fewer230
+	BNE fewer240
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -15970,7 +16121,7 @@ fewer224:
 	FMOVQ 0(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded231
+	BLE   folded241
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15986,11 +16137,11 @@ fewer224:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single233
+	BNE single243
 	CMP $2, R6
-	BLT single233
+	BLT single243
 
-several232:
+several242:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -16025,13 +16176,13 @@ several232:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several232
+	BGE   several242
 	CMP   $0, R6
-	BEQ   folded231
+	BEQ   folded241
 
-single233:
+single243:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold234:
+fold244:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -16055,9 +16206,9 @@ fold234:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold234
+	BNE   fold244
 
-folded231:
+folded241:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -16068,7 +16219,7 @@ folded231:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear235
+	BNE   linear245
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -16076,7 +16227,7 @@ folded231:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear235:
+linear245:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16093,11 +16244,12 @@ linear235:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	MOVD  $6, R1
+	B     advance225
 
-fewer230:
+fewer240:
 	CMP $5, R1
-	BNE fewer236
+	BNE fewer246
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -16113,7 +16265,7 @@ fewer230:
 	FMOVQ 0(R6), F4
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded237
+	BLE   folded247
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16128,11 +16280,11 @@ fewer230:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single239
+	BNE single249
 	CMP $2, R6
-	BLT single239
+	BLT single249
 
-several238:
+several248:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -16163,13 +16315,13 @@ several238:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several238
+	BGE   several248
 	CMP   $0, R6
-	BEQ   folded237
+	BEQ   folded247
 
-single239:
+single249:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold240:
+fold250:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -16190,9 +16342,9 @@ fold240:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold240
+	BNE   fold250
 
-folded237:
+folded247:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -16202,14 +16354,14 @@ folded237:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear241
+	BNE   linear251
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear241:
+linear251:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16224,11 +16376,12 @@ linear241:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	MOVD  $5, R1
+	B     advance225
 
-fewer236:
+fewer246:
 	CMP $4, R1
-	BNE fewer242
+	BNE fewer252
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -16242,7 +16395,7 @@ fewer236:
 	FMOVQ 0(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded243
+	BLE   folded253
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16256,11 +16409,11 @@ fewer236:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single245
+	BNE single255
 	CMP $2, R6
-	BLT single245
+	BLT single255
 
-several244:
+several254:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -16287,13 +16440,13 @@ several244:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several244
+	BGE   several254
 	CMP   $0, R6
-	BEQ   folded243
+	BEQ   folded253
 
-single245:
+single255:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold246:
+fold256:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -16311,9 +16464,9 @@ fold246:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold246
+	BNE   fold256
 
-folded243:
+folded253:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -16322,13 +16475,13 @@ folded243:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear247
+	BNE   linear257
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear247:
+linear257:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16341,11 +16494,11 @@ linear247:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	RET
 
-fewer242:
+fewer252:
 	CMP $3, R1
-	BNE fewer248
+	BNE fewer258
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -16357,7 +16510,7 @@ fewer242:
 	FMOVQ 0(R4), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded249
+	BLE   folded259
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16370,11 +16523,11 @@ fewer242:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single251
+	BNE single261
 	CMP $2, R6
-	BLT single251
+	BLT single261
 
-several250:
+several260:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -16397,13 +16550,13 @@ several250:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several250
+	BGE   several260
 	CMP   $0, R6
-	BEQ   folded249
+	BEQ   folded259
 
-single251:
+single261:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold252:
+fold262:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -16418,9 +16571,9 @@ fold252:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold252
+	BNE   fold262
 
-folded249:
+folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -16428,12 +16581,12 @@ folded249:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear253
+	BNE   linear263
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear253:
+linear263:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16444,11 +16597,11 @@ linear253:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	RET
 
-fewer248:
+fewer258:
 	CMP $2, R1
-	BNE fewer254
+	BNE fewer264
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -16458,7 +16611,7 @@ fewer248:
 	FMOVQ 0(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded255
+	BLE   folded265
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16470,11 +16623,11 @@ fewer248:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single257
+	BNE single267
 	CMP $2, R6
-	BLT single257
+	BLT single267
 
-several256:
+several266:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -16493,13 +16646,13 @@ several256:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several256
+	BGE   several266
 	CMP   $0, R6
-	BEQ   folded255
+	BEQ   folded265
 
-single257:
+single267:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold258:
+fold268:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -16511,20 +16664,20 @@ fold258:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold258
+	BNE   fold268
 
-folded255:
+folded265:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear259
+	BNE   linear269
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear259:
+linear269:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16533,18 +16686,18 @@ linear259:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
+	RET
 
-fewer254:
+fewer264:
 	CMP $1, R1
-	BNE fewer260
+	BNE fewer270
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded261
+	BLE   folded271
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16555,11 +16708,11 @@ fewer254:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single263
+	BNE single273
 	CMP $2, R6
-	BLT single263
+	BLT single273
 
-several262:
+several272:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -16574,13 +16727,13 @@ several262:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several262
+	BGE   several272
 	CMP   $0, R6
-	BEQ   folded261
+	BEQ   folded271
 
-single263:
+single273:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold264:
+fold274:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -16589,38 +16742,72 @@ fold264:
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold264
+	BNE   fold274
 
-folded261:
+folded271:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear265
+	BNE   linear275
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear265:
+linear275:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done223
-
-fewer260:
-done223:
 	RET
 
-over213:
-	MOVD rows+96(FP), R1
-	CMP  $8, R1
-	BLT  rest267
+fewer270:
+	RET
 
-tile266:
+advance225:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next222
+	RET
+
+over221:
+next276:
+	// the height of the next tile
+	MOVD rows+96(FP), R1
+	CMP  $16, R1
+	BGE  full277
+	CMP  $8, R1
+	BLE  chosen278
+	ADD  $1, R1
+	LSR  $1, R1
+	B    chosen278
+
+full277:
+	MOVD $8, R1
+
+chosen278:
+	CMP  $8, R1
+	BNE  fewer280
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few268
+	BLT  few281
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -16630,10 +16817,10 @@ tile266:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more269
+	BGE  more282
 	MOVD then+88(FP), R1
 
-more269:
+more282:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -16658,7 +16845,7 @@ more269:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few268:
+few281:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -16679,7 +16866,7 @@ few268:
 	FMOVD 0(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded270
+	BLE   folded283
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16697,11 +16884,11 @@ few268:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single272
+	BNE single285
 	CMP $2, R6
-	BLT single272
+	BLT single285
 
-several271:
+several284:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -16744,13 +16931,13 @@ several271:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several271
+	BGE   several284
 	CMP   $0, R6
-	BEQ   folded270
+	BEQ   folded283
 
-single272:
+single285:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold273:
+fold286:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -16780,9 +16967,9 @@ fold273:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold273
+	BNE   fold286
 
-folded270:
+folded283:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -16795,7 +16982,7 @@ folded270:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear274
+	BNE   linear287
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -16805,7 +16992,7 @@ folded270:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear274:
+linear287:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16826,34 +17013,12 @@ linear274:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R16
-	MUL   R16, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+96(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+96(FP)
-	CMP   $8, R1
-	BGE   tile266
+	MOVD  $8, R1
+	B     advance279
 
-rest267:
-	MOVD rows+96(FP), R1
-	CMP  $7, R1
-	BNE  fewer276
+fewer280:
+	CMP $7, R1
+	BNE fewer288
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -16873,7 +17038,7 @@ rest267:
 	FMOVD 0(R8), F6
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded277
+	BLE   folded289
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16890,11 +17055,11 @@ rest267:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single279
+	BNE single291
 	CMP $2, R6
-	BLT single279
+	BLT single291
 
-several278:
+several290:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -16933,13 +17098,13 @@ several278:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several278
+	BGE   several290
 	CMP   $0, R6
-	BEQ   folded277
+	BEQ   folded289
 
-single279:
+single291:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold280:
+fold292:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -16966,9 +17131,9 @@ fold280:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold280
+	BNE   fold292
 
-folded277:
+folded289:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -16980,7 +17145,7 @@ folded277:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear281
+	BNE   linear293
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -16989,7 +17154,7 @@ folded277:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear281:
+linear293:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17008,11 +17173,12 @@ linear281:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done275
+	MOVD  $7, R1
+	B     advance279
 
-fewer276:
+fewer288:
 	CMP $6, R1
-	BNE fewer282
+	BNE fewer294
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -17030,7 +17196,7 @@ fewer276:
 	FMOVD 0(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded283
+	BLE   folded295
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17046,11 +17212,11 @@ fewer276:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single285
+	BNE single297
 	CMP $2, R6
-	BLT single285
+	BLT single297
 
-several284:
+several296:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -17085,13 +17251,13 @@ several284:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several284
+	BGE   several296
 	CMP   $0, R6
-	BEQ   folded283
+	BEQ   folded295
 
-single285:
+single297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold286:
+fold298:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -17115,9 +17281,9 @@ fold286:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold286
+	BNE   fold298
 
-folded283:
+folded295:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -17128,7 +17294,7 @@ folded283:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear287
+	BNE   linear299
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -17136,7 +17302,7 @@ folded283:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear287:
+linear299:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17153,11 +17319,12 @@ linear287:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done275
+	MOVD  $6, R1
+	B     advance279
 
-fewer282:
+fewer294:
 	CMP $5, R1
-	BNE fewer288
+	BNE fewer300
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -17173,7 +17340,7 @@ fewer282:
 	FMOVD 0(R6), F4
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded289
+	BLE   folded301
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17188,11 +17355,11 @@ fewer282:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single291
+	BNE single303
 	CMP $2, R6
-	BLT single291
+	BLT single303
 
-several290:
+several302:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -17223,13 +17390,13 @@ several290:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several290
+	BGE   several302
 	CMP   $0, R6
-	BEQ   folded289
+	BEQ   folded301
 
-single291:
+single303:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold292:
+fold304:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -17250,9 +17417,9 @@ fold292:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold292
+	BNE   fold304
 
-folded289:
+folded301:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -17262,14 +17429,14 @@ folded289:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear293
+	BNE   linear305
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear293:
+linear305:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17284,11 +17451,12 @@ linear293:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done275
+	MOVD  $5, R1
+	B     advance279
 
-fewer288:
+fewer300:
 	CMP $4, R1
-	BNE fewer294
+	BNE fewer306
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -17302,7 +17470,7 @@ fewer288:
 	FMOVD 0(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded295
+	BLE   folded307
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17316,11 +17484,11 @@ fewer288:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single297
+	BNE single309
 	CMP $2, R6
-	BLT single297
+	BLT single309
 
-several296:
+several308:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -17347,13 +17515,13 @@ several296:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several296
+	BGE   several308
 	CMP   $0, R6
-	BEQ   folded295
+	BEQ   folded307
 
-single297:
+single309:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold298:
+fold310:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -17371,9 +17539,9 @@ fold298:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold298
+	BNE   fold310
 
-folded295:
+folded307:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -17382,13 +17550,13 @@ folded295:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear299
+	BNE   linear311
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear299:
+linear311:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17401,11 +17569,11 @@ linear299:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done275
+	RET
 
-fewer294:
+fewer306:
 	CMP $3, R1
-	BNE fewer300
+	BNE fewer312
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -17417,7 +17585,7 @@ fewer294:
 	FMOVD 0(R4), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded301
+	BLE   folded313
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17430,11 +17598,11 @@ fewer294:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single303
+	BNE single315
 	CMP $2, R6
-	BLT single303
+	BLT single315
 
-several302:
+several314:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -17457,13 +17625,13 @@ several302:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several302
+	BGE   several314
 	CMP   $0, R6
-	BEQ   folded301
+	BEQ   folded313
 
-single303:
+single315:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold304:
+fold316:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -17478,9 +17646,9 @@ fold304:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold304
+	BNE   fold316
 
-folded301:
+folded313:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -17488,12 +17656,12 @@ folded301:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear305
+	BNE   linear317
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear305:
+linear317:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17504,11 +17672,11 @@ linear305:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done275
+	RET
 
-fewer300:
+fewer312:
 	CMP $2, R1
-	BNE fewer306
+	BNE fewer318
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -17518,7 +17686,7 @@ fewer300:
 	FMOVD 0(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded307
+	BLE   folded319
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17530,11 +17698,11 @@ fewer300:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single309
+	BNE single321
 	CMP $2, R6
-	BLT single309
+	BLT single321
 
-several308:
+several320:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -17553,13 +17721,13 @@ several308:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several308
+	BGE   several320
 	CMP   $0, R6
-	BEQ   folded307
+	BEQ   folded319
 
-single309:
+single321:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold310:
+fold322:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -17571,20 +17739,20 @@ fold310:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold310
+	BNE   fold322
 
-folded307:
+folded319:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear311
+	BNE   linear323
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear311:
+linear323:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17593,18 +17761,18 @@ linear311:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done275
+	RET
 
-fewer306:
+fewer318:
 	CMP $1, R1
-	BNE fewer312
+	BNE fewer324
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVD 0(R1), F0
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded313
+	BLE   folded325
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17615,11 +17783,11 @@ fewer306:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single315
+	BNE single327
 	CMP $2, R6
-	BLT single315
+	BLT single327
 
-several314:
+several326:
 	FMOVD 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -17634,13 +17802,13 @@ several314:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several314
+	BGE   several326
 	CMP   $0, R6
-	BEQ   folded313
+	BEQ   folded325
 
-single315:
+single327:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold316:
+fold328:
 	FMOVD 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -17649,27 +17817,49 @@ fold316:
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold316
+	BNE   fold328
 
-folded313:
+folded325:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear317
+	BNE   linear329
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear317:
+linear329:
 	MOVD  c+0(FP), R1
 	FMOVD F0, 0(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done275
+	RET
 
-fewer312:
-done275:
+fewer324:
+	RET
+
+advance279:
+	MOVD ldc+8(FP), R2
+	MUL  R1, R2
+	MOVD c+0(FP), R16
+	ADD  R16, R2
+	MOVD R2, c+0(FP)
+	MOVD ldinit+24(FP), R2
+	MUL  R1, R2
+	MOVD init+16(FP), R16
+	ADD  R16, R2
+	MOVD R2, init+16(FP)
+	MOVD lda+40(FP), R2
+	MUL  R1, R2
+	MOVD a+32(FP), R16
+	ADD  R16, R2
+	MOVD R2, a+32(FP)
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $1, R2
+	BGE  next276
 	RET
 
 // func packingNEONF32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)

@@ -17,23 +17,35 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func sweepAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·sweepAVX2F32(SB), NOSPLIT, $0-104
+next1:
+	// the height of the next tile
 	MOVQ rows+72(FP), AX
+	CMPQ AX, $0x08
+	JGE  full2
 	CMPQ AX, $0x04
-	JLT  rest2
+	JLE  chosen3
+	ADDQ $0x01, AX
+	SHRQ $0x01, AX
+	JMP  chosen3
 
-tile1:
+full2:
+	MOVQ $0x00000004, AX
+
+chosen3:
+	CMPQ AX, $0x04
+	JNE  fewer5
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more3:
+more6:
 	CMPQ BX, $0x18
-	JLT  fewer4
+	JLT  fewer7
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none7
+	JE      none10
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -45,9 +57,9 @@ more3:
 	VMOVUPS 32(CX)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(CX)(SI*1), Y7
-	JMP     ready8
+	JMP     ready11
 
-none7:
+none10:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -57,11 +69,11 @@ none7:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready8:
+ready11:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded10
+	JLE   folded13
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -70,7 +82,7 @@ ready8:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold9:
+fold12:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -88,9 +100,9 @@ fold9:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold9
+	JNZ          fold12
 
-folded10:
+folded13:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -103,7 +115,7 @@ folded10:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear11
+	JNE    linear14
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -113,7 +125,7 @@ folded10:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear11:
+linear14:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -128,16 +140,16 @@ linear11:
 	VMOVUPS Y7, 32(CX)(SI*1)
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
-	JMP     more3
+	JMP     more6
 
-fewer4:
+fewer7:
 	CMPQ BX, $0x10
-	JLE  last5
+	JLE  last8
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none12
+	JE      none15
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -145,19 +157,19 @@ fewer4:
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
 	VMOVUPS (CX)(SI*1), Y3
-	JMP     ready13
+	JMP     ready16
 
-none12:
+none15:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready13:
+ready16:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded15
+	JLE   folded18
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -166,7 +178,7 @@ ready13:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold14:
+fold17:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -179,9 +191,9 @@ fold14:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold14
+	JNZ          fold17
 
-folded15:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -190,13 +202,13 @@ folded15:
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear16
+	JNE    linear19
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
 
-linear16:
+linear19:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -208,16 +220,16 @@ linear16:
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, BX
 
-last5:
+last8:
 	CMPQ BX, $0x09
-	JGE  wider17
+	JGE  wider20
 	CMPQ BX, $0x08
-	JNE  over18
+	JNE  over21
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none19
+	JE      none22
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -225,19 +237,19 @@ last5:
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
 	VMOVUPS (CX)(SI*1), Y3
-	JMP     ready20
+	JMP     ready23
 
-none19:
+none22:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready20:
+ready23:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded22
+	JLE   folded25
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -246,7 +258,7 @@ ready20:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold21:
+fold24:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -259,9 +271,9 @@ fold21:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold21
+	JNZ          fold24
 
-folded22:
+folded25:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -270,13 +282,13 @@ folded22:
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear23
+	JNE    linear26
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
 
-linear23:
+linear26:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -285,9 +297,9 @@ linear23:
 	VMOVUPS Y1, (CX)(DX*1)
 	VMOVUPS Y2, (CX)(DX*2)
 	VMOVUPS Y3, (CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over18:
+over21:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -298,7 +310,7 @@ over18:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none24
+	JE         none27
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	LEAQ       (DX)(DX*2), SI
@@ -306,19 +318,19 @@ over18:
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
 	VMASKMOVPS (CX)(SI*1), Y0, Y4
-	JMP        ready25
+	JMP        ready28
 
-none24:
+none27:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready25:
+ready28:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded27
+	JLE   folded30
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -327,7 +339,7 @@ ready25:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold26:
+fold29:
 	VBROADCASTSS (CX), Y5
 	VBROADCASTSS (CX)(DX*1), Y6
 	VBROADCASTSS (CX)(DX*2), Y7
@@ -340,9 +352,9 @@ fold26:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold26
+	JNZ          fold29
 
-folded27:
+folded30:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -351,195 +363,195 @@ folded27:
 	VADDPS Y9, Y3, Y3
 	VADDPS Y9, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear28
+	JNE    linear31
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
 	VMAXPS Y3, Y9, Y3
 	VMAXPS Y4, Y9, Y4
 
-linear28:
+linear31:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	LEAQ         (DX)(DX*2), SI
 	TESTQ        $0x00000004, BX
-	JZ           low30
+	JZ           low33
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low31
+	JZ           low34
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low32
+	JZ           low35
 	VMOVSS       X1, 24(CX)
 
-low32:
-	JMP stored29
-
-low31:
-	TESTQ  $0x00000001, BX
-	JZ     low33
-	VMOVSS X1, 16(CX)
-
-low33:
-	JMP stored29
-
-low30:
-	TESTQ     $0x00000002, BX
-	JZ        low34
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low35
-	VMOVSS    X1, 8(CX)
-
 low35:
-	JMP stored29
+	JMP stored32
 
 low34:
 	TESTQ  $0x00000001, BX
 	JZ     low36
-	VMOVSS X1, (CX)
+	VMOVSS X1, 16(CX)
 
 low36:
-stored29:
+	JMP stored32
+
+low33:
+	TESTQ     $0x00000002, BX
+	JZ        low37
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low38
+	VMOVSS    X1, 8(CX)
+
+low38:
+	JMP stored32
+
+low37:
+	TESTQ  $0x00000001, BX
+	JZ     low39
+	VMOVSS X1, (CX)
+
+low39:
+stored32:
 	TESTQ        $0x00000004, BX
-	JZ           low38
+	JZ           low41
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low39
+	JZ           low42
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low40
+	JZ           low43
 	VMOVSS       X2, 24(CX)(DX*1)
 
-low40:
-	JMP stored37
-
-low39:
-	TESTQ  $0x00000001, BX
-	JZ     low41
-	VMOVSS X2, 16(CX)(DX*1)
-
-low41:
-	JMP stored37
-
-low38:
-	TESTQ     $0x00000002, BX
-	JZ        low42
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low43
-	VMOVSS    X2, 8(CX)(DX*1)
-
 low43:
-	JMP stored37
+	JMP stored40
 
 low42:
 	TESTQ  $0x00000001, BX
 	JZ     low44
-	VMOVSS X2, (CX)(DX*1)
+	VMOVSS X2, 16(CX)(DX*1)
 
 low44:
-stored37:
+	JMP stored40
+
+low41:
+	TESTQ     $0x00000002, BX
+	JZ        low45
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low46
+	VMOVSS    X2, 8(CX)(DX*1)
+
+low46:
+	JMP stored40
+
+low45:
+	TESTQ  $0x00000001, BX
+	JZ     low47
+	VMOVSS X2, (CX)(DX*1)
+
+low47:
+stored40:
 	TESTQ        $0x00000004, BX
-	JZ           low46
+	JZ           low49
 	VMOVUPS      X3, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, BX
-	JZ           low47
+	JZ           low50
 	VMOVSD       X3, 16(CX)(DX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low48
+	JZ           low51
 	VMOVSS       X3, 24(CX)(DX*2)
 
-low48:
-	JMP stored45
-
-low47:
-	TESTQ  $0x00000001, BX
-	JZ     low49
-	VMOVSS X3, 16(CX)(DX*2)
-
-low49:
-	JMP stored45
-
-low46:
-	TESTQ     $0x00000002, BX
-	JZ        low50
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low51
-	VMOVSS    X3, 8(CX)(DX*2)
-
 low51:
-	JMP stored45
+	JMP stored48
 
 low50:
 	TESTQ  $0x00000001, BX
 	JZ     low52
-	VMOVSS X3, (CX)(DX*2)
+	VMOVSS X3, 16(CX)(DX*2)
 
 low52:
-stored45:
+	JMP stored48
+
+low49:
+	TESTQ     $0x00000002, BX
+	JZ        low53
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low54
+	VMOVSS    X3, 8(CX)(DX*2)
+
+low54:
+	JMP stored48
+
+low53:
+	TESTQ  $0x00000001, BX
+	JZ     low55
+	VMOVSS X3, (CX)(DX*2)
+
+low55:
+stored48:
 	TESTQ        $0x00000004, BX
-	JZ           low54
+	JZ           low57
 	VMOVUPS      X4, (CX)(SI*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, BX
-	JZ           low55
+	JZ           low58
 	VMOVSD       X4, 16(CX)(SI*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low56
+	JZ           low59
 	VMOVSS       X4, 24(CX)(SI*1)
 
-low56:
-	JMP stored53
-
-low55:
-	TESTQ  $0x00000001, BX
-	JZ     low57
-	VMOVSS X4, 16(CX)(SI*1)
-
-low57:
-	JMP stored53
-
-low54:
-	TESTQ     $0x00000002, BX
-	JZ        low58
-	VMOVSD    X4, (CX)(SI*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low59
-	VMOVSS    X4, 8(CX)(SI*1)
-
 low59:
-	JMP stored53
+	JMP stored56
 
 low58:
 	TESTQ  $0x00000001, BX
 	JZ     low60
-	VMOVSS X4, (CX)(SI*1)
+	VMOVSS X4, 16(CX)(SI*1)
 
 low60:
-stored53:
-	JMP done6
+	JMP stored56
 
-wider17:
+low57:
+	TESTQ     $0x00000002, BX
+	JZ        low61
+	VMOVSD    X4, (CX)(SI*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, BX
+	JZ        low62
+	VMOVSS    X4, 8(CX)(SI*1)
+
+low62:
+	JMP stored56
+
+low61:
+	TESTQ  $0x00000001, BX
+	JZ     low63
+	VMOVSS X4, (CX)(SI*1)
+
+low63:
+stored56:
+	JMP done9
+
+wider20:
 	CMPQ BX, $0x10
-	JNE  over61
+	JNE  over64
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none62
+	JE      none65
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -551,9 +563,9 @@ wider17:
 	VMOVUPS 32(CX)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(CX)(SI*1), Y7
-	JMP     ready63
+	JMP     ready66
 
-none62:
+none65:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -563,11 +575,11 @@ none62:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready63:
+ready66:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded65
+	JLE   folded68
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -576,7 +588,7 @@ ready63:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold64:
+fold67:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -594,9 +606,9 @@ fold64:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold64
+	JNZ          fold67
 
-folded65:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -609,7 +621,7 @@ folded65:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear66
+	JNE    linear69
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -619,7 +631,7 @@ folded65:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear66:
+linear69:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -632,16 +644,16 @@ linear66:
 	VMOVUPS Y5, 32(CX)(DX*2)
 	VMOVUPS Y6, (CX)(SI*1)
 	VMOVUPS Y7, 32(CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over61:
+over64:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none67
+	JE      none70
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -656,9 +668,9 @@ over61:
 	VMOVUPS 32(DI)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(DI)(R8*1), Y7
-	JMP     ready68
+	JMP     ready71
 
-none67:
+none70:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -668,11 +680,11 @@ none67:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready68:
+ready71:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded70
+	JLE   folded73
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -681,7 +693,7 @@ ready68:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold69:
+fold72:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -699,9 +711,9 @@ fold69:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold69
+	JNZ          fold72
 
-folded70:
+folded73:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -714,7 +726,7 @@ folded70:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear71
+	JNE    linear74
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -724,7 +736,7 @@ folded70:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear71:
+linear74:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -741,44 +753,151 @@ linear71:
 	VMOVUPS Y6, (CX)(SI*1)
 	VMOVUPS Y7, 32(DI)(R8*1)
 
-done6:
-	MOVQ   c+0(FP), AX
-	MOVQ   ldc+8(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, c+0(FP)
-	MOVQ   init+16(FP), AX
-	MOVQ   ldinit+24(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, init+16(FP)
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, a+32(FP)
-	MOVQ   rows+72(FP), AX
-	SUBQ   $0x04, AX
-	MOVQ   AX, rows+72(FP)
-	CMPQ   AX, $0x04
-	JGE    tile1
+done9:
+	MOVQ $0x00000004, AX
+	JMP  advance4
 
-rest2:
-	MOVQ rows+72(FP), AX
+fewer5:
 	CMPQ AX, $0x03
-	JNE  fewer73
+	JNE  fewer75
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
-	// 2 vectors of columns, while at least half as many more are left
-more74:
-	CMPQ BX, $0x18
-	JLT  fewer75
+	// 4 vectors of columns, while at least half as many more are left
+more76:
+	CMPQ BX, $0x30
+	JLT  fewer77
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none80
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS (CX)(DX*1), Y4
+	VMOVUPS 32(CX)(DX*1), Y5
+	VMOVUPS 64(CX)(DX*1), Y6
+	VMOVUPS 96(CX)(DX*1), Y7
+	VMOVUPS (CX)(DX*2), Y8
+	VMOVUPS 32(CX)(DX*2), Y9
+	VMOVUPS 64(CX)(DX*2), Y10
+	VMOVUPS 96(CX)(DX*2), Y11
+	JMP     ready81
+
+none80:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready81:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded83
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold82:
+	VBROADCASTSS (CX), Y12
+	VBROADCASTSS (CX)(DX*1), Y13
+	VBROADCASTSS (CX)(DX*2), Y14
+	VMOVUPS      (DI), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y4
+	VFMADD231PS  Y14, Y15, Y8
+	VMOVUPS      32(DI), Y15
+	VFMADD231PS  Y12, Y15, Y1
+	VFMADD231PS  Y13, Y15, Y5
+	VFMADD231PS  Y14, Y15, Y9
+	VMOVUPS      64(DI), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y6
+	VFMADD231PS  Y14, Y15, Y10
+	VMOVUPS      96(DI), Y15
+	VFMADD231PS  Y12, Y15, Y3
+	VFMADD231PS  Y13, Y15, Y7
+	VFMADD231PS  Y14, Y15, Y11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold82
+
+folded83:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y15, Y15, Y15
+	VADDPS Y15, Y0, Y0
+	VADDPS Y15, Y1, Y1
+	VADDPS Y15, Y2, Y2
+	VADDPS Y15, Y3, Y3
+	VADDPS Y15, Y4, Y4
+	VADDPS Y15, Y5, Y5
+	VADDPS Y15, Y6, Y6
+	VADDPS Y15, Y7, Y7
+	VADDPS Y15, Y8, Y8
+	VADDPS Y15, Y9, Y9
+	VADDPS Y15, Y10, Y10
+	VADDPS Y15, Y11, Y11
+	CMPQ   CX, $0x01
+	JNE    linear84
+	VMAXPS Y0, Y15, Y0
+	VMAXPS Y1, Y15, Y1
+	VMAXPS Y2, Y15, Y2
+	VMAXPS Y3, Y15, Y3
+	VMAXPS Y4, Y15, Y4
+	VMAXPS Y5, Y15, Y5
+	VMAXPS Y6, Y15, Y6
+	VMAXPS Y7, Y15, Y7
+	VMAXPS Y8, Y15, Y8
+	VMAXPS Y9, Y15, Y9
+	VMAXPS Y10, Y15, Y10
+	VMAXPS Y11, Y15, Y11
+
+linear84:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, (CX)(DX*1)
+	VMOVUPS Y5, 32(CX)(DX*1)
+	VMOVUPS Y6, 64(CX)(DX*1)
+	VMOVUPS Y7, 96(CX)(DX*1)
+	VMOVUPS Y8, (CX)(DX*2)
+	VMOVUPS Y9, 32(CX)(DX*2)
+	VMOVUPS Y10, 64(CX)(DX*2)
+	VMOVUPS Y11, 96(CX)(DX*2)
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x20, BX
+	JMP     more76
+
+fewer77:
+	CMPQ BX, $0x20
+	JLE  last78
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none78
+	JE      none85
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -787,9 +906,9 @@ more74:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready79
+	JMP     ready86
 
-none78:
+none85:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -797,11 +916,11 @@ none78:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready79:
+ready86:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded81
+	JLE   folded88
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -809,7 +928,7 @@ ready79:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold80:
+fold87:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -824,9 +943,9 @@ fold80:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
+	JNZ          fold87
 
-folded81:
+folded88:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -837,7 +956,7 @@ folded81:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear82
+	JNE    linear89
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -845,7 +964,7 @@ folded81:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear82:
+linear89:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -857,103 +976,36 @@ linear82:
 	VMOVUPS Y5, 32(CX)(DX*2)
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
-	JMP     more74
 
-fewer75:
-	CMPQ BX, $0x10
-	JLE  last76
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none83
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready84
-
-none83:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready84:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded86
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold85:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VBROADCASTSS (CX)(DX*2), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y3, Y6, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold85
-
-folded86:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear87
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-
-linear87:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, (CX)(DX*1)
-	VMOVUPS Y2, (CX)(DX*2)
-	ADDQ    $0x20, AX
-	SUBQ    $0x08, BX
-
-last76:
+last78:
+	CMPQ BX, $0x11
+	JGE  wider90
 	CMPQ BX, $0x09
-	JGE  wider88
+	JGE  wider91
 	CMPQ BX, $0x08
-	JNE  over89
+	JNE  over92
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none90
+	JE      none93
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready91
+	JMP     ready94
 
-none90:
+none93:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready91:
+ready94:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded93
+	JLE   folded96
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -961,7 +1013,7 @@ ready91:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold92:
+fold95:
 	VBROADCASTSS (CX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VBROADCASTSS (CX)(DX*2), Y5
@@ -972,9 +1024,9 @@ fold92:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold92
+	JNZ          fold95
 
-folded93:
+folded96:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -982,21 +1034,21 @@ folded93:
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear94
+	JNE    linear97
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 
-linear94:
+linear97:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, (CX)(DX*1)
 	VMOVUPS Y2, (CX)(DX*2)
-	JMP     done77
+	JMP     done79
 
-over89:
+over92:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -1007,24 +1059,24 @@ over89:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none95
+	JE         none98
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
-	JMP        ready96
+	JMP        ready99
 
-none95:
+none98:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready96:
+ready99:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded98
+	JLE   folded101
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1032,7 +1084,7 @@ ready96:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold97:
+fold100:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -1043,9 +1095,9 @@ fold97:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold97
+	JNZ          fold100
 
-folded98:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -1053,151 +1105,151 @@ folded98:
 	VADDPS Y7, Y2, Y2
 	VADDPS Y7, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear99
+	JNE    linear102
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
 
-linear99:
+linear102:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000004, BX
-	JZ           low101
+	JZ           low104
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low102
+	JZ           low105
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low103
+	JZ           low106
 	VMOVSS       X1, 24(CX)
 
-low103:
-	JMP stored100
-
-low102:
-	TESTQ  $0x00000001, BX
-	JZ     low104
-	VMOVSS X1, 16(CX)
-
-low104:
-	JMP stored100
-
-low101:
-	TESTQ     $0x00000002, BX
-	JZ        low105
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low106
-	VMOVSS    X1, 8(CX)
-
 low106:
-	JMP stored100
+	JMP stored103
 
 low105:
 	TESTQ  $0x00000001, BX
 	JZ     low107
-	VMOVSS X1, (CX)
+	VMOVSS X1, 16(CX)
 
 low107:
-stored100:
+	JMP stored103
+
+low104:
+	TESTQ     $0x00000002, BX
+	JZ        low108
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low109
+	VMOVSS    X1, 8(CX)
+
+low109:
+	JMP stored103
+
+low108:
+	TESTQ  $0x00000001, BX
+	JZ     low110
+	VMOVSS X1, (CX)
+
+low110:
+stored103:
 	TESTQ        $0x00000004, BX
-	JZ           low109
+	JZ           low112
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low110
+	JZ           low113
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low111
+	JZ           low114
 	VMOVSS       X2, 24(CX)(DX*1)
 
-low111:
-	JMP stored108
-
-low110:
-	TESTQ  $0x00000001, BX
-	JZ     low112
-	VMOVSS X2, 16(CX)(DX*1)
-
-low112:
-	JMP stored108
-
-low109:
-	TESTQ     $0x00000002, BX
-	JZ        low113
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low114
-	VMOVSS    X2, 8(CX)(DX*1)
-
 low114:
-	JMP stored108
+	JMP stored111
 
 low113:
 	TESTQ  $0x00000001, BX
 	JZ     low115
-	VMOVSS X2, (CX)(DX*1)
+	VMOVSS X2, 16(CX)(DX*1)
 
 low115:
-stored108:
+	JMP stored111
+
+low112:
+	TESTQ     $0x00000002, BX
+	JZ        low116
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low117
+	VMOVSS    X2, 8(CX)(DX*1)
+
+low117:
+	JMP stored111
+
+low116:
+	TESTQ  $0x00000001, BX
+	JZ     low118
+	VMOVSS X2, (CX)(DX*1)
+
+low118:
+stored111:
 	TESTQ        $0x00000004, BX
-	JZ           low117
+	JZ           low120
 	VMOVUPS      X3, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, BX
-	JZ           low118
+	JZ           low121
 	VMOVSD       X3, 16(CX)(DX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low119
+	JZ           low122
 	VMOVSS       X3, 24(CX)(DX*2)
 
-low119:
-	JMP stored116
-
-low118:
-	TESTQ  $0x00000001, BX
-	JZ     low120
-	VMOVSS X3, 16(CX)(DX*2)
-
-low120:
-	JMP stored116
-
-low117:
-	TESTQ     $0x00000002, BX
-	JZ        low121
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low122
-	VMOVSS    X3, 8(CX)(DX*2)
-
 low122:
-	JMP stored116
+	JMP stored119
 
 low121:
 	TESTQ  $0x00000001, BX
 	JZ     low123
-	VMOVSS X3, (CX)(DX*2)
+	VMOVSS X3, 16(CX)(DX*2)
 
 low123:
-stored116:
-	JMP done77
+	JMP stored119
 
-wider88:
+low120:
+	TESTQ     $0x00000002, BX
+	JZ        low124
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low125
+	VMOVSS    X3, 8(CX)(DX*2)
+
+low125:
+	JMP stored119
+
+low124:
+	TESTQ  $0x00000001, BX
+	JZ     low126
+	VMOVSS X3, (CX)(DX*2)
+
+low126:
+stored119:
+	JMP done79
+
+wider91:
 	CMPQ BX, $0x10
-	JNE  over124
+	JNE  over127
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none125
+	JE      none128
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -1206,9 +1258,9 @@ wider88:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready126
+	JMP     ready129
 
-none125:
+none128:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1216,11 +1268,11 @@ none125:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready126:
+ready129:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded128
+	JLE   folded131
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1228,7 +1280,7 @@ ready126:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold127:
+fold130:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -1243,9 +1295,9 @@ fold127:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold127
+	JNZ          fold130
 
-folded128:
+folded131:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -1256,7 +1308,7 @@ folded128:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear129
+	JNE    linear132
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -1264,7 +1316,7 @@ folded128:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear129:
+linear132:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1274,16 +1326,16 @@ linear129:
 	VMOVUPS Y3, 32(CX)(DX*1)
 	VMOVUPS Y4, (CX)(DX*2)
 	VMOVUPS Y5, 32(CX)(DX*2)
-	JMP     done77
+	JMP     done79
 
-over124:
+over127:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none130
+	JE      none133
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -1294,9 +1346,9 @@ over124:
 	VMOVUPS 32(SI)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(SI)(DX*2), Y5
-	JMP     ready131
+	JMP     ready134
 
-none130:
+none133:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1304,11 +1356,11 @@ none130:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready131:
+ready134:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded133
+	JLE   folded136
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1316,7 +1368,7 @@ ready131:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold132:
+fold135:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -1331,9 +1383,9 @@ fold132:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold132
+	JNZ          fold135
 
-folded133:
+folded136:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -1344,7 +1396,7 @@ folded133:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear134
+	JNE    linear137
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -1352,7 +1404,7 @@ folded133:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear134:
+linear137:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1364,22 +1416,15 @@ linear134:
 	VMOVUPS Y3, 32(SI)(DX*1)
 	VMOVUPS Y4, (CX)(DX*2)
 	VMOVUPS Y5, 32(SI)(DX*2)
+	JMP     done79
 
-done77:
-	JMP done72
+wider90:
+	CMPQ BX, $0x19
+	JGE  wider138
+	CMPQ BX, $0x18
+	JNE  over139
 
-fewer73:
-	CMPQ AX, $0x02
-	JNE  fewer135
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
-
-	// 4 vectors of columns, while at least half as many more are left
-more136:
-	CMPQ BX, $0x30
-	JLT  fewer137
-
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none140
@@ -1388,11 +1433,12 @@ more136:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS (CX)(DX*1), Y4
-	VMOVUPS 32(CX)(DX*1), Y5
-	VMOVUPS 64(CX)(DX*1), Y6
-	VMOVUPS 96(CX)(DX*1), Y7
+	VMOVUPS (CX)(DX*1), Y3
+	VMOVUPS 32(CX)(DX*1), Y4
+	VMOVUPS 64(CX)(DX*1), Y5
+	VMOVUPS (CX)(DX*2), Y6
+	VMOVUPS 32(CX)(DX*2), Y7
+	VMOVUPS 64(CX)(DX*2), Y8
 	JMP     ready141
 
 none140:
@@ -1404,6 +1450,7 @@ none140:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
 
 ready141:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -1418,20 +1465,21 @@ ready141:
 	ADDQ  AX, DI
 
 fold142:
-	VBROADCASTSS (CX), Y8
-	VBROADCASTSS (CX)(DX*1), Y9
-	VMOVUPS      (DI), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DI), Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      64(DI), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      96(DI), Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (CX), Y9
+	VBROADCASTSS (CX)(DX*1), Y10
+	VBROADCASTSS (CX)(DX*2), Y11
+	VMOVUPS      (DI), Y12
+	VFMADD231PS  Y9, Y12, Y0
+	VFMADD231PS  Y10, Y12, Y3
+	VFMADD231PS  Y11, Y12, Y6
+	VMOVUPS      32(DI), Y12
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      64(DI), Y12
+	VFMADD231PS  Y9, Y12, Y2
+	VFMADD231PS  Y10, Y12, Y5
+	VFMADD231PS  Y11, Y12, Y8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -1440,25 +1488,27 @@ fold142:
 folded143:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y0, Y0
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
-	VADDPS Y10, Y7, Y7
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
 	CMPQ   CX, $0x01
 	JNE    linear144
-	VMAXPS Y0, Y10, Y0
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
-	VMAXPS Y7, Y10, Y7
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
 
 linear144:
 	MOVQ    c+0(FP), CX
@@ -1467,29 +1517,35 @@ linear144:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, (CX)(DX*1)
-	VMOVUPS Y5, 32(CX)(DX*1)
-	VMOVUPS Y6, 64(CX)(DX*1)
-	VMOVUPS Y7, 96(CX)(DX*1)
-	ADDQ    $0x00000080, AX
-	SUBQ    $0x20, BX
-	JMP     more136
+	VMOVUPS Y3, (CX)(DX*1)
+	VMOVUPS Y4, 32(CX)(DX*1)
+	VMOVUPS Y5, 64(CX)(DX*1)
+	VMOVUPS Y6, (CX)(DX*2)
+	VMOVUPS Y7, 32(CX)(DX*2)
+	VMOVUPS Y8, 64(CX)(DX*2)
+	JMP     done79
 
-fewer137:
-	CMPQ BX, $0x20
-	JLE  last138
+over139:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x60, BX
 
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none145
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(CX)(DX*1), Y3
+	VMOVUPS 64(SI), Y2
+	VMOVUPS (CX)(DX*1), Y3
+	VMOVUPS 32(CX)(DX*1), Y4
+	VMOVUPS 64(SI)(DX*1), Y5
+	VMOVUPS (CX)(DX*2), Y6
+	VMOVUPS 32(CX)(DX*2), Y7
+	VMOVUPS 64(SI)(DX*2), Y8
 	JMP     ready146
 
 none145:
@@ -1497,6 +1553,11 @@ none145:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
 
 ready146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -1511,14 +1572,21 @@ ready146:
 	ADDQ  AX, DI
 
 fold147:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      32(DI), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (CX), Y9
+	VBROADCASTSS (CX)(DX*1), Y10
+	VBROADCASTSS (CX)(DX*2), Y11
+	VMOVUPS      (DI), Y12
+	VFMADD231PS  Y9, Y12, Y0
+	VFMADD231PS  Y10, Y12, Y3
+	VFMADD231PS  Y11, Y12, Y6
+	VMOVUPS      32(DI), Y12
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      64(DI)(BX*1), Y12
+	VFMADD231PS  Y9, Y12, Y2
+	VFMADD231PS  Y10, Y12, Y5
+	VFMADD231PS  Y11, Y12, Y8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -1527,554 +1595,29 @@ fold147:
 folded148:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
 	CMPQ   CX, $0x01
 	JNE    linear149
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
 
 linear149:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(CX)(DX*1)
-	ADDQ    $0x40, AX
-	SUBQ    $0x10, BX
-
-last138:
-	CMPQ BX, $0x11
-	JGE  wider150
-	CMPQ BX, $0x09
-	JGE  wider151
-	CMPQ BX, $0x08
-	JNE  over152
-
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none153
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	JMP     ready154
-
-none153:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready154:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded156
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold155:
-	VBROADCASTSS (CX), Y2
-	VBROADCASTSS (CX)(DX*1), Y3
-	VMOVUPS      (DI), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold155
-
-folded156:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear157
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-
-linear157:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, (CX)(DX*1)
-	JMP     done139
-
-over152:
-	MOVQ    BX, CX
-	ANDQ    $0x07, CX
-	IMUL3Q  $0x04, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
-
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none158
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPS (CX), Y0, Y1
-	VMASKMOVPS (CX)(DX*1), Y0, Y2
-	JMP        ready159
-
-none158:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready159:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded161
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold160:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VMASKMOVPS   (DI), Y0, Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VFMADD231PS  Y4, Y5, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold160
-
-folded161:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear162
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-
-linear162:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000004, BX
-	JZ           low164
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low165
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low166
-	VMOVSS       X1, 24(CX)
-
-low166:
-	JMP stored163
-
-low165:
-	TESTQ  $0x00000001, BX
-	JZ     low167
-	VMOVSS X1, 16(CX)
-
-low167:
-	JMP stored163
-
-low164:
-	TESTQ     $0x00000002, BX
-	JZ        low168
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low169
-	VMOVSS    X1, 8(CX)
-
-low169:
-	JMP stored163
-
-low168:
-	TESTQ  $0x00000001, BX
-	JZ     low170
-	VMOVSS X1, (CX)
-
-low170:
-stored163:
-	TESTQ        $0x00000004, BX
-	JZ           low172
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low173
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low174
-	VMOVSS       X2, 24(CX)(DX*1)
-
-low174:
-	JMP stored171
-
-low173:
-	TESTQ  $0x00000001, BX
-	JZ     low175
-	VMOVSS X2, 16(CX)(DX*1)
-
-low175:
-	JMP stored171
-
-low172:
-	TESTQ     $0x00000002, BX
-	JZ        low176
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low177
-	VMOVSS    X2, 8(CX)(DX*1)
-
-low177:
-	JMP stored171
-
-low176:
-	TESTQ  $0x00000001, BX
-	JZ     low178
-	VMOVSS X2, (CX)(DX*1)
-
-low178:
-stored171:
-	JMP done139
-
-wider151:
-	CMPQ BX, $0x10
-	JNE  over179
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none180
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     ready181
-
-none180:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready181:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded183
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold182:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      32(DI), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold182
-
-folded183:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear184
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-
-linear184:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(CX)(DX*1)
-	JMP     done139
-
-over179:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none185
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(SI)(DX*1), Y3
-	JMP     ready186
-
-none185:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready186:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded188
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold187:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      32(DI)(BX*1), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold187
-
-folded188:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear189
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-
-linear189:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(SI)(DX*1)
-	JMP     done139
-
-wider150:
-	CMPQ BX, $0x19
-	JGE  wider190
-	CMPQ BX, $0x18
-	JNE  over191
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none192
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS (CX)(DX*1), Y3
-	VMOVUPS 32(CX)(DX*1), Y4
-	VMOVUPS 64(CX)(DX*1), Y5
-	JMP     ready193
-
-none192:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready193:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded195
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold194:
-	VBROADCASTSS (CX), Y6
-	VBROADCASTSS (CX)(DX*1), Y7
-	VMOVUPS      (DI), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y3
-	VMOVUPS      32(DI), Y8
-	VFMADD231PS  Y6, Y8, Y1
-	VFMADD231PS  Y7, Y8, Y4
-	VMOVUPS      64(DI), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold194
-
-folded195:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear196
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-
-linear196:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, (CX)(DX*1)
-	VMOVUPS Y4, 32(CX)(DX*1)
-	VMOVUPS Y5, 64(CX)(DX*1)
-	JMP     done139
-
-over191:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x60, BX
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none197
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS (CX)(DX*1), Y3
-	VMOVUPS 32(CX)(DX*1), Y4
-	VMOVUPS 64(SI)(DX*1), Y5
-	JMP     ready198
-
-none197:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready198:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded200
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold199:
-	VBROADCASTSS (CX), Y6
-	VBROADCASTSS (CX)(DX*1), Y7
-	VMOVUPS      (DI), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y3
-	VMOVUPS      32(DI), Y8
-	VFMADD231PS  Y6, Y8, Y1
-	VFMADD231PS  Y7, Y8, Y4
-	VMOVUPS      64(DI)(BX*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold199
-
-folded200:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear201
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-
-linear201:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2086,16 +1629,19 @@ linear201:
 	VMOVUPS Y3, (CX)(DX*1)
 	VMOVUPS Y4, 32(CX)(DX*1)
 	VMOVUPS Y5, 64(SI)(DX*1)
-	JMP     done139
+	VMOVUPS Y6, (CX)(DX*2)
+	VMOVUPS Y7, 32(CX)(DX*2)
+	VMOVUPS Y8, 64(SI)(DX*2)
+	JMP     done79
 
-wider190:
+wider138:
 	CMPQ BX, $0x20
-	JNE  over202
+	JNE  over150
 
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none203
+	JE      none151
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -2106,9 +1652,271 @@ wider190:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(CX)(DX*1), Y7
-	JMP     ready204
+	VMOVUPS (CX)(DX*2), Y8
+	VMOVUPS 32(CX)(DX*2), Y9
+	VMOVUPS 64(CX)(DX*2), Y10
+	VMOVUPS 96(CX)(DX*2), Y11
+	JMP     ready152
 
-none203:
+none151:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready152:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded154
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold153:
+	VBROADCASTSS (CX), Y12
+	VBROADCASTSS (CX)(DX*1), Y13
+	VBROADCASTSS (CX)(DX*2), Y14
+	VMOVUPS      (DI), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y4
+	VFMADD231PS  Y14, Y15, Y8
+	VMOVUPS      32(DI), Y15
+	VFMADD231PS  Y12, Y15, Y1
+	VFMADD231PS  Y13, Y15, Y5
+	VFMADD231PS  Y14, Y15, Y9
+	VMOVUPS      64(DI), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y6
+	VFMADD231PS  Y14, Y15, Y10
+	VMOVUPS      96(DI), Y15
+	VFMADD231PS  Y12, Y15, Y3
+	VFMADD231PS  Y13, Y15, Y7
+	VFMADD231PS  Y14, Y15, Y11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold153
+
+folded154:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y15, Y15, Y15
+	VADDPS Y15, Y0, Y0
+	VADDPS Y15, Y1, Y1
+	VADDPS Y15, Y2, Y2
+	VADDPS Y15, Y3, Y3
+	VADDPS Y15, Y4, Y4
+	VADDPS Y15, Y5, Y5
+	VADDPS Y15, Y6, Y6
+	VADDPS Y15, Y7, Y7
+	VADDPS Y15, Y8, Y8
+	VADDPS Y15, Y9, Y9
+	VADDPS Y15, Y10, Y10
+	VADDPS Y15, Y11, Y11
+	CMPQ   CX, $0x01
+	JNE    linear155
+	VMAXPS Y0, Y15, Y0
+	VMAXPS Y1, Y15, Y1
+	VMAXPS Y2, Y15, Y2
+	VMAXPS Y3, Y15, Y3
+	VMAXPS Y4, Y15, Y4
+	VMAXPS Y5, Y15, Y5
+	VMAXPS Y6, Y15, Y6
+	VMAXPS Y7, Y15, Y7
+	VMAXPS Y8, Y15, Y8
+	VMAXPS Y9, Y15, Y9
+	VMAXPS Y10, Y15, Y10
+	VMAXPS Y11, Y15, Y11
+
+linear155:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, (CX)(DX*1)
+	VMOVUPS Y5, 32(CX)(DX*1)
+	VMOVUPS Y6, 64(CX)(DX*1)
+	VMOVUPS Y7, 96(CX)(DX*1)
+	VMOVUPS Y8, (CX)(DX*2)
+	VMOVUPS Y9, 32(CX)(DX*2)
+	VMOVUPS Y10, 64(CX)(DX*2)
+	VMOVUPS Y11, 96(CX)(DX*2)
+	JMP     done79
+
+over150:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none156
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(SI), Y3
+	VMOVUPS (CX)(DX*1), Y4
+	VMOVUPS 32(CX)(DX*1), Y5
+	VMOVUPS 64(CX)(DX*1), Y6
+	VMOVUPS 96(SI)(DX*1), Y7
+	VMOVUPS (CX)(DX*2), Y8
+	VMOVUPS 32(CX)(DX*2), Y9
+	VMOVUPS 64(CX)(DX*2), Y10
+	VMOVUPS 96(SI)(DX*2), Y11
+	JMP     ready157
+
+none156:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready157:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded159
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold158:
+	VBROADCASTSS (CX), Y12
+	VBROADCASTSS (CX)(DX*1), Y13
+	VBROADCASTSS (CX)(DX*2), Y14
+	VMOVUPS      (DI), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y4
+	VFMADD231PS  Y14, Y15, Y8
+	VMOVUPS      32(DI), Y15
+	VFMADD231PS  Y12, Y15, Y1
+	VFMADD231PS  Y13, Y15, Y5
+	VFMADD231PS  Y14, Y15, Y9
+	VMOVUPS      64(DI), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y6
+	VFMADD231PS  Y14, Y15, Y10
+	VMOVUPS      96(DI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y3
+	VFMADD231PS  Y13, Y15, Y7
+	VFMADD231PS  Y14, Y15, Y11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold158
+
+folded159:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y15, Y15, Y15
+	VADDPS Y15, Y0, Y0
+	VADDPS Y15, Y1, Y1
+	VADDPS Y15, Y2, Y2
+	VADDPS Y15, Y3, Y3
+	VADDPS Y15, Y4, Y4
+	VADDPS Y15, Y5, Y5
+	VADDPS Y15, Y6, Y6
+	VADDPS Y15, Y7, Y7
+	VADDPS Y15, Y8, Y8
+	VADDPS Y15, Y9, Y9
+	VADDPS Y15, Y10, Y10
+	VADDPS Y15, Y11, Y11
+	CMPQ   CX, $0x01
+	JNE    linear160
+	VMAXPS Y0, Y15, Y0
+	VMAXPS Y1, Y15, Y1
+	VMAXPS Y2, Y15, Y2
+	VMAXPS Y3, Y15, Y3
+	VMAXPS Y4, Y15, Y4
+	VMAXPS Y5, Y15, Y5
+	VMAXPS Y6, Y15, Y6
+	VMAXPS Y7, Y15, Y7
+	VMAXPS Y8, Y15, Y8
+	VMAXPS Y9, Y15, Y9
+	VMAXPS Y10, Y15, Y10
+	VMAXPS Y11, Y15, Y11
+
+linear160:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(SI)
+	VMOVUPS Y4, (CX)(DX*1)
+	VMOVUPS Y5, 32(CX)(DX*1)
+	VMOVUPS Y6, 64(CX)(DX*1)
+	VMOVUPS Y7, 96(SI)(DX*1)
+	VMOVUPS Y8, (CX)(DX*2)
+	VMOVUPS Y9, 32(CX)(DX*2)
+	VMOVUPS Y10, 64(CX)(DX*2)
+	VMOVUPS Y11, 96(SI)(DX*2)
+
+done79:
+	MOVQ $0x00000003, AX
+	JMP  advance4
+
+fewer75:
+	CMPQ AX, $0x02
+	JNE  fewer161
+	MOVQ cols+80(FP), BX
+	MOVQ $0x00000000, AX
+
+	// 4 vectors of columns, while at least half as many more are left
+more162:
+	CMPQ BX, $0x30
+	JLT  fewer163
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none166
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS (CX)(DX*1), Y4
+	VMOVUPS 32(CX)(DX*1), Y5
+	VMOVUPS 64(CX)(DX*1), Y6
+	VMOVUPS 96(CX)(DX*1), Y7
+	JMP     ready167
+
+none166:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2118,11 +1926,11 @@ none203:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready204:
+ready167:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded206
+	JLE   folded169
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2130,7 +1938,7 @@ ready204:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold205:
+fold168:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -2148,9 +1956,9 @@ fold205:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold205
+	JNZ          fold168
 
-folded206:
+folded169:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -2163,7 +1971,7 @@ folded206:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear207
+	JNE    linear170
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -2173,7 +1981,7 @@ folded206:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear207:
+linear170:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2185,16 +1993,729 @@ linear207:
 	VMOVUPS Y5, 32(CX)(DX*1)
 	VMOVUPS Y6, 64(CX)(DX*1)
 	VMOVUPS Y7, 96(CX)(DX*1)
-	JMP     done139
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x20, BX
+	JMP     more162
 
-over202:
+fewer163:
+	CMPQ BX, $0x20
+	JLE  last164
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none171
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(CX)(DX*1), Y3
+	JMP     ready172
+
+none171:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready172:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded174
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold173:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      32(DI), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold173
+
+folded174:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear175
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+
+linear175:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(CX)(DX*1)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, BX
+
+last164:
+	CMPQ BX, $0x11
+	JGE  wider176
+	CMPQ BX, $0x09
+	JGE  wider177
+	CMPQ BX, $0x08
+	JNE  over178
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none179
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	JMP     ready180
+
+none179:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready180:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded182
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold181:
+	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (CX)(DX*1), Y3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold181
+
+folded182:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear183
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+
+linear183:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, (CX)(DX*1)
+	JMP     done165
+
+over178:
+	MOVQ    BX, CX
+	ANDQ    $0x07, CX
+	IMUL3Q  $0x04, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none184
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	JMP        ready185
+
+none184:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready185:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded187
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold186:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (CX)(DX*1), Y4
+	VMASKMOVPS   (DI), Y0, Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VFMADD231PS  Y4, Y5, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold186
+
+folded187:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear188
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+
+linear188:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000004, BX
+	JZ           low190
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low191
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low192
+	VMOVSS       X1, 24(CX)
+
+low192:
+	JMP stored189
+
+low191:
+	TESTQ  $0x00000001, BX
+	JZ     low193
+	VMOVSS X1, 16(CX)
+
+low193:
+	JMP stored189
+
+low190:
+	TESTQ     $0x00000002, BX
+	JZ        low194
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low195
+	VMOVSS    X1, 8(CX)
+
+low195:
+	JMP stored189
+
+low194:
+	TESTQ  $0x00000001, BX
+	JZ     low196
+	VMOVSS X1, (CX)
+
+low196:
+stored189:
+	TESTQ        $0x00000004, BX
+	JZ           low198
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low199
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low200
+	VMOVSS       X2, 24(CX)(DX*1)
+
+low200:
+	JMP stored197
+
+low199:
+	TESTQ  $0x00000001, BX
+	JZ     low201
+	VMOVSS X2, 16(CX)(DX*1)
+
+low201:
+	JMP stored197
+
+low198:
+	TESTQ     $0x00000002, BX
+	JZ        low202
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low203
+	VMOVSS    X2, 8(CX)(DX*1)
+
+low203:
+	JMP stored197
+
+low202:
+	TESTQ  $0x00000001, BX
+	JZ     low204
+	VMOVSS X2, (CX)(DX*1)
+
+low204:
+stored197:
+	JMP done165
+
+wider177:
+	CMPQ BX, $0x10
+	JNE  over205
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none206
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(CX)(DX*1), Y3
+	JMP     ready207
+
+none206:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready207:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded209
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold208:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      32(DI), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold208
+
+folded209:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear210
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+
+linear210:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(CX)(DX*1)
+	JMP     done165
+
+over205:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none211
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(SI)(DX*1), Y3
+	JMP     ready212
+
+none211:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready212:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded214
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold213:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      32(DI)(BX*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold213
+
+folded214:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear215
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+
+linear215:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(SI)(DX*1)
+	JMP     done165
+
+wider176:
+	CMPQ BX, $0x19
+	JGE  wider216
+	CMPQ BX, $0x18
+	JNE  over217
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none218
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS (CX)(DX*1), Y3
+	VMOVUPS 32(CX)(DX*1), Y4
+	VMOVUPS 64(CX)(DX*1), Y5
+	JMP     ready219
+
+none218:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready219:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded221
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold220:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y3
+	VMOVUPS      32(DI), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      64(DI), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold220
+
+folded221:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear222
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+
+linear222:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, (CX)(DX*1)
+	VMOVUPS Y4, 32(CX)(DX*1)
+	VMOVUPS Y5, 64(CX)(DX*1)
+	JMP     done165
+
+over217:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none223
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS (CX)(DX*1), Y3
+	VMOVUPS 32(CX)(DX*1), Y4
+	VMOVUPS 64(SI)(DX*1), Y5
+	JMP     ready224
+
+none223:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready224:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded226
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold225:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y3
+	VMOVUPS      32(DI), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      64(DI)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold225
+
+folded226:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear227
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+
+linear227:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(SI)
+	VMOVUPS Y3, (CX)(DX*1)
+	VMOVUPS Y4, 32(CX)(DX*1)
+	VMOVUPS Y5, 64(SI)(DX*1)
+	JMP     done165
+
+wider216:
+	CMPQ BX, $0x20
+	JNE  over228
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none229
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS (CX)(DX*1), Y4
+	VMOVUPS 32(CX)(DX*1), Y5
+	VMOVUPS 64(CX)(DX*1), Y6
+	VMOVUPS 96(CX)(DX*1), Y7
+	JMP     ready230
+
+none229:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready230:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded232
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold231:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VMOVUPS      (DI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y4
+	VMOVUPS      32(DI), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      64(DI), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y6
+	VMOVUPS      96(DI), Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold231
+
+folded232:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear233
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+
+linear233:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, (CX)(DX*1)
+	VMOVUPS Y5, 32(CX)(DX*1)
+	VMOVUPS Y6, 64(CX)(DX*1)
+	VMOVUPS Y7, 96(CX)(DX*1)
+	JMP     done165
+
+over228:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none208
+	JE      none234
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -2207,6 +2728,4265 @@ over202:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(SI)(DX*1), Y7
+	JMP     ready235
+
+none234:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready235:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded237
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold236:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VMOVUPS      (DI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y4
+	VMOVUPS      32(DI), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      64(DI), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y6
+	VMOVUPS      96(DI)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold236
+
+folded237:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear238
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+
+linear238:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(SI)
+	VMOVUPS Y4, (CX)(DX*1)
+	VMOVUPS Y5, 32(CX)(DX*1)
+	VMOVUPS Y6, 64(CX)(DX*1)
+	VMOVUPS Y7, 96(SI)(DX*1)
+
+done165:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer161:
+	CMPQ AX, $0x01
+	JNE  fewer239
+	MOVQ cols+80(FP), BX
+	MOVQ $0x00000000, AX
+
+	// 8 vectors of columns, while at least half as many more are left
+more240:
+	CMPQ BX, $0x60
+	JLT  fewer241
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none244
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	VMOVUPS 224(CX), Y7
+	JMP     ready245
+
+none244:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready245:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded247
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold246:
+	VBROADCASTSS (CX), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VMOVUPS      32(DI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VMOVUPS      64(DI), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VMOVUPS      96(DI), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VMOVUPS      128(DI), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      160(DI), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMOVUPS      192(DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VMOVUPS      224(DI), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold246
+
+folded247:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear248
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+
+linear248:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(CX)
+	ADDQ    $0x00000100, AX
+	SUBQ    $0x40, BX
+	JMP     more240
+
+fewer241:
+	CMPQ BX, $0x40
+	JLE  last242
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none249
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     ready250
+
+none249:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready250:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded252
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold251:
+	VBROADCASTSS (CX), Y4
+	VMOVUPS      (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold251
+
+folded252:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear253
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+
+linear253:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x20, BX
+
+last242:
+	CMPQ BX, $0x21
+	JGE  wider254
+	CMPQ BX, $0x11
+	JGE  wider255
+	CMPQ BX, $0x09
+	JGE  wider256
+	CMPQ BX, $0x08
+	JNE  over257
+
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none258
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	JMP     ready259
+
+none258:
+	VXORPS Y0, Y0, Y0
+
+ready259:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded261
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold260:
+	VBROADCASTSS (CX), Y1
+	VMOVUPS      (DI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold260
+
+folded261:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	CMPQ   CX, $0x01
+	JNE    linear262
+	VMAXPS Y0, Y2, Y0
+
+linear262:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	JMP     done243
+
+over257:
+	MOVQ    BX, CX
+	ANDQ    $0x07, CX
+	IMUL3Q  $0x04, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
+
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none263
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPS (CX), Y0, Y1
+	JMP        ready264
+
+none263:
+	VXORPS Y1, Y1, Y1
+
+ready264:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded266
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold265:
+	VBROADCASTSS (CX), Y2
+	VMASKMOVPS   (DI), Y0, Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold265
+
+folded266:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear267
+	VMAXPS Y1, Y3, Y1
+
+linear267:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000004, BX
+	JZ           low269
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low270
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low271
+	VMOVSS       X1, 24(CX)
+
+low271:
+	JMP stored268
+
+low270:
+	TESTQ  $0x00000001, BX
+	JZ     low272
+	VMOVSS X1, 16(CX)
+
+low272:
+	JMP stored268
+
+low269:
+	TESTQ     $0x00000002, BX
+	JZ        low273
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low274
+	VMOVSS    X1, 8(CX)
+
+low274:
+	JMP stored268
+
+low273:
+	TESTQ  $0x00000001, BX
+	JZ     low275
+	VMOVSS X1, (CX)
+
+low275:
+stored268:
+	JMP done243
+
+wider256:
+	CMPQ BX, $0x10
+	JNE  over276
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none277
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	JMP     ready278
+
+none277:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready278:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded280
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold279:
+	VBROADCASTSS (CX), Y2
+	VMOVUPS      (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DI), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold279
+
+folded280:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear281
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+
+linear281:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	JMP     done243
+
+over276:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none282
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	JMP     ready283
+
+none282:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready283:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded285
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold284:
+	VBROADCASTSS (CX), Y2
+	VMOVUPS      (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DI)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold284
+
+folded285:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear286
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+
+linear286:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(SI)
+	JMP     done243
+
+wider255:
+	CMPQ BX, $0x19
+	JGE  wider287
+	CMPQ BX, $0x18
+	JNE  over288
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none289
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	JMP     ready290
+
+none289:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready290:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded292
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold291:
+	VBROADCASTSS (CX), Y3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMOVUPS      32(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      64(DI), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold291
+
+folded292:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear293
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+
+linear293:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	JMP     done243
+
+over288:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none294
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(SI), Y2
+	JMP     ready295
+
+none294:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready295:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded297
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold296:
+	VBROADCASTSS (CX), Y3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMOVUPS      32(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      64(DI)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold296
+
+folded297:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear298
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+
+linear298:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(SI)
+	JMP     done243
+
+wider287:
+	CMPQ BX, $0x20
+	JNE  over299
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none300
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     ready301
+
+none300:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready301:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded303
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold302:
+	VBROADCASTSS (CX), Y4
+	VMOVUPS      (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold302
+
+folded303:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear304
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+
+linear304:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	JMP     done243
+
+over299:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none305
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(SI), Y3
+	JMP     ready306
+
+none305:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready306:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded308
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold307:
+	VBROADCASTSS (CX), Y4
+	VMOVUPS      (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(DI)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold307
+
+folded308:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear309
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+
+linear309:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(SI)
+	JMP     done243
+
+wider254:
+	CMPQ BX, $0x31
+	JGE  wider310
+	CMPQ BX, $0x29
+	JGE  wider311
+	CMPQ BX, $0x28
+	JNE  over312
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none313
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	JMP     ready314
+
+none313:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+ready314:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded316
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold315:
+	VBROADCASTSS (CX), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(DI), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VMOVUPS      64(DI), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      96(DI), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(DI), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold315
+
+folded316:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	CMPQ   CX, $0x01
+	JNE    linear317
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+
+linear317:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	JMP     done243
+
+over312:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000a0, BX
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none318
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(SI), Y4
+	JMP     ready319
+
+none318:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+ready319:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded321
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold320:
+	VBROADCASTSS (CX), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(DI), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VMOVUPS      64(DI), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      96(DI), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(DI)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold320
+
+folded321:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	CMPQ   CX, $0x01
+	JNE    linear322
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+
+linear322:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(SI)
+	JMP     done243
+
+wider311:
+	CMPQ BX, $0x30
+	JNE  over323
+
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none324
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	JMP     ready325
+
+none324:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready325:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded327
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold326:
+	VBROADCASTSS (CX), Y6
+	VMOVUPS      (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VMOVUPS      32(DI), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VMOVUPS      64(DI), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      96(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      128(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      160(DI), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold326
+
+folded327:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VADDPS Y7, Y4, Y4
+	VADDPS Y7, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear328
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+
+linear328:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	JMP     done243
+
+over323:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000c0, BX
+
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none329
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(SI), Y5
+	JMP     ready330
+
+none329:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready330:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded332
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold331:
+	VBROADCASTSS (CX), Y6
+	VMOVUPS      (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VMOVUPS      32(DI), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VMOVUPS      64(DI), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      96(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      128(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      160(DI)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold331
+
+folded332:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VADDPS Y7, Y4, Y4
+	VADDPS Y7, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear333
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+
+linear333:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(SI)
+	JMP     done243
+
+wider310:
+	CMPQ BX, $0x39
+	JGE  wider334
+	CMPQ BX, $0x38
+	JNE  over335
+
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none336
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	JMP     ready337
+
+none336:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready337:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded339
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold338:
+	VBROADCASTSS (CX), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      32(DI), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      64(DI), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMOVUPS      96(DI), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VMOVUPS      128(DI), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      160(DI), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      192(DI), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold338
+
+folded339:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	CMPQ   CX, $0x01
+	JNE    linear340
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+
+linear340:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	JMP     done243
+
+over335:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000e0, BX
+
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none341
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(SI), Y6
+	JMP     ready342
+
+none341:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready342:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded344
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold343:
+	VBROADCASTSS (CX), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      32(DI), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      64(DI), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMOVUPS      96(DI), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VMOVUPS      128(DI), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      160(DI), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      192(DI)(BX*1), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold343
+
+folded344:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	CMPQ   CX, $0x01
+	JNE    linear345
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+
+linear345:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(SI)
+	JMP     done243
+
+wider334:
+	CMPQ BX, $0x40
+	JNE  over346
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none347
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	VMOVUPS 224(CX), Y7
+	JMP     ready348
+
+none347:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready348:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded350
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold349:
+	VBROADCASTSS (CX), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VMOVUPS      32(DI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VMOVUPS      64(DI), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VMOVUPS      96(DI), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VMOVUPS      128(DI), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      160(DI), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMOVUPS      192(DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VMOVUPS      224(DI), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold349
+
+folded350:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear351
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+
+linear351:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(CX)
+	JMP     done243
+
+over346:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000100, BX
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none352
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	VMOVUPS 224(SI), Y7
+	JMP     ready353
+
+none352:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready353:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded355
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold354:
+	VBROADCASTSS (CX), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VMOVUPS      32(DI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VMOVUPS      64(DI), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VMOVUPS      96(DI), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VMOVUPS      128(DI), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      160(DI), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMOVUPS      192(DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VMOVUPS      224(DI)(BX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold354
+
+folded355:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear356
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+
+linear356:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(SI)
+
+done243:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer239:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance4:
+	MOVQ   ldc+8(FP), BX
+	IMULQ  AX, BX
+	ADDQ   c+0(FP), BX
+	MOVQ   BX, c+0(FP)
+	MOVQ   ldinit+24(FP), BX
+	IMULQ  AX, BX
+	ADDQ   init+16(FP), BX
+	MOVQ   BX, init+16(FP)
+	MOVQ   lda+40(FP), BX
+	IMULQ  AX, BX
+	ADDQ   a+32(FP), BX
+	MOVQ   BX, a+32(FP)
+	MOVQ   rows+72(FP), BX
+	SUBQ   AX, BX
+	MOVQ   BX, rows+72(FP)
+	CMPQ   BX, $0x01
+	JGE    next1
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func sweepAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·sweepAVX2F64(SB), NOSPLIT, $0-104
+next1:
+	// the height of the next tile
+	MOVQ rows+72(FP), AX
+	CMPQ AX, $0x08
+	JGE  full2
+	CMPQ AX, $0x04
+	JLE  chosen3
+	ADDQ $0x01, AX
+	SHRQ $0x01, AX
+	JMP  chosen3
+
+full2:
+	MOVQ $0x00000004, AX
+
+chosen3:
+	CMPQ AX, $0x04
+	JNE  fewer5
+	MOVQ cols+80(FP), BX
+	MOVQ $0x00000000, AX
+
+	// 2 vectors of columns, while at least half as many more are left
+more6:
+	CMPQ BX, $0x0c
+	JLT  fewer7
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none10
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(CX)(DX*2), Y5
+	VMOVUPD (CX)(SI*1), Y6
+	VMOVUPD 32(CX)(SI*1), Y7
+	JMP     ready11
+
+none10:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready11:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded13
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold12:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VBROADCASTSD (CX)(DX*2), Y10
+	VBROADCASTSD (CX)(R10*1), Y11
+	VMOVUPD      (DI), Y12
+	VFMADD231PD  Y8, Y12, Y0
+	VFMADD231PD  Y9, Y12, Y2
+	VFMADD231PD  Y10, Y12, Y4
+	VFMADD231PD  Y11, Y12, Y6
+	VMOVUPD      32(DI), Y12
+	VFMADD231PD  Y8, Y12, Y1
+	VFMADD231PD  Y9, Y12, Y3
+	VFMADD231PD  Y10, Y12, Y5
+	VFMADD231PD  Y11, Y12, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold12
+
+folded13:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear14
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+
+linear14:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(CX)(DX*2)
+	VMOVUPD Y6, (CX)(SI*1)
+	VMOVUPD Y7, 32(CX)(SI*1)
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, BX
+	JMP     more6
+
+fewer7:
+	CMPQ BX, $0x08
+	JLE  last8
+
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none15
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	VMOVUPD (CX)(SI*1), Y3
+	JMP     ready16
+
+none15:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready16:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded18
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold17:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VBROADCASTSD (CX)(DX*2), Y6
+	VBROADCASTSD (CX)(R10*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold17
+
+folded18:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear19
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+
+linear19:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	VMOVUPD Y2, (CX)(DX*2)
+	VMOVUPD Y3, (CX)(SI*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x04, BX
+
+last8:
+	CMPQ BX, $0x05
+	JGE  wider20
+	CMPQ BX, $0x04
+	JNE  over21
+
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none22
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	VMOVUPD (CX)(SI*1), Y3
+	JMP     ready23
+
+none22:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready23:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded25
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold24:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VBROADCASTSD (CX)(DX*2), Y6
+	VBROADCASTSD (CX)(R10*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold24
+
+folded25:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear26
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+
+linear26:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	VMOVUPD Y2, (CX)(DX*2)
+	VMOVUPD Y3, (CX)(SI*1)
+	JMP     done9
+
+over21:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
+
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none27
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	LEAQ       (DX)(DX*2), SI
+	VMASKMOVPD (CX), Y0, Y1
+	VMASKMOVPD (CX)(DX*1), Y0, Y2
+	VMASKMOVPD (CX)(DX*2), Y0, Y3
+	VMASKMOVPD (CX)(SI*1), Y0, Y4
+	JMP        ready28
+
+none27:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+ready28:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded30
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold29:
+	VBROADCASTSD (CX), Y5
+	VBROADCASTSD (CX)(DX*1), Y6
+	VBROADCASTSD (CX)(DX*2), Y7
+	VBROADCASTSD (CX)(R10*1), Y8
+	VMASKMOVPD   (DI), Y0, Y9
+	VFMADD231PD  Y5, Y9, Y1
+	VFMADD231PD  Y6, Y9, Y2
+	VFMADD231PD  Y7, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y4
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold29
+
+folded30:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	CMPQ   CX, $0x01
+	JNE    linear31
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+
+linear31:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	LEAQ         (DX)(DX*2), SI
+	TESTQ        $0x00000002, BX
+	JZ           low33
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low34
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+
+low34:
+	JMP stored32
+
+low33:
+	TESTQ     $0x00000001, BX
+	JZ        low35
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+
+low35:
+stored32:
+	TESTQ        $0x00000002, BX
+	JZ           low37
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low38
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low38:
+	JMP stored36
+
+low37:
+	TESTQ     $0x00000001, BX
+	JZ        low39
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+
+low39:
+stored36:
+	TESTQ        $0x00000002, BX
+	JZ           low41
+	VMOVUPS      X3, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low42
+	VMOVSD       X3, 16(CX)(DX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low42:
+	JMP stored40
+
+low41:
+	TESTQ     $0x00000001, BX
+	JZ        low43
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+
+low43:
+stored40:
+	TESTQ        $0x00000002, BX
+	JZ           low45
+	VMOVUPS      X4, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low46
+	VMOVSD       X4, 16(CX)(SI*1)
+	VUNPCKHPD    X4, X4, X4
+
+low46:
+	JMP stored44
+
+low45:
+	TESTQ     $0x00000001, BX
+	JZ        low47
+	VMOVSD    X4, (CX)(SI*1)
+	VUNPCKHPD X4, X4, X4
+
+low47:
+stored44:
+	JMP done9
+
+wider20:
+	CMPQ BX, $0x08
+	JNE  over48
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none49
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(CX)(DX*2), Y5
+	VMOVUPD (CX)(SI*1), Y6
+	VMOVUPD 32(CX)(SI*1), Y7
+	JMP     ready50
+
+none49:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready50:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded52
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold51:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VBROADCASTSD (CX)(DX*2), Y10
+	VBROADCASTSD (CX)(R10*1), Y11
+	VMOVUPD      (DI), Y12
+	VFMADD231PD  Y8, Y12, Y0
+	VFMADD231PD  Y9, Y12, Y2
+	VFMADD231PD  Y10, Y12, Y4
+	VFMADD231PD  Y11, Y12, Y6
+	VMOVUPD      32(DI), Y12
+	VFMADD231PD  Y8, Y12, Y1
+	VFMADD231PD  Y9, Y12, Y3
+	VFMADD231PD  Y10, Y12, Y5
+	VFMADD231PD  Y11, Y12, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold51
+
+folded52:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear53
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+
+linear53:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(CX)(DX*2)
+	VMOVUPD Y6, (CX)(SI*1)
+	VMOVUPD Y7, 32(CX)(SI*1)
+	JMP     done9
+
+over48:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none54
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(DI)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(DI)(DX*2), Y5
+	VMOVUPD (CX)(SI*1), Y6
+	VMOVUPD 32(DI)(R8*1), Y7
+	JMP     ready55
+
+none54:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready55:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded57
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold56:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VBROADCASTSD (CX)(DX*2), Y10
+	VBROADCASTSD (CX)(R10*1), Y11
+	VMOVUPD      (DI), Y12
+	VFMADD231PD  Y8, Y12, Y0
+	VFMADD231PD  Y9, Y12, Y2
+	VFMADD231PD  Y10, Y12, Y4
+	VFMADD231PD  Y11, Y12, Y6
+	VMOVUPD      32(DI)(BX*1), Y12
+	VFMADD231PD  Y8, Y12, Y1
+	VFMADD231PD  Y9, Y12, Y3
+	VFMADD231PD  Y10, Y12, Y5
+	VFMADD231PD  Y11, Y12, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold56
+
+folded57:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear58
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+
+linear58:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(DI)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(DI)(DX*2)
+	VMOVUPD Y6, (CX)(SI*1)
+	VMOVUPD Y7, 32(DI)(R8*1)
+
+done9:
+	MOVQ $0x00000004, AX
+	JMP  advance4
+
+fewer5:
+	CMPQ AX, $0x03
+	JNE  fewer59
+	MOVQ cols+80(FP), BX
+	MOVQ $0x00000000, AX
+
+	// 4 vectors of columns, while at least half as many more are left
+more60:
+	CMPQ BX, $0x18
+	JLT  fewer61
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none64
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(CX)(DX*1), Y7
+	VMOVUPD (CX)(DX*2), Y8
+	VMOVUPD 32(CX)(DX*2), Y9
+	VMOVUPD 64(CX)(DX*2), Y10
+	VMOVUPD 96(CX)(DX*2), Y11
+	JMP     ready65
+
+none64:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready65:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded67
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold66:
+	VBROADCASTSD (CX), Y12
+	VBROADCASTSD (CX)(DX*1), Y13
+	VBROADCASTSD (CX)(DX*2), Y14
+	VMOVUPD      (DI), Y15
+	VFMADD231PD  Y12, Y15, Y0
+	VFMADD231PD  Y13, Y15, Y4
+	VFMADD231PD  Y14, Y15, Y8
+	VMOVUPD      32(DI), Y15
+	VFMADD231PD  Y12, Y15, Y1
+	VFMADD231PD  Y13, Y15, Y5
+	VFMADD231PD  Y14, Y15, Y9
+	VMOVUPD      64(DI), Y15
+	VFMADD231PD  Y12, Y15, Y2
+	VFMADD231PD  Y13, Y15, Y6
+	VFMADD231PD  Y14, Y15, Y10
+	VMOVUPD      96(DI), Y15
+	VFMADD231PD  Y12, Y15, Y3
+	VFMADD231PD  Y13, Y15, Y7
+	VFMADD231PD  Y14, Y15, Y11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold66
+
+folded67:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y15, Y15, Y15
+	VADDPD Y15, Y0, Y0
+	VADDPD Y15, Y1, Y1
+	VADDPD Y15, Y2, Y2
+	VADDPD Y15, Y3, Y3
+	VADDPD Y15, Y4, Y4
+	VADDPD Y15, Y5, Y5
+	VADDPD Y15, Y6, Y6
+	VADDPD Y15, Y7, Y7
+	VADDPD Y15, Y8, Y8
+	VADDPD Y15, Y9, Y9
+	VADDPD Y15, Y10, Y10
+	VADDPD Y15, Y11, Y11
+	CMPQ   CX, $0x01
+	JNE    linear68
+	VMAXPD Y0, Y15, Y0
+	VMAXPD Y1, Y15, Y1
+	VMAXPD Y2, Y15, Y2
+	VMAXPD Y3, Y15, Y3
+	VMAXPD Y4, Y15, Y4
+	VMAXPD Y5, Y15, Y5
+	VMAXPD Y6, Y15, Y6
+	VMAXPD Y7, Y15, Y7
+	VMAXPD Y8, Y15, Y8
+	VMAXPD Y9, Y15, Y9
+	VMAXPD Y10, Y15, Y10
+	VMAXPD Y11, Y15, Y11
+
+linear68:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, (CX)(DX*1)
+	VMOVUPD Y5, 32(CX)(DX*1)
+	VMOVUPD Y6, 64(CX)(DX*1)
+	VMOVUPD Y7, 96(CX)(DX*1)
+	VMOVUPD Y8, (CX)(DX*2)
+	VMOVUPD Y9, 32(CX)(DX*2)
+	VMOVUPD Y10, 64(CX)(DX*2)
+	VMOVUPD Y11, 96(CX)(DX*2)
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x10, BX
+	JMP     more60
+
+fewer61:
+	CMPQ BX, $0x10
+	JLE  last62
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none69
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(CX)(DX*2), Y5
+	JMP     ready70
+
+none69:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready70:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded72
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold71:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VBROADCASTSD (CX)(DX*2), Y8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Y6, Y9, Y0
+	VFMADD231PD  Y7, Y9, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      32(DI), Y9
+	VFMADD231PD  Y6, Y9, Y1
+	VFMADD231PD  Y7, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold71
+
+folded72:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear73
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+
+linear73:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(CX)(DX*2)
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, BX
+
+last62:
+	CMPQ BX, $0x09
+	JGE  wider74
+	CMPQ BX, $0x05
+	JGE  wider75
+	CMPQ BX, $0x04
+	JNE  over76
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none77
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	JMP     ready78
+
+none77:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready78:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded80
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold79:
+	VBROADCASTSD (CX), Y3
+	VBROADCASTSD (CX)(DX*1), Y4
+	VBROADCASTSD (CX)(DX*2), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y3, Y6, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold79
+
+folded80:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear81
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+
+linear81:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	VMOVUPD Y2, (CX)(DX*2)
+	JMP     done63
+
+over76:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none82
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPD (CX), Y0, Y1
+	VMASKMOVPD (CX)(DX*1), Y0, Y2
+	VMASKMOVPD (CX)(DX*2), Y0, Y3
+	JMP        ready83
+
+none82:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready83:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded85
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold84:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VBROADCASTSD (CX)(DX*2), Y6
+	VMASKMOVPD   (DI), Y0, Y7
+	VFMADD231PD  Y4, Y7, Y1
+	VFMADD231PD  Y5, Y7, Y2
+	VFMADD231PD  Y6, Y7, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold84
+
+folded85:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y7, Y7, Y7
+	VADDPD Y7, Y1, Y1
+	VADDPD Y7, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear86
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+
+linear86:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000002, BX
+	JZ           low88
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low89
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+
+low89:
+	JMP stored87
+
+low88:
+	TESTQ     $0x00000001, BX
+	JZ        low90
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+
+low90:
+stored87:
+	TESTQ        $0x00000002, BX
+	JZ           low92
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low93
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low93:
+	JMP stored91
+
+low92:
+	TESTQ     $0x00000001, BX
+	JZ        low94
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+
+low94:
+stored91:
+	TESTQ        $0x00000002, BX
+	JZ           low96
+	VMOVUPS      X3, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low97
+	VMOVSD       X3, 16(CX)(DX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low97:
+	JMP stored95
+
+low96:
+	TESTQ     $0x00000001, BX
+	JZ        low98
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+
+low98:
+stored95:
+	JMP done63
+
+wider75:
+	CMPQ BX, $0x08
+	JNE  over99
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none100
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(CX)(DX*2), Y5
+	JMP     ready101
+
+none100:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready101:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded103
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold102:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VBROADCASTSD (CX)(DX*2), Y8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Y6, Y9, Y0
+	VFMADD231PD  Y7, Y9, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      32(DI), Y9
+	VFMADD231PD  Y6, Y9, Y1
+	VFMADD231PD  Y7, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold102
+
+folded103:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear104
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+
+linear104:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(CX)(DX*2)
+	JMP     done63
+
+over99:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none105
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(SI)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(SI)(DX*2), Y5
+	JMP     ready106
+
+none105:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready106:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded108
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold107:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VBROADCASTSD (CX)(DX*2), Y8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Y6, Y9, Y0
+	VFMADD231PD  Y7, Y9, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      32(DI)(BX*1), Y9
+	VFMADD231PD  Y6, Y9, Y1
+	VFMADD231PD  Y7, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold107
+
+folded108:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear109
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+
+linear109:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(SI)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(SI)(DX*2)
+	JMP     done63
+
+wider74:
+	CMPQ BX, $0x0d
+	JGE  wider110
+	CMPQ BX, $0x0c
+	JNE  over111
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none112
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(CX)(DX*1), Y5
+	VMOVUPD (CX)(DX*2), Y6
+	VMOVUPD 32(CX)(DX*2), Y7
+	VMOVUPD 64(CX)(DX*2), Y8
+	JMP     ready113
+
+none112:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+ready113:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded115
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold114:
+	VBROADCASTSD (CX), Y9
+	VBROADCASTSD (CX)(DX*1), Y10
+	VBROADCASTSD (CX)(DX*2), Y11
+	VMOVUPD      (DI), Y12
+	VFMADD231PD  Y9, Y12, Y0
+	VFMADD231PD  Y10, Y12, Y3
+	VFMADD231PD  Y11, Y12, Y6
+	VMOVUPD      32(DI), Y12
+	VFMADD231PD  Y9, Y12, Y1
+	VFMADD231PD  Y10, Y12, Y4
+	VFMADD231PD  Y11, Y12, Y7
+	VMOVUPD      64(DI), Y12
+	VFMADD231PD  Y9, Y12, Y2
+	VFMADD231PD  Y10, Y12, Y5
+	VFMADD231PD  Y11, Y12, Y8
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold114
+
+folded115:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	VADDPD Y12, Y8, Y8
+	CMPQ   CX, $0x01
+	JNE    linear116
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+
+linear116:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, (CX)(DX*1)
+	VMOVUPD Y4, 32(CX)(DX*1)
+	VMOVUPD Y5, 64(CX)(DX*1)
+	VMOVUPD Y6, (CX)(DX*2)
+	VMOVUPD Y7, 32(CX)(DX*2)
+	VMOVUPD Y8, 64(CX)(DX*2)
+	JMP     done63
+
+over111:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none117
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(SI), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(SI)(DX*1), Y5
+	VMOVUPD (CX)(DX*2), Y6
+	VMOVUPD 32(CX)(DX*2), Y7
+	VMOVUPD 64(SI)(DX*2), Y8
+	JMP     ready118
+
+none117:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+ready118:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded120
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold119:
+	VBROADCASTSD (CX), Y9
+	VBROADCASTSD (CX)(DX*1), Y10
+	VBROADCASTSD (CX)(DX*2), Y11
+	VMOVUPD      (DI), Y12
+	VFMADD231PD  Y9, Y12, Y0
+	VFMADD231PD  Y10, Y12, Y3
+	VFMADD231PD  Y11, Y12, Y6
+	VMOVUPD      32(DI), Y12
+	VFMADD231PD  Y9, Y12, Y1
+	VFMADD231PD  Y10, Y12, Y4
+	VFMADD231PD  Y11, Y12, Y7
+	VMOVUPD      64(DI)(BX*1), Y12
+	VFMADD231PD  Y9, Y12, Y2
+	VFMADD231PD  Y10, Y12, Y5
+	VFMADD231PD  Y11, Y12, Y8
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold119
+
+folded120:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	VADDPD Y12, Y8, Y8
+	CMPQ   CX, $0x01
+	JNE    linear121
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+
+linear121:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(SI)
+	VMOVUPD Y3, (CX)(DX*1)
+	VMOVUPD Y4, 32(CX)(DX*1)
+	VMOVUPD Y5, 64(SI)(DX*1)
+	VMOVUPD Y6, (CX)(DX*2)
+	VMOVUPD Y7, 32(CX)(DX*2)
+	VMOVUPD Y8, 64(SI)(DX*2)
+	JMP     done63
+
+wider110:
+	CMPQ BX, $0x10
+	JNE  over122
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none123
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(CX)(DX*1), Y7
+	VMOVUPD (CX)(DX*2), Y8
+	VMOVUPD 32(CX)(DX*2), Y9
+	VMOVUPD 64(CX)(DX*2), Y10
+	VMOVUPD 96(CX)(DX*2), Y11
+	JMP     ready124
+
+none123:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready124:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded126
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold125:
+	VBROADCASTSD (CX), Y12
+	VBROADCASTSD (CX)(DX*1), Y13
+	VBROADCASTSD (CX)(DX*2), Y14
+	VMOVUPD      (DI), Y15
+	VFMADD231PD  Y12, Y15, Y0
+	VFMADD231PD  Y13, Y15, Y4
+	VFMADD231PD  Y14, Y15, Y8
+	VMOVUPD      32(DI), Y15
+	VFMADD231PD  Y12, Y15, Y1
+	VFMADD231PD  Y13, Y15, Y5
+	VFMADD231PD  Y14, Y15, Y9
+	VMOVUPD      64(DI), Y15
+	VFMADD231PD  Y12, Y15, Y2
+	VFMADD231PD  Y13, Y15, Y6
+	VFMADD231PD  Y14, Y15, Y10
+	VMOVUPD      96(DI), Y15
+	VFMADD231PD  Y12, Y15, Y3
+	VFMADD231PD  Y13, Y15, Y7
+	VFMADD231PD  Y14, Y15, Y11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold125
+
+folded126:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y15, Y15, Y15
+	VADDPD Y15, Y0, Y0
+	VADDPD Y15, Y1, Y1
+	VADDPD Y15, Y2, Y2
+	VADDPD Y15, Y3, Y3
+	VADDPD Y15, Y4, Y4
+	VADDPD Y15, Y5, Y5
+	VADDPD Y15, Y6, Y6
+	VADDPD Y15, Y7, Y7
+	VADDPD Y15, Y8, Y8
+	VADDPD Y15, Y9, Y9
+	VADDPD Y15, Y10, Y10
+	VADDPD Y15, Y11, Y11
+	CMPQ   CX, $0x01
+	JNE    linear127
+	VMAXPD Y0, Y15, Y0
+	VMAXPD Y1, Y15, Y1
+	VMAXPD Y2, Y15, Y2
+	VMAXPD Y3, Y15, Y3
+	VMAXPD Y4, Y15, Y4
+	VMAXPD Y5, Y15, Y5
+	VMAXPD Y6, Y15, Y6
+	VMAXPD Y7, Y15, Y7
+	VMAXPD Y8, Y15, Y8
+	VMAXPD Y9, Y15, Y9
+	VMAXPD Y10, Y15, Y10
+	VMAXPD Y11, Y15, Y11
+
+linear127:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, (CX)(DX*1)
+	VMOVUPD Y5, 32(CX)(DX*1)
+	VMOVUPD Y6, 64(CX)(DX*1)
+	VMOVUPD Y7, 96(CX)(DX*1)
+	VMOVUPD Y8, (CX)(DX*2)
+	VMOVUPD Y9, 32(CX)(DX*2)
+	VMOVUPD Y10, 64(CX)(DX*2)
+	VMOVUPD Y11, 96(CX)(DX*2)
+	JMP     done63
+
+over122:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none128
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(SI), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(SI)(DX*1), Y7
+	VMOVUPD (CX)(DX*2), Y8
+	VMOVUPD 32(CX)(DX*2), Y9
+	VMOVUPD 64(CX)(DX*2), Y10
+	VMOVUPD 96(SI)(DX*2), Y11
+	JMP     ready129
+
+none128:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready129:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded131
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold130:
+	VBROADCASTSD (CX), Y12
+	VBROADCASTSD (CX)(DX*1), Y13
+	VBROADCASTSD (CX)(DX*2), Y14
+	VMOVUPD      (DI), Y15
+	VFMADD231PD  Y12, Y15, Y0
+	VFMADD231PD  Y13, Y15, Y4
+	VFMADD231PD  Y14, Y15, Y8
+	VMOVUPD      32(DI), Y15
+	VFMADD231PD  Y12, Y15, Y1
+	VFMADD231PD  Y13, Y15, Y5
+	VFMADD231PD  Y14, Y15, Y9
+	VMOVUPD      64(DI), Y15
+	VFMADD231PD  Y12, Y15, Y2
+	VFMADD231PD  Y13, Y15, Y6
+	VFMADD231PD  Y14, Y15, Y10
+	VMOVUPD      96(DI)(BX*1), Y15
+	VFMADD231PD  Y12, Y15, Y3
+	VFMADD231PD  Y13, Y15, Y7
+	VFMADD231PD  Y14, Y15, Y11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold130
+
+folded131:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y15, Y15, Y15
+	VADDPD Y15, Y0, Y0
+	VADDPD Y15, Y1, Y1
+	VADDPD Y15, Y2, Y2
+	VADDPD Y15, Y3, Y3
+	VADDPD Y15, Y4, Y4
+	VADDPD Y15, Y5, Y5
+	VADDPD Y15, Y6, Y6
+	VADDPD Y15, Y7, Y7
+	VADDPD Y15, Y8, Y8
+	VADDPD Y15, Y9, Y9
+	VADDPD Y15, Y10, Y10
+	VADDPD Y15, Y11, Y11
+	CMPQ   CX, $0x01
+	JNE    linear132
+	VMAXPD Y0, Y15, Y0
+	VMAXPD Y1, Y15, Y1
+	VMAXPD Y2, Y15, Y2
+	VMAXPD Y3, Y15, Y3
+	VMAXPD Y4, Y15, Y4
+	VMAXPD Y5, Y15, Y5
+	VMAXPD Y6, Y15, Y6
+	VMAXPD Y7, Y15, Y7
+	VMAXPD Y8, Y15, Y8
+	VMAXPD Y9, Y15, Y9
+	VMAXPD Y10, Y15, Y10
+	VMAXPD Y11, Y15, Y11
+
+linear132:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(SI)
+	VMOVUPD Y4, (CX)(DX*1)
+	VMOVUPD Y5, 32(CX)(DX*1)
+	VMOVUPD Y6, 64(CX)(DX*1)
+	VMOVUPD Y7, 96(SI)(DX*1)
+	VMOVUPD Y8, (CX)(DX*2)
+	VMOVUPD Y9, 32(CX)(DX*2)
+	VMOVUPD Y10, 64(CX)(DX*2)
+	VMOVUPD Y11, 96(SI)(DX*2)
+
+done63:
+	MOVQ $0x00000003, AX
+	JMP  advance4
+
+fewer59:
+	CMPQ AX, $0x02
+	JNE  fewer133
+	MOVQ cols+80(FP), BX
+	MOVQ $0x00000000, AX
+
+	// 4 vectors of columns, while at least half as many more are left
+more134:
+	CMPQ BX, $0x18
+	JLT  fewer135
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none138
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(CX)(DX*1), Y7
+	JMP     ready139
+
+none138:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready139:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded141
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold140:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VMOVUPD      (DI), Y10
+	VFMADD231PD  Y8, Y10, Y0
+	VFMADD231PD  Y9, Y10, Y4
+	VMOVUPD      32(DI), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VFMADD231PD  Y9, Y10, Y5
+	VMOVUPD      64(DI), Y10
+	VFMADD231PD  Y8, Y10, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VMOVUPD      96(DI), Y10
+	VFMADD231PD  Y8, Y10, Y3
+	VFMADD231PD  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold140
+
+folded141:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear142
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+
+linear142:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, (CX)(DX*1)
+	VMOVUPD Y5, 32(CX)(DX*1)
+	VMOVUPD Y6, 64(CX)(DX*1)
+	VMOVUPD Y7, 96(CX)(DX*1)
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x10, BX
+	JMP     more134
+
+fewer135:
+	CMPQ BX, $0x10
+	JLE  last136
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none143
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	JMP     ready144
+
+none143:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready144:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded146
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold145:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold145
+
+folded146:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear147
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+
+linear147:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, BX
+
+last136:
+	CMPQ BX, $0x09
+	JGE  wider148
+	CMPQ BX, $0x05
+	JGE  wider149
+	CMPQ BX, $0x04
+	JNE  over150
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none151
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	JMP     ready152
+
+none151:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready152:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded154
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold153:
+	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (CX)(DX*1), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold153
+
+folded154:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear155
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+
+linear155:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	JMP     done137
+
+over150:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none156
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPD (CX), Y0, Y1
+	VMASKMOVPD (CX)(DX*1), Y0, Y2
+	JMP        ready157
+
+none156:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready157:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded159
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold158:
+	VBROADCASTSD (CX), Y3
+	VBROADCASTSD (CX)(DX*1), Y4
+	VMASKMOVPD   (DI), Y0, Y5
+	VFMADD231PD  Y3, Y5, Y1
+	VFMADD231PD  Y4, Y5, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold158
+
+folded159:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear160
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+
+linear160:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000002, BX
+	JZ           low162
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low163
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+
+low163:
+	JMP stored161
+
+low162:
+	TESTQ     $0x00000001, BX
+	JZ        low164
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+
+low164:
+stored161:
+	TESTQ        $0x00000002, BX
+	JZ           low166
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low167
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low167:
+	JMP stored165
+
+low166:
+	TESTQ     $0x00000001, BX
+	JZ        low168
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+
+low168:
+stored165:
+	JMP done137
+
+wider149:
+	CMPQ BX, $0x08
+	JNE  over169
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none170
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	JMP     ready171
+
+none170:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready171:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded173
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold172:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold172
+
+folded173:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear174
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+
+linear174:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	JMP     done137
+
+over169:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none175
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(SI)(DX*1), Y3
+	JMP     ready176
+
+none175:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready176:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded178
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold177:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      32(DI)(BX*1), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold177
+
+folded178:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear179
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+
+linear179:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(SI)(DX*1)
+	JMP     done137
+
+wider148:
+	CMPQ BX, $0x0d
+	JGE  wider180
+	CMPQ BX, $0x0c
+	JNE  over181
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none182
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(CX)(DX*1), Y5
+	JMP     ready183
+
+none182:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready183:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded185
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold184:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      32(DI), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VFMADD231PD  Y7, Y8, Y4
+	VMOVUPD      64(DI), Y8
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold184
+
+folded185:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear186
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+
+linear186:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, (CX)(DX*1)
+	VMOVUPD Y4, 32(CX)(DX*1)
+	VMOVUPD Y5, 64(CX)(DX*1)
+	JMP     done137
+
+over181:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none187
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(SI), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(SI)(DX*1), Y5
+	JMP     ready188
+
+none187:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready188:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded190
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold189:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      32(DI), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VFMADD231PD  Y7, Y8, Y4
+	VMOVUPD      64(DI)(BX*1), Y8
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold189
+
+folded190:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear191
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+
+linear191:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(SI)
+	VMOVUPD Y3, (CX)(DX*1)
+	VMOVUPD Y4, 32(CX)(DX*1)
+	VMOVUPD Y5, 64(SI)(DX*1)
+	JMP     done137
+
+wider180:
+	CMPQ BX, $0x10
+	JNE  over192
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none193
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(CX)(DX*1), Y7
+	JMP     ready194
+
+none193:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready194:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded196
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold195:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VMOVUPD      (DI), Y10
+	VFMADD231PD  Y8, Y10, Y0
+	VFMADD231PD  Y9, Y10, Y4
+	VMOVUPD      32(DI), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VFMADD231PD  Y9, Y10, Y5
+	VMOVUPD      64(DI), Y10
+	VFMADD231PD  Y8, Y10, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VMOVUPD      96(DI), Y10
+	VFMADD231PD  Y8, Y10, Y3
+	VFMADD231PD  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold195
+
+folded196:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear197
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+
+linear197:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, (CX)(DX*1)
+	VMOVUPD Y5, 32(CX)(DX*1)
+	VMOVUPD Y6, 64(CX)(DX*1)
+	VMOVUPD Y7, 96(CX)(DX*1)
+	JMP     done137
+
+over192:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none198
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(SI), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(SI)(DX*1), Y7
+	JMP     ready199
+
+none198:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready199:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded201
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold200:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VMOVUPD      (DI), Y10
+	VFMADD231PD  Y8, Y10, Y0
+	VFMADD231PD  Y9, Y10, Y4
+	VMOVUPD      32(DI), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VFMADD231PD  Y9, Y10, Y5
+	VMOVUPD      64(DI), Y10
+	VFMADD231PD  Y8, Y10, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VMOVUPD      96(DI)(BX*1), Y10
+	VFMADD231PD  Y8, Y10, Y3
+	VFMADD231PD  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold200
+
+folded201:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear202
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+
+linear202:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(SI)
+	VMOVUPD Y4, (CX)(DX*1)
+	VMOVUPD Y5, 32(CX)(DX*1)
+	VMOVUPD Y6, 64(CX)(DX*1)
+	VMOVUPD Y7, 96(SI)(DX*1)
+
+done137:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer133:
+	CMPQ AX, $0x01
+	JNE  fewer203
+	MOVQ cols+80(FP), BX
+	MOVQ $0x00000000, AX
+
+	// 8 vectors of columns, while at least half as many more are left
+more204:
+	CMPQ BX, $0x30
+	JLT  fewer205
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none208
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
+	VMOVUPD 192(CX), Y6
+	VMOVUPD 224(CX), Y7
 	JMP     ready209
 
 none208:
@@ -2232,3717 +7012,6 @@ ready209:
 	ADDQ  AX, DI
 
 fold210:
-	VBROADCASTSS (CX), Y8
-	VBROADCASTSS (CX)(DX*1), Y9
-	VMOVUPS      (DI), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DI), Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      64(DI), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      96(DI)(BX*1), Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold210
-
-folded211:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y0, Y0
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
-	VADDPS Y10, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear212
-	VMAXPS Y0, Y10, Y0
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
-	VMAXPS Y7, Y10, Y7
-
-linear212:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(SI)
-	VMOVUPS Y4, (CX)(DX*1)
-	VMOVUPS Y5, 32(CX)(DX*1)
-	VMOVUPS Y6, 64(CX)(DX*1)
-	VMOVUPS Y7, 96(SI)(DX*1)
-
-done139:
-	JMP done72
-
-fewer135:
-	CMPQ AX, $0x01
-	JNE  fewer213
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
-
-	// 8 vectors of columns, while at least half as many more are left
-more214:
-	CMPQ BX, $0x60
-	JLT  fewer215
-
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none218
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-	VMOVUPS 224(CX), Y7
-	JMP     ready219
-
-none218:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready219:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded221
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold220:
-	VBROADCASTSS (CX), Y8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      64(DI), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      96(DI), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      128(DI), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      160(DI), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      192(DI), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      224(DI), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold220
-
-folded221:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
-	VADDPS Y9, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear222
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
-	VMAXPS Y7, Y9, Y7
-
-linear222:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(CX)
-	ADDQ    $0x00000100, AX
-	SUBQ    $0x40, BX
-	JMP     more214
-
-fewer215:
-	CMPQ BX, $0x40
-	JLE  last216
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none223
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	JMP     ready224
-
-none223:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready224:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded226
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold225:
-	VBROADCASTSS (CX), Y4
-	VMOVUPS      (DI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(DI), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(DI), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(DI), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold225
-
-folded226:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear227
-	VMAXPS Y0, Y5, Y0
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-
-linear227:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	ADDQ    $0x00000080, AX
-	SUBQ    $0x20, BX
-
-last216:
-	CMPQ BX, $0x21
-	JGE  wider228
-	CMPQ BX, $0x11
-	JGE  wider229
-	CMPQ BX, $0x09
-	JGE  wider230
-	CMPQ BX, $0x08
-	JNE  over231
-
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none232
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	JMP     ready233
-
-none232:
-	VXORPS Y0, Y0, Y0
-
-ready233:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded235
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold234:
-	VBROADCASTSS (CX), Y1
-	VMOVUPS      (DI), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold234
-
-folded235:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	CMPQ   CX, $0x01
-	JNE    linear236
-	VMAXPS Y0, Y2, Y0
-
-linear236:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	JMP     done217
-
-over231:
-	MOVQ    BX, CX
-	ANDQ    $0x07, CX
-	IMUL3Q  $0x04, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
-
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none237
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPS (CX), Y0, Y1
-	JMP        ready238
-
-none237:
-	VXORPS Y1, Y1, Y1
-
-ready238:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded240
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold239:
-	VBROADCASTSS (CX), Y2
-	VMASKMOVPS   (DI), Y0, Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold239
-
-folded240:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear241
-	VMAXPS Y1, Y3, Y1
-
-linear241:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000004, BX
-	JZ           low243
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low244
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low245
-	VMOVSS       X1, 24(CX)
-
-low245:
-	JMP stored242
-
-low244:
-	TESTQ  $0x00000001, BX
-	JZ     low246
-	VMOVSS X1, 16(CX)
-
-low246:
-	JMP stored242
-
-low243:
-	TESTQ     $0x00000002, BX
-	JZ        low247
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low248
-	VMOVSS    X1, 8(CX)
-
-low248:
-	JMP stored242
-
-low247:
-	TESTQ  $0x00000001, BX
-	JZ     low249
-	VMOVSS X1, (CX)
-
-low249:
-stored242:
-	JMP done217
-
-wider230:
-	CMPQ BX, $0x10
-	JNE  over250
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none251
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	JMP     ready252
-
-none251:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready252:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded254
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold253:
-	VBROADCASTSS (CX), Y2
-	VMOVUPS      (DI), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      32(DI), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold253
-
-folded254:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
-	VADDPS Y3, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear255
-	VMAXPS Y0, Y3, Y0
-	VMAXPS Y1, Y3, Y1
-
-linear255:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	JMP     done217
-
-over250:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none256
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(SI), Y1
-	JMP     ready257
-
-none256:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready257:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded259
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold258:
-	VBROADCASTSS (CX), Y2
-	VMOVUPS      (DI), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      32(DI)(BX*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold258
-
-folded259:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
-	VADDPS Y3, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear260
-	VMAXPS Y0, Y3, Y0
-	VMAXPS Y1, Y3, Y1
-
-linear260:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(SI)
-	JMP     done217
-
-wider229:
-	CMPQ BX, $0x19
-	JGE  wider261
-	CMPQ BX, $0x18
-	JNE  over262
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none263
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	JMP     ready264
-
-none263:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready264:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded266
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold265:
-	VBROADCASTSS (CX), Y3
-	VMOVUPS      (DI), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VMOVUPS      32(DI), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      64(DI), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold265
-
-folded266:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear267
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-
-linear267:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	JMP     done217
-
-over262:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x60, BX
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none268
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(SI), Y2
-	JMP     ready269
-
-none268:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready269:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded271
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold270:
-	VBROADCASTSS (CX), Y3
-	VMOVUPS      (DI), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VMOVUPS      32(DI), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      64(DI)(BX*1), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold270
-
-folded271:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear272
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-
-linear272:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(SI)
-	JMP     done217
-
-wider261:
-	CMPQ BX, $0x20
-	JNE  over273
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none274
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	JMP     ready275
-
-none274:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready275:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded277
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold276:
-	VBROADCASTSS (CX), Y4
-	VMOVUPS      (DI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(DI), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(DI), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(DI), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold276
-
-folded277:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear278
-	VMAXPS Y0, Y5, Y0
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-
-linear278:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	JMP     done217
-
-over273:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000080, BX
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none279
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(SI), Y3
-	JMP     ready280
-
-none279:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready280:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded282
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold281:
-	VBROADCASTSS (CX), Y4
-	VMOVUPS      (DI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(DI), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(DI), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(DI)(BX*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold281
-
-folded282:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear283
-	VMAXPS Y0, Y5, Y0
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-
-linear283:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(SI)
-	JMP     done217
-
-wider228:
-	CMPQ BX, $0x31
-	JGE  wider284
-	CMPQ BX, $0x29
-	JGE  wider285
-	CMPQ BX, $0x28
-	JNE  over286
-
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none287
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	JMP     ready288
-
-none287:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-
-ready288:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded290
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold289:
-	VBROADCASTSS (CX), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(DI), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VMOVUPS      64(DI), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      96(DI), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(DI), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold289
-
-folded290:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear291
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-
-linear291:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	JMP     done217
-
-over286:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000a0, BX
-
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none292
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(SI), Y4
-	JMP     ready293
-
-none292:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-
-ready293:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded295
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold294:
-	VBROADCASTSS (CX), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(DI), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VMOVUPS      64(DI), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      96(DI), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(DI)(BX*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold294
-
-folded295:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear296
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-
-linear296:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(SI)
-	JMP     done217
-
-wider285:
-	CMPQ BX, $0x30
-	JNE  over297
-
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none298
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	JMP     ready299
-
-none298:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready299:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded301
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold300:
-	VBROADCASTSS (CX), Y6
-	VMOVUPS      (DI), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VMOVUPS      32(DI), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMOVUPS      64(DI), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      96(DI), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      128(DI), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VMOVUPS      160(DI), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold300
-
-folded301:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y0, Y0
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
-	VADDPS Y7, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear302
-	VMAXPS Y0, Y7, Y0
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
-	VMAXPS Y5, Y7, Y5
-
-linear302:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	JMP     done217
-
-over297:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000c0, BX
-
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none303
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(SI), Y5
-	JMP     ready304
-
-none303:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready304:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded306
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold305:
-	VBROADCASTSS (CX), Y6
-	VMOVUPS      (DI), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VMOVUPS      32(DI), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMOVUPS      64(DI), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      96(DI), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      128(DI), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VMOVUPS      160(DI)(BX*1), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold305
-
-folded306:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y0, Y0
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
-	VADDPS Y7, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear307
-	VMAXPS Y0, Y7, Y0
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
-	VMAXPS Y5, Y7, Y5
-
-linear307:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(SI)
-	JMP     done217
-
-wider284:
-	CMPQ BX, $0x39
-	JGE  wider308
-	CMPQ BX, $0x38
-	JNE  over309
-
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none310
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-	JMP     ready311
-
-none310:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-
-ready311:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded313
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold312:
-	VBROADCASTSS (CX), Y7
-	VMOVUPS      (DI), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VMOVUPS      32(DI), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VMOVUPS      64(DI), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VMOVUPS      96(DI), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VMOVUPS      128(DI), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VMOVUPS      160(DI), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(DI), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold312
-
-folded313:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	CMPQ   CX, $0x01
-	JNE    linear314
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-
-linear314:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	JMP     done217
-
-over309:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000e0, BX
-
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none315
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(SI), Y6
-	JMP     ready316
-
-none315:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-
-ready316:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded318
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold317:
-	VBROADCASTSS (CX), Y7
-	VMOVUPS      (DI), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VMOVUPS      32(DI), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VMOVUPS      64(DI), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VMOVUPS      96(DI), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VMOVUPS      128(DI), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VMOVUPS      160(DI), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(DI)(BX*1), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold317
-
-folded318:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	CMPQ   CX, $0x01
-	JNE    linear319
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-
-linear319:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(SI)
-	JMP     done217
-
-wider308:
-	CMPQ BX, $0x40
-	JNE  over320
-
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none321
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-	VMOVUPS 224(CX), Y7
-	JMP     ready322
-
-none321:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready322:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded324
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold323:
-	VBROADCASTSS (CX), Y8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      64(DI), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      96(DI), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      128(DI), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      160(DI), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      192(DI), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      224(DI), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold323
-
-folded324:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
-	VADDPS Y9, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear325
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
-	VMAXPS Y7, Y9, Y7
-
-linear325:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(CX)
-	JMP     done217
-
-over320:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000100, BX
-
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none326
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-	VMOVUPS 224(SI), Y7
-	JMP     ready327
-
-none326:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready327:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded329
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold328:
-	VBROADCASTSS (CX), Y8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      64(DI), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      96(DI), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      128(DI), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      160(DI), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      192(DI), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      224(DI)(BX*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold328
-
-folded329:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
-	VADDPS Y9, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear330
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
-	VMAXPS Y7, Y9, Y7
-
-linear330:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(SI)
-
-done217:
-	JMP done72
-
-fewer213:
-done72:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-// func sweepAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, FMA3
-TEXT ·sweepAVX2F64(SB), NOSPLIT, $0-104
-	MOVQ rows+72(FP), AX
-	CMPQ AX, $0x04
-	JLT  rest2
-
-tile1:
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
-
-	// 2 vectors of columns, while at least half as many more are left
-more3:
-	CMPQ BX, $0x0c
-	JLT  fewer4
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none7
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(CX)(DX*2), Y5
-	VMOVUPD (CX)(SI*1), Y6
-	VMOVUPD 32(CX)(SI*1), Y7
-	JMP     ready8
-
-none7:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready8:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded10
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold9:
-	VBROADCASTSD (CX), Y8
-	VBROADCASTSD (CX)(DX*1), Y9
-	VBROADCASTSD (CX)(DX*2), Y10
-	VBROADCASTSD (CX)(R10*1), Y11
-	VMOVUPD      (DI), Y12
-	VFMADD231PD  Y8, Y12, Y0
-	VFMADD231PD  Y9, Y12, Y2
-	VFMADD231PD  Y10, Y12, Y4
-	VFMADD231PD  Y11, Y12, Y6
-	VMOVUPD      32(DI), Y12
-	VFMADD231PD  Y8, Y12, Y1
-	VFMADD231PD  Y9, Y12, Y3
-	VFMADD231PD  Y10, Y12, Y5
-	VFMADD231PD  Y11, Y12, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold9
-
-folded10:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y12, Y12, Y12
-	VADDPD Y12, Y0, Y0
-	VADDPD Y12, Y1, Y1
-	VADDPD Y12, Y2, Y2
-	VADDPD Y12, Y3, Y3
-	VADDPD Y12, Y4, Y4
-	VADDPD Y12, Y5, Y5
-	VADDPD Y12, Y6, Y6
-	VADDPD Y12, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear11
-	VMAXPD Y0, Y12, Y0
-	VMAXPD Y1, Y12, Y1
-	VMAXPD Y2, Y12, Y2
-	VMAXPD Y3, Y12, Y3
-	VMAXPD Y4, Y12, Y4
-	VMAXPD Y5, Y12, Y5
-	VMAXPD Y6, Y12, Y6
-	VMAXPD Y7, Y12, Y7
-
-linear11:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(CX)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(CX)(DX*2)
-	VMOVUPD Y6, (CX)(SI*1)
-	VMOVUPD Y7, 32(CX)(SI*1)
-	ADDQ    $0x40, AX
-	SUBQ    $0x08, BX
-	JMP     more3
-
-fewer4:
-	CMPQ BX, $0x08
-	JLE  last5
-
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none12
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	VMOVUPD (CX)(DX*2), Y2
-	VMOVUPD (CX)(SI*1), Y3
-	JMP     ready13
-
-none12:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready13:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded15
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold14:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VBROADCASTSD (CX)(DX*2), Y6
-	VBROADCASTSD (CX)(R10*1), Y7
-	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold14
-
-folded15:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear16
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-
-linear16:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	VMOVUPD Y2, (CX)(DX*2)
-	VMOVUPD Y3, (CX)(SI*1)
-	ADDQ    $0x20, AX
-	SUBQ    $0x04, BX
-
-last5:
-	CMPQ BX, $0x05
-	JGE  wider17
-	CMPQ BX, $0x04
-	JNE  over18
-
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none19
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	VMOVUPD (CX)(DX*2), Y2
-	VMOVUPD (CX)(SI*1), Y3
-	JMP     ready20
-
-none19:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready20:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded22
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold21:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VBROADCASTSD (CX)(DX*2), Y6
-	VBROADCASTSD (CX)(R10*1), Y7
-	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold21
-
-folded22:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear23
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-
-linear23:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	VMOVUPD Y2, (CX)(DX*2)
-	VMOVUPD Y3, (CX)(SI*1)
-	JMP     done6
-
-over18:
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
-
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none24
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	LEAQ       (DX)(DX*2), SI
-	VMASKMOVPD (CX), Y0, Y1
-	VMASKMOVPD (CX)(DX*1), Y0, Y2
-	VMASKMOVPD (CX)(DX*2), Y0, Y3
-	VMASKMOVPD (CX)(SI*1), Y0, Y4
-	JMP        ready25
-
-none24:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-
-ready25:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded27
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold26:
-	VBROADCASTSD (CX), Y5
-	VBROADCASTSD (CX)(DX*1), Y6
-	VBROADCASTSD (CX)(DX*2), Y7
-	VBROADCASTSD (CX)(R10*1), Y8
-	VMASKMOVPD   (DI), Y0, Y9
-	VFMADD231PD  Y5, Y9, Y1
-	VFMADD231PD  Y6, Y9, Y2
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold26
-
-folded27:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear28
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-
-linear28:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	LEAQ         (DX)(DX*2), SI
-	TESTQ        $0x00000002, BX
-	JZ           low30
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low31
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low31:
-	JMP stored29
-
-low30:
-	TESTQ     $0x00000001, BX
-	JZ        low32
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-
-low32:
-stored29:
-	TESTQ        $0x00000002, BX
-	JZ           low34
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low35
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low35:
-	JMP stored33
-
-low34:
-	TESTQ     $0x00000001, BX
-	JZ        low36
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-
-low36:
-stored33:
-	TESTQ        $0x00000002, BX
-	JZ           low38
-	VMOVUPS      X3, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low39
-	VMOVSD       X3, 16(CX)(DX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low39:
-	JMP stored37
-
-low38:
-	TESTQ     $0x00000001, BX
-	JZ        low40
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-
-low40:
-stored37:
-	TESTQ        $0x00000002, BX
-	JZ           low42
-	VMOVUPS      X4, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low43
-	VMOVSD       X4, 16(CX)(SI*1)
-	VUNPCKHPD    X4, X4, X4
-
-low43:
-	JMP stored41
-
-low42:
-	TESTQ     $0x00000001, BX
-	JZ        low44
-	VMOVSD    X4, (CX)(SI*1)
-	VUNPCKHPD X4, X4, X4
-
-low44:
-stored41:
-	JMP done6
-
-wider17:
-	CMPQ BX, $0x08
-	JNE  over45
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none46
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(CX)(DX*2), Y5
-	VMOVUPD (CX)(SI*1), Y6
-	VMOVUPD 32(CX)(SI*1), Y7
-	JMP     ready47
-
-none46:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready47:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded49
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold48:
-	VBROADCASTSD (CX), Y8
-	VBROADCASTSD (CX)(DX*1), Y9
-	VBROADCASTSD (CX)(DX*2), Y10
-	VBROADCASTSD (CX)(R10*1), Y11
-	VMOVUPD      (DI), Y12
-	VFMADD231PD  Y8, Y12, Y0
-	VFMADD231PD  Y9, Y12, Y2
-	VFMADD231PD  Y10, Y12, Y4
-	VFMADD231PD  Y11, Y12, Y6
-	VMOVUPD      32(DI), Y12
-	VFMADD231PD  Y8, Y12, Y1
-	VFMADD231PD  Y9, Y12, Y3
-	VFMADD231PD  Y10, Y12, Y5
-	VFMADD231PD  Y11, Y12, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold48
-
-folded49:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y12, Y12, Y12
-	VADDPD Y12, Y0, Y0
-	VADDPD Y12, Y1, Y1
-	VADDPD Y12, Y2, Y2
-	VADDPD Y12, Y3, Y3
-	VADDPD Y12, Y4, Y4
-	VADDPD Y12, Y5, Y5
-	VADDPD Y12, Y6, Y6
-	VADDPD Y12, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear50
-	VMAXPD Y0, Y12, Y0
-	VMAXPD Y1, Y12, Y1
-	VMAXPD Y2, Y12, Y2
-	VMAXPD Y3, Y12, Y3
-	VMAXPD Y4, Y12, Y4
-	VMAXPD Y5, Y12, Y5
-	VMAXPD Y6, Y12, Y6
-	VMAXPD Y7, Y12, Y7
-
-linear50:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(CX)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(CX)(DX*2)
-	VMOVUPD Y6, (CX)(SI*1)
-	VMOVUPD Y7, 32(CX)(SI*1)
-	JMP     done6
-
-over45:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none51
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(DI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(DI)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(DI)(DX*2), Y5
-	VMOVUPD (CX)(SI*1), Y6
-	VMOVUPD 32(DI)(R8*1), Y7
-	JMP     ready52
-
-none51:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready52:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded54
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold53:
-	VBROADCASTSD (CX), Y8
-	VBROADCASTSD (CX)(DX*1), Y9
-	VBROADCASTSD (CX)(DX*2), Y10
-	VBROADCASTSD (CX)(R10*1), Y11
-	VMOVUPD      (DI), Y12
-	VFMADD231PD  Y8, Y12, Y0
-	VFMADD231PD  Y9, Y12, Y2
-	VFMADD231PD  Y10, Y12, Y4
-	VFMADD231PD  Y11, Y12, Y6
-	VMOVUPD      32(DI)(BX*1), Y12
-	VFMADD231PD  Y8, Y12, Y1
-	VFMADD231PD  Y9, Y12, Y3
-	VFMADD231PD  Y10, Y12, Y5
-	VFMADD231PD  Y11, Y12, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold53
-
-folded54:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y12, Y12, Y12
-	VADDPD Y12, Y0, Y0
-	VADDPD Y12, Y1, Y1
-	VADDPD Y12, Y2, Y2
-	VADDPD Y12, Y3, Y3
-	VADDPD Y12, Y4, Y4
-	VADDPD Y12, Y5, Y5
-	VADDPD Y12, Y6, Y6
-	VADDPD Y12, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear55
-	VMAXPD Y0, Y12, Y0
-	VMAXPD Y1, Y12, Y1
-	VMAXPD Y2, Y12, Y2
-	VMAXPD Y3, Y12, Y3
-	VMAXPD Y4, Y12, Y4
-	VMAXPD Y5, Y12, Y5
-	VMAXPD Y6, Y12, Y6
-	VMAXPD Y7, Y12, Y7
-
-linear55:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(DI)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(DI)(DX*2)
-	VMOVUPD Y6, (CX)(SI*1)
-	VMOVUPD Y7, 32(DI)(R8*1)
-
-done6:
-	MOVQ   c+0(FP), AX
-	MOVQ   ldc+8(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, c+0(FP)
-	MOVQ   init+16(FP), AX
-	MOVQ   ldinit+24(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, init+16(FP)
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, a+32(FP)
-	MOVQ   rows+72(FP), AX
-	SUBQ   $0x04, AX
-	MOVQ   AX, rows+72(FP)
-	CMPQ   AX, $0x04
-	JGE    tile1
-
-rest2:
-	MOVQ rows+72(FP), AX
-	CMPQ AX, $0x03
-	JNE  fewer57
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
-
-	// 2 vectors of columns, while at least half as many more are left
-more58:
-	CMPQ BX, $0x0c
-	JLT  fewer59
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none62
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready63
-
-none62:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready63:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded65
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold64:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VBROADCASTSD (CX)(DX*2), Y8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Y6, Y9, Y0
-	VFMADD231PD  Y7, Y9, Y2
-	VFMADD231PD  Y8, Y9, Y4
-	VMOVUPD      32(DI), Y9
-	VFMADD231PD  Y6, Y9, Y1
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold64
-
-folded65:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y0, Y0
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear66
-	VMAXPD Y0, Y9, Y0
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-
-linear66:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(CX)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(CX)(DX*2)
-	ADDQ    $0x40, AX
-	SUBQ    $0x08, BX
-	JMP     more58
-
-fewer59:
-	CMPQ BX, $0x08
-	JLE  last60
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none67
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready68
-
-none67:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready68:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded70
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold69:
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (CX)(DX*1), Y4
-	VBROADCASTSD (CX)(DX*2), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y3, Y6, Y0
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold69
-
-folded70:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear71
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-
-linear71:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	VMOVUPD Y2, (CX)(DX*2)
-	ADDQ    $0x20, AX
-	SUBQ    $0x04, BX
-
-last60:
-	CMPQ BX, $0x05
-	JGE  wider72
-	CMPQ BX, $0x04
-	JNE  over73
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none74
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready75
-
-none74:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready75:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded77
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold76:
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (CX)(DX*1), Y4
-	VBROADCASTSD (CX)(DX*2), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y3, Y6, Y0
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold76
-
-folded77:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear78
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-
-linear78:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	VMOVUPD Y2, (CX)(DX*2)
-	JMP     done61
-
-over73:
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none79
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPD (CX), Y0, Y1
-	VMASKMOVPD (CX)(DX*1), Y0, Y2
-	VMASKMOVPD (CX)(DX*2), Y0, Y3
-	JMP        ready80
-
-none79:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready80:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded82
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold81:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VBROADCASTSD (CX)(DX*2), Y6
-	VMASKMOVPD   (DI), Y0, Y7
-	VFMADD231PD  Y4, Y7, Y1
-	VFMADD231PD  Y5, Y7, Y2
-	VFMADD231PD  Y6, Y7, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold81
-
-folded82:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear83
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-
-linear83:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000002, BX
-	JZ           low85
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low86
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low86:
-	JMP stored84
-
-low85:
-	TESTQ     $0x00000001, BX
-	JZ        low87
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-
-low87:
-stored84:
-	TESTQ        $0x00000002, BX
-	JZ           low89
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low90
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low90:
-	JMP stored88
-
-low89:
-	TESTQ     $0x00000001, BX
-	JZ        low91
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-
-low91:
-stored88:
-	TESTQ        $0x00000002, BX
-	JZ           low93
-	VMOVUPS      X3, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low94
-	VMOVSD       X3, 16(CX)(DX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low94:
-	JMP stored92
-
-low93:
-	TESTQ     $0x00000001, BX
-	JZ        low95
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-
-low95:
-stored92:
-	JMP done61
-
-wider72:
-	CMPQ BX, $0x08
-	JNE  over96
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none97
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready98
-
-none97:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready98:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded100
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold99:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VBROADCASTSD (CX)(DX*2), Y8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Y6, Y9, Y0
-	VFMADD231PD  Y7, Y9, Y2
-	VFMADD231PD  Y8, Y9, Y4
-	VMOVUPD      32(DI), Y9
-	VFMADD231PD  Y6, Y9, Y1
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold99
-
-folded100:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y0, Y0
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear101
-	VMAXPD Y0, Y9, Y0
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-
-linear101:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(CX)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(CX)(DX*2)
-	JMP     done61
-
-over96:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none102
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(SI)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(SI)(DX*2), Y5
-	JMP     ready103
-
-none102:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready103:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded105
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold104:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VBROADCASTSD (CX)(DX*2), Y8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Y6, Y9, Y0
-	VFMADD231PD  Y7, Y9, Y2
-	VFMADD231PD  Y8, Y9, Y4
-	VMOVUPD      32(DI)(BX*1), Y9
-	VFMADD231PD  Y6, Y9, Y1
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold104
-
-folded105:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y0, Y0
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear106
-	VMAXPD Y0, Y9, Y0
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-
-linear106:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(SI)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(SI)(DX*2)
-
-done61:
-	JMP done56
-
-fewer57:
-	CMPQ AX, $0x02
-	JNE  fewer107
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
-
-	// 4 vectors of columns, while at least half as many more are left
-more108:
-	CMPQ BX, $0x18
-	JLT  fewer109
-
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none112
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD (CX)(DX*1), Y4
-	VMOVUPD 32(CX)(DX*1), Y5
-	VMOVUPD 64(CX)(DX*1), Y6
-	VMOVUPD 96(CX)(DX*1), Y7
-	JMP     ready113
-
-none112:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready113:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded115
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold114:
-	VBROADCASTSD (CX), Y8
-	VBROADCASTSD (CX)(DX*1), Y9
-	VMOVUPD      (DI), Y10
-	VFMADD231PD  Y8, Y10, Y0
-	VFMADD231PD  Y9, Y10, Y4
-	VMOVUPD      32(DI), Y10
-	VFMADD231PD  Y8, Y10, Y1
-	VFMADD231PD  Y9, Y10, Y5
-	VMOVUPD      64(DI), Y10
-	VFMADD231PD  Y8, Y10, Y2
-	VFMADD231PD  Y9, Y10, Y6
-	VMOVUPD      96(DI), Y10
-	VFMADD231PD  Y8, Y10, Y3
-	VFMADD231PD  Y9, Y10, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold114
-
-folded115:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y0, Y0
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
-	VADDPD Y10, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear116
-	VMAXPD Y0, Y10, Y0
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
-	VMAXPD Y7, Y10, Y7
-
-linear116:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(CX)
-	VMOVUPD Y4, (CX)(DX*1)
-	VMOVUPD Y5, 32(CX)(DX*1)
-	VMOVUPD Y6, 64(CX)(DX*1)
-	VMOVUPD Y7, 96(CX)(DX*1)
-	ADDQ    $0x00000080, AX
-	SUBQ    $0x10, BX
-	JMP     more108
-
-fewer109:
-	CMPQ BX, $0x10
-	JLE  last110
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none117
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready118
-
-none117:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready118:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded120
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold119:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      32(DI), Y6
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold119
-
-folded120:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear121
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-
-linear121:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(CX)(DX*1)
-	ADDQ    $0x40, AX
-	SUBQ    $0x08, BX
-
-last110:
-	CMPQ BX, $0x09
-	JGE  wider122
-	CMPQ BX, $0x05
-	JGE  wider123
-	CMPQ BX, $0x04
-	JNE  over124
-
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none125
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	JMP     ready126
-
-none125:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready126:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded128
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold127:
-	VBROADCASTSD (CX), Y2
-	VBROADCASTSD (CX)(DX*1), Y3
-	VMOVUPD      (DI), Y4
-	VFMADD231PD  Y2, Y4, Y0
-	VFMADD231PD  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold127
-
-folded128:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear129
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-
-linear129:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	JMP     done111
-
-over124:
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
-
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none130
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPD (CX), Y0, Y1
-	VMASKMOVPD (CX)(DX*1), Y0, Y2
-	JMP        ready131
-
-none130:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready131:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded133
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold132:
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (CX)(DX*1), Y4
-	VMASKMOVPD   (DI), Y0, Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VFMADD231PD  Y4, Y5, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold132
-
-folded133:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear134
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-
-linear134:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000002, BX
-	JZ           low136
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low137
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low137:
-	JMP stored135
-
-low136:
-	TESTQ     $0x00000001, BX
-	JZ        low138
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-
-low138:
-stored135:
-	TESTQ        $0x00000002, BX
-	JZ           low140
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low141
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low141:
-	JMP stored139
-
-low140:
-	TESTQ     $0x00000001, BX
-	JZ        low142
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-
-low142:
-stored139:
-	JMP done111
-
-wider123:
-	CMPQ BX, $0x08
-	JNE  over143
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none144
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready145
-
-none144:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready145:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded147
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold146:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      32(DI), Y6
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold146
-
-folded147:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear148
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-
-linear148:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(CX)(DX*1)
-	JMP     done111
-
-over143:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none149
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(SI)(DX*1), Y3
-	JMP     ready150
-
-none149:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready150:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded152
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold151:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      32(DI)(BX*1), Y6
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold151
-
-folded152:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear153
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-
-linear153:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(SI)(DX*1)
-	JMP     done111
-
-wider122:
-	CMPQ BX, $0x0d
-	JGE  wider154
-	CMPQ BX, $0x0c
-	JNE  over155
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none156
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD (CX)(DX*1), Y3
-	VMOVUPD 32(CX)(DX*1), Y4
-	VMOVUPD 64(CX)(DX*1), Y5
-	JMP     ready157
-
-none156:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready157:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded159
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold158:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      32(DI), Y8
-	VFMADD231PD  Y6, Y8, Y1
-	VFMADD231PD  Y7, Y8, Y4
-	VMOVUPD      64(DI), Y8
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold158
-
-folded159:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear160
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-
-linear160:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, (CX)(DX*1)
-	VMOVUPD Y4, 32(CX)(DX*1)
-	VMOVUPD Y5, 64(CX)(DX*1)
-	JMP     done111
-
-over155:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x60, BX
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none161
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(SI), Y2
-	VMOVUPD (CX)(DX*1), Y3
-	VMOVUPD 32(CX)(DX*1), Y4
-	VMOVUPD 64(SI)(DX*1), Y5
-	JMP     ready162
-
-none161:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready162:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded164
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold163:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      32(DI), Y8
-	VFMADD231PD  Y6, Y8, Y1
-	VFMADD231PD  Y7, Y8, Y4
-	VMOVUPD      64(DI)(BX*1), Y8
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold163
-
-folded164:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear165
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-
-linear165:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(SI)
-	VMOVUPD Y3, (CX)(DX*1)
-	VMOVUPD Y4, 32(CX)(DX*1)
-	VMOVUPD Y5, 64(SI)(DX*1)
-	JMP     done111
-
-wider154:
-	CMPQ BX, $0x10
-	JNE  over166
-
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none167
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD (CX)(DX*1), Y4
-	VMOVUPD 32(CX)(DX*1), Y5
-	VMOVUPD 64(CX)(DX*1), Y6
-	VMOVUPD 96(CX)(DX*1), Y7
-	JMP     ready168
-
-none167:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready168:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded170
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold169:
-	VBROADCASTSD (CX), Y8
-	VBROADCASTSD (CX)(DX*1), Y9
-	VMOVUPD      (DI), Y10
-	VFMADD231PD  Y8, Y10, Y0
-	VFMADD231PD  Y9, Y10, Y4
-	VMOVUPD      32(DI), Y10
-	VFMADD231PD  Y8, Y10, Y1
-	VFMADD231PD  Y9, Y10, Y5
-	VMOVUPD      64(DI), Y10
-	VFMADD231PD  Y8, Y10, Y2
-	VFMADD231PD  Y9, Y10, Y6
-	VMOVUPD      96(DI), Y10
-	VFMADD231PD  Y8, Y10, Y3
-	VFMADD231PD  Y9, Y10, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold169
-
-folded170:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y0, Y0
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
-	VADDPD Y10, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear171
-	VMAXPD Y0, Y10, Y0
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
-	VMAXPD Y7, Y10, Y7
-
-linear171:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(CX)
-	VMOVUPD Y4, (CX)(DX*1)
-	VMOVUPD Y5, 32(CX)(DX*1)
-	VMOVUPD Y6, 64(CX)(DX*1)
-	VMOVUPD Y7, 96(CX)(DX*1)
-	JMP     done111
-
-over166:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000080, BX
-
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none172
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(SI), Y3
-	VMOVUPD (CX)(DX*1), Y4
-	VMOVUPD 32(CX)(DX*1), Y5
-	VMOVUPD 64(CX)(DX*1), Y6
-	VMOVUPD 96(SI)(DX*1), Y7
-	JMP     ready173
-
-none172:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready173:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded175
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold174:
-	VBROADCASTSD (CX), Y8
-	VBROADCASTSD (CX)(DX*1), Y9
-	VMOVUPD      (DI), Y10
-	VFMADD231PD  Y8, Y10, Y0
-	VFMADD231PD  Y9, Y10, Y4
-	VMOVUPD      32(DI), Y10
-	VFMADD231PD  Y8, Y10, Y1
-	VFMADD231PD  Y9, Y10, Y5
-	VMOVUPD      64(DI), Y10
-	VFMADD231PD  Y8, Y10, Y2
-	VFMADD231PD  Y9, Y10, Y6
-	VMOVUPD      96(DI)(BX*1), Y10
-	VFMADD231PD  Y8, Y10, Y3
-	VFMADD231PD  Y9, Y10, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold174
-
-folded175:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y0, Y0
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
-	VADDPD Y10, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear176
-	VMAXPD Y0, Y10, Y0
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
-	VMAXPD Y7, Y10, Y7
-
-linear176:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(SI)
-	VMOVUPD Y4, (CX)(DX*1)
-	VMOVUPD Y5, 32(CX)(DX*1)
-	VMOVUPD Y6, 64(CX)(DX*1)
-	VMOVUPD Y7, 96(SI)(DX*1)
-
-done111:
-	JMP done56
-
-fewer107:
-	CMPQ AX, $0x01
-	JNE  fewer177
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
-
-	// 8 vectors of columns, while at least half as many more are left
-more178:
-	CMPQ BX, $0x30
-	JLT  fewer179
-
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none182
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD 128(CX), Y4
-	VMOVUPD 160(CX), Y5
-	VMOVUPD 192(CX), Y6
-	VMOVUPD 224(CX), Y7
-	JMP     ready183
-
-none182:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready183:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded185
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold184:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -5963,9 +7032,9 @@ fold184:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold184
+	JNZ          fold210
 
-folded185:
+folded211:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -5978,7 +7047,7 @@ folded185:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear186
+	JNE    linear212
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -5988,7 +7057,7 @@ folded185:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear186:
+linear212:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6002,35 +7071,35 @@ linear186:
 	VMOVUPD Y7, 224(CX)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
-	JMP     more178
+	JMP     more204
 
-fewer179:
+fewer205:
 	CMPQ BX, $0x20
-	JLE  last180
+	JLE  last206
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none187
+	JE      none213
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
-	JMP     ready188
+	JMP     ready214
 
-none187:
+none213:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready188:
+ready214:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded190
+	JLE   folded216
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6038,7 +7107,7 @@ ready188:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold189:
+fold215:
 	VBROADCASTSD (CX), Y4
 	VMOVUPD      (DI), Y5
 	VFMADD231PD  Y4, Y5, Y0
@@ -6051,9 +7120,9 @@ fold189:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold189
+	JNZ          fold215
 
-folded190:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -6062,13 +7131,13 @@ folded190:
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear191
+	JNE    linear217
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 
-linear191:
+linear217:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6079,33 +7148,33 @@ linear191:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last180:
+last206:
 	CMPQ BX, $0x11
-	JGE  wider192
+	JGE  wider218
 	CMPQ BX, $0x09
-	JGE  wider193
+	JGE  wider219
 	CMPQ BX, $0x05
-	JGE  wider194
+	JGE  wider220
 	CMPQ BX, $0x04
-	JNE  over195
+	JNE  over221
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none196
+	JE      none222
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
-	JMP     ready197
+	JMP     ready223
 
-none196:
+none222:
 	VXORPS Y0, Y0, Y0
 
-ready197:
+ready223:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded199
+	JLE   folded225
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6113,32 +7182,32 @@ ready197:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold198:
+fold224:
 	VBROADCASTSD (CX), Y1
 	VMOVUPD      (DI), Y2
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold198
+	JNZ          fold224
 
-folded199:
+folded225:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	CMPQ   CX, $0x01
-	JNE    linear200
+	JNE    linear226
 	VMAXPD Y0, Y2, Y0
 
-linear200:
+linear226:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
-	JMP     done181
+	JMP     done207
 
-over195:
+over221:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -6149,20 +7218,20 @@ over195:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none201
+	JE         none227
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPD (CX), Y0, Y1
-	JMP        ready202
+	JMP        ready228
 
-none201:
+none227:
 	VXORPS Y1, Y1, Y1
 
-ready202:
+ready228:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded204
+	JLE   folded230
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6170,73 +7239,73 @@ ready202:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold203:
+fold229:
 	VBROADCASTSD (CX), Y2
 	VMASKMOVPD   (DI), Y0, Y3
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold203
+	JNZ          fold229
 
-folded204:
+folded230:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear205
+	JNE    linear231
 	VMAXPD Y1, Y3, Y1
 
-linear205:
+linear231:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000002, BX
-	JZ           low207
+	JZ           low233
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low208
+	JZ           low234
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low208:
-	JMP stored206
+low234:
+	JMP stored232
 
-low207:
+low233:
 	TESTQ     $0x00000001, BX
-	JZ        low209
+	JZ        low235
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low209:
-stored206:
-	JMP done181
+low235:
+stored232:
+	JMP done207
 
-wider194:
+wider220:
 	CMPQ BX, $0x08
-	JNE  over210
+	JNE  over236
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none211
+	JE      none237
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
-	JMP     ready212
+	JMP     ready238
 
-none211:
+none237:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready212:
+ready238:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded214
+	JLE   folded240
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6244,7 +7313,7 @@ ready212:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold213:
+fold239:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      (DI), Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -6253,52 +7322,52 @@ fold213:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold213
+	JNZ          fold239
 
-folded214:
+folded240:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear215
+	JNE    linear241
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 
-linear215:
+linear241:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
-	JMP     done181
+	JMP     done207
 
-over210:
+over236:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none216
+	JE      none242
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(SI), Y1
-	JMP     ready217
+	JMP     ready243
 
-none216:
+none242:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready217:
+ready243:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded219
+	JLE   folded245
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6306,7 +7375,7 @@ ready217:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold218:
+fold244:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      (DI), Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -6315,20 +7384,20 @@ fold218:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold218
+	JNZ          fold244
 
-folded219:
+folded245:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear220
+	JNE    linear246
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 
-linear220:
+linear246:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6336,35 +7405,35 @@ linear220:
 	ADDQ    BX, SI
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(SI)
-	JMP     done181
+	JMP     done207
 
-wider193:
+wider219:
 	CMPQ BX, $0x0d
-	JGE  wider221
+	JGE  wider247
 	CMPQ BX, $0x0c
-	JNE  over222
+	JNE  over248
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none223
+	JE      none249
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
-	JMP     ready224
+	JMP     ready250
 
-none223:
+none249:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready224:
+ready250:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded226
+	JLE   folded252
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6372,7 +7441,7 @@ ready224:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold225:
+fold251:
 	VBROADCASTSD (CX), Y3
 	VMOVUPD      (DI), Y4
 	VFMADD231PD  Y3, Y4, Y0
@@ -6383,9 +7452,9 @@ fold225:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold225
+	JNZ          fold251
 
-folded226:
+folded252:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
@@ -6393,28 +7462,28 @@ folded226:
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear227
+	JNE    linear253
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 
-linear227:
+linear253:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, 64(CX)
-	JMP     done181
+	JMP     done207
 
-over222:
+over248:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none228
+	JE      none254
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6422,18 +7491,18 @@ over222:
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(SI), Y2
-	JMP     ready229
+	JMP     ready255
 
-none228:
+none254:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready229:
+ready255:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded231
+	JLE   folded257
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6441,7 +7510,7 @@ ready229:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold230:
+fold256:
 	VBROADCASTSD (CX), Y3
 	VMOVUPD      (DI), Y4
 	VFMADD231PD  Y3, Y4, Y0
@@ -6452,9 +7521,9 @@ fold230:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold230
+	JNZ          fold256
 
-folded231:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
@@ -6462,12 +7531,12 @@ folded231:
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear232
+	JNE    linear258
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 
-linear232:
+linear258:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6476,35 +7545,35 @@ linear232:
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, 64(SI)
-	JMP     done181
+	JMP     done207
 
-wider221:
+wider247:
 	CMPQ BX, $0x10
-	JNE  over233
+	JNE  over259
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none234
+	JE      none260
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
-	JMP     ready235
+	JMP     ready261
 
-none234:
+none260:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready235:
+ready261:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded237
+	JLE   folded263
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6512,7 +7581,7 @@ ready235:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold236:
+fold262:
 	VBROADCASTSD (CX), Y4
 	VMOVUPD      (DI), Y5
 	VFMADD231PD  Y4, Y5, Y0
@@ -6525,9 +7594,9 @@ fold236:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold236
+	JNZ          fold262
 
-folded237:
+folded263:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -6536,13 +7605,13 @@ folded237:
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear238
+	JNE    linear264
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 
-linear238:
+linear264:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6550,16 +7619,16 @@ linear238:
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, 64(CX)
 	VMOVUPD Y3, 96(CX)
-	JMP     done181
+	JMP     done207
 
-over233:
+over259:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none239
+	JE      none265
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6568,19 +7637,19 @@ over233:
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(SI), Y3
-	JMP     ready240
+	JMP     ready266
 
-none239:
+none265:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready240:
+ready266:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded242
+	JLE   folded268
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6588,7 +7657,7 @@ ready240:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold241:
+fold267:
 	VBROADCASTSD (CX), Y4
 	VMOVUPD      (DI), Y5
 	VFMADD231PD  Y4, Y5, Y0
@@ -6601,9 +7670,9 @@ fold241:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold241
+	JNZ          fold267
 
-folded242:
+folded268:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -6612,13 +7681,13 @@ folded242:
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear243
+	JNE    linear269
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 
-linear243:
+linear269:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6628,20 +7697,20 @@ linear243:
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, 64(CX)
 	VMOVUPD Y3, 96(SI)
-	JMP     done181
+	JMP     done207
 
-wider192:
+wider218:
 	CMPQ BX, $0x19
-	JGE  wider244
+	JGE  wider270
 	CMPQ BX, $0x15
-	JGE  wider245
+	JGE  wider271
 	CMPQ BX, $0x14
-	JNE  over246
+	JNE  over272
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none247
+	JE      none273
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -6649,20 +7718,20 @@ wider192:
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(CX), Y4
-	JMP     ready248
+	JMP     ready274
 
-none247:
+none273:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready248:
+ready274:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded250
+	JLE   folded276
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6670,7 +7739,7 @@ ready248:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold249:
+fold275:
 	VBROADCASTSD (CX), Y5
 	VMOVUPD      (DI), Y6
 	VFMADD231PD  Y5, Y6, Y0
@@ -6685,9 +7754,9 @@ fold249:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold249
+	JNZ          fold275
 
-folded250:
+folded276:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -6697,14 +7766,14 @@ folded250:
 	VADDPD Y6, Y3, Y3
 	VADDPD Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear251
+	JNE    linear277
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 
-linear251:
+linear277:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6713,16 +7782,16 @@ linear251:
 	VMOVUPD Y2, 64(CX)
 	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, 128(CX)
-	JMP     done181
+	JMP     done207
 
-over246:
+over272:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000a0, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none252
+	JE      none278
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6732,20 +7801,20 @@ over246:
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(SI), Y4
-	JMP     ready253
+	JMP     ready279
 
-none252:
+none278:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready253:
+ready279:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded255
+	JLE   folded281
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6753,7 +7822,7 @@ ready253:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold254:
+fold280:
 	VBROADCASTSD (CX), Y5
 	VMOVUPD      (DI), Y6
 	VFMADD231PD  Y5, Y6, Y0
@@ -6768,9 +7837,9 @@ fold254:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold254
+	JNZ          fold280
 
-folded255:
+folded281:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -6780,14 +7849,14 @@ folded255:
 	VADDPD Y6, Y3, Y3
 	VADDPD Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear256
+	JNE    linear282
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 
-linear256:
+linear282:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6798,16 +7867,16 @@ linear256:
 	VMOVUPD Y2, 64(CX)
 	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, 128(SI)
-	JMP     done181
+	JMP     done207
 
-wider245:
+wider271:
 	CMPQ BX, $0x18
-	JNE  over257
+	JNE  over283
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none258
+	JE      none284
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -6816,9 +7885,9 @@ wider245:
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
-	JMP     ready259
+	JMP     ready285
 
-none258:
+none284:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6826,11 +7895,11 @@ none258:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready259:
+ready285:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded261
+	JLE   folded287
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6838,7 +7907,7 @@ ready259:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold260:
+fold286:
 	VBROADCASTSD (CX), Y6
 	VMOVUPD      (DI), Y7
 	VFMADD231PD  Y6, Y7, Y0
@@ -6855,9 +7924,9 @@ fold260:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold260
+	JNZ          fold286
 
-folded261:
+folded287:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -6868,7 +7937,7 @@ folded261:
 	VADDPD Y7, Y4, Y4
 	VADDPD Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear262
+	JNE    linear288
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -6876,7 +7945,7 @@ folded261:
 	VMAXPD Y4, Y7, Y4
 	VMAXPD Y5, Y7, Y5
 
-linear262:
+linear288:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6886,16 +7955,16 @@ linear262:
 	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(CX)
-	JMP     done181
+	JMP     done207
 
-over257:
+over283:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none263
+	JE      none289
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6906,9 +7975,9 @@ over257:
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(SI), Y5
-	JMP     ready264
+	JMP     ready290
 
-none263:
+none289:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6916,11 +7985,11 @@ none263:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready264:
+ready290:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded266
+	JLE   folded292
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6928,7 +7997,7 @@ ready264:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold265:
+fold291:
 	VBROADCASTSD (CX), Y6
 	VMOVUPD      (DI), Y7
 	VFMADD231PD  Y6, Y7, Y0
@@ -6945,9 +8014,9 @@ fold265:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold265
+	JNZ          fold291
 
-folded266:
+folded292:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -6958,7 +8027,7 @@ folded266:
 	VADDPD Y7, Y4, Y4
 	VADDPD Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear267
+	JNE    linear293
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -6966,7 +8035,7 @@ folded266:
 	VMAXPD Y4, Y7, Y4
 	VMAXPD Y5, Y7, Y5
 
-linear267:
+linear293:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6978,18 +8047,18 @@ linear267:
 	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(SI)
-	JMP     done181
+	JMP     done207
 
-wider244:
+wider270:
 	CMPQ BX, $0x1d
-	JGE  wider268
+	JGE  wider294
 	CMPQ BX, $0x1c
-	JNE  over269
+	JNE  over295
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none270
+	JE      none296
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -6999,9 +8068,9 @@ wider244:
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
-	JMP     ready271
+	JMP     ready297
 
-none270:
+none296:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7010,11 +8079,11 @@ none270:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready271:
+ready297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded273
+	JLE   folded299
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7022,7 +8091,7 @@ ready271:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold272:
+fold298:
 	VBROADCASTSD (CX), Y7
 	VMOVUPD      (DI), Y8
 	VFMADD231PD  Y7, Y8, Y0
@@ -7041,9 +8110,9 @@ fold272:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold272
+	JNZ          fold298
 
-folded273:
+folded299:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -7055,7 +8124,7 @@ folded273:
 	VADDPD Y8, Y5, Y5
 	VADDPD Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear274
+	JNE    linear300
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -7064,7 +8133,7 @@ folded273:
 	VMAXPD Y5, Y8, Y5
 	VMAXPD Y6, Y8, Y6
 
-linear274:
+linear300:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7075,16 +8144,16 @@ linear274:
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(CX)
 	VMOVUPD Y6, 192(CX)
-	JMP     done181
+	JMP     done207
 
-over269:
+over295:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000e0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none275
+	JE      none301
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -7096,9 +8165,9 @@ over269:
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(SI), Y6
-	JMP     ready276
+	JMP     ready302
 
-none275:
+none301:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7107,11 +8176,11 @@ none275:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready276:
+ready302:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded278
+	JLE   folded304
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7119,7 +8188,7 @@ ready276:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold277:
+fold303:
 	VBROADCASTSD (CX), Y7
 	VMOVUPD      (DI), Y8
 	VFMADD231PD  Y7, Y8, Y0
@@ -7138,9 +8207,9 @@ fold277:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold277
+	JNZ          fold303
 
-folded278:
+folded304:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -7152,7 +8221,7 @@ folded278:
 	VADDPD Y8, Y5, Y5
 	VADDPD Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear279
+	JNE    linear305
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -7161,7 +8230,7 @@ folded278:
 	VMAXPD Y5, Y8, Y5
 	VMAXPD Y6, Y8, Y6
 
-linear279:
+linear305:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7174,16 +8243,16 @@ linear279:
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(CX)
 	VMOVUPD Y6, 192(SI)
-	JMP     done181
+	JMP     done207
 
-wider268:
+wider294:
 	CMPQ BX, $0x20
-	JNE  over280
+	JNE  over306
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none281
+	JE      none307
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -7194,9 +8263,9 @@ wider268:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(CX), Y7
-	JMP     ready282
+	JMP     ready308
 
-none281:
+none307:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7206,11 +8275,11 @@ none281:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready282:
+ready308:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded284
+	JLE   folded310
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7218,7 +8287,7 @@ ready282:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold283:
+fold309:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -7239,9 +8308,9 @@ fold283:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold283
+	JNZ          fold309
 
-folded284:
+folded310:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -7254,7 +8323,7 @@ folded284:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear285
+	JNE    linear311
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -7264,7 +8333,7 @@ folded284:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear285:
+linear311:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7276,16 +8345,16 @@ linear285:
 	VMOVUPD Y5, 160(CX)
 	VMOVUPD Y6, 192(CX)
 	VMOVUPD Y7, 224(CX)
-	JMP     done181
+	JMP     done207
 
-over280:
+over306:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none286
+	JE      none312
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -7298,9 +8367,9 @@ over280:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(SI), Y7
-	JMP     ready287
+	JMP     ready313
 
-none286:
+none312:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7310,11 +8379,11 @@ none286:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready287:
+ready313:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded289
+	JLE   folded315
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7322,7 +8391,7 @@ ready287:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold288:
+fold314:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -7343,9 +8412,9 @@ fold288:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold288
+	JNZ          fold314
 
-folded289:
+folded315:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -7358,7 +8427,7 @@ folded289:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear290
+	JNE    linear316
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -7368,7 +8437,7 @@ folded289:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear290:
+linear316:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7383,11 +8452,34 @@ linear290:
 	VMOVUPD Y6, 192(CX)
 	VMOVUPD Y7, 224(SI)
 
-done181:
-	JMP done56
+done207:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer177:
-done56:
+fewer203:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance4:
+	MOVQ   ldc+8(FP), BX
+	IMULQ  AX, BX
+	ADDQ   c+0(FP), BX
+	MOVQ   BX, c+0(FP)
+	MOVQ   ldinit+24(FP), BX
+	IMULQ  AX, BX
+	ADDQ   init+16(FP), BX
+	MOVQ   BX, init+16(FP)
+	MOVQ   lda+40(FP), BX
+	IMULQ  AX, BX
+	ADDQ   a+32(FP), BX
+	MOVQ   BX, a+32(FP)
+	MOVQ   rows+72(FP), BX
+	SUBQ   AX, BX
+	MOVQ   BX, rows+72(FP)
+	CMPQ   BX, $0x01
+	JGE    next1
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

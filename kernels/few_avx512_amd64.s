@@ -7,23 +7,35 @@
 // func sweepAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sweepAVX512F32(SB), NOSPLIT, $0-104
+next1:
+	// the height of the next tile
 	MOVQ rows+72(FP), AX
+	CMPQ AX, $0x08
+	JGE  full2
 	CMPQ AX, $0x04
-	JLT  rest2
+	JLE  chosen3
+	ADDQ $0x01, AX
+	SHRQ $0x01, AX
+	JMP  chosen3
 
-tile1:
+full2:
+	MOVQ $0x00000004, AX
+
+chosen3:
+	CMPQ AX, $0x04
+	JNE  fewer5
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more3:
+more6:
 	CMPQ BX, $0x60
-	JLT  fewer4
+	JLT  fewer7
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none7
+	JE      none10
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -43,9 +55,9 @@ more3:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready8
+	JMP     ready11
 
-none7:
+none10:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -63,11 +75,11 @@ none7:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready8:
+ready11:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded10
+	JLE   folded13
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -76,7 +88,7 @@ ready8:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold9:
+fold12:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -104,9 +116,9 @@ fold9:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold9
+	JNZ          fold12
 
-folded10:
+folded13:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -127,7 +139,7 @@ folded10:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear11
+	JNE    linear14
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -145,7 +157,7 @@ folded10:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear11:
+linear14:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -168,16 +180,16 @@ linear11:
 	VMOVUPS Z15, 192(CX)(SI*1)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
-	JMP     more3
+	JMP     more6
 
-fewer4:
+fewer7:
 	CMPQ BX, $0x40
-	JLE  last5
+	JLE  last8
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none12
+	JE      none15
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -189,9 +201,9 @@ fewer4:
 	VMOVUPS 64(CX)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(CX)(SI*1), Z7
-	JMP     ready13
+	JMP     ready16
 
-none12:
+none15:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -201,11 +213,11 @@ none12:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready13:
+ready16:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded15
+	JLE   folded18
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -214,7 +226,7 @@ ready13:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold14:
+fold17:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -232,9 +244,9 @@ fold14:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold14
+	JNZ          fold17
 
-folded15:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -247,7 +259,7 @@ folded15:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear16
+	JNE    linear19
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -257,7 +269,7 @@ folded15:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear16:
+linear19:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -273,18 +285,18 @@ linear16:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last5:
+last8:
 	CMPQ BX, $0x21
-	JGE  wider17
+	JGE  wider20
 	CMPQ BX, $0x11
-	JGE  wider18
+	JGE  wider21
 	CMPQ BX, $0x10
-	JNE  over19
+	JNE  over22
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none20
+	JE      none23
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -292,19 +304,19 @@ last5:
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
 	VMOVUPS (CX)(SI*1), Z3
-	JMP     ready21
+	JMP     ready24
 
-none20:
+none23:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready21:
+ready24:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded23
+	JLE   folded26
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -313,7 +325,7 @@ ready21:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold22:
+fold25:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
@@ -326,9 +338,9 @@ fold22:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold22
+	JNZ          fold25
 
-folded23:
+folded26:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -337,13 +349,13 @@ folded23:
 	VADDPS Z8, Z2, Z2
 	VADDPS Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear24
+	JNE    linear27
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
 	VMAXPS Z3, Z8, Z3
 
-linear24:
+linear27:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -352,9 +364,9 @@ linear24:
 	VMOVUPS Z1, (CX)(DX*1)
 	VMOVUPS Z2, (CX)(DX*2)
 	VMOVUPS Z3, (CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over19:
+over22:
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
@@ -364,7 +376,7 @@ over19:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none25
+	JE        none28
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	LEAQ      (DX)(DX*2), SI
@@ -372,19 +384,19 @@ over19:
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
 	VMOVUPS.Z (CX)(SI*1), K1, Z3
-	JMP       ready26
+	JMP       ready29
 
-none25:
+none28:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready26:
+ready29:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded28
+	JLE   folded31
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -393,7 +405,7 @@ ready26:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold27:
+fold30:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
@@ -406,9 +418,9 @@ fold27:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
+	JNZ          fold30
 
-folded28:
+folded31:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -417,387 +429,387 @@ folded28:
 	VADDPS Z8, Z2, Z2
 	VADDPS Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear29
+	JNE    linear32
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
 	VMAXPS Z3, Z8, Z3
 
-linear29:
+linear32:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	LEAQ          (DX)(DX*2), SI
 	TESTQ         $0x00000008, BX
-	JZ            low31
+	JZ            low34
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, BX
-	JZ            low32
+	JZ            low35
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, BX
-	JZ            low33
+	JZ            low36
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low34
+	JZ            low37
 	VMOVSS        X0, 56(CX)
 
-low34:
-	JMP stored30
-
-low33:
-	TESTQ  $0x00000001, BX
-	JZ     low35
-	VMOVSS X0, 48(CX)
-
-low35:
-	JMP stored30
-
-low32:
-	TESTQ     $0x00000002, BX
-	JZ        low36
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low37
-	VMOVSS    X0, 40(CX)
-
 low37:
-	JMP stored30
+	JMP stored33
 
 low36:
 	TESTQ  $0x00000001, BX
 	JZ     low38
-	VMOVSS X0, 32(CX)
+	VMOVSS X0, 48(CX)
 
 low38:
-	JMP stored30
+	JMP stored33
 
-low31:
+low35:
+	TESTQ     $0x00000002, BX
+	JZ        low39
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low40
+	VMOVSS    X0, 40(CX)
+
+low40:
+	JMP stored33
+
+low39:
+	TESTQ  $0x00000001, BX
+	JZ     low41
+	VMOVSS X0, 32(CX)
+
+low41:
+	JMP stored33
+
+low34:
 	TESTQ        $0x00000004, BX
-	JZ           low39
+	JZ           low42
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, BX
-	JZ           low40
+	JZ           low43
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low41
+	JZ           low44
 	VMOVSS       X0, 24(CX)
 
-low41:
-	JMP stored30
-
-low40:
-	TESTQ  $0x00000001, BX
-	JZ     low42
-	VMOVSS X0, 16(CX)
-
-low42:
-	JMP stored30
-
-low39:
-	TESTQ     $0x00000002, BX
-	JZ        low43
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low44
-	VMOVSS    X0, 8(CX)
-
 low44:
-	JMP stored30
+	JMP stored33
 
 low43:
 	TESTQ  $0x00000001, BX
 	JZ     low45
-	VMOVSS X0, (CX)
+	VMOVSS X0, 16(CX)
 
 low45:
-stored30:
+	JMP stored33
+
+low42:
+	TESTQ     $0x00000002, BX
+	JZ        low46
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low47
+	VMOVSS    X0, 8(CX)
+
+low47:
+	JMP stored33
+
+low46:
+	TESTQ  $0x00000001, BX
+	JZ     low48
+	VMOVSS X0, (CX)
+
+low48:
+stored33:
 	TESTQ         $0x00000008, BX
-	JZ            low47
+	JZ            low50
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, BX
-	JZ            low48
+	JZ            low51
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, BX
-	JZ            low49
+	JZ            low52
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low50
+	JZ            low53
 	VMOVSS        X1, 56(CX)(DX*1)
 
-low50:
-	JMP stored46
-
-low49:
-	TESTQ  $0x00000001, BX
-	JZ     low51
-	VMOVSS X1, 48(CX)(DX*1)
-
-low51:
-	JMP stored46
-
-low48:
-	TESTQ     $0x00000002, BX
-	JZ        low52
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low53
-	VMOVSS    X1, 40(CX)(DX*1)
-
 low53:
-	JMP stored46
+	JMP stored49
 
 low52:
 	TESTQ  $0x00000001, BX
 	JZ     low54
-	VMOVSS X1, 32(CX)(DX*1)
+	VMOVSS X1, 48(CX)(DX*1)
 
 low54:
-	JMP stored46
+	JMP stored49
 
-low47:
+low51:
+	TESTQ     $0x00000002, BX
+	JZ        low55
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low56
+	VMOVSS    X1, 40(CX)(DX*1)
+
+low56:
+	JMP stored49
+
+low55:
+	TESTQ  $0x00000001, BX
+	JZ     low57
+	VMOVSS X1, 32(CX)(DX*1)
+
+low57:
+	JMP stored49
+
+low50:
 	TESTQ        $0x00000004, BX
-	JZ           low55
+	JZ           low58
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low56
+	JZ           low59
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low57
+	JZ           low60
 	VMOVSS       X1, 24(CX)(DX*1)
 
-low57:
-	JMP stored46
-
-low56:
-	TESTQ  $0x00000001, BX
-	JZ     low58
-	VMOVSS X1, 16(CX)(DX*1)
-
-low58:
-	JMP stored46
-
-low55:
-	TESTQ     $0x00000002, BX
-	JZ        low59
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low60
-	VMOVSS    X1, 8(CX)(DX*1)
-
 low60:
-	JMP stored46
+	JMP stored49
 
 low59:
 	TESTQ  $0x00000001, BX
 	JZ     low61
-	VMOVSS X1, (CX)(DX*1)
+	VMOVSS X1, 16(CX)(DX*1)
 
 low61:
-stored46:
+	JMP stored49
+
+low58:
+	TESTQ     $0x00000002, BX
+	JZ        low62
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low63
+	VMOVSS    X1, 8(CX)(DX*1)
+
+low63:
+	JMP stored49
+
+low62:
+	TESTQ  $0x00000001, BX
+	JZ     low64
+	VMOVSS X1, (CX)(DX*1)
+
+low64:
+stored49:
 	TESTQ         $0x00000008, BX
-	JZ            low63
+	JZ            low66
 	VMOVUPS       Y2, (CX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, BX
-	JZ            low64
+	JZ            low67
 	VMOVUPS       X2, 32(CX)(DX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, BX
-	JZ            low65
+	JZ            low68
 	VMOVSD        X2, 48(CX)(DX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low66
+	JZ            low69
 	VMOVSS        X2, 56(CX)(DX*2)
 
-low66:
-	JMP stored62
-
-low65:
-	TESTQ  $0x00000001, BX
-	JZ     low67
-	VMOVSS X2, 48(CX)(DX*2)
-
-low67:
-	JMP stored62
-
-low64:
-	TESTQ     $0x00000002, BX
-	JZ        low68
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low69
-	VMOVSS    X2, 40(CX)(DX*2)
-
 low69:
-	JMP stored62
+	JMP stored65
 
 low68:
 	TESTQ  $0x00000001, BX
 	JZ     low70
-	VMOVSS X2, 32(CX)(DX*2)
+	VMOVSS X2, 48(CX)(DX*2)
 
 low70:
-	JMP stored62
+	JMP stored65
 
-low63:
+low67:
+	TESTQ     $0x00000002, BX
+	JZ        low71
+	VMOVSD    X2, 32(CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low72
+	VMOVSS    X2, 40(CX)(DX*2)
+
+low72:
+	JMP stored65
+
+low71:
+	TESTQ  $0x00000001, BX
+	JZ     low73
+	VMOVSS X2, 32(CX)(DX*2)
+
+low73:
+	JMP stored65
+
+low66:
 	TESTQ        $0x00000004, BX
-	JZ           low71
+	JZ           low74
 	VMOVUPS      X2, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low72
+	JZ           low75
 	VMOVSD       X2, 16(CX)(DX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low73
+	JZ           low76
 	VMOVSS       X2, 24(CX)(DX*2)
 
-low73:
-	JMP stored62
-
-low72:
-	TESTQ  $0x00000001, BX
-	JZ     low74
-	VMOVSS X2, 16(CX)(DX*2)
-
-low74:
-	JMP stored62
-
-low71:
-	TESTQ     $0x00000002, BX
-	JZ        low75
-	VMOVSD    X2, (CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low76
-	VMOVSS    X2, 8(CX)(DX*2)
-
 low76:
-	JMP stored62
+	JMP stored65
 
 low75:
 	TESTQ  $0x00000001, BX
 	JZ     low77
-	VMOVSS X2, (CX)(DX*2)
+	VMOVSS X2, 16(CX)(DX*2)
 
 low77:
-stored62:
+	JMP stored65
+
+low74:
+	TESTQ     $0x00000002, BX
+	JZ        low78
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low79
+	VMOVSS    X2, 8(CX)(DX*2)
+
+low79:
+	JMP stored65
+
+low78:
+	TESTQ  $0x00000001, BX
+	JZ     low80
+	VMOVSS X2, (CX)(DX*2)
+
+low80:
+stored65:
 	TESTQ         $0x00000008, BX
-	JZ            low79
+	JZ            low82
 	VMOVUPS       Y3, (CX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, BX
-	JZ            low80
+	JZ            low83
 	VMOVUPS       X3, 32(CX)(SI*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, BX
-	JZ            low81
+	JZ            low84
 	VMOVSD        X3, 48(CX)(SI*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, BX
-	JZ            low82
+	JZ            low85
 	VMOVSS        X3, 56(CX)(SI*1)
 
-low82:
-	JMP stored78
-
-low81:
-	TESTQ  $0x00000001, BX
-	JZ     low83
-	VMOVSS X3, 48(CX)(SI*1)
-
-low83:
-	JMP stored78
-
-low80:
-	TESTQ     $0x00000002, BX
-	JZ        low84
-	VMOVSD    X3, 32(CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low85
-	VMOVSS    X3, 40(CX)(SI*1)
-
 low85:
-	JMP stored78
+	JMP stored81
 
 low84:
 	TESTQ  $0x00000001, BX
 	JZ     low86
-	VMOVSS X3, 32(CX)(SI*1)
+	VMOVSS X3, 48(CX)(SI*1)
 
 low86:
-	JMP stored78
+	JMP stored81
 
-low79:
+low83:
+	TESTQ     $0x00000002, BX
+	JZ        low87
+	VMOVSD    X3, 32(CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low88
+	VMOVSS    X3, 40(CX)(SI*1)
+
+low88:
+	JMP stored81
+
+low87:
+	TESTQ  $0x00000001, BX
+	JZ     low89
+	VMOVSS X3, 32(CX)(SI*1)
+
+low89:
+	JMP stored81
+
+low82:
 	TESTQ        $0x00000004, BX
-	JZ           low87
+	JZ           low90
 	VMOVUPS      X3, (CX)(SI*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, BX
-	JZ           low88
+	JZ           low91
 	VMOVSD       X3, 16(CX)(SI*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low89
+	JZ           low92
 	VMOVSS       X3, 24(CX)(SI*1)
 
-low89:
-	JMP stored78
-
-low88:
-	TESTQ  $0x00000001, BX
-	JZ     low90
-	VMOVSS X3, 16(CX)(SI*1)
-
-low90:
-	JMP stored78
-
-low87:
-	TESTQ     $0x00000002, BX
-	JZ        low91
-	VMOVSD    X3, (CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low92
-	VMOVSS    X3, 8(CX)(SI*1)
-
 low92:
-	JMP stored78
+	JMP stored81
 
 low91:
 	TESTQ  $0x00000001, BX
 	JZ     low93
-	VMOVSS X3, (CX)(SI*1)
+	VMOVSS X3, 16(CX)(SI*1)
 
 low93:
-stored78:
-	JMP done6
+	JMP stored81
 
-wider18:
+low90:
+	TESTQ     $0x00000002, BX
+	JZ        low94
+	VMOVSD    X3, (CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low95
+	VMOVSS    X3, 8(CX)(SI*1)
+
+low95:
+	JMP stored81
+
+low94:
+	TESTQ  $0x00000001, BX
+	JZ     low96
+	VMOVSS X3, (CX)(SI*1)
+
+low96:
+stored81:
+	JMP done9
+
+wider21:
 	CMPQ BX, $0x20
-	JNE  over94
+	JNE  over97
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none95
+	JE      none98
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -809,9 +821,9 @@ wider18:
 	VMOVUPS 64(CX)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(CX)(SI*1), Z7
-	JMP     ready96
+	JMP     ready99
 
-none95:
+none98:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -821,11 +833,11 @@ none95:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready96:
+ready99:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded98
+	JLE   folded101
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -834,7 +846,7 @@ ready96:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold97:
+fold100:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -852,9 +864,9 @@ fold97:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold97
+	JNZ          fold100
 
-folded98:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -867,7 +879,7 @@ folded98:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear99
+	JNE    linear102
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -877,7 +889,7 @@ folded98:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear99:
+linear102:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -890,16 +902,16 @@ linear99:
 	VMOVUPS Z5, 64(CX)(DX*2)
 	VMOVUPS Z6, (CX)(SI*1)
 	VMOVUPS Z7, 64(CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over94:
+over97:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none100
+	JE      none103
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -914,9 +926,9 @@ over94:
 	VMOVUPS 64(DI)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(DI)(R8*1), Z7
-	JMP     ready101
+	JMP     ready104
 
-none100:
+none103:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -926,11 +938,11 @@ none100:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready101:
+ready104:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded103
+	JLE   folded106
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -939,7 +951,7 @@ ready101:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold102:
+fold105:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -957,9 +969,9 @@ fold102:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold102
+	JNZ          fold105
 
-folded103:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -972,7 +984,7 @@ folded103:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear104
+	JNE    linear107
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -982,7 +994,7 @@ folded103:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear104:
+linear107:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -998,18 +1010,18 @@ linear104:
 	VMOVUPS Z5, 64(DI)(DX*2)
 	VMOVUPS Z6, (CX)(SI*1)
 	VMOVUPS Z7, 64(DI)(R8*1)
-	JMP     done6
+	JMP     done9
 
-wider17:
+wider20:
 	CMPQ BX, $0x31
-	JGE  wider105
+	JGE  wider108
 	CMPQ BX, $0x30
-	JNE  over106
+	JNE  over109
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none107
+	JE      none110
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -1025,9 +1037,9 @@ wider17:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(CX)(SI*1), Z11
-	JMP     ready108
+	JMP     ready111
 
-none107:
+none110:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1041,11 +1053,11 @@ none107:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready108:
+ready111:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded110
+	JLE   folded113
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1054,7 +1066,7 @@ ready108:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold109:
+fold112:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -1077,9 +1089,9 @@ fold109:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold109
+	JNZ          fold112
 
-folded110:
+folded113:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -1096,7 +1108,7 @@ folded110:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear111
+	JNE    linear114
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -1110,7 +1122,7 @@ folded110:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear111:
+linear114:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1127,16 +1139,16 @@ linear111:
 	VMOVUPS Z9, (CX)(SI*1)
 	VMOVUPS Z10, 64(CX)(SI*1)
 	VMOVUPS Z11, 128(CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over106:
+over109:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none112
+	JE      none115
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -1155,9 +1167,9 @@ over106:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(DI)(R8*1), Z11
-	JMP     ready113
+	JMP     ready116
 
-none112:
+none115:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1171,11 +1183,11 @@ none112:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready113:
+ready116:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded115
+	JLE   folded118
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1184,7 +1196,7 @@ ready113:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold114:
+fold117:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -1207,9 +1219,9 @@ fold114:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold114
+	JNZ          fold117
 
-folded115:
+folded118:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -1226,7 +1238,7 @@ folded115:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear116
+	JNE    linear119
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -1240,7 +1252,7 @@ folded115:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear116:
+linear119:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1260,16 +1272,16 @@ linear116:
 	VMOVUPS Z9, (CX)(SI*1)
 	VMOVUPS Z10, 64(CX)(SI*1)
 	VMOVUPS Z11, 128(DI)(R8*1)
-	JMP     done6
+	JMP     done9
 
-wider105:
+wider108:
 	CMPQ BX, $0x40
-	JNE  over117
+	JNE  over120
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none118
+	JE      none121
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -1289,9 +1301,9 @@ wider105:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready119
+	JMP     ready122
 
-none118:
+none121:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1309,11 +1321,11 @@ none118:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready119:
+ready122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded121
+	JLE   folded124
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1322,7 +1334,7 @@ ready119:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold120:
+fold123:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -1350,9 +1362,9 @@ fold120:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold120
+	JNZ          fold123
 
-folded121:
+folded124:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -1373,7 +1385,7 @@ folded121:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear122
+	JNE    linear125
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -1391,7 +1403,7 @@ folded121:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear122:
+linear125:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1412,16 +1424,16 @@ linear122:
 	VMOVUPS Z13, 64(CX)(SI*1)
 	VMOVUPS Z14, 128(CX)(SI*1)
 	VMOVUPS Z15, 192(CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over117:
+over120:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none123
+	JE      none126
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -1444,9 +1456,9 @@ over117:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(DI)(R8*1), Z15
-	JMP     ready124
+	JMP     ready127
 
-none123:
+none126:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1464,11 +1476,11 @@ none123:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready124:
+ready127:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded126
+	JLE   folded129
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1477,7 +1489,7 @@ ready124:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold125:
+fold128:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -1505,9 +1517,9 @@ fold125:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold125
+	JNZ          fold128
 
-folded126:
+folded129:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -1528,7 +1540,7 @@ folded126:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear127
+	JNE    linear130
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -1546,7 +1558,7 @@ folded126:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear127:
+linear130:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1571,44 +1583,25 @@ linear127:
 	VMOVUPS Z14, 128(CX)(SI*1)
 	VMOVUPS Z15, 192(DI)(R8*1)
 
-done6:
-	MOVQ   c+0(FP), AX
-	MOVQ   ldc+8(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, c+0(FP)
-	MOVQ   init+16(FP), AX
-	MOVQ   ldinit+24(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, init+16(FP)
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, a+32(FP)
-	MOVQ   rows+72(FP), AX
-	SUBQ   $0x04, AX
-	MOVQ   AX, rows+72(FP)
-	CMPQ   AX, $0x04
-	JGE    tile1
+done9:
+	MOVQ $0x00000004, AX
+	JMP  advance4
 
-rest2:
-	MOVQ rows+72(FP), AX
+fewer5:
 	CMPQ AX, $0x03
-	JNE  fewer129
+	JNE  fewer131
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
-	// 5 vectors of columns, while at least half as many more are left
-more130:
-	CMPQ BX, $0x70
-	JLT  fewer131
+	// 8 vectors of columns, while at least half as many more are left
+more132:
+	CMPQ BX, $0x000000c0
+	JLT  fewer133
 
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none134
+	JE      none136
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -1616,19 +1609,28 @@ more130:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
-	VMOVUPS (CX)(DX*1), Z5
-	VMOVUPS 64(CX)(DX*1), Z6
-	VMOVUPS 128(CX)(DX*1), Z7
-	VMOVUPS 192(CX)(DX*1), Z8
-	VMOVUPS 256(CX)(DX*1), Z9
-	VMOVUPS (CX)(DX*2), Z10
-	VMOVUPS 64(CX)(DX*2), Z11
-	VMOVUPS 128(CX)(DX*2), Z12
-	VMOVUPS 192(CX)(DX*2), Z13
-	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready135
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS (CX)(DX*1), Z8
+	VMOVUPS 64(CX)(DX*1), Z9
+	VMOVUPS 128(CX)(DX*1), Z10
+	VMOVUPS 192(CX)(DX*1), Z11
+	VMOVUPS 256(CX)(DX*1), Z12
+	VMOVUPS 320(CX)(DX*1), Z13
+	VMOVUPS 384(CX)(DX*1), Z14
+	VMOVUPS 448(CX)(DX*1), Z15
+	VMOVUPS (CX)(DX*2), Z16
+	VMOVUPS 64(CX)(DX*2), Z17
+	VMOVUPS 128(CX)(DX*2), Z18
+	VMOVUPS 192(CX)(DX*2), Z19
+	VMOVUPS 256(CX)(DX*2), Z20
+	VMOVUPS 320(CX)(DX*2), Z21
+	VMOVUPS 384(CX)(DX*2), Z22
+	VMOVUPS 448(CX)(DX*2), Z23
+	JMP     ready137
 
-none134:
+none136:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1644,12 +1646,21 @@ none134:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
 
-ready135:
+ready137:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded137
+	JLE   folded139
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1657,73 +1668,103 @@ ready135:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold136:
-	VBROADCASTSS (CX), Z15
-	VBROADCASTSS (CX)(DX*1), Z16
-	VBROADCASTSS (CX)(DX*2), Z17
-	VMOVUPS      (DI), Z18
-	VFMADD231PS  Z15, Z18, Z0
-	VFMADD231PS  Z16, Z18, Z5
-	VFMADD231PS  Z17, Z18, Z10
-	VMOVUPS      64(DI), Z18
-	VFMADD231PS  Z15, Z18, Z1
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z11
-	VMOVUPS      128(DI), Z18
-	VFMADD231PS  Z15, Z18, Z2
-	VFMADD231PS  Z16, Z18, Z7
-	VFMADD231PS  Z17, Z18, Z12
-	VMOVUPS      192(DI), Z18
-	VFMADD231PS  Z15, Z18, Z3
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z13
-	VMOVUPS      256(DI), Z18
-	VFMADD231PS  Z15, Z18, Z4
-	VFMADD231PS  Z16, Z18, Z9
-	VFMADD231PS  Z17, Z18, Z14
+fold138:
+	VBROADCASTSS (CX), Z24
+	VBROADCASTSS (CX)(DX*1), Z25
+	VBROADCASTSS (CX)(DX*2), Z26
+	VMOVUPS      (DI), Z27
+	VFMADD231PS  Z24, Z27, Z0
+	VFMADD231PS  Z25, Z27, Z8
+	VFMADD231PS  Z26, Z27, Z16
+	VMOVUPS      64(DI), Z27
+	VFMADD231PS  Z24, Z27, Z1
+	VFMADD231PS  Z25, Z27, Z9
+	VFMADD231PS  Z26, Z27, Z17
+	VMOVUPS      128(DI), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z10
+	VFMADD231PS  Z26, Z27, Z18
+	VMOVUPS      192(DI), Z27
+	VFMADD231PS  Z24, Z27, Z3
+	VFMADD231PS  Z25, Z27, Z11
+	VFMADD231PS  Z26, Z27, Z19
+	VMOVUPS      256(DI), Z27
+	VFMADD231PS  Z24, Z27, Z4
+	VFMADD231PS  Z25, Z27, Z12
+	VFMADD231PS  Z26, Z27, Z20
+	VMOVUPS      320(DI), Z27
+	VFMADD231PS  Z24, Z27, Z5
+	VFMADD231PS  Z25, Z27, Z13
+	VFMADD231PS  Z26, Z27, Z21
+	VMOVUPS      384(DI), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z14
+	VFMADD231PS  Z26, Z27, Z22
+	VMOVUPS      448(DI), Z27
+	VFMADD231PS  Z24, Z27, Z7
+	VFMADD231PS  Z25, Z27, Z15
+	VFMADD231PS  Z26, Z27, Z23
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold136
+	JNZ          fold138
 
-folded137:
+folded139:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPS Z18, Z0, Z0
-	VADDPS Z18, Z1, Z1
-	VADDPS Z18, Z2, Z2
-	VADDPS Z18, Z3, Z3
-	VADDPS Z18, Z4, Z4
-	VADDPS Z18, Z5, Z5
-	VADDPS Z18, Z6, Z6
-	VADDPS Z18, Z7, Z7
-	VADDPS Z18, Z8, Z8
-	VADDPS Z18, Z9, Z9
-	VADDPS Z18, Z10, Z10
-	VADDPS Z18, Z11, Z11
-	VADDPS Z18, Z12, Z12
-	VADDPS Z18, Z13, Z13
-	VADDPS Z18, Z14, Z14
+	VPXORD Z27, Z27, Z27
+	VADDPS Z27, Z0, Z0
+	VADDPS Z27, Z1, Z1
+	VADDPS Z27, Z2, Z2
+	VADDPS Z27, Z3, Z3
+	VADDPS Z27, Z4, Z4
+	VADDPS Z27, Z5, Z5
+	VADDPS Z27, Z6, Z6
+	VADDPS Z27, Z7, Z7
+	VADDPS Z27, Z8, Z8
+	VADDPS Z27, Z9, Z9
+	VADDPS Z27, Z10, Z10
+	VADDPS Z27, Z11, Z11
+	VADDPS Z27, Z12, Z12
+	VADDPS Z27, Z13, Z13
+	VADDPS Z27, Z14, Z14
+	VADDPS Z27, Z15, Z15
+	VADDPS Z27, Z16, Z16
+	VADDPS Z27, Z17, Z17
+	VADDPS Z27, Z18, Z18
+	VADDPS Z27, Z19, Z19
+	VADDPS Z27, Z20, Z20
+	VADDPS Z27, Z21, Z21
+	VADDPS Z27, Z22, Z22
+	VADDPS Z27, Z23, Z23
 	CMPQ   CX, $0x01
-	JNE    linear138
-	VMAXPS Z0, Z18, Z0
-	VMAXPS Z1, Z18, Z1
-	VMAXPS Z2, Z18, Z2
-	VMAXPS Z3, Z18, Z3
-	VMAXPS Z4, Z18, Z4
-	VMAXPS Z5, Z18, Z5
-	VMAXPS Z6, Z18, Z6
-	VMAXPS Z7, Z18, Z7
-	VMAXPS Z8, Z18, Z8
-	VMAXPS Z9, Z18, Z9
-	VMAXPS Z10, Z18, Z10
-	VMAXPS Z11, Z18, Z11
-	VMAXPS Z12, Z18, Z12
-	VMAXPS Z13, Z18, Z13
-	VMAXPS Z14, Z18, Z14
+	JNE    linear140
+	VMAXPS Z0, Z27, Z0
+	VMAXPS Z1, Z27, Z1
+	VMAXPS Z2, Z27, Z2
+	VMAXPS Z3, Z27, Z3
+	VMAXPS Z4, Z27, Z4
+	VMAXPS Z5, Z27, Z5
+	VMAXPS Z6, Z27, Z6
+	VMAXPS Z7, Z27, Z7
+	VMAXPS Z8, Z27, Z8
+	VMAXPS Z9, Z27, Z9
+	VMAXPS Z10, Z27, Z10
+	VMAXPS Z11, Z27, Z11
+	VMAXPS Z12, Z27, Z12
+	VMAXPS Z13, Z27, Z13
+	VMAXPS Z14, Z27, Z14
+	VMAXPS Z15, Z27, Z15
+	VMAXPS Z16, Z27, Z16
+	VMAXPS Z17, Z27, Z17
+	VMAXPS Z18, Z27, Z18
+	VMAXPS Z19, Z27, Z19
+	VMAXPS Z20, Z27, Z20
+	VMAXPS Z21, Z27, Z21
+	VMAXPS Z22, Z27, Z22
+	VMAXPS Z23, Z27, Z23
 
-linear138:
+linear140:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1732,917 +1773,37 @@ linear138:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, (CX)(DX*1)
-	VMOVUPS Z6, 64(CX)(DX*1)
-	VMOVUPS Z7, 128(CX)(DX*1)
-	VMOVUPS Z8, 192(CX)(DX*1)
-	VMOVUPS Z9, 256(CX)(DX*1)
-	VMOVUPS Z10, (CX)(DX*2)
-	VMOVUPS Z11, 64(CX)(DX*2)
-	VMOVUPS Z12, 128(CX)(DX*2)
-	VMOVUPS Z13, 192(CX)(DX*2)
-	VMOVUPS Z14, 256(CX)(DX*2)
-	ADDQ    $0x00000140, AX
-	SUBQ    $0x50, BX
-	JMP     more130
-
-fewer131:
-	CMPQ BX, $0x50
-	JLE  last132
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none139
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(CX)(DX*1), Z3
-	VMOVUPS (CX)(DX*2), Z4
-	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready140
-
-none139:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready140:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded142
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold141:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVUPS      (DI), Z9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      64(DI), Z9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold141
-
-folded142:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear143
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-
-linear143:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(DX*1)
-	VMOVUPS Z3, 64(CX)(DX*1)
-	VMOVUPS Z4, (CX)(DX*2)
-	VMOVUPS Z5, 64(CX)(DX*2)
-	ADDQ    $0x00000080, AX
-	SUBQ    $0x20, BX
-
-last132:
-	CMPQ BX, $0x31
-	JGE  wider144
-	CMPQ BX, $0x21
-	JGE  wider145
-	CMPQ BX, $0x11
-	JGE  wider146
-	CMPQ BX, $0x10
-	JNE  over147
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none148
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(DX*1), Z1
-	VMOVUPS (CX)(DX*2), Z2
-	JMP     ready149
-
-none148:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready149:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded151
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold150:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVUPS      (DI), Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold150
-
-folded151:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear152
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-
-linear152:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, (CX)(DX*1)
-	VMOVUPS Z2, (CX)(DX*2)
-	JMP     done133
-
-over147:
-	MOVQ  BX, DX
-	ANDQ  $0x0f, DX
-	MOVL  $0x0000ffff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none153
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS.Z (CX)(DX*1), K1, Z1
-	VMOVUPS.Z (CX)(DX*2), K1, Z2
-	JMP       ready154
-
-none153:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready154:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded156
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold155:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVUPS.Z    (DI), K1, Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold155
-
-folded156:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear157
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-
-linear157:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	TESTQ         $0x00000008, BX
-	JZ            low159
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, BX
-	JZ            low160
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, BX
-	JZ            low161
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low162
-	VMOVSS        X0, 56(CX)
-
-low162:
-	JMP stored158
-
-low161:
-	TESTQ  $0x00000001, BX
-	JZ     low163
-	VMOVSS X0, 48(CX)
-
-low163:
-	JMP stored158
-
-low160:
-	TESTQ     $0x00000002, BX
-	JZ        low164
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low165
-	VMOVSS    X0, 40(CX)
-
-low165:
-	JMP stored158
-
-low164:
-	TESTQ  $0x00000001, BX
-	JZ     low166
-	VMOVSS X0, 32(CX)
-
-low166:
-	JMP stored158
-
-low159:
-	TESTQ        $0x00000004, BX
-	JZ           low167
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, BX
-	JZ           low168
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low169
-	VMOVSS       X0, 24(CX)
-
-low169:
-	JMP stored158
-
-low168:
-	TESTQ  $0x00000001, BX
-	JZ     low170
-	VMOVSS X0, 16(CX)
-
-low170:
-	JMP stored158
-
-low167:
-	TESTQ     $0x00000002, BX
-	JZ        low171
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low172
-	VMOVSS    X0, 8(CX)
-
-low172:
-	JMP stored158
-
-low171:
-	TESTQ  $0x00000001, BX
-	JZ     low173
-	VMOVSS X0, (CX)
-
-low173:
-stored158:
-	TESTQ         $0x00000008, BX
-	JZ            low175
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low176
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low177
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low178
-	VMOVSS        X1, 56(CX)(DX*1)
-
-low178:
-	JMP stored174
-
-low177:
-	TESTQ  $0x00000001, BX
-	JZ     low179
-	VMOVSS X1, 48(CX)(DX*1)
-
-low179:
-	JMP stored174
-
-low176:
-	TESTQ     $0x00000002, BX
-	JZ        low180
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low181
-	VMOVSS    X1, 40(CX)(DX*1)
-
-low181:
-	JMP stored174
-
-low180:
-	TESTQ  $0x00000001, BX
-	JZ     low182
-	VMOVSS X1, 32(CX)(DX*1)
-
-low182:
-	JMP stored174
-
-low175:
-	TESTQ        $0x00000004, BX
-	JZ           low183
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low184
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low185
-	VMOVSS       X1, 24(CX)(DX*1)
-
-low185:
-	JMP stored174
-
-low184:
-	TESTQ  $0x00000001, BX
-	JZ     low186
-	VMOVSS X1, 16(CX)(DX*1)
-
-low186:
-	JMP stored174
-
-low183:
-	TESTQ     $0x00000002, BX
-	JZ        low187
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low188
-	VMOVSS    X1, 8(CX)(DX*1)
-
-low188:
-	JMP stored174
-
-low187:
-	TESTQ  $0x00000001, BX
-	JZ     low189
-	VMOVSS X1, (CX)(DX*1)
-
-low189:
-stored174:
-	TESTQ         $0x00000008, BX
-	JZ            low191
-	VMOVUPS       Y2, (CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, BX
-	JZ            low192
-	VMOVUPS       X2, 32(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, BX
-	JZ            low193
-	VMOVSD        X2, 48(CX)(DX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low194
-	VMOVSS        X2, 56(CX)(DX*2)
-
-low194:
-	JMP stored190
-
-low193:
-	TESTQ  $0x00000001, BX
-	JZ     low195
-	VMOVSS X2, 48(CX)(DX*2)
-
-low195:
-	JMP stored190
-
-low192:
-	TESTQ     $0x00000002, BX
-	JZ        low196
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low197
-	VMOVSS    X2, 40(CX)(DX*2)
-
-low197:
-	JMP stored190
-
-low196:
-	TESTQ  $0x00000001, BX
-	JZ     low198
-	VMOVSS X2, 32(CX)(DX*2)
-
-low198:
-	JMP stored190
-
-low191:
-	TESTQ        $0x00000004, BX
-	JZ           low199
-	VMOVUPS      X2, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low200
-	VMOVSD       X2, 16(CX)(DX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low201
-	VMOVSS       X2, 24(CX)(DX*2)
-
-low201:
-	JMP stored190
-
-low200:
-	TESTQ  $0x00000001, BX
-	JZ     low202
-	VMOVSS X2, 16(CX)(DX*2)
-
-low202:
-	JMP stored190
-
-low199:
-	TESTQ     $0x00000002, BX
-	JZ        low203
-	VMOVSD    X2, (CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low204
-	VMOVSS    X2, 8(CX)(DX*2)
-
-low204:
-	JMP stored190
-
-low203:
-	TESTQ  $0x00000001, BX
-	JZ     low205
-	VMOVSS X2, (CX)(DX*2)
-
-low205:
-stored190:
-	JMP done133
-
-wider146:
-	CMPQ BX, $0x20
-	JNE  over206
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none207
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(CX)(DX*1), Z3
-	VMOVUPS (CX)(DX*2), Z4
-	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready208
-
-none207:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready208:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded210
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold209:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVUPS      (DI), Z9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      64(DI), Z9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold209
-
-folded210:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear211
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-
-linear211:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(DX*1)
-	VMOVUPS Z3, 64(CX)(DX*1)
-	VMOVUPS Z4, (CX)(DX*2)
-	VMOVUPS Z5, 64(CX)(DX*2)
-	JMP     done133
-
-over206:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000080, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none212
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(SI)(DX*1), Z3
-	VMOVUPS (CX)(DX*2), Z4
-	VMOVUPS 64(SI)(DX*2), Z5
-	JMP     ready213
-
-none212:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready213:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded215
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold214:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVUPS      (DI), Z9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      64(DI)(BX*1), Z9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold214
-
-folded215:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear216
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-
-linear216:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, (CX)(DX*1)
-	VMOVUPS Z3, 64(SI)(DX*1)
-	VMOVUPS Z4, (CX)(DX*2)
-	VMOVUPS Z5, 64(SI)(DX*2)
-	JMP     done133
-
-wider145:
-	CMPQ BX, $0x30
-	JNE  over217
-
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none218
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS (CX)(DX*1), Z3
-	VMOVUPS 64(CX)(DX*1), Z4
-	VMOVUPS 128(CX)(DX*1), Z5
-	VMOVUPS (CX)(DX*2), Z6
-	VMOVUPS 64(CX)(DX*2), Z7
-	VMOVUPS 128(CX)(DX*2), Z8
-	JMP     ready219
-
-none218:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-
-ready219:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded221
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold220:
-	VBROADCASTSS (CX), Z9
-	VBROADCASTSS (CX)(DX*1), Z10
-	VBROADCASTSS (CX)(DX*2), Z11
-	VMOVUPS      (DI), Z12
-	VFMADD231PS  Z9, Z12, Z0
-	VFMADD231PS  Z10, Z12, Z3
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      64(DI), Z12
-	VFMADD231PS  Z9, Z12, Z1
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z7
-	VMOVUPS      128(DI), Z12
-	VFMADD231PS  Z9, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z5
-	VFMADD231PS  Z11, Z12, Z8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold220
-
-folded221:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	CMPQ   CX, $0x01
-	JNE    linear222
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-
-linear222:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, (CX)(DX*1)
-	VMOVUPS Z4, 64(CX)(DX*1)
-	VMOVUPS Z5, 128(CX)(DX*1)
-	VMOVUPS Z6, (CX)(DX*2)
-	VMOVUPS Z7, 64(CX)(DX*2)
-	VMOVUPS Z8, 128(CX)(DX*2)
-	JMP     done133
-
-over217:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000c0, BX
-
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none223
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS (CX)(DX*1), Z3
-	VMOVUPS 64(CX)(DX*1), Z4
-	VMOVUPS 128(SI)(DX*1), Z5
-	VMOVUPS (CX)(DX*2), Z6
-	VMOVUPS 64(CX)(DX*2), Z7
-	VMOVUPS 128(SI)(DX*2), Z8
-	JMP     ready224
-
-none223:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-
-ready224:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded226
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold225:
-	VBROADCASTSS (CX), Z9
-	VBROADCASTSS (CX)(DX*1), Z10
-	VBROADCASTSS (CX)(DX*2), Z11
-	VMOVUPS      (DI), Z12
-	VFMADD231PS  Z9, Z12, Z0
-	VFMADD231PS  Z10, Z12, Z3
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      64(DI), Z12
-	VFMADD231PS  Z9, Z12, Z1
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z7
-	VMOVUPS      128(DI)(BX*1), Z12
-	VFMADD231PS  Z9, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z5
-	VFMADD231PS  Z11, Z12, Z8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold225
-
-folded226:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	CMPQ   CX, $0x01
-	JNE    linear227
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-
-linear227:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(SI)
-	VMOVUPS Z3, (CX)(DX*1)
-	VMOVUPS Z4, 64(CX)(DX*1)
-	VMOVUPS Z5, 128(SI)(DX*1)
-	VMOVUPS Z6, (CX)(DX*2)
-	VMOVUPS Z7, 64(CX)(DX*2)
-	VMOVUPS Z8, 128(SI)(DX*2)
-	JMP     done133
-
-wider144:
-	CMPQ BX, $0x41
-	JGE  wider228
-	CMPQ BX, $0x40
-	JNE  over229
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, (CX)(DX*1)
+	VMOVUPS Z9, 64(CX)(DX*1)
+	VMOVUPS Z10, 128(CX)(DX*1)
+	VMOVUPS Z11, 192(CX)(DX*1)
+	VMOVUPS Z12, 256(CX)(DX*1)
+	VMOVUPS Z13, 320(CX)(DX*1)
+	VMOVUPS Z14, 384(CX)(DX*1)
+	VMOVUPS Z15, 448(CX)(DX*1)
+	VMOVUPS Z16, (CX)(DX*2)
+	VMOVUPS Z17, 64(CX)(DX*2)
+	VMOVUPS Z18, 128(CX)(DX*2)
+	VMOVUPS Z19, 192(CX)(DX*2)
+	VMOVUPS Z20, 256(CX)(DX*2)
+	VMOVUPS Z21, 320(CX)(DX*2)
+	VMOVUPS Z22, 384(CX)(DX*2)
+	VMOVUPS Z23, 448(CX)(DX*2)
+	ADDQ    $0x00000200, AX
+	SUBQ    $0x00000080, BX
+	JMP     more132
+
+fewer133:
+	CMPQ BX, $0x00000080
+	JLE  last134
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none230
+	JE      none141
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -2657,9 +1818,9 @@ wider144:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(CX)(DX*2), Z11
-	JMP     ready231
+	JMP     ready142
 
-none230:
+none141:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2673,11 +1834,11 @@ none230:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready231:
+ready142:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded233
+	JLE   folded144
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2685,7 +1846,7 @@ ready231:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold232:
+fold143:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -2708,9 +1869,9 @@ fold232:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold232
+	JNZ          fold143
 
-folded233:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -2727,7 +1888,7 @@ folded233:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear234
+	JNE    linear145
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -2741,7 +1902,7 @@ folded233:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear234:
+linear145:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2757,16 +1918,943 @@ linear234:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(CX)(DX*2)
-	JMP     done133
+	ADDQ    $0x00000100, AX
+	SUBQ    $0x40, BX
 
-over229:
+last134:
+	CMPQ BX, $0x41
+	JGE  wider146
+	CMPQ BX, $0x21
+	JGE  wider147
+	CMPQ BX, $0x11
+	JGE  wider148
+	CMPQ BX, $0x10
+	JNE  over149
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none150
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	JMP     ready151
+
+none150:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready151:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded153
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold152:
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS (CX)(DX*1), Z4
+	VBROADCASTSS (CX)(DX*2), Z5
+	VMOVUPS      (DI), Z6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold152
+
+folded153:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear154
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+
+linear154:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, (CX)(DX*1)
+	VMOVUPS Z2, (CX)(DX*2)
+	JMP     done135
+
+over149:
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none155
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	JMP       ready156
+
+none155:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready156:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded158
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold157:
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS (CX)(DX*1), Z4
+	VBROADCASTSS (CX)(DX*2), Z5
+	VMOVUPS.Z    (DI), K1, Z6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold157
+
+folded158:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear159
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+
+linear159:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	TESTQ         $0x00000008, BX
+	JZ            low161
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, BX
+	JZ            low162
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, BX
+	JZ            low163
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low164
+	VMOVSS        X0, 56(CX)
+
+low164:
+	JMP stored160
+
+low163:
+	TESTQ  $0x00000001, BX
+	JZ     low165
+	VMOVSS X0, 48(CX)
+
+low165:
+	JMP stored160
+
+low162:
+	TESTQ     $0x00000002, BX
+	JZ        low166
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low167
+	VMOVSS    X0, 40(CX)
+
+low167:
+	JMP stored160
+
+low166:
+	TESTQ  $0x00000001, BX
+	JZ     low168
+	VMOVSS X0, 32(CX)
+
+low168:
+	JMP stored160
+
+low161:
+	TESTQ        $0x00000004, BX
+	JZ           low169
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, BX
+	JZ           low170
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low171
+	VMOVSS       X0, 24(CX)
+
+low171:
+	JMP stored160
+
+low170:
+	TESTQ  $0x00000001, BX
+	JZ     low172
+	VMOVSS X0, 16(CX)
+
+low172:
+	JMP stored160
+
+low169:
+	TESTQ     $0x00000002, BX
+	JZ        low173
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low174
+	VMOVSS    X0, 8(CX)
+
+low174:
+	JMP stored160
+
+low173:
+	TESTQ  $0x00000001, BX
+	JZ     low175
+	VMOVSS X0, (CX)
+
+low175:
+stored160:
+	TESTQ         $0x00000008, BX
+	JZ            low177
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, BX
+	JZ            low178
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, BX
+	JZ            low179
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low180
+	VMOVSS        X1, 56(CX)(DX*1)
+
+low180:
+	JMP stored176
+
+low179:
+	TESTQ  $0x00000001, BX
+	JZ     low181
+	VMOVSS X1, 48(CX)(DX*1)
+
+low181:
+	JMP stored176
+
+low178:
+	TESTQ     $0x00000002, BX
+	JZ        low182
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low183
+	VMOVSS    X1, 40(CX)(DX*1)
+
+low183:
+	JMP stored176
+
+low182:
+	TESTQ  $0x00000001, BX
+	JZ     low184
+	VMOVSS X1, 32(CX)(DX*1)
+
+low184:
+	JMP stored176
+
+low177:
+	TESTQ        $0x00000004, BX
+	JZ           low185
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low186
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low187
+	VMOVSS       X1, 24(CX)(DX*1)
+
+low187:
+	JMP stored176
+
+low186:
+	TESTQ  $0x00000001, BX
+	JZ     low188
+	VMOVSS X1, 16(CX)(DX*1)
+
+low188:
+	JMP stored176
+
+low185:
+	TESTQ     $0x00000002, BX
+	JZ        low189
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low190
+	VMOVSS    X1, 8(CX)(DX*1)
+
+low190:
+	JMP stored176
+
+low189:
+	TESTQ  $0x00000001, BX
+	JZ     low191
+	VMOVSS X1, (CX)(DX*1)
+
+low191:
+stored176:
+	TESTQ         $0x00000008, BX
+	JZ            low193
+	VMOVUPS       Y2, (CX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, BX
+	JZ            low194
+	VMOVUPS       X2, 32(CX)(DX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, BX
+	JZ            low195
+	VMOVSD        X2, 48(CX)(DX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low196
+	VMOVSS        X2, 56(CX)(DX*2)
+
+low196:
+	JMP stored192
+
+low195:
+	TESTQ  $0x00000001, BX
+	JZ     low197
+	VMOVSS X2, 48(CX)(DX*2)
+
+low197:
+	JMP stored192
+
+low194:
+	TESTQ     $0x00000002, BX
+	JZ        low198
+	VMOVSD    X2, 32(CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low199
+	VMOVSS    X2, 40(CX)(DX*2)
+
+low199:
+	JMP stored192
+
+low198:
+	TESTQ  $0x00000001, BX
+	JZ     low200
+	VMOVSS X2, 32(CX)(DX*2)
+
+low200:
+	JMP stored192
+
+low193:
+	TESTQ        $0x00000004, BX
+	JZ           low201
+	VMOVUPS      X2, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low202
+	VMOVSD       X2, 16(CX)(DX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low203
+	VMOVSS       X2, 24(CX)(DX*2)
+
+low203:
+	JMP stored192
+
+low202:
+	TESTQ  $0x00000001, BX
+	JZ     low204
+	VMOVSS X2, 16(CX)(DX*2)
+
+low204:
+	JMP stored192
+
+low201:
+	TESTQ     $0x00000002, BX
+	JZ        low205
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low206
+	VMOVSS    X2, 8(CX)(DX*2)
+
+low206:
+	JMP stored192
+
+low205:
+	TESTQ  $0x00000001, BX
+	JZ     low207
+	VMOVSS X2, (CX)(DX*2)
+
+low207:
+stored192:
+	JMP done135
+
+wider148:
+	CMPQ BX, $0x20
+	JNE  over208
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none209
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(CX)(DX*1), Z3
+	VMOVUPS (CX)(DX*2), Z4
+	VMOVUPS 64(CX)(DX*2), Z5
+	JMP     ready210
+
+none209:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready210:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded212
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold211:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VBROADCASTSS (CX)(DX*2), Z8
+	VMOVUPS      (DI), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      64(DI), Z9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold211
+
+folded212:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear213
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+
+linear213:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, 64(CX)(DX*2)
+	JMP     done135
+
+over208:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none214
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(SI)(DX*1), Z3
+	VMOVUPS (CX)(DX*2), Z4
+	VMOVUPS 64(SI)(DX*2), Z5
+	JMP     ready215
+
+none214:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready215:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded217
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold216:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VBROADCASTSS (CX)(DX*2), Z8
+	VMOVUPS      (DI), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      64(DI)(BX*1), Z9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold216
+
+folded217:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear218
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+
+linear218:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, 64(SI)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, 64(SI)(DX*2)
+	JMP     done135
+
+wider147:
+	CMPQ BX, $0x31
+	JGE  wider219
+	CMPQ BX, $0x30
+	JNE  over220
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none221
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS (CX)(DX*1), Z3
+	VMOVUPS 64(CX)(DX*1), Z4
+	VMOVUPS 128(CX)(DX*1), Z5
+	VMOVUPS (CX)(DX*2), Z6
+	VMOVUPS 64(CX)(DX*2), Z7
+	VMOVUPS 128(CX)(DX*2), Z8
+	JMP     ready222
+
+none221:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+
+ready222:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded224
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold223:
+	VBROADCASTSS (CX), Z9
+	VBROADCASTSS (CX)(DX*1), Z10
+	VBROADCASTSS (CX)(DX*2), Z11
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z3
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      64(DI), Z12
+	VFMADD231PS  Z9, Z12, Z1
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z7
+	VMOVUPS      128(DI), Z12
+	VFMADD231PS  Z9, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z5
+	VFMADD231PS  Z11, Z12, Z8
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold223
+
+folded224:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	CMPQ   CX, $0x01
+	JNE    linear225
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+
+linear225:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, 128(CX)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Z8, 128(CX)(DX*2)
+	JMP     done135
+
+over220:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000c0, BX
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none226
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS (CX)(DX*1), Z3
+	VMOVUPS 64(CX)(DX*1), Z4
+	VMOVUPS 128(SI)(DX*1), Z5
+	VMOVUPS (CX)(DX*2), Z6
+	VMOVUPS 64(CX)(DX*2), Z7
+	VMOVUPS 128(SI)(DX*2), Z8
+	JMP     ready227
+
+none226:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+
+ready227:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded229
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold228:
+	VBROADCASTSS (CX), Z9
+	VBROADCASTSS (CX)(DX*1), Z10
+	VBROADCASTSS (CX)(DX*2), Z11
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z3
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      64(DI), Z12
+	VFMADD231PS  Z9, Z12, Z1
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z7
+	VMOVUPS      128(DI)(BX*1), Z12
+	VFMADD231PS  Z9, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z5
+	VFMADD231PS  Z11, Z12, Z8
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold228
+
+folded229:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	CMPQ   CX, $0x01
+	JNE    linear230
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+
+linear230:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, 128(SI)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Z8, 128(SI)(DX*2)
+	JMP     done135
+
+wider219:
+	CMPQ BX, $0x40
+	JNE  over231
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none232
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS (CX)(DX*1), Z4
+	VMOVUPS 64(CX)(DX*1), Z5
+	VMOVUPS 128(CX)(DX*1), Z6
+	VMOVUPS 192(CX)(DX*1), Z7
+	VMOVUPS (CX)(DX*2), Z8
+	VMOVUPS 64(CX)(DX*2), Z9
+	VMOVUPS 128(CX)(DX*2), Z10
+	VMOVUPS 192(CX)(DX*2), Z11
+	JMP     ready233
+
+none232:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+ready233:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded235
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold234:
+	VBROADCASTSS (CX), Z12
+	VBROADCASTSS (CX)(DX*1), Z13
+	VBROADCASTSS (CX)(DX*2), Z14
+	VMOVUPS      (DI), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z8
+	VMOVUPS      64(DI), Z15
+	VFMADD231PS  Z12, Z15, Z1
+	VFMADD231PS  Z13, Z15, Z5
+	VFMADD231PS  Z14, Z15, Z9
+	VMOVUPS      128(DI), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z6
+	VFMADD231PS  Z14, Z15, Z10
+	VMOVUPS      192(DI), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold234
+
+folded235:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z15, Z15, Z15
+	VADDPS Z15, Z0, Z0
+	VADDPS Z15, Z1, Z1
+	VADDPS Z15, Z2, Z2
+	VADDPS Z15, Z3, Z3
+	VADDPS Z15, Z4, Z4
+	VADDPS Z15, Z5, Z5
+	VADDPS Z15, Z6, Z6
+	VADDPS Z15, Z7, Z7
+	VADDPS Z15, Z8, Z8
+	VADDPS Z15, Z9, Z9
+	VADDPS Z15, Z10, Z10
+	VADDPS Z15, Z11, Z11
+	CMPQ   CX, $0x01
+	JNE    linear236
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
+
+linear236:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, 192(CX)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Z11, 192(CX)(DX*2)
+	JMP     done135
+
+over231:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none235
+	JE      none237
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -2783,9 +2871,9 @@ over229:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(SI)(DX*2), Z11
-	JMP     ready236
+	JMP     ready238
 
-none235:
+none237:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2799,11 +2887,11 @@ none235:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready236:
+ready238:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded238
+	JLE   folded240
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2811,7 +2899,7 @@ ready236:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold237:
+fold239:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -2834,9 +2922,9 @@ fold237:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold237
+	JNZ          fold239
 
-folded238:
+folded240:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -2853,7 +2941,7 @@ folded238:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear239
+	JNE    linear241
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -2867,7 +2955,7 @@ folded238:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear239:
+linear241:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2885,16 +2973,20 @@ linear239:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(SI)(DX*2)
-	JMP     done133
+	JMP     done135
 
-wider228:
+wider146:
+	CMPQ BX, $0x61
+	JGE  wider242
+	CMPQ BX, $0x51
+	JGE  wider243
 	CMPQ BX, $0x50
-	JNE  over240
+	JNE  over244
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none241
+	JE      none245
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -2912,9 +3004,9 @@ wider228:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready242
+	JMP     ready246
 
-none241:
+none245:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2931,11 +3023,11 @@ none241:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready242:
+ready246:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded244
+	JLE   folded248
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2943,7 +3035,7 @@ ready242:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold243:
+fold247:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -2970,9 +3062,9 @@ fold243:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold243
+	JNZ          fold247
 
-folded244:
+folded248:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -2992,7 +3084,7 @@ folded244:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear245
+	JNE    linear249
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -3009,7 +3101,7 @@ folded244:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear245:
+linear249:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3028,16 +3120,16 @@ linear245:
 	VMOVUPS Z12, 128(CX)(DX*2)
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(CX)(DX*2)
-	JMP     done133
+	JMP     done135
 
-over240:
+over244:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none246
+	JE      none250
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -3057,9 +3149,9 @@ over240:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(SI)(DX*2), Z14
-	JMP     ready247
+	JMP     ready251
 
-none246:
+none250:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3076,11 +3168,11 @@ none246:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready247:
+ready251:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded249
+	JLE   folded253
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3088,7 +3180,7 @@ ready247:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold248:
+fold252:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -3115,9 +3207,9 @@ fold248:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold248
+	JNZ          fold252
 
-folded249:
+folded253:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -3137,7 +3229,7 @@ folded249:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear250
+	JNE    linear254
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -3154,7 +3246,7 @@ folded249:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear250:
+linear254:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3175,22 +3267,13 @@ linear250:
 	VMOVUPS Z12, 128(CX)(DX*2)
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(SI)(DX*2)
+	JMP     done135
 
-done133:
-	JMP done128
+wider243:
+	CMPQ BX, $0x60
+	JNE  over255
 
-fewer129:
-	CMPQ AX, $0x02
-	JNE  fewer251
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
-
-	// 8 vectors of columns, while at least half as many more are left
-more252:
-	CMPQ BX, $0x000000c0
-	JLT  fewer253
-
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none256
@@ -3202,16 +3285,18 @@ more252:
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS (CX)(DX*1), Z8
-	VMOVUPS 64(CX)(DX*1), Z9
-	VMOVUPS 128(CX)(DX*1), Z10
-	VMOVUPS 192(CX)(DX*1), Z11
-	VMOVUPS 256(CX)(DX*1), Z12
-	VMOVUPS 320(CX)(DX*1), Z13
-	VMOVUPS 384(CX)(DX*1), Z14
-	VMOVUPS 448(CX)(DX*1), Z15
+	VMOVUPS (CX)(DX*1), Z6
+	VMOVUPS 64(CX)(DX*1), Z7
+	VMOVUPS 128(CX)(DX*1), Z8
+	VMOVUPS 192(CX)(DX*1), Z9
+	VMOVUPS 256(CX)(DX*1), Z10
+	VMOVUPS 320(CX)(DX*1), Z11
+	VMOVUPS (CX)(DX*2), Z12
+	VMOVUPS 64(CX)(DX*2), Z13
+	VMOVUPS 128(CX)(DX*2), Z14
+	VMOVUPS 192(CX)(DX*2), Z15
+	VMOVUPS 256(CX)(DX*2), Z16
+	VMOVUPS 320(CX)(DX*2), Z17
 	JMP     ready257
 
 none256:
@@ -3231,6 +3316,8 @@ none256:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
 
 ready257:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -3245,6 +3332,1112 @@ ready257:
 	ADDQ  AX, DI
 
 fold258:
+	VBROADCASTSS (CX), Z18
+	VBROADCASTSS (CX)(DX*1), Z19
+	VBROADCASTSS (CX)(DX*2), Z20
+	VMOVUPS      (DI), Z21
+	VFMADD231PS  Z18, Z21, Z0
+	VFMADD231PS  Z19, Z21, Z6
+	VFMADD231PS  Z20, Z21, Z12
+	VMOVUPS      64(DI), Z21
+	VFMADD231PS  Z18, Z21, Z1
+	VFMADD231PS  Z19, Z21, Z7
+	VFMADD231PS  Z20, Z21, Z13
+	VMOVUPS      128(DI), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z8
+	VFMADD231PS  Z20, Z21, Z14
+	VMOVUPS      192(DI), Z21
+	VFMADD231PS  Z18, Z21, Z3
+	VFMADD231PS  Z19, Z21, Z9
+	VFMADD231PS  Z20, Z21, Z15
+	VMOVUPS      256(DI), Z21
+	VFMADD231PS  Z18, Z21, Z4
+	VFMADD231PS  Z19, Z21, Z10
+	VFMADD231PS  Z20, Z21, Z16
+	VMOVUPS      320(DI), Z21
+	VFMADD231PS  Z18, Z21, Z5
+	VFMADD231PS  Z19, Z21, Z11
+	VFMADD231PS  Z20, Z21, Z17
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold258
+
+folded259:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z21, Z21, Z21
+	VADDPS Z21, Z0, Z0
+	VADDPS Z21, Z1, Z1
+	VADDPS Z21, Z2, Z2
+	VADDPS Z21, Z3, Z3
+	VADDPS Z21, Z4, Z4
+	VADDPS Z21, Z5, Z5
+	VADDPS Z21, Z6, Z6
+	VADDPS Z21, Z7, Z7
+	VADDPS Z21, Z8, Z8
+	VADDPS Z21, Z9, Z9
+	VADDPS Z21, Z10, Z10
+	VADDPS Z21, Z11, Z11
+	VADDPS Z21, Z12, Z12
+	VADDPS Z21, Z13, Z13
+	VADDPS Z21, Z14, Z14
+	VADDPS Z21, Z15, Z15
+	VADDPS Z21, Z16, Z16
+	VADDPS Z21, Z17, Z17
+	CMPQ   CX, $0x01
+	JNE    linear260
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	VMAXPS Z7, Z21, Z7
+	VMAXPS Z8, Z21, Z8
+	VMAXPS Z9, Z21, Z9
+	VMAXPS Z10, Z21, Z10
+	VMAXPS Z11, Z21, Z11
+	VMAXPS Z12, Z21, Z12
+	VMAXPS Z13, Z21, Z13
+	VMAXPS Z14, Z21, Z14
+	VMAXPS Z15, Z21, Z15
+	VMAXPS Z16, Z21, Z16
+	VMAXPS Z17, Z21, Z17
+
+linear260:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Z11, 320(CX)(DX*1)
+	VMOVUPS Z12, (CX)(DX*2)
+	VMOVUPS Z13, 64(CX)(DX*2)
+	VMOVUPS Z14, 128(CX)(DX*2)
+	VMOVUPS Z15, 192(CX)(DX*2)
+	VMOVUPS Z16, 256(CX)(DX*2)
+	VMOVUPS Z17, 320(CX)(DX*2)
+	JMP     done135
+
+over255:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000180, BX
+
+	// acc[i,j] = init[i,j], 3×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none261
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(SI), Z5
+	VMOVUPS (CX)(DX*1), Z6
+	VMOVUPS 64(CX)(DX*1), Z7
+	VMOVUPS 128(CX)(DX*1), Z8
+	VMOVUPS 192(CX)(DX*1), Z9
+	VMOVUPS 256(CX)(DX*1), Z10
+	VMOVUPS 320(SI)(DX*1), Z11
+	VMOVUPS (CX)(DX*2), Z12
+	VMOVUPS 64(CX)(DX*2), Z13
+	VMOVUPS 128(CX)(DX*2), Z14
+	VMOVUPS 192(CX)(DX*2), Z15
+	VMOVUPS 256(CX)(DX*2), Z16
+	VMOVUPS 320(SI)(DX*2), Z17
+	JMP     ready262
+
+none261:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+ready262:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded264
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold263:
+	VBROADCASTSS (CX), Z18
+	VBROADCASTSS (CX)(DX*1), Z19
+	VBROADCASTSS (CX)(DX*2), Z20
+	VMOVUPS      (DI), Z21
+	VFMADD231PS  Z18, Z21, Z0
+	VFMADD231PS  Z19, Z21, Z6
+	VFMADD231PS  Z20, Z21, Z12
+	VMOVUPS      64(DI), Z21
+	VFMADD231PS  Z18, Z21, Z1
+	VFMADD231PS  Z19, Z21, Z7
+	VFMADD231PS  Z20, Z21, Z13
+	VMOVUPS      128(DI), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z8
+	VFMADD231PS  Z20, Z21, Z14
+	VMOVUPS      192(DI), Z21
+	VFMADD231PS  Z18, Z21, Z3
+	VFMADD231PS  Z19, Z21, Z9
+	VFMADD231PS  Z20, Z21, Z15
+	VMOVUPS      256(DI), Z21
+	VFMADD231PS  Z18, Z21, Z4
+	VFMADD231PS  Z19, Z21, Z10
+	VFMADD231PS  Z20, Z21, Z16
+	VMOVUPS      320(DI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z5
+	VFMADD231PS  Z19, Z21, Z11
+	VFMADD231PS  Z20, Z21, Z17
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold263
+
+folded264:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z21, Z21, Z21
+	VADDPS Z21, Z0, Z0
+	VADDPS Z21, Z1, Z1
+	VADDPS Z21, Z2, Z2
+	VADDPS Z21, Z3, Z3
+	VADDPS Z21, Z4, Z4
+	VADDPS Z21, Z5, Z5
+	VADDPS Z21, Z6, Z6
+	VADDPS Z21, Z7, Z7
+	VADDPS Z21, Z8, Z8
+	VADDPS Z21, Z9, Z9
+	VADDPS Z21, Z10, Z10
+	VADDPS Z21, Z11, Z11
+	VADDPS Z21, Z12, Z12
+	VADDPS Z21, Z13, Z13
+	VADDPS Z21, Z14, Z14
+	VADDPS Z21, Z15, Z15
+	VADDPS Z21, Z16, Z16
+	VADDPS Z21, Z17, Z17
+	CMPQ   CX, $0x01
+	JNE    linear265
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	VMAXPS Z7, Z21, Z7
+	VMAXPS Z8, Z21, Z8
+	VMAXPS Z9, Z21, Z9
+	VMAXPS Z10, Z21, Z10
+	VMAXPS Z11, Z21, Z11
+	VMAXPS Z12, Z21, Z12
+	VMAXPS Z13, Z21, Z13
+	VMAXPS Z14, Z21, Z14
+	VMAXPS Z15, Z21, Z15
+	VMAXPS Z16, Z21, Z16
+	VMAXPS Z17, Z21, Z17
+
+linear265:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(SI)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Z11, 320(SI)(DX*1)
+	VMOVUPS Z12, (CX)(DX*2)
+	VMOVUPS Z13, 64(CX)(DX*2)
+	VMOVUPS Z14, 128(CX)(DX*2)
+	VMOVUPS Z15, 192(CX)(DX*2)
+	VMOVUPS Z16, 256(CX)(DX*2)
+	VMOVUPS Z17, 320(SI)(DX*2)
+	JMP     done135
+
+wider242:
+	CMPQ BX, $0x71
+	JGE  wider266
+	CMPQ BX, $0x70
+	JNE  over267
+
+	// acc[i,j] = init[i,j], 3×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none268
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS (CX)(DX*1), Z7
+	VMOVUPS 64(CX)(DX*1), Z8
+	VMOVUPS 128(CX)(DX*1), Z9
+	VMOVUPS 192(CX)(DX*1), Z10
+	VMOVUPS 256(CX)(DX*1), Z11
+	VMOVUPS 320(CX)(DX*1), Z12
+	VMOVUPS 384(CX)(DX*1), Z13
+	VMOVUPS (CX)(DX*2), Z14
+	VMOVUPS 64(CX)(DX*2), Z15
+	VMOVUPS 128(CX)(DX*2), Z16
+	VMOVUPS 192(CX)(DX*2), Z17
+	VMOVUPS 256(CX)(DX*2), Z18
+	VMOVUPS 320(CX)(DX*2), Z19
+	VMOVUPS 384(CX)(DX*2), Z20
+	JMP     ready269
+
+none268:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+ready269:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded271
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold270:
+	VBROADCASTSS (CX), Z21
+	VBROADCASTSS (CX)(DX*1), Z22
+	VBROADCASTSS (CX)(DX*2), Z23
+	VMOVUPS      (DI), Z24
+	VFMADD231PS  Z21, Z24, Z0
+	VFMADD231PS  Z22, Z24, Z7
+	VFMADD231PS  Z23, Z24, Z14
+	VMOVUPS      64(DI), Z24
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z15
+	VMOVUPS      128(DI), Z24
+	VFMADD231PS  Z21, Z24, Z2
+	VFMADD231PS  Z22, Z24, Z9
+	VFMADD231PS  Z23, Z24, Z16
+	VMOVUPS      192(DI), Z24
+	VFMADD231PS  Z21, Z24, Z3
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z17
+	VMOVUPS      256(DI), Z24
+	VFMADD231PS  Z21, Z24, Z4
+	VFMADD231PS  Z22, Z24, Z11
+	VFMADD231PS  Z23, Z24, Z18
+	VMOVUPS      320(DI), Z24
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z19
+	VMOVUPS      384(DI), Z24
+	VFMADD231PS  Z21, Z24, Z6
+	VFMADD231PS  Z22, Z24, Z13
+	VFMADD231PS  Z23, Z24, Z20
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold270
+
+folded271:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z24, Z24, Z24
+	VADDPS Z24, Z0, Z0
+	VADDPS Z24, Z1, Z1
+	VADDPS Z24, Z2, Z2
+	VADDPS Z24, Z3, Z3
+	VADDPS Z24, Z4, Z4
+	VADDPS Z24, Z5, Z5
+	VADDPS Z24, Z6, Z6
+	VADDPS Z24, Z7, Z7
+	VADDPS Z24, Z8, Z8
+	VADDPS Z24, Z9, Z9
+	VADDPS Z24, Z10, Z10
+	VADDPS Z24, Z11, Z11
+	VADDPS Z24, Z12, Z12
+	VADDPS Z24, Z13, Z13
+	VADDPS Z24, Z14, Z14
+	VADDPS Z24, Z15, Z15
+	VADDPS Z24, Z16, Z16
+	VADDPS Z24, Z17, Z17
+	VADDPS Z24, Z18, Z18
+	VADDPS Z24, Z19, Z19
+	VADDPS Z24, Z20, Z20
+	CMPQ   CX, $0x01
+	JNE    linear272
+	VMAXPS Z0, Z24, Z0
+	VMAXPS Z1, Z24, Z1
+	VMAXPS Z2, Z24, Z2
+	VMAXPS Z3, Z24, Z3
+	VMAXPS Z4, Z24, Z4
+	VMAXPS Z5, Z24, Z5
+	VMAXPS Z6, Z24, Z6
+	VMAXPS Z7, Z24, Z7
+	VMAXPS Z8, Z24, Z8
+	VMAXPS Z9, Z24, Z9
+	VMAXPS Z10, Z24, Z10
+	VMAXPS Z11, Z24, Z11
+	VMAXPS Z12, Z24, Z12
+	VMAXPS Z13, Z24, Z13
+	VMAXPS Z14, Z24, Z14
+	VMAXPS Z15, Z24, Z15
+	VMAXPS Z16, Z24, Z16
+	VMAXPS Z17, Z24, Z17
+	VMAXPS Z18, Z24, Z18
+	VMAXPS Z19, Z24, Z19
+	VMAXPS Z20, Z24, Z20
+
+linear272:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, (CX)(DX*1)
+	VMOVUPS Z8, 64(CX)(DX*1)
+	VMOVUPS Z9, 128(CX)(DX*1)
+	VMOVUPS Z10, 192(CX)(DX*1)
+	VMOVUPS Z11, 256(CX)(DX*1)
+	VMOVUPS Z12, 320(CX)(DX*1)
+	VMOVUPS Z13, 384(CX)(DX*1)
+	VMOVUPS Z14, (CX)(DX*2)
+	VMOVUPS Z15, 64(CX)(DX*2)
+	VMOVUPS Z16, 128(CX)(DX*2)
+	VMOVUPS Z17, 192(CX)(DX*2)
+	VMOVUPS Z18, 256(CX)(DX*2)
+	VMOVUPS Z19, 320(CX)(DX*2)
+	VMOVUPS Z20, 384(CX)(DX*2)
+	JMP     done135
+
+over267:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000001c0, BX
+
+	// acc[i,j] = init[i,j], 3×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none273
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(SI), Z6
+	VMOVUPS (CX)(DX*1), Z7
+	VMOVUPS 64(CX)(DX*1), Z8
+	VMOVUPS 128(CX)(DX*1), Z9
+	VMOVUPS 192(CX)(DX*1), Z10
+	VMOVUPS 256(CX)(DX*1), Z11
+	VMOVUPS 320(CX)(DX*1), Z12
+	VMOVUPS 384(SI)(DX*1), Z13
+	VMOVUPS (CX)(DX*2), Z14
+	VMOVUPS 64(CX)(DX*2), Z15
+	VMOVUPS 128(CX)(DX*2), Z16
+	VMOVUPS 192(CX)(DX*2), Z17
+	VMOVUPS 256(CX)(DX*2), Z18
+	VMOVUPS 320(CX)(DX*2), Z19
+	VMOVUPS 384(SI)(DX*2), Z20
+	JMP     ready274
+
+none273:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+ready274:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded276
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold275:
+	VBROADCASTSS (CX), Z21
+	VBROADCASTSS (CX)(DX*1), Z22
+	VBROADCASTSS (CX)(DX*2), Z23
+	VMOVUPS      (DI), Z24
+	VFMADD231PS  Z21, Z24, Z0
+	VFMADD231PS  Z22, Z24, Z7
+	VFMADD231PS  Z23, Z24, Z14
+	VMOVUPS      64(DI), Z24
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z15
+	VMOVUPS      128(DI), Z24
+	VFMADD231PS  Z21, Z24, Z2
+	VFMADD231PS  Z22, Z24, Z9
+	VFMADD231PS  Z23, Z24, Z16
+	VMOVUPS      192(DI), Z24
+	VFMADD231PS  Z21, Z24, Z3
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z17
+	VMOVUPS      256(DI), Z24
+	VFMADD231PS  Z21, Z24, Z4
+	VFMADD231PS  Z22, Z24, Z11
+	VFMADD231PS  Z23, Z24, Z18
+	VMOVUPS      320(DI), Z24
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z19
+	VMOVUPS      384(DI)(BX*1), Z24
+	VFMADD231PS  Z21, Z24, Z6
+	VFMADD231PS  Z22, Z24, Z13
+	VFMADD231PS  Z23, Z24, Z20
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold275
+
+folded276:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z24, Z24, Z24
+	VADDPS Z24, Z0, Z0
+	VADDPS Z24, Z1, Z1
+	VADDPS Z24, Z2, Z2
+	VADDPS Z24, Z3, Z3
+	VADDPS Z24, Z4, Z4
+	VADDPS Z24, Z5, Z5
+	VADDPS Z24, Z6, Z6
+	VADDPS Z24, Z7, Z7
+	VADDPS Z24, Z8, Z8
+	VADDPS Z24, Z9, Z9
+	VADDPS Z24, Z10, Z10
+	VADDPS Z24, Z11, Z11
+	VADDPS Z24, Z12, Z12
+	VADDPS Z24, Z13, Z13
+	VADDPS Z24, Z14, Z14
+	VADDPS Z24, Z15, Z15
+	VADDPS Z24, Z16, Z16
+	VADDPS Z24, Z17, Z17
+	VADDPS Z24, Z18, Z18
+	VADDPS Z24, Z19, Z19
+	VADDPS Z24, Z20, Z20
+	CMPQ   CX, $0x01
+	JNE    linear277
+	VMAXPS Z0, Z24, Z0
+	VMAXPS Z1, Z24, Z1
+	VMAXPS Z2, Z24, Z2
+	VMAXPS Z3, Z24, Z3
+	VMAXPS Z4, Z24, Z4
+	VMAXPS Z5, Z24, Z5
+	VMAXPS Z6, Z24, Z6
+	VMAXPS Z7, Z24, Z7
+	VMAXPS Z8, Z24, Z8
+	VMAXPS Z9, Z24, Z9
+	VMAXPS Z10, Z24, Z10
+	VMAXPS Z11, Z24, Z11
+	VMAXPS Z12, Z24, Z12
+	VMAXPS Z13, Z24, Z13
+	VMAXPS Z14, Z24, Z14
+	VMAXPS Z15, Z24, Z15
+	VMAXPS Z16, Z24, Z16
+	VMAXPS Z17, Z24, Z17
+	VMAXPS Z18, Z24, Z18
+	VMAXPS Z19, Z24, Z19
+	VMAXPS Z20, Z24, Z20
+
+linear277:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(SI)
+	VMOVUPS Z7, (CX)(DX*1)
+	VMOVUPS Z8, 64(CX)(DX*1)
+	VMOVUPS Z9, 128(CX)(DX*1)
+	VMOVUPS Z10, 192(CX)(DX*1)
+	VMOVUPS Z11, 256(CX)(DX*1)
+	VMOVUPS Z12, 320(CX)(DX*1)
+	VMOVUPS Z13, 384(SI)(DX*1)
+	VMOVUPS Z14, (CX)(DX*2)
+	VMOVUPS Z15, 64(CX)(DX*2)
+	VMOVUPS Z16, 128(CX)(DX*2)
+	VMOVUPS Z17, 192(CX)(DX*2)
+	VMOVUPS Z18, 256(CX)(DX*2)
+	VMOVUPS Z19, 320(CX)(DX*2)
+	VMOVUPS Z20, 384(SI)(DX*2)
+	JMP     done135
+
+wider266:
+	CMPQ BX, $0x00000080
+	JNE  over278
+
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none279
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS (CX)(DX*1), Z8
+	VMOVUPS 64(CX)(DX*1), Z9
+	VMOVUPS 128(CX)(DX*1), Z10
+	VMOVUPS 192(CX)(DX*1), Z11
+	VMOVUPS 256(CX)(DX*1), Z12
+	VMOVUPS 320(CX)(DX*1), Z13
+	VMOVUPS 384(CX)(DX*1), Z14
+	VMOVUPS 448(CX)(DX*1), Z15
+	VMOVUPS (CX)(DX*2), Z16
+	VMOVUPS 64(CX)(DX*2), Z17
+	VMOVUPS 128(CX)(DX*2), Z18
+	VMOVUPS 192(CX)(DX*2), Z19
+	VMOVUPS 256(CX)(DX*2), Z20
+	VMOVUPS 320(CX)(DX*2), Z21
+	VMOVUPS 384(CX)(DX*2), Z22
+	VMOVUPS 448(CX)(DX*2), Z23
+	JMP     ready280
+
+none279:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+ready280:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded282
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold281:
+	VBROADCASTSS (CX), Z24
+	VBROADCASTSS (CX)(DX*1), Z25
+	VBROADCASTSS (CX)(DX*2), Z26
+	VMOVUPS      (DI), Z27
+	VFMADD231PS  Z24, Z27, Z0
+	VFMADD231PS  Z25, Z27, Z8
+	VFMADD231PS  Z26, Z27, Z16
+	VMOVUPS      64(DI), Z27
+	VFMADD231PS  Z24, Z27, Z1
+	VFMADD231PS  Z25, Z27, Z9
+	VFMADD231PS  Z26, Z27, Z17
+	VMOVUPS      128(DI), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z10
+	VFMADD231PS  Z26, Z27, Z18
+	VMOVUPS      192(DI), Z27
+	VFMADD231PS  Z24, Z27, Z3
+	VFMADD231PS  Z25, Z27, Z11
+	VFMADD231PS  Z26, Z27, Z19
+	VMOVUPS      256(DI), Z27
+	VFMADD231PS  Z24, Z27, Z4
+	VFMADD231PS  Z25, Z27, Z12
+	VFMADD231PS  Z26, Z27, Z20
+	VMOVUPS      320(DI), Z27
+	VFMADD231PS  Z24, Z27, Z5
+	VFMADD231PS  Z25, Z27, Z13
+	VFMADD231PS  Z26, Z27, Z21
+	VMOVUPS      384(DI), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z14
+	VFMADD231PS  Z26, Z27, Z22
+	VMOVUPS      448(DI), Z27
+	VFMADD231PS  Z24, Z27, Z7
+	VFMADD231PS  Z25, Z27, Z15
+	VFMADD231PS  Z26, Z27, Z23
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold281
+
+folded282:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z27, Z27, Z27
+	VADDPS Z27, Z0, Z0
+	VADDPS Z27, Z1, Z1
+	VADDPS Z27, Z2, Z2
+	VADDPS Z27, Z3, Z3
+	VADDPS Z27, Z4, Z4
+	VADDPS Z27, Z5, Z5
+	VADDPS Z27, Z6, Z6
+	VADDPS Z27, Z7, Z7
+	VADDPS Z27, Z8, Z8
+	VADDPS Z27, Z9, Z9
+	VADDPS Z27, Z10, Z10
+	VADDPS Z27, Z11, Z11
+	VADDPS Z27, Z12, Z12
+	VADDPS Z27, Z13, Z13
+	VADDPS Z27, Z14, Z14
+	VADDPS Z27, Z15, Z15
+	VADDPS Z27, Z16, Z16
+	VADDPS Z27, Z17, Z17
+	VADDPS Z27, Z18, Z18
+	VADDPS Z27, Z19, Z19
+	VADDPS Z27, Z20, Z20
+	VADDPS Z27, Z21, Z21
+	VADDPS Z27, Z22, Z22
+	VADDPS Z27, Z23, Z23
+	CMPQ   CX, $0x01
+	JNE    linear283
+	VMAXPS Z0, Z27, Z0
+	VMAXPS Z1, Z27, Z1
+	VMAXPS Z2, Z27, Z2
+	VMAXPS Z3, Z27, Z3
+	VMAXPS Z4, Z27, Z4
+	VMAXPS Z5, Z27, Z5
+	VMAXPS Z6, Z27, Z6
+	VMAXPS Z7, Z27, Z7
+	VMAXPS Z8, Z27, Z8
+	VMAXPS Z9, Z27, Z9
+	VMAXPS Z10, Z27, Z10
+	VMAXPS Z11, Z27, Z11
+	VMAXPS Z12, Z27, Z12
+	VMAXPS Z13, Z27, Z13
+	VMAXPS Z14, Z27, Z14
+	VMAXPS Z15, Z27, Z15
+	VMAXPS Z16, Z27, Z16
+	VMAXPS Z17, Z27, Z17
+	VMAXPS Z18, Z27, Z18
+	VMAXPS Z19, Z27, Z19
+	VMAXPS Z20, Z27, Z20
+	VMAXPS Z21, Z27, Z21
+	VMAXPS Z22, Z27, Z22
+	VMAXPS Z23, Z27, Z23
+
+linear283:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, (CX)(DX*1)
+	VMOVUPS Z9, 64(CX)(DX*1)
+	VMOVUPS Z10, 128(CX)(DX*1)
+	VMOVUPS Z11, 192(CX)(DX*1)
+	VMOVUPS Z12, 256(CX)(DX*1)
+	VMOVUPS Z13, 320(CX)(DX*1)
+	VMOVUPS Z14, 384(CX)(DX*1)
+	VMOVUPS Z15, 448(CX)(DX*1)
+	VMOVUPS Z16, (CX)(DX*2)
+	VMOVUPS Z17, 64(CX)(DX*2)
+	VMOVUPS Z18, 128(CX)(DX*2)
+	VMOVUPS Z19, 192(CX)(DX*2)
+	VMOVUPS Z20, 256(CX)(DX*2)
+	VMOVUPS Z21, 320(CX)(DX*2)
+	VMOVUPS Z22, 384(CX)(DX*2)
+	VMOVUPS Z23, 448(CX)(DX*2)
+	JMP     done135
+
+over278:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000200, BX
+
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none284
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(SI), Z7
+	VMOVUPS (CX)(DX*1), Z8
+	VMOVUPS 64(CX)(DX*1), Z9
+	VMOVUPS 128(CX)(DX*1), Z10
+	VMOVUPS 192(CX)(DX*1), Z11
+	VMOVUPS 256(CX)(DX*1), Z12
+	VMOVUPS 320(CX)(DX*1), Z13
+	VMOVUPS 384(CX)(DX*1), Z14
+	VMOVUPS 448(SI)(DX*1), Z15
+	VMOVUPS (CX)(DX*2), Z16
+	VMOVUPS 64(CX)(DX*2), Z17
+	VMOVUPS 128(CX)(DX*2), Z18
+	VMOVUPS 192(CX)(DX*2), Z19
+	VMOVUPS 256(CX)(DX*2), Z20
+	VMOVUPS 320(CX)(DX*2), Z21
+	VMOVUPS 384(CX)(DX*2), Z22
+	VMOVUPS 448(SI)(DX*2), Z23
+	JMP     ready285
+
+none284:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+ready285:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded287
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold286:
+	VBROADCASTSS (CX), Z24
+	VBROADCASTSS (CX)(DX*1), Z25
+	VBROADCASTSS (CX)(DX*2), Z26
+	VMOVUPS      (DI), Z27
+	VFMADD231PS  Z24, Z27, Z0
+	VFMADD231PS  Z25, Z27, Z8
+	VFMADD231PS  Z26, Z27, Z16
+	VMOVUPS      64(DI), Z27
+	VFMADD231PS  Z24, Z27, Z1
+	VFMADD231PS  Z25, Z27, Z9
+	VFMADD231PS  Z26, Z27, Z17
+	VMOVUPS      128(DI), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z10
+	VFMADD231PS  Z26, Z27, Z18
+	VMOVUPS      192(DI), Z27
+	VFMADD231PS  Z24, Z27, Z3
+	VFMADD231PS  Z25, Z27, Z11
+	VFMADD231PS  Z26, Z27, Z19
+	VMOVUPS      256(DI), Z27
+	VFMADD231PS  Z24, Z27, Z4
+	VFMADD231PS  Z25, Z27, Z12
+	VFMADD231PS  Z26, Z27, Z20
+	VMOVUPS      320(DI), Z27
+	VFMADD231PS  Z24, Z27, Z5
+	VFMADD231PS  Z25, Z27, Z13
+	VFMADD231PS  Z26, Z27, Z21
+	VMOVUPS      384(DI), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z14
+	VFMADD231PS  Z26, Z27, Z22
+	VMOVUPS      448(DI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z7
+	VFMADD231PS  Z25, Z27, Z15
+	VFMADD231PS  Z26, Z27, Z23
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold286
+
+folded287:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z27, Z27, Z27
+	VADDPS Z27, Z0, Z0
+	VADDPS Z27, Z1, Z1
+	VADDPS Z27, Z2, Z2
+	VADDPS Z27, Z3, Z3
+	VADDPS Z27, Z4, Z4
+	VADDPS Z27, Z5, Z5
+	VADDPS Z27, Z6, Z6
+	VADDPS Z27, Z7, Z7
+	VADDPS Z27, Z8, Z8
+	VADDPS Z27, Z9, Z9
+	VADDPS Z27, Z10, Z10
+	VADDPS Z27, Z11, Z11
+	VADDPS Z27, Z12, Z12
+	VADDPS Z27, Z13, Z13
+	VADDPS Z27, Z14, Z14
+	VADDPS Z27, Z15, Z15
+	VADDPS Z27, Z16, Z16
+	VADDPS Z27, Z17, Z17
+	VADDPS Z27, Z18, Z18
+	VADDPS Z27, Z19, Z19
+	VADDPS Z27, Z20, Z20
+	VADDPS Z27, Z21, Z21
+	VADDPS Z27, Z22, Z22
+	VADDPS Z27, Z23, Z23
+	CMPQ   CX, $0x01
+	JNE    linear288
+	VMAXPS Z0, Z27, Z0
+	VMAXPS Z1, Z27, Z1
+	VMAXPS Z2, Z27, Z2
+	VMAXPS Z3, Z27, Z3
+	VMAXPS Z4, Z27, Z4
+	VMAXPS Z5, Z27, Z5
+	VMAXPS Z6, Z27, Z6
+	VMAXPS Z7, Z27, Z7
+	VMAXPS Z8, Z27, Z8
+	VMAXPS Z9, Z27, Z9
+	VMAXPS Z10, Z27, Z10
+	VMAXPS Z11, Z27, Z11
+	VMAXPS Z12, Z27, Z12
+	VMAXPS Z13, Z27, Z13
+	VMAXPS Z14, Z27, Z14
+	VMAXPS Z15, Z27, Z15
+	VMAXPS Z16, Z27, Z16
+	VMAXPS Z17, Z27, Z17
+	VMAXPS Z18, Z27, Z18
+	VMAXPS Z19, Z27, Z19
+	VMAXPS Z20, Z27, Z20
+	VMAXPS Z21, Z27, Z21
+	VMAXPS Z22, Z27, Z22
+	VMAXPS Z23, Z27, Z23
+
+linear288:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(SI)
+	VMOVUPS Z8, (CX)(DX*1)
+	VMOVUPS Z9, 64(CX)(DX*1)
+	VMOVUPS Z10, 128(CX)(DX*1)
+	VMOVUPS Z11, 192(CX)(DX*1)
+	VMOVUPS Z12, 256(CX)(DX*1)
+	VMOVUPS Z13, 320(CX)(DX*1)
+	VMOVUPS Z14, 384(CX)(DX*1)
+	VMOVUPS Z15, 448(SI)(DX*1)
+	VMOVUPS Z16, (CX)(DX*2)
+	VMOVUPS Z17, 64(CX)(DX*2)
+	VMOVUPS Z18, 128(CX)(DX*2)
+	VMOVUPS Z19, 192(CX)(DX*2)
+	VMOVUPS Z20, 256(CX)(DX*2)
+	VMOVUPS Z21, 320(CX)(DX*2)
+	VMOVUPS Z22, 384(CX)(DX*2)
+	VMOVUPS Z23, 448(SI)(DX*2)
+
+done135:
+	MOVQ $0x00000003, AX
+	JMP  advance4
+
+fewer131:
+	CMPQ AX, $0x02
+	JNE  fewer289
+	MOVQ cols+80(FP), BX
+	MOVQ $0x00000000, AX
+
+	// 8 vectors of columns, while at least half as many more are left
+more290:
+	CMPQ BX, $0x000000c0
+	JLT  fewer291
+
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none294
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS (CX)(DX*1), Z8
+	VMOVUPS 64(CX)(DX*1), Z9
+	VMOVUPS 128(CX)(DX*1), Z10
+	VMOVUPS 192(CX)(DX*1), Z11
+	VMOVUPS 256(CX)(DX*1), Z12
+	VMOVUPS 320(CX)(DX*1), Z13
+	VMOVUPS 384(CX)(DX*1), Z14
+	VMOVUPS 448(CX)(DX*1), Z15
+	JMP     ready295
+
+none294:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+ready295:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded297
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold296:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -3274,9 +4467,9 @@ fold258:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold258
+	JNZ          fold296
 
-folded259:
+folded297:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -3297,7 +4490,7 @@ folded259:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear260
+	JNE    linear298
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -3315,7 +4508,7 @@ folded259:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear260:
+linear298:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3337,16 +4530,16 @@ linear260:
 	VMOVUPS Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
-	JMP     more252
+	JMP     more290
 
-fewer253:
+fewer291:
 	CMPQ BX, $0x00000080
-	JLE  last254
+	JLE  last292
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none261
+	JE      none299
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -3357,9 +4550,9 @@ fewer253:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready262
+	JMP     ready300
 
-none261:
+none299:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3369,11 +4562,11 @@ none261:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready262:
+ready300:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded264
+	JLE   folded302
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3381,7 +4574,7 @@ ready262:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold263:
+fold301:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -3399,9 +4592,9 @@ fold263:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold263
+	JNZ          fold301
 
-folded264:
+folded302:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -3414,7 +4607,7 @@ folded264:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear265
+	JNE    linear303
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -3424,7 +4617,7 @@ folded264:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear265:
+linear303:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3439,35 +4632,35 @@ linear265:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
 
-last254:
+last292:
 	CMPQ BX, $0x41
-	JGE  wider266
+	JGE  wider304
 	CMPQ BX, $0x21
-	JGE  wider267
+	JGE  wider305
 	CMPQ BX, $0x11
-	JGE  wider268
+	JGE  wider306
 	CMPQ BX, $0x10
-	JNE  over269
+	JNE  over307
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none270
+	JE      none308
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
-	JMP     ready271
+	JMP     ready309
 
-none270:
+none308:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready271:
+ready309:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded273
+	JLE   folded311
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3475,7 +4668,7 @@ ready271:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold272:
+fold310:
 	VBROADCASTSS (CX), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
 	VMOVUPS      (DI), Z4
@@ -3484,28 +4677,28 @@ fold272:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold272
+	JNZ          fold310
 
-folded273:
+folded311:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear274
+	JNE    linear312
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-linear274:
+linear312:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, (CX)(DX*1)
-	JMP     done255
+	JMP     done293
 
-over269:
+over307:
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
@@ -3515,258 +4708,16 @@ over269:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none275
+	JE        none313
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
-	JMP       ready276
-
-none275:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready276:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded278
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold277:
-	VBROADCASTSS (CX), Z2
-	VBROADCASTSS (CX)(DX*1), Z3
-	VMOVUPS.Z    (DI), K1, Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold277
-
-folded278:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear279
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-
-linear279:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	TESTQ         $0x00000008, BX
-	JZ            low281
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, BX
-	JZ            low282
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, BX
-	JZ            low283
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low284
-	VMOVSS        X0, 56(CX)
-
-low284:
-	JMP stored280
-
-low283:
-	TESTQ  $0x00000001, BX
-	JZ     low285
-	VMOVSS X0, 48(CX)
-
-low285:
-	JMP stored280
-
-low282:
-	TESTQ     $0x00000002, BX
-	JZ        low286
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low287
-	VMOVSS    X0, 40(CX)
-
-low287:
-	JMP stored280
-
-low286:
-	TESTQ  $0x00000001, BX
-	JZ     low288
-	VMOVSS X0, 32(CX)
-
-low288:
-	JMP stored280
-
-low281:
-	TESTQ        $0x00000004, BX
-	JZ           low289
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, BX
-	JZ           low290
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low291
-	VMOVSS       X0, 24(CX)
-
-low291:
-	JMP stored280
-
-low290:
-	TESTQ  $0x00000001, BX
-	JZ     low292
-	VMOVSS X0, 16(CX)
-
-low292:
-	JMP stored280
-
-low289:
-	TESTQ     $0x00000002, BX
-	JZ        low293
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low294
-	VMOVSS    X0, 8(CX)
-
-low294:
-	JMP stored280
-
-low293:
-	TESTQ  $0x00000001, BX
-	JZ     low295
-	VMOVSS X0, (CX)
-
-low295:
-stored280:
-	TESTQ         $0x00000008, BX
-	JZ            low297
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low298
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low299
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low300
-	VMOVSS        X1, 56(CX)(DX*1)
-
-low300:
-	JMP stored296
-
-low299:
-	TESTQ  $0x00000001, BX
-	JZ     low301
-	VMOVSS X1, 48(CX)(DX*1)
-
-low301:
-	JMP stored296
-
-low298:
-	TESTQ     $0x00000002, BX
-	JZ        low302
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low303
-	VMOVSS    X1, 40(CX)(DX*1)
-
-low303:
-	JMP stored296
-
-low302:
-	TESTQ  $0x00000001, BX
-	JZ     low304
-	VMOVSS X1, 32(CX)(DX*1)
-
-low304:
-	JMP stored296
-
-low297:
-	TESTQ        $0x00000004, BX
-	JZ           low305
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low306
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low307
-	VMOVSS       X1, 24(CX)(DX*1)
-
-low307:
-	JMP stored296
-
-low306:
-	TESTQ  $0x00000001, BX
-	JZ     low308
-	VMOVSS X1, 16(CX)(DX*1)
-
-low308:
-	JMP stored296
-
-low305:
-	TESTQ     $0x00000002, BX
-	JZ        low309
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low310
-	VMOVSS    X1, 8(CX)(DX*1)
-
-low310:
-	JMP stored296
-
-low309:
-	TESTQ  $0x00000001, BX
-	JZ     low311
-	VMOVSS X1, (CX)(DX*1)
-
-low311:
-stored296:
-	JMP done255
-
-wider268:
-	CMPQ BX, $0x20
-	JNE  over312
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none313
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(CX)(DX*1), Z3
-	JMP     ready314
+	JMP       ready314
 
 none313:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
 
 ready314:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -3781,6 +4732,248 @@ ready314:
 	ADDQ  AX, DI
 
 fold315:
+	VBROADCASTSS (CX), Z2
+	VBROADCASTSS (CX)(DX*1), Z3
+	VMOVUPS.Z    (DI), K1, Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold315
+
+folded316:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear317
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+
+linear317:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	TESTQ         $0x00000008, BX
+	JZ            low319
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, BX
+	JZ            low320
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, BX
+	JZ            low321
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low322
+	VMOVSS        X0, 56(CX)
+
+low322:
+	JMP stored318
+
+low321:
+	TESTQ  $0x00000001, BX
+	JZ     low323
+	VMOVSS X0, 48(CX)
+
+low323:
+	JMP stored318
+
+low320:
+	TESTQ     $0x00000002, BX
+	JZ        low324
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low325
+	VMOVSS    X0, 40(CX)
+
+low325:
+	JMP stored318
+
+low324:
+	TESTQ  $0x00000001, BX
+	JZ     low326
+	VMOVSS X0, 32(CX)
+
+low326:
+	JMP stored318
+
+low319:
+	TESTQ        $0x00000004, BX
+	JZ           low327
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, BX
+	JZ           low328
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low329
+	VMOVSS       X0, 24(CX)
+
+low329:
+	JMP stored318
+
+low328:
+	TESTQ  $0x00000001, BX
+	JZ     low330
+	VMOVSS X0, 16(CX)
+
+low330:
+	JMP stored318
+
+low327:
+	TESTQ     $0x00000002, BX
+	JZ        low331
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low332
+	VMOVSS    X0, 8(CX)
+
+low332:
+	JMP stored318
+
+low331:
+	TESTQ  $0x00000001, BX
+	JZ     low333
+	VMOVSS X0, (CX)
+
+low333:
+stored318:
+	TESTQ         $0x00000008, BX
+	JZ            low335
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, BX
+	JZ            low336
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, BX
+	JZ            low337
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low338
+	VMOVSS        X1, 56(CX)(DX*1)
+
+low338:
+	JMP stored334
+
+low337:
+	TESTQ  $0x00000001, BX
+	JZ     low339
+	VMOVSS X1, 48(CX)(DX*1)
+
+low339:
+	JMP stored334
+
+low336:
+	TESTQ     $0x00000002, BX
+	JZ        low340
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low341
+	VMOVSS    X1, 40(CX)(DX*1)
+
+low341:
+	JMP stored334
+
+low340:
+	TESTQ  $0x00000001, BX
+	JZ     low342
+	VMOVSS X1, 32(CX)(DX*1)
+
+low342:
+	JMP stored334
+
+low335:
+	TESTQ        $0x00000004, BX
+	JZ           low343
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low344
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low345
+	VMOVSS       X1, 24(CX)(DX*1)
+
+low345:
+	JMP stored334
+
+low344:
+	TESTQ  $0x00000001, BX
+	JZ     low346
+	VMOVSS X1, 16(CX)(DX*1)
+
+low346:
+	JMP stored334
+
+low343:
+	TESTQ     $0x00000002, BX
+	JZ        low347
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low348
+	VMOVSS    X1, 8(CX)(DX*1)
+
+low348:
+	JMP stored334
+
+low347:
+	TESTQ  $0x00000001, BX
+	JZ     low349
+	VMOVSS X1, (CX)(DX*1)
+
+low349:
+stored334:
+	JMP done293
+
+wider306:
+	CMPQ BX, $0x20
+	JNE  over350
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none351
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(CX)(DX*1), Z3
+	JMP     ready352
+
+none351:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready352:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded354
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold353:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -3792,9 +4985,9 @@ fold315:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold315
+	JNZ          fold353
 
-folded316:
+folded354:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -3803,13 +4996,13 @@ folded316:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear317
+	JNE    linear355
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear317:
+linear355:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3817,16 +5010,16 @@ linear317:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(CX)(DX*1)
-	JMP     done255
+	JMP     done293
 
-over312:
+over350:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none318
+	JE      none356
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -3835,19 +5028,19 @@ over312:
 	VMOVUPS 64(SI), Z1
 	VMOVUPS (CX)(DX*1), Z2
 	VMOVUPS 64(SI)(DX*1), Z3
-	JMP     ready319
+	JMP     ready357
 
-none318:
+none356:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready319:
+ready357:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded321
+	JLE   folded359
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3855,7 +5048,7 @@ ready319:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold320:
+fold358:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -3867,9 +5060,9 @@ fold320:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold320
+	JNZ          fold358
 
-folded321:
+folded359:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -3878,13 +5071,13 @@ folded321:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear322
+	JNE    linear360
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear322:
+linear360:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3894,18 +5087,18 @@ linear322:
 	VMOVUPS Z1, 64(SI)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(SI)(DX*1)
-	JMP     done255
+	JMP     done293
 
-wider267:
+wider305:
 	CMPQ BX, $0x31
-	JGE  wider323
+	JGE  wider361
 	CMPQ BX, $0x30
-	JNE  over324
+	JNE  over362
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none325
+	JE      none363
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -3914,9 +5107,9 @@ wider267:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(CX)(DX*1), Z5
-	JMP     ready326
+	JMP     ready364
 
-none325:
+none363:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3924,11 +5117,11 @@ none325:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready326:
+ready364:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded328
+	JLE   folded366
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3936,7 +5129,7 @@ ready326:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold327:
+fold365:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -3951,9 +5144,9 @@ fold327:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold327
+	JNZ          fold365
 
-folded328:
+folded366:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -3964,7 +5157,7 @@ folded328:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear329
+	JNE    linear367
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -3972,7 +5165,7 @@ folded328:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear329:
+linear367:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3982,16 +5175,16 @@ linear329:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(CX)(DX*1)
-	JMP     done255
+	JMP     done293
 
-over324:
+over362:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none330
+	JE      none368
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4002,9 +5195,9 @@ over324:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(SI)(DX*1), Z5
-	JMP     ready331
+	JMP     ready369
 
-none330:
+none368:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4012,11 +5205,11 @@ none330:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready331:
+ready369:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded333
+	JLE   folded371
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4024,7 +5217,7 @@ ready331:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold332:
+fold370:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -4039,9 +5232,9 @@ fold332:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold332
+	JNZ          fold370
 
-folded333:
+folded371:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -4052,7 +5245,7 @@ folded333:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear334
+	JNE    linear372
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4060,7 +5253,7 @@ folded333:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear334:
+linear372:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4072,16 +5265,16 @@ linear334:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(SI)(DX*1)
-	JMP     done255
+	JMP     done293
 
-wider323:
+wider361:
 	CMPQ BX, $0x40
-	JNE  over335
+	JNE  over373
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none336
+	JE      none374
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -4092,9 +5285,9 @@ wider323:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready337
+	JMP     ready375
 
-none336:
+none374:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4104,11 +5297,11 @@ none336:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready337:
+ready375:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded339
+	JLE   folded377
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4116,7 +5309,7 @@ ready337:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold338:
+fold376:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -4134,9 +5327,9 @@ fold338:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold338
+	JNZ          fold376
 
-folded339:
+folded377:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -4149,7 +5342,7 @@ folded339:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear340
+	JNE    linear378
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -4159,7 +5352,7 @@ folded339:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear340:
+linear378:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4171,16 +5364,16 @@ linear340:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(CX)(DX*1)
-	JMP     done255
+	JMP     done293
 
-over335:
+over373:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none341
+	JE      none379
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4193,9 +5386,9 @@ over335:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(SI)(DX*1), Z7
-	JMP     ready342
+	JMP     ready380
 
-none341:
+none379:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4205,11 +5398,11 @@ none341:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready342:
+ready380:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded344
+	JLE   folded382
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4217,7 +5410,7 @@ ready342:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold343:
+fold381:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -4235,9 +5428,9 @@ fold343:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold343
+	JNZ          fold381
 
-folded344:
+folded382:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -4250,7 +5443,7 @@ folded344:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear345
+	JNE    linear383
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -4260,7 +5453,7 @@ folded344:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear345:
+linear383:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4274,20 +5467,20 @@ linear345:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(SI)(DX*1)
-	JMP     done255
+	JMP     done293
 
-wider266:
+wider304:
 	CMPQ BX, $0x61
-	JGE  wider346
+	JGE  wider384
 	CMPQ BX, $0x51
-	JGE  wider347
+	JGE  wider385
 	CMPQ BX, $0x50
-	JNE  over348
+	JNE  over386
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none349
+	JE      none387
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -4300,9 +5493,9 @@ wider266:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(CX)(DX*1), Z9
-	JMP     ready350
+	JMP     ready388
 
-none349:
+none387:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4314,11 +5507,11 @@ none349:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready350:
+ready388:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded352
+	JLE   folded390
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4326,7 +5519,7 @@ ready350:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold351:
+fold389:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -4347,9 +5540,9 @@ fold351:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold351
+	JNZ          fold389
 
-folded352:
+folded390:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -4364,7 +5557,7 @@ folded352:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear353
+	JNE    linear391
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -4376,7 +5569,7 @@ folded352:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear353:
+linear391:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4390,16 +5583,16 @@ linear353:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(CX)(DX*1)
-	JMP     done255
+	JMP     done293
 
-over348:
+over386:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none354
+	JE      none392
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4414,9 +5607,9 @@ over348:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(SI)(DX*1), Z9
-	JMP     ready355
+	JMP     ready393
 
-none354:
+none392:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4428,11 +5621,11 @@ none354:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready355:
+ready393:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded357
+	JLE   folded395
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4440,7 +5633,7 @@ ready355:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold356:
+fold394:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -4461,9 +5654,9 @@ fold356:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold356
+	JNZ          fold394
 
-folded357:
+folded395:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -4478,7 +5671,7 @@ folded357:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear358
+	JNE    linear396
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -4490,7 +5683,7 @@ folded357:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear358:
+linear396:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4506,16 +5699,16 @@ linear358:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(SI)(DX*1)
-	JMP     done255
+	JMP     done293
 
-wider347:
+wider385:
 	CMPQ BX, $0x60
-	JNE  over359
+	JNE  over397
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none360
+	JE      none398
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -4530,9 +5723,9 @@ wider347:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(CX)(DX*1), Z11
-	JMP     ready361
+	JMP     ready399
 
-none360:
+none398:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4546,11 +5739,11 @@ none360:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready361:
+ready399:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded363
+	JLE   folded401
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4558,7 +5751,7 @@ ready361:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold362:
+fold400:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -4582,9 +5775,9 @@ fold362:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold362
+	JNZ          fold400
 
-folded363:
+folded401:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -4601,7 +5794,7 @@ folded363:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear364
+	JNE    linear402
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -4615,7 +5808,7 @@ folded363:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear364:
+linear402:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4631,16 +5824,16 @@ linear364:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(CX)(DX*1)
-	JMP     done255
+	JMP     done293
 
-over359:
+over397:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none365
+	JE      none403
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4657,9 +5850,9 @@ over359:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(SI)(DX*1), Z11
-	JMP     ready366
+	JMP     ready404
 
-none365:
+none403:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4673,11 +5866,11 @@ none365:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready366:
+ready404:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded368
+	JLE   folded406
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4685,7 +5878,7 @@ ready366:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold367:
+fold405:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -4709,9 +5902,9 @@ fold367:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold367
+	JNZ          fold405
 
-folded368:
+folded406:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -4728,7 +5921,7 @@ folded368:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear369
+	JNE    linear407
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -4742,7 +5935,7 @@ folded368:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear369:
+linear407:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4760,18 +5953,18 @@ linear369:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(SI)(DX*1)
-	JMP     done255
+	JMP     done293
 
-wider346:
+wider384:
 	CMPQ BX, $0x71
-	JGE  wider370
+	JGE  wider408
 	CMPQ BX, $0x70
-	JNE  over371
+	JNE  over409
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none372
+	JE      none410
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -4788,9 +5981,9 @@ wider346:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(CX)(DX*1), Z13
-	JMP     ready373
+	JMP     ready411
 
-none372:
+none410:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4806,11 +5999,11 @@ none372:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready373:
+ready411:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded375
+	JLE   folded413
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4818,7 +6011,7 @@ ready373:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold374:
+fold412:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -4845,9 +6038,9 @@ fold374:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold374
+	JNZ          fold412
 
-folded375:
+folded413:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -4866,7 +6059,7 @@ folded375:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear376
+	JNE    linear414
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -4882,7 +6075,7 @@ folded375:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear376:
+linear414:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4900,16 +6093,16 @@ linear376:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(CX)(DX*1)
-	JMP     done255
+	JMP     done293
 
-over371:
+over409:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none377
+	JE      none415
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4928,9 +6121,9 @@ over371:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(SI)(DX*1), Z13
-	JMP     ready378
+	JMP     ready416
 
-none377:
+none415:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4946,11 +6139,11 @@ none377:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready378:
+ready416:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded380
+	JLE   folded418
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4958,7 +6151,7 @@ ready378:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold379:
+fold417:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -4985,9 +6178,9 @@ fold379:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold379
+	JNZ          fold417
 
-folded380:
+folded418:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -5006,7 +6199,7 @@ folded380:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear381
+	JNE    linear419
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -5022,7 +6215,7 @@ folded380:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear381:
+linear419:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5042,16 +6235,16 @@ linear381:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(SI)(DX*1)
-	JMP     done255
+	JMP     done293
 
-wider370:
+wider408:
 	CMPQ BX, $0x00000080
-	JNE  over382
+	JNE  over420
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none383
+	JE      none421
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -5070,9 +6263,9 @@ wider370:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready384
+	JMP     ready422
 
-none383:
+none421:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5090,11 +6283,11 @@ none383:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready384:
+ready422:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded386
+	JLE   folded424
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5102,7 +6295,7 @@ ready384:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold385:
+fold423:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -5132,9 +6325,9 @@ fold385:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold385
+	JNZ          fold423
 
-folded386:
+folded424:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -5155,7 +6348,7 @@ folded386:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear387
+	JNE    linear425
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -5173,7 +6366,7 @@ folded386:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear387:
+linear425:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5193,16 +6386,16 @@ linear387:
 	VMOVUPS Z13, 320(CX)(DX*1)
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(CX)(DX*1)
-	JMP     done255
+	JMP     done293
 
-over382:
+over420:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none388
+	JE      none426
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5223,9 +6416,9 @@ over382:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(SI)(DX*1), Z15
-	JMP     ready389
+	JMP     ready427
 
-none388:
+none426:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5243,11 +6436,11 @@ none388:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready389:
+ready427:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded391
+	JLE   folded429
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5255,7 +6448,7 @@ ready389:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold390:
+fold428:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -5285,9 +6478,9 @@ fold390:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold390
+	JNZ          fold428
 
-folded391:
+folded429:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -5308,7 +6501,7 @@ folded391:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear392
+	JNE    linear430
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -5326,7 +6519,7 @@ folded391:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear392:
+linear430:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5349,24 +6542,26 @@ linear392:
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(SI)(DX*1)
 
-done255:
-	JMP done128
+done293:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer251:
+fewer289:
 	CMPQ AX, $0x01
-	JNE  fewer393
+	JNE  fewer431
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 16 vectors of columns, while at least half as many more are left
-more394:
+more432:
 	CMPQ BX, $0x00000180
-	JLT  fewer395
+	JLT  fewer433
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none398
+	JE      none436
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -5385,9 +6580,9 @@ more394:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(CX), Z15
-	JMP     ready399
+	JMP     ready437
 
-none398:
+none436:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5405,11 +6600,11 @@ none398:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready399:
+ready437:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded401
+	JLE   folded439
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5417,7 +6612,7 @@ ready399:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold400:
+fold438:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -5454,9 +6649,9 @@ fold400:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold400
+	JNZ          fold438
 
-folded401:
+folded439:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -5477,7 +6672,7 @@ folded401:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear402
+	JNE    linear440
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -5495,7 +6690,7 @@ folded401:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear402:
+linear440:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5517,16 +6712,16 @@ linear402:
 	VMOVUPS Z15, 960(CX)
 	ADDQ    $0x00000400, AX
 	SUBQ    $0x00000100, BX
-	JMP     more394
+	JMP     more432
 
-fewer395:
+fewer433:
 	CMPQ BX, $0x00000100
-	JLE  last396
+	JLE  last434
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none403
+	JE      none441
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -5537,9 +6732,9 @@ fewer395:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     ready404
+	JMP     ready442
 
-none403:
+none441:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5549,11 +6744,11 @@ none403:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready404:
+ready442:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded406
+	JLE   folded444
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5561,7 +6756,7 @@ ready404:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold405:
+fold443:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -5582,9 +6777,9 @@ fold405:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold405
+	JNZ          fold443
 
-folded406:
+folded444:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -5597,7 +6792,7 @@ folded406:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear407
+	JNE    linear445
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -5607,7 +6802,7 @@ folded406:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear407:
+linear445:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5622,35 +6817,35 @@ linear407:
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
 
-last396:
+last434:
 	CMPQ BX, $0x00000081
-	JGE  wider408
+	JGE  wider446
 	CMPQ BX, $0x41
-	JGE  wider409
+	JGE  wider447
 	CMPQ BX, $0x21
-	JGE  wider410
+	JGE  wider448
 	CMPQ BX, $0x11
-	JGE  wider411
+	JGE  wider449
 	CMPQ BX, $0x10
-	JNE  over412
+	JNE  over450
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none413
+	JE      none451
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
-	JMP     ready414
+	JMP     ready452
 
-none413:
+none451:
 	VPXORD Z0, Z0, Z0
 
-ready414:
+ready452:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded416
+	JLE   folded454
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5658,32 +6853,32 @@ ready414:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold415:
+fold453:
 	VBROADCASTSS (CX), Z1
 	VMOVUPS      (DI), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold415
+	JNZ          fold453
 
-folded416:
+folded454:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear417
+	JNE    linear455
 	VMAXPS Z0, Z2, Z0
 
-linear417:
+linear455:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
-	JMP     done397
+	JMP     done435
 
-over412:
+over450:
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
@@ -5693,20 +6888,20 @@ over412:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none418
+	JE        none456
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPS.Z (CX), K1, Z0
-	JMP       ready419
+	JMP       ready457
 
-none418:
+none456:
 	VPXORD Z0, Z0, Z0
 
-ready419:
+ready457:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded421
+	JLE   folded459
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5714,143 +6909,143 @@ ready419:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold420:
+fold458:
 	VBROADCASTSS (CX), Z1
 	VMOVUPS.Z    (DI), K1, Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold420
+	JNZ          fold458
 
-folded421:
+folded459:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear422
+	JNE    linear460
 	VMAXPS Z0, Z2, Z0
 
-linear422:
+linear460:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000008, BX
-	JZ            low424
+	JZ            low462
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, BX
-	JZ            low425
+	JZ            low463
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, BX
-	JZ            low426
+	JZ            low464
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low427
+	JZ            low465
 	VMOVSS        X0, 56(CX)
 
-low427:
-	JMP stored423
+low465:
+	JMP stored461
 
-low426:
+low464:
 	TESTQ  $0x00000001, BX
-	JZ     low428
+	JZ     low466
 	VMOVSS X0, 48(CX)
 
-low428:
-	JMP stored423
+low466:
+	JMP stored461
 
-low425:
+low463:
 	TESTQ     $0x00000002, BX
-	JZ        low429
+	JZ        low467
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low430
+	JZ        low468
 	VMOVSS    X0, 40(CX)
 
-low430:
-	JMP stored423
+low468:
+	JMP stored461
 
-low429:
+low467:
 	TESTQ  $0x00000001, BX
-	JZ     low431
+	JZ     low469
 	VMOVSS X0, 32(CX)
 
-low431:
-	JMP stored423
+low469:
+	JMP stored461
 
-low424:
+low462:
 	TESTQ        $0x00000004, BX
-	JZ           low432
+	JZ           low470
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, BX
-	JZ           low433
+	JZ           low471
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low434
+	JZ           low472
 	VMOVSS       X0, 24(CX)
 
-low434:
-	JMP stored423
+low472:
+	JMP stored461
 
-low433:
+low471:
 	TESTQ  $0x00000001, BX
-	JZ     low435
+	JZ     low473
 	VMOVSS X0, 16(CX)
 
-low435:
-	JMP stored423
+low473:
+	JMP stored461
 
-low432:
+low470:
 	TESTQ     $0x00000002, BX
-	JZ        low436
+	JZ        low474
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low437
+	JZ        low475
 	VMOVSS    X0, 8(CX)
 
-low437:
-	JMP stored423
+low475:
+	JMP stored461
 
-low436:
+low474:
 	TESTQ  $0x00000001, BX
-	JZ     low438
+	JZ     low476
 	VMOVSS X0, (CX)
 
-low438:
-stored423:
-	JMP done397
+low476:
+stored461:
+	JMP done435
 
-wider411:
+wider449:
 	CMPQ BX, $0x20
-	JNE  over439
+	JNE  over477
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none440
+	JE      none478
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	JMP     ready441
+	JMP     ready479
 
-none440:
+none478:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready441:
+ready479:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded443
+	JLE   folded481
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5858,7 +7053,7 @@ ready441:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold442:
+fold480:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -5867,52 +7062,52 @@ fold442:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold442
+	JNZ          fold480
 
-folded443:
+folded481:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear444
+	JNE    linear482
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear444:
+linear482:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	JMP     done397
+	JMP     done435
 
-over439:
+over477:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none445
+	JE      none483
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(SI), Z1
-	JMP     ready446
+	JMP     ready484
 
-none445:
+none483:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready446:
+ready484:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded448
+	JLE   folded486
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5920,7 +7115,7 @@ ready446:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold447:
+fold485:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -5929,20 +7124,20 @@ fold447:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold447
+	JNZ          fold485
 
-folded448:
+folded486:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear449
+	JNE    linear487
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear449:
+linear487:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5950,35 +7145,35 @@ linear449:
 	ADDQ    BX, SI
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(SI)
-	JMP     done397
+	JMP     done435
 
-wider410:
+wider448:
 	CMPQ BX, $0x31
-	JGE  wider450
+	JGE  wider488
 	CMPQ BX, $0x30
-	JNE  over451
+	JNE  over489
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none452
+	JE      none490
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
-	JMP     ready453
+	JMP     ready491
 
-none452:
+none490:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready453:
+ready491:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded455
+	JLE   folded493
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5986,7 +7181,7 @@ ready453:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold454:
+fold492:
 	VBROADCASTSS (CX), Z3
 	VMOVUPS      (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -5997,9 +7192,9 @@ fold454:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold454
+	JNZ          fold492
 
-folded455:
+folded493:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -6007,28 +7202,28 @@ folded455:
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear456
+	JNE    linear494
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 
-linear456:
+linear494:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
-	JMP     done397
+	JMP     done435
 
-over451:
+over489:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none457
+	JE      none495
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6036,18 +7231,18 @@ over451:
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(SI), Z2
-	JMP     ready458
+	JMP     ready496
 
-none457:
+none495:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready458:
+ready496:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded460
+	JLE   folded498
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6055,7 +7250,7 @@ ready458:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold459:
+fold497:
 	VBROADCASTSS (CX), Z3
 	VMOVUPS      (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -6066,9 +7261,9 @@ fold459:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold459
+	JNZ          fold497
 
-folded460:
+folded498:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -6076,12 +7271,12 @@ folded460:
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear461
+	JNE    linear499
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 
-linear461:
+linear499:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6090,35 +7285,35 @@ linear461:
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(SI)
-	JMP     done397
+	JMP     done435
 
-wider450:
+wider488:
 	CMPQ BX, $0x40
-	JNE  over462
+	JNE  over500
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none463
+	JE      none501
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
-	JMP     ready464
+	JMP     ready502
 
-none463:
+none501:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready464:
+ready502:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded466
+	JLE   folded504
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6126,7 +7321,7 @@ ready464:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold465:
+fold503:
 	VBROADCASTSS (CX), Z4
 	VMOVUPS      (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -6139,9 +7334,9 @@ fold465:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold465
+	JNZ          fold503
 
-folded466:
+folded504:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -6150,13 +7345,13 @@ folded466:
 	VADDPS Z5, Z2, Z2
 	VADDPS Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear467
+	JNE    linear505
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 
-linear467:
+linear505:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6164,16 +7359,16 @@ linear467:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
-	JMP     done397
+	JMP     done435
 
-over462:
+over500:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none468
+	JE      none506
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6182,19 +7377,19 @@ over462:
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(SI), Z3
-	JMP     ready469
+	JMP     ready507
 
-none468:
+none506:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready469:
+ready507:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded471
+	JLE   folded509
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6202,7 +7397,7 @@ ready469:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold470:
+fold508:
 	VBROADCASTSS (CX), Z4
 	VMOVUPS      (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -6215,9 +7410,9 @@ fold470:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold470
+	JNZ          fold508
 
-folded471:
+folded509:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -6226,13 +7421,13 @@ folded471:
 	VADDPS Z5, Z2, Z2
 	VADDPS Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear472
+	JNE    linear510
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 
-linear472:
+linear510:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6242,20 +7437,20 @@ linear472:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(SI)
-	JMP     done397
+	JMP     done435
 
-wider409:
+wider447:
 	CMPQ BX, $0x61
-	JGE  wider473
+	JGE  wider511
 	CMPQ BX, $0x51
-	JGE  wider474
+	JGE  wider512
 	CMPQ BX, $0x50
-	JNE  over475
+	JNE  over513
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none476
+	JE      none514
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -6263,20 +7458,20 @@ wider409:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
-	JMP     ready477
+	JMP     ready515
 
-none476:
+none514:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready477:
+ready515:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded479
+	JLE   folded517
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6284,7 +7479,7 @@ ready477:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold478:
+fold516:
 	VBROADCASTSS (CX), Z5
 	VMOVUPS      (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -6299,9 +7494,9 @@ fold478:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold478
+	JNZ          fold516
 
-folded479:
+folded517:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -6311,14 +7506,14 @@ folded479:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear480
+	JNE    linear518
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 
-linear480:
+linear518:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6327,16 +7522,16 @@ linear480:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
-	JMP     done397
+	JMP     done435
 
-over475:
+over513:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none481
+	JE      none519
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6346,20 +7541,20 @@ over475:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(SI), Z4
-	JMP     ready482
+	JMP     ready520
 
-none481:
+none519:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready482:
+ready520:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded484
+	JLE   folded522
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6367,7 +7562,7 @@ ready482:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold483:
+fold521:
 	VBROADCASTSS (CX), Z5
 	VMOVUPS      (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -6382,9 +7577,9 @@ fold483:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold483
+	JNZ          fold521
 
-folded484:
+folded522:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -6394,14 +7589,14 @@ folded484:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear485
+	JNE    linear523
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 
-linear485:
+linear523:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6412,16 +7607,16 @@ linear485:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(SI)
-	JMP     done397
+	JMP     done435
 
-wider474:
+wider512:
 	CMPQ BX, $0x60
-	JNE  over486
+	JNE  over524
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none487
+	JE      none525
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -6430,9 +7625,9 @@ wider474:
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
-	JMP     ready488
+	JMP     ready526
 
-none487:
+none525:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6440,11 +7635,11 @@ none487:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready488:
+ready526:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded490
+	JLE   folded528
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6452,7 +7647,7 @@ ready488:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold489:
+fold527:
 	VBROADCASTSS (CX), Z6
 	VMOVUPS      (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -6469,9 +7664,9 @@ fold489:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold489
+	JNZ          fold527
 
-folded490:
+folded528:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -6482,7 +7677,7 @@ folded490:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear491
+	JNE    linear529
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -6490,7 +7685,7 @@ folded490:
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
 
-linear491:
+linear529:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6500,16 +7695,16 @@ linear491:
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
-	JMP     done397
+	JMP     done435
 
-over486:
+over524:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none492
+	JE      none530
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6520,9 +7715,9 @@ over486:
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(SI), Z5
-	JMP     ready493
+	JMP     ready531
 
-none492:
+none530:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6530,11 +7725,11 @@ none492:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready493:
+ready531:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded495
+	JLE   folded533
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6542,7 +7737,7 @@ ready493:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold494:
+fold532:
 	VBROADCASTSS (CX), Z6
 	VMOVUPS      (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -6559,9 +7754,9 @@ fold494:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold494
+	JNZ          fold532
 
-folded495:
+folded533:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -6572,7 +7767,7 @@ folded495:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear496
+	JNE    linear534
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -6580,7 +7775,7 @@ folded495:
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
 
-linear496:
+linear534:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6592,18 +7787,18 @@ linear496:
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(SI)
-	JMP     done397
+	JMP     done435
 
-wider473:
+wider511:
 	CMPQ BX, $0x71
-	JGE  wider497
+	JGE  wider535
 	CMPQ BX, $0x70
-	JNE  over498
+	JNE  over536
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none499
+	JE      none537
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -6613,9 +7808,9 @@ wider473:
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
-	JMP     ready500
+	JMP     ready538
 
-none499:
+none537:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6624,11 +7819,11 @@ none499:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready500:
+ready538:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded502
+	JLE   folded540
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6636,7 +7831,7 @@ ready500:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold501:
+fold539:
 	VBROADCASTSS (CX), Z7
 	VMOVUPS      (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -6655,9 +7850,9 @@ fold501:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold501
+	JNZ          fold539
 
-folded502:
+folded540:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -6669,7 +7864,7 @@ folded502:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear503
+	JNE    linear541
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6678,7 +7873,7 @@ folded502:
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
 
-linear503:
+linear541:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6689,16 +7884,16 @@ linear503:
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
-	JMP     done397
+	JMP     done435
 
-over498:
+over536:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none504
+	JE      none542
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6710,9 +7905,9 @@ over498:
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(SI), Z6
-	JMP     ready505
+	JMP     ready543
 
-none504:
+none542:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6721,11 +7916,11 @@ none504:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready505:
+ready543:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded507
+	JLE   folded545
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6733,7 +7928,7 @@ ready505:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold506:
+fold544:
 	VBROADCASTSS (CX), Z7
 	VMOVUPS      (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -6752,9 +7947,9 @@ fold506:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold506
+	JNZ          fold544
 
-folded507:
+folded545:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -6766,7 +7961,7 @@ folded507:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear508
+	JNE    linear546
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6775,7 +7970,7 @@ folded507:
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
 
-linear508:
+linear546:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6788,16 +7983,16 @@ linear508:
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(SI)
-	JMP     done397
+	JMP     done435
 
-wider497:
+wider535:
 	CMPQ BX, $0x00000080
-	JNE  over509
+	JNE  over547
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none510
+	JE      none548
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -6808,9 +8003,9 @@ wider497:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     ready511
+	JMP     ready549
 
-none510:
+none548:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6820,11 +8015,11 @@ none510:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready511:
+ready549:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded513
+	JLE   folded551
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6832,7 +8027,7 @@ ready511:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold512:
+fold550:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -6853,9 +8048,9 @@ fold512:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold512
+	JNZ          fold550
 
-folded513:
+folded551:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -6868,7 +8063,7 @@ folded513:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear514
+	JNE    linear552
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -6878,7 +8073,7 @@ folded513:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear514:
+linear552:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6890,16 +8085,16 @@ linear514:
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
-	JMP     done397
+	JMP     done435
 
-over509:
+over547:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none515
+	JE      none553
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6912,9 +8107,9 @@ over509:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(SI), Z7
-	JMP     ready516
+	JMP     ready554
 
-none515:
+none553:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6924,11 +8119,11 @@ none515:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready516:
+ready554:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded518
+	JLE   folded556
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6936,7 +8131,7 @@ ready516:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold517:
+fold555:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -6957,9 +8152,9 @@ fold517:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold517
+	JNZ          fold555
 
-folded518:
+folded556:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -6972,7 +8167,7 @@ folded518:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear519
+	JNE    linear557
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -6982,7 +8177,7 @@ folded518:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear519:
+linear557:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6996,22 +8191,22 @@ linear519:
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(SI)
-	JMP     done397
+	JMP     done435
 
-wider408:
+wider446:
 	CMPQ BX, $0x000000c1
-	JGE  wider520
+	JGE  wider558
 	CMPQ BX, $0x000000a1
-	JGE  wider521
+	JGE  wider559
 	CMPQ BX, $0x00000091
-	JGE  wider522
+	JGE  wider560
 	CMPQ BX, $0x00000090
-	JNE  over523
+	JNE  over561
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none524
+	JE      none562
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -7023,9 +8218,9 @@ wider408:
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
-	JMP     ready525
+	JMP     ready563
 
-none524:
+none562:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7036,11 +8231,11 @@ none524:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready525:
+ready563:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded527
+	JLE   folded565
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7048,7 +8243,7 @@ ready525:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold526:
+fold564:
 	VBROADCASTSS (CX), Z9
 	VMOVUPS      (DI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -7071,9 +8266,9 @@ fold526:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold526
+	JNZ          fold564
 
-folded527:
+folded565:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -7087,7 +8282,7 @@ folded527:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear528
+	JNE    linear566
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -7098,7 +8293,7 @@ folded527:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 
-linear528:
+linear566:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7111,16 +8306,16 @@ linear528:
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
-	JMP     done397
+	JMP     done435
 
-over523:
+over561:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000240, BX
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none529
+	JE      none567
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -7134,9 +8329,9 @@ over523:
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(SI), Z8
-	JMP     ready530
+	JMP     ready568
 
-none529:
+none567:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7147,11 +8342,11 @@ none529:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready530:
+ready568:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded532
+	JLE   folded570
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7159,7 +8354,7 @@ ready530:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold531:
+fold569:
 	VBROADCASTSS (CX), Z9
 	VMOVUPS      (DI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -7182,9 +8377,9 @@ fold531:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold531
+	JNZ          fold569
 
-folded532:
+folded570:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -7198,7 +8393,7 @@ folded532:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear533
+	JNE    linear571
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -7209,7 +8404,7 @@ folded532:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 
-linear533:
+linear571:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7224,16 +8419,16 @@ linear533:
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(SI)
-	JMP     done397
+	JMP     done435
 
-wider522:
+wider560:
 	CMPQ BX, $0x000000a0
-	JNE  over534
+	JNE  over572
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none535
+	JE      none573
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -7246,9 +8441,9 @@ wider522:
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
-	JMP     ready536
+	JMP     ready574
 
-none535:
+none573:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7260,11 +8455,11 @@ none535:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready536:
+ready574:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded538
+	JLE   folded576
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7272,7 +8467,7 @@ ready536:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold537:
+fold575:
 	VBROADCASTSS (CX), Z10
 	VMOVUPS      (DI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -7297,9 +8492,9 @@ fold537:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold537
+	JNZ          fold575
 
-folded538:
+folded576:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -7314,7 +8509,7 @@ folded538:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear539
+	JNE    linear577
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
 	VMAXPS Z2, Z11, Z2
@@ -7326,7 +8521,7 @@ folded538:
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
 
-linear539:
+linear577:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7340,16 +8535,16 @@ linear539:
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
-	JMP     done397
+	JMP     done435
 
-over534:
+over572:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000280, BX
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none540
+	JE      none578
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -7364,9 +8559,9 @@ over534:
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(SI), Z9
-	JMP     ready541
+	JMP     ready579
 
-none540:
+none578:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7378,11 +8573,11 @@ none540:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready541:
+ready579:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded543
+	JLE   folded581
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7390,7 +8585,7 @@ ready541:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold542:
+fold580:
 	VBROADCASTSS (CX), Z10
 	VMOVUPS      (DI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -7415,9 +8610,9 @@ fold542:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold542
+	JNZ          fold580
 
-folded543:
+folded581:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -7432,7 +8627,7 @@ folded543:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear544
+	JNE    linear582
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
 	VMAXPS Z2, Z11, Z2
@@ -7444,7 +8639,7 @@ folded543:
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
 
-linear544:
+linear582:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7460,18 +8655,18 @@ linear544:
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(SI)
-	JMP     done397
+	JMP     done435
 
-wider521:
+wider559:
 	CMPQ BX, $0x000000b1
-	JGE  wider545
+	JGE  wider583
 	CMPQ BX, $0x000000b0
-	JNE  over546
+	JNE  over584
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none547
+	JE      none585
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -7485,9 +8680,9 @@ wider521:
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
-	JMP     ready548
+	JMP     ready586
 
-none547:
+none585:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7500,11 +8695,11 @@ none547:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready548:
+ready586:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded550
+	JLE   folded588
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7512,7 +8707,7 @@ ready548:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold549:
+fold587:
 	VBROADCASTSS (CX), Z11
 	VMOVUPS      (DI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -7539,9 +8734,9 @@ fold549:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold549
+	JNZ          fold587
 
-folded550:
+folded588:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7557,7 +8752,7 @@ folded550:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear551
+	JNE    linear589
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7570,7 +8765,7 @@ folded550:
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
 
-linear551:
+linear589:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7585,16 +8780,16 @@ linear551:
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
-	JMP     done397
+	JMP     done435
 
-over546:
+over584:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000002c0, BX
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none552
+	JE      none590
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -7610,9 +8805,9 @@ over546:
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(SI), Z10
-	JMP     ready553
+	JMP     ready591
 
-none552:
+none590:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7625,11 +8820,11 @@ none552:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready553:
+ready591:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded555
+	JLE   folded593
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7637,7 +8832,7 @@ ready553:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold554:
+fold592:
 	VBROADCASTSS (CX), Z11
 	VMOVUPS      (DI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -7664,9 +8859,9 @@ fold554:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold554
+	JNZ          fold592
 
-folded555:
+folded593:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7682,7 +8877,7 @@ folded555:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear556
+	JNE    linear594
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7695,7 +8890,7 @@ folded555:
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
 
-linear556:
+linear594:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7712,16 +8907,16 @@ linear556:
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(SI)
-	JMP     done397
+	JMP     done435
 
-wider545:
+wider583:
 	CMPQ BX, $0x000000c0
-	JNE  over557
+	JNE  over595
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none558
+	JE      none596
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -7736,9 +8931,9 @@ wider545:
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
-	JMP     ready559
+	JMP     ready597
 
-none558:
+none596:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7752,11 +8947,11 @@ none558:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready559:
+ready597:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded561
+	JLE   folded599
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7764,7 +8959,7 @@ ready559:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold560:
+fold598:
 	VBROADCASTSS (CX), Z12
 	VMOVUPS      (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -7793,9 +8988,9 @@ fold560:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold560
+	JNZ          fold598
 
-folded561:
+folded599:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -7812,7 +9007,7 @@ folded561:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear562
+	JNE    linear600
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
 	VMAXPS Z2, Z13, Z2
@@ -7826,7 +9021,7 @@ folded561:
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
 
-linear562:
+linear600:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7842,16 +9037,16 @@ linear562:
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
-	JMP     done397
+	JMP     done435
 
-over557:
+over595:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000300, BX
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none563
+	JE      none601
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -7868,9 +9063,9 @@ over557:
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(SI), Z11
-	JMP     ready564
+	JMP     ready602
 
-none563:
+none601:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7884,11 +9079,11 @@ none563:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready564:
+ready602:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded566
+	JLE   folded604
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7896,7 +9091,7 @@ ready564:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold565:
+fold603:
 	VBROADCASTSS (CX), Z12
 	VMOVUPS      (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -7925,9 +9120,9 @@ fold565:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold565
+	JNZ          fold603
 
-folded566:
+folded604:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -7944,7 +9139,7 @@ folded566:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear567
+	JNE    linear605
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
 	VMAXPS Z2, Z13, Z2
@@ -7958,7 +9153,7 @@ folded566:
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
 
-linear567:
+linear605:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7976,20 +9171,20 @@ linear567:
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(SI)
-	JMP     done397
+	JMP     done435
 
-wider520:
+wider558:
 	CMPQ BX, $0x000000e1
-	JGE  wider568
+	JGE  wider606
 	CMPQ BX, $0x000000d1
-	JGE  wider569
+	JGE  wider607
 	CMPQ BX, $0x000000d0
-	JNE  over570
+	JNE  over608
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none571
+	JE      none609
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -8005,9 +9200,9 @@ wider520:
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
-	JMP     ready572
+	JMP     ready610
 
-none571:
+none609:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8022,11 +9217,11 @@ none571:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready572:
+ready610:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded574
+	JLE   folded612
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8034,7 +9229,7 @@ ready572:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold573:
+fold611:
 	VBROADCASTSS (CX), Z13
 	VMOVUPS      (DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -8065,9 +9260,9 @@ fold573:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold573
+	JNZ          fold611
 
-folded574:
+folded612:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -8085,7 +9280,7 @@ folded574:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear575
+	JNE    linear613
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -8100,7 +9295,7 @@ folded574:
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
 
-linear575:
+linear613:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8117,16 +9312,16 @@ linear575:
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
-	JMP     done397
+	JMP     done435
 
-over570:
+over608:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000340, BX
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none576
+	JE      none614
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -8144,9 +9339,9 @@ over570:
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(SI), Z12
-	JMP     ready577
+	JMP     ready615
 
-none576:
+none614:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8161,11 +9356,11 @@ none576:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready577:
+ready615:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded579
+	JLE   folded617
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8173,7 +9368,7 @@ ready577:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold578:
+fold616:
 	VBROADCASTSS (CX), Z13
 	VMOVUPS      (DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -8204,9 +9399,9 @@ fold578:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold578
+	JNZ          fold616
 
-folded579:
+folded617:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -8224,7 +9419,7 @@ folded579:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear580
+	JNE    linear618
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -8239,7 +9434,7 @@ folded579:
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
 
-linear580:
+linear618:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8258,16 +9453,16 @@ linear580:
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(SI)
-	JMP     done397
+	JMP     done435
 
-wider569:
+wider607:
 	CMPQ BX, $0x000000e0
-	JNE  over581
+	JNE  over619
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none582
+	JE      none620
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -8284,9 +9479,9 @@ wider569:
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
-	JMP     ready583
+	JMP     ready621
 
-none582:
+none620:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8302,11 +9497,11 @@ none582:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready583:
+ready621:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded585
+	JLE   folded623
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8314,7 +9509,7 @@ ready583:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold584:
+fold622:
 	VBROADCASTSS (CX), Z14
 	VMOVUPS      (DI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -8347,9 +9542,9 @@ fold584:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold584
+	JNZ          fold622
 
-folded585:
+folded623:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -8368,7 +9563,7 @@ folded585:
 	VADDPS Z15, Z12, Z12
 	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear586
+	JNE    linear624
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -8384,7 +9579,7 @@ folded585:
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
 
-linear586:
+linear624:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8402,16 +9597,16 @@ linear586:
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
-	JMP     done397
+	JMP     done435
 
-over581:
+over619:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000380, BX
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none587
+	JE      none625
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -8430,9 +9625,9 @@ over581:
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(SI), Z13
-	JMP     ready588
+	JMP     ready626
 
-none587:
+none625:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8448,11 +9643,11 @@ none587:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready588:
+ready626:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded590
+	JLE   folded628
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8460,7 +9655,7 @@ ready588:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold589:
+fold627:
 	VBROADCASTSS (CX), Z14
 	VMOVUPS      (DI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -8493,9 +9688,9 @@ fold589:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold589
+	JNZ          fold627
 
-folded590:
+folded628:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -8514,7 +9709,7 @@ folded590:
 	VADDPS Z15, Z12, Z12
 	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear591
+	JNE    linear629
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -8530,7 +9725,7 @@ folded590:
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
 
-linear591:
+linear629:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8550,18 +9745,18 @@ linear591:
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(SI)
-	JMP     done397
+	JMP     done435
 
-wider568:
+wider606:
 	CMPQ BX, $0x000000f1
-	JGE  wider592
+	JGE  wider630
 	CMPQ BX, $0x000000f0
-	JNE  over593
+	JNE  over631
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none594
+	JE      none632
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -8579,9 +9774,9 @@ wider568:
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
-	JMP     ready595
+	JMP     ready633
 
-none594:
+none632:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8598,11 +9793,11 @@ none594:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready595:
+ready633:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded597
+	JLE   folded635
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8610,7 +9805,7 @@ ready595:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold596:
+fold634:
 	VBROADCASTSS (CX), Z15
 	VMOVUPS      (DI), Z16
 	VFMADD231PS  Z15, Z16, Z0
@@ -8645,9 +9840,9 @@ fold596:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold596
+	JNZ          fold634
 
-folded597:
+folded635:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -8667,7 +9862,7 @@ folded597:
 	VADDPS Z16, Z13, Z13
 	VADDPS Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear598
+	JNE    linear636
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -8684,7 +9879,7 @@ folded597:
 	VMAXPS Z13, Z16, Z13
 	VMAXPS Z14, Z16, Z14
 
-linear598:
+linear636:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8703,16 +9898,16 @@ linear598:
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
-	JMP     done397
+	JMP     done435
 
-over593:
+over631:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000003c0, BX
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none599
+	JE      none637
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -8732,9 +9927,9 @@ over593:
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(SI), Z14
-	JMP     ready600
+	JMP     ready638
 
-none599:
+none637:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8751,11 +9946,11 @@ none599:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready600:
+ready638:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded602
+	JLE   folded640
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8763,7 +9958,7 @@ ready600:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold601:
+fold639:
 	VBROADCASTSS (CX), Z15
 	VMOVUPS      (DI), Z16
 	VFMADD231PS  Z15, Z16, Z0
@@ -8798,9 +9993,9 @@ fold601:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold601
+	JNZ          fold639
 
-folded602:
+folded640:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -8820,7 +10015,7 @@ folded602:
 	VADDPS Z16, Z13, Z13
 	VADDPS Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear603
+	JNE    linear641
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -8837,7 +10032,7 @@ folded602:
 	VMAXPS Z13, Z16, Z13
 	VMAXPS Z14, Z16, Z14
 
-linear603:
+linear641:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8858,16 +10053,16 @@ linear603:
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(SI)
-	JMP     done397
+	JMP     done435
 
-wider592:
+wider630:
 	CMPQ BX, $0x00000100
-	JNE  over604
+	JNE  over642
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none605
+	JE      none643
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -8886,9 +10081,9 @@ wider592:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(CX), Z15
-	JMP     ready606
+	JMP     ready644
 
-none605:
+none643:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8906,11 +10101,11 @@ none605:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready606:
+ready644:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded608
+	JLE   folded646
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8918,7 +10113,7 @@ ready606:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold607:
+fold645:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -8955,9 +10150,9 @@ fold607:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold607
+	JNZ          fold645
 
-folded608:
+folded646:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -8978,7 +10173,7 @@ folded608:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear609
+	JNE    linear647
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -8996,7 +10191,7 @@ folded608:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear609:
+linear647:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9016,16 +10211,16 @@ linear609:
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
 	VMOVUPS Z15, 960(CX)
-	JMP     done397
+	JMP     done435
 
-over604:
+over642:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000400, BX
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none610
+	JE      none648
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9046,9 +10241,9 @@ over604:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(SI), Z15
-	JMP     ready611
+	JMP     ready649
 
-none610:
+none648:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9066,11 +10261,11 @@ none610:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready611:
+ready649:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded613
+	JLE   folded651
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9078,7 +10273,7 @@ ready611:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold612:
+fold650:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -9115,9 +10310,9 @@ fold612:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold612
+	JNZ          fold650
 
-folded613:
+folded651:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -9138,7 +10333,7 @@ folded613:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear614
+	JNE    linear652
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -9156,7 +10351,7 @@ folded613:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear614:
+linear652:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9179,11 +10374,34 @@ linear614:
 	VMOVUPS Z14, 896(CX)
 	VMOVUPS Z15, 960(SI)
 
-done397:
-	JMP done128
+done435:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer393:
-done128:
+fewer431:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance4:
+	MOVQ   ldc+8(FP), BX
+	IMULQ  AX, BX
+	ADDQ   c+0(FP), BX
+	MOVQ   BX, c+0(FP)
+	MOVQ   ldinit+24(FP), BX
+	IMULQ  AX, BX
+	ADDQ   init+16(FP), BX
+	MOVQ   BX, init+16(FP)
+	MOVQ   lda+40(FP), BX
+	IMULQ  AX, BX
+	ADDQ   a+32(FP), BX
+	MOVQ   BX, a+32(FP)
+	MOVQ   rows+72(FP), BX
+	SUBQ   AX, BX
+	MOVQ   BX, rows+72(FP)
+	CMPQ   BX, $0x01
+	JGE    next1
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9191,23 +10409,35 @@ done128:
 // func sweepAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sweepAVX512F64(SB), NOSPLIT, $0-104
+next1:
+	// the height of the next tile
 	MOVQ rows+72(FP), AX
+	CMPQ AX, $0x08
+	JGE  full2
 	CMPQ AX, $0x04
-	JLT  rest2
+	JLE  chosen3
+	ADDQ $0x01, AX
+	SHRQ $0x01, AX
+	JMP  chosen3
 
-tile1:
+full2:
+	MOVQ $0x00000004, AX
+
+chosen3:
+	CMPQ AX, $0x04
+	JNE  fewer5
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more3:
+more6:
 	CMPQ BX, $0x30
-	JLT  fewer4
+	JLT  fewer7
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none7
+	JE      none10
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -9227,9 +10457,9 @@ more3:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready8
+	JMP     ready11
 
-none7:
+none10:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9247,11 +10477,11 @@ none7:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready8:
+ready11:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded10
+	JLE   folded13
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9260,7 +10490,7 @@ ready8:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold9:
+fold12:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -9288,9 +10518,9 @@ fold9:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold9
+	JNZ          fold12
 
-folded10:
+folded13:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -9311,7 +10541,7 @@ folded10:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear11
+	JNE    linear14
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -9329,7 +10559,7 @@ folded10:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear11:
+linear14:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9352,16 +10582,16 @@ linear11:
 	VMOVUPD Z15, 192(CX)(SI*1)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
-	JMP     more3
+	JMP     more6
 
-fewer4:
+fewer7:
 	CMPQ BX, $0x20
-	JLE  last5
+	JLE  last8
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none12
+	JE      none15
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -9373,9 +10603,9 @@ fewer4:
 	VMOVUPD 64(CX)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(CX)(SI*1), Z7
-	JMP     ready13
+	JMP     ready16
 
-none12:
+none15:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9385,11 +10615,11 @@ none12:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready13:
+ready16:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded15
+	JLE   folded18
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9398,7 +10628,7 @@ ready13:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold14:
+fold17:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -9416,9 +10646,9 @@ fold14:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold14
+	JNZ          fold17
 
-folded15:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -9431,7 +10661,7 @@ folded15:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear16
+	JNE    linear19
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -9441,7 +10671,7 @@ folded15:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear16:
+linear19:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9457,18 +10687,18 @@ linear16:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last5:
+last8:
 	CMPQ BX, $0x11
-	JGE  wider17
+	JGE  wider20
 	CMPQ BX, $0x09
-	JGE  wider18
+	JGE  wider21
 	CMPQ BX, $0x08
-	JNE  over19
+	JNE  over22
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none20
+	JE      none23
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -9476,19 +10706,19 @@ last5:
 	VMOVUPD (CX)(DX*1), Z1
 	VMOVUPD (CX)(DX*2), Z2
 	VMOVUPD (CX)(SI*1), Z3
-	JMP     ready21
+	JMP     ready24
 
-none20:
+none23:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready21:
+ready24:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded23
+	JLE   folded26
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9497,7 +10727,7 @@ ready21:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold22:
+fold25:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VBROADCASTSD (CX)(DX*2), Z6
@@ -9510,9 +10740,9 @@ fold22:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold22
+	JNZ          fold25
 
-folded23:
+folded26:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -9521,13 +10751,13 @@ folded23:
 	VADDPD Z8, Z2, Z2
 	VADDPD Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear24
+	JNE    linear27
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
 	VMAXPD Z3, Z8, Z3
 
-linear24:
+linear27:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9536,9 +10766,9 @@ linear24:
 	VMOVUPD Z1, (CX)(DX*1)
 	VMOVUPD Z2, (CX)(DX*2)
 	VMOVUPD Z3, (CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over19:
+over22:
 	MOVQ  BX, DX
 	ANDQ  $0x07, DX
 	MOVL  $0x000000ff, CX
@@ -9548,7 +10778,7 @@ over19:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none25
+	JE        none28
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	LEAQ      (DX)(DX*2), SI
@@ -9556,19 +10786,19 @@ over19:
 	VMOVUPD.Z (CX)(DX*1), K1, Z1
 	VMOVUPD.Z (CX)(DX*2), K1, Z2
 	VMOVUPD.Z (CX)(SI*1), K1, Z3
-	JMP       ready26
+	JMP       ready29
 
-none25:
+none28:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready26:
+ready29:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded28
+	JLE   folded31
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9577,7 +10807,7 @@ ready26:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold27:
+fold30:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VBROADCASTSD (CX)(DX*2), Z6
@@ -9590,9 +10820,9 @@ fold27:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
+	JNZ          fold30
 
-folded28:
+folded31:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -9601,211 +10831,211 @@ folded28:
 	VADDPD Z8, Z2, Z2
 	VADDPD Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear29
+	JNE    linear32
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
 	VMAXPD Z3, Z8, Z3
 
-linear29:
+linear32:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	LEAQ          (DX)(DX*2), SI
 	TESTQ         $0x00000004, BX
-	JZ            low31
+	JZ            low34
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, BX
-	JZ            low32
+	JZ            low35
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low33
+	JZ            low36
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 
-low33:
-	JMP stored30
-
-low32:
-	TESTQ     $0x00000001, BX
-	JZ        low34
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-
-low34:
-	JMP stored30
-
-low31:
-	TESTQ        $0x00000002, BX
-	JZ           low35
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low36
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
 low36:
-	JMP stored30
+	JMP stored33
 
 low35:
 	TESTQ     $0x00000001, BX
 	JZ        low37
-	VMOVSD    X0, (CX)
+	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 
 low37:
-stored30:
+	JMP stored33
+
+low34:
+	TESTQ        $0x00000002, BX
+	JZ           low38
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low39
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+
+low39:
+	JMP stored33
+
+low38:
+	TESTQ     $0x00000001, BX
+	JZ        low40
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+
+low40:
+stored33:
 	TESTQ         $0x00000004, BX
-	JZ            low39
+	JZ            low42
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, BX
-	JZ            low40
+	JZ            low43
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low41
+	JZ            low44
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low41:
-	JMP stored38
-
-low40:
-	TESTQ     $0x00000001, BX
-	JZ        low42
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low42:
-	JMP stored38
-
-low39:
-	TESTQ        $0x00000002, BX
-	JZ           low43
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low44
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-
 low44:
-	JMP stored38
+	JMP stored41
 
 low43:
 	TESTQ     $0x00000001, BX
 	JZ        low45
-	VMOVSD    X1, (CX)(DX*1)
+	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
 low45:
-stored38:
+	JMP stored41
+
+low42:
+	TESTQ        $0x00000002, BX
+	JZ           low46
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low47
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low47:
+	JMP stored41
+
+low46:
+	TESTQ     $0x00000001, BX
+	JZ        low48
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+
+low48:
+stored41:
 	TESTQ         $0x00000004, BX
-	JZ            low47
+	JZ            low50
 	VMOVUPS       Y2, (CX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, BX
-	JZ            low48
+	JZ            low51
 	VMOVUPS       X2, 32(CX)(DX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low49
+	JZ            low52
 	VMOVSD        X2, 48(CX)(DX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low49:
-	JMP stored46
-
-low48:
-	TESTQ     $0x00000001, BX
-	JZ        low50
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-
-low50:
-	JMP stored46
-
-low47:
-	TESTQ        $0x00000002, BX
-	JZ           low51
-	VMOVUPS      X2, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low52
-	VMOVSD       X2, 16(CX)(DX*2)
-	VUNPCKHPD    X2, X2, X2
-
 low52:
-	JMP stored46
+	JMP stored49
 
 low51:
 	TESTQ     $0x00000001, BX
 	JZ        low53
-	VMOVSD    X2, (CX)(DX*2)
+	VMOVSD    X2, 32(CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 
 low53:
-stored46:
+	JMP stored49
+
+low50:
+	TESTQ        $0x00000002, BX
+	JZ           low54
+	VMOVUPS      X2, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low55
+	VMOVSD       X2, 16(CX)(DX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low55:
+	JMP stored49
+
+low54:
+	TESTQ     $0x00000001, BX
+	JZ        low56
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+
+low56:
+stored49:
 	TESTQ         $0x00000004, BX
-	JZ            low55
+	JZ            low58
 	VMOVUPS       Y3, (CX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, BX
-	JZ            low56
+	JZ            low59
 	VMOVUPS       X3, 32(CX)(SI*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, BX
-	JZ            low57
+	JZ            low60
 	VMOVSD        X3, 48(CX)(SI*1)
 	VUNPCKHPD     X3, X3, X3
 
-low57:
-	JMP stored54
-
-low56:
-	TESTQ     $0x00000001, BX
-	JZ        low58
-	VMOVSD    X3, 32(CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-
-low58:
-	JMP stored54
-
-low55:
-	TESTQ        $0x00000002, BX
-	JZ           low59
-	VMOVUPS      X3, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low60
-	VMOVSD       X3, 16(CX)(SI*1)
-	VUNPCKHPD    X3, X3, X3
-
 low60:
-	JMP stored54
+	JMP stored57
 
 low59:
 	TESTQ     $0x00000001, BX
 	JZ        low61
-	VMOVSD    X3, (CX)(SI*1)
+	VMOVSD    X3, 32(CX)(SI*1)
 	VUNPCKHPD X3, X3, X3
 
 low61:
-stored54:
-	JMP done6
+	JMP stored57
 
-wider18:
+low58:
+	TESTQ        $0x00000002, BX
+	JZ           low62
+	VMOVUPS      X3, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low63
+	VMOVSD       X3, 16(CX)(SI*1)
+	VUNPCKHPD    X3, X3, X3
+
+low63:
+	JMP stored57
+
+low62:
+	TESTQ     $0x00000001, BX
+	JZ        low64
+	VMOVSD    X3, (CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+
+low64:
+stored57:
+	JMP done9
+
+wider21:
 	CMPQ BX, $0x10
-	JNE  over62
+	JNE  over65
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none63
+	JE      none66
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -9817,9 +11047,9 @@ wider18:
 	VMOVUPD 64(CX)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(CX)(SI*1), Z7
-	JMP     ready64
+	JMP     ready67
 
-none63:
+none66:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9829,11 +11059,11 @@ none63:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready64:
+ready67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded66
+	JLE   folded69
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9842,7 +11072,7 @@ ready64:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold65:
+fold68:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -9860,9 +11090,9 @@ fold65:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold65
+	JNZ          fold68
 
-folded66:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -9875,7 +11105,7 @@ folded66:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear67
+	JNE    linear70
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -9885,7 +11115,7 @@ folded66:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear67:
+linear70:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9898,16 +11128,16 @@ linear67:
 	VMOVUPD Z5, 64(CX)(DX*2)
 	VMOVUPD Z6, (CX)(SI*1)
 	VMOVUPD Z7, 64(CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over62:
+over65:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none68
+	JE      none71
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -9922,9 +11152,9 @@ over62:
 	VMOVUPD 64(DI)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(DI)(R8*1), Z7
-	JMP     ready69
+	JMP     ready72
 
-none68:
+none71:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9934,11 +11164,11 @@ none68:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready69:
+ready72:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded71
+	JLE   folded74
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9947,7 +11177,7 @@ ready69:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold70:
+fold73:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -9965,9 +11195,9 @@ fold70:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold70
+	JNZ          fold73
 
-folded71:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -9980,7 +11210,7 @@ folded71:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear72
+	JNE    linear75
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -9990,7 +11220,7 @@ folded71:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear72:
+linear75:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10006,18 +11236,18 @@ linear72:
 	VMOVUPD Z5, 64(DI)(DX*2)
 	VMOVUPD Z6, (CX)(SI*1)
 	VMOVUPD Z7, 64(DI)(R8*1)
-	JMP     done6
+	JMP     done9
 
-wider17:
+wider20:
 	CMPQ BX, $0x19
-	JGE  wider73
+	JGE  wider76
 	CMPQ BX, $0x18
-	JNE  over74
+	JNE  over77
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none75
+	JE      none78
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -10033,9 +11263,9 @@ wider17:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(CX)(SI*1), Z11
-	JMP     ready76
+	JMP     ready79
 
-none75:
+none78:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10049,11 +11279,11 @@ none75:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready76:
+ready79:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded78
+	JLE   folded81
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10062,7 +11292,7 @@ ready76:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold77:
+fold80:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -10085,9 +11315,9 @@ fold77:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold77
+	JNZ          fold80
 
-folded78:
+folded81:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -10104,7 +11334,7 @@ folded78:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear79
+	JNE    linear82
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -10118,7 +11348,7 @@ folded78:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear79:
+linear82:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10135,16 +11365,16 @@ linear79:
 	VMOVUPD Z9, (CX)(SI*1)
 	VMOVUPD Z10, 64(CX)(SI*1)
 	VMOVUPD Z11, 128(CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over74:
+over77:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none80
+	JE      none83
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -10163,9 +11393,9 @@ over74:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(DI)(R8*1), Z11
-	JMP     ready81
+	JMP     ready84
 
-none80:
+none83:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10179,11 +11409,11 @@ none80:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready81:
+ready84:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded83
+	JLE   folded86
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10192,7 +11422,7 @@ ready81:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold82:
+fold85:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -10215,9 +11445,9 @@ fold82:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold82
+	JNZ          fold85
 
-folded83:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -10234,7 +11464,7 @@ folded83:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear84
+	JNE    linear87
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -10248,7 +11478,7 @@ folded83:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear84:
+linear87:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10268,16 +11498,16 @@ linear84:
 	VMOVUPD Z9, (CX)(SI*1)
 	VMOVUPD Z10, 64(CX)(SI*1)
 	VMOVUPD Z11, 128(DI)(R8*1)
-	JMP     done6
+	JMP     done9
 
-wider73:
+wider76:
 	CMPQ BX, $0x20
-	JNE  over85
+	JNE  over88
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none86
+	JE      none89
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -10297,9 +11527,9 @@ wider73:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready87
+	JMP     ready90
 
-none86:
+none89:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10317,11 +11547,11 @@ none86:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready87:
+ready90:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded89
+	JLE   folded92
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10330,7 +11560,7 @@ ready87:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold88:
+fold91:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -10358,9 +11588,9 @@ fold88:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold88
+	JNZ          fold91
 
-folded89:
+folded92:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -10381,7 +11611,7 @@ folded89:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear90
+	JNE    linear93
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -10399,7 +11629,7 @@ folded89:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear90:
+linear93:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10420,16 +11650,16 @@ linear90:
 	VMOVUPD Z13, 64(CX)(SI*1)
 	VMOVUPD Z14, 128(CX)(SI*1)
 	VMOVUPD Z15, 192(CX)(SI*1)
-	JMP     done6
+	JMP     done9
 
-over85:
+over88:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none91
+	JE      none94
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -10452,9 +11682,9 @@ over85:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(DI)(R8*1), Z15
-	JMP     ready92
+	JMP     ready95
 
-none91:
+none94:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10472,11 +11702,11 @@ none91:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready92:
+ready95:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded94
+	JLE   folded97
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10485,7 +11715,7 @@ ready92:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold93:
+fold96:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -10513,9 +11743,9 @@ fold93:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold93
+	JNZ          fold96
 
-folded94:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -10536,7 +11766,7 @@ folded94:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear95
+	JNE    linear98
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -10554,7 +11784,7 @@ folded94:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear95:
+linear98:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10579,44 +11809,25 @@ linear95:
 	VMOVUPD Z14, 128(CX)(SI*1)
 	VMOVUPD Z15, 192(DI)(R8*1)
 
-done6:
-	MOVQ   c+0(FP), AX
-	MOVQ   ldc+8(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, c+0(FP)
-	MOVQ   init+16(FP), AX
-	MOVQ   ldinit+24(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, init+16(FP)
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, a+32(FP)
-	MOVQ   rows+72(FP), AX
-	SUBQ   $0x04, AX
-	MOVQ   AX, rows+72(FP)
-	CMPQ   AX, $0x04
-	JGE    tile1
+done9:
+	MOVQ $0x00000004, AX
+	JMP  advance4
 
-rest2:
-	MOVQ rows+72(FP), AX
+fewer5:
 	CMPQ AX, $0x03
-	JNE  fewer97
+	JNE  fewer99
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
-	// 5 vectors of columns, while at least half as many more are left
-more98:
-	CMPQ BX, $0x38
-	JLT  fewer99
+	// 8 vectors of columns, while at least half as many more are left
+more100:
+	CMPQ BX, $0x60
+	JLT  fewer101
 
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none102
+	JE      none104
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -10624,19 +11835,28 @@ more98:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
-	VMOVUPD (CX)(DX*1), Z5
-	VMOVUPD 64(CX)(DX*1), Z6
-	VMOVUPD 128(CX)(DX*1), Z7
-	VMOVUPD 192(CX)(DX*1), Z8
-	VMOVUPD 256(CX)(DX*1), Z9
-	VMOVUPD (CX)(DX*2), Z10
-	VMOVUPD 64(CX)(DX*2), Z11
-	VMOVUPD 128(CX)(DX*2), Z12
-	VMOVUPD 192(CX)(DX*2), Z13
-	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready103
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD (CX)(DX*1), Z8
+	VMOVUPD 64(CX)(DX*1), Z9
+	VMOVUPD 128(CX)(DX*1), Z10
+	VMOVUPD 192(CX)(DX*1), Z11
+	VMOVUPD 256(CX)(DX*1), Z12
+	VMOVUPD 320(CX)(DX*1), Z13
+	VMOVUPD 384(CX)(DX*1), Z14
+	VMOVUPD 448(CX)(DX*1), Z15
+	VMOVUPD (CX)(DX*2), Z16
+	VMOVUPD 64(CX)(DX*2), Z17
+	VMOVUPD 128(CX)(DX*2), Z18
+	VMOVUPD 192(CX)(DX*2), Z19
+	VMOVUPD 256(CX)(DX*2), Z20
+	VMOVUPD 320(CX)(DX*2), Z21
+	VMOVUPD 384(CX)(DX*2), Z22
+	VMOVUPD 448(CX)(DX*2), Z23
+	JMP     ready105
 
-none102:
+none104:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10652,12 +11872,21 @@ none102:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
 
-ready103:
+ready105:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded105
+	JLE   folded107
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10665,73 +11894,103 @@ ready103:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold104:
-	VBROADCASTSD (CX), Z15
-	VBROADCASTSD (CX)(DX*1), Z16
-	VBROADCASTSD (CX)(DX*2), Z17
-	VMOVUPD      (DI), Z18
-	VFMADD231PD  Z15, Z18, Z0
-	VFMADD231PD  Z16, Z18, Z5
-	VFMADD231PD  Z17, Z18, Z10
-	VMOVUPD      64(DI), Z18
-	VFMADD231PD  Z15, Z18, Z1
-	VFMADD231PD  Z16, Z18, Z6
-	VFMADD231PD  Z17, Z18, Z11
-	VMOVUPD      128(DI), Z18
-	VFMADD231PD  Z15, Z18, Z2
-	VFMADD231PD  Z16, Z18, Z7
-	VFMADD231PD  Z17, Z18, Z12
-	VMOVUPD      192(DI), Z18
-	VFMADD231PD  Z15, Z18, Z3
-	VFMADD231PD  Z16, Z18, Z8
-	VFMADD231PD  Z17, Z18, Z13
-	VMOVUPD      256(DI), Z18
-	VFMADD231PD  Z15, Z18, Z4
-	VFMADD231PD  Z16, Z18, Z9
-	VFMADD231PD  Z17, Z18, Z14
+fold106:
+	VBROADCASTSD (CX), Z24
+	VBROADCASTSD (CX)(DX*1), Z25
+	VBROADCASTSD (CX)(DX*2), Z26
+	VMOVUPD      (DI), Z27
+	VFMADD231PD  Z24, Z27, Z0
+	VFMADD231PD  Z25, Z27, Z8
+	VFMADD231PD  Z26, Z27, Z16
+	VMOVUPD      64(DI), Z27
+	VFMADD231PD  Z24, Z27, Z1
+	VFMADD231PD  Z25, Z27, Z9
+	VFMADD231PD  Z26, Z27, Z17
+	VMOVUPD      128(DI), Z27
+	VFMADD231PD  Z24, Z27, Z2
+	VFMADD231PD  Z25, Z27, Z10
+	VFMADD231PD  Z26, Z27, Z18
+	VMOVUPD      192(DI), Z27
+	VFMADD231PD  Z24, Z27, Z3
+	VFMADD231PD  Z25, Z27, Z11
+	VFMADD231PD  Z26, Z27, Z19
+	VMOVUPD      256(DI), Z27
+	VFMADD231PD  Z24, Z27, Z4
+	VFMADD231PD  Z25, Z27, Z12
+	VFMADD231PD  Z26, Z27, Z20
+	VMOVUPD      320(DI), Z27
+	VFMADD231PD  Z24, Z27, Z5
+	VFMADD231PD  Z25, Z27, Z13
+	VFMADD231PD  Z26, Z27, Z21
+	VMOVUPD      384(DI), Z27
+	VFMADD231PD  Z24, Z27, Z6
+	VFMADD231PD  Z25, Z27, Z14
+	VFMADD231PD  Z26, Z27, Z22
+	VMOVUPD      448(DI), Z27
+	VFMADD231PD  Z24, Z27, Z7
+	VFMADD231PD  Z25, Z27, Z15
+	VFMADD231PD  Z26, Z27, Z23
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold104
+	JNZ          fold106
 
-folded105:
+folded107:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPD Z18, Z0, Z0
-	VADDPD Z18, Z1, Z1
-	VADDPD Z18, Z2, Z2
-	VADDPD Z18, Z3, Z3
-	VADDPD Z18, Z4, Z4
-	VADDPD Z18, Z5, Z5
-	VADDPD Z18, Z6, Z6
-	VADDPD Z18, Z7, Z7
-	VADDPD Z18, Z8, Z8
-	VADDPD Z18, Z9, Z9
-	VADDPD Z18, Z10, Z10
-	VADDPD Z18, Z11, Z11
-	VADDPD Z18, Z12, Z12
-	VADDPD Z18, Z13, Z13
-	VADDPD Z18, Z14, Z14
+	VPXORD Z27, Z27, Z27
+	VADDPD Z27, Z0, Z0
+	VADDPD Z27, Z1, Z1
+	VADDPD Z27, Z2, Z2
+	VADDPD Z27, Z3, Z3
+	VADDPD Z27, Z4, Z4
+	VADDPD Z27, Z5, Z5
+	VADDPD Z27, Z6, Z6
+	VADDPD Z27, Z7, Z7
+	VADDPD Z27, Z8, Z8
+	VADDPD Z27, Z9, Z9
+	VADDPD Z27, Z10, Z10
+	VADDPD Z27, Z11, Z11
+	VADDPD Z27, Z12, Z12
+	VADDPD Z27, Z13, Z13
+	VADDPD Z27, Z14, Z14
+	VADDPD Z27, Z15, Z15
+	VADDPD Z27, Z16, Z16
+	VADDPD Z27, Z17, Z17
+	VADDPD Z27, Z18, Z18
+	VADDPD Z27, Z19, Z19
+	VADDPD Z27, Z20, Z20
+	VADDPD Z27, Z21, Z21
+	VADDPD Z27, Z22, Z22
+	VADDPD Z27, Z23, Z23
 	CMPQ   CX, $0x01
-	JNE    linear106
-	VMAXPD Z0, Z18, Z0
-	VMAXPD Z1, Z18, Z1
-	VMAXPD Z2, Z18, Z2
-	VMAXPD Z3, Z18, Z3
-	VMAXPD Z4, Z18, Z4
-	VMAXPD Z5, Z18, Z5
-	VMAXPD Z6, Z18, Z6
-	VMAXPD Z7, Z18, Z7
-	VMAXPD Z8, Z18, Z8
-	VMAXPD Z9, Z18, Z9
-	VMAXPD Z10, Z18, Z10
-	VMAXPD Z11, Z18, Z11
-	VMAXPD Z12, Z18, Z12
-	VMAXPD Z13, Z18, Z13
-	VMAXPD Z14, Z18, Z14
+	JNE    linear108
+	VMAXPD Z0, Z27, Z0
+	VMAXPD Z1, Z27, Z1
+	VMAXPD Z2, Z27, Z2
+	VMAXPD Z3, Z27, Z3
+	VMAXPD Z4, Z27, Z4
+	VMAXPD Z5, Z27, Z5
+	VMAXPD Z6, Z27, Z6
+	VMAXPD Z7, Z27, Z7
+	VMAXPD Z8, Z27, Z8
+	VMAXPD Z9, Z27, Z9
+	VMAXPD Z10, Z27, Z10
+	VMAXPD Z11, Z27, Z11
+	VMAXPD Z12, Z27, Z12
+	VMAXPD Z13, Z27, Z13
+	VMAXPD Z14, Z27, Z14
+	VMAXPD Z15, Z27, Z15
+	VMAXPD Z16, Z27, Z16
+	VMAXPD Z17, Z27, Z17
+	VMAXPD Z18, Z27, Z18
+	VMAXPD Z19, Z27, Z19
+	VMAXPD Z20, Z27, Z20
+	VMAXPD Z21, Z27, Z21
+	VMAXPD Z22, Z27, Z22
+	VMAXPD Z23, Z27, Z23
 
-linear106:
+linear108:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10740,785 +11999,37 @@ linear106:
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, (CX)(DX*1)
-	VMOVUPD Z6, 64(CX)(DX*1)
-	VMOVUPD Z7, 128(CX)(DX*1)
-	VMOVUPD Z8, 192(CX)(DX*1)
-	VMOVUPD Z9, 256(CX)(DX*1)
-	VMOVUPD Z10, (CX)(DX*2)
-	VMOVUPD Z11, 64(CX)(DX*2)
-	VMOVUPD Z12, 128(CX)(DX*2)
-	VMOVUPD Z13, 192(CX)(DX*2)
-	VMOVUPD Z14, 256(CX)(DX*2)
-	ADDQ    $0x00000140, AX
-	SUBQ    $0x28, BX
-	JMP     more98
-
-fewer99:
-	CMPQ BX, $0x28
-	JLE  last100
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none107
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD (CX)(DX*1), Z2
-	VMOVUPD 64(CX)(DX*1), Z3
-	VMOVUPD (CX)(DX*2), Z4
-	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready108
-
-none107:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready108:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded110
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold109:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VBROADCASTSD (CX)(DX*2), Z8
-	VMOVUPD      (DI), Z9
-	VFMADD231PD  Z6, Z9, Z0
-	VFMADD231PD  Z7, Z9, Z2
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD      64(DI), Z9
-	VFMADD231PD  Z6, Z9, Z1
-	VFMADD231PD  Z7, Z9, Z3
-	VFMADD231PD  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold109
-
-folded110:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear111
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
-
-linear111:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, (CX)(DX*1)
-	VMOVUPD Z3, 64(CX)(DX*1)
-	VMOVUPD Z4, (CX)(DX*2)
-	VMOVUPD Z5, 64(CX)(DX*2)
-	ADDQ    $0x00000080, AX
-	SUBQ    $0x10, BX
-
-last100:
-	CMPQ BX, $0x19
-	JGE  wider112
-	CMPQ BX, $0x11
-	JGE  wider113
-	CMPQ BX, $0x09
-	JGE  wider114
-	CMPQ BX, $0x08
-	JNE  over115
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none116
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD (CX)(DX*1), Z1
-	VMOVUPD (CX)(DX*2), Z2
-	JMP     ready117
-
-none116:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready117:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded119
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold118:
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVUPD      (DI), Z6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold118
-
-folded119:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear120
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-
-linear120:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, (CX)(DX*1)
-	VMOVUPD Z2, (CX)(DX*2)
-	JMP     done101
-
-over115:
-	MOVQ  BX, DX
-	ANDQ  $0x07, DX
-	MOVL  $0x000000ff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none121
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD.Z (CX), K1, Z0
-	VMOVUPD.Z (CX)(DX*1), K1, Z1
-	VMOVUPD.Z (CX)(DX*2), K1, Z2
-	JMP       ready122
-
-none121:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready122:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded124
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold123:
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVUPD.Z    (DI), K1, Z6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold123
-
-folded124:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear125
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-
-linear125:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	TESTQ         $0x00000004, BX
-	JZ            low127
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, BX
-	JZ            low128
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low129
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-
-low129:
-	JMP stored126
-
-low128:
-	TESTQ     $0x00000001, BX
-	JZ        low130
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-
-low130:
-	JMP stored126
-
-low127:
-	TESTQ        $0x00000002, BX
-	JZ           low131
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low132
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
-low132:
-	JMP stored126
-
-low131:
-	TESTQ     $0x00000001, BX
-	JZ        low133
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-
-low133:
-stored126:
-	TESTQ         $0x00000004, BX
-	JZ            low135
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, BX
-	JZ            low136
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low137
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low137:
-	JMP stored134
-
-low136:
-	TESTQ     $0x00000001, BX
-	JZ        low138
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low138:
-	JMP stored134
-
-low135:
-	TESTQ        $0x00000002, BX
-	JZ           low139
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low140
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low140:
-	JMP stored134
-
-low139:
-	TESTQ     $0x00000001, BX
-	JZ        low141
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low141:
-stored134:
-	TESTQ         $0x00000004, BX
-	JZ            low143
-	VMOVUPS       Y2, (CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, BX
-	JZ            low144
-	VMOVUPS       X2, 32(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low145
-	VMOVSD        X2, 48(CX)(DX*2)
-	VUNPCKHPD     X2, X2, X2
-
-low145:
-	JMP stored142
-
-low144:
-	TESTQ     $0x00000001, BX
-	JZ        low146
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-
-low146:
-	JMP stored142
-
-low143:
-	TESTQ        $0x00000002, BX
-	JZ           low147
-	VMOVUPS      X2, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low148
-	VMOVSD       X2, 16(CX)(DX*2)
-	VUNPCKHPD    X2, X2, X2
-
-low148:
-	JMP stored142
-
-low147:
-	TESTQ     $0x00000001, BX
-	JZ        low149
-	VMOVSD    X2, (CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-
-low149:
-stored142:
-	JMP done101
-
-wider114:
-	CMPQ BX, $0x10
-	JNE  over150
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none151
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD (CX)(DX*1), Z2
-	VMOVUPD 64(CX)(DX*1), Z3
-	VMOVUPD (CX)(DX*2), Z4
-	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready152
-
-none151:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready152:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded154
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold153:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VBROADCASTSD (CX)(DX*2), Z8
-	VMOVUPD      (DI), Z9
-	VFMADD231PD  Z6, Z9, Z0
-	VFMADD231PD  Z7, Z9, Z2
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD      64(DI), Z9
-	VFMADD231PD  Z6, Z9, Z1
-	VFMADD231PD  Z7, Z9, Z3
-	VFMADD231PD  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold153
-
-folded154:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear155
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
-
-linear155:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, (CX)(DX*1)
-	VMOVUPD Z3, 64(CX)(DX*1)
-	VMOVUPD Z4, (CX)(DX*2)
-	VMOVUPD Z5, 64(CX)(DX*2)
-	JMP     done101
-
-over150:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000080, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none156
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(SI), Z1
-	VMOVUPD (CX)(DX*1), Z2
-	VMOVUPD 64(SI)(DX*1), Z3
-	VMOVUPD (CX)(DX*2), Z4
-	VMOVUPD 64(SI)(DX*2), Z5
-	JMP     ready157
-
-none156:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready157:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded159
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold158:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VBROADCASTSD (CX)(DX*2), Z8
-	VMOVUPD      (DI), Z9
-	VFMADD231PD  Z6, Z9, Z0
-	VFMADD231PD  Z7, Z9, Z2
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD      64(DI)(BX*1), Z9
-	VFMADD231PD  Z6, Z9, Z1
-	VFMADD231PD  Z7, Z9, Z3
-	VFMADD231PD  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold158
-
-folded159:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear160
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
-
-linear160:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(SI)
-	VMOVUPD Z2, (CX)(DX*1)
-	VMOVUPD Z3, 64(SI)(DX*1)
-	VMOVUPD Z4, (CX)(DX*2)
-	VMOVUPD Z5, 64(SI)(DX*2)
-	JMP     done101
-
-wider113:
-	CMPQ BX, $0x18
-	JNE  over161
-
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none162
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD (CX)(DX*1), Z3
-	VMOVUPD 64(CX)(DX*1), Z4
-	VMOVUPD 128(CX)(DX*1), Z5
-	VMOVUPD (CX)(DX*2), Z6
-	VMOVUPD 64(CX)(DX*2), Z7
-	VMOVUPD 128(CX)(DX*2), Z8
-	JMP     ready163
-
-none162:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-
-ready163:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded165
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold164:
-	VBROADCASTSD (CX), Z9
-	VBROADCASTSD (CX)(DX*1), Z10
-	VBROADCASTSD (CX)(DX*2), Z11
-	VMOVUPD      (DI), Z12
-	VFMADD231PD  Z9, Z12, Z0
-	VFMADD231PD  Z10, Z12, Z3
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      64(DI), Z12
-	VFMADD231PD  Z9, Z12, Z1
-	VFMADD231PD  Z10, Z12, Z4
-	VFMADD231PD  Z11, Z12, Z7
-	VMOVUPD      128(DI), Z12
-	VFMADD231PD  Z9, Z12, Z2
-	VFMADD231PD  Z10, Z12, Z5
-	VFMADD231PD  Z11, Z12, Z8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold164
-
-folded165:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	CMPQ   CX, $0x01
-	JNE    linear166
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-
-linear166:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, (CX)(DX*1)
-	VMOVUPD Z4, 64(CX)(DX*1)
-	VMOVUPD Z5, 128(CX)(DX*1)
-	VMOVUPD Z6, (CX)(DX*2)
-	VMOVUPD Z7, 64(CX)(DX*2)
-	VMOVUPD Z8, 128(CX)(DX*2)
-	JMP     done101
-
-over161:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000c0, BX
-
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none167
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(SI), Z2
-	VMOVUPD (CX)(DX*1), Z3
-	VMOVUPD 64(CX)(DX*1), Z4
-	VMOVUPD 128(SI)(DX*1), Z5
-	VMOVUPD (CX)(DX*2), Z6
-	VMOVUPD 64(CX)(DX*2), Z7
-	VMOVUPD 128(SI)(DX*2), Z8
-	JMP     ready168
-
-none167:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-
-ready168:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded170
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold169:
-	VBROADCASTSD (CX), Z9
-	VBROADCASTSD (CX)(DX*1), Z10
-	VBROADCASTSD (CX)(DX*2), Z11
-	VMOVUPD      (DI), Z12
-	VFMADD231PD  Z9, Z12, Z0
-	VFMADD231PD  Z10, Z12, Z3
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      64(DI), Z12
-	VFMADD231PD  Z9, Z12, Z1
-	VFMADD231PD  Z10, Z12, Z4
-	VFMADD231PD  Z11, Z12, Z7
-	VMOVUPD      128(DI)(BX*1), Z12
-	VFMADD231PD  Z9, Z12, Z2
-	VFMADD231PD  Z10, Z12, Z5
-	VFMADD231PD  Z11, Z12, Z8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold169
-
-folded170:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	CMPQ   CX, $0x01
-	JNE    linear171
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-
-linear171:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(SI)
-	VMOVUPD Z3, (CX)(DX*1)
-	VMOVUPD Z4, 64(CX)(DX*1)
-	VMOVUPD Z5, 128(SI)(DX*1)
-	VMOVUPD Z6, (CX)(DX*2)
-	VMOVUPD Z7, 64(CX)(DX*2)
-	VMOVUPD Z8, 128(SI)(DX*2)
-	JMP     done101
-
-wider112:
-	CMPQ BX, $0x21
-	JGE  wider172
-	CMPQ BX, $0x20
-	JNE  over173
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, (CX)(DX*1)
+	VMOVUPD Z9, 64(CX)(DX*1)
+	VMOVUPD Z10, 128(CX)(DX*1)
+	VMOVUPD Z11, 192(CX)(DX*1)
+	VMOVUPD Z12, 256(CX)(DX*1)
+	VMOVUPD Z13, 320(CX)(DX*1)
+	VMOVUPD Z14, 384(CX)(DX*1)
+	VMOVUPD Z15, 448(CX)(DX*1)
+	VMOVUPD Z16, (CX)(DX*2)
+	VMOVUPD Z17, 64(CX)(DX*2)
+	VMOVUPD Z18, 128(CX)(DX*2)
+	VMOVUPD Z19, 192(CX)(DX*2)
+	VMOVUPD Z20, 256(CX)(DX*2)
+	VMOVUPD Z21, 320(CX)(DX*2)
+	VMOVUPD Z22, 384(CX)(DX*2)
+	VMOVUPD Z23, 448(CX)(DX*2)
+	ADDQ    $0x00000200, AX
+	SUBQ    $0x40, BX
+	JMP     more100
+
+fewer101:
+	CMPQ BX, $0x40
+	JLE  last102
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none174
+	JE      none109
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -11533,9 +12044,9 @@ wider112:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(CX)(DX*2), Z11
-	JMP     ready175
+	JMP     ready110
 
-none174:
+none109:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11549,11 +12060,11 @@ none174:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready175:
+ready110:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded177
+	JLE   folded112
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11561,7 +12072,7 @@ ready175:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold176:
+fold111:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -11584,9 +12095,9 @@ fold176:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold176
+	JNZ          fold111
 
-folded177:
+folded112:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -11603,7 +12114,7 @@ folded177:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear178
+	JNE    linear113
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -11617,7 +12128,7 @@ folded177:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear178:
+linear113:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11633,16 +12144,811 @@ linear178:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(CX)(DX*2)
-	JMP     done101
+	ADDQ    $0x00000100, AX
+	SUBQ    $0x20, BX
 
-over173:
+last102:
+	CMPQ BX, $0x21
+	JGE  wider114
+	CMPQ BX, $0x11
+	JGE  wider115
+	CMPQ BX, $0x09
+	JGE  wider116
+	CMPQ BX, $0x08
+	JNE  over117
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none118
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD (CX)(DX*1), Z1
+	VMOVUPD (CX)(DX*2), Z2
+	JMP     ready119
+
+none118:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready119:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded121
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold120:
+	VBROADCASTSD (CX), Z3
+	VBROADCASTSD (CX)(DX*1), Z4
+	VBROADCASTSD (CX)(DX*2), Z5
+	VMOVUPD      (DI), Z6
+	VFMADD231PD  Z3, Z6, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold120
+
+folded121:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear122
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+
+linear122:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, (CX)(DX*1)
+	VMOVUPD Z2, (CX)(DX*2)
+	JMP     done103
+
+over117:
+	MOVQ  BX, DX
+	ANDQ  $0x07, DX
+	MOVL  $0x000000ff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none123
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	VMOVUPD.Z (CX), K1, Z0
+	VMOVUPD.Z (CX)(DX*1), K1, Z1
+	VMOVUPD.Z (CX)(DX*2), K1, Z2
+	JMP       ready124
+
+none123:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready124:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded126
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold125:
+	VBROADCASTSD (CX), Z3
+	VBROADCASTSD (CX)(DX*1), Z4
+	VBROADCASTSD (CX)(DX*2), Z5
+	VMOVUPD.Z    (DI), K1, Z6
+	VFMADD231PD  Z3, Z6, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold125
+
+folded126:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear127
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+
+linear127:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	TESTQ         $0x00000004, BX
+	JZ            low129
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, BX
+	JZ            low130
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low131
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
+
+low131:
+	JMP stored128
+
+low130:
+	TESTQ     $0x00000001, BX
+	JZ        low132
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+
+low132:
+	JMP stored128
+
+low129:
+	TESTQ        $0x00000002, BX
+	JZ           low133
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low134
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+
+low134:
+	JMP stored128
+
+low133:
+	TESTQ     $0x00000001, BX
+	JZ        low135
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+
+low135:
+stored128:
+	TESTQ         $0x00000004, BX
+	JZ            low137
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, BX
+	JZ            low138
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low139
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low139:
+	JMP stored136
+
+low138:
+	TESTQ     $0x00000001, BX
+	JZ        low140
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+
+low140:
+	JMP stored136
+
+low137:
+	TESTQ        $0x00000002, BX
+	JZ           low141
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low142
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low142:
+	JMP stored136
+
+low141:
+	TESTQ     $0x00000001, BX
+	JZ        low143
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+
+low143:
+stored136:
+	TESTQ         $0x00000004, BX
+	JZ            low145
+	VMOVUPS       Y2, (CX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, BX
+	JZ            low146
+	VMOVUPS       X2, 32(CX)(DX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low147
+	VMOVSD        X2, 48(CX)(DX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low147:
+	JMP stored144
+
+low146:
+	TESTQ     $0x00000001, BX
+	JZ        low148
+	VMOVSD    X2, 32(CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+
+low148:
+	JMP stored144
+
+low145:
+	TESTQ        $0x00000002, BX
+	JZ           low149
+	VMOVUPS      X2, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low150
+	VMOVSD       X2, 16(CX)(DX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low150:
+	JMP stored144
+
+low149:
+	TESTQ     $0x00000001, BX
+	JZ        low151
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+
+low151:
+stored144:
+	JMP done103
+
+wider116:
+	CMPQ BX, $0x10
+	JNE  over152
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none153
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(CX)(DX*1), Z3
+	VMOVUPD (CX)(DX*2), Z4
+	VMOVUPD 64(CX)(DX*2), Z5
+	JMP     ready154
+
+none153:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready154:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded156
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold155:
+	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (CX)(DX*1), Z7
+	VBROADCASTSD (CX)(DX*2), Z8
+	VMOVUPD      (DI), Z9
+	VFMADD231PD  Z6, Z9, Z0
+	VFMADD231PD  Z7, Z9, Z2
+	VFMADD231PD  Z8, Z9, Z4
+	VMOVUPD      64(DI), Z9
+	VFMADD231PD  Z6, Z9, Z1
+	VFMADD231PD  Z7, Z9, Z3
+	VFMADD231PD  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold155
+
+folded156:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear157
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+
+linear157:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, (CX)(DX*1)
+	VMOVUPD Z3, 64(CX)(DX*1)
+	VMOVUPD Z4, (CX)(DX*2)
+	VMOVUPD Z5, 64(CX)(DX*2)
+	JMP     done103
+
+over152:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none158
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(SI), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(SI)(DX*1), Z3
+	VMOVUPD (CX)(DX*2), Z4
+	VMOVUPD 64(SI)(DX*2), Z5
+	JMP     ready159
+
+none158:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready159:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded161
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold160:
+	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (CX)(DX*1), Z7
+	VBROADCASTSD (CX)(DX*2), Z8
+	VMOVUPD      (DI), Z9
+	VFMADD231PD  Z6, Z9, Z0
+	VFMADD231PD  Z7, Z9, Z2
+	VFMADD231PD  Z8, Z9, Z4
+	VMOVUPD      64(DI)(BX*1), Z9
+	VFMADD231PD  Z6, Z9, Z1
+	VFMADD231PD  Z7, Z9, Z3
+	VFMADD231PD  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold160
+
+folded161:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear162
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+
+linear162:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(SI)
+	VMOVUPD Z2, (CX)(DX*1)
+	VMOVUPD Z3, 64(SI)(DX*1)
+	VMOVUPD Z4, (CX)(DX*2)
+	VMOVUPD Z5, 64(SI)(DX*2)
+	JMP     done103
+
+wider115:
+	CMPQ BX, $0x19
+	JGE  wider163
+	CMPQ BX, $0x18
+	JNE  over164
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none165
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD (CX)(DX*1), Z3
+	VMOVUPD 64(CX)(DX*1), Z4
+	VMOVUPD 128(CX)(DX*1), Z5
+	VMOVUPD (CX)(DX*2), Z6
+	VMOVUPD 64(CX)(DX*2), Z7
+	VMOVUPD 128(CX)(DX*2), Z8
+	JMP     ready166
+
+none165:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+
+ready166:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded168
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold167:
+	VBROADCASTSD (CX), Z9
+	VBROADCASTSD (CX)(DX*1), Z10
+	VBROADCASTSD (CX)(DX*2), Z11
+	VMOVUPD      (DI), Z12
+	VFMADD231PD  Z9, Z12, Z0
+	VFMADD231PD  Z10, Z12, Z3
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      64(DI), Z12
+	VFMADD231PD  Z9, Z12, Z1
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z11, Z12, Z7
+	VMOVUPD      128(DI), Z12
+	VFMADD231PD  Z9, Z12, Z2
+	VFMADD231PD  Z10, Z12, Z5
+	VFMADD231PD  Z11, Z12, Z8
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold167
+
+folded168:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	CMPQ   CX, $0x01
+	JNE    linear169
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+
+linear169:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, (CX)(DX*1)
+	VMOVUPD Z4, 64(CX)(DX*1)
+	VMOVUPD Z5, 128(CX)(DX*1)
+	VMOVUPD Z6, (CX)(DX*2)
+	VMOVUPD Z7, 64(CX)(DX*2)
+	VMOVUPD Z8, 128(CX)(DX*2)
+	JMP     done103
+
+over164:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000c0, BX
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none170
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(SI), Z2
+	VMOVUPD (CX)(DX*1), Z3
+	VMOVUPD 64(CX)(DX*1), Z4
+	VMOVUPD 128(SI)(DX*1), Z5
+	VMOVUPD (CX)(DX*2), Z6
+	VMOVUPD 64(CX)(DX*2), Z7
+	VMOVUPD 128(SI)(DX*2), Z8
+	JMP     ready171
+
+none170:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+
+ready171:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded173
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold172:
+	VBROADCASTSD (CX), Z9
+	VBROADCASTSD (CX)(DX*1), Z10
+	VBROADCASTSD (CX)(DX*2), Z11
+	VMOVUPD      (DI), Z12
+	VFMADD231PD  Z9, Z12, Z0
+	VFMADD231PD  Z10, Z12, Z3
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      64(DI), Z12
+	VFMADD231PD  Z9, Z12, Z1
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z11, Z12, Z7
+	VMOVUPD      128(DI)(BX*1), Z12
+	VFMADD231PD  Z9, Z12, Z2
+	VFMADD231PD  Z10, Z12, Z5
+	VFMADD231PD  Z11, Z12, Z8
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold172
+
+folded173:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	CMPQ   CX, $0x01
+	JNE    linear174
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+
+linear174:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(SI)
+	VMOVUPD Z3, (CX)(DX*1)
+	VMOVUPD Z4, 64(CX)(DX*1)
+	VMOVUPD Z5, 128(SI)(DX*1)
+	VMOVUPD Z6, (CX)(DX*2)
+	VMOVUPD Z7, 64(CX)(DX*2)
+	VMOVUPD Z8, 128(SI)(DX*2)
+	JMP     done103
+
+wider163:
+	CMPQ BX, $0x20
+	JNE  over175
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none176
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD (CX)(DX*1), Z4
+	VMOVUPD 64(CX)(DX*1), Z5
+	VMOVUPD 128(CX)(DX*1), Z6
+	VMOVUPD 192(CX)(DX*1), Z7
+	VMOVUPD (CX)(DX*2), Z8
+	VMOVUPD 64(CX)(DX*2), Z9
+	VMOVUPD 128(CX)(DX*2), Z10
+	VMOVUPD 192(CX)(DX*2), Z11
+	JMP     ready177
+
+none176:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+ready177:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded179
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold178:
+	VBROADCASTSD (CX), Z12
+	VBROADCASTSD (CX)(DX*1), Z13
+	VBROADCASTSD (CX)(DX*2), Z14
+	VMOVUPD      (DI), Z15
+	VFMADD231PD  Z12, Z15, Z0
+	VFMADD231PD  Z13, Z15, Z4
+	VFMADD231PD  Z14, Z15, Z8
+	VMOVUPD      64(DI), Z15
+	VFMADD231PD  Z12, Z15, Z1
+	VFMADD231PD  Z13, Z15, Z5
+	VFMADD231PD  Z14, Z15, Z9
+	VMOVUPD      128(DI), Z15
+	VFMADD231PD  Z12, Z15, Z2
+	VFMADD231PD  Z13, Z15, Z6
+	VFMADD231PD  Z14, Z15, Z10
+	VMOVUPD      192(DI), Z15
+	VFMADD231PD  Z12, Z15, Z3
+	VFMADD231PD  Z13, Z15, Z7
+	VFMADD231PD  Z14, Z15, Z11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold178
+
+folded179:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z15, Z15, Z15
+	VADDPD Z15, Z0, Z0
+	VADDPD Z15, Z1, Z1
+	VADDPD Z15, Z2, Z2
+	VADDPD Z15, Z3, Z3
+	VADDPD Z15, Z4, Z4
+	VADDPD Z15, Z5, Z5
+	VADDPD Z15, Z6, Z6
+	VADDPD Z15, Z7, Z7
+	VADDPD Z15, Z8, Z8
+	VADDPD Z15, Z9, Z9
+	VADDPD Z15, Z10, Z10
+	VADDPD Z15, Z11, Z11
+	CMPQ   CX, $0x01
+	JNE    linear180
+	VMAXPD Z0, Z15, Z0
+	VMAXPD Z1, Z15, Z1
+	VMAXPD Z2, Z15, Z2
+	VMAXPD Z3, Z15, Z3
+	VMAXPD Z4, Z15, Z4
+	VMAXPD Z5, Z15, Z5
+	VMAXPD Z6, Z15, Z6
+	VMAXPD Z7, Z15, Z7
+	VMAXPD Z8, Z15, Z8
+	VMAXPD Z9, Z15, Z9
+	VMAXPD Z10, Z15, Z10
+	VMAXPD Z11, Z15, Z11
+
+linear180:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, (CX)(DX*1)
+	VMOVUPD Z5, 64(CX)(DX*1)
+	VMOVUPD Z6, 128(CX)(DX*1)
+	VMOVUPD Z7, 192(CX)(DX*1)
+	VMOVUPD Z8, (CX)(DX*2)
+	VMOVUPD Z9, 64(CX)(DX*2)
+	VMOVUPD Z10, 128(CX)(DX*2)
+	VMOVUPD Z11, 192(CX)(DX*2)
+	JMP     done103
+
+over175:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none179
+	JE      none181
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11659,9 +12965,9 @@ over173:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(SI)(DX*2), Z11
-	JMP     ready180
+	JMP     ready182
 
-none179:
+none181:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11675,11 +12981,11 @@ none179:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready180:
+ready182:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded182
+	JLE   folded184
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11687,7 +12993,7 @@ ready180:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold181:
+fold183:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -11710,9 +13016,9 @@ fold181:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold181
+	JNZ          fold183
 
-folded182:
+folded184:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -11729,7 +13035,7 @@ folded182:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear183
+	JNE    linear185
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -11743,7 +13049,7 @@ folded182:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear183:
+linear185:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11761,16 +13067,20 @@ linear183:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(SI)(DX*2)
-	JMP     done101
+	JMP     done103
 
-wider172:
+wider114:
+	CMPQ BX, $0x31
+	JGE  wider186
+	CMPQ BX, $0x29
+	JGE  wider187
 	CMPQ BX, $0x28
-	JNE  over184
+	JNE  over188
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none185
+	JE      none189
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -11788,9 +13098,9 @@ wider172:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready186
+	JMP     ready190
 
-none185:
+none189:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11807,11 +13117,11 @@ none185:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready186:
+ready190:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded188
+	JLE   folded192
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11819,7 +13129,7 @@ ready186:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold187:
+fold191:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -11846,9 +13156,9 @@ fold187:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold187
+	JNZ          fold191
 
-folded188:
+folded192:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -11868,7 +13178,7 @@ folded188:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear189
+	JNE    linear193
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -11885,7 +13195,7 @@ folded188:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear189:
+linear193:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11904,16 +13214,16 @@ linear189:
 	VMOVUPD Z12, 128(CX)(DX*2)
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(CX)(DX*2)
-	JMP     done101
+	JMP     done103
 
-over184:
+over188:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none190
+	JE      none194
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11933,9 +13243,9 @@ over184:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(SI)(DX*2), Z14
-	JMP     ready191
+	JMP     ready195
 
-none190:
+none194:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11952,11 +13262,11 @@ none190:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready191:
+ready195:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded193
+	JLE   folded197
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11964,7 +13274,7 @@ ready191:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold192:
+fold196:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -11991,9 +13301,9 @@ fold192:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold192
+	JNZ          fold196
 
-folded193:
+folded197:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -12013,7 +13323,7 @@ folded193:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear194
+	JNE    linear198
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -12030,7 +13340,7 @@ folded193:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear194:
+linear198:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12051,22 +13361,13 @@ linear194:
 	VMOVUPD Z12, 128(CX)(DX*2)
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(SI)(DX*2)
+	JMP     done103
 
-done101:
-	JMP done96
+wider187:
+	CMPQ BX, $0x30
+	JNE  over199
 
-fewer97:
-	CMPQ AX, $0x02
-	JNE  fewer195
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
-
-	// 8 vectors of columns, while at least half as many more are left
-more196:
-	CMPQ BX, $0x60
-	JLT  fewer197
-
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none200
@@ -12078,16 +13379,18 @@ more196:
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
-	VMOVUPD 384(CX), Z6
-	VMOVUPD 448(CX), Z7
-	VMOVUPD (CX)(DX*1), Z8
-	VMOVUPD 64(CX)(DX*1), Z9
-	VMOVUPD 128(CX)(DX*1), Z10
-	VMOVUPD 192(CX)(DX*1), Z11
-	VMOVUPD 256(CX)(DX*1), Z12
-	VMOVUPD 320(CX)(DX*1), Z13
-	VMOVUPD 384(CX)(DX*1), Z14
-	VMOVUPD 448(CX)(DX*1), Z15
+	VMOVUPD (CX)(DX*1), Z6
+	VMOVUPD 64(CX)(DX*1), Z7
+	VMOVUPD 128(CX)(DX*1), Z8
+	VMOVUPD 192(CX)(DX*1), Z9
+	VMOVUPD 256(CX)(DX*1), Z10
+	VMOVUPD 320(CX)(DX*1), Z11
+	VMOVUPD (CX)(DX*2), Z12
+	VMOVUPD 64(CX)(DX*2), Z13
+	VMOVUPD 128(CX)(DX*2), Z14
+	VMOVUPD 192(CX)(DX*2), Z15
+	VMOVUPD 256(CX)(DX*2), Z16
+	VMOVUPD 320(CX)(DX*2), Z17
 	JMP     ready201
 
 none200:
@@ -12107,6 +13410,8 @@ none200:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
 
 ready201:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -12121,6 +13426,1112 @@ ready201:
 	ADDQ  AX, DI
 
 fold202:
+	VBROADCASTSD (CX), Z18
+	VBROADCASTSD (CX)(DX*1), Z19
+	VBROADCASTSD (CX)(DX*2), Z20
+	VMOVUPD      (DI), Z21
+	VFMADD231PD  Z18, Z21, Z0
+	VFMADD231PD  Z19, Z21, Z6
+	VFMADD231PD  Z20, Z21, Z12
+	VMOVUPD      64(DI), Z21
+	VFMADD231PD  Z18, Z21, Z1
+	VFMADD231PD  Z19, Z21, Z7
+	VFMADD231PD  Z20, Z21, Z13
+	VMOVUPD      128(DI), Z21
+	VFMADD231PD  Z18, Z21, Z2
+	VFMADD231PD  Z19, Z21, Z8
+	VFMADD231PD  Z20, Z21, Z14
+	VMOVUPD      192(DI), Z21
+	VFMADD231PD  Z18, Z21, Z3
+	VFMADD231PD  Z19, Z21, Z9
+	VFMADD231PD  Z20, Z21, Z15
+	VMOVUPD      256(DI), Z21
+	VFMADD231PD  Z18, Z21, Z4
+	VFMADD231PD  Z19, Z21, Z10
+	VFMADD231PD  Z20, Z21, Z16
+	VMOVUPD      320(DI), Z21
+	VFMADD231PD  Z18, Z21, Z5
+	VFMADD231PD  Z19, Z21, Z11
+	VFMADD231PD  Z20, Z21, Z17
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold202
+
+folded203:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z21, Z21, Z21
+	VADDPD Z21, Z0, Z0
+	VADDPD Z21, Z1, Z1
+	VADDPD Z21, Z2, Z2
+	VADDPD Z21, Z3, Z3
+	VADDPD Z21, Z4, Z4
+	VADDPD Z21, Z5, Z5
+	VADDPD Z21, Z6, Z6
+	VADDPD Z21, Z7, Z7
+	VADDPD Z21, Z8, Z8
+	VADDPD Z21, Z9, Z9
+	VADDPD Z21, Z10, Z10
+	VADDPD Z21, Z11, Z11
+	VADDPD Z21, Z12, Z12
+	VADDPD Z21, Z13, Z13
+	VADDPD Z21, Z14, Z14
+	VADDPD Z21, Z15, Z15
+	VADDPD Z21, Z16, Z16
+	VADDPD Z21, Z17, Z17
+	CMPQ   CX, $0x01
+	JNE    linear204
+	VMAXPD Z0, Z21, Z0
+	VMAXPD Z1, Z21, Z1
+	VMAXPD Z2, Z21, Z2
+	VMAXPD Z3, Z21, Z3
+	VMAXPD Z4, Z21, Z4
+	VMAXPD Z5, Z21, Z5
+	VMAXPD Z6, Z21, Z6
+	VMAXPD Z7, Z21, Z7
+	VMAXPD Z8, Z21, Z8
+	VMAXPD Z9, Z21, Z9
+	VMAXPD Z10, Z21, Z10
+	VMAXPD Z11, Z21, Z11
+	VMAXPD Z12, Z21, Z12
+	VMAXPD Z13, Z21, Z13
+	VMAXPD Z14, Z21, Z14
+	VMAXPD Z15, Z21, Z15
+	VMAXPD Z16, Z21, Z16
+	VMAXPD Z17, Z21, Z17
+
+linear204:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, (CX)(DX*1)
+	VMOVUPD Z7, 64(CX)(DX*1)
+	VMOVUPD Z8, 128(CX)(DX*1)
+	VMOVUPD Z9, 192(CX)(DX*1)
+	VMOVUPD Z10, 256(CX)(DX*1)
+	VMOVUPD Z11, 320(CX)(DX*1)
+	VMOVUPD Z12, (CX)(DX*2)
+	VMOVUPD Z13, 64(CX)(DX*2)
+	VMOVUPD Z14, 128(CX)(DX*2)
+	VMOVUPD Z15, 192(CX)(DX*2)
+	VMOVUPD Z16, 256(CX)(DX*2)
+	VMOVUPD Z17, 320(CX)(DX*2)
+	JMP     done103
+
+over199:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000180, BX
+
+	// acc[i,j] = init[i,j], 3×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none205
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(SI), Z5
+	VMOVUPD (CX)(DX*1), Z6
+	VMOVUPD 64(CX)(DX*1), Z7
+	VMOVUPD 128(CX)(DX*1), Z8
+	VMOVUPD 192(CX)(DX*1), Z9
+	VMOVUPD 256(CX)(DX*1), Z10
+	VMOVUPD 320(SI)(DX*1), Z11
+	VMOVUPD (CX)(DX*2), Z12
+	VMOVUPD 64(CX)(DX*2), Z13
+	VMOVUPD 128(CX)(DX*2), Z14
+	VMOVUPD 192(CX)(DX*2), Z15
+	VMOVUPD 256(CX)(DX*2), Z16
+	VMOVUPD 320(SI)(DX*2), Z17
+	JMP     ready206
+
+none205:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+ready206:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded208
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold207:
+	VBROADCASTSD (CX), Z18
+	VBROADCASTSD (CX)(DX*1), Z19
+	VBROADCASTSD (CX)(DX*2), Z20
+	VMOVUPD      (DI), Z21
+	VFMADD231PD  Z18, Z21, Z0
+	VFMADD231PD  Z19, Z21, Z6
+	VFMADD231PD  Z20, Z21, Z12
+	VMOVUPD      64(DI), Z21
+	VFMADD231PD  Z18, Z21, Z1
+	VFMADD231PD  Z19, Z21, Z7
+	VFMADD231PD  Z20, Z21, Z13
+	VMOVUPD      128(DI), Z21
+	VFMADD231PD  Z18, Z21, Z2
+	VFMADD231PD  Z19, Z21, Z8
+	VFMADD231PD  Z20, Z21, Z14
+	VMOVUPD      192(DI), Z21
+	VFMADD231PD  Z18, Z21, Z3
+	VFMADD231PD  Z19, Z21, Z9
+	VFMADD231PD  Z20, Z21, Z15
+	VMOVUPD      256(DI), Z21
+	VFMADD231PD  Z18, Z21, Z4
+	VFMADD231PD  Z19, Z21, Z10
+	VFMADD231PD  Z20, Z21, Z16
+	VMOVUPD      320(DI)(BX*1), Z21
+	VFMADD231PD  Z18, Z21, Z5
+	VFMADD231PD  Z19, Z21, Z11
+	VFMADD231PD  Z20, Z21, Z17
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold207
+
+folded208:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z21, Z21, Z21
+	VADDPD Z21, Z0, Z0
+	VADDPD Z21, Z1, Z1
+	VADDPD Z21, Z2, Z2
+	VADDPD Z21, Z3, Z3
+	VADDPD Z21, Z4, Z4
+	VADDPD Z21, Z5, Z5
+	VADDPD Z21, Z6, Z6
+	VADDPD Z21, Z7, Z7
+	VADDPD Z21, Z8, Z8
+	VADDPD Z21, Z9, Z9
+	VADDPD Z21, Z10, Z10
+	VADDPD Z21, Z11, Z11
+	VADDPD Z21, Z12, Z12
+	VADDPD Z21, Z13, Z13
+	VADDPD Z21, Z14, Z14
+	VADDPD Z21, Z15, Z15
+	VADDPD Z21, Z16, Z16
+	VADDPD Z21, Z17, Z17
+	CMPQ   CX, $0x01
+	JNE    linear209
+	VMAXPD Z0, Z21, Z0
+	VMAXPD Z1, Z21, Z1
+	VMAXPD Z2, Z21, Z2
+	VMAXPD Z3, Z21, Z3
+	VMAXPD Z4, Z21, Z4
+	VMAXPD Z5, Z21, Z5
+	VMAXPD Z6, Z21, Z6
+	VMAXPD Z7, Z21, Z7
+	VMAXPD Z8, Z21, Z8
+	VMAXPD Z9, Z21, Z9
+	VMAXPD Z10, Z21, Z10
+	VMAXPD Z11, Z21, Z11
+	VMAXPD Z12, Z21, Z12
+	VMAXPD Z13, Z21, Z13
+	VMAXPD Z14, Z21, Z14
+	VMAXPD Z15, Z21, Z15
+	VMAXPD Z16, Z21, Z16
+	VMAXPD Z17, Z21, Z17
+
+linear209:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(SI)
+	VMOVUPD Z6, (CX)(DX*1)
+	VMOVUPD Z7, 64(CX)(DX*1)
+	VMOVUPD Z8, 128(CX)(DX*1)
+	VMOVUPD Z9, 192(CX)(DX*1)
+	VMOVUPD Z10, 256(CX)(DX*1)
+	VMOVUPD Z11, 320(SI)(DX*1)
+	VMOVUPD Z12, (CX)(DX*2)
+	VMOVUPD Z13, 64(CX)(DX*2)
+	VMOVUPD Z14, 128(CX)(DX*2)
+	VMOVUPD Z15, 192(CX)(DX*2)
+	VMOVUPD Z16, 256(CX)(DX*2)
+	VMOVUPD Z17, 320(SI)(DX*2)
+	JMP     done103
+
+wider186:
+	CMPQ BX, $0x39
+	JGE  wider210
+	CMPQ BX, $0x38
+	JNE  over211
+
+	// acc[i,j] = init[i,j], 3×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none212
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD (CX)(DX*1), Z7
+	VMOVUPD 64(CX)(DX*1), Z8
+	VMOVUPD 128(CX)(DX*1), Z9
+	VMOVUPD 192(CX)(DX*1), Z10
+	VMOVUPD 256(CX)(DX*1), Z11
+	VMOVUPD 320(CX)(DX*1), Z12
+	VMOVUPD 384(CX)(DX*1), Z13
+	VMOVUPD (CX)(DX*2), Z14
+	VMOVUPD 64(CX)(DX*2), Z15
+	VMOVUPD 128(CX)(DX*2), Z16
+	VMOVUPD 192(CX)(DX*2), Z17
+	VMOVUPD 256(CX)(DX*2), Z18
+	VMOVUPD 320(CX)(DX*2), Z19
+	VMOVUPD 384(CX)(DX*2), Z20
+	JMP     ready213
+
+none212:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+ready213:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded215
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold214:
+	VBROADCASTSD (CX), Z21
+	VBROADCASTSD (CX)(DX*1), Z22
+	VBROADCASTSD (CX)(DX*2), Z23
+	VMOVUPD      (DI), Z24
+	VFMADD231PD  Z21, Z24, Z0
+	VFMADD231PD  Z22, Z24, Z7
+	VFMADD231PD  Z23, Z24, Z14
+	VMOVUPD      64(DI), Z24
+	VFMADD231PD  Z21, Z24, Z1
+	VFMADD231PD  Z22, Z24, Z8
+	VFMADD231PD  Z23, Z24, Z15
+	VMOVUPD      128(DI), Z24
+	VFMADD231PD  Z21, Z24, Z2
+	VFMADD231PD  Z22, Z24, Z9
+	VFMADD231PD  Z23, Z24, Z16
+	VMOVUPD      192(DI), Z24
+	VFMADD231PD  Z21, Z24, Z3
+	VFMADD231PD  Z22, Z24, Z10
+	VFMADD231PD  Z23, Z24, Z17
+	VMOVUPD      256(DI), Z24
+	VFMADD231PD  Z21, Z24, Z4
+	VFMADD231PD  Z22, Z24, Z11
+	VFMADD231PD  Z23, Z24, Z18
+	VMOVUPD      320(DI), Z24
+	VFMADD231PD  Z21, Z24, Z5
+	VFMADD231PD  Z22, Z24, Z12
+	VFMADD231PD  Z23, Z24, Z19
+	VMOVUPD      384(DI), Z24
+	VFMADD231PD  Z21, Z24, Z6
+	VFMADD231PD  Z22, Z24, Z13
+	VFMADD231PD  Z23, Z24, Z20
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold214
+
+folded215:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z24, Z24, Z24
+	VADDPD Z24, Z0, Z0
+	VADDPD Z24, Z1, Z1
+	VADDPD Z24, Z2, Z2
+	VADDPD Z24, Z3, Z3
+	VADDPD Z24, Z4, Z4
+	VADDPD Z24, Z5, Z5
+	VADDPD Z24, Z6, Z6
+	VADDPD Z24, Z7, Z7
+	VADDPD Z24, Z8, Z8
+	VADDPD Z24, Z9, Z9
+	VADDPD Z24, Z10, Z10
+	VADDPD Z24, Z11, Z11
+	VADDPD Z24, Z12, Z12
+	VADDPD Z24, Z13, Z13
+	VADDPD Z24, Z14, Z14
+	VADDPD Z24, Z15, Z15
+	VADDPD Z24, Z16, Z16
+	VADDPD Z24, Z17, Z17
+	VADDPD Z24, Z18, Z18
+	VADDPD Z24, Z19, Z19
+	VADDPD Z24, Z20, Z20
+	CMPQ   CX, $0x01
+	JNE    linear216
+	VMAXPD Z0, Z24, Z0
+	VMAXPD Z1, Z24, Z1
+	VMAXPD Z2, Z24, Z2
+	VMAXPD Z3, Z24, Z3
+	VMAXPD Z4, Z24, Z4
+	VMAXPD Z5, Z24, Z5
+	VMAXPD Z6, Z24, Z6
+	VMAXPD Z7, Z24, Z7
+	VMAXPD Z8, Z24, Z8
+	VMAXPD Z9, Z24, Z9
+	VMAXPD Z10, Z24, Z10
+	VMAXPD Z11, Z24, Z11
+	VMAXPD Z12, Z24, Z12
+	VMAXPD Z13, Z24, Z13
+	VMAXPD Z14, Z24, Z14
+	VMAXPD Z15, Z24, Z15
+	VMAXPD Z16, Z24, Z16
+	VMAXPD Z17, Z24, Z17
+	VMAXPD Z18, Z24, Z18
+	VMAXPD Z19, Z24, Z19
+	VMAXPD Z20, Z24, Z20
+
+linear216:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, (CX)(DX*1)
+	VMOVUPD Z8, 64(CX)(DX*1)
+	VMOVUPD Z9, 128(CX)(DX*1)
+	VMOVUPD Z10, 192(CX)(DX*1)
+	VMOVUPD Z11, 256(CX)(DX*1)
+	VMOVUPD Z12, 320(CX)(DX*1)
+	VMOVUPD Z13, 384(CX)(DX*1)
+	VMOVUPD Z14, (CX)(DX*2)
+	VMOVUPD Z15, 64(CX)(DX*2)
+	VMOVUPD Z16, 128(CX)(DX*2)
+	VMOVUPD Z17, 192(CX)(DX*2)
+	VMOVUPD Z18, 256(CX)(DX*2)
+	VMOVUPD Z19, 320(CX)(DX*2)
+	VMOVUPD Z20, 384(CX)(DX*2)
+	JMP     done103
+
+over211:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000001c0, BX
+
+	// acc[i,j] = init[i,j], 3×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none217
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(SI), Z6
+	VMOVUPD (CX)(DX*1), Z7
+	VMOVUPD 64(CX)(DX*1), Z8
+	VMOVUPD 128(CX)(DX*1), Z9
+	VMOVUPD 192(CX)(DX*1), Z10
+	VMOVUPD 256(CX)(DX*1), Z11
+	VMOVUPD 320(CX)(DX*1), Z12
+	VMOVUPD 384(SI)(DX*1), Z13
+	VMOVUPD (CX)(DX*2), Z14
+	VMOVUPD 64(CX)(DX*2), Z15
+	VMOVUPD 128(CX)(DX*2), Z16
+	VMOVUPD 192(CX)(DX*2), Z17
+	VMOVUPD 256(CX)(DX*2), Z18
+	VMOVUPD 320(CX)(DX*2), Z19
+	VMOVUPD 384(SI)(DX*2), Z20
+	JMP     ready218
+
+none217:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+ready218:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded220
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold219:
+	VBROADCASTSD (CX), Z21
+	VBROADCASTSD (CX)(DX*1), Z22
+	VBROADCASTSD (CX)(DX*2), Z23
+	VMOVUPD      (DI), Z24
+	VFMADD231PD  Z21, Z24, Z0
+	VFMADD231PD  Z22, Z24, Z7
+	VFMADD231PD  Z23, Z24, Z14
+	VMOVUPD      64(DI), Z24
+	VFMADD231PD  Z21, Z24, Z1
+	VFMADD231PD  Z22, Z24, Z8
+	VFMADD231PD  Z23, Z24, Z15
+	VMOVUPD      128(DI), Z24
+	VFMADD231PD  Z21, Z24, Z2
+	VFMADD231PD  Z22, Z24, Z9
+	VFMADD231PD  Z23, Z24, Z16
+	VMOVUPD      192(DI), Z24
+	VFMADD231PD  Z21, Z24, Z3
+	VFMADD231PD  Z22, Z24, Z10
+	VFMADD231PD  Z23, Z24, Z17
+	VMOVUPD      256(DI), Z24
+	VFMADD231PD  Z21, Z24, Z4
+	VFMADD231PD  Z22, Z24, Z11
+	VFMADD231PD  Z23, Z24, Z18
+	VMOVUPD      320(DI), Z24
+	VFMADD231PD  Z21, Z24, Z5
+	VFMADD231PD  Z22, Z24, Z12
+	VFMADD231PD  Z23, Z24, Z19
+	VMOVUPD      384(DI)(BX*1), Z24
+	VFMADD231PD  Z21, Z24, Z6
+	VFMADD231PD  Z22, Z24, Z13
+	VFMADD231PD  Z23, Z24, Z20
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold219
+
+folded220:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z24, Z24, Z24
+	VADDPD Z24, Z0, Z0
+	VADDPD Z24, Z1, Z1
+	VADDPD Z24, Z2, Z2
+	VADDPD Z24, Z3, Z3
+	VADDPD Z24, Z4, Z4
+	VADDPD Z24, Z5, Z5
+	VADDPD Z24, Z6, Z6
+	VADDPD Z24, Z7, Z7
+	VADDPD Z24, Z8, Z8
+	VADDPD Z24, Z9, Z9
+	VADDPD Z24, Z10, Z10
+	VADDPD Z24, Z11, Z11
+	VADDPD Z24, Z12, Z12
+	VADDPD Z24, Z13, Z13
+	VADDPD Z24, Z14, Z14
+	VADDPD Z24, Z15, Z15
+	VADDPD Z24, Z16, Z16
+	VADDPD Z24, Z17, Z17
+	VADDPD Z24, Z18, Z18
+	VADDPD Z24, Z19, Z19
+	VADDPD Z24, Z20, Z20
+	CMPQ   CX, $0x01
+	JNE    linear221
+	VMAXPD Z0, Z24, Z0
+	VMAXPD Z1, Z24, Z1
+	VMAXPD Z2, Z24, Z2
+	VMAXPD Z3, Z24, Z3
+	VMAXPD Z4, Z24, Z4
+	VMAXPD Z5, Z24, Z5
+	VMAXPD Z6, Z24, Z6
+	VMAXPD Z7, Z24, Z7
+	VMAXPD Z8, Z24, Z8
+	VMAXPD Z9, Z24, Z9
+	VMAXPD Z10, Z24, Z10
+	VMAXPD Z11, Z24, Z11
+	VMAXPD Z12, Z24, Z12
+	VMAXPD Z13, Z24, Z13
+	VMAXPD Z14, Z24, Z14
+	VMAXPD Z15, Z24, Z15
+	VMAXPD Z16, Z24, Z16
+	VMAXPD Z17, Z24, Z17
+	VMAXPD Z18, Z24, Z18
+	VMAXPD Z19, Z24, Z19
+	VMAXPD Z20, Z24, Z20
+
+linear221:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(SI)
+	VMOVUPD Z7, (CX)(DX*1)
+	VMOVUPD Z8, 64(CX)(DX*1)
+	VMOVUPD Z9, 128(CX)(DX*1)
+	VMOVUPD Z10, 192(CX)(DX*1)
+	VMOVUPD Z11, 256(CX)(DX*1)
+	VMOVUPD Z12, 320(CX)(DX*1)
+	VMOVUPD Z13, 384(SI)(DX*1)
+	VMOVUPD Z14, (CX)(DX*2)
+	VMOVUPD Z15, 64(CX)(DX*2)
+	VMOVUPD Z16, 128(CX)(DX*2)
+	VMOVUPD Z17, 192(CX)(DX*2)
+	VMOVUPD Z18, 256(CX)(DX*2)
+	VMOVUPD Z19, 320(CX)(DX*2)
+	VMOVUPD Z20, 384(SI)(DX*2)
+	JMP     done103
+
+wider210:
+	CMPQ BX, $0x40
+	JNE  over222
+
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none223
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD (CX)(DX*1), Z8
+	VMOVUPD 64(CX)(DX*1), Z9
+	VMOVUPD 128(CX)(DX*1), Z10
+	VMOVUPD 192(CX)(DX*1), Z11
+	VMOVUPD 256(CX)(DX*1), Z12
+	VMOVUPD 320(CX)(DX*1), Z13
+	VMOVUPD 384(CX)(DX*1), Z14
+	VMOVUPD 448(CX)(DX*1), Z15
+	VMOVUPD (CX)(DX*2), Z16
+	VMOVUPD 64(CX)(DX*2), Z17
+	VMOVUPD 128(CX)(DX*2), Z18
+	VMOVUPD 192(CX)(DX*2), Z19
+	VMOVUPD 256(CX)(DX*2), Z20
+	VMOVUPD 320(CX)(DX*2), Z21
+	VMOVUPD 384(CX)(DX*2), Z22
+	VMOVUPD 448(CX)(DX*2), Z23
+	JMP     ready224
+
+none223:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+ready224:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded226
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold225:
+	VBROADCASTSD (CX), Z24
+	VBROADCASTSD (CX)(DX*1), Z25
+	VBROADCASTSD (CX)(DX*2), Z26
+	VMOVUPD      (DI), Z27
+	VFMADD231PD  Z24, Z27, Z0
+	VFMADD231PD  Z25, Z27, Z8
+	VFMADD231PD  Z26, Z27, Z16
+	VMOVUPD      64(DI), Z27
+	VFMADD231PD  Z24, Z27, Z1
+	VFMADD231PD  Z25, Z27, Z9
+	VFMADD231PD  Z26, Z27, Z17
+	VMOVUPD      128(DI), Z27
+	VFMADD231PD  Z24, Z27, Z2
+	VFMADD231PD  Z25, Z27, Z10
+	VFMADD231PD  Z26, Z27, Z18
+	VMOVUPD      192(DI), Z27
+	VFMADD231PD  Z24, Z27, Z3
+	VFMADD231PD  Z25, Z27, Z11
+	VFMADD231PD  Z26, Z27, Z19
+	VMOVUPD      256(DI), Z27
+	VFMADD231PD  Z24, Z27, Z4
+	VFMADD231PD  Z25, Z27, Z12
+	VFMADD231PD  Z26, Z27, Z20
+	VMOVUPD      320(DI), Z27
+	VFMADD231PD  Z24, Z27, Z5
+	VFMADD231PD  Z25, Z27, Z13
+	VFMADD231PD  Z26, Z27, Z21
+	VMOVUPD      384(DI), Z27
+	VFMADD231PD  Z24, Z27, Z6
+	VFMADD231PD  Z25, Z27, Z14
+	VFMADD231PD  Z26, Z27, Z22
+	VMOVUPD      448(DI), Z27
+	VFMADD231PD  Z24, Z27, Z7
+	VFMADD231PD  Z25, Z27, Z15
+	VFMADD231PD  Z26, Z27, Z23
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold225
+
+folded226:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z27, Z27, Z27
+	VADDPD Z27, Z0, Z0
+	VADDPD Z27, Z1, Z1
+	VADDPD Z27, Z2, Z2
+	VADDPD Z27, Z3, Z3
+	VADDPD Z27, Z4, Z4
+	VADDPD Z27, Z5, Z5
+	VADDPD Z27, Z6, Z6
+	VADDPD Z27, Z7, Z7
+	VADDPD Z27, Z8, Z8
+	VADDPD Z27, Z9, Z9
+	VADDPD Z27, Z10, Z10
+	VADDPD Z27, Z11, Z11
+	VADDPD Z27, Z12, Z12
+	VADDPD Z27, Z13, Z13
+	VADDPD Z27, Z14, Z14
+	VADDPD Z27, Z15, Z15
+	VADDPD Z27, Z16, Z16
+	VADDPD Z27, Z17, Z17
+	VADDPD Z27, Z18, Z18
+	VADDPD Z27, Z19, Z19
+	VADDPD Z27, Z20, Z20
+	VADDPD Z27, Z21, Z21
+	VADDPD Z27, Z22, Z22
+	VADDPD Z27, Z23, Z23
+	CMPQ   CX, $0x01
+	JNE    linear227
+	VMAXPD Z0, Z27, Z0
+	VMAXPD Z1, Z27, Z1
+	VMAXPD Z2, Z27, Z2
+	VMAXPD Z3, Z27, Z3
+	VMAXPD Z4, Z27, Z4
+	VMAXPD Z5, Z27, Z5
+	VMAXPD Z6, Z27, Z6
+	VMAXPD Z7, Z27, Z7
+	VMAXPD Z8, Z27, Z8
+	VMAXPD Z9, Z27, Z9
+	VMAXPD Z10, Z27, Z10
+	VMAXPD Z11, Z27, Z11
+	VMAXPD Z12, Z27, Z12
+	VMAXPD Z13, Z27, Z13
+	VMAXPD Z14, Z27, Z14
+	VMAXPD Z15, Z27, Z15
+	VMAXPD Z16, Z27, Z16
+	VMAXPD Z17, Z27, Z17
+	VMAXPD Z18, Z27, Z18
+	VMAXPD Z19, Z27, Z19
+	VMAXPD Z20, Z27, Z20
+	VMAXPD Z21, Z27, Z21
+	VMAXPD Z22, Z27, Z22
+	VMAXPD Z23, Z27, Z23
+
+linear227:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, (CX)(DX*1)
+	VMOVUPD Z9, 64(CX)(DX*1)
+	VMOVUPD Z10, 128(CX)(DX*1)
+	VMOVUPD Z11, 192(CX)(DX*1)
+	VMOVUPD Z12, 256(CX)(DX*1)
+	VMOVUPD Z13, 320(CX)(DX*1)
+	VMOVUPD Z14, 384(CX)(DX*1)
+	VMOVUPD Z15, 448(CX)(DX*1)
+	VMOVUPD Z16, (CX)(DX*2)
+	VMOVUPD Z17, 64(CX)(DX*2)
+	VMOVUPD Z18, 128(CX)(DX*2)
+	VMOVUPD Z19, 192(CX)(DX*2)
+	VMOVUPD Z20, 256(CX)(DX*2)
+	VMOVUPD Z21, 320(CX)(DX*2)
+	VMOVUPD Z22, 384(CX)(DX*2)
+	VMOVUPD Z23, 448(CX)(DX*2)
+	JMP     done103
+
+over222:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000200, BX
+
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none228
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(SI), Z7
+	VMOVUPD (CX)(DX*1), Z8
+	VMOVUPD 64(CX)(DX*1), Z9
+	VMOVUPD 128(CX)(DX*1), Z10
+	VMOVUPD 192(CX)(DX*1), Z11
+	VMOVUPD 256(CX)(DX*1), Z12
+	VMOVUPD 320(CX)(DX*1), Z13
+	VMOVUPD 384(CX)(DX*1), Z14
+	VMOVUPD 448(SI)(DX*1), Z15
+	VMOVUPD (CX)(DX*2), Z16
+	VMOVUPD 64(CX)(DX*2), Z17
+	VMOVUPD 128(CX)(DX*2), Z18
+	VMOVUPD 192(CX)(DX*2), Z19
+	VMOVUPD 256(CX)(DX*2), Z20
+	VMOVUPD 320(CX)(DX*2), Z21
+	VMOVUPD 384(CX)(DX*2), Z22
+	VMOVUPD 448(SI)(DX*2), Z23
+	JMP     ready229
+
+none228:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+ready229:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded231
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold230:
+	VBROADCASTSD (CX), Z24
+	VBROADCASTSD (CX)(DX*1), Z25
+	VBROADCASTSD (CX)(DX*2), Z26
+	VMOVUPD      (DI), Z27
+	VFMADD231PD  Z24, Z27, Z0
+	VFMADD231PD  Z25, Z27, Z8
+	VFMADD231PD  Z26, Z27, Z16
+	VMOVUPD      64(DI), Z27
+	VFMADD231PD  Z24, Z27, Z1
+	VFMADD231PD  Z25, Z27, Z9
+	VFMADD231PD  Z26, Z27, Z17
+	VMOVUPD      128(DI), Z27
+	VFMADD231PD  Z24, Z27, Z2
+	VFMADD231PD  Z25, Z27, Z10
+	VFMADD231PD  Z26, Z27, Z18
+	VMOVUPD      192(DI), Z27
+	VFMADD231PD  Z24, Z27, Z3
+	VFMADD231PD  Z25, Z27, Z11
+	VFMADD231PD  Z26, Z27, Z19
+	VMOVUPD      256(DI), Z27
+	VFMADD231PD  Z24, Z27, Z4
+	VFMADD231PD  Z25, Z27, Z12
+	VFMADD231PD  Z26, Z27, Z20
+	VMOVUPD      320(DI), Z27
+	VFMADD231PD  Z24, Z27, Z5
+	VFMADD231PD  Z25, Z27, Z13
+	VFMADD231PD  Z26, Z27, Z21
+	VMOVUPD      384(DI), Z27
+	VFMADD231PD  Z24, Z27, Z6
+	VFMADD231PD  Z25, Z27, Z14
+	VFMADD231PD  Z26, Z27, Z22
+	VMOVUPD      448(DI)(BX*1), Z27
+	VFMADD231PD  Z24, Z27, Z7
+	VFMADD231PD  Z25, Z27, Z15
+	VFMADD231PD  Z26, Z27, Z23
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold230
+
+folded231:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z27, Z27, Z27
+	VADDPD Z27, Z0, Z0
+	VADDPD Z27, Z1, Z1
+	VADDPD Z27, Z2, Z2
+	VADDPD Z27, Z3, Z3
+	VADDPD Z27, Z4, Z4
+	VADDPD Z27, Z5, Z5
+	VADDPD Z27, Z6, Z6
+	VADDPD Z27, Z7, Z7
+	VADDPD Z27, Z8, Z8
+	VADDPD Z27, Z9, Z9
+	VADDPD Z27, Z10, Z10
+	VADDPD Z27, Z11, Z11
+	VADDPD Z27, Z12, Z12
+	VADDPD Z27, Z13, Z13
+	VADDPD Z27, Z14, Z14
+	VADDPD Z27, Z15, Z15
+	VADDPD Z27, Z16, Z16
+	VADDPD Z27, Z17, Z17
+	VADDPD Z27, Z18, Z18
+	VADDPD Z27, Z19, Z19
+	VADDPD Z27, Z20, Z20
+	VADDPD Z27, Z21, Z21
+	VADDPD Z27, Z22, Z22
+	VADDPD Z27, Z23, Z23
+	CMPQ   CX, $0x01
+	JNE    linear232
+	VMAXPD Z0, Z27, Z0
+	VMAXPD Z1, Z27, Z1
+	VMAXPD Z2, Z27, Z2
+	VMAXPD Z3, Z27, Z3
+	VMAXPD Z4, Z27, Z4
+	VMAXPD Z5, Z27, Z5
+	VMAXPD Z6, Z27, Z6
+	VMAXPD Z7, Z27, Z7
+	VMAXPD Z8, Z27, Z8
+	VMAXPD Z9, Z27, Z9
+	VMAXPD Z10, Z27, Z10
+	VMAXPD Z11, Z27, Z11
+	VMAXPD Z12, Z27, Z12
+	VMAXPD Z13, Z27, Z13
+	VMAXPD Z14, Z27, Z14
+	VMAXPD Z15, Z27, Z15
+	VMAXPD Z16, Z27, Z16
+	VMAXPD Z17, Z27, Z17
+	VMAXPD Z18, Z27, Z18
+	VMAXPD Z19, Z27, Z19
+	VMAXPD Z20, Z27, Z20
+	VMAXPD Z21, Z27, Z21
+	VMAXPD Z22, Z27, Z22
+	VMAXPD Z23, Z27, Z23
+
+linear232:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(SI)
+	VMOVUPD Z8, (CX)(DX*1)
+	VMOVUPD Z9, 64(CX)(DX*1)
+	VMOVUPD Z10, 128(CX)(DX*1)
+	VMOVUPD Z11, 192(CX)(DX*1)
+	VMOVUPD Z12, 256(CX)(DX*1)
+	VMOVUPD Z13, 320(CX)(DX*1)
+	VMOVUPD Z14, 384(CX)(DX*1)
+	VMOVUPD Z15, 448(SI)(DX*1)
+	VMOVUPD Z16, (CX)(DX*2)
+	VMOVUPD Z17, 64(CX)(DX*2)
+	VMOVUPD Z18, 128(CX)(DX*2)
+	VMOVUPD Z19, 192(CX)(DX*2)
+	VMOVUPD Z20, 256(CX)(DX*2)
+	VMOVUPD Z21, 320(CX)(DX*2)
+	VMOVUPD Z22, 384(CX)(DX*2)
+	VMOVUPD Z23, 448(SI)(DX*2)
+
+done103:
+	MOVQ $0x00000003, AX
+	JMP  advance4
+
+fewer99:
+	CMPQ AX, $0x02
+	JNE  fewer233
+	MOVQ cols+80(FP), BX
+	MOVQ $0x00000000, AX
+
+	// 8 vectors of columns, while at least half as many more are left
+more234:
+	CMPQ BX, $0x60
+	JLT  fewer235
+
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none238
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD (CX)(DX*1), Z8
+	VMOVUPD 64(CX)(DX*1), Z9
+	VMOVUPD 128(CX)(DX*1), Z10
+	VMOVUPD 192(CX)(DX*1), Z11
+	VMOVUPD 256(CX)(DX*1), Z12
+	VMOVUPD 320(CX)(DX*1), Z13
+	VMOVUPD 384(CX)(DX*1), Z14
+	VMOVUPD 448(CX)(DX*1), Z15
+	JMP     ready239
+
+none238:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+ready239:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded241
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold240:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -12150,9 +14561,9 @@ fold202:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold202
+	JNZ          fold240
 
-folded203:
+folded241:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -12173,7 +14584,7 @@ folded203:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear204
+	JNE    linear242
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -12191,7 +14602,7 @@ folded203:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear204:
+linear242:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12213,16 +14624,16 @@ linear204:
 	VMOVUPD Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
-	JMP     more196
+	JMP     more234
 
-fewer197:
+fewer235:
 	CMPQ BX, $0x40
-	JLE  last198
+	JLE  last236
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none205
+	JE      none243
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -12233,9 +14644,9 @@ fewer197:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready206
+	JMP     ready244
 
-none205:
+none243:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12245,11 +14656,11 @@ none205:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready206:
+ready244:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded208
+	JLE   folded246
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12257,7 +14668,7 @@ ready206:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold207:
+fold245:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -12275,9 +14686,9 @@ fold207:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold207
+	JNZ          fold245
 
-folded208:
+folded246:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -12290,7 +14701,7 @@ folded208:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear209
+	JNE    linear247
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -12300,7 +14711,7 @@ folded208:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear209:
+linear247:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12315,35 +14726,35 @@ linear209:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
 
-last198:
+last236:
 	CMPQ BX, $0x21
-	JGE  wider210
+	JGE  wider248
 	CMPQ BX, $0x11
-	JGE  wider211
+	JGE  wider249
 	CMPQ BX, $0x09
-	JGE  wider212
+	JGE  wider250
 	CMPQ BX, $0x08
-	JNE  over213
+	JNE  over251
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none214
+	JE      none252
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD (CX)(DX*1), Z1
-	JMP     ready215
+	JMP     ready253
 
-none214:
+none252:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready215:
+ready253:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded217
+	JLE   folded255
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12351,7 +14762,7 @@ ready215:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold216:
+fold254:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
 	VMOVUPD      (DI), Z4
@@ -12360,28 +14771,28 @@ fold216:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold216
+	JNZ          fold254
 
-folded217:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear218
+	JNE    linear256
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear218:
+linear256:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, (CX)(DX*1)
-	JMP     done199
+	JMP     done237
 
-over213:
+over251:
 	MOVQ  BX, DX
 	ANDQ  $0x07, DX
 	MOVL  $0x000000ff, CX
@@ -12391,22 +14802,22 @@ over213:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none219
+	JE        none257
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPD.Z (CX), K1, Z0
 	VMOVUPD.Z (CX)(DX*1), K1, Z1
-	JMP       ready220
+	JMP       ready258
 
-none219:
+none257:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready220:
+ready258:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded222
+	JLE   folded260
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12414,7 +14825,7 @@ ready220:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold221:
+fold259:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
 	VMOVUPD.Z    (DI), K1, Z4
@@ -12423,144 +14834,144 @@ fold221:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold221
+	JNZ          fold259
 
-folded222:
+folded260:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear223
+	JNE    linear261
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear223:
+linear261:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000004, BX
-	JZ            low225
+	JZ            low263
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, BX
-	JZ            low226
+	JZ            low264
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low227
+	JZ            low265
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 
-low227:
-	JMP stored224
+low265:
+	JMP stored262
 
-low226:
+low264:
 	TESTQ     $0x00000001, BX
-	JZ        low228
+	JZ        low266
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 
-low228:
-	JMP stored224
+low266:
+	JMP stored262
 
-low225:
+low263:
 	TESTQ        $0x00000002, BX
-	JZ           low229
+	JZ           low267
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low230
+	JZ           low268
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 
-low230:
-	JMP stored224
+low268:
+	JMP stored262
 
-low229:
+low267:
 	TESTQ     $0x00000001, BX
-	JZ        low231
+	JZ        low269
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 
-low231:
-stored224:
+low269:
+stored262:
 	TESTQ         $0x00000004, BX
-	JZ            low233
+	JZ            low271
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, BX
-	JZ            low234
+	JZ            low272
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low235
+	JZ            low273
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low235:
-	JMP stored232
+low273:
+	JMP stored270
 
-low234:
+low272:
 	TESTQ     $0x00000001, BX
-	JZ        low236
+	JZ        low274
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low236:
-	JMP stored232
+low274:
+	JMP stored270
 
-low233:
+low271:
 	TESTQ        $0x00000002, BX
-	JZ           low237
+	JZ           low275
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low238
+	JZ           low276
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low238:
-	JMP stored232
+low276:
+	JMP stored270
 
-low237:
+low275:
 	TESTQ     $0x00000001, BX
-	JZ        low239
+	JZ        low277
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low239:
-stored232:
-	JMP done199
+low277:
+stored270:
+	JMP done237
 
-wider212:
+wider250:
 	CMPQ BX, $0x10
-	JNE  over240
+	JNE  over278
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none241
+	JE      none279
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD (CX)(DX*1), Z2
 	VMOVUPD 64(CX)(DX*1), Z3
-	JMP     ready242
+	JMP     ready280
 
-none241:
+none279:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready242:
+ready280:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded244
+	JLE   folded282
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12568,7 +14979,7 @@ ready242:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold243:
+fold281:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), Z6
@@ -12580,9 +14991,9 @@ fold243:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold243
+	JNZ          fold281
 
-folded244:
+folded282:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -12591,13 +15002,13 @@ folded244:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear245
+	JNE    linear283
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear245:
+linear283:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12605,16 +15016,16 @@ linear245:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(CX)(DX*1)
-	JMP     done199
+	JMP     done237
 
-over240:
+over278:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none246
+	JE      none284
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -12623,19 +15034,19 @@ over240:
 	VMOVUPD 64(SI), Z1
 	VMOVUPD (CX)(DX*1), Z2
 	VMOVUPD 64(SI)(DX*1), Z3
-	JMP     ready247
+	JMP     ready285
 
-none246:
+none284:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready247:
+ready285:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded249
+	JLE   folded287
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12643,7 +15054,7 @@ ready247:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold248:
+fold286:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), Z6
@@ -12655,9 +15066,9 @@ fold248:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold248
+	JNZ          fold286
 
-folded249:
+folded287:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -12666,13 +15077,13 @@ folded249:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear250
+	JNE    linear288
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear250:
+linear288:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12682,18 +15093,18 @@ linear250:
 	VMOVUPD Z1, 64(SI)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(SI)(DX*1)
-	JMP     done199
+	JMP     done237
 
-wider211:
+wider249:
 	CMPQ BX, $0x19
-	JGE  wider251
+	JGE  wider289
 	CMPQ BX, $0x18
-	JNE  over252
+	JNE  over290
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none253
+	JE      none291
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -12702,9 +15113,9 @@ wider211:
 	VMOVUPD (CX)(DX*1), Z3
 	VMOVUPD 64(CX)(DX*1), Z4
 	VMOVUPD 128(CX)(DX*1), Z5
-	JMP     ready254
+	JMP     ready292
 
-none253:
+none291:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12712,11 +15123,11 @@ none253:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready254:
+ready292:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded256
+	JLE   folded294
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12724,7 +15135,7 @@ ready254:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold255:
+fold293:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VMOVUPD      (DI), Z8
@@ -12739,9 +15150,9 @@ fold255:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold255
+	JNZ          fold293
 
-folded256:
+folded294:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -12752,7 +15163,7 @@ folded256:
 	VADDPD Z8, Z4, Z4
 	VADDPD Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear257
+	JNE    linear295
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12760,7 +15171,7 @@ folded256:
 	VMAXPD Z4, Z8, Z4
 	VMAXPD Z5, Z8, Z5
 
-linear257:
+linear295:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12770,16 +15181,16 @@ linear257:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(CX)(DX*1)
-	JMP     done199
+	JMP     done237
 
-over252:
+over290:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none258
+	JE      none296
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -12790,9 +15201,9 @@ over252:
 	VMOVUPD (CX)(DX*1), Z3
 	VMOVUPD 64(CX)(DX*1), Z4
 	VMOVUPD 128(SI)(DX*1), Z5
-	JMP     ready259
+	JMP     ready297
 
-none258:
+none296:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12800,11 +15211,11 @@ none258:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready259:
+ready297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded261
+	JLE   folded299
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12812,7 +15223,7 @@ ready259:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold260:
+fold298:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VMOVUPD      (DI), Z8
@@ -12827,9 +15238,9 @@ fold260:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold260
+	JNZ          fold298
 
-folded261:
+folded299:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -12840,7 +15251,7 @@ folded261:
 	VADDPD Z8, Z4, Z4
 	VADDPD Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear262
+	JNE    linear300
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12848,7 +15259,7 @@ folded261:
 	VMAXPD Z4, Z8, Z4
 	VMAXPD Z5, Z8, Z5
 
-linear262:
+linear300:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12860,16 +15271,16 @@ linear262:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(SI)(DX*1)
-	JMP     done199
+	JMP     done237
 
-wider251:
+wider289:
 	CMPQ BX, $0x20
-	JNE  over263
+	JNE  over301
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none264
+	JE      none302
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -12880,9 +15291,9 @@ wider251:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready265
+	JMP     ready303
 
-none264:
+none302:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12892,11 +15303,11 @@ none264:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready265:
+ready303:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded267
+	JLE   folded305
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12904,7 +15315,7 @@ ready265:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold266:
+fold304:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -12922,9 +15333,9 @@ fold266:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold266
+	JNZ          fold304
 
-folded267:
+folded305:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -12937,7 +15348,7 @@ folded267:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear268
+	JNE    linear306
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -12947,7 +15358,7 @@ folded267:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear268:
+linear306:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12959,16 +15370,16 @@ linear268:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(CX)(DX*1)
-	JMP     done199
+	JMP     done237
 
-over263:
+over301:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none269
+	JE      none307
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -12981,9 +15392,9 @@ over263:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(SI)(DX*1), Z7
-	JMP     ready270
+	JMP     ready308
 
-none269:
+none307:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12993,11 +15404,11 @@ none269:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready270:
+ready308:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded272
+	JLE   folded310
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13005,7 +15416,7 @@ ready270:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold271:
+fold309:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -13023,9 +15434,9 @@ fold271:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold271
+	JNZ          fold309
 
-folded272:
+folded310:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -13038,7 +15449,7 @@ folded272:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear273
+	JNE    linear311
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -13048,7 +15459,7 @@ folded272:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear273:
+linear311:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13062,20 +15473,20 @@ linear273:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(SI)(DX*1)
-	JMP     done199
+	JMP     done237
 
-wider210:
+wider248:
 	CMPQ BX, $0x31
-	JGE  wider274
+	JGE  wider312
 	CMPQ BX, $0x29
-	JGE  wider275
+	JGE  wider313
 	CMPQ BX, $0x28
-	JNE  over276
+	JNE  over314
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none277
+	JE      none315
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -13088,9 +15499,9 @@ wider210:
 	VMOVUPD 128(CX)(DX*1), Z7
 	VMOVUPD 192(CX)(DX*1), Z8
 	VMOVUPD 256(CX)(DX*1), Z9
-	JMP     ready278
+	JMP     ready316
 
-none277:
+none315:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13102,11 +15513,11 @@ none277:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready278:
+ready316:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded280
+	JLE   folded318
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13114,7 +15525,7 @@ ready278:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold279:
+fold317:
 	VBROADCASTSD (CX), Z10
 	VBROADCASTSD (CX)(DX*1), Z11
 	VMOVUPD      (DI), Z12
@@ -13135,9 +15546,9 @@ fold279:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold279
+	JNZ          fold317
 
-folded280:
+folded318:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -13152,7 +15563,7 @@ folded280:
 	VADDPD Z12, Z8, Z8
 	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear281
+	JNE    linear319
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -13164,7 +15575,7 @@ folded280:
 	VMAXPD Z8, Z12, Z8
 	VMAXPD Z9, Z12, Z9
 
-linear281:
+linear319:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13178,16 +15589,16 @@ linear281:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(CX)(DX*1)
-	JMP     done199
+	JMP     done237
 
-over276:
+over314:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none282
+	JE      none320
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13202,9 +15613,9 @@ over276:
 	VMOVUPD 128(CX)(DX*1), Z7
 	VMOVUPD 192(CX)(DX*1), Z8
 	VMOVUPD 256(SI)(DX*1), Z9
-	JMP     ready283
+	JMP     ready321
 
-none282:
+none320:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13216,11 +15627,11 @@ none282:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready283:
+ready321:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded285
+	JLE   folded323
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13228,7 +15639,7 @@ ready283:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold284:
+fold322:
 	VBROADCASTSD (CX), Z10
 	VBROADCASTSD (CX)(DX*1), Z11
 	VMOVUPD      (DI), Z12
@@ -13249,9 +15660,9 @@ fold284:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold284
+	JNZ          fold322
 
-folded285:
+folded323:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -13266,7 +15677,7 @@ folded285:
 	VADDPD Z12, Z8, Z8
 	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear286
+	JNE    linear324
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -13278,7 +15689,7 @@ folded285:
 	VMAXPD Z8, Z12, Z8
 	VMAXPD Z9, Z12, Z9
 
-linear286:
+linear324:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13294,16 +15705,16 @@ linear286:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(SI)(DX*1)
-	JMP     done199
+	JMP     done237
 
-wider275:
+wider313:
 	CMPQ BX, $0x30
-	JNE  over287
+	JNE  over325
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none288
+	JE      none326
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -13318,9 +15729,9 @@ wider275:
 	VMOVUPD 192(CX)(DX*1), Z9
 	VMOVUPD 256(CX)(DX*1), Z10
 	VMOVUPD 320(CX)(DX*1), Z11
-	JMP     ready289
+	JMP     ready327
 
-none288:
+none326:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13334,11 +15745,11 @@ none288:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready289:
+ready327:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded291
+	JLE   folded329
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13346,7 +15757,7 @@ ready289:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold290:
+fold328:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VMOVUPD      (DI), Z14
@@ -13370,9 +15781,9 @@ fold290:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold290
+	JNZ          fold328
 
-folded291:
+folded329:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -13389,7 +15800,7 @@ folded291:
 	VADDPD Z14, Z10, Z10
 	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear292
+	JNE    linear330
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -13403,7 +15814,7 @@ folded291:
 	VMAXPD Z10, Z14, Z10
 	VMAXPD Z11, Z14, Z11
 
-linear292:
+linear330:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13419,16 +15830,16 @@ linear292:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(CX)(DX*1)
-	JMP     done199
+	JMP     done237
 
-over287:
+over325:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none293
+	JE      none331
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13445,9 +15856,9 @@ over287:
 	VMOVUPD 192(CX)(DX*1), Z9
 	VMOVUPD 256(CX)(DX*1), Z10
 	VMOVUPD 320(SI)(DX*1), Z11
-	JMP     ready294
+	JMP     ready332
 
-none293:
+none331:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13461,11 +15872,11 @@ none293:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready294:
+ready332:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded296
+	JLE   folded334
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13473,7 +15884,7 @@ ready294:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold295:
+fold333:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VMOVUPD      (DI), Z14
@@ -13497,9 +15908,9 @@ fold295:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold295
+	JNZ          fold333
 
-folded296:
+folded334:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -13516,7 +15927,7 @@ folded296:
 	VADDPD Z14, Z10, Z10
 	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear297
+	JNE    linear335
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -13530,7 +15941,7 @@ folded296:
 	VMAXPD Z10, Z14, Z10
 	VMAXPD Z11, Z14, Z11
 
-linear297:
+linear335:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13548,18 +15959,18 @@ linear297:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(SI)(DX*1)
-	JMP     done199
+	JMP     done237
 
-wider274:
+wider312:
 	CMPQ BX, $0x39
-	JGE  wider298
+	JGE  wider336
 	CMPQ BX, $0x38
-	JNE  over299
+	JNE  over337
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none300
+	JE      none338
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -13576,9 +15987,9 @@ wider274:
 	VMOVUPD 256(CX)(DX*1), Z11
 	VMOVUPD 320(CX)(DX*1), Z12
 	VMOVUPD 384(CX)(DX*1), Z13
-	JMP     ready301
+	JMP     ready339
 
-none300:
+none338:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13594,11 +16005,11 @@ none300:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready301:
+ready339:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded303
+	JLE   folded341
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13606,7 +16017,7 @@ ready301:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold302:
+fold340:
 	VBROADCASTSD (CX), Z14
 	VBROADCASTSD (CX)(DX*1), Z15
 	VMOVUPD      (DI), Z16
@@ -13633,9 +16044,9 @@ fold302:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold302
+	JNZ          fold340
 
-folded303:
+folded341:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -13654,7 +16065,7 @@ folded303:
 	VADDPD Z16, Z12, Z12
 	VADDPD Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear304
+	JNE    linear342
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -13670,7 +16081,7 @@ folded303:
 	VMAXPD Z12, Z16, Z12
 	VMAXPD Z13, Z16, Z13
 
-linear304:
+linear342:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13688,16 +16099,16 @@ linear304:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(CX)(DX*1)
-	JMP     done199
+	JMP     done237
 
-over299:
+over337:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none305
+	JE      none343
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13716,9 +16127,9 @@ over299:
 	VMOVUPD 256(CX)(DX*1), Z11
 	VMOVUPD 320(CX)(DX*1), Z12
 	VMOVUPD 384(SI)(DX*1), Z13
-	JMP     ready306
+	JMP     ready344
 
-none305:
+none343:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13734,11 +16145,11 @@ none305:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready306:
+ready344:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded308
+	JLE   folded346
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13746,7 +16157,7 @@ ready306:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold307:
+fold345:
 	VBROADCASTSD (CX), Z14
 	VBROADCASTSD (CX)(DX*1), Z15
 	VMOVUPD      (DI), Z16
@@ -13773,9 +16184,9 @@ fold307:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold307
+	JNZ          fold345
 
-folded308:
+folded346:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -13794,7 +16205,7 @@ folded308:
 	VADDPD Z16, Z12, Z12
 	VADDPD Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear309
+	JNE    linear347
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -13810,7 +16221,7 @@ folded308:
 	VMAXPD Z12, Z16, Z12
 	VMAXPD Z13, Z16, Z13
 
-linear309:
+linear347:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13830,16 +16241,16 @@ linear309:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(SI)(DX*1)
-	JMP     done199
+	JMP     done237
 
-wider298:
+wider336:
 	CMPQ BX, $0x40
-	JNE  over310
+	JNE  over348
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none311
+	JE      none349
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -13858,9 +16269,9 @@ wider298:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready312
+	JMP     ready350
 
-none311:
+none349:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13878,11 +16289,11 @@ none311:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready312:
+ready350:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded314
+	JLE   folded352
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13890,7 +16301,7 @@ ready312:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold313:
+fold351:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -13920,9 +16331,9 @@ fold313:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold313
+	JNZ          fold351
 
-folded314:
+folded352:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -13943,7 +16354,7 @@ folded314:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear315
+	JNE    linear353
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -13961,7 +16372,7 @@ folded314:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear315:
+linear353:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13981,16 +16392,16 @@ linear315:
 	VMOVUPD Z13, 320(CX)(DX*1)
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(CX)(DX*1)
-	JMP     done199
+	JMP     done237
 
-over310:
+over348:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none316
+	JE      none354
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14011,9 +16422,9 @@ over310:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(SI)(DX*1), Z15
-	JMP     ready317
+	JMP     ready355
 
-none316:
+none354:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14031,11 +16442,11 @@ none316:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready317:
+ready355:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded319
+	JLE   folded357
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14043,7 +16454,7 @@ ready317:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold318:
+fold356:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -14073,9 +16484,9 @@ fold318:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold318
+	JNZ          fold356
 
-folded319:
+folded357:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -14096,7 +16507,7 @@ folded319:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear320
+	JNE    linear358
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -14114,7 +16525,7 @@ folded319:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear320:
+linear358:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14137,24 +16548,26 @@ linear320:
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(SI)(DX*1)
 
-done199:
-	JMP done96
+done237:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer195:
+fewer233:
 	CMPQ AX, $0x01
-	JNE  fewer321
+	JNE  fewer359
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 16 vectors of columns, while at least half as many more are left
-more322:
+more360:
 	CMPQ BX, $0x000000c0
-	JLT  fewer323
+	JLT  fewer361
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none326
+	JE      none364
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -14173,9 +16586,9 @@ more322:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(CX), Z15
-	JMP     ready327
+	JMP     ready365
 
-none326:
+none364:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14193,11 +16606,11 @@ none326:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready327:
+ready365:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded329
+	JLE   folded367
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14205,7 +16618,7 @@ ready327:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold328:
+fold366:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -14242,9 +16655,9 @@ fold328:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold328
+	JNZ          fold366
 
-folded329:
+folded367:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -14265,7 +16678,7 @@ folded329:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear330
+	JNE    linear368
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -14283,7 +16696,7 @@ folded329:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear330:
+linear368:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14305,16 +16718,16 @@ linear330:
 	VMOVUPD Z15, 960(CX)
 	ADDQ    $0x00000400, AX
 	SUBQ    $0x00000080, BX
-	JMP     more322
+	JMP     more360
 
-fewer323:
+fewer361:
 	CMPQ BX, $0x00000080
-	JLE  last324
+	JLE  last362
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none331
+	JE      none369
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -14325,9 +16738,9 @@ fewer323:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
-	JMP     ready332
+	JMP     ready370
 
-none331:
+none369:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14337,11 +16750,11 @@ none331:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready332:
+ready370:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded334
+	JLE   folded372
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14349,7 +16762,7 @@ ready332:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold333:
+fold371:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -14370,9 +16783,9 @@ fold333:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold333
+	JNZ          fold371
 
-folded334:
+folded372:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -14385,7 +16798,7 @@ folded334:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear335
+	JNE    linear373
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -14395,7 +16808,7 @@ folded334:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear335:
+linear373:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14410,35 +16823,35 @@ linear335:
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
 
-last324:
+last362:
 	CMPQ BX, $0x41
-	JGE  wider336
+	JGE  wider374
 	CMPQ BX, $0x21
-	JGE  wider337
+	JGE  wider375
 	CMPQ BX, $0x11
-	JGE  wider338
+	JGE  wider376
 	CMPQ BX, $0x09
-	JGE  wider339
+	JGE  wider377
 	CMPQ BX, $0x08
-	JNE  over340
+	JNE  over378
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none341
+	JE      none379
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
-	JMP     ready342
+	JMP     ready380
 
-none341:
+none379:
 	VPXORD Z0, Z0, Z0
 
-ready342:
+ready380:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded344
+	JLE   folded382
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14446,32 +16859,32 @@ ready342:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold343:
+fold381:
 	VBROADCASTSD (CX), Z1
 	VMOVUPD      (DI), Z2
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold343
+	JNZ          fold381
 
-folded344:
+folded382:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear345
+	JNE    linear383
 	VMAXPD Z0, Z2, Z0
 
-linear345:
+linear383:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
-	JMP     done325
+	JMP     done363
 
-over340:
+over378:
 	MOVQ  BX, DX
 	ANDQ  $0x07, DX
 	MOVL  $0x000000ff, CX
@@ -14481,20 +16894,20 @@ over340:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none346
+	JE        none384
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPD.Z (CX), K1, Z0
-	JMP       ready347
+	JMP       ready385
 
-none346:
+none384:
 	VPXORD Z0, Z0, Z0
 
-ready347:
+ready385:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded349
+	JLE   folded387
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14502,99 +16915,99 @@ ready347:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold348:
+fold386:
 	VBROADCASTSD (CX), Z1
 	VMOVUPD.Z    (DI), K1, Z2
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold348
+	JNZ          fold386
 
-folded349:
+folded387:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear350
+	JNE    linear388
 	VMAXPD Z0, Z2, Z0
 
-linear350:
+linear388:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000004, BX
-	JZ            low352
+	JZ            low390
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, BX
-	JZ            low353
+	JZ            low391
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low354
+	JZ            low392
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 
-low354:
-	JMP stored351
+low392:
+	JMP stored389
 
-low353:
+low391:
 	TESTQ     $0x00000001, BX
-	JZ        low355
+	JZ        low393
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 
-low355:
-	JMP stored351
+low393:
+	JMP stored389
 
-low352:
+low390:
 	TESTQ        $0x00000002, BX
-	JZ           low356
+	JZ           low394
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low357
+	JZ           low395
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 
-low357:
-	JMP stored351
+low395:
+	JMP stored389
 
-low356:
+low394:
 	TESTQ     $0x00000001, BX
-	JZ        low358
+	JZ        low396
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 
-low358:
-stored351:
-	JMP done325
+low396:
+stored389:
+	JMP done363
 
-wider339:
+wider377:
 	CMPQ BX, $0x10
-	JNE  over359
+	JNE  over397
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none360
+	JE      none398
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
-	JMP     ready361
+	JMP     ready399
 
-none360:
+none398:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready361:
+ready399:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded363
+	JLE   folded401
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14602,7 +17015,7 @@ ready361:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold362:
+fold400:
 	VBROADCASTSD (CX), Z2
 	VMOVUPD      (DI), Z3
 	VFMADD231PD  Z2, Z3, Z0
@@ -14611,52 +17024,52 @@ fold362:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold362
+	JNZ          fold400
 
-folded363:
+folded401:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear364
+	JNE    linear402
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear364:
+linear402:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
-	JMP     done325
+	JMP     done363
 
-over359:
+over397:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none365
+	JE      none403
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(SI), Z1
-	JMP     ready366
+	JMP     ready404
 
-none365:
+none403:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready366:
+ready404:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded368
+	JLE   folded406
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14664,7 +17077,7 @@ ready366:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold367:
+fold405:
 	VBROADCASTSD (CX), Z2
 	VMOVUPD      (DI), Z3
 	VFMADD231PD  Z2, Z3, Z0
@@ -14673,20 +17086,20 @@ fold367:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold367
+	JNZ          fold405
 
-folded368:
+folded406:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear369
+	JNE    linear407
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear369:
+linear407:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14694,35 +17107,35 @@ linear369:
 	ADDQ    BX, SI
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(SI)
-	JMP     done325
+	JMP     done363
 
-wider338:
+wider376:
 	CMPQ BX, $0x19
-	JGE  wider370
+	JGE  wider408
 	CMPQ BX, $0x18
-	JNE  over371
+	JNE  over409
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none372
+	JE      none410
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
-	JMP     ready373
+	JMP     ready411
 
-none372:
+none410:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready373:
+ready411:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded375
+	JLE   folded413
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14730,7 +17143,7 @@ ready373:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold374:
+fold412:
 	VBROADCASTSD (CX), Z3
 	VMOVUPD      (DI), Z4
 	VFMADD231PD  Z3, Z4, Z0
@@ -14741,9 +17154,9 @@ fold374:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold374
+	JNZ          fold412
 
-folded375:
+folded413:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -14751,28 +17164,28 @@ folded375:
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear376
+	JNE    linear414
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 
-linear376:
+linear414:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
-	JMP     done325
+	JMP     done363
 
-over371:
+over409:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none377
+	JE      none415
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14780,18 +17193,18 @@ over371:
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(SI), Z2
-	JMP     ready378
+	JMP     ready416
 
-none377:
+none415:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready378:
+ready416:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded380
+	JLE   folded418
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14799,7 +17212,7 @@ ready378:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold379:
+fold417:
 	VBROADCASTSD (CX), Z3
 	VMOVUPD      (DI), Z4
 	VFMADD231PD  Z3, Z4, Z0
@@ -14810,9 +17223,9 @@ fold379:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold379
+	JNZ          fold417
 
-folded380:
+folded418:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -14820,12 +17233,12 @@ folded380:
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear381
+	JNE    linear419
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 
-linear381:
+linear419:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14834,35 +17247,35 @@ linear381:
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(SI)
-	JMP     done325
+	JMP     done363
 
-wider370:
+wider408:
 	CMPQ BX, $0x20
-	JNE  over382
+	JNE  over420
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none383
+	JE      none421
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
-	JMP     ready384
+	JMP     ready422
 
-none383:
+none421:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready384:
+ready422:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded386
+	JLE   folded424
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14870,7 +17283,7 @@ ready384:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold385:
+fold423:
 	VBROADCASTSD (CX), Z4
 	VMOVUPD      (DI), Z5
 	VFMADD231PD  Z4, Z5, Z0
@@ -14883,9 +17296,9 @@ fold385:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold385
+	JNZ          fold423
 
-folded386:
+folded424:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -14894,13 +17307,13 @@ folded386:
 	VADDPD Z5, Z2, Z2
 	VADDPD Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear387
+	JNE    linear425
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 
-linear387:
+linear425:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14908,16 +17321,16 @@ linear387:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
-	JMP     done325
+	JMP     done363
 
-over382:
+over420:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none388
+	JE      none426
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14926,19 +17339,19 @@ over382:
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(SI), Z3
-	JMP     ready389
+	JMP     ready427
 
-none388:
+none426:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready389:
+ready427:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded391
+	JLE   folded429
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14946,7 +17359,7 @@ ready389:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold390:
+fold428:
 	VBROADCASTSD (CX), Z4
 	VMOVUPD      (DI), Z5
 	VFMADD231PD  Z4, Z5, Z0
@@ -14959,9 +17372,9 @@ fold390:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold390
+	JNZ          fold428
 
-folded391:
+folded429:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -14970,13 +17383,13 @@ folded391:
 	VADDPD Z5, Z2, Z2
 	VADDPD Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear392
+	JNE    linear430
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 
-linear392:
+linear430:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14986,20 +17399,20 @@ linear392:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(SI)
-	JMP     done325
+	JMP     done363
 
-wider337:
+wider375:
 	CMPQ BX, $0x31
-	JGE  wider393
+	JGE  wider431
 	CMPQ BX, $0x29
-	JGE  wider394
+	JGE  wider432
 	CMPQ BX, $0x28
-	JNE  over395
+	JNE  over433
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none396
+	JE      none434
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15007,20 +17420,20 @@ wider337:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
-	JMP     ready397
+	JMP     ready435
 
-none396:
+none434:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready397:
+ready435:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded399
+	JLE   folded437
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15028,7 +17441,7 @@ ready397:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold398:
+fold436:
 	VBROADCASTSD (CX), Z5
 	VMOVUPD      (DI), Z6
 	VFMADD231PD  Z5, Z6, Z0
@@ -15043,9 +17456,9 @@ fold398:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold398
+	JNZ          fold436
 
-folded399:
+folded437:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -15055,14 +17468,14 @@ folded399:
 	VADDPD Z6, Z3, Z3
 	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear400
+	JNE    linear438
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 	VMAXPD Z4, Z6, Z4
 
-linear400:
+linear438:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15071,16 +17484,16 @@ linear400:
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
-	JMP     done325
+	JMP     done363
 
-over395:
+over433:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none401
+	JE      none439
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15090,20 +17503,20 @@ over395:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(SI), Z4
-	JMP     ready402
+	JMP     ready440
 
-none401:
+none439:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready402:
+ready440:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded404
+	JLE   folded442
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15111,7 +17524,7 @@ ready402:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold403:
+fold441:
 	VBROADCASTSD (CX), Z5
 	VMOVUPD      (DI), Z6
 	VFMADD231PD  Z5, Z6, Z0
@@ -15126,9 +17539,9 @@ fold403:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold403
+	JNZ          fold441
 
-folded404:
+folded442:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -15138,14 +17551,14 @@ folded404:
 	VADDPD Z6, Z3, Z3
 	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear405
+	JNE    linear443
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 	VMAXPD Z4, Z6, Z4
 
-linear405:
+linear443:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15156,16 +17569,16 @@ linear405:
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(SI)
-	JMP     done325
+	JMP     done363
 
-wider394:
+wider432:
 	CMPQ BX, $0x30
-	JNE  over406
+	JNE  over444
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none407
+	JE      none445
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15174,9 +17587,9 @@ wider394:
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
-	JMP     ready408
+	JMP     ready446
 
-none407:
+none445:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15184,11 +17597,11 @@ none407:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready408:
+ready446:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded410
+	JLE   folded448
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15196,7 +17609,7 @@ ready408:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold409:
+fold447:
 	VBROADCASTSD (CX), Z6
 	VMOVUPD      (DI), Z7
 	VFMADD231PD  Z6, Z7, Z0
@@ -15213,9 +17626,9 @@ fold409:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold409
+	JNZ          fold447
 
-folded410:
+folded448:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -15226,7 +17639,7 @@ folded410:
 	VADDPD Z7, Z4, Z4
 	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear411
+	JNE    linear449
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -15234,7 +17647,7 @@ folded410:
 	VMAXPD Z4, Z7, Z4
 	VMAXPD Z5, Z7, Z5
 
-linear411:
+linear449:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15244,16 +17657,16 @@ linear411:
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
-	JMP     done325
+	JMP     done363
 
-over406:
+over444:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none412
+	JE      none450
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15264,9 +17677,9 @@ over406:
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(SI), Z5
-	JMP     ready413
+	JMP     ready451
 
-none412:
+none450:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15274,11 +17687,11 @@ none412:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready413:
+ready451:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded415
+	JLE   folded453
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15286,7 +17699,7 @@ ready413:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold414:
+fold452:
 	VBROADCASTSD (CX), Z6
 	VMOVUPD      (DI), Z7
 	VFMADD231PD  Z6, Z7, Z0
@@ -15303,9 +17716,9 @@ fold414:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold414
+	JNZ          fold452
 
-folded415:
+folded453:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -15316,7 +17729,7 @@ folded415:
 	VADDPD Z7, Z4, Z4
 	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear416
+	JNE    linear454
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -15324,7 +17737,7 @@ folded415:
 	VMAXPD Z4, Z7, Z4
 	VMAXPD Z5, Z7, Z5
 
-linear416:
+linear454:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15336,18 +17749,18 @@ linear416:
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(SI)
-	JMP     done325
+	JMP     done363
 
-wider393:
+wider431:
 	CMPQ BX, $0x39
-	JGE  wider417
+	JGE  wider455
 	CMPQ BX, $0x38
-	JNE  over418
+	JNE  over456
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none419
+	JE      none457
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15357,9 +17770,9 @@ wider393:
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
-	JMP     ready420
+	JMP     ready458
 
-none419:
+none457:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15368,11 +17781,11 @@ none419:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready420:
+ready458:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded422
+	JLE   folded460
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15380,7 +17793,7 @@ ready420:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold421:
+fold459:
 	VBROADCASTSD (CX), Z7
 	VMOVUPD      (DI), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -15399,9 +17812,9 @@ fold421:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold421
+	JNZ          fold459
 
-folded422:
+folded460:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -15413,7 +17826,7 @@ folded422:
 	VADDPD Z8, Z5, Z5
 	VADDPD Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear423
+	JNE    linear461
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -15422,7 +17835,7 @@ folded422:
 	VMAXPD Z5, Z8, Z5
 	VMAXPD Z6, Z8, Z6
 
-linear423:
+linear461:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15433,16 +17846,16 @@ linear423:
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
-	JMP     done325
+	JMP     done363
 
-over418:
+over456:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none424
+	JE      none462
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15454,9 +17867,9 @@ over418:
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(SI), Z6
-	JMP     ready425
+	JMP     ready463
 
-none424:
+none462:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15465,11 +17878,11 @@ none424:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready425:
+ready463:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded427
+	JLE   folded465
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15477,7 +17890,7 @@ ready425:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold426:
+fold464:
 	VBROADCASTSD (CX), Z7
 	VMOVUPD      (DI), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -15496,9 +17909,9 @@ fold426:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold426
+	JNZ          fold464
 
-folded427:
+folded465:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -15510,7 +17923,7 @@ folded427:
 	VADDPD Z8, Z5, Z5
 	VADDPD Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear428
+	JNE    linear466
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -15519,7 +17932,7 @@ folded427:
 	VMAXPD Z5, Z8, Z5
 	VMAXPD Z6, Z8, Z6
 
-linear428:
+linear466:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15532,16 +17945,16 @@ linear428:
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(SI)
-	JMP     done325
+	JMP     done363
 
-wider417:
+wider455:
 	CMPQ BX, $0x40
-	JNE  over429
+	JNE  over467
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none430
+	JE      none468
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15552,9 +17965,9 @@ wider417:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
-	JMP     ready431
+	JMP     ready469
 
-none430:
+none468:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15564,11 +17977,11 @@ none430:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready431:
+ready469:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded433
+	JLE   folded471
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15576,7 +17989,7 @@ ready431:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold432:
+fold470:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -15597,9 +18010,9 @@ fold432:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold432
+	JNZ          fold470
 
-folded433:
+folded471:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -15612,7 +18025,7 @@ folded433:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear434
+	JNE    linear472
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -15622,7 +18035,7 @@ folded433:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear434:
+linear472:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15634,16 +18047,16 @@ linear434:
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
-	JMP     done325
+	JMP     done363
 
-over429:
+over467:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none435
+	JE      none473
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15656,9 +18069,9 @@ over429:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(SI), Z7
-	JMP     ready436
+	JMP     ready474
 
-none435:
+none473:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15668,11 +18081,11 @@ none435:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready436:
+ready474:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded438
+	JLE   folded476
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15680,7 +18093,7 @@ ready436:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold437:
+fold475:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -15701,9 +18114,9 @@ fold437:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold437
+	JNZ          fold475
 
-folded438:
+folded476:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -15716,7 +18129,7 @@ folded438:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear439
+	JNE    linear477
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -15726,7 +18139,7 @@ folded438:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear439:
+linear477:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15740,22 +18153,22 @@ linear439:
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(SI)
-	JMP     done325
+	JMP     done363
 
-wider336:
+wider374:
 	CMPQ BX, $0x61
-	JGE  wider440
+	JGE  wider478
 	CMPQ BX, $0x51
-	JGE  wider441
+	JGE  wider479
 	CMPQ BX, $0x49
-	JGE  wider442
+	JGE  wider480
 	CMPQ BX, $0x48
-	JNE  over443
+	JNE  over481
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none444
+	JE      none482
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15767,9 +18180,9 @@ wider336:
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
-	JMP     ready445
+	JMP     ready483
 
-none444:
+none482:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15780,11 +18193,11 @@ none444:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready445:
+ready483:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded447
+	JLE   folded485
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15792,7 +18205,7 @@ ready445:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold446:
+fold484:
 	VBROADCASTSD (CX), Z9
 	VMOVUPD      (DI), Z10
 	VFMADD231PD  Z9, Z10, Z0
@@ -15815,9 +18228,9 @@ fold446:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold446
+	JNZ          fold484
 
-folded447:
+folded485:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -15831,7 +18244,7 @@ folded447:
 	VADDPD Z10, Z7, Z7
 	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear448
+	JNE    linear486
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -15842,7 +18255,7 @@ folded447:
 	VMAXPD Z7, Z10, Z7
 	VMAXPD Z8, Z10, Z8
 
-linear448:
+linear486:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15855,16 +18268,16 @@ linear448:
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
-	JMP     done325
+	JMP     done363
 
-over443:
+over481:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000240, BX
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none449
+	JE      none487
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15878,9 +18291,9 @@ over443:
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(SI), Z8
-	JMP     ready450
+	JMP     ready488
 
-none449:
+none487:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15891,11 +18304,11 @@ none449:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready450:
+ready488:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded452
+	JLE   folded490
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15903,7 +18316,7 @@ ready450:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold451:
+fold489:
 	VBROADCASTSD (CX), Z9
 	VMOVUPD      (DI), Z10
 	VFMADD231PD  Z9, Z10, Z0
@@ -15926,9 +18339,9 @@ fold451:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold451
+	JNZ          fold489
 
-folded452:
+folded490:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -15942,7 +18355,7 @@ folded452:
 	VADDPD Z10, Z7, Z7
 	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear453
+	JNE    linear491
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -15953,7 +18366,7 @@ folded452:
 	VMAXPD Z7, Z10, Z7
 	VMAXPD Z8, Z10, Z8
 
-linear453:
+linear491:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15968,16 +18381,16 @@ linear453:
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(SI)
-	JMP     done325
+	JMP     done363
 
-wider442:
+wider480:
 	CMPQ BX, $0x50
-	JNE  over454
+	JNE  over492
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none455
+	JE      none493
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15990,9 +18403,9 @@ wider442:
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
-	JMP     ready456
+	JMP     ready494
 
-none455:
+none493:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16004,11 +18417,11 @@ none455:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready456:
+ready494:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded458
+	JLE   folded496
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16016,7 +18429,7 @@ ready456:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold457:
+fold495:
 	VBROADCASTSD (CX), Z10
 	VMOVUPD      (DI), Z11
 	VFMADD231PD  Z10, Z11, Z0
@@ -16041,9 +18454,9 @@ fold457:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold457
+	JNZ          fold495
 
-folded458:
+folded496:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -16058,7 +18471,7 @@ folded458:
 	VADDPD Z11, Z8, Z8
 	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear459
+	JNE    linear497
 	VMAXPD Z0, Z11, Z0
 	VMAXPD Z1, Z11, Z1
 	VMAXPD Z2, Z11, Z2
@@ -16070,7 +18483,7 @@ folded458:
 	VMAXPD Z8, Z11, Z8
 	VMAXPD Z9, Z11, Z9
 
-linear459:
+linear497:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16084,16 +18497,16 @@ linear459:
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
-	JMP     done325
+	JMP     done363
 
-over454:
+over492:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000280, BX
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none460
+	JE      none498
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -16108,9 +18521,9 @@ over454:
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(SI), Z9
-	JMP     ready461
+	JMP     ready499
 
-none460:
+none498:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16122,11 +18535,11 @@ none460:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready461:
+ready499:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded463
+	JLE   folded501
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16134,7 +18547,7 @@ ready461:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold462:
+fold500:
 	VBROADCASTSD (CX), Z10
 	VMOVUPD      (DI), Z11
 	VFMADD231PD  Z10, Z11, Z0
@@ -16159,9 +18572,9 @@ fold462:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold462
+	JNZ          fold500
 
-folded463:
+folded501:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -16176,7 +18589,7 @@ folded463:
 	VADDPD Z11, Z8, Z8
 	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear464
+	JNE    linear502
 	VMAXPD Z0, Z11, Z0
 	VMAXPD Z1, Z11, Z1
 	VMAXPD Z2, Z11, Z2
@@ -16188,7 +18601,7 @@ folded463:
 	VMAXPD Z8, Z11, Z8
 	VMAXPD Z9, Z11, Z9
 
-linear464:
+linear502:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16204,18 +18617,18 @@ linear464:
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(SI)
-	JMP     done325
+	JMP     done363
 
-wider441:
+wider479:
 	CMPQ BX, $0x59
-	JGE  wider465
+	JGE  wider503
 	CMPQ BX, $0x58
-	JNE  over466
+	JNE  over504
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none467
+	JE      none505
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -16229,9 +18642,9 @@ wider441:
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
-	JMP     ready468
+	JMP     ready506
 
-none467:
+none505:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16244,11 +18657,11 @@ none467:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready468:
+ready506:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded470
+	JLE   folded508
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16256,7 +18669,7 @@ ready468:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold469:
+fold507:
 	VBROADCASTSD (CX), Z11
 	VMOVUPD      (DI), Z12
 	VFMADD231PD  Z11, Z12, Z0
@@ -16283,9 +18696,9 @@ fold469:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold469
+	JNZ          fold507
 
-folded470:
+folded508:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16301,7 +18714,7 @@ folded470:
 	VADDPD Z12, Z9, Z9
 	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear471
+	JNE    linear509
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16314,7 +18727,7 @@ folded470:
 	VMAXPD Z9, Z12, Z9
 	VMAXPD Z10, Z12, Z10
 
-linear471:
+linear509:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16329,16 +18742,16 @@ linear471:
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
-	JMP     done325
+	JMP     done363
 
-over466:
+over504:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000002c0, BX
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none472
+	JE      none510
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -16354,9 +18767,9 @@ over466:
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(SI), Z10
-	JMP     ready473
+	JMP     ready511
 
-none472:
+none510:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16369,11 +18782,11 @@ none472:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready473:
+ready511:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded475
+	JLE   folded513
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16381,7 +18794,7 @@ ready473:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold474:
+fold512:
 	VBROADCASTSD (CX), Z11
 	VMOVUPD      (DI), Z12
 	VFMADD231PD  Z11, Z12, Z0
@@ -16408,9 +18821,9 @@ fold474:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold474
+	JNZ          fold512
 
-folded475:
+folded513:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16426,7 +18839,7 @@ folded475:
 	VADDPD Z12, Z9, Z9
 	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear476
+	JNE    linear514
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16439,7 +18852,7 @@ folded475:
 	VMAXPD Z9, Z12, Z9
 	VMAXPD Z10, Z12, Z10
 
-linear476:
+linear514:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16456,16 +18869,16 @@ linear476:
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(SI)
-	JMP     done325
+	JMP     done363
 
-wider465:
+wider503:
 	CMPQ BX, $0x60
-	JNE  over477
+	JNE  over515
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none478
+	JE      none516
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -16480,9 +18893,9 @@ wider465:
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
-	JMP     ready479
+	JMP     ready517
 
-none478:
+none516:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16496,11 +18909,11 @@ none478:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready479:
+ready517:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded481
+	JLE   folded519
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16508,7 +18921,7 @@ ready479:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold480:
+fold518:
 	VBROADCASTSD (CX), Z12
 	VMOVUPD      (DI), Z13
 	VFMADD231PD  Z12, Z13, Z0
@@ -16537,9 +18950,9 @@ fold480:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold480
+	JNZ          fold518
 
-folded481:
+folded519:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -16556,7 +18969,7 @@ folded481:
 	VADDPD Z13, Z10, Z10
 	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear482
+	JNE    linear520
 	VMAXPD Z0, Z13, Z0
 	VMAXPD Z1, Z13, Z1
 	VMAXPD Z2, Z13, Z2
@@ -16570,7 +18983,7 @@ folded481:
 	VMAXPD Z10, Z13, Z10
 	VMAXPD Z11, Z13, Z11
 
-linear482:
+linear520:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16586,16 +18999,16 @@ linear482:
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
-	JMP     done325
+	JMP     done363
 
-over477:
+over515:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000300, BX
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none483
+	JE      none521
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -16612,9 +19025,9 @@ over477:
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(SI), Z11
-	JMP     ready484
+	JMP     ready522
 
-none483:
+none521:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16628,11 +19041,11 @@ none483:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready484:
+ready522:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded486
+	JLE   folded524
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16640,7 +19053,7 @@ ready484:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold485:
+fold523:
 	VBROADCASTSD (CX), Z12
 	VMOVUPD      (DI), Z13
 	VFMADD231PD  Z12, Z13, Z0
@@ -16669,9 +19082,9 @@ fold485:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold485
+	JNZ          fold523
 
-folded486:
+folded524:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -16688,7 +19101,7 @@ folded486:
 	VADDPD Z13, Z10, Z10
 	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear487
+	JNE    linear525
 	VMAXPD Z0, Z13, Z0
 	VMAXPD Z1, Z13, Z1
 	VMAXPD Z2, Z13, Z2
@@ -16702,7 +19115,7 @@ folded486:
 	VMAXPD Z10, Z13, Z10
 	VMAXPD Z11, Z13, Z11
 
-linear487:
+linear525:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16720,20 +19133,20 @@ linear487:
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(SI)
-	JMP     done325
+	JMP     done363
 
-wider440:
+wider478:
 	CMPQ BX, $0x71
-	JGE  wider488
+	JGE  wider526
 	CMPQ BX, $0x69
-	JGE  wider489
+	JGE  wider527
 	CMPQ BX, $0x68
-	JNE  over490
+	JNE  over528
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none491
+	JE      none529
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -16749,9 +19162,9 @@ wider440:
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
-	JMP     ready492
+	JMP     ready530
 
-none491:
+none529:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16766,11 +19179,11 @@ none491:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready492:
+ready530:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded494
+	JLE   folded532
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16778,7 +19191,7 @@ ready492:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold493:
+fold531:
 	VBROADCASTSD (CX), Z13
 	VMOVUPD      (DI), Z14
 	VFMADD231PD  Z13, Z14, Z0
@@ -16809,9 +19222,9 @@ fold493:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold493
+	JNZ          fold531
 
-folded494:
+folded532:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -16829,7 +19242,7 @@ folded494:
 	VADDPD Z14, Z11, Z11
 	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear495
+	JNE    linear533
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -16844,7 +19257,7 @@ folded494:
 	VMAXPD Z11, Z14, Z11
 	VMAXPD Z12, Z14, Z12
 
-linear495:
+linear533:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16861,16 +19274,16 @@ linear495:
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
-	JMP     done325
+	JMP     done363
 
-over490:
+over528:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000340, BX
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none496
+	JE      none534
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -16888,9 +19301,9 @@ over490:
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(SI), Z12
-	JMP     ready497
+	JMP     ready535
 
-none496:
+none534:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16905,11 +19318,11 @@ none496:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready497:
+ready535:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded499
+	JLE   folded537
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16917,7 +19330,7 @@ ready497:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold498:
+fold536:
 	VBROADCASTSD (CX), Z13
 	VMOVUPD      (DI), Z14
 	VFMADD231PD  Z13, Z14, Z0
@@ -16948,9 +19361,9 @@ fold498:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold498
+	JNZ          fold536
 
-folded499:
+folded537:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -16968,7 +19381,7 @@ folded499:
 	VADDPD Z14, Z11, Z11
 	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear500
+	JNE    linear538
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -16983,7 +19396,7 @@ folded499:
 	VMAXPD Z11, Z14, Z11
 	VMAXPD Z12, Z14, Z12
 
-linear500:
+linear538:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17002,16 +19415,16 @@ linear500:
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(SI)
-	JMP     done325
+	JMP     done363
 
-wider489:
+wider527:
 	CMPQ BX, $0x70
-	JNE  over501
+	JNE  over539
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none502
+	JE      none540
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -17028,9 +19441,9 @@ wider489:
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
-	JMP     ready503
+	JMP     ready541
 
-none502:
+none540:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17046,11 +19459,11 @@ none502:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready503:
+ready541:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded505
+	JLE   folded543
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17058,7 +19471,7 @@ ready503:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold504:
+fold542:
 	VBROADCASTSD (CX), Z14
 	VMOVUPD      (DI), Z15
 	VFMADD231PD  Z14, Z15, Z0
@@ -17091,9 +19504,9 @@ fold504:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold504
+	JNZ          fold542
 
-folded505:
+folded543:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -17112,7 +19525,7 @@ folded505:
 	VADDPD Z15, Z12, Z12
 	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear506
+	JNE    linear544
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -17128,7 +19541,7 @@ folded505:
 	VMAXPD Z12, Z15, Z12
 	VMAXPD Z13, Z15, Z13
 
-linear506:
+linear544:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17146,16 +19559,16 @@ linear506:
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
-	JMP     done325
+	JMP     done363
 
-over501:
+over539:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000380, BX
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none507
+	JE      none545
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -17174,9 +19587,9 @@ over501:
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(SI), Z13
-	JMP     ready508
+	JMP     ready546
 
-none507:
+none545:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17192,11 +19605,11 @@ none507:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready508:
+ready546:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded510
+	JLE   folded548
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17204,7 +19617,7 @@ ready508:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold509:
+fold547:
 	VBROADCASTSD (CX), Z14
 	VMOVUPD      (DI), Z15
 	VFMADD231PD  Z14, Z15, Z0
@@ -17237,9 +19650,9 @@ fold509:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold509
+	JNZ          fold547
 
-folded510:
+folded548:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -17258,7 +19671,7 @@ folded510:
 	VADDPD Z15, Z12, Z12
 	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear511
+	JNE    linear549
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -17274,7 +19687,7 @@ folded510:
 	VMAXPD Z12, Z15, Z12
 	VMAXPD Z13, Z15, Z13
 
-linear511:
+linear549:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17294,18 +19707,18 @@ linear511:
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(SI)
-	JMP     done325
+	JMP     done363
 
-wider488:
+wider526:
 	CMPQ BX, $0x79
-	JGE  wider512
+	JGE  wider550
 	CMPQ BX, $0x78
-	JNE  over513
+	JNE  over551
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none514
+	JE      none552
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -17323,9 +19736,9 @@ wider488:
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
-	JMP     ready515
+	JMP     ready553
 
-none514:
+none552:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17342,11 +19755,11 @@ none514:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready515:
+ready553:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded517
+	JLE   folded555
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17354,7 +19767,7 @@ ready515:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold516:
+fold554:
 	VBROADCASTSD (CX), Z15
 	VMOVUPD      (DI), Z16
 	VFMADD231PD  Z15, Z16, Z0
@@ -17389,9 +19802,9 @@ fold516:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold516
+	JNZ          fold554
 
-folded517:
+folded555:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -17411,7 +19824,7 @@ folded517:
 	VADDPD Z16, Z13, Z13
 	VADDPD Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear518
+	JNE    linear556
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -17428,7 +19841,7 @@ folded517:
 	VMAXPD Z13, Z16, Z13
 	VMAXPD Z14, Z16, Z14
 
-linear518:
+linear556:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17447,16 +19860,16 @@ linear518:
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(CX)
-	JMP     done325
+	JMP     done363
 
-over513:
+over551:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000003c0, BX
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none519
+	JE      none557
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -17476,9 +19889,9 @@ over513:
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(SI), Z14
-	JMP     ready520
+	JMP     ready558
 
-none519:
+none557:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17495,11 +19908,11 @@ none519:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready520:
+ready558:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded522
+	JLE   folded560
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17507,7 +19920,7 @@ ready520:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold521:
+fold559:
 	VBROADCASTSD (CX), Z15
 	VMOVUPD      (DI), Z16
 	VFMADD231PD  Z15, Z16, Z0
@@ -17542,9 +19955,9 @@ fold521:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold521
+	JNZ          fold559
 
-folded522:
+folded560:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -17564,7 +19977,7 @@ folded522:
 	VADDPD Z16, Z13, Z13
 	VADDPD Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear523
+	JNE    linear561
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -17581,7 +19994,7 @@ folded522:
 	VMAXPD Z13, Z16, Z13
 	VMAXPD Z14, Z16, Z14
 
-linear523:
+linear561:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17602,16 +20015,16 @@ linear523:
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(SI)
-	JMP     done325
+	JMP     done363
 
-wider512:
+wider550:
 	CMPQ BX, $0x00000080
-	JNE  over524
+	JNE  over562
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none525
+	JE      none563
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -17630,9 +20043,9 @@ wider512:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(CX), Z15
-	JMP     ready526
+	JMP     ready564
 
-none525:
+none563:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17650,11 +20063,11 @@ none525:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready526:
+ready564:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded528
+	JLE   folded566
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17662,7 +20075,7 @@ ready526:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold527:
+fold565:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -17699,9 +20112,9 @@ fold527:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold527
+	JNZ          fold565
 
-folded528:
+folded566:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -17722,7 +20135,7 @@ folded528:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear529
+	JNE    linear567
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -17740,7 +20153,7 @@ folded528:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear529:
+linear567:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17760,16 +20173,16 @@ linear529:
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(CX)
 	VMOVUPD Z15, 960(CX)
-	JMP     done325
+	JMP     done363
 
-over524:
+over562:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000400, BX
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none530
+	JE      none568
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -17790,9 +20203,9 @@ over524:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(SI), Z15
-	JMP     ready531
+	JMP     ready569
 
-none530:
+none568:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17810,11 +20223,11 @@ none530:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready531:
+ready569:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded533
+	JLE   folded571
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17822,7 +20235,7 @@ ready531:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold532:
+fold570:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -17859,9 +20272,9 @@ fold532:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold532
+	JNZ          fold570
 
-folded533:
+folded571:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -17882,7 +20295,7 @@ folded533:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear534
+	JNE    linear572
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -17900,7 +20313,7 @@ folded533:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear534:
+linear572:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17923,11 +20336,34 @@ linear534:
 	VMOVUPD Z14, 896(CX)
 	VMOVUPD Z15, 960(SI)
 
-done325:
-	JMP done96
+done363:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer321:
-done96:
+fewer359:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance4:
+	MOVQ   ldc+8(FP), BX
+	IMULQ  AX, BX
+	ADDQ   c+0(FP), BX
+	MOVQ   BX, c+0(FP)
+	MOVQ   ldinit+24(FP), BX
+	IMULQ  AX, BX
+	ADDQ   init+16(FP), BX
+	MOVQ   BX, init+16(FP)
+	MOVQ   lda+40(FP), BX
+	IMULQ  AX, BX
+	ADDQ   a+32(FP), BX
+	MOVQ   BX, a+32(FP)
+	MOVQ   rows+72(FP), BX
+	SUBQ   AX, BX
+	MOVQ   BX, rows+72(FP)
+	CMPQ   BX, $0x01
+	JGE    next1
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -6,23 +6,35 @@
 
 // func sweepNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·sweepNEONF32(SB), NOSPLIT, $0-104
+next1:
+	// the height of the next tile
 	MOVD rows+72(FP), R0
+	CMP  $8, R0
+	BGE  full2
 	CMP  $4, R0
-	BLT  rest2
+	BLE  chosen3
+	ADD  $1, R0
+	LSR  $1, R0
+	B    chosen3
 
-tile1:
+full2:
+	MOVD $4, R0
+
+chosen3:
+	CMP  $4, R0
+	BNE  fewer5
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 4 vectors of columns, while at least half as many more are left
-more3:
+more6:
 	CMP $24, R1
-	BLT fewer4
+	BLT fewer7
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none7
+	BEQ   none10
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -44,9 +56,9 @@ more3:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready8
+	B     ready11
 
-none7:
+none10:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -64,11 +76,11 @@ none7:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready8:
+ready11:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded10
+	BLE  folded13
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -79,7 +91,7 @@ ready8:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold9:
+fold12:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -110,9 +122,9 @@ fold9:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold9
+	BNE   fold12
 
-folded10:
+folded13:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -133,7 +145,7 @@ folded10:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear11
+	BNE   linear14
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -151,7 +163,7 @@ folded10:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear11:
+linear14:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -176,16 +188,16 @@ linear11:
 	FMOVQ F15, 48(R6)
 	ADD   $64, R0
 	SUB   $16, R1
-	B     more3
+	B     more6
 
-fewer4:
+fewer7:
 	CMP $16, R1
-	BLE last5
+	BLE last8
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none12
+	BEQ   none15
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -199,9 +211,9 @@ fewer4:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready13
+	B     ready16
 
-none12:
+none15:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -211,11 +223,11 @@ none12:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready13:
+ready16:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded15
+	BLE  folded18
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -226,7 +238,7 @@ ready13:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold14:
+fold17:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -247,9 +259,9 @@ fold14:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold14
+	BNE   fold17
 
-folded15:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -262,7 +274,7 @@ folded15:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear16
+	BNE   linear19
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -272,7 +284,7 @@ folded15:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear16:
+linear19:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -290,18 +302,18 @@ linear16:
 	ADD   $32, R0
 	SUB   $8, R1
 
-last5:
+last8:
 	CMP $9, R1
-	BGE wider17
+	BGE wider20
 	CMP $5, R1
-	BGE wider18
+	BGE wider21
 	CMP $4, R1
-	BNE over19
+	BNE over22
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none20
+	BEQ   none23
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -311,19 +323,19 @@ last5:
 	FMOVQ 0(R4), F1
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R6), F3
-	B     ready21
+	B     ready24
 
-none20:
+none23:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready21:
+ready24:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded23
+	BLE  folded26
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -334,7 +346,7 @@ ready21:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold22:
+fold25:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVS 0(R9), F6
@@ -350,9 +362,9 @@ fold22:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold22
+	BNE   fold25
 
-folded23:
+folded26:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -361,13 +373,13 @@ folded23:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear24
+	BNE   linear27
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
 
-linear24:
+linear27:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -378,83 +390,83 @@ linear24:
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
 	FMOVQ F3, 0(R6)
-	B     done6
+	B     done9
 
-over19:
+over22:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none25
+	BEQ   none28
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
 	TST   $2, R1
-	BEQ   one27
+	BEQ   one30
 	FMOVD 0(R2), F0
 	TST   $1, R1
-	BEQ   moved28
+	BEQ   moved31
 	ADD   $8, R2, R16
 	VLD1  (R16), V0.S[2]
-	B     moved28
+	B     moved31
 
-one27:
+one30:
 	FMOVS 0(R2), F0
 
-moved28:
+moved31:
 	TST   $2, R1
-	BEQ   one29
+	BEQ   one32
 	FMOVD 0(R4), F1
 	TST   $1, R1
-	BEQ   moved30
+	BEQ   moved33
 	ADD   $8, R4, R16
 	VLD1  (R16), V1.S[2]
-	B     moved30
+	B     moved33
 
-one29:
+one32:
 	FMOVS 0(R4), F1
 
-moved30:
+moved33:
 	TST   $2, R1
-	BEQ   one31
+	BEQ   one34
 	FMOVD 0(R5), F2
 	TST   $1, R1
-	BEQ   moved32
+	BEQ   moved35
 	ADD   $8, R5, R16
 	VLD1  (R16), V2.S[2]
-	B     moved32
+	B     moved35
 
-one31:
+one34:
 	FMOVS 0(R5), F2
 
-moved32:
+moved35:
 	TST   $2, R1
-	BEQ   one33
+	BEQ   one36
 	FMOVD 0(R6), F3
 	TST   $1, R1
-	BEQ   moved34
+	BEQ   moved37
 	ADD   $8, R6, R16
 	VLD1  (R16), V3.S[2]
-	B     moved34
+	B     moved37
 
-one33:
+one36:
 	FMOVS 0(R6), F3
 
-moved34:
-	B ready26
+moved37:
+	B ready29
 
-none25:
+none28:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready26:
+ready29:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded36
+	BLE  folded39
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -465,24 +477,24 @@ ready26:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold35:
+fold38:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVS 0(R9), F6
 	FMOVS 0(R10), F7
 	TST   $2, R1
-	BEQ   one37
+	BEQ   one40
 	FMOVD 0(R5), F8
 	TST   $1, R1
-	BEQ   moved38
+	BEQ   moved41
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved38
+	B     moved41
 
-one37:
+one40:
 	FMOVS 0(R5), F8
 
-moved38:
+moved41:
 	WORD $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
 	WORD $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
 	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
@@ -493,9 +505,9 @@ moved38:
 	ADD  R4, R10
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold35
+	BNE  fold38
 
-folded36:
+folded39:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -504,13 +516,13 @@ folded36:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear39
+	BNE   linear42
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
 
-linear39:
+linear42:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -518,67 +530,67 @@ linear39:
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
 	TST   $2, R1
-	BEQ   one40
+	BEQ   one43
 	FMOVD F0, 0(R2)
 	TST   $1, R1
-	BEQ   moved41
+	BEQ   moved44
 	ADD   $8, R2, R16
 	VST1  V0.S[2], (R16)
-	B     moved41
+	B     moved44
 
-one40:
+one43:
 	FMOVS F0, 0(R2)
 
-moved41:
+moved44:
 	TST   $2, R1
-	BEQ   one42
+	BEQ   one45
 	FMOVD F1, 0(R4)
 	TST   $1, R1
-	BEQ   moved43
+	BEQ   moved46
 	ADD   $8, R4, R16
 	VST1  V1.S[2], (R16)
-	B     moved43
+	B     moved46
 
-one42:
+one45:
 	FMOVS F1, 0(R4)
 
-moved43:
+moved46:
 	TST   $2, R1
-	BEQ   one44
+	BEQ   one47
 	FMOVD F2, 0(R5)
 	TST   $1, R1
-	BEQ   moved45
+	BEQ   moved48
 	ADD   $8, R5, R16
 	VST1  V2.S[2], (R16)
-	B     moved45
+	B     moved48
 
-one44:
+one47:
 	FMOVS F2, 0(R5)
 
-moved45:
+moved48:
 	TST   $2, R1
-	BEQ   one46
+	BEQ   one49
 	FMOVD F3, 0(R6)
 	TST   $1, R1
-	BEQ   moved47
+	BEQ   moved50
 	ADD   $8, R6, R16
 	VST1  V3.S[2], (R16)
-	B     moved47
+	B     moved50
 
-one46:
+one49:
 	FMOVS F3, 0(R6)
 
-moved47:
-	B done6
+moved50:
+	B done9
 
-wider18:
+wider21:
 	CMP $8, R1
-	BNE over48
+	BNE over51
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none49
+	BEQ   none52
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -592,9 +604,9 @@ wider18:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready50
+	B     ready53
 
-none49:
+none52:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -604,11 +616,11 @@ none49:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready50:
+ready53:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded52
+	BLE  folded55
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -619,7 +631,7 @@ ready50:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold51:
+fold54:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -640,9 +652,9 @@ fold51:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold51
+	BNE   fold54
 
-folded52:
+folded55:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -655,7 +667,7 @@ folded52:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear53
+	BNE   linear56
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -665,7 +677,7 @@ folded52:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear53:
+linear56:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -680,9 +692,9 @@ linear53:
 	FMOVQ F5, 16(R5)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R6)
-	B     done6
+	B     done9
 
-over48:
+over51:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -690,7 +702,7 @@ over48:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none54
+	BEQ   none57
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -709,9 +721,9 @@ over48:
 	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R10), F7
-	B     ready55
+	B     ready58
 
-none54:
+none57:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -721,11 +733,11 @@ none54:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready55:
+ready58:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded57
+	BLE  folded60
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -736,7 +748,7 @@ ready55:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold56:
+fold59:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -758,9 +770,9 @@ fold56:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold56
+	BNE   fold59
 
-folded57:
+folded60:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -773,7 +785,7 @@ folded57:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear58
+	BNE   linear61
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -783,7 +795,7 @@ folded57:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear58:
+linear61:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -803,18 +815,18 @@ linear58:
 	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R10)
-	B     done6
+	B     done9
 
-wider17:
+wider20:
 	CMP $13, R1
-	BGE wider59
+	BGE wider62
 	CMP $12, R1
-	BNE over60
+	BNE over63
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none61
+	BEQ   none64
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -832,9 +844,9 @@ wider17:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R6), F11
-	B     ready62
+	B     ready65
 
-none61:
+none64:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -848,11 +860,11 @@ none61:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready62:
+ready65:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded64
+	BLE  folded67
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -863,7 +875,7 @@ ready62:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold63:
+fold66:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -889,9 +901,9 @@ fold63:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold63
+	BNE   fold66
 
-folded64:
+folded67:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -908,7 +920,7 @@ folded64:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear65
+	BNE   linear68
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -922,7 +934,7 @@ folded64:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear65:
+linear68:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -941,9 +953,9 @@ linear65:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R6)
-	B     done6
+	B     done9
 
-over60:
+over63:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -951,7 +963,7 @@ over60:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none66
+	BEQ   none69
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -974,9 +986,9 @@ over60:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R10), F11
-	B     ready67
+	B     ready70
 
-none66:
+none69:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -990,11 +1002,11 @@ none66:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready67:
+ready70:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded69
+	BLE  folded72
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1005,7 +1017,7 @@ ready67:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold68:
+fold71:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -1032,9 +1044,9 @@ fold68:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold68
+	BNE   fold71
 
-folded69:
+folded72:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -1051,7 +1063,7 @@ folded69:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear70
+	BNE   linear73
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -1065,7 +1077,7 @@ folded69:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear70:
+linear73:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1089,16 +1101,16 @@ linear70:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R10)
-	B     done6
+	B     done9
 
-wider59:
+wider62:
 	CMP $16, R1
-	BNE over71
+	BNE over74
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none72
+	BEQ   none75
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -1120,9 +1132,9 @@ wider59:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready73
+	B     ready76
 
-none72:
+none75:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -1140,11 +1152,11 @@ none72:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready73:
+ready76:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded75
+	BLE  folded78
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1155,7 +1167,7 @@ ready73:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold74:
+fold77:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -1186,9 +1198,9 @@ fold74:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold74
+	BNE   fold77
 
-folded75:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -1209,7 +1221,7 @@ folded75:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear76
+	BNE   linear79
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -1227,7 +1239,7 @@ folded75:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear76:
+linear79:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1250,9 +1262,9 @@ linear76:
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R6)
-	B     done6
+	B     done9
 
-over71:
+over74:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -1260,7 +1272,7 @@ over71:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none77
+	BEQ   none80
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -1287,9 +1299,9 @@ over71:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R10), F15
-	B     ready78
+	B     ready81
 
-none77:
+none80:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -1307,11 +1319,11 @@ none77:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready78:
+ready81:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded80
+	BLE  folded83
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1322,7 +1334,7 @@ ready78:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold79:
+fold82:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -1354,9 +1366,9 @@ fold79:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold79
+	BNE   fold82
 
-folded80:
+folded83:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -1377,7 +1389,7 @@ folded80:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear81
+	BNE   linear84
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -1395,7 +1407,7 @@ folded80:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear81:
+linear84:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1424,47 +1436,25 @@ linear81:
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R10)
 
-done6:
-	MOVD c+0(FP), R0
-	MOVD ldc+8(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, c+0(FP)
-	MOVD init+16(FP), R0
-	MOVD ldinit+24(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, init+16(FP)
-	MOVD a+32(FP), R0
-	MOVD lda+40(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, a+32(FP)
-	MOVD rows+72(FP), R0
-	SUB  $4, R0
-	MOVD R0, rows+72(FP)
-	CMP  $4, R0
-	BGE  tile1
+done9:
+	MOVD $4, R0
+	B    advance4
 
-rest2:
-	MOVD rows+72(FP), R0
+fewer5:
 	CMP  $3, R0
-	BNE  fewer83
+	BNE  fewer85
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
-	// 5 vectors of columns, while at least half as many more are left
-more84:
-	CMP $28, R1
-	BLT fewer85
+	// 8 vectors of columns, while at least half as many more are left
+more86:
+	CMP $48, R1
+	BLT fewer87
 
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none88
+	BEQ   none90
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -1474,19 +1464,28 @@ more84:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVQ 0(R4), F5
-	FMOVQ 16(R4), F6
-	FMOVQ 32(R4), F7
-	FMOVQ 48(R4), F8
-	FMOVQ 64(R4), F9
-	FMOVQ 0(R5), F10
-	FMOVQ 16(R5), F11
-	FMOVQ 32(R5), F12
-	FMOVQ 48(R5), F13
-	FMOVQ 64(R5), F14
-	B     ready89
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+	FMOVQ 0(R5), F16
+	FMOVQ 16(R5), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 48(R5), F19
+	FMOVQ 64(R5), F20
+	FMOVQ 80(R5), F21
+	FMOVQ 96(R5), F22
+	FMOVQ 112(R5), F23
+	B     ready91
 
-none88:
+none90:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -1502,12 +1501,21 @@ none88:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
 
-ready89:
+ready91:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded91
+	BLE  folded93
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1517,75 +1525,105 @@ ready89:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold90:
-	FMOVS 0(R2), F15
-	FMOVS 0(R8), F16
-	FMOVS 0(R9), F17
-	FMOVQ 0(R5), F18
-	WORD  $0x4f8f1240 // fmla v0.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
-	FMOVQ 16(R5), F18
-	WORD  $0x4f8f1241 // fmla v1.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
-	FMOVQ 32(R5), F18
-	WORD  $0x4f8f1242 // fmla v2.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
-	FMOVQ 48(R5), F18
-	WORD  $0x4f8f1243 // fmla v3.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
-	FMOVQ 64(R5), F18
-	WORD  $0x4f8f1244 // fmla v4.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
+fold92:
+	FMOVS 0(R2), F24
+	FMOVS 0(R8), F25
+	FMOVS 0(R9), F26
+	FMOVQ 0(R5), F27
+	WORD  $0x4f981360 // fmla v0.4s, v27.4s, v24.s[0]
+	WORD  $0x4f991368 // fmla v8.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1370 // fmla v16.4s, v27.4s, v26.s[0]
+	FMOVQ 16(R5), F27
+	WORD  $0x4f981361 // fmla v1.4s, v27.4s, v24.s[0]
+	WORD  $0x4f991369 // fmla v9.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1371 // fmla v17.4s, v27.4s, v26.s[0]
+	FMOVQ 32(R5), F27
+	WORD  $0x4f981362 // fmla v2.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136a // fmla v10.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1372 // fmla v18.4s, v27.4s, v26.s[0]
+	FMOVQ 48(R5), F27
+	WORD  $0x4f981363 // fmla v3.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136b // fmla v11.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1373 // fmla v19.4s, v27.4s, v26.s[0]
+	FMOVQ 64(R5), F27
+	WORD  $0x4f981364 // fmla v4.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136c // fmla v12.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1374 // fmla v20.4s, v27.4s, v26.s[0]
+	FMOVQ 80(R5), F27
+	WORD  $0x4f981365 // fmla v5.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136d // fmla v13.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1375 // fmla v21.4s, v27.4s, v26.s[0]
+	FMOVQ 96(R5), F27
+	WORD  $0x4f981366 // fmla v6.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136e // fmla v14.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1376 // fmla v22.4s, v27.4s, v26.s[0]
+	FMOVQ 112(R5), F27
+	WORD  $0x4f981367 // fmla v7.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136f // fmla v15.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1377 // fmla v23.4s, v27.4s, v26.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold90
+	BNE   fold92
 
-folded91:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V18.B16
-	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	VMOVI $0, V27.B16
+	WORD  $0x4e3bd400 // fadd v0.4s, v0.4s, v27.4s
+	WORD  $0x4e3bd421 // fadd v1.4s, v1.4s, v27.4s
+	WORD  $0x4e3bd442 // fadd v2.4s, v2.4s, v27.4s
+	WORD  $0x4e3bd463 // fadd v3.4s, v3.4s, v27.4s
+	WORD  $0x4e3bd484 // fadd v4.4s, v4.4s, v27.4s
+	WORD  $0x4e3bd4a5 // fadd v5.4s, v5.4s, v27.4s
+	WORD  $0x4e3bd4c6 // fadd v6.4s, v6.4s, v27.4s
+	WORD  $0x4e3bd4e7 // fadd v7.4s, v7.4s, v27.4s
+	WORD  $0x4e3bd508 // fadd v8.4s, v8.4s, v27.4s
+	WORD  $0x4e3bd529 // fadd v9.4s, v9.4s, v27.4s
+	WORD  $0x4e3bd54a // fadd v10.4s, v10.4s, v27.4s
+	WORD  $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
+	WORD  $0x4e3bd58c // fadd v12.4s, v12.4s, v27.4s
+	WORD  $0x4e3bd5ad // fadd v13.4s, v13.4s, v27.4s
+	WORD  $0x4e3bd5ce // fadd v14.4s, v14.4s, v27.4s
+	WORD  $0x4e3bd5ef // fadd v15.4s, v15.4s, v27.4s
+	WORD  $0x4e3bd610 // fadd v16.4s, v16.4s, v27.4s
+	WORD  $0x4e3bd631 // fadd v17.4s, v17.4s, v27.4s
+	WORD  $0x4e3bd652 // fadd v18.4s, v18.4s, v27.4s
+	WORD  $0x4e3bd673 // fadd v19.4s, v19.4s, v27.4s
+	WORD  $0x4e3bd694 // fadd v20.4s, v20.4s, v27.4s
+	WORD  $0x4e3bd6b5 // fadd v21.4s, v21.4s, v27.4s
+	WORD  $0x4e3bd6d6 // fadd v22.4s, v22.4s, v27.4s
+	WORD  $0x4e3bd6f7 // fadd v23.4s, v23.4s, v27.4s
 	CMP   $1, R2
-	BNE   linear92
-	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
+	BNE   linear94
+	WORD  $0x4e3bf400 // fmax v0.4s, v0.4s, v27.4s
+	WORD  $0x4e3bf421 // fmax v1.4s, v1.4s, v27.4s
+	WORD  $0x4e3bf442 // fmax v2.4s, v2.4s, v27.4s
+	WORD  $0x4e3bf463 // fmax v3.4s, v3.4s, v27.4s
+	WORD  $0x4e3bf484 // fmax v4.4s, v4.4s, v27.4s
+	WORD  $0x4e3bf4a5 // fmax v5.4s, v5.4s, v27.4s
+	WORD  $0x4e3bf4c6 // fmax v6.4s, v6.4s, v27.4s
+	WORD  $0x4e3bf4e7 // fmax v7.4s, v7.4s, v27.4s
+	WORD  $0x4e3bf508 // fmax v8.4s, v8.4s, v27.4s
+	WORD  $0x4e3bf529 // fmax v9.4s, v9.4s, v27.4s
+	WORD  $0x4e3bf54a // fmax v10.4s, v10.4s, v27.4s
+	WORD  $0x4e3bf56b // fmax v11.4s, v11.4s, v27.4s
+	WORD  $0x4e3bf58c // fmax v12.4s, v12.4s, v27.4s
+	WORD  $0x4e3bf5ad // fmax v13.4s, v13.4s, v27.4s
+	WORD  $0x4e3bf5ce // fmax v14.4s, v14.4s, v27.4s
+	WORD  $0x4e3bf5ef // fmax v15.4s, v15.4s, v27.4s
+	WORD  $0x4e3bf610 // fmax v16.4s, v16.4s, v27.4s
+	WORD  $0x4e3bf631 // fmax v17.4s, v17.4s, v27.4s
+	WORD  $0x4e3bf652 // fmax v18.4s, v18.4s, v27.4s
+	WORD  $0x4e3bf673 // fmax v19.4s, v19.4s, v27.4s
+	WORD  $0x4e3bf694 // fmax v20.4s, v20.4s, v27.4s
+	WORD  $0x4e3bf6b5 // fmax v21.4s, v21.4s, v27.4s
+	WORD  $0x4e3bf6d6 // fmax v22.4s, v22.4s, v27.4s
+	WORD  $0x4e3bf6f7 // fmax v23.4s, v23.4s, v27.4s
 
-linear92:
+linear94:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1596,796 +1634,37 @@ linear92:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVQ F5, 0(R4)
-	FMOVQ F6, 16(R4)
-	FMOVQ F7, 32(R4)
-	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R4)
-	FMOVQ F10, 0(R5)
-	FMOVQ F11, 16(R5)
-	FMOVQ F12, 32(R5)
-	FMOVQ F13, 48(R5)
-	FMOVQ F14, 64(R5)
-	ADD   $80, R0
-	SUB   $20, R1
-	B     more84
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R4)
+	FMOVQ F16, 0(R5)
+	FMOVQ F17, 16(R5)
+	FMOVQ F18, 32(R5)
+	FMOVQ F19, 48(R5)
+	FMOVQ F20, 64(R5)
+	FMOVQ F21, 80(R5)
+	FMOVQ F22, 96(R5)
+	FMOVQ F23, 112(R5)
+	ADD   $128, R0
+	SUB   $32, R1
+	B     more86
 
-fewer85:
-	CMP $20, R1
-	BLE last86
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none93
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
-	B     ready94
-
-none93:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready94:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded96
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold95:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVS 0(R9), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	FMOVQ 16(R5), F9
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold95
-
-folded96:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
-	CMP   $1, R2
-	BNE   linear97
-	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
-
-linear97:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
-	ADD   $32, R0
-	SUB   $8, R1
-
-last86:
-	CMP $13, R1
-	BGE wider98
-	CMP $9, R1
-	BGE wider99
-	CMP $5, R1
-	BGE wider100
-	CMP $4, R1
-	BNE over101
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none102
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
-	B     ready103
-
-none102:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready103:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded105
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold104:
-	FMOVS 0(R2), F3
-	FMOVS 0(R8), F4
-	FMOVS 0(R9), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold104
-
-folded105:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear106
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-
-linear106:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	FMOVQ F2, 0(R5)
-	B     done87
-
-over101:
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none107
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	TST   $2, R1
-	BEQ   one109
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved110
-	ADD   $8, R2, R16
-	VLD1  (R16), V0.S[2]
-	B     moved110
-
-one109:
-	FMOVS 0(R2), F0
-
-moved110:
-	TST   $2, R1
-	BEQ   one111
-	FMOVD 0(R4), F1
-	TST   $1, R1
-	BEQ   moved112
-	ADD   $8, R4, R16
-	VLD1  (R16), V1.S[2]
-	B     moved112
-
-one111:
-	FMOVS 0(R4), F1
-
-moved112:
-	TST   $2, R1
-	BEQ   one113
-	FMOVD 0(R5), F2
-	TST   $1, R1
-	BEQ   moved114
-	ADD   $8, R5, R16
-	VLD1  (R16), V2.S[2]
-	B     moved114
-
-one113:
-	FMOVS 0(R5), F2
-
-moved114:
-	B ready108
-
-none107:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready108:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded116
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold115:
-	FMOVS 0(R2), F3
-	FMOVS 0(R8), F4
-	FMOVS 0(R9), F5
-	TST   $2, R1
-	BEQ   one117
-	FMOVD 0(R5), F6
-	TST   $1, R1
-	BEQ   moved118
-	ADD   $8, R5, R16
-	VLD1  (R16), V6.S[2]
-	B     moved118
-
-one117:
-	FMOVS 0(R5), F6
-
-moved118:
-	WORD $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold115
-
-folded116:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear119
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-
-linear119:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	TST   $2, R1
-	BEQ   one120
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved121
-	ADD   $8, R2, R16
-	VST1  V0.S[2], (R16)
-	B     moved121
-
-one120:
-	FMOVS F0, 0(R2)
-
-moved121:
-	TST   $2, R1
-	BEQ   one122
-	FMOVD F1, 0(R4)
-	TST   $1, R1
-	BEQ   moved123
-	ADD   $8, R4, R16
-	VST1  V1.S[2], (R16)
-	B     moved123
-
-one122:
-	FMOVS F1, 0(R4)
-
-moved123:
-	TST   $2, R1
-	BEQ   one124
-	FMOVD F2, 0(R5)
-	TST   $1, R1
-	BEQ   moved125
-	ADD   $8, R5, R16
-	VST1  V2.S[2], (R16)
-	B     moved125
-
-one124:
-	FMOVS F2, 0(R5)
-
-moved125:
-	B done87
-
-wider100:
-	CMP $8, R1
-	BNE over126
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none127
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
-	B     ready128
-
-none127:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready128:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded130
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold129:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVS 0(R9), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	FMOVQ 16(R5), F9
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold129
-
-folded130:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
-	CMP   $1, R2
-	BNE   linear131
-	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
-
-linear131:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
-	B     done87
-
-over126:
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	SUB  $32, R1
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none132
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R6), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R7), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 16(R8), F5
-	B     ready133
-
-none132:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready133:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded135
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold134:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVS 0(R9), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	ADD   R1, R5, R10
-	FMOVQ 16(R10), F9
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold134
-
-folded135:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
-	CMP   $1, R2
-	BNE   linear136
-	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
-
-linear136:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R6)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R7)
-	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R8)
-	B     done87
-
-wider99:
-	CMP $12, R1
-	BNE over137
-
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none138
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-	FMOVQ 32(R5), F8
-	B     ready139
-
-none138:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-
-ready139:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded141
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold140:
-	FMOVS 0(R2), F9
-	FMOVS 0(R8), F10
-	FMOVS 0(R9), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f891180 // fmla v0.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f891181 // fmla v1.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	FMOVQ 32(R5), F12
-	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold140
-
-folded141:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
-	CMP   $1, R2
-	BNE   linear142
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
-
-linear142:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R5)
-	B     done87
-
-over137:
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	SUB  $48, R1
-
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none143
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R6), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R7), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-	FMOVQ 32(R8), F8
-	B     ready144
-
-none143:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-
-ready144:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded146
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold145:
-	FMOVS 0(R2), F9
-	FMOVS 0(R8), F10
-	FMOVS 0(R9), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f891180 // fmla v0.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f891181 // fmla v1.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	ADD   R1, R5, R10
-	FMOVQ 32(R10), F12
-	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold145
-
-folded146:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
-	CMP   $1, R2
-	BNE   linear147
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
-
-linear147:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R6)
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R7)
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R8)
-	B     done87
-
-wider98:
-	CMP $17, R1
-	BGE wider148
-	CMP $16, R1
-	BNE over149
+fewer87:
+	CMP $32, R1
+	BLE last88
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none150
+	BEQ   none95
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2402,9 +1681,9 @@ wider98:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R5), F11
-	B     ready151
+	B     ready96
 
-none150:
+none95:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2418,11 +1697,11 @@ none150:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready151:
+ready96:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded153
+	BLE  folded98
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2432,7 +1711,7 @@ ready151:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold152:
+fold97:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -2457,9 +1736,9 @@ fold152:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold152
+	BNE   fold97
 
-folded153:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -2476,7 +1755,7 @@ folded153:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear154
+	BNE   linear99
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -2490,7 +1769,7 @@ folded153:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear154:
+linear99:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2508,9 +1787,815 @@ linear154:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R5)
-	B     done87
+	ADD   $64, R0
+	SUB   $16, R1
 
-over149:
+last88:
+	CMP $17, R1
+	BGE wider100
+	CMP $9, R1
+	BGE wider101
+	CMP $5, R1
+	BGE wider102
+	CMP $4, R1
+	BNE over103
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none104
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
+	B     ready105
+
+none104:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready105:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded107
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold106:
+	FMOVS 0(R2), F3
+	FMOVS 0(R8), F4
+	FMOVS 0(R9), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold106
+
+folded107:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear108
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+
+linear108:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	FMOVQ F2, 0(R5)
+	B     done89
+
+over103:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none109
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	TST   $2, R1
+	BEQ   one111
+	FMOVD 0(R2), F0
+	TST   $1, R1
+	BEQ   moved112
+	ADD   $8, R2, R16
+	VLD1  (R16), V0.S[2]
+	B     moved112
+
+one111:
+	FMOVS 0(R2), F0
+
+moved112:
+	TST   $2, R1
+	BEQ   one113
+	FMOVD 0(R4), F1
+	TST   $1, R1
+	BEQ   moved114
+	ADD   $8, R4, R16
+	VLD1  (R16), V1.S[2]
+	B     moved114
+
+one113:
+	FMOVS 0(R4), F1
+
+moved114:
+	TST   $2, R1
+	BEQ   one115
+	FMOVD 0(R5), F2
+	TST   $1, R1
+	BEQ   moved116
+	ADD   $8, R5, R16
+	VLD1  (R16), V2.S[2]
+	B     moved116
+
+one115:
+	FMOVS 0(R5), F2
+
+moved116:
+	B ready110
+
+none109:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready110:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded118
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold117:
+	FMOVS 0(R2), F3
+	FMOVS 0(R8), F4
+	FMOVS 0(R9), F5
+	TST   $2, R1
+	BEQ   one119
+	FMOVD 0(R5), F6
+	TST   $1, R1
+	BEQ   moved120
+	ADD   $8, R5, R16
+	VLD1  (R16), V6.S[2]
+	B     moved120
+
+one119:
+	FMOVS 0(R5), F6
+
+moved120:
+	WORD $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold117
+
+folded118:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear121
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+
+linear121:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	TST   $2, R1
+	BEQ   one122
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved123
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	B     moved123
+
+one122:
+	FMOVS F0, 0(R2)
+
+moved123:
+	TST   $2, R1
+	BEQ   one124
+	FMOVD F1, 0(R4)
+	TST   $1, R1
+	BEQ   moved125
+	ADD   $8, R4, R16
+	VST1  V1.S[2], (R16)
+	B     moved125
+
+one124:
+	FMOVS F1, 0(R4)
+
+moved125:
+	TST   $2, R1
+	BEQ   one126
+	FMOVD F2, 0(R5)
+	TST   $1, R1
+	BEQ   moved127
+	ADD   $8, R5, R16
+	VST1  V2.S[2], (R16)
+	B     moved127
+
+one126:
+	FMOVS F2, 0(R5)
+
+moved127:
+	B done89
+
+wider102:
+	CMP $8, R1
+	BNE over128
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none129
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R5), F5
+	B     ready130
+
+none129:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready130:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded132
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold131:
+	FMOVS 0(R2), F6
+	FMOVS 0(R8), F7
+	FMOVS 0(R9), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	FMOVQ 16(R5), F9
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold131
+
+folded132:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	CMP   $1, R2
+	BNE   linear133
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+
+linear133:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R4)
+	FMOVQ F4, 0(R5)
+	FMOVQ F5, 16(R5)
+	B     done89
+
+over128:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $32, R1
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none134
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R6), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R8), F5
+	B     ready135
+
+none134:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready135:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded137
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold136:
+	FMOVS 0(R2), F6
+	FMOVS 0(R8), F7
+	FMOVS 0(R9), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	ADD   R1, R5, R10
+	FMOVQ 16(R10), F9
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold136
+
+folded137:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	CMP   $1, R2
+	BNE   linear138
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+
+linear138:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R6)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R7)
+	FMOVQ F4, 0(R5)
+	FMOVQ F5, 16(R8)
+	B     done89
+
+wider101:
+	CMP $13, R1
+	BGE wider139
+	CMP $12, R1
+	BNE over140
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none141
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+	FMOVQ 32(R5), F8
+	B     ready142
+
+none141:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+
+ready142:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded144
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold143:
+	FMOVS 0(R2), F9
+	FMOVS 0(R8), F10
+	FMOVS 0(R9), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f891180 // fmla v0.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f891181 // fmla v1.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	FMOVQ 32(R5), F12
+	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold143
+
+folded144:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	CMP   $1, R2
+	BNE   linear145
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+
+linear145:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R4)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R5)
+	FMOVQ F8, 32(R5)
+	B     done89
+
+over140:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $48, R1
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none146
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R6), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R7), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+	FMOVQ 32(R8), F8
+	B     ready147
+
+none146:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+
+ready147:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded149
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold148:
+	FMOVS 0(R2), F9
+	FMOVS 0(R8), F10
+	FMOVS 0(R9), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f891180 // fmla v0.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f891181 // fmla v1.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	ADD   R1, R5, R10
+	FMOVQ 32(R10), F12
+	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold148
+
+folded149:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	CMP   $1, R2
+	BNE   linear150
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+
+linear150:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R6)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R7)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R5)
+	FMOVQ F8, 32(R8)
+	B     done89
+
+wider139:
+	CMP $16, R1
+	BNE over151
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none152
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 32(R5), F10
+	FMOVQ 48(R5), F11
+	B     ready153
+
+none152:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+ready153:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded155
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold154:
+	FMOVS 0(R2), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	FMOVQ 0(R5), F15
+	WORD  $0x4f8c11e0 // fmla v0.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e4 // fmla v4.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
+	FMOVQ 16(R5), F15
+	WORD  $0x4f8c11e1 // fmla v1.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e5 // fmla v5.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
+	FMOVQ 32(R5), F15
+	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e6 // fmla v6.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
+	FMOVQ 48(R5), F15
+	WORD  $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e7 // fmla v7.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold154
+
+folded155:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V15.B16
+	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	CMP   $1, R2
+	BNE   linear156
+	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2ff463 // fmax v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2ff484 // fmax v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2ff4a5 // fmax v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2ff4c6 // fmax v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2ff4e7 // fmax v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2ff508 // fmax v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2ff529 // fmax v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
+
+linear156:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R4)
+	FMOVQ F8, 0(R5)
+	FMOVQ F9, 16(R5)
+	FMOVQ F10, 32(R5)
+	FMOVQ F11, 48(R5)
+	B     done89
+
+over151:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -2518,7 +2603,7 @@ over149:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none155
+	BEQ   none157
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2539,9 +2624,9 @@ over149:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R8), F11
-	B     ready156
+	B     ready158
 
-none155:
+none157:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2555,11 +2640,11 @@ none155:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready156:
+ready158:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded158
+	BLE  folded160
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2569,7 +2654,7 @@ ready156:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold157:
+fold159:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -2595,9 +2680,9 @@ fold157:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold157
+	BNE   fold159
 
-folded158:
+folded160:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -2614,7 +2699,7 @@ folded158:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear159
+	BNE   linear161
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -2628,7 +2713,7 @@ folded158:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear159:
+linear161:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2650,16 +2735,20 @@ linear159:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R8)
-	B     done87
+	B     done89
 
-wider148:
+wider100:
+	CMP $25, R1
+	BGE wider162
+	CMP $21, R1
+	BGE wider163
 	CMP $20, R1
-	BNE over160
+	BNE over164
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none161
+	BEQ   none165
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2679,9 +2768,9 @@ wider148:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready162
+	B     ready166
 
-none161:
+none165:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2698,11 +2787,11 @@ none161:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready162:
+ready166:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded164
+	BLE  folded168
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2712,7 +2801,7 @@ ready162:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold163:
+fold167:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -2741,9 +2830,9 @@ fold163:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold163
+	BNE   fold167
 
-folded164:
+folded168:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -2763,7 +2852,7 @@ folded164:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear165
+	BNE   linear169
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -2780,7 +2869,7 @@ folded164:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear165:
+linear169:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2801,9 +2890,9 @@ linear165:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R5)
-	B     done87
+	B     done89
 
-over160:
+over164:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -2811,7 +2900,7 @@ over160:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none166
+	BEQ   none170
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2835,9 +2924,9 @@ over160:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R8), F14
-	B     ready167
+	B     ready171
 
-none166:
+none170:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2854,11 +2943,11 @@ none166:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready167:
+ready171:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded169
+	BLE  folded173
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2868,7 +2957,7 @@ ready167:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold168:
+fold172:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -2898,9 +2987,9 @@ fold168:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold168
+	BNE   fold172
 
-folded169:
+folded173:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -2920,7 +3009,7 @@ folded169:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear170
+	BNE   linear174
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -2937,7 +3026,7 @@ folded169:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear170:
+linear174:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2962,44 +3051,38 @@ linear170:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R8)
+	B     done89
 
-done87:
-	B done82
+wider163:
+	CMP $24, R1
+	BNE over175
 
-fewer83:
-	CMP  $2, R0
-	BNE  fewer171
-	MOVD cols+80(FP), R1
-	MOVD $0, R0
-
-	// 8 vectors of columns, while at least half as many more are left
-more172:
-	CMP $48, R1
-	BLT fewer173
-
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none176
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	ADD   R3, R4, R5
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
-	FMOVQ 0(R4), F8
-	FMOVQ 16(R4), F9
-	FMOVQ 32(R4), F10
-	FMOVQ 48(R4), F11
-	FMOVQ 64(R4), F12
-	FMOVQ 80(R4), F13
-	FMOVQ 96(R4), F14
-	FMOVQ 112(R4), F15
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R4), F8
+	FMOVQ 48(R4), F9
+	FMOVQ 64(R4), F10
+	FMOVQ 80(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 48(R5), F15
+	FMOVQ 64(R5), F16
+	FMOVQ 80(R5), F17
 	B     ready177
 
 none176:
@@ -3019,6 +3102,8 @@ none176:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
 
 ready177:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -3031,9 +3116,1180 @@ ready177:
 	MOVD b+56(FP), R5
 	MOVD ldb+64(FP), R6
 	ADD  R3, R2, R8
+	ADD  R3, R8, R9
 	ADD  R0, R5
 
 fold178:
+	FMOVS 0(R2), F18
+	FMOVS 0(R8), F19
+	FMOVS 0(R9), F20
+	FMOVQ 0(R5), F21
+	WORD  $0x4f9212a0 // fmla v0.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312a6 // fmla v6.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412ac // fmla v12.4s, v21.4s, v20.s[0]
+	FMOVQ 16(R5), F21
+	WORD  $0x4f9212a1 // fmla v1.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312a7 // fmla v7.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412ad // fmla v13.4s, v21.4s, v20.s[0]
+	FMOVQ 32(R5), F21
+	WORD  $0x4f9212a2 // fmla v2.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312a8 // fmla v8.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412ae // fmla v14.4s, v21.4s, v20.s[0]
+	FMOVQ 48(R5), F21
+	WORD  $0x4f9212a3 // fmla v3.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312a9 // fmla v9.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412af // fmla v15.4s, v21.4s, v20.s[0]
+	FMOVQ 64(R5), F21
+	WORD  $0x4f9212a4 // fmla v4.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312aa // fmla v10.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412b0 // fmla v16.4s, v21.4s, v20.s[0]
+	FMOVQ 80(R5), F21
+	WORD  $0x4f9212a5 // fmla v5.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312ab // fmla v11.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412b1 // fmla v17.4s, v21.4s, v20.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold178
+
+folded179:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V21.B16
+	WORD  $0x4e35d400 // fadd v0.4s, v0.4s, v21.4s
+	WORD  $0x4e35d421 // fadd v1.4s, v1.4s, v21.4s
+	WORD  $0x4e35d442 // fadd v2.4s, v2.4s, v21.4s
+	WORD  $0x4e35d463 // fadd v3.4s, v3.4s, v21.4s
+	WORD  $0x4e35d484 // fadd v4.4s, v4.4s, v21.4s
+	WORD  $0x4e35d4a5 // fadd v5.4s, v5.4s, v21.4s
+	WORD  $0x4e35d4c6 // fadd v6.4s, v6.4s, v21.4s
+	WORD  $0x4e35d4e7 // fadd v7.4s, v7.4s, v21.4s
+	WORD  $0x4e35d508 // fadd v8.4s, v8.4s, v21.4s
+	WORD  $0x4e35d529 // fadd v9.4s, v9.4s, v21.4s
+	WORD  $0x4e35d54a // fadd v10.4s, v10.4s, v21.4s
+	WORD  $0x4e35d56b // fadd v11.4s, v11.4s, v21.4s
+	WORD  $0x4e35d58c // fadd v12.4s, v12.4s, v21.4s
+	WORD  $0x4e35d5ad // fadd v13.4s, v13.4s, v21.4s
+	WORD  $0x4e35d5ce // fadd v14.4s, v14.4s, v21.4s
+	WORD  $0x4e35d5ef // fadd v15.4s, v15.4s, v21.4s
+	WORD  $0x4e35d610 // fadd v16.4s, v16.4s, v21.4s
+	WORD  $0x4e35d631 // fadd v17.4s, v17.4s, v21.4s
+	CMP   $1, R2
+	BNE   linear180
+	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
+	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
+	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
+	WORD  $0x4e35f463 // fmax v3.4s, v3.4s, v21.4s
+	WORD  $0x4e35f484 // fmax v4.4s, v4.4s, v21.4s
+	WORD  $0x4e35f4a5 // fmax v5.4s, v5.4s, v21.4s
+	WORD  $0x4e35f4c6 // fmax v6.4s, v6.4s, v21.4s
+	WORD  $0x4e35f4e7 // fmax v7.4s, v7.4s, v21.4s
+	WORD  $0x4e35f508 // fmax v8.4s, v8.4s, v21.4s
+	WORD  $0x4e35f529 // fmax v9.4s, v9.4s, v21.4s
+	WORD  $0x4e35f54a // fmax v10.4s, v10.4s, v21.4s
+	WORD  $0x4e35f56b // fmax v11.4s, v11.4s, v21.4s
+	WORD  $0x4e35f58c // fmax v12.4s, v12.4s, v21.4s
+	WORD  $0x4e35f5ad // fmax v13.4s, v13.4s, v21.4s
+	WORD  $0x4e35f5ce // fmax v14.4s, v14.4s, v21.4s
+	WORD  $0x4e35f5ef // fmax v15.4s, v15.4s, v21.4s
+	WORD  $0x4e35f610 // fmax v16.4s, v16.4s, v21.4s
+	WORD  $0x4e35f631 // fmax v17.4s, v17.4s, v21.4s
+
+linear180:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R4)
+	FMOVQ F9, 48(R4)
+	FMOVQ F10, 64(R4)
+	FMOVQ F11, 80(R4)
+	FMOVQ F12, 0(R5)
+	FMOVQ F13, 16(R5)
+	FMOVQ F14, 32(R5)
+	FMOVQ F15, 48(R5)
+	FMOVQ F16, 64(R5)
+	FMOVQ F17, 80(R5)
+	B     done89
+
+over175:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $96, R1
+
+	// acc[i,j] = init[i,j], 3×6 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none181
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R6), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R4), F8
+	FMOVQ 48(R4), F9
+	FMOVQ 64(R4), F10
+	FMOVQ 80(R7), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 48(R5), F15
+	FMOVQ 64(R5), F16
+	FMOVQ 80(R8), F17
+	B     ready182
+
+none181:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+
+ready182:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded184
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold183:
+	FMOVS 0(R2), F18
+	FMOVS 0(R8), F19
+	FMOVS 0(R9), F20
+	FMOVQ 0(R5), F21
+	WORD  $0x4f9212a0 // fmla v0.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312a6 // fmla v6.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412ac // fmla v12.4s, v21.4s, v20.s[0]
+	FMOVQ 16(R5), F21
+	WORD  $0x4f9212a1 // fmla v1.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312a7 // fmla v7.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412ad // fmla v13.4s, v21.4s, v20.s[0]
+	FMOVQ 32(R5), F21
+	WORD  $0x4f9212a2 // fmla v2.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312a8 // fmla v8.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412ae // fmla v14.4s, v21.4s, v20.s[0]
+	FMOVQ 48(R5), F21
+	WORD  $0x4f9212a3 // fmla v3.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312a9 // fmla v9.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412af // fmla v15.4s, v21.4s, v20.s[0]
+	FMOVQ 64(R5), F21
+	WORD  $0x4f9212a4 // fmla v4.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312aa // fmla v10.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412b0 // fmla v16.4s, v21.4s, v20.s[0]
+	ADD   R1, R5, R10
+	FMOVQ 80(R10), F21
+	WORD  $0x4f9212a5 // fmla v5.4s, v21.4s, v18.s[0]
+	WORD  $0x4f9312ab // fmla v11.4s, v21.4s, v19.s[0]
+	WORD  $0x4f9412b1 // fmla v17.4s, v21.4s, v20.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold183
+
+folded184:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V21.B16
+	WORD  $0x4e35d400 // fadd v0.4s, v0.4s, v21.4s
+	WORD  $0x4e35d421 // fadd v1.4s, v1.4s, v21.4s
+	WORD  $0x4e35d442 // fadd v2.4s, v2.4s, v21.4s
+	WORD  $0x4e35d463 // fadd v3.4s, v3.4s, v21.4s
+	WORD  $0x4e35d484 // fadd v4.4s, v4.4s, v21.4s
+	WORD  $0x4e35d4a5 // fadd v5.4s, v5.4s, v21.4s
+	WORD  $0x4e35d4c6 // fadd v6.4s, v6.4s, v21.4s
+	WORD  $0x4e35d4e7 // fadd v7.4s, v7.4s, v21.4s
+	WORD  $0x4e35d508 // fadd v8.4s, v8.4s, v21.4s
+	WORD  $0x4e35d529 // fadd v9.4s, v9.4s, v21.4s
+	WORD  $0x4e35d54a // fadd v10.4s, v10.4s, v21.4s
+	WORD  $0x4e35d56b // fadd v11.4s, v11.4s, v21.4s
+	WORD  $0x4e35d58c // fadd v12.4s, v12.4s, v21.4s
+	WORD  $0x4e35d5ad // fadd v13.4s, v13.4s, v21.4s
+	WORD  $0x4e35d5ce // fadd v14.4s, v14.4s, v21.4s
+	WORD  $0x4e35d5ef // fadd v15.4s, v15.4s, v21.4s
+	WORD  $0x4e35d610 // fadd v16.4s, v16.4s, v21.4s
+	WORD  $0x4e35d631 // fadd v17.4s, v17.4s, v21.4s
+	CMP   $1, R2
+	BNE   linear185
+	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
+	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
+	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
+	WORD  $0x4e35f463 // fmax v3.4s, v3.4s, v21.4s
+	WORD  $0x4e35f484 // fmax v4.4s, v4.4s, v21.4s
+	WORD  $0x4e35f4a5 // fmax v5.4s, v5.4s, v21.4s
+	WORD  $0x4e35f4c6 // fmax v6.4s, v6.4s, v21.4s
+	WORD  $0x4e35f4e7 // fmax v7.4s, v7.4s, v21.4s
+	WORD  $0x4e35f508 // fmax v8.4s, v8.4s, v21.4s
+	WORD  $0x4e35f529 // fmax v9.4s, v9.4s, v21.4s
+	WORD  $0x4e35f54a // fmax v10.4s, v10.4s, v21.4s
+	WORD  $0x4e35f56b // fmax v11.4s, v11.4s, v21.4s
+	WORD  $0x4e35f58c // fmax v12.4s, v12.4s, v21.4s
+	WORD  $0x4e35f5ad // fmax v13.4s, v13.4s, v21.4s
+	WORD  $0x4e35f5ce // fmax v14.4s, v14.4s, v21.4s
+	WORD  $0x4e35f5ef // fmax v15.4s, v15.4s, v21.4s
+	WORD  $0x4e35f610 // fmax v16.4s, v16.4s, v21.4s
+	WORD  $0x4e35f631 // fmax v17.4s, v17.4s, v21.4s
+
+linear185:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R6)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R4)
+	FMOVQ F9, 48(R4)
+	FMOVQ F10, 64(R4)
+	FMOVQ F11, 80(R7)
+	FMOVQ F12, 0(R5)
+	FMOVQ F13, 16(R5)
+	FMOVQ F14, 32(R5)
+	FMOVQ F15, 48(R5)
+	FMOVQ F16, 64(R5)
+	FMOVQ F17, 80(R8)
+	B     done89
+
+wider162:
+	CMP $29, R1
+	BGE wider186
+	CMP $28, R1
+	BNE over187
+
+	// acc[i,j] = init[i,j], 3×7 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none188
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	FMOVQ 48(R4), F10
+	FMOVQ 64(R4), F11
+	FMOVQ 80(R4), F12
+	FMOVQ 96(R4), F13
+	FMOVQ 0(R5), F14
+	FMOVQ 16(R5), F15
+	FMOVQ 32(R5), F16
+	FMOVQ 48(R5), F17
+	FMOVQ 64(R5), F18
+	FMOVQ 80(R5), F19
+	FMOVQ 96(R5), F20
+	B     ready189
+
+none188:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+
+ready189:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded191
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold190:
+	FMOVS 0(R2), F21
+	FMOVS 0(R8), F22
+	FMOVS 0(R9), F23
+	FMOVQ 0(R5), F24
+	WORD  $0x4f951300 // fmla v0.4s, v24.4s, v21.s[0]
+	WORD  $0x4f961307 // fmla v7.4s, v24.4s, v22.s[0]
+	WORD  $0x4f97130e // fmla v14.4s, v24.4s, v23.s[0]
+	FMOVQ 16(R5), F24
+	WORD  $0x4f951301 // fmla v1.4s, v24.4s, v21.s[0]
+	WORD  $0x4f961308 // fmla v8.4s, v24.4s, v22.s[0]
+	WORD  $0x4f97130f // fmla v15.4s, v24.4s, v23.s[0]
+	FMOVQ 32(R5), F24
+	WORD  $0x4f951302 // fmla v2.4s, v24.4s, v21.s[0]
+	WORD  $0x4f961309 // fmla v9.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971310 // fmla v16.4s, v24.4s, v23.s[0]
+	FMOVQ 48(R5), F24
+	WORD  $0x4f951303 // fmla v3.4s, v24.4s, v21.s[0]
+	WORD  $0x4f96130a // fmla v10.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971311 // fmla v17.4s, v24.4s, v23.s[0]
+	FMOVQ 64(R5), F24
+	WORD  $0x4f951304 // fmla v4.4s, v24.4s, v21.s[0]
+	WORD  $0x4f96130b // fmla v11.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971312 // fmla v18.4s, v24.4s, v23.s[0]
+	FMOVQ 80(R5), F24
+	WORD  $0x4f951305 // fmla v5.4s, v24.4s, v21.s[0]
+	WORD  $0x4f96130c // fmla v12.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971313 // fmla v19.4s, v24.4s, v23.s[0]
+	FMOVQ 96(R5), F24
+	WORD  $0x4f951306 // fmla v6.4s, v24.4s, v21.s[0]
+	WORD  $0x4f96130d // fmla v13.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971314 // fmla v20.4s, v24.4s, v23.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold190
+
+folded191:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	WORD  $0x4e38d421 // fadd v1.4s, v1.4s, v24.4s
+	WORD  $0x4e38d442 // fadd v2.4s, v2.4s, v24.4s
+	WORD  $0x4e38d463 // fadd v3.4s, v3.4s, v24.4s
+	WORD  $0x4e38d484 // fadd v4.4s, v4.4s, v24.4s
+	WORD  $0x4e38d4a5 // fadd v5.4s, v5.4s, v24.4s
+	WORD  $0x4e38d4c6 // fadd v6.4s, v6.4s, v24.4s
+	WORD  $0x4e38d4e7 // fadd v7.4s, v7.4s, v24.4s
+	WORD  $0x4e38d508 // fadd v8.4s, v8.4s, v24.4s
+	WORD  $0x4e38d529 // fadd v9.4s, v9.4s, v24.4s
+	WORD  $0x4e38d54a // fadd v10.4s, v10.4s, v24.4s
+	WORD  $0x4e38d56b // fadd v11.4s, v11.4s, v24.4s
+	WORD  $0x4e38d58c // fadd v12.4s, v12.4s, v24.4s
+	WORD  $0x4e38d5ad // fadd v13.4s, v13.4s, v24.4s
+	WORD  $0x4e38d5ce // fadd v14.4s, v14.4s, v24.4s
+	WORD  $0x4e38d5ef // fadd v15.4s, v15.4s, v24.4s
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	WORD  $0x4e38d631 // fadd v17.4s, v17.4s, v24.4s
+	WORD  $0x4e38d652 // fadd v18.4s, v18.4s, v24.4s
+	WORD  $0x4e38d673 // fadd v19.4s, v19.4s, v24.4s
+	WORD  $0x4e38d694 // fadd v20.4s, v20.4s, v24.4s
+	CMP   $1, R2
+	BNE   linear192
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
+	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
+	WORD  $0x4e38f463 // fmax v3.4s, v3.4s, v24.4s
+	WORD  $0x4e38f484 // fmax v4.4s, v4.4s, v24.4s
+	WORD  $0x4e38f4a5 // fmax v5.4s, v5.4s, v24.4s
+	WORD  $0x4e38f4c6 // fmax v6.4s, v6.4s, v24.4s
+	WORD  $0x4e38f4e7 // fmax v7.4s, v7.4s, v24.4s
+	WORD  $0x4e38f508 // fmax v8.4s, v8.4s, v24.4s
+	WORD  $0x4e38f529 // fmax v9.4s, v9.4s, v24.4s
+	WORD  $0x4e38f54a // fmax v10.4s, v10.4s, v24.4s
+	WORD  $0x4e38f56b // fmax v11.4s, v11.4s, v24.4s
+	WORD  $0x4e38f58c // fmax v12.4s, v12.4s, v24.4s
+	WORD  $0x4e38f5ad // fmax v13.4s, v13.4s, v24.4s
+	WORD  $0x4e38f5ce // fmax v14.4s, v14.4s, v24.4s
+	WORD  $0x4e38f5ef // fmax v15.4s, v15.4s, v24.4s
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+	WORD  $0x4e38f631 // fmax v17.4s, v17.4s, v24.4s
+	WORD  $0x4e38f652 // fmax v18.4s, v18.4s, v24.4s
+	WORD  $0x4e38f673 // fmax v19.4s, v19.4s, v24.4s
+	WORD  $0x4e38f694 // fmax v20.4s, v20.4s, v24.4s
+
+linear192:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 0(R4)
+	FMOVQ F8, 16(R4)
+	FMOVQ F9, 32(R4)
+	FMOVQ F10, 48(R4)
+	FMOVQ F11, 64(R4)
+	FMOVQ F12, 80(R4)
+	FMOVQ F13, 96(R4)
+	FMOVQ F14, 0(R5)
+	FMOVQ F15, 16(R5)
+	FMOVQ F16, 32(R5)
+	FMOVQ F17, 48(R5)
+	FMOVQ F18, 64(R5)
+	FMOVQ F19, 80(R5)
+	FMOVQ F20, 96(R5)
+	B     done89
+
+over187:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $112, R1
+
+	// acc[i,j] = init[i,j], 3×7 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none193
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R6), F6
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	FMOVQ 48(R4), F10
+	FMOVQ 64(R4), F11
+	FMOVQ 80(R4), F12
+	FMOVQ 96(R7), F13
+	FMOVQ 0(R5), F14
+	FMOVQ 16(R5), F15
+	FMOVQ 32(R5), F16
+	FMOVQ 48(R5), F17
+	FMOVQ 64(R5), F18
+	FMOVQ 80(R5), F19
+	FMOVQ 96(R8), F20
+	B     ready194
+
+none193:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+
+ready194:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded196
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold195:
+	FMOVS 0(R2), F21
+	FMOVS 0(R8), F22
+	FMOVS 0(R9), F23
+	FMOVQ 0(R5), F24
+	WORD  $0x4f951300 // fmla v0.4s, v24.4s, v21.s[0]
+	WORD  $0x4f961307 // fmla v7.4s, v24.4s, v22.s[0]
+	WORD  $0x4f97130e // fmla v14.4s, v24.4s, v23.s[0]
+	FMOVQ 16(R5), F24
+	WORD  $0x4f951301 // fmla v1.4s, v24.4s, v21.s[0]
+	WORD  $0x4f961308 // fmla v8.4s, v24.4s, v22.s[0]
+	WORD  $0x4f97130f // fmla v15.4s, v24.4s, v23.s[0]
+	FMOVQ 32(R5), F24
+	WORD  $0x4f951302 // fmla v2.4s, v24.4s, v21.s[0]
+	WORD  $0x4f961309 // fmla v9.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971310 // fmla v16.4s, v24.4s, v23.s[0]
+	FMOVQ 48(R5), F24
+	WORD  $0x4f951303 // fmla v3.4s, v24.4s, v21.s[0]
+	WORD  $0x4f96130a // fmla v10.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971311 // fmla v17.4s, v24.4s, v23.s[0]
+	FMOVQ 64(R5), F24
+	WORD  $0x4f951304 // fmla v4.4s, v24.4s, v21.s[0]
+	WORD  $0x4f96130b // fmla v11.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971312 // fmla v18.4s, v24.4s, v23.s[0]
+	FMOVQ 80(R5), F24
+	WORD  $0x4f951305 // fmla v5.4s, v24.4s, v21.s[0]
+	WORD  $0x4f96130c // fmla v12.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971313 // fmla v19.4s, v24.4s, v23.s[0]
+	ADD   R1, R5, R10
+	FMOVQ 96(R10), F24
+	WORD  $0x4f951306 // fmla v6.4s, v24.4s, v21.s[0]
+	WORD  $0x4f96130d // fmla v13.4s, v24.4s, v22.s[0]
+	WORD  $0x4f971314 // fmla v20.4s, v24.4s, v23.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold195
+
+folded196:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	WORD  $0x4e38d421 // fadd v1.4s, v1.4s, v24.4s
+	WORD  $0x4e38d442 // fadd v2.4s, v2.4s, v24.4s
+	WORD  $0x4e38d463 // fadd v3.4s, v3.4s, v24.4s
+	WORD  $0x4e38d484 // fadd v4.4s, v4.4s, v24.4s
+	WORD  $0x4e38d4a5 // fadd v5.4s, v5.4s, v24.4s
+	WORD  $0x4e38d4c6 // fadd v6.4s, v6.4s, v24.4s
+	WORD  $0x4e38d4e7 // fadd v7.4s, v7.4s, v24.4s
+	WORD  $0x4e38d508 // fadd v8.4s, v8.4s, v24.4s
+	WORD  $0x4e38d529 // fadd v9.4s, v9.4s, v24.4s
+	WORD  $0x4e38d54a // fadd v10.4s, v10.4s, v24.4s
+	WORD  $0x4e38d56b // fadd v11.4s, v11.4s, v24.4s
+	WORD  $0x4e38d58c // fadd v12.4s, v12.4s, v24.4s
+	WORD  $0x4e38d5ad // fadd v13.4s, v13.4s, v24.4s
+	WORD  $0x4e38d5ce // fadd v14.4s, v14.4s, v24.4s
+	WORD  $0x4e38d5ef // fadd v15.4s, v15.4s, v24.4s
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	WORD  $0x4e38d631 // fadd v17.4s, v17.4s, v24.4s
+	WORD  $0x4e38d652 // fadd v18.4s, v18.4s, v24.4s
+	WORD  $0x4e38d673 // fadd v19.4s, v19.4s, v24.4s
+	WORD  $0x4e38d694 // fadd v20.4s, v20.4s, v24.4s
+	CMP   $1, R2
+	BNE   linear197
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
+	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
+	WORD  $0x4e38f463 // fmax v3.4s, v3.4s, v24.4s
+	WORD  $0x4e38f484 // fmax v4.4s, v4.4s, v24.4s
+	WORD  $0x4e38f4a5 // fmax v5.4s, v5.4s, v24.4s
+	WORD  $0x4e38f4c6 // fmax v6.4s, v6.4s, v24.4s
+	WORD  $0x4e38f4e7 // fmax v7.4s, v7.4s, v24.4s
+	WORD  $0x4e38f508 // fmax v8.4s, v8.4s, v24.4s
+	WORD  $0x4e38f529 // fmax v9.4s, v9.4s, v24.4s
+	WORD  $0x4e38f54a // fmax v10.4s, v10.4s, v24.4s
+	WORD  $0x4e38f56b // fmax v11.4s, v11.4s, v24.4s
+	WORD  $0x4e38f58c // fmax v12.4s, v12.4s, v24.4s
+	WORD  $0x4e38f5ad // fmax v13.4s, v13.4s, v24.4s
+	WORD  $0x4e38f5ce // fmax v14.4s, v14.4s, v24.4s
+	WORD  $0x4e38f5ef // fmax v15.4s, v15.4s, v24.4s
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+	WORD  $0x4e38f631 // fmax v17.4s, v17.4s, v24.4s
+	WORD  $0x4e38f652 // fmax v18.4s, v18.4s, v24.4s
+	WORD  $0x4e38f673 // fmax v19.4s, v19.4s, v24.4s
+	WORD  $0x4e38f694 // fmax v20.4s, v20.4s, v24.4s
+
+linear197:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R6)
+	FMOVQ F7, 0(R4)
+	FMOVQ F8, 16(R4)
+	FMOVQ F9, 32(R4)
+	FMOVQ F10, 48(R4)
+	FMOVQ F11, 64(R4)
+	FMOVQ F12, 80(R4)
+	FMOVQ F13, 96(R7)
+	FMOVQ F14, 0(R5)
+	FMOVQ F15, 16(R5)
+	FMOVQ F16, 32(R5)
+	FMOVQ F17, 48(R5)
+	FMOVQ F18, 64(R5)
+	FMOVQ F19, 80(R5)
+	FMOVQ F20, 96(R8)
+	B     done89
+
+wider186:
+	CMP $32, R1
+	BNE over198
+
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none199
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+	FMOVQ 0(R5), F16
+	FMOVQ 16(R5), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 48(R5), F19
+	FMOVQ 64(R5), F20
+	FMOVQ 80(R5), F21
+	FMOVQ 96(R5), F22
+	FMOVQ 112(R5), F23
+	B     ready200
+
+none199:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+
+ready200:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded202
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold201:
+	FMOVS 0(R2), F24
+	FMOVS 0(R8), F25
+	FMOVS 0(R9), F26
+	FMOVQ 0(R5), F27
+	WORD  $0x4f981360 // fmla v0.4s, v27.4s, v24.s[0]
+	WORD  $0x4f991368 // fmla v8.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1370 // fmla v16.4s, v27.4s, v26.s[0]
+	FMOVQ 16(R5), F27
+	WORD  $0x4f981361 // fmla v1.4s, v27.4s, v24.s[0]
+	WORD  $0x4f991369 // fmla v9.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1371 // fmla v17.4s, v27.4s, v26.s[0]
+	FMOVQ 32(R5), F27
+	WORD  $0x4f981362 // fmla v2.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136a // fmla v10.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1372 // fmla v18.4s, v27.4s, v26.s[0]
+	FMOVQ 48(R5), F27
+	WORD  $0x4f981363 // fmla v3.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136b // fmla v11.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1373 // fmla v19.4s, v27.4s, v26.s[0]
+	FMOVQ 64(R5), F27
+	WORD  $0x4f981364 // fmla v4.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136c // fmla v12.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1374 // fmla v20.4s, v27.4s, v26.s[0]
+	FMOVQ 80(R5), F27
+	WORD  $0x4f981365 // fmla v5.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136d // fmla v13.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1375 // fmla v21.4s, v27.4s, v26.s[0]
+	FMOVQ 96(R5), F27
+	WORD  $0x4f981366 // fmla v6.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136e // fmla v14.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1376 // fmla v22.4s, v27.4s, v26.s[0]
+	FMOVQ 112(R5), F27
+	WORD  $0x4f981367 // fmla v7.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136f // fmla v15.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1377 // fmla v23.4s, v27.4s, v26.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold201
+
+folded202:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V27.B16
+	WORD  $0x4e3bd400 // fadd v0.4s, v0.4s, v27.4s
+	WORD  $0x4e3bd421 // fadd v1.4s, v1.4s, v27.4s
+	WORD  $0x4e3bd442 // fadd v2.4s, v2.4s, v27.4s
+	WORD  $0x4e3bd463 // fadd v3.4s, v3.4s, v27.4s
+	WORD  $0x4e3bd484 // fadd v4.4s, v4.4s, v27.4s
+	WORD  $0x4e3bd4a5 // fadd v5.4s, v5.4s, v27.4s
+	WORD  $0x4e3bd4c6 // fadd v6.4s, v6.4s, v27.4s
+	WORD  $0x4e3bd4e7 // fadd v7.4s, v7.4s, v27.4s
+	WORD  $0x4e3bd508 // fadd v8.4s, v8.4s, v27.4s
+	WORD  $0x4e3bd529 // fadd v9.4s, v9.4s, v27.4s
+	WORD  $0x4e3bd54a // fadd v10.4s, v10.4s, v27.4s
+	WORD  $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
+	WORD  $0x4e3bd58c // fadd v12.4s, v12.4s, v27.4s
+	WORD  $0x4e3bd5ad // fadd v13.4s, v13.4s, v27.4s
+	WORD  $0x4e3bd5ce // fadd v14.4s, v14.4s, v27.4s
+	WORD  $0x4e3bd5ef // fadd v15.4s, v15.4s, v27.4s
+	WORD  $0x4e3bd610 // fadd v16.4s, v16.4s, v27.4s
+	WORD  $0x4e3bd631 // fadd v17.4s, v17.4s, v27.4s
+	WORD  $0x4e3bd652 // fadd v18.4s, v18.4s, v27.4s
+	WORD  $0x4e3bd673 // fadd v19.4s, v19.4s, v27.4s
+	WORD  $0x4e3bd694 // fadd v20.4s, v20.4s, v27.4s
+	WORD  $0x4e3bd6b5 // fadd v21.4s, v21.4s, v27.4s
+	WORD  $0x4e3bd6d6 // fadd v22.4s, v22.4s, v27.4s
+	WORD  $0x4e3bd6f7 // fadd v23.4s, v23.4s, v27.4s
+	CMP   $1, R2
+	BNE   linear203
+	WORD  $0x4e3bf400 // fmax v0.4s, v0.4s, v27.4s
+	WORD  $0x4e3bf421 // fmax v1.4s, v1.4s, v27.4s
+	WORD  $0x4e3bf442 // fmax v2.4s, v2.4s, v27.4s
+	WORD  $0x4e3bf463 // fmax v3.4s, v3.4s, v27.4s
+	WORD  $0x4e3bf484 // fmax v4.4s, v4.4s, v27.4s
+	WORD  $0x4e3bf4a5 // fmax v5.4s, v5.4s, v27.4s
+	WORD  $0x4e3bf4c6 // fmax v6.4s, v6.4s, v27.4s
+	WORD  $0x4e3bf4e7 // fmax v7.4s, v7.4s, v27.4s
+	WORD  $0x4e3bf508 // fmax v8.4s, v8.4s, v27.4s
+	WORD  $0x4e3bf529 // fmax v9.4s, v9.4s, v27.4s
+	WORD  $0x4e3bf54a // fmax v10.4s, v10.4s, v27.4s
+	WORD  $0x4e3bf56b // fmax v11.4s, v11.4s, v27.4s
+	WORD  $0x4e3bf58c // fmax v12.4s, v12.4s, v27.4s
+	WORD  $0x4e3bf5ad // fmax v13.4s, v13.4s, v27.4s
+	WORD  $0x4e3bf5ce // fmax v14.4s, v14.4s, v27.4s
+	WORD  $0x4e3bf5ef // fmax v15.4s, v15.4s, v27.4s
+	WORD  $0x4e3bf610 // fmax v16.4s, v16.4s, v27.4s
+	WORD  $0x4e3bf631 // fmax v17.4s, v17.4s, v27.4s
+	WORD  $0x4e3bf652 // fmax v18.4s, v18.4s, v27.4s
+	WORD  $0x4e3bf673 // fmax v19.4s, v19.4s, v27.4s
+	WORD  $0x4e3bf694 // fmax v20.4s, v20.4s, v27.4s
+	WORD  $0x4e3bf6b5 // fmax v21.4s, v21.4s, v27.4s
+	WORD  $0x4e3bf6d6 // fmax v22.4s, v22.4s, v27.4s
+	WORD  $0x4e3bf6f7 // fmax v23.4s, v23.4s, v27.4s
+
+linear203:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R4)
+	FMOVQ F16, 0(R5)
+	FMOVQ F17, 16(R5)
+	FMOVQ F18, 32(R5)
+	FMOVQ F19, 48(R5)
+	FMOVQ F20, 64(R5)
+	FMOVQ F21, 80(R5)
+	FMOVQ F22, 96(R5)
+	FMOVQ F23, 112(R5)
+	B     done89
+
+over198:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $128, R1
+
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none204
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R6), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R7), F15
+	FMOVQ 0(R5), F16
+	FMOVQ 16(R5), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 48(R5), F19
+	FMOVQ 64(R5), F20
+	FMOVQ 80(R5), F21
+	FMOVQ 96(R5), F22
+	FMOVQ 112(R8), F23
+	B     ready205
+
+none204:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+
+ready205:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded207
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold206:
+	FMOVS 0(R2), F24
+	FMOVS 0(R8), F25
+	FMOVS 0(R9), F26
+	FMOVQ 0(R5), F27
+	WORD  $0x4f981360 // fmla v0.4s, v27.4s, v24.s[0]
+	WORD  $0x4f991368 // fmla v8.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1370 // fmla v16.4s, v27.4s, v26.s[0]
+	FMOVQ 16(R5), F27
+	WORD  $0x4f981361 // fmla v1.4s, v27.4s, v24.s[0]
+	WORD  $0x4f991369 // fmla v9.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1371 // fmla v17.4s, v27.4s, v26.s[0]
+	FMOVQ 32(R5), F27
+	WORD  $0x4f981362 // fmla v2.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136a // fmla v10.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1372 // fmla v18.4s, v27.4s, v26.s[0]
+	FMOVQ 48(R5), F27
+	WORD  $0x4f981363 // fmla v3.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136b // fmla v11.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1373 // fmla v19.4s, v27.4s, v26.s[0]
+	FMOVQ 64(R5), F27
+	WORD  $0x4f981364 // fmla v4.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136c // fmla v12.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1374 // fmla v20.4s, v27.4s, v26.s[0]
+	FMOVQ 80(R5), F27
+	WORD  $0x4f981365 // fmla v5.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136d // fmla v13.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1375 // fmla v21.4s, v27.4s, v26.s[0]
+	FMOVQ 96(R5), F27
+	WORD  $0x4f981366 // fmla v6.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136e // fmla v14.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1376 // fmla v22.4s, v27.4s, v26.s[0]
+	ADD   R1, R5, R10
+	FMOVQ 112(R10), F27
+	WORD  $0x4f981367 // fmla v7.4s, v27.4s, v24.s[0]
+	WORD  $0x4f99136f // fmla v15.4s, v27.4s, v25.s[0]
+	WORD  $0x4f9a1377 // fmla v23.4s, v27.4s, v26.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold206
+
+folded207:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V27.B16
+	WORD  $0x4e3bd400 // fadd v0.4s, v0.4s, v27.4s
+	WORD  $0x4e3bd421 // fadd v1.4s, v1.4s, v27.4s
+	WORD  $0x4e3bd442 // fadd v2.4s, v2.4s, v27.4s
+	WORD  $0x4e3bd463 // fadd v3.4s, v3.4s, v27.4s
+	WORD  $0x4e3bd484 // fadd v4.4s, v4.4s, v27.4s
+	WORD  $0x4e3bd4a5 // fadd v5.4s, v5.4s, v27.4s
+	WORD  $0x4e3bd4c6 // fadd v6.4s, v6.4s, v27.4s
+	WORD  $0x4e3bd4e7 // fadd v7.4s, v7.4s, v27.4s
+	WORD  $0x4e3bd508 // fadd v8.4s, v8.4s, v27.4s
+	WORD  $0x4e3bd529 // fadd v9.4s, v9.4s, v27.4s
+	WORD  $0x4e3bd54a // fadd v10.4s, v10.4s, v27.4s
+	WORD  $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
+	WORD  $0x4e3bd58c // fadd v12.4s, v12.4s, v27.4s
+	WORD  $0x4e3bd5ad // fadd v13.4s, v13.4s, v27.4s
+	WORD  $0x4e3bd5ce // fadd v14.4s, v14.4s, v27.4s
+	WORD  $0x4e3bd5ef // fadd v15.4s, v15.4s, v27.4s
+	WORD  $0x4e3bd610 // fadd v16.4s, v16.4s, v27.4s
+	WORD  $0x4e3bd631 // fadd v17.4s, v17.4s, v27.4s
+	WORD  $0x4e3bd652 // fadd v18.4s, v18.4s, v27.4s
+	WORD  $0x4e3bd673 // fadd v19.4s, v19.4s, v27.4s
+	WORD  $0x4e3bd694 // fadd v20.4s, v20.4s, v27.4s
+	WORD  $0x4e3bd6b5 // fadd v21.4s, v21.4s, v27.4s
+	WORD  $0x4e3bd6d6 // fadd v22.4s, v22.4s, v27.4s
+	WORD  $0x4e3bd6f7 // fadd v23.4s, v23.4s, v27.4s
+	CMP   $1, R2
+	BNE   linear208
+	WORD  $0x4e3bf400 // fmax v0.4s, v0.4s, v27.4s
+	WORD  $0x4e3bf421 // fmax v1.4s, v1.4s, v27.4s
+	WORD  $0x4e3bf442 // fmax v2.4s, v2.4s, v27.4s
+	WORD  $0x4e3bf463 // fmax v3.4s, v3.4s, v27.4s
+	WORD  $0x4e3bf484 // fmax v4.4s, v4.4s, v27.4s
+	WORD  $0x4e3bf4a5 // fmax v5.4s, v5.4s, v27.4s
+	WORD  $0x4e3bf4c6 // fmax v6.4s, v6.4s, v27.4s
+	WORD  $0x4e3bf4e7 // fmax v7.4s, v7.4s, v27.4s
+	WORD  $0x4e3bf508 // fmax v8.4s, v8.4s, v27.4s
+	WORD  $0x4e3bf529 // fmax v9.4s, v9.4s, v27.4s
+	WORD  $0x4e3bf54a // fmax v10.4s, v10.4s, v27.4s
+	WORD  $0x4e3bf56b // fmax v11.4s, v11.4s, v27.4s
+	WORD  $0x4e3bf58c // fmax v12.4s, v12.4s, v27.4s
+	WORD  $0x4e3bf5ad // fmax v13.4s, v13.4s, v27.4s
+	WORD  $0x4e3bf5ce // fmax v14.4s, v14.4s, v27.4s
+	WORD  $0x4e3bf5ef // fmax v15.4s, v15.4s, v27.4s
+	WORD  $0x4e3bf610 // fmax v16.4s, v16.4s, v27.4s
+	WORD  $0x4e3bf631 // fmax v17.4s, v17.4s, v27.4s
+	WORD  $0x4e3bf652 // fmax v18.4s, v18.4s, v27.4s
+	WORD  $0x4e3bf673 // fmax v19.4s, v19.4s, v27.4s
+	WORD  $0x4e3bf694 // fmax v20.4s, v20.4s, v27.4s
+	WORD  $0x4e3bf6b5 // fmax v21.4s, v21.4s, v27.4s
+	WORD  $0x4e3bf6d6 // fmax v22.4s, v22.4s, v27.4s
+	WORD  $0x4e3bf6f7 // fmax v23.4s, v23.4s, v27.4s
+
+linear208:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R6)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R7)
+	FMOVQ F16, 0(R5)
+	FMOVQ F17, 16(R5)
+	FMOVQ F18, 32(R5)
+	FMOVQ F19, 48(R5)
+	FMOVQ F20, 64(R5)
+	FMOVQ F21, 80(R5)
+	FMOVQ F22, 96(R5)
+	FMOVQ F23, 112(R8)
+
+done89:
+	MOVD $3, R0
+	B    advance4
+
+fewer85:
+	CMP  $2, R0
+	BNE  fewer209
+	MOVD cols+80(FP), R1
+	MOVD $0, R0
+
+	// 8 vectors of columns, while at least half as many more are left
+more210:
+	CMP $48, R1
+	BLT fewer211
+
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none214
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+	B     ready215
+
+none214:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+ready215:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded217
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold216:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -3064,9 +4320,9 @@ fold178:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold178
+	BNE   fold216
 
-folded179:
+folded217:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -3087,7 +4343,7 @@ folded179:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear180
+	BNE   linear218
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -3105,7 +4361,7 @@ folded179:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear180:
+linear218:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3128,16 +4384,16 @@ linear180:
 	FMOVQ F15, 112(R4)
 	ADD   $128, R0
 	SUB   $32, R1
-	B     more172
+	B     more210
 
-fewer173:
+fewer211:
 	CMP $32, R1
-	BLE last174
+	BLE last212
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none181
+	BEQ   none219
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -3149,9 +4405,9 @@ fewer173:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready182
+	B     ready220
 
-none181:
+none219:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -3161,11 +4417,11 @@ none181:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready182:
+ready220:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded184
+	BLE  folded222
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -3174,7 +4430,7 @@ ready182:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold183:
+fold221:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -3193,9 +4449,9 @@ fold183:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold183
+	BNE   fold221
 
-folded184:
+folded222:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -3208,7 +4464,7 @@ folded184:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear185
+	BNE   linear223
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -3218,7 +4474,7 @@ folded184:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear185:
+linear223:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3234,481 +4490,30 @@ linear185:
 	ADD   $64, R0
 	SUB   $16, R1
 
-last174:
+last212:
 	CMP $17, R1
-	BGE wider186
+	BGE wider224
 	CMP $9, R1
-	BGE wider187
+	BGE wider225
 	CMP $5, R1
-	BGE wider188
+	BGE wider226
 	CMP $4, R1
-	BNE over189
+	BNE over227
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none190
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	B     ready191
-
-none190:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready191:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded193
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold192:
-	FMOVS 0(R2), F2
-	FMOVS 0(R8), F3
-	FMOVQ 0(R5), F4
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold192
-
-folded193:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear194
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-
-linear194:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	B     done175
-
-over189:
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none195
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	TST   $2, R1
-	BEQ   one197
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved198
-	ADD   $8, R2, R16
-	VLD1  (R16), V0.S[2]
-	B     moved198
-
-one197:
-	FMOVS 0(R2), F0
-
-moved198:
-	TST   $2, R1
-	BEQ   one199
-	FMOVD 0(R4), F1
-	TST   $1, R1
-	BEQ   moved200
-	ADD   $8, R4, R16
-	VLD1  (R16), V1.S[2]
-	B     moved200
-
-one199:
-	FMOVS 0(R4), F1
-
-moved200:
-	B ready196
-
-none195:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready196:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded202
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold201:
-	FMOVS 0(R2), F2
-	FMOVS 0(R8), F3
-	TST   $2, R1
-	BEQ   one203
-	FMOVD 0(R5), F4
-	TST   $1, R1
-	BEQ   moved204
-	ADD   $8, R5, R16
-	VLD1  (R16), V4.S[2]
-	B     moved204
-
-one203:
-	FMOVS 0(R5), F4
-
-moved204:
-	WORD $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	WORD $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold201
-
-folded202:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear205
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-
-linear205:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	TST   $2, R1
-	BEQ   one206
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved207
-	ADD   $8, R2, R16
-	VST1  V0.S[2], (R16)
-	B     moved207
-
-one206:
-	FMOVS F0, 0(R2)
-
-moved207:
-	TST   $2, R1
-	BEQ   one208
-	FMOVD F1, 0(R4)
-	TST   $1, R1
-	BEQ   moved209
-	ADD   $8, R4, R16
-	VST1  V1.S[2], (R16)
-	B     moved209
-
-one208:
-	FMOVS F1, 0(R4)
-
-moved209:
-	B done175
-
-wider188:
-	CMP $8, R1
-	BNE over210
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none211
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	B     ready212
-
-none211:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready212:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded214
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold213:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	FMOVQ 16(R5), F6
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold213
-
-folded214:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear215
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-
-linear215:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	B     done175
-
-over210:
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	SUB  $32, R1
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none216
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R5), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R6), F3
-	B     ready217
-
-none216:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready217:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded219
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold218:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD   R1, R5, R9
-	FMOVQ 16(R9), F6
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold218
-
-folded219:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear220
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-
-linear220:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R5)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R6)
-	B     done175
-
-wider187:
-	CMP $13, R1
-	BGE wider221
-	CMP $12, R1
-	BNE over222
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none223
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
-	B     ready224
-
-none223:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready224:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded226
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold225:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVQ 0(R5), F8
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	FMOVQ 16(R5), F8
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	FMOVQ 32(R5), F8
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold225
-
-folded226:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	CMP   $1, R2
-	BNE   linear227
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
-
-linear227:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
-	B     done175
-
-over222:
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	SUB  $48, R1
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none228
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R5), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R6), F5
+	FMOVQ 0(R4), F1
 	B     ready229
 
 none228:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
 
 ready229:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -3724,6 +4529,457 @@ ready229:
 	ADD  R0, R5
 
 fold230:
+	FMOVS 0(R2), F2
+	FMOVS 0(R8), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold230
+
+folded231:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear232
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+
+linear232:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	B     done213
+
+over227:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none233
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	TST   $2, R1
+	BEQ   one235
+	FMOVD 0(R2), F0
+	TST   $1, R1
+	BEQ   moved236
+	ADD   $8, R2, R16
+	VLD1  (R16), V0.S[2]
+	B     moved236
+
+one235:
+	FMOVS 0(R2), F0
+
+moved236:
+	TST   $2, R1
+	BEQ   one237
+	FMOVD 0(R4), F1
+	TST   $1, R1
+	BEQ   moved238
+	ADD   $8, R4, R16
+	VLD1  (R16), V1.S[2]
+	B     moved238
+
+one237:
+	FMOVS 0(R4), F1
+
+moved238:
+	B ready234
+
+none233:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready234:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded240
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold239:
+	FMOVS 0(R2), F2
+	FMOVS 0(R8), F3
+	TST   $2, R1
+	BEQ   one241
+	FMOVD 0(R5), F4
+	TST   $1, R1
+	BEQ   moved242
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
+	B     moved242
+
+one241:
+	FMOVS 0(R5), F4
+
+moved242:
+	WORD $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	WORD $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold239
+
+folded240:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear243
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+
+linear243:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	TST   $2, R1
+	BEQ   one244
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved245
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	B     moved245
+
+one244:
+	FMOVS F0, 0(R2)
+
+moved245:
+	TST   $2, R1
+	BEQ   one246
+	FMOVD F1, 0(R4)
+	TST   $1, R1
+	BEQ   moved247
+	ADD   $8, R4, R16
+	VST1  V1.S[2], (R16)
+	B     moved247
+
+one246:
+	FMOVS F1, 0(R4)
+
+moved247:
+	B done213
+
+wider226:
+	CMP $8, R1
+	BNE over248
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none249
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F3
+	B     ready250
+
+none249:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready250:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded252
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold251:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	FMOVQ 16(R5), F6
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold251
+
+folded252:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear253
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+
+linear253:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R4)
+	B     done213
+
+over248:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $32, R1
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none254
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R6), F3
+	B     ready255
+
+none254:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready255:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded257
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold256:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F6
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold256
+
+folded257:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear258
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+
+linear258:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R5)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R6)
+	B     done213
+
+wider225:
+	CMP $13, R1
+	BGE wider259
+	CMP $12, R1
+	BNE over260
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none261
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R4), F5
+	B     ready262
+
+none261:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready262:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded264
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold263:
+	FMOVS 0(R2), F6
+	FMOVS 0(R8), F7
+	FMOVQ 0(R5), F8
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	FMOVQ 16(R5), F8
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	FMOVQ 32(R5), F8
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold263
+
+folded264:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	CMP   $1, R2
+	BNE   linear265
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
+
+linear265:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R4)
+	B     done213
+
+over260:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $48, R1
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none266
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R5), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R6), F5
+	B     ready267
+
+none266:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready267:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded269
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold268:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -3740,9 +4996,9 @@ fold230:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold230
+	BNE   fold268
 
-folded231:
+folded269:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -3753,7 +5009,7 @@ folded231:
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear232
+	BNE   linear270
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -3761,7 +5017,7 @@ folded231:
 	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 
-linear232:
+linear270:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3775,16 +5031,16 @@ linear232:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R6)
-	B     done175
+	B     done213
 
-wider221:
+wider259:
 	CMP $16, R1
-	BNE over233
+	BNE over271
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none234
+	BEQ   none272
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -3796,9 +5052,9 @@ wider221:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready235
+	B     ready273
 
-none234:
+none272:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -3808,11 +5064,11 @@ none234:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready235:
+ready273:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded237
+	BLE  folded275
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -3821,7 +5077,7 @@ ready235:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold236:
+fold274:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -3840,9 +5096,9 @@ fold236:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold236
+	BNE   fold274
 
-folded237:
+folded275:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -3855,7 +5111,7 @@ folded237:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear238
+	BNE   linear276
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -3865,7 +5121,7 @@ folded237:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear238:
+linear276:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3878,9 +5134,9 @@ linear238:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R4)
-	B     done175
+	B     done213
 
-over233:
+over271:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -3888,7 +5144,7 @@ over233:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none239
+	BEQ   none277
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -3903,9 +5159,9 @@ over233:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R6), F7
-	B     ready240
+	B     ready278
 
-none239:
+none277:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -3915,11 +5171,11 @@ none239:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready240:
+ready278:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded242
+	BLE  folded280
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -3928,7 +5184,7 @@ ready240:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold241:
+fold279:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -3948,9 +5204,9 @@ fold241:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold241
+	BNE   fold279
 
-folded242:
+folded280:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -3963,7 +5219,7 @@ folded242:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear243
+	BNE   linear281
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -3973,7 +5229,7 @@ folded242:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear243:
+linear281:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3989,20 +5245,20 @@ linear243:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R6)
-	B     done175
+	B     done213
 
-wider186:
+wider224:
 	CMP $25, R1
-	BGE wider244
+	BGE wider282
 	CMP $21, R1
-	BGE wider245
+	BGE wider283
 	CMP $20, R1
-	BNE over246
+	BNE over284
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none247
+	BEQ   none285
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4016,9 +5272,9 @@ wider186:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R4), F9
-	B     ready248
+	B     ready286
 
-none247:
+none285:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4030,11 +5286,11 @@ none247:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready248:
+ready286:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded250
+	BLE  folded288
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4043,7 +5299,7 @@ ready248:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold249:
+fold287:
 	FMOVS 0(R2), F10
 	FMOVS 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -4065,9 +5321,9 @@ fold249:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold249
+	BNE   fold287
 
-folded250:
+folded288:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4082,7 +5338,7 @@ folded250:
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear251
+	BNE   linear289
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4094,7 +5350,7 @@ folded250:
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear251:
+linear289:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4109,9 +5365,9 @@ linear251:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R4)
-	B     done175
+	B     done213
 
-over246:
+over284:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -4119,7 +5375,7 @@ over246:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none252
+	BEQ   none290
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4136,9 +5392,9 @@ over246:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R6), F9
-	B     ready253
+	B     ready291
 
-none252:
+none290:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4150,11 +5406,11 @@ none252:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready253:
+ready291:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded255
+	BLE  folded293
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4163,7 +5419,7 @@ ready253:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold254:
+fold292:
 	FMOVS 0(R2), F10
 	FMOVS 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -4186,9 +5442,9 @@ fold254:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold254
+	BNE   fold292
 
-folded255:
+folded293:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4203,7 +5459,7 @@ folded255:
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear256
+	BNE   linear294
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4215,7 +5471,7 @@ folded255:
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear256:
+linear294:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4233,16 +5489,16 @@ linear256:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R6)
-	B     done175
+	B     done213
 
-wider245:
+wider283:
 	CMP $24, R1
-	BNE over257
+	BNE over295
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none258
+	BEQ   none296
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4258,9 +5514,9 @@ wider245:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R4), F11
-	B     ready259
+	B     ready297
 
-none258:
+none296:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4274,11 +5530,11 @@ none258:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready259:
+ready297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded261
+	BLE  folded299
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4287,7 +5543,7 @@ ready259:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold260:
+fold298:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -4312,9 +5568,9 @@ fold260:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold260
+	BNE   fold298
 
-folded261:
+folded299:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -4331,7 +5587,7 @@ folded261:
 	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear262
+	BNE   linear300
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -4345,7 +5601,7 @@ folded261:
 	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear262:
+linear300:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4362,9 +5618,9 @@ linear262:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R4)
-	B     done175
+	B     done213
 
-over257:
+over295:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $96, R1
@@ -4372,7 +5628,7 @@ over257:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none263
+	BEQ   none301
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4391,9 +5647,9 @@ over257:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R6), F11
-	B     ready264
+	B     ready302
 
-none263:
+none301:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4407,11 +5663,11 @@ none263:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready264:
+ready302:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded266
+	BLE  folded304
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4420,7 +5676,7 @@ ready264:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold265:
+fold303:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -4446,9 +5702,9 @@ fold265:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold265
+	BNE   fold303
 
-folded266:
+folded304:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -4465,7 +5721,7 @@ folded266:
 	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear267
+	BNE   linear305
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -4479,7 +5735,7 @@ folded266:
 	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear267:
+linear305:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4499,18 +5755,18 @@ linear267:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R6)
-	B     done175
+	B     done213
 
-wider244:
+wider282:
 	CMP $29, R1
-	BGE wider268
+	BGE wider306
 	CMP $28, R1
-	BNE over269
+	BNE over307
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none270
+	BEQ   none308
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4528,9 +5784,9 @@ wider244:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R4), F13
-	B     ready271
+	B     ready309
 
-none270:
+none308:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4546,11 +5802,11 @@ none270:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready271:
+ready309:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded273
+	BLE  folded311
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4559,7 +5815,7 @@ ready271:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold272:
+fold310:
 	FMOVS 0(R2), F14
 	FMOVS 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -4587,9 +5843,9 @@ fold272:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold272
+	BNE   fold310
 
-folded273:
+folded311:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -4608,7 +5864,7 @@ folded273:
 	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear274
+	BNE   linear312
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4624,7 +5880,7 @@ folded273:
 	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear274:
+linear312:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4643,9 +5899,9 @@ linear274:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R4)
-	B     done175
+	B     done213
 
-over269:
+over307:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $112, R1
@@ -4653,7 +5909,7 @@ over269:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none275
+	BEQ   none313
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4674,9 +5930,9 @@ over269:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R6), F13
-	B     ready276
+	B     ready314
 
-none275:
+none313:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4692,11 +5948,11 @@ none275:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready276:
+ready314:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded278
+	BLE  folded316
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4705,7 +5961,7 @@ ready276:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold277:
+fold315:
 	FMOVS 0(R2), F14
 	FMOVS 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -4734,9 +5990,9 @@ fold277:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold277
+	BNE   fold315
 
-folded278:
+folded316:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -4755,7 +6011,7 @@ folded278:
 	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear279
+	BNE   linear317
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4771,7 +6027,7 @@ folded278:
 	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear279:
+linear317:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4793,16 +6049,16 @@ linear279:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R6)
-	B     done175
+	B     done213
 
-wider268:
+wider306:
 	CMP $32, R1
-	BNE over280
+	BNE over318
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none281
+	BEQ   none319
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4822,9 +6078,9 @@ wider268:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready282
+	B     ready320
 
-none281:
+none319:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4842,11 +6098,11 @@ none281:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready282:
+ready320:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded284
+	BLE  folded322
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4855,7 +6111,7 @@ ready282:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold283:
+fold321:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -4886,9 +6142,9 @@ fold283:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold283
+	BNE   fold321
 
-folded284:
+folded322:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -4909,7 +6165,7 @@ folded284:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear285
+	BNE   linear323
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -4927,7 +6183,7 @@ folded284:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear285:
+linear323:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4948,9 +6204,9 @@ linear285:
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R4)
-	B     done175
+	B     done213
 
-over280:
+over318:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $128, R1
@@ -4958,7 +6214,7 @@ over280:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none286
+	BEQ   none324
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4981,9 +6237,9 @@ over280:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R6), F15
-	B     ready287
+	B     ready325
 
-none286:
+none324:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5001,11 +6257,11 @@ none286:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready287:
+ready325:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded289
+	BLE  folded327
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5014,7 +6270,7 @@ ready287:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold288:
+fold326:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -5046,9 +6302,9 @@ fold288:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold288
+	BNE   fold326
 
-folded289:
+folded327:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -5069,7 +6325,7 @@ folded289:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear290
+	BNE   linear328
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -5087,7 +6343,7 @@ folded289:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear290:
+linear328:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5112,24 +6368,24 @@ linear290:
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R6)
 
-done175:
-	B done82
+done213:
+	RET
 
-fewer171:
+fewer209:
 	CMP  $1, R0
-	BNE  fewer291
+	BNE  fewer329
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 16 vectors of columns, while at least half as many more are left
-more292:
+more330:
 	CMP $96, R1
-	BLT fewer293
+	BLT fewer331
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none296
+	BEQ   none334
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -5148,9 +6404,9 @@ more292:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready297
+	B     ready335
 
-none296:
+none334:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5168,11 +6424,11 @@ none296:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready297:
+ready335:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded299
+	BLE  folded337
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5180,7 +6436,7 @@ ready297:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold298:
+fold336:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -5217,9 +6473,9 @@ fold298:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold298
+	BNE   fold336
 
-folded299:
+folded337:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -5240,7 +6496,7 @@ folded299:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear300
+	BNE   linear338
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -5258,7 +6514,7 @@ folded299:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear300:
+linear338:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5280,16 +6536,16 @@ linear300:
 	FMOVQ F15, 240(R2)
 	ADD   $256, R0
 	SUB   $64, R1
-	B     more292
+	B     more330
 
-fewer293:
+fewer331:
 	CMP $64, R1
-	BLE last294
+	BLE last332
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none301
+	BEQ   none339
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -5300,9 +6556,9 @@ fewer293:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready302
+	B     ready340
 
-none301:
+none339:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5312,11 +6568,11 @@ none301:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready302:
+ready340:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded304
+	BLE  folded342
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5324,7 +6580,7 @@ ready302:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold303:
+fold341:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -5345,9 +6601,9 @@ fold303:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold303
+	BNE   fold341
 
-folded304:
+folded342:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -5360,7 +6616,7 @@ folded304:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear305
+	BNE   linear343
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -5370,7 +6626,7 @@ folded304:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear305:
+linear343:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5385,35 +6641,35 @@ linear305:
 	ADD   $128, R0
 	SUB   $32, R1
 
-last294:
+last332:
 	CMP $33, R1
-	BGE wider306
+	BGE wider344
 	CMP $17, R1
-	BGE wider307
+	BGE wider345
 	CMP $9, R1
-	BGE wider308
+	BGE wider346
 	CMP $5, R1
-	BGE wider309
+	BGE wider347
 	CMP $4, R1
-	BNE over310
+	BNE over348
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none311
+	BEQ   none349
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
-	B     ready312
+	B     ready350
 
-none311:
+none349:
 	VMOVI $0, V0.B16
 
-ready312:
+ready350:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded314
+	BLE  folded352
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5421,485 +6677,57 @@ ready312:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold313:
+fold351:
 	FMOVS 0(R2), F1
 	FMOVQ 0(R5), F2
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold313
+	BNE   fold351
 
-folded314:
+folded352:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	CMP   $1, R2
-	BNE   linear315
+	BNE   linear353
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 
-linear315:
+linear353:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
-	B     done295
+	B     done333
 
-over310:
+over348:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none316
+	BEQ   none354
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	TST   $2, R1
-	BEQ   one318
+	BEQ   one356
 	FMOVD 0(R2), F0
 	TST   $1, R1
-	BEQ   moved319
+	BEQ   moved357
 	ADD   $8, R2, R16
 	VLD1  (R16), V0.S[2]
-	B     moved319
+	B     moved357
 
-one318:
+one356:
 	FMOVS 0(R2), F0
 
-moved319:
-	B ready317
+moved357:
+	B ready355
 
-none316:
+none354:
 	VMOVI $0, V0.B16
 
-ready317:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded321
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold320:
-	FMOVS 0(R2), F1
-	TST   $2, R1
-	BEQ   one322
-	FMOVD 0(R5), F2
-	TST   $1, R1
-	BEQ   moved323
-	ADD   $8, R5, R16
-	VLD1  (R16), V2.S[2]
-	B     moved323
-
-one322:
-	FMOVS 0(R5), F2
-
-moved323:
-	WORD $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold320
-
-folded321:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	CMP   $1, R2
-	BNE   linear324
-	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
-
-linear324:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	TST   $2, R1
-	BEQ   one325
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved326
-	ADD   $8, R2, R16
-	VST1  V0.S[2], (R16)
-	B     moved326
-
-one325:
-	FMOVS F0, 0(R2)
-
-moved326:
-	B done295
-
-wider309:
-	CMP $8, R1
-	BNE over327
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none328
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	B     ready329
-
-none328:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready329:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded331
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold330:
-	FMOVS 0(R2), F2
-	FMOVQ 0(R5), F3
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	FMOVQ 16(R5), F3
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold330
-
-folded331:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	CMP   $1, R2
-	BNE   linear332
-	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
-
-linear332:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	B     done295
-
-over327:
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	SUB  $32, R1
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none333
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R4), F1
-	B     ready334
-
-none333:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready334:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded336
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold335:
-	FMOVS 0(R2), F2
-	FMOVQ 0(R5), F3
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	ADD   R1, R5, R8
-	FMOVQ 16(R8), F3
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold335
-
-folded336:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	CMP   $1, R2
-	BNE   linear337
-	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
-
-linear337:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R4)
-	B     done295
-
-wider308:
-	CMP $13, R1
-	BGE wider338
-	CMP $12, R1
-	BNE over339
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none340
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	B     ready341
-
-none340:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready341:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded343
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold342:
-	FMOVS 0(R2), F3
-	FMOVQ 0(R5), F4
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVQ 16(R5), F4
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	FMOVQ 32(R5), F4
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold342
-
-folded343:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear344
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
-
-linear344:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	B     done295
-
-over339:
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	SUB  $48, R1
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none345
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R4), F2
-	B     ready346
-
-none345:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready346:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded348
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold347:
-	FMOVS 0(R2), F3
-	FMOVQ 0(R5), F4
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVQ 16(R5), F4
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD   R1, R5, R8
-	FMOVQ 32(R8), F4
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold347
-
-folded348:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear349
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
-
-linear349:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R4)
-	B     done295
-
-wider338:
-	CMP $16, R1
-	BNE over350
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none351
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	B     ready352
-
-none351:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready352:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded354
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold353:
-	FMOVS 0(R2), F4
-	FMOVQ 0(R5), F5
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVQ 16(R5), F5
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	FMOVQ 32(R5), F5
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	FMOVQ 48(R5), F5
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold353
-
-folded354:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	CMP   $1, R2
-	BNE   linear355
-	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
-
-linear355:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	B     done295
-
-over350:
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	SUB  $64, R1
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none356
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R4), F3
-	B     ready357
-
-none356:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready357:
+ready355:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
@@ -5912,6 +6740,434 @@ ready357:
 	ADD  R0, R5
 
 fold358:
+	FMOVS 0(R2), F1
+	TST   $2, R1
+	BEQ   one360
+	FMOVD 0(R5), F2
+	TST   $1, R1
+	BEQ   moved361
+	ADD   $8, R5, R16
+	VLD1  (R16), V2.S[2]
+	B     moved361
+
+one360:
+	FMOVS 0(R5), F2
+
+moved361:
+	WORD $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	ADD  R4, R2
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold358
+
+folded359:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	CMP   $1, R2
+	BNE   linear362
+	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
+
+linear362:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	TST   $2, R1
+	BEQ   one363
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved364
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	B     moved364
+
+one363:
+	FMOVS F0, 0(R2)
+
+moved364:
+	B done333
+
+wider347:
+	CMP $8, R1
+	BNE over365
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none366
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	B     ready367
+
+none366:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready367:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded369
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold368:
+	FMOVS 0(R2), F2
+	FMOVQ 0(R5), F3
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	FMOVQ 16(R5), F3
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold368
+
+folded369:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	CMP   $1, R2
+	BNE   linear370
+	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
+
+linear370:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	B     done333
+
+over365:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $32, R1
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none371
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R4), F1
+	B     ready372
+
+none371:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready372:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded374
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold373:
+	FMOVS 0(R2), F2
+	FMOVQ 0(R5), F3
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 16(R8), F3
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold373
+
+folded374:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	CMP   $1, R2
+	BNE   linear375
+	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
+
+linear375:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R4)
+	B     done333
+
+wider346:
+	CMP $13, R1
+	BGE wider376
+	CMP $12, R1
+	BNE over377
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none378
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	B     ready379
+
+none378:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready379:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded381
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold380:
+	FMOVS 0(R2), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVQ 16(R5), F4
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	FMOVQ 32(R5), F4
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold380
+
+folded381:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear382
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
+
+linear382:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	B     done333
+
+over377:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $48, R1
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none383
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R4), F2
+	B     ready384
+
+none383:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready384:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded386
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold385:
+	FMOVS 0(R2), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVQ 16(R5), F4
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 32(R8), F4
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold385
+
+folded386:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear387
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
+
+linear387:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R4)
+	B     done333
+
+wider376:
+	CMP $16, R1
+	BNE over388
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none389
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	B     ready390
+
+none389:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready390:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded392
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold391:
+	FMOVS 0(R2), F4
+	FMOVQ 0(R5), F5
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVQ 16(R5), F5
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	FMOVQ 32(R5), F5
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	FMOVQ 48(R5), F5
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold391
+
+folded392:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	CMP   $1, R2
+	BNE   linear393
+	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
+
+linear393:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	B     done333
+
+over388:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $64, R1
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none394
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R4), F3
+	B     ready395
+
+none394:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready395:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded397
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold396:
 	FMOVS 0(R2), F4
 	FMOVQ 0(R5), F5
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -5925,9 +7181,9 @@ fold358:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold358
+	BNE   fold396
 
-folded359:
+folded397:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V5.B16
@@ -5936,13 +7192,13 @@ folded359:
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	CMP   $1, R2
-	BNE   linear360
+	BNE   linear398
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 
-linear360:
+linear398:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5952,20 +7208,20 @@ linear360:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R4)
-	B     done295
+	B     done333
 
-wider307:
+wider345:
 	CMP $25, R1
-	BGE wider361
+	BGE wider399
 	CMP $21, R1
-	BGE wider362
+	BGE wider400
 	CMP $20, R1
-	BNE over363
+	BNE over401
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none364
+	BEQ   none402
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -5973,20 +7229,20 @@ wider307:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	B     ready365
+	B     ready403
 
-none364:
+none402:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 
-ready365:
+ready403:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded367
+	BLE  folded405
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5994,7 +7250,7 @@ ready365:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold366:
+fold404:
 	FMOVS 0(R2), F5
 	FMOVQ 0(R5), F6
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -6009,9 +7265,9 @@ fold366:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold366
+	BNE   fold404
 
-folded367:
+folded405:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -6021,14 +7277,14 @@ folded367:
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear368
+	BNE   linear406
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 
-linear368:
+linear406:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6037,9 +7293,9 @@ linear368:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	B     done295
+	B     done333
 
-over363:
+over401:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -6047,7 +7303,7 @@ over363:
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none369
+	BEQ   none407
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -6057,20 +7313,20 @@ over363:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R4), F4
-	B     ready370
+	B     ready408
 
-none369:
+none407:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 
-ready370:
+ready408:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded372
+	BLE  folded410
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6078,7 +7334,7 @@ ready370:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold371:
+fold409:
 	FMOVS 0(R2), F5
 	FMOVQ 0(R5), F6
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -6094,9 +7350,9 @@ fold371:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold371
+	BNE   fold409
 
-folded372:
+folded410:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -6106,14 +7362,14 @@ folded372:
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear373
+	BNE   linear411
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 
-linear373:
+linear411:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6124,16 +7380,16 @@ linear373:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R4)
-	B     done295
+	B     done333
 
-wider362:
+wider400:
 	CMP $24, R1
-	BNE over374
+	BNE over412
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none375
+	BEQ   none413
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -6142,9 +7398,9 @@ wider362:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	B     ready376
+	B     ready414
 
-none375:
+none413:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6152,11 +7408,11 @@ none375:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready376:
+ready414:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded378
+	BLE  folded416
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6164,7 +7420,7 @@ ready376:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold377:
+fold415:
 	FMOVS 0(R2), F6
 	FMOVQ 0(R5), F7
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -6181,9 +7437,9 @@ fold377:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold377
+	BNE   fold415
 
-folded378:
+folded416:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V7.B16
@@ -6194,7 +7450,7 @@ folded378:
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	CMP   $1, R2
-	BNE   linear379
+	BNE   linear417
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -6202,7 +7458,7 @@ folded378:
 	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 
-linear379:
+linear417:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6212,9 +7468,9 @@ linear379:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	B     done295
+	B     done333
 
-over374:
+over412:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $96, R1
@@ -6222,7 +7478,7 @@ over374:
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none380
+	BEQ   none418
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -6233,9 +7489,9 @@ over374:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R4), F5
-	B     ready381
+	B     ready419
 
-none380:
+none418:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6243,11 +7499,11 @@ none380:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready381:
+ready419:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded383
+	BLE  folded421
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6255,7 +7511,7 @@ ready381:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold382:
+fold420:
 	FMOVS 0(R2), F6
 	FMOVQ 0(R5), F7
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -6273,9 +7529,9 @@ fold382:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold382
+	BNE   fold420
 
-folded383:
+folded421:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V7.B16
@@ -6286,7 +7542,7 @@ folded383:
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	CMP   $1, R2
-	BNE   linear384
+	BNE   linear422
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -6294,7 +7550,7 @@ folded383:
 	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 
-linear384:
+linear422:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6306,18 +7562,18 @@ linear384:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R4)
-	B     done295
+	B     done333
 
-wider361:
+wider399:
 	CMP $29, R1
-	BGE wider385
+	BGE wider423
 	CMP $28, R1
-	BNE over386
+	BNE over424
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none387
+	BEQ   none425
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -6327,9 +7583,9 @@ wider361:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	B     ready388
+	B     ready426
 
-none387:
+none425:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6338,11 +7594,11 @@ none387:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 
-ready388:
+ready426:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded390
+	BLE  folded428
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6350,7 +7606,7 @@ ready388:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold389:
+fold427:
 	FMOVS 0(R2), F7
 	FMOVQ 0(R5), F8
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -6369,9 +7625,9 @@ fold389:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold389
+	BNE   fold427
 
-folded390:
+folded428:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -6383,7 +7639,7 @@ folded390:
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear391
+	BNE   linear429
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -6392,7 +7648,7 @@ folded390:
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 
-linear391:
+linear429:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6403,9 +7659,9 @@ linear391:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	B     done295
+	B     done333
 
-over386:
+over424:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $112, R1
@@ -6413,7 +7669,7 @@ over386:
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none392
+	BEQ   none430
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -6425,9 +7681,9 @@ over386:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R4), F6
-	B     ready393
+	B     ready431
 
-none392:
+none430:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6436,11 +7692,11 @@ none392:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 
-ready393:
+ready431:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded395
+	BLE  folded433
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6448,7 +7704,7 @@ ready393:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold394:
+fold432:
 	FMOVS 0(R2), F7
 	FMOVQ 0(R5), F8
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -6468,9 +7724,9 @@ fold394:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold394
+	BNE   fold432
 
-folded395:
+folded433:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -6482,7 +7738,7 @@ folded395:
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear396
+	BNE   linear434
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -6491,7 +7747,7 @@ folded395:
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 
-linear396:
+linear434:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6504,16 +7760,16 @@ linear396:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R4)
-	B     done295
+	B     done333
 
-wider385:
+wider423:
 	CMP $32, R1
-	BNE over397
+	BNE over435
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none398
+	BEQ   none436
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -6524,9 +7780,9 @@ wider385:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready399
+	B     ready437
 
-none398:
+none436:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6536,11 +7792,11 @@ none398:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready399:
+ready437:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded401
+	BLE  folded439
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6548,7 +7804,7 @@ ready399:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold400:
+fold438:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -6569,9 +7825,9 @@ fold400:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold400
+	BNE   fold438
 
-folded401:
+folded439:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -6584,7 +7840,7 @@ folded401:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear402
+	BNE   linear440
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -6594,7 +7850,7 @@ folded401:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear402:
+linear440:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6606,9 +7862,9 @@ linear402:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	B     done295
+	B     done333
 
-over397:
+over435:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $128, R1
@@ -6616,7 +7872,7 @@ over397:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none403
+	BEQ   none441
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -6629,9 +7885,9 @@ over397:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R4), F7
-	B     ready404
+	B     ready442
 
-none403:
+none441:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6641,11 +7897,11 @@ none403:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready404:
+ready442:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded406
+	BLE  folded444
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6653,7 +7909,7 @@ ready404:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold405:
+fold443:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -6675,9 +7931,9 @@ fold405:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold405
+	BNE   fold443
 
-folded406:
+folded444:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -6690,7 +7946,7 @@ folded406:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear407
+	BNE   linear445
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -6700,7 +7956,7 @@ folded406:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear407:
+linear445:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6714,22 +7970,22 @@ linear407:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R4)
-	B     done295
+	B     done333
 
-wider306:
+wider344:
 	CMP $49, R1
-	BGE wider408
+	BGE wider446
 	CMP $41, R1
-	BGE wider409
+	BGE wider447
 	CMP $37, R1
-	BGE wider410
+	BGE wider448
 	CMP $36, R1
-	BNE over411
+	BNE over449
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none412
+	BEQ   none450
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -6741,9 +7997,9 @@ wider306:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	B     ready413
+	B     ready451
 
-none412:
+none450:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6754,11 +8010,11 @@ none412:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready413:
+ready451:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded415
+	BLE  folded453
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6766,7 +8022,7 @@ ready413:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold414:
+fold452:
 	FMOVS 0(R2), F9
 	FMOVQ 0(R5), F10
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
@@ -6789,9 +8045,9 @@ fold414:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold414
+	BNE   fold452
 
-folded415:
+folded453:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -6805,7 +8061,7 @@ folded415:
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear416
+	BNE   linear454
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -6816,7 +8072,7 @@ folded415:
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 
-linear416:
+linear454:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6829,9 +8085,9 @@ linear416:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	B     done295
+	B     done333
 
-over411:
+over449:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $144, R1
@@ -6839,7 +8095,7 @@ over411:
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none417
+	BEQ   none455
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -6853,9 +8109,9 @@ over411:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R4), F8
-	B     ready418
+	B     ready456
 
-none417:
+none455:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6866,11 +8122,11 @@ none417:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready418:
+ready456:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded420
+	BLE  folded458
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6878,7 +8134,7 @@ ready418:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold419:
+fold457:
 	FMOVS 0(R2), F9
 	FMOVQ 0(R5), F10
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
@@ -6902,9 +8158,9 @@ fold419:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold419
+	BNE   fold457
 
-folded420:
+folded458:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -6918,7 +8174,7 @@ folded420:
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear421
+	BNE   linear459
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -6929,7 +8185,7 @@ folded420:
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 
-linear421:
+linear459:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6944,16 +8200,16 @@ linear421:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R4)
-	B     done295
+	B     done333
 
-wider410:
+wider448:
 	CMP $40, R1
-	BNE over422
+	BNE over460
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none423
+	BEQ   none461
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -6966,9 +8222,9 @@ wider410:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	B     ready424
+	B     ready462
 
-none423:
+none461:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6980,11 +8236,11 @@ none423:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready424:
+ready462:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded426
+	BLE  folded464
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6992,7 +8248,7 @@ ready424:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold425:
+fold463:
 	FMOVS 0(R2), F10
 	FMOVQ 0(R5), F11
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
@@ -7017,9 +8273,9 @@ fold425:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold425
+	BNE   fold463
 
-folded426:
+folded464:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V11.B16
@@ -7034,7 +8290,7 @@ folded426:
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	CMP   $1, R2
-	BNE   linear427
+	BNE   linear465
 	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
 	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
@@ -7046,7 +8302,7 @@ folded426:
 	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
 
-linear427:
+linear465:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7060,9 +8316,9 @@ linear427:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	B     done295
+	B     done333
 
-over422:
+over460:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $160, R1
@@ -7070,7 +8326,7 @@ over422:
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none428
+	BEQ   none466
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -7085,9 +8341,9 @@ over422:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R4), F9
-	B     ready429
+	B     ready467
 
-none428:
+none466:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7099,11 +8355,11 @@ none428:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready429:
+ready467:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded431
+	BLE  folded469
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7111,7 +8367,7 @@ ready429:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold430:
+fold468:
 	FMOVS 0(R2), F10
 	FMOVQ 0(R5), F11
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
@@ -7137,9 +8393,9 @@ fold430:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold430
+	BNE   fold468
 
-folded431:
+folded469:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V11.B16
@@ -7154,7 +8410,7 @@ folded431:
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	CMP   $1, R2
-	BNE   linear432
+	BNE   linear470
 	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
 	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
@@ -7166,7 +8422,7 @@ folded431:
 	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
 
-linear432:
+linear470:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7182,18 +8438,18 @@ linear432:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R4)
-	B     done295
+	B     done333
 
-wider409:
+wider447:
 	CMP $45, R1
-	BGE wider433
+	BGE wider471
 	CMP $44, R1
-	BNE over434
+	BNE over472
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none435
+	BEQ   none473
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -7207,9 +8463,9 @@ wider409:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	B     ready436
+	B     ready474
 
-none435:
+none473:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7222,11 +8478,11 @@ none435:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-ready436:
+ready474:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded438
+	BLE  folded476
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7234,7 +8490,7 @@ ready436:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold437:
+fold475:
 	FMOVS 0(R2), F11
 	FMOVQ 0(R5), F12
 	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
@@ -7261,9 +8517,9 @@ fold437:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold437
+	BNE   fold475
 
-folded438:
+folded476:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -7279,7 +8535,7 @@ folded438:
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear439
+	BNE   linear477
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -7292,7 +8548,7 @@ folded438:
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 
-linear439:
+linear477:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7307,9 +8563,9 @@ linear439:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	B     done295
+	B     done333
 
-over434:
+over472:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $176, R1
@@ -7317,7 +8573,7 @@ over434:
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none440
+	BEQ   none478
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -7333,9 +8589,9 @@ over434:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R4), F10
-	B     ready441
+	B     ready479
 
-none440:
+none478:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7348,11 +8604,11 @@ none440:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-ready441:
+ready479:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded443
+	BLE  folded481
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7360,7 +8616,7 @@ ready441:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold442:
+fold480:
 	FMOVS 0(R2), F11
 	FMOVQ 0(R5), F12
 	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
@@ -7388,9 +8644,9 @@ fold442:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold442
+	BNE   fold480
 
-folded443:
+folded481:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -7406,7 +8662,7 @@ folded443:
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear444
+	BNE   linear482
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -7419,7 +8675,7 @@ folded443:
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 
-linear444:
+linear482:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7436,16 +8692,16 @@ linear444:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R4)
-	B     done295
+	B     done333
 
-wider433:
+wider471:
 	CMP $48, R1
-	BNE over445
+	BNE over483
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none446
+	BEQ   none484
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -7460,9 +8716,9 @@ wider433:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	B     ready447
+	B     ready485
 
-none446:
+none484:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7476,11 +8732,11 @@ none446:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready447:
+ready485:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded449
+	BLE  folded487
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7488,7 +8744,7 @@ ready447:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold448:
+fold486:
 	FMOVS 0(R2), F12
 	FMOVQ 0(R5), F13
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -7517,9 +8773,9 @@ fold448:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold448
+	BNE   fold486
 
-folded449:
+folded487:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V13.B16
@@ -7536,7 +8792,7 @@ folded449:
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
 	CMP   $1, R2
-	BNE   linear450
+	BNE   linear488
 	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
 	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
@@ -7550,7 +8806,7 @@ folded449:
 	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
 
-linear450:
+linear488:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7566,9 +8822,9 @@ linear450:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	B     done295
+	B     done333
 
-over445:
+over483:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $192, R1
@@ -7576,7 +8832,7 @@ over445:
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none451
+	BEQ   none489
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -7593,9 +8849,9 @@ over445:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R4), F11
-	B     ready452
+	B     ready490
 
-none451:
+none489:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7609,11 +8865,11 @@ none451:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready452:
+ready490:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded454
+	BLE  folded492
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7621,7 +8877,7 @@ ready452:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold453:
+fold491:
 	FMOVS 0(R2), F12
 	FMOVQ 0(R5), F13
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -7651,9 +8907,9 @@ fold453:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold453
+	BNE   fold491
 
-folded454:
+folded492:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V13.B16
@@ -7670,7 +8926,7 @@ folded454:
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
 	CMP   $1, R2
-	BNE   linear455
+	BNE   linear493
 	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
 	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
@@ -7684,7 +8940,7 @@ folded454:
 	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
 
-linear455:
+linear493:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7702,20 +8958,20 @@ linear455:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R4)
-	B     done295
+	B     done333
 
-wider408:
+wider446:
 	CMP $57, R1
-	BGE wider456
+	BGE wider494
 	CMP $53, R1
-	BGE wider457
+	BGE wider495
 	CMP $52, R1
-	BNE over458
+	BNE over496
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none459
+	BEQ   none497
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -7731,9 +8987,9 @@ wider408:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	B     ready460
+	B     ready498
 
-none459:
+none497:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7748,11 +9004,11 @@ none459:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-ready460:
+ready498:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded462
+	BLE  folded500
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7760,7 +9016,7 @@ ready460:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold461:
+fold499:
 	FMOVS 0(R2), F13
 	FMOVQ 0(R5), F14
 	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
@@ -7791,9 +9047,9 @@ fold461:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold461
+	BNE   fold499
 
-folded462:
+folded500:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -7811,7 +9067,7 @@ folded462:
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear463
+	BNE   linear501
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -7826,7 +9082,7 @@ folded462:
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 
-linear463:
+linear501:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7843,9 +9099,9 @@ linear463:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	B     done295
+	B     done333
 
-over458:
+over496:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $208, R1
@@ -7853,7 +9109,7 @@ over458:
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none464
+	BEQ   none502
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -7871,9 +9127,9 @@ over458:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R4), F12
-	B     ready465
+	B     ready503
 
-none464:
+none502:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7888,11 +9144,11 @@ none464:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-ready465:
+ready503:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded467
+	BLE  folded505
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7900,7 +9156,7 @@ ready465:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold466:
+fold504:
 	FMOVS 0(R2), F13
 	FMOVQ 0(R5), F14
 	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
@@ -7932,9 +9188,9 @@ fold466:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold466
+	BNE   fold504
 
-folded467:
+folded505:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -7952,7 +9208,7 @@ folded467:
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear468
+	BNE   linear506
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -7967,7 +9223,7 @@ folded467:
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 
-linear468:
+linear506:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7986,16 +9242,16 @@ linear468:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R4)
-	B     done295
+	B     done333
 
-wider457:
+wider495:
 	CMP $56, R1
-	BNE over469
+	BNE over507
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none470
+	BEQ   none508
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -8012,9 +9268,9 @@ wider457:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	B     ready471
+	B     ready509
 
-none470:
+none508:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8030,11 +9286,11 @@ none470:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready471:
+ready509:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded473
+	BLE  folded511
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8042,7 +9298,7 @@ ready471:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold472:
+fold510:
 	FMOVS 0(R2), F14
 	FMOVQ 0(R5), F15
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
@@ -8075,9 +9331,9 @@ fold472:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold472
+	BNE   fold510
 
-folded473:
+folded511:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -8096,7 +9352,7 @@ folded473:
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear474
+	BNE   linear512
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -8112,7 +9368,7 @@ folded473:
 	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 
-linear474:
+linear512:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8130,9 +9386,9 @@ linear474:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	B     done295
+	B     done333
 
-over469:
+over507:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $224, R1
@@ -8140,7 +9396,7 @@ over469:
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none475
+	BEQ   none513
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -8159,9 +9415,9 @@ over469:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R4), F13
-	B     ready476
+	B     ready514
 
-none475:
+none513:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8177,11 +9433,11 @@ none475:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready476:
+ready514:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded478
+	BLE  folded516
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8189,7 +9445,7 @@ ready476:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold477:
+fold515:
 	FMOVS 0(R2), F14
 	FMOVQ 0(R5), F15
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
@@ -8223,9 +9479,9 @@ fold477:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold477
+	BNE   fold515
 
-folded478:
+folded516:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -8244,7 +9500,7 @@ folded478:
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear479
+	BNE   linear517
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -8260,7 +9516,7 @@ folded478:
 	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 
-linear479:
+linear517:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8280,18 +9536,18 @@ linear479:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R4)
-	B     done295
+	B     done333
 
-wider456:
+wider494:
 	CMP $61, R1
-	BGE wider480
+	BGE wider518
 	CMP $60, R1
-	BNE over481
+	BNE over519
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none482
+	BEQ   none520
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -8309,9 +9565,9 @@ wider456:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
-	B     ready483
+	B     ready521
 
-none482:
+none520:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8328,11 +9584,11 @@ none482:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready483:
+ready521:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded485
+	BLE  folded523
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8340,7 +9596,7 @@ ready483:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold484:
+fold522:
 	FMOVS 0(R2), F15
 	FMOVQ 0(R5), F16
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
@@ -8375,9 +9631,9 @@ fold484:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold484
+	BNE   fold522
 
-folded485:
+folded523:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -8397,7 +9653,7 @@ folded485:
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear486
+	BNE   linear524
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -8414,7 +9670,7 @@ folded485:
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 
-linear486:
+linear524:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8433,9 +9689,9 @@ linear486:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	B     done295
+	B     done333
 
-over481:
+over519:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $240, R1
@@ -8443,7 +9699,7 @@ over481:
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none487
+	BEQ   none525
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -8463,9 +9719,9 @@ over481:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R4), F14
-	B     ready488
+	B     ready526
 
-none487:
+none525:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8482,11 +9738,11 @@ none487:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready488:
+ready526:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded490
+	BLE  folded528
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8494,7 +9750,7 @@ ready488:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold489:
+fold527:
 	FMOVS 0(R2), F15
 	FMOVQ 0(R5), F16
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
@@ -8530,9 +9786,9 @@ fold489:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold489
+	BNE   fold527
 
-folded490:
+folded528:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -8552,7 +9808,7 @@ folded490:
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear491
+	BNE   linear529
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -8569,7 +9825,7 @@ folded490:
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 
-linear491:
+linear529:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8590,16 +9846,16 @@ linear491:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R4)
-	B     done295
+	B     done333
 
-wider480:
+wider518:
 	CMP $64, R1
-	BNE over492
+	BNE over530
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none493
+	BEQ   none531
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -8618,9 +9874,9 @@ wider480:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready494
+	B     ready532
 
-none493:
+none531:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8638,11 +9894,11 @@ none493:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready494:
+ready532:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded496
+	BLE  folded534
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8650,7 +9906,7 @@ ready494:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold495:
+fold533:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -8687,9 +9943,9 @@ fold495:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold495
+	BNE   fold533
 
-folded496:
+folded534:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -8710,7 +9966,7 @@ folded496:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear497
+	BNE   linear535
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -8728,7 +9984,7 @@ folded496:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear497:
+linear535:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8748,9 +10004,9 @@ linear497:
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R2)
-	B     done295
+	B     done333
 
-over492:
+over530:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $256, R1
@@ -8758,7 +10014,7 @@ over492:
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none498
+	BEQ   none536
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -8779,9 +10035,9 @@ over492:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R4), F15
-	B     ready499
+	B     ready537
 
-none498:
+none536:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8799,11 +10055,11 @@ none498:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready499:
+ready537:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded501
+	BLE  folded539
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8811,7 +10067,7 @@ ready499:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold500:
+fold538:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -8849,9 +10105,9 @@ fold500:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold500
+	BNE   fold538
 
-folded501:
+folded539:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -8872,7 +10128,7 @@ folded501:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear502
+	BNE   linear540
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -8890,7 +10146,7 @@ folded501:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear502:
+linear540:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8913,32 +10169,66 @@ linear502:
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R4)
 
-done295:
-	B done82
+done333:
+	RET
 
-fewer291:
-done82:
+fewer329:
+	RET
+
+advance4:
+	MOVD ldc+8(FP), R1
+	MUL  R0, R1
+	MOVD c+0(FP), R16
+	ADD  R16, R1
+	MOVD R1, c+0(FP)
+	MOVD ldinit+24(FP), R1
+	MUL  R0, R1
+	MOVD init+16(FP), R16
+	ADD  R16, R1
+	MOVD R1, init+16(FP)
+	MOVD lda+40(FP), R1
+	MUL  R0, R1
+	MOVD a+32(FP), R16
+	ADD  R16, R1
+	MOVD R1, a+32(FP)
+	MOVD rows+72(FP), R1
+	SUB  R0, R1
+	MOVD R1, rows+72(FP)
+	CMP  $1, R1
+	BGE  next1
 	RET
 
 // func sweepNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·sweepNEONF64(SB), NOSPLIT, $0-104
+next1:
+	// the height of the next tile
 	MOVD rows+72(FP), R0
+	CMP  $8, R0
+	BGE  full2
 	CMP  $4, R0
-	BLT  rest2
+	BLE  chosen3
+	ADD  $1, R0
+	LSR  $1, R0
+	B    chosen3
 
-tile1:
+full2:
+	MOVD $4, R0
+
+chosen3:
+	CMP  $4, R0
+	BNE  fewer5
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 4 vectors of columns, while at least half as many more are left
-more3:
+more6:
 	CMP $12, R1
-	BLT fewer4
+	BLT fewer7
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none7
+	BEQ   none10
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8960,9 +10250,9 @@ more3:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready8
+	B     ready11
 
-none7:
+none10:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8980,11 +10270,11 @@ none7:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready8:
+ready11:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded10
+	BLE  folded13
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8995,7 +10285,7 @@ ready8:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold9:
+fold12:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVD 0(R9), F18
@@ -9026,9 +10316,9 @@ fold9:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold9
+	BNE   fold12
 
-folded10:
+folded13:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -9049,7 +10339,7 @@ folded10:
 	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
 	CMP   $1, R2
-	BNE   linear11
+	BNE   linear14
 	WORD  $0x4e74f400 // fmax v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74f421 // fmax v1.2d, v1.2d, v20.2d
 	WORD  $0x4e74f442 // fmax v2.2d, v2.2d, v20.2d
@@ -9067,7 +10357,7 @@ folded10:
 	WORD  $0x4e74f5ce // fmax v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74f5ef // fmax v15.2d, v15.2d, v20.2d
 
-linear11:
+linear14:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9092,16 +10382,16 @@ linear11:
 	FMOVQ F15, 48(R6)
 	ADD   $64, R0
 	SUB   $8, R1
-	B     more3
+	B     more6
 
-fewer4:
+fewer7:
 	CMP $8, R1
-	BLE last5
+	BLE last8
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none12
+	BEQ   none15
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9115,9 +10405,9 @@ fewer4:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready13
+	B     ready16
 
-none12:
+none15:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9127,11 +10417,11 @@ none12:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready13:
+ready16:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded15
+	BLE  folded18
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9142,7 +10432,7 @@ ready13:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold14:
+fold17:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVD 0(R9), F10
@@ -9163,9 +10453,9 @@ fold14:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold14
+	BNE   fold17
 
-folded15:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -9178,7 +10468,7 @@ folded15:
 	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear16
+	BNE   linear19
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -9188,7 +10478,7 @@ folded15:
 	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 
-linear16:
+linear19:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9206,18 +10496,18 @@ linear16:
 	ADD   $32, R0
 	SUB   $4, R1
 
-last5:
+last8:
 	CMP $5, R1
-	BGE wider17
+	BGE wider20
 	CMP $3, R1
-	BGE wider18
+	BGE wider21
 	CMP $2, R1
-	BNE over19
+	BNE over22
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none20
+	BEQ   none23
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9227,19 +10517,19 @@ last5:
 	FMOVQ 0(R4), F1
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R6), F3
-	B     ready21
+	B     ready24
 
-none20:
+none23:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready21:
+ready24:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded23
+	BLE  folded26
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9250,7 +10540,7 @@ ready21:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold22:
+fold25:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
@@ -9266,9 +10556,9 @@ fold22:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold22
+	BNE   fold25
 
-folded23:
+folded26:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -9277,13 +10567,13 @@ folded23:
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear24
+	BNE   linear27
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68f463 // fmax v3.2d, v3.2d, v8.2d
 
-linear24:
+linear27:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9294,13 +10584,13 @@ linear24:
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
 	FMOVQ F3, 0(R6)
-	B     done6
+	B     done9
 
-over19:
+over22:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none25
+	BEQ   none28
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9310,19 +10600,19 @@ over19:
 	FMOVD 0(R4), F1
 	FMOVD 0(R5), F2
 	FMOVD 0(R6), F3
-	B     ready26
+	B     ready29
 
-none25:
+none28:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready26:
+ready29:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded28
+	BLE  folded31
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9333,7 +10623,7 @@ ready26:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold27:
+fold30:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
@@ -9349,9 +10639,9 @@ fold27:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold27
+	BNE   fold30
 
-folded28:
+folded31:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -9360,13 +10650,13 @@ folded28:
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear29
+	BNE   linear32
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68f463 // fmax v3.2d, v3.2d, v8.2d
 
-linear29:
+linear32:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9377,16 +10667,16 @@ linear29:
 	FMOVD F1, 0(R4)
 	FMOVD F2, 0(R5)
 	FMOVD F3, 0(R6)
-	B     done6
+	B     done9
 
-wider18:
+wider21:
 	CMP $4, R1
-	BNE over30
+	BNE over33
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none31
+	BEQ   none34
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9400,9 +10690,9 @@ wider18:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready32
+	B     ready35
 
-none31:
+none34:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9412,11 +10702,11 @@ none31:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready32:
+ready35:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded34
+	BLE  folded37
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9427,7 +10717,7 @@ ready32:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold33:
+fold36:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVD 0(R9), F10
@@ -9448,9 +10738,9 @@ fold33:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold33
+	BNE   fold36
 
-folded34:
+folded37:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -9463,7 +10753,7 @@ folded34:
 	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear35
+	BNE   linear38
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -9473,7 +10763,7 @@ folded34:
 	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 
-linear35:
+linear38:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9488,9 +10778,9 @@ linear35:
 	FMOVQ F5, 16(R5)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R6)
-	B     done6
+	B     done9
 
-over30:
+over33:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -9498,7 +10788,7 @@ over30:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none36
+	BEQ   none39
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9517,9 +10807,9 @@ over30:
 	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R10), F7
-	B     ready37
+	B     ready40
 
-none36:
+none39:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9529,11 +10819,11 @@ none36:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready37:
+ready40:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded39
+	BLE  folded42
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9544,7 +10834,7 @@ ready37:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold38:
+fold41:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVD 0(R9), F10
@@ -9566,9 +10856,9 @@ fold38:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold38
+	BNE   fold41
 
-folded39:
+folded42:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -9581,7 +10871,7 @@ folded39:
 	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear40
+	BNE   linear43
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -9591,7 +10881,7 @@ folded39:
 	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 
-linear40:
+linear43:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9611,18 +10901,18 @@ linear40:
 	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R10)
-	B     done6
+	B     done9
 
-wider17:
+wider20:
 	CMP $7, R1
-	BGE wider41
+	BGE wider44
 	CMP $6, R1
-	BNE over42
+	BNE over45
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none43
+	BEQ   none46
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9640,9 +10930,9 @@ wider17:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R6), F11
-	B     ready44
+	B     ready47
 
-none43:
+none46:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9656,11 +10946,11 @@ none43:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready44:
+ready47:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded46
+	BLE  folded49
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9671,7 +10961,7 @@ ready44:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold45:
+fold48:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -9697,9 +10987,9 @@ fold45:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold45
+	BNE   fold48
 
-folded46:
+folded49:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -9716,7 +11006,7 @@ folded46:
 	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear47
+	BNE   linear50
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -9730,7 +11020,7 @@ folded46:
 	WORD  $0x4e70f54a // fmax v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70f56b // fmax v11.2d, v11.2d, v16.2d
 
-linear47:
+linear50:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9749,9 +11039,9 @@ linear47:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R6)
-	B     done6
+	B     done9
 
-over42:
+over45:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -9759,7 +11049,7 @@ over42:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none48
+	BEQ   none51
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9782,9 +11072,9 @@ over42:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R10), F11
-	B     ready49
+	B     ready52
 
-none48:
+none51:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9798,11 +11088,11 @@ none48:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready49:
+ready52:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded51
+	BLE  folded54
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9813,7 +11103,7 @@ ready49:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold50:
+fold53:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -9840,9 +11130,9 @@ fold50:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold50
+	BNE   fold53
 
-folded51:
+folded54:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -9859,7 +11149,7 @@ folded51:
 	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear52
+	BNE   linear55
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -9873,7 +11163,7 @@ folded51:
 	WORD  $0x4e70f54a // fmax v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70f56b // fmax v11.2d, v11.2d, v16.2d
 
-linear52:
+linear55:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9897,16 +11187,16 @@ linear52:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R10)
-	B     done6
+	B     done9
 
-wider41:
+wider44:
 	CMP $8, R1
-	BNE over53
+	BNE over56
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none54
+	BEQ   none57
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9928,9 +11218,9 @@ wider41:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready55
+	B     ready58
 
-none54:
+none57:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9948,11 +11238,11 @@ none54:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready55:
+ready58:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded57
+	BLE  folded60
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9963,7 +11253,7 @@ ready55:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold56:
+fold59:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVD 0(R9), F18
@@ -9994,9 +11284,9 @@ fold56:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold56
+	BNE   fold59
 
-folded57:
+folded60:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -10017,7 +11307,7 @@ folded57:
 	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
 	CMP   $1, R2
-	BNE   linear58
+	BNE   linear61
 	WORD  $0x4e74f400 // fmax v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74f421 // fmax v1.2d, v1.2d, v20.2d
 	WORD  $0x4e74f442 // fmax v2.2d, v2.2d, v20.2d
@@ -10035,7 +11325,7 @@ folded57:
 	WORD  $0x4e74f5ce // fmax v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74f5ef // fmax v15.2d, v15.2d, v20.2d
 
-linear58:
+linear61:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10058,9 +11348,9 @@ linear58:
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R6)
-	B     done6
+	B     done9
 
-over53:
+over56:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -10068,7 +11358,7 @@ over53:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none59
+	BEQ   none62
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10095,9 +11385,9 @@ over53:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R10), F15
-	B     ready60
+	B     ready63
 
-none59:
+none62:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10115,11 +11405,11 @@ none59:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready60:
+ready63:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded62
+	BLE  folded65
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10130,7 +11420,7 @@ ready60:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold61:
+fold64:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVD 0(R9), F18
@@ -10162,9 +11452,9 @@ fold61:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold61
+	BNE   fold64
 
-folded62:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -10185,7 +11475,7 @@ folded62:
 	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
 	CMP   $1, R2
-	BNE   linear63
+	BNE   linear66
 	WORD  $0x4e74f400 // fmax v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74f421 // fmax v1.2d, v1.2d, v20.2d
 	WORD  $0x4e74f442 // fmax v2.2d, v2.2d, v20.2d
@@ -10203,7 +11493,7 @@ folded62:
 	WORD  $0x4e74f5ce // fmax v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74f5ef // fmax v15.2d, v15.2d, v20.2d
 
-linear63:
+linear66:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10232,47 +11522,25 @@ linear63:
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R10)
 
-done6:
-	MOVD c+0(FP), R0
-	MOVD ldc+8(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, c+0(FP)
-	MOVD init+16(FP), R0
-	MOVD ldinit+24(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, init+16(FP)
-	MOVD a+32(FP), R0
-	MOVD lda+40(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, a+32(FP)
-	MOVD rows+72(FP), R0
-	SUB  $4, R0
-	MOVD R0, rows+72(FP)
-	CMP  $4, R0
-	BGE  tile1
+done9:
+	MOVD $4, R0
+	B    advance4
 
-rest2:
-	MOVD rows+72(FP), R0
+fewer5:
 	CMP  $3, R0
-	BNE  fewer65
+	BNE  fewer67
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
-	// 5 vectors of columns, while at least half as many more are left
-more66:
-	CMP $14, R1
-	BLT fewer67
+	// 8 vectors of columns, while at least half as many more are left
+more68:
+	CMP $24, R1
+	BLT fewer69
 
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none70
+	BEQ   none72
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10282,19 +11550,28 @@ more66:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVQ 0(R4), F5
-	FMOVQ 16(R4), F6
-	FMOVQ 32(R4), F7
-	FMOVQ 48(R4), F8
-	FMOVQ 64(R4), F9
-	FMOVQ 0(R5), F10
-	FMOVQ 16(R5), F11
-	FMOVQ 32(R5), F12
-	FMOVQ 48(R5), F13
-	FMOVQ 64(R5), F14
-	B     ready71
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+	FMOVQ 0(R5), F16
+	FMOVQ 16(R5), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 48(R5), F19
+	FMOVQ 64(R5), F20
+	FMOVQ 80(R5), F21
+	FMOVQ 96(R5), F22
+	FMOVQ 112(R5), F23
+	B     ready73
 
-none70:
+none72:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10310,12 +11587,21 @@ none70:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
 
-ready71:
+ready73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded73
+	BLE  folded75
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10325,75 +11611,105 @@ ready71:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold72:
-	FMOVD 0(R2), F15
-	FMOVD 0(R8), F16
-	FMOVD 0(R9), F17
-	FMOVQ 0(R5), F18
-	WORD  $0x4fcf1240 // fmla v0.2d, v18.2d, v15.d[0]
-	WORD  $0x4fd01245 // fmla v5.2d, v18.2d, v16.d[0]
-	WORD  $0x4fd1124a // fmla v10.2d, v18.2d, v17.d[0]
-	FMOVQ 16(R5), F18
-	WORD  $0x4fcf1241 // fmla v1.2d, v18.2d, v15.d[0]
-	WORD  $0x4fd01246 // fmla v6.2d, v18.2d, v16.d[0]
-	WORD  $0x4fd1124b // fmla v11.2d, v18.2d, v17.d[0]
-	FMOVQ 32(R5), F18
-	WORD  $0x4fcf1242 // fmla v2.2d, v18.2d, v15.d[0]
-	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
-	WORD  $0x4fd1124c // fmla v12.2d, v18.2d, v17.d[0]
-	FMOVQ 48(R5), F18
-	WORD  $0x4fcf1243 // fmla v3.2d, v18.2d, v15.d[0]
-	WORD  $0x4fd01248 // fmla v8.2d, v18.2d, v16.d[0]
-	WORD  $0x4fd1124d // fmla v13.2d, v18.2d, v17.d[0]
-	FMOVQ 64(R5), F18
-	WORD  $0x4fcf1244 // fmla v4.2d, v18.2d, v15.d[0]
-	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
-	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
+fold74:
+	FMOVD 0(R2), F24
+	FMOVD 0(R8), F25
+	FMOVD 0(R9), F26
+	FMOVQ 0(R5), F27
+	WORD  $0x4fd81360 // fmla v0.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd91368 // fmla v8.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1370 // fmla v16.2d, v27.2d, v26.d[0]
+	FMOVQ 16(R5), F27
+	WORD  $0x4fd81361 // fmla v1.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd91369 // fmla v9.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1371 // fmla v17.2d, v27.2d, v26.d[0]
+	FMOVQ 32(R5), F27
+	WORD  $0x4fd81362 // fmla v2.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136a // fmla v10.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1372 // fmla v18.2d, v27.2d, v26.d[0]
+	FMOVQ 48(R5), F27
+	WORD  $0x4fd81363 // fmla v3.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136b // fmla v11.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1373 // fmla v19.2d, v27.2d, v26.d[0]
+	FMOVQ 64(R5), F27
+	WORD  $0x4fd81364 // fmla v4.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136c // fmla v12.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1374 // fmla v20.2d, v27.2d, v26.d[0]
+	FMOVQ 80(R5), F27
+	WORD  $0x4fd81365 // fmla v5.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136d // fmla v13.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1375 // fmla v21.2d, v27.2d, v26.d[0]
+	FMOVQ 96(R5), F27
+	WORD  $0x4fd81366 // fmla v6.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136e // fmla v14.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1376 // fmla v22.2d, v27.2d, v26.d[0]
+	FMOVQ 112(R5), F27
+	WORD  $0x4fd81367 // fmla v7.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136f // fmla v15.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1377 // fmla v23.2d, v27.2d, v26.d[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold72
+	BNE   fold74
 
-folded73:
+folded75:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V18.B16
-	WORD  $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
-	WORD  $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
-	WORD  $0x4e72d442 // fadd v2.2d, v2.2d, v18.2d
-	WORD  $0x4e72d463 // fadd v3.2d, v3.2d, v18.2d
-	WORD  $0x4e72d484 // fadd v4.2d, v4.2d, v18.2d
-	WORD  $0x4e72d4a5 // fadd v5.2d, v5.2d, v18.2d
-	WORD  $0x4e72d4c6 // fadd v6.2d, v6.2d, v18.2d
-	WORD  $0x4e72d4e7 // fadd v7.2d, v7.2d, v18.2d
-	WORD  $0x4e72d508 // fadd v8.2d, v8.2d, v18.2d
-	WORD  $0x4e72d529 // fadd v9.2d, v9.2d, v18.2d
-	WORD  $0x4e72d54a // fadd v10.2d, v10.2d, v18.2d
-	WORD  $0x4e72d56b // fadd v11.2d, v11.2d, v18.2d
-	WORD  $0x4e72d58c // fadd v12.2d, v12.2d, v18.2d
-	WORD  $0x4e72d5ad // fadd v13.2d, v13.2d, v18.2d
-	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
+	VMOVI $0, V27.B16
+	WORD  $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
+	WORD  $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
+	WORD  $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
+	WORD  $0x4e7bd463 // fadd v3.2d, v3.2d, v27.2d
+	WORD  $0x4e7bd484 // fadd v4.2d, v4.2d, v27.2d
+	WORD  $0x4e7bd4a5 // fadd v5.2d, v5.2d, v27.2d
+	WORD  $0x4e7bd4c6 // fadd v6.2d, v6.2d, v27.2d
+	WORD  $0x4e7bd4e7 // fadd v7.2d, v7.2d, v27.2d
+	WORD  $0x4e7bd508 // fadd v8.2d, v8.2d, v27.2d
+	WORD  $0x4e7bd529 // fadd v9.2d, v9.2d, v27.2d
+	WORD  $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
+	WORD  $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
+	WORD  $0x4e7bd58c // fadd v12.2d, v12.2d, v27.2d
+	WORD  $0x4e7bd5ad // fadd v13.2d, v13.2d, v27.2d
+	WORD  $0x4e7bd5ce // fadd v14.2d, v14.2d, v27.2d
+	WORD  $0x4e7bd5ef // fadd v15.2d, v15.2d, v27.2d
+	WORD  $0x4e7bd610 // fadd v16.2d, v16.2d, v27.2d
+	WORD  $0x4e7bd631 // fadd v17.2d, v17.2d, v27.2d
+	WORD  $0x4e7bd652 // fadd v18.2d, v18.2d, v27.2d
+	WORD  $0x4e7bd673 // fadd v19.2d, v19.2d, v27.2d
+	WORD  $0x4e7bd694 // fadd v20.2d, v20.2d, v27.2d
+	WORD  $0x4e7bd6b5 // fadd v21.2d, v21.2d, v27.2d
+	WORD  $0x4e7bd6d6 // fadd v22.2d, v22.2d, v27.2d
+	WORD  $0x4e7bd6f7 // fadd v23.2d, v23.2d, v27.2d
 	CMP   $1, R2
-	BNE   linear74
-	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
-	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
-	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
-	WORD  $0x4e72f463 // fmax v3.2d, v3.2d, v18.2d
-	WORD  $0x4e72f484 // fmax v4.2d, v4.2d, v18.2d
-	WORD  $0x4e72f4a5 // fmax v5.2d, v5.2d, v18.2d
-	WORD  $0x4e72f4c6 // fmax v6.2d, v6.2d, v18.2d
-	WORD  $0x4e72f4e7 // fmax v7.2d, v7.2d, v18.2d
-	WORD  $0x4e72f508 // fmax v8.2d, v8.2d, v18.2d
-	WORD  $0x4e72f529 // fmax v9.2d, v9.2d, v18.2d
-	WORD  $0x4e72f54a // fmax v10.2d, v10.2d, v18.2d
-	WORD  $0x4e72f56b // fmax v11.2d, v11.2d, v18.2d
-	WORD  $0x4e72f58c // fmax v12.2d, v12.2d, v18.2d
-	WORD  $0x4e72f5ad // fmax v13.2d, v13.2d, v18.2d
-	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
+	BNE   linear76
+	WORD  $0x4e7bf400 // fmax v0.2d, v0.2d, v27.2d
+	WORD  $0x4e7bf421 // fmax v1.2d, v1.2d, v27.2d
+	WORD  $0x4e7bf442 // fmax v2.2d, v2.2d, v27.2d
+	WORD  $0x4e7bf463 // fmax v3.2d, v3.2d, v27.2d
+	WORD  $0x4e7bf484 // fmax v4.2d, v4.2d, v27.2d
+	WORD  $0x4e7bf4a5 // fmax v5.2d, v5.2d, v27.2d
+	WORD  $0x4e7bf4c6 // fmax v6.2d, v6.2d, v27.2d
+	WORD  $0x4e7bf4e7 // fmax v7.2d, v7.2d, v27.2d
+	WORD  $0x4e7bf508 // fmax v8.2d, v8.2d, v27.2d
+	WORD  $0x4e7bf529 // fmax v9.2d, v9.2d, v27.2d
+	WORD  $0x4e7bf54a // fmax v10.2d, v10.2d, v27.2d
+	WORD  $0x4e7bf56b // fmax v11.2d, v11.2d, v27.2d
+	WORD  $0x4e7bf58c // fmax v12.2d, v12.2d, v27.2d
+	WORD  $0x4e7bf5ad // fmax v13.2d, v13.2d, v27.2d
+	WORD  $0x4e7bf5ce // fmax v14.2d, v14.2d, v27.2d
+	WORD  $0x4e7bf5ef // fmax v15.2d, v15.2d, v27.2d
+	WORD  $0x4e7bf610 // fmax v16.2d, v16.2d, v27.2d
+	WORD  $0x4e7bf631 // fmax v17.2d, v17.2d, v27.2d
+	WORD  $0x4e7bf652 // fmax v18.2d, v18.2d, v27.2d
+	WORD  $0x4e7bf673 // fmax v19.2d, v19.2d, v27.2d
+	WORD  $0x4e7bf694 // fmax v20.2d, v20.2d, v27.2d
+	WORD  $0x4e7bf6b5 // fmax v21.2d, v21.2d, v27.2d
+	WORD  $0x4e7bf6d6 // fmax v22.2d, v22.2d, v27.2d
+	WORD  $0x4e7bf6f7 // fmax v23.2d, v23.2d, v27.2d
 
-linear74:
+linear76:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10404,712 +11720,37 @@ linear74:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVQ F5, 0(R4)
-	FMOVQ F6, 16(R4)
-	FMOVQ F7, 32(R4)
-	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R4)
-	FMOVQ F10, 0(R5)
-	FMOVQ F11, 16(R5)
-	FMOVQ F12, 32(R5)
-	FMOVQ F13, 48(R5)
-	FMOVQ F14, 64(R5)
-	ADD   $80, R0
-	SUB   $10, R1
-	B     more66
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R4)
+	FMOVQ F16, 0(R5)
+	FMOVQ F17, 16(R5)
+	FMOVQ F18, 32(R5)
+	FMOVQ F19, 48(R5)
+	FMOVQ F20, 64(R5)
+	FMOVQ F21, 80(R5)
+	FMOVQ F22, 96(R5)
+	FMOVQ F23, 112(R5)
+	ADD   $128, R0
+	SUB   $16, R1
+	B     more68
 
-fewer67:
-	CMP $10, R1
-	BLE last68
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none75
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
-	B     ready76
-
-none75:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready76:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded78
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold77:
-	FMOVD 0(R2), F6
-	FMOVD 0(R8), F7
-	FMOVD 0(R9), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4fc61120 // fmla v0.2d, v9.2d, v6.d[0]
-	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
-	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	FMOVQ 16(R5), F9
-	WORD  $0x4fc61121 // fmla v1.2d, v9.2d, v6.d[0]
-	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
-	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold77
-
-folded78:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
-	CMP   $1, R2
-	BNE   linear79
-	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69f463 // fmax v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
-
-linear79:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
-	ADD   $32, R0
-	SUB   $4, R1
-
-last68:
-	CMP $7, R1
-	BGE wider80
-	CMP $5, R1
-	BGE wider81
-	CMP $3, R1
-	BGE wider82
-	CMP $2, R1
-	BNE over83
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none84
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
-	B     ready85
-
-none84:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready85:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded87
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold86:
-	FMOVD 0(R2), F3
-	FMOVD 0(R8), F4
-	FMOVD 0(R9), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
-	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold86
-
-folded87:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	CMP   $1, R2
-	BNE   linear88
-	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
-
-linear88:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	FMOVQ F2, 0(R5)
-	B     done69
-
-over83:
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none89
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
-	FMOVD 0(R5), F2
-	B     ready90
-
-none89:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready90:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded92
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold91:
-	FMOVD 0(R2), F3
-	FMOVD 0(R8), F4
-	FMOVD 0(R9), F5
-	FMOVD 0(R5), F6
-	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
-	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold91
-
-folded92:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	CMP   $1, R2
-	BNE   linear93
-	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
-
-linear93:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
-	FMOVD F2, 0(R5)
-	B     done69
-
-wider82:
-	CMP $4, R1
-	BNE over94
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none95
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
-	B     ready96
-
-none95:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready96:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded98
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold97:
-	FMOVD 0(R2), F6
-	FMOVD 0(R8), F7
-	FMOVD 0(R9), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4fc61120 // fmla v0.2d, v9.2d, v6.d[0]
-	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
-	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	FMOVQ 16(R5), F9
-	WORD  $0x4fc61121 // fmla v1.2d, v9.2d, v6.d[0]
-	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
-	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold97
-
-folded98:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
-	CMP   $1, R2
-	BNE   linear99
-	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69f463 // fmax v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
-
-linear99:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
-	B     done69
-
-over94:
-	MOVD $8, R16
-	MUL  R16, R1, R1
-	SUB  $32, R1
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none100
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R6), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R7), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 16(R8), F5
-	B     ready101
-
-none100:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready101:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded103
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold102:
-	FMOVD 0(R2), F6
-	FMOVD 0(R8), F7
-	FMOVD 0(R9), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4fc61120 // fmla v0.2d, v9.2d, v6.d[0]
-	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
-	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	ADD   R1, R5, R10
-	FMOVQ 16(R10), F9
-	WORD  $0x4fc61121 // fmla v1.2d, v9.2d, v6.d[0]
-	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
-	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold102
-
-folded103:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
-	CMP   $1, R2
-	BNE   linear104
-	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69f463 // fmax v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
-
-linear104:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R6)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R7)
-	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R8)
-	B     done69
-
-wider81:
-	CMP $6, R1
-	BNE over105
-
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none106
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-	FMOVQ 32(R5), F8
-	B     ready107
-
-none106:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-
-ready107:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded109
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold108:
-	FMOVD 0(R2), F9
-	FMOVD 0(R8), F10
-	FMOVD 0(R9), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4fc91180 // fmla v0.2d, v12.2d, v9.d[0]
-	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
-	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4fc91181 // fmla v1.2d, v12.2d, v9.d[0]
-	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
-	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
-	FMOVQ 32(R5), F12
-	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
-	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
-	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold108
-
-folded109:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
-	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
-	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
-	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
-	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
-	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
-	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
-	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
-	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
-	CMP   $1, R2
-	BNE   linear110
-	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
-	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
-	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
-	WORD  $0x4e6cf463 // fmax v3.2d, v3.2d, v12.2d
-	WORD  $0x4e6cf484 // fmax v4.2d, v4.2d, v12.2d
-	WORD  $0x4e6cf4a5 // fmax v5.2d, v5.2d, v12.2d
-	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
-	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
-	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
-
-linear110:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R5)
-	B     done69
-
-over105:
-	MOVD $8, R16
-	MUL  R16, R1, R1
-	SUB  $48, R1
-
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none111
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R6), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R7), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-	FMOVQ 32(R8), F8
-	B     ready112
-
-none111:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-
-ready112:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded114
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold113:
-	FMOVD 0(R2), F9
-	FMOVD 0(R8), F10
-	FMOVD 0(R9), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4fc91180 // fmla v0.2d, v12.2d, v9.d[0]
-	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
-	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4fc91181 // fmla v1.2d, v12.2d, v9.d[0]
-	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
-	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
-	ADD   R1, R5, R10
-	FMOVQ 32(R10), F12
-	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
-	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
-	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold113
-
-folded114:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
-	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
-	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
-	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
-	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
-	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
-	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
-	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
-	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
-	CMP   $1, R2
-	BNE   linear115
-	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
-	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
-	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
-	WORD  $0x4e6cf463 // fmax v3.2d, v3.2d, v12.2d
-	WORD  $0x4e6cf484 // fmax v4.2d, v4.2d, v12.2d
-	WORD  $0x4e6cf4a5 // fmax v5.2d, v5.2d, v12.2d
-	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
-	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
-	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
-
-linear115:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R6)
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R7)
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R8)
-	B     done69
-
-wider80:
-	CMP $9, R1
-	BGE wider116
-	CMP $8, R1
-	BNE over117
+fewer69:
+	CMP $16, R1
+	BLE last70
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none118
+	BEQ   none77
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11126,9 +11767,9 @@ wider80:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R5), F11
-	B     ready119
+	B     ready78
 
-none118:
+none77:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11142,11 +11783,11 @@ none118:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready119:
+ready78:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded121
+	BLE  folded80
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11156,7 +11797,7 @@ ready119:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold120:
+fold79:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -11181,9 +11822,9 @@ fold120:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold120
+	BNE   fold79
 
-folded121:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -11200,7 +11841,7 @@ folded121:
 	WORD  $0x4e6fd54a // fadd v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
 	CMP   $1, R2
-	BNE   linear122
+	BNE   linear81
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -11214,7 +11855,7 @@ folded121:
 	WORD  $0x4e6ff54a // fmax v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6ff56b // fmax v11.2d, v11.2d, v15.2d
 
-linear122:
+linear81:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11232,9 +11873,731 @@ linear122:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R5)
-	B     done69
+	ADD   $64, R0
+	SUB   $8, R1
 
-over117:
+last70:
+	CMP $9, R1
+	BGE wider82
+	CMP $5, R1
+	BGE wider83
+	CMP $3, R1
+	BGE wider84
+	CMP $2, R1
+	BNE over85
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none86
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
+	B     ready87
+
+none86:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready87:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded89
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold88:
+	FMOVD 0(R2), F3
+	FMOVD 0(R8), F4
+	FMOVD 0(R9), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
+	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold88
+
+folded89:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	CMP   $1, R2
+	BNE   linear90
+	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
+
+linear90:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	FMOVQ F2, 0(R5)
+	B     done71
+
+over85:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none91
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
+	FMOVD 0(R5), F2
+	B     ready92
+
+none91:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready92:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded94
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold93:
+	FMOVD 0(R2), F3
+	FMOVD 0(R8), F4
+	FMOVD 0(R9), F5
+	FMOVD 0(R5), F6
+	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
+	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold93
+
+folded94:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	CMP   $1, R2
+	BNE   linear95
+	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
+
+linear95:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
+	FMOVD F2, 0(R5)
+	B     done71
+
+wider84:
+	CMP $4, R1
+	BNE over96
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none97
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R5), F5
+	B     ready98
+
+none97:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready98:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded100
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold99:
+	FMOVD 0(R2), F6
+	FMOVD 0(R8), F7
+	FMOVD 0(R9), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4fc61120 // fmla v0.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	FMOVQ 16(R5), F9
+	WORD  $0x4fc61121 // fmla v1.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
+	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold99
+
+folded100:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	CMP   $1, R2
+	BNE   linear101
+	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69f463 // fmax v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
+
+linear101:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R4)
+	FMOVQ F4, 0(R5)
+	FMOVQ F5, 16(R5)
+	B     done71
+
+over96:
+	MOVD $8, R16
+	MUL  R16, R1, R1
+	SUB  $32, R1
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none102
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R6), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R8), F5
+	B     ready103
+
+none102:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready103:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded105
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold104:
+	FMOVD 0(R2), F6
+	FMOVD 0(R8), F7
+	FMOVD 0(R9), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4fc61120 // fmla v0.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	ADD   R1, R5, R10
+	FMOVQ 16(R10), F9
+	WORD  $0x4fc61121 // fmla v1.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
+	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold104
+
+folded105:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	CMP   $1, R2
+	BNE   linear106
+	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69f463 // fmax v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
+
+linear106:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R6)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R7)
+	FMOVQ F4, 0(R5)
+	FMOVQ F5, 16(R8)
+	B     done71
+
+wider83:
+	CMP $7, R1
+	BGE wider107
+	CMP $6, R1
+	BNE over108
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none109
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+	FMOVQ 32(R5), F8
+	B     ready110
+
+none109:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+
+ready110:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded112
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold111:
+	FMOVD 0(R2), F9
+	FMOVD 0(R8), F10
+	FMOVD 0(R9), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4fc91180 // fmla v0.2d, v12.2d, v9.d[0]
+	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
+	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4fc91181 // fmla v1.2d, v12.2d, v9.d[0]
+	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
+	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
+	FMOVQ 32(R5), F12
+	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
+	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
+	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold111
+
+folded112:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	CMP   $1, R2
+	BNE   linear113
+	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cf463 // fmax v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cf484 // fmax v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cf4a5 // fmax v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
+
+linear113:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R4)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R5)
+	FMOVQ F8, 32(R5)
+	B     done71
+
+over108:
+	MOVD $8, R16
+	MUL  R16, R1, R1
+	SUB  $48, R1
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none114
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R6), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R7), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+	FMOVQ 32(R8), F8
+	B     ready115
+
+none114:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+
+ready115:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded117
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold116:
+	FMOVD 0(R2), F9
+	FMOVD 0(R8), F10
+	FMOVD 0(R9), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4fc91180 // fmla v0.2d, v12.2d, v9.d[0]
+	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
+	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4fc91181 // fmla v1.2d, v12.2d, v9.d[0]
+	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
+	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
+	ADD   R1, R5, R10
+	FMOVQ 32(R10), F12
+	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
+	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
+	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold116
+
+folded117:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	CMP   $1, R2
+	BNE   linear118
+	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cf463 // fmax v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cf484 // fmax v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cf4a5 // fmax v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
+
+linear118:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R6)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R7)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R5)
+	FMOVQ F8, 32(R8)
+	B     done71
+
+wider107:
+	CMP $8, R1
+	BNE over119
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none120
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 32(R5), F10
+	FMOVQ 48(R5), F11
+	B     ready121
+
+none120:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+ready121:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded123
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold122:
+	FMOVD 0(R2), F12
+	FMOVD 0(R8), F13
+	FMOVD 0(R9), F14
+	FMOVQ 0(R5), F15
+	WORD  $0x4fcc11e0 // fmla v0.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcd11e4 // fmla v4.2d, v15.2d, v13.d[0]
+	WORD  $0x4fce11e8 // fmla v8.2d, v15.2d, v14.d[0]
+	FMOVQ 16(R5), F15
+	WORD  $0x4fcc11e1 // fmla v1.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcd11e5 // fmla v5.2d, v15.2d, v13.d[0]
+	WORD  $0x4fce11e9 // fmla v9.2d, v15.2d, v14.d[0]
+	FMOVQ 32(R5), F15
+	WORD  $0x4fcc11e2 // fmla v2.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcd11e6 // fmla v6.2d, v15.2d, v13.d[0]
+	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
+	FMOVQ 48(R5), F15
+	WORD  $0x4fcc11e3 // fmla v3.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcd11e7 // fmla v7.2d, v15.2d, v13.d[0]
+	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold122
+
+folded123:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V15.B16
+	WORD  $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
+	WORD  $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
+	WORD  $0x4e6fd442 // fadd v2.2d, v2.2d, v15.2d
+	WORD  $0x4e6fd463 // fadd v3.2d, v3.2d, v15.2d
+	WORD  $0x4e6fd484 // fadd v4.2d, v4.2d, v15.2d
+	WORD  $0x4e6fd4a5 // fadd v5.2d, v5.2d, v15.2d
+	WORD  $0x4e6fd4c6 // fadd v6.2d, v6.2d, v15.2d
+	WORD  $0x4e6fd4e7 // fadd v7.2d, v7.2d, v15.2d
+	WORD  $0x4e6fd508 // fadd v8.2d, v8.2d, v15.2d
+	WORD  $0x4e6fd529 // fadd v9.2d, v9.2d, v15.2d
+	WORD  $0x4e6fd54a // fadd v10.2d, v10.2d, v15.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	CMP   $1, R2
+	BNE   linear124
+	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
+	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
+	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
+	WORD  $0x4e6ff463 // fmax v3.2d, v3.2d, v15.2d
+	WORD  $0x4e6ff484 // fmax v4.2d, v4.2d, v15.2d
+	WORD  $0x4e6ff4a5 // fmax v5.2d, v5.2d, v15.2d
+	WORD  $0x4e6ff4c6 // fmax v6.2d, v6.2d, v15.2d
+	WORD  $0x4e6ff4e7 // fmax v7.2d, v7.2d, v15.2d
+	WORD  $0x4e6ff508 // fmax v8.2d, v8.2d, v15.2d
+	WORD  $0x4e6ff529 // fmax v9.2d, v9.2d, v15.2d
+	WORD  $0x4e6ff54a // fmax v10.2d, v10.2d, v15.2d
+	WORD  $0x4e6ff56b // fmax v11.2d, v11.2d, v15.2d
+
+linear124:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R4)
+	FMOVQ F8, 0(R5)
+	FMOVQ F9, 16(R5)
+	FMOVQ F10, 32(R5)
+	FMOVQ F11, 48(R5)
+	B     done71
+
+over119:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -11242,7 +12605,7 @@ over117:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none123
+	BEQ   none125
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11263,9 +12626,9 @@ over117:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R8), F11
-	B     ready124
+	B     ready126
 
-none123:
+none125:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11279,11 +12642,11 @@ none123:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready124:
+ready126:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded126
+	BLE  folded128
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11293,7 +12656,7 @@ ready124:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold125:
+fold127:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -11319,9 +12682,9 @@ fold125:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold125
+	BNE   fold127
 
-folded126:
+folded128:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -11338,7 +12701,7 @@ folded126:
 	WORD  $0x4e6fd54a // fadd v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
 	CMP   $1, R2
-	BNE   linear127
+	BNE   linear129
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -11352,7 +12715,7 @@ folded126:
 	WORD  $0x4e6ff54a // fmax v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6ff56b // fmax v11.2d, v11.2d, v15.2d
 
-linear127:
+linear129:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11374,16 +12737,20 @@ linear127:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R8)
-	B     done69
+	B     done71
 
-wider116:
+wider82:
+	CMP $13, R1
+	BGE wider130
+	CMP $11, R1
+	BGE wider131
 	CMP $10, R1
-	BNE over128
+	BNE over132
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none129
+	BEQ   none133
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11403,9 +12770,9 @@ wider116:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready130
+	B     ready134
 
-none129:
+none133:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11422,11 +12789,11 @@ none129:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready130:
+ready134:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded132
+	BLE  folded136
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11436,7 +12803,7 @@ ready130:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold131:
+fold135:
 	FMOVD 0(R2), F15
 	FMOVD 0(R8), F16
 	FMOVD 0(R9), F17
@@ -11465,9 +12832,9 @@ fold131:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold131
+	BNE   fold135
 
-folded132:
+folded136:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -11487,7 +12854,7 @@ folded132:
 	WORD  $0x4e72d5ad // fadd v13.2d, v13.2d, v18.2d
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear133
+	BNE   linear137
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -11504,7 +12871,7 @@ folded132:
 	WORD  $0x4e72f5ad // fmax v13.2d, v13.2d, v18.2d
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 
-linear133:
+linear137:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11525,9 +12892,9 @@ linear133:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R5)
-	B     done69
+	B     done71
 
-over128:
+over132:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -11535,7 +12902,7 @@ over128:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none134
+	BEQ   none138
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11559,9 +12926,9 @@ over128:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R8), F14
-	B     ready135
+	B     ready139
 
-none134:
+none138:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11578,11 +12945,11 @@ none134:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready135:
+ready139:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded137
+	BLE  folded141
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11592,7 +12959,7 @@ ready135:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold136:
+fold140:
 	FMOVD 0(R2), F15
 	FMOVD 0(R8), F16
 	FMOVD 0(R9), F17
@@ -11622,9 +12989,9 @@ fold136:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold136
+	BNE   fold140
 
-folded137:
+folded141:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -11644,7 +13011,7 @@ folded137:
 	WORD  $0x4e72d5ad // fadd v13.2d, v13.2d, v18.2d
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear138
+	BNE   linear142
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -11661,7 +13028,7 @@ folded137:
 	WORD  $0x4e72f5ad // fmax v13.2d, v13.2d, v18.2d
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 
-linear138:
+linear142:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11686,44 +13053,38 @@ linear138:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R8)
+	B     done71
 
-done69:
-	B done64
+wider131:
+	CMP $12, R1
+	BNE over143
 
-fewer65:
-	CMP  $2, R0
-	BNE  fewer139
-	MOVD cols+80(FP), R1
-	MOVD $0, R0
-
-	// 8 vectors of columns, while at least half as many more are left
-more140:
-	CMP $24, R1
-	BLT fewer141
-
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none144
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	ADD   R3, R4, R5
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
-	FMOVQ 0(R4), F8
-	FMOVQ 16(R4), F9
-	FMOVQ 32(R4), F10
-	FMOVQ 48(R4), F11
-	FMOVQ 64(R4), F12
-	FMOVQ 80(R4), F13
-	FMOVQ 96(R4), F14
-	FMOVQ 112(R4), F15
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R4), F8
+	FMOVQ 48(R4), F9
+	FMOVQ 64(R4), F10
+	FMOVQ 80(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 48(R5), F15
+	FMOVQ 64(R5), F16
+	FMOVQ 80(R5), F17
 	B     ready145
 
 none144:
@@ -11743,6 +13104,8 @@ none144:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
 
 ready145:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -11755,9 +13118,1180 @@ ready145:
 	MOVD b+56(FP), R5
 	MOVD ldb+64(FP), R6
 	ADD  R3, R2, R8
+	ADD  R3, R8, R9
 	ADD  R0, R5
 
 fold146:
+	FMOVD 0(R2), F18
+	FMOVD 0(R8), F19
+	FMOVD 0(R9), F20
+	FMOVQ 0(R5), F21
+	WORD  $0x4fd212a0 // fmla v0.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312a6 // fmla v6.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412ac // fmla v12.2d, v21.2d, v20.d[0]
+	FMOVQ 16(R5), F21
+	WORD  $0x4fd212a1 // fmla v1.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312a7 // fmla v7.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412ad // fmla v13.2d, v21.2d, v20.d[0]
+	FMOVQ 32(R5), F21
+	WORD  $0x4fd212a2 // fmla v2.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312a8 // fmla v8.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412ae // fmla v14.2d, v21.2d, v20.d[0]
+	FMOVQ 48(R5), F21
+	WORD  $0x4fd212a3 // fmla v3.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312a9 // fmla v9.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412af // fmla v15.2d, v21.2d, v20.d[0]
+	FMOVQ 64(R5), F21
+	WORD  $0x4fd212a4 // fmla v4.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312aa // fmla v10.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412b0 // fmla v16.2d, v21.2d, v20.d[0]
+	FMOVQ 80(R5), F21
+	WORD  $0x4fd212a5 // fmla v5.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312ab // fmla v11.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412b1 // fmla v17.2d, v21.2d, v20.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold146
+
+folded147:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V21.B16
+	WORD  $0x4e75d400 // fadd v0.2d, v0.2d, v21.2d
+	WORD  $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
+	WORD  $0x4e75d442 // fadd v2.2d, v2.2d, v21.2d
+	WORD  $0x4e75d463 // fadd v3.2d, v3.2d, v21.2d
+	WORD  $0x4e75d484 // fadd v4.2d, v4.2d, v21.2d
+	WORD  $0x4e75d4a5 // fadd v5.2d, v5.2d, v21.2d
+	WORD  $0x4e75d4c6 // fadd v6.2d, v6.2d, v21.2d
+	WORD  $0x4e75d4e7 // fadd v7.2d, v7.2d, v21.2d
+	WORD  $0x4e75d508 // fadd v8.2d, v8.2d, v21.2d
+	WORD  $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	WORD  $0x4e75d54a // fadd v10.2d, v10.2d, v21.2d
+	WORD  $0x4e75d56b // fadd v11.2d, v11.2d, v21.2d
+	WORD  $0x4e75d58c // fadd v12.2d, v12.2d, v21.2d
+	WORD  $0x4e75d5ad // fadd v13.2d, v13.2d, v21.2d
+	WORD  $0x4e75d5ce // fadd v14.2d, v14.2d, v21.2d
+	WORD  $0x4e75d5ef // fadd v15.2d, v15.2d, v21.2d
+	WORD  $0x4e75d610 // fadd v16.2d, v16.2d, v21.2d
+	WORD  $0x4e75d631 // fadd v17.2d, v17.2d, v21.2d
+	CMP   $1, R2
+	BNE   linear148
+	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
+	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
+	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
+	WORD  $0x4e75f463 // fmax v3.2d, v3.2d, v21.2d
+	WORD  $0x4e75f484 // fmax v4.2d, v4.2d, v21.2d
+	WORD  $0x4e75f4a5 // fmax v5.2d, v5.2d, v21.2d
+	WORD  $0x4e75f4c6 // fmax v6.2d, v6.2d, v21.2d
+	WORD  $0x4e75f4e7 // fmax v7.2d, v7.2d, v21.2d
+	WORD  $0x4e75f508 // fmax v8.2d, v8.2d, v21.2d
+	WORD  $0x4e75f529 // fmax v9.2d, v9.2d, v21.2d
+	WORD  $0x4e75f54a // fmax v10.2d, v10.2d, v21.2d
+	WORD  $0x4e75f56b // fmax v11.2d, v11.2d, v21.2d
+	WORD  $0x4e75f58c // fmax v12.2d, v12.2d, v21.2d
+	WORD  $0x4e75f5ad // fmax v13.2d, v13.2d, v21.2d
+	WORD  $0x4e75f5ce // fmax v14.2d, v14.2d, v21.2d
+	WORD  $0x4e75f5ef // fmax v15.2d, v15.2d, v21.2d
+	WORD  $0x4e75f610 // fmax v16.2d, v16.2d, v21.2d
+	WORD  $0x4e75f631 // fmax v17.2d, v17.2d, v21.2d
+
+linear148:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R4)
+	FMOVQ F9, 48(R4)
+	FMOVQ F10, 64(R4)
+	FMOVQ F11, 80(R4)
+	FMOVQ F12, 0(R5)
+	FMOVQ F13, 16(R5)
+	FMOVQ F14, 32(R5)
+	FMOVQ F15, 48(R5)
+	FMOVQ F16, 64(R5)
+	FMOVQ F17, 80(R5)
+	B     done71
+
+over143:
+	MOVD $8, R16
+	MUL  R16, R1, R1
+	SUB  $96, R1
+
+	// acc[i,j] = init[i,j], 3×6 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none149
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R6), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R4), F8
+	FMOVQ 48(R4), F9
+	FMOVQ 64(R4), F10
+	FMOVQ 80(R7), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 48(R5), F15
+	FMOVQ 64(R5), F16
+	FMOVQ 80(R8), F17
+	B     ready150
+
+none149:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+
+ready150:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded152
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold151:
+	FMOVD 0(R2), F18
+	FMOVD 0(R8), F19
+	FMOVD 0(R9), F20
+	FMOVQ 0(R5), F21
+	WORD  $0x4fd212a0 // fmla v0.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312a6 // fmla v6.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412ac // fmla v12.2d, v21.2d, v20.d[0]
+	FMOVQ 16(R5), F21
+	WORD  $0x4fd212a1 // fmla v1.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312a7 // fmla v7.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412ad // fmla v13.2d, v21.2d, v20.d[0]
+	FMOVQ 32(R5), F21
+	WORD  $0x4fd212a2 // fmla v2.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312a8 // fmla v8.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412ae // fmla v14.2d, v21.2d, v20.d[0]
+	FMOVQ 48(R5), F21
+	WORD  $0x4fd212a3 // fmla v3.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312a9 // fmla v9.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412af // fmla v15.2d, v21.2d, v20.d[0]
+	FMOVQ 64(R5), F21
+	WORD  $0x4fd212a4 // fmla v4.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312aa // fmla v10.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412b0 // fmla v16.2d, v21.2d, v20.d[0]
+	ADD   R1, R5, R10
+	FMOVQ 80(R10), F21
+	WORD  $0x4fd212a5 // fmla v5.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd312ab // fmla v11.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd412b1 // fmla v17.2d, v21.2d, v20.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold151
+
+folded152:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V21.B16
+	WORD  $0x4e75d400 // fadd v0.2d, v0.2d, v21.2d
+	WORD  $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
+	WORD  $0x4e75d442 // fadd v2.2d, v2.2d, v21.2d
+	WORD  $0x4e75d463 // fadd v3.2d, v3.2d, v21.2d
+	WORD  $0x4e75d484 // fadd v4.2d, v4.2d, v21.2d
+	WORD  $0x4e75d4a5 // fadd v5.2d, v5.2d, v21.2d
+	WORD  $0x4e75d4c6 // fadd v6.2d, v6.2d, v21.2d
+	WORD  $0x4e75d4e7 // fadd v7.2d, v7.2d, v21.2d
+	WORD  $0x4e75d508 // fadd v8.2d, v8.2d, v21.2d
+	WORD  $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	WORD  $0x4e75d54a // fadd v10.2d, v10.2d, v21.2d
+	WORD  $0x4e75d56b // fadd v11.2d, v11.2d, v21.2d
+	WORD  $0x4e75d58c // fadd v12.2d, v12.2d, v21.2d
+	WORD  $0x4e75d5ad // fadd v13.2d, v13.2d, v21.2d
+	WORD  $0x4e75d5ce // fadd v14.2d, v14.2d, v21.2d
+	WORD  $0x4e75d5ef // fadd v15.2d, v15.2d, v21.2d
+	WORD  $0x4e75d610 // fadd v16.2d, v16.2d, v21.2d
+	WORD  $0x4e75d631 // fadd v17.2d, v17.2d, v21.2d
+	CMP   $1, R2
+	BNE   linear153
+	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
+	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
+	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
+	WORD  $0x4e75f463 // fmax v3.2d, v3.2d, v21.2d
+	WORD  $0x4e75f484 // fmax v4.2d, v4.2d, v21.2d
+	WORD  $0x4e75f4a5 // fmax v5.2d, v5.2d, v21.2d
+	WORD  $0x4e75f4c6 // fmax v6.2d, v6.2d, v21.2d
+	WORD  $0x4e75f4e7 // fmax v7.2d, v7.2d, v21.2d
+	WORD  $0x4e75f508 // fmax v8.2d, v8.2d, v21.2d
+	WORD  $0x4e75f529 // fmax v9.2d, v9.2d, v21.2d
+	WORD  $0x4e75f54a // fmax v10.2d, v10.2d, v21.2d
+	WORD  $0x4e75f56b // fmax v11.2d, v11.2d, v21.2d
+	WORD  $0x4e75f58c // fmax v12.2d, v12.2d, v21.2d
+	WORD  $0x4e75f5ad // fmax v13.2d, v13.2d, v21.2d
+	WORD  $0x4e75f5ce // fmax v14.2d, v14.2d, v21.2d
+	WORD  $0x4e75f5ef // fmax v15.2d, v15.2d, v21.2d
+	WORD  $0x4e75f610 // fmax v16.2d, v16.2d, v21.2d
+	WORD  $0x4e75f631 // fmax v17.2d, v17.2d, v21.2d
+
+linear153:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R6)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R4)
+	FMOVQ F9, 48(R4)
+	FMOVQ F10, 64(R4)
+	FMOVQ F11, 80(R7)
+	FMOVQ F12, 0(R5)
+	FMOVQ F13, 16(R5)
+	FMOVQ F14, 32(R5)
+	FMOVQ F15, 48(R5)
+	FMOVQ F16, 64(R5)
+	FMOVQ F17, 80(R8)
+	B     done71
+
+wider130:
+	CMP $15, R1
+	BGE wider154
+	CMP $14, R1
+	BNE over155
+
+	// acc[i,j] = init[i,j], 3×7 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none156
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	FMOVQ 48(R4), F10
+	FMOVQ 64(R4), F11
+	FMOVQ 80(R4), F12
+	FMOVQ 96(R4), F13
+	FMOVQ 0(R5), F14
+	FMOVQ 16(R5), F15
+	FMOVQ 32(R5), F16
+	FMOVQ 48(R5), F17
+	FMOVQ 64(R5), F18
+	FMOVQ 80(R5), F19
+	FMOVQ 96(R5), F20
+	B     ready157
+
+none156:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+
+ready157:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded159
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold158:
+	FMOVD 0(R2), F21
+	FMOVD 0(R8), F22
+	FMOVD 0(R9), F23
+	FMOVQ 0(R5), F24
+	WORD  $0x4fd51300 // fmla v0.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd61307 // fmla v7.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd7130e // fmla v14.2d, v24.2d, v23.d[0]
+	FMOVQ 16(R5), F24
+	WORD  $0x4fd51301 // fmla v1.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd61308 // fmla v8.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd7130f // fmla v15.2d, v24.2d, v23.d[0]
+	FMOVQ 32(R5), F24
+	WORD  $0x4fd51302 // fmla v2.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd61309 // fmla v9.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71310 // fmla v16.2d, v24.2d, v23.d[0]
+	FMOVQ 48(R5), F24
+	WORD  $0x4fd51303 // fmla v3.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd6130a // fmla v10.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71311 // fmla v17.2d, v24.2d, v23.d[0]
+	FMOVQ 64(R5), F24
+	WORD  $0x4fd51304 // fmla v4.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd6130b // fmla v11.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71312 // fmla v18.2d, v24.2d, v23.d[0]
+	FMOVQ 80(R5), F24
+	WORD  $0x4fd51305 // fmla v5.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd6130c // fmla v12.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71313 // fmla v19.2d, v24.2d, v23.d[0]
+	FMOVQ 96(R5), F24
+	WORD  $0x4fd51306 // fmla v6.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd6130d // fmla v13.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71314 // fmla v20.2d, v24.2d, v23.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold158
+
+folded159:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V24.B16
+	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+	WORD  $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
+	WORD  $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
+	WORD  $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
+	WORD  $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
+	WORD  $0x4e78d4a5 // fadd v5.2d, v5.2d, v24.2d
+	WORD  $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
+	WORD  $0x4e78d4e7 // fadd v7.2d, v7.2d, v24.2d
+	WORD  $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
+	WORD  $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
+	WORD  $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
+	WORD  $0x4e78d56b // fadd v11.2d, v11.2d, v24.2d
+	WORD  $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
+	WORD  $0x4e78d5ad // fadd v13.2d, v13.2d, v24.2d
+	WORD  $0x4e78d5ce // fadd v14.2d, v14.2d, v24.2d
+	WORD  $0x4e78d5ef // fadd v15.2d, v15.2d, v24.2d
+	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	WORD  $0x4e78d631 // fadd v17.2d, v17.2d, v24.2d
+	WORD  $0x4e78d652 // fadd v18.2d, v18.2d, v24.2d
+	WORD  $0x4e78d673 // fadd v19.2d, v19.2d, v24.2d
+	WORD  $0x4e78d694 // fadd v20.2d, v20.2d, v24.2d
+	CMP   $1, R2
+	BNE   linear160
+	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
+	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
+	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
+	WORD  $0x4e78f463 // fmax v3.2d, v3.2d, v24.2d
+	WORD  $0x4e78f484 // fmax v4.2d, v4.2d, v24.2d
+	WORD  $0x4e78f4a5 // fmax v5.2d, v5.2d, v24.2d
+	WORD  $0x4e78f4c6 // fmax v6.2d, v6.2d, v24.2d
+	WORD  $0x4e78f4e7 // fmax v7.2d, v7.2d, v24.2d
+	WORD  $0x4e78f508 // fmax v8.2d, v8.2d, v24.2d
+	WORD  $0x4e78f529 // fmax v9.2d, v9.2d, v24.2d
+	WORD  $0x4e78f54a // fmax v10.2d, v10.2d, v24.2d
+	WORD  $0x4e78f56b // fmax v11.2d, v11.2d, v24.2d
+	WORD  $0x4e78f58c // fmax v12.2d, v12.2d, v24.2d
+	WORD  $0x4e78f5ad // fmax v13.2d, v13.2d, v24.2d
+	WORD  $0x4e78f5ce // fmax v14.2d, v14.2d, v24.2d
+	WORD  $0x4e78f5ef // fmax v15.2d, v15.2d, v24.2d
+	WORD  $0x4e78f610 // fmax v16.2d, v16.2d, v24.2d
+	WORD  $0x4e78f631 // fmax v17.2d, v17.2d, v24.2d
+	WORD  $0x4e78f652 // fmax v18.2d, v18.2d, v24.2d
+	WORD  $0x4e78f673 // fmax v19.2d, v19.2d, v24.2d
+	WORD  $0x4e78f694 // fmax v20.2d, v20.2d, v24.2d
+
+linear160:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 0(R4)
+	FMOVQ F8, 16(R4)
+	FMOVQ F9, 32(R4)
+	FMOVQ F10, 48(R4)
+	FMOVQ F11, 64(R4)
+	FMOVQ F12, 80(R4)
+	FMOVQ F13, 96(R4)
+	FMOVQ F14, 0(R5)
+	FMOVQ F15, 16(R5)
+	FMOVQ F16, 32(R5)
+	FMOVQ F17, 48(R5)
+	FMOVQ F18, 64(R5)
+	FMOVQ F19, 80(R5)
+	FMOVQ F20, 96(R5)
+	B     done71
+
+over155:
+	MOVD $8, R16
+	MUL  R16, R1, R1
+	SUB  $112, R1
+
+	// acc[i,j] = init[i,j], 3×7 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none161
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R6), F6
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	FMOVQ 48(R4), F10
+	FMOVQ 64(R4), F11
+	FMOVQ 80(R4), F12
+	FMOVQ 96(R7), F13
+	FMOVQ 0(R5), F14
+	FMOVQ 16(R5), F15
+	FMOVQ 32(R5), F16
+	FMOVQ 48(R5), F17
+	FMOVQ 64(R5), F18
+	FMOVQ 80(R5), F19
+	FMOVQ 96(R8), F20
+	B     ready162
+
+none161:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+
+ready162:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded164
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold163:
+	FMOVD 0(R2), F21
+	FMOVD 0(R8), F22
+	FMOVD 0(R9), F23
+	FMOVQ 0(R5), F24
+	WORD  $0x4fd51300 // fmla v0.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd61307 // fmla v7.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd7130e // fmla v14.2d, v24.2d, v23.d[0]
+	FMOVQ 16(R5), F24
+	WORD  $0x4fd51301 // fmla v1.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd61308 // fmla v8.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd7130f // fmla v15.2d, v24.2d, v23.d[0]
+	FMOVQ 32(R5), F24
+	WORD  $0x4fd51302 // fmla v2.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd61309 // fmla v9.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71310 // fmla v16.2d, v24.2d, v23.d[0]
+	FMOVQ 48(R5), F24
+	WORD  $0x4fd51303 // fmla v3.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd6130a // fmla v10.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71311 // fmla v17.2d, v24.2d, v23.d[0]
+	FMOVQ 64(R5), F24
+	WORD  $0x4fd51304 // fmla v4.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd6130b // fmla v11.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71312 // fmla v18.2d, v24.2d, v23.d[0]
+	FMOVQ 80(R5), F24
+	WORD  $0x4fd51305 // fmla v5.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd6130c // fmla v12.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71313 // fmla v19.2d, v24.2d, v23.d[0]
+	ADD   R1, R5, R10
+	FMOVQ 96(R10), F24
+	WORD  $0x4fd51306 // fmla v6.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd6130d // fmla v13.2d, v24.2d, v22.d[0]
+	WORD  $0x4fd71314 // fmla v20.2d, v24.2d, v23.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold163
+
+folded164:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V24.B16
+	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+	WORD  $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
+	WORD  $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
+	WORD  $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
+	WORD  $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
+	WORD  $0x4e78d4a5 // fadd v5.2d, v5.2d, v24.2d
+	WORD  $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
+	WORD  $0x4e78d4e7 // fadd v7.2d, v7.2d, v24.2d
+	WORD  $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
+	WORD  $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
+	WORD  $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
+	WORD  $0x4e78d56b // fadd v11.2d, v11.2d, v24.2d
+	WORD  $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
+	WORD  $0x4e78d5ad // fadd v13.2d, v13.2d, v24.2d
+	WORD  $0x4e78d5ce // fadd v14.2d, v14.2d, v24.2d
+	WORD  $0x4e78d5ef // fadd v15.2d, v15.2d, v24.2d
+	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	WORD  $0x4e78d631 // fadd v17.2d, v17.2d, v24.2d
+	WORD  $0x4e78d652 // fadd v18.2d, v18.2d, v24.2d
+	WORD  $0x4e78d673 // fadd v19.2d, v19.2d, v24.2d
+	WORD  $0x4e78d694 // fadd v20.2d, v20.2d, v24.2d
+	CMP   $1, R2
+	BNE   linear165
+	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
+	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
+	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
+	WORD  $0x4e78f463 // fmax v3.2d, v3.2d, v24.2d
+	WORD  $0x4e78f484 // fmax v4.2d, v4.2d, v24.2d
+	WORD  $0x4e78f4a5 // fmax v5.2d, v5.2d, v24.2d
+	WORD  $0x4e78f4c6 // fmax v6.2d, v6.2d, v24.2d
+	WORD  $0x4e78f4e7 // fmax v7.2d, v7.2d, v24.2d
+	WORD  $0x4e78f508 // fmax v8.2d, v8.2d, v24.2d
+	WORD  $0x4e78f529 // fmax v9.2d, v9.2d, v24.2d
+	WORD  $0x4e78f54a // fmax v10.2d, v10.2d, v24.2d
+	WORD  $0x4e78f56b // fmax v11.2d, v11.2d, v24.2d
+	WORD  $0x4e78f58c // fmax v12.2d, v12.2d, v24.2d
+	WORD  $0x4e78f5ad // fmax v13.2d, v13.2d, v24.2d
+	WORD  $0x4e78f5ce // fmax v14.2d, v14.2d, v24.2d
+	WORD  $0x4e78f5ef // fmax v15.2d, v15.2d, v24.2d
+	WORD  $0x4e78f610 // fmax v16.2d, v16.2d, v24.2d
+	WORD  $0x4e78f631 // fmax v17.2d, v17.2d, v24.2d
+	WORD  $0x4e78f652 // fmax v18.2d, v18.2d, v24.2d
+	WORD  $0x4e78f673 // fmax v19.2d, v19.2d, v24.2d
+	WORD  $0x4e78f694 // fmax v20.2d, v20.2d, v24.2d
+
+linear165:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R6)
+	FMOVQ F7, 0(R4)
+	FMOVQ F8, 16(R4)
+	FMOVQ F9, 32(R4)
+	FMOVQ F10, 48(R4)
+	FMOVQ F11, 64(R4)
+	FMOVQ F12, 80(R4)
+	FMOVQ F13, 96(R7)
+	FMOVQ F14, 0(R5)
+	FMOVQ F15, 16(R5)
+	FMOVQ F16, 32(R5)
+	FMOVQ F17, 48(R5)
+	FMOVQ F18, 64(R5)
+	FMOVQ F19, 80(R5)
+	FMOVQ F20, 96(R8)
+	B     done71
+
+wider154:
+	CMP $16, R1
+	BNE over166
+
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none167
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+	FMOVQ 0(R5), F16
+	FMOVQ 16(R5), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 48(R5), F19
+	FMOVQ 64(R5), F20
+	FMOVQ 80(R5), F21
+	FMOVQ 96(R5), F22
+	FMOVQ 112(R5), F23
+	B     ready168
+
+none167:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+
+ready168:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded170
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold169:
+	FMOVD 0(R2), F24
+	FMOVD 0(R8), F25
+	FMOVD 0(R9), F26
+	FMOVQ 0(R5), F27
+	WORD  $0x4fd81360 // fmla v0.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd91368 // fmla v8.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1370 // fmla v16.2d, v27.2d, v26.d[0]
+	FMOVQ 16(R5), F27
+	WORD  $0x4fd81361 // fmla v1.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd91369 // fmla v9.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1371 // fmla v17.2d, v27.2d, v26.d[0]
+	FMOVQ 32(R5), F27
+	WORD  $0x4fd81362 // fmla v2.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136a // fmla v10.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1372 // fmla v18.2d, v27.2d, v26.d[0]
+	FMOVQ 48(R5), F27
+	WORD  $0x4fd81363 // fmla v3.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136b // fmla v11.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1373 // fmla v19.2d, v27.2d, v26.d[0]
+	FMOVQ 64(R5), F27
+	WORD  $0x4fd81364 // fmla v4.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136c // fmla v12.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1374 // fmla v20.2d, v27.2d, v26.d[0]
+	FMOVQ 80(R5), F27
+	WORD  $0x4fd81365 // fmla v5.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136d // fmla v13.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1375 // fmla v21.2d, v27.2d, v26.d[0]
+	FMOVQ 96(R5), F27
+	WORD  $0x4fd81366 // fmla v6.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136e // fmla v14.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1376 // fmla v22.2d, v27.2d, v26.d[0]
+	FMOVQ 112(R5), F27
+	WORD  $0x4fd81367 // fmla v7.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136f // fmla v15.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1377 // fmla v23.2d, v27.2d, v26.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold169
+
+folded170:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V27.B16
+	WORD  $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
+	WORD  $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
+	WORD  $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
+	WORD  $0x4e7bd463 // fadd v3.2d, v3.2d, v27.2d
+	WORD  $0x4e7bd484 // fadd v4.2d, v4.2d, v27.2d
+	WORD  $0x4e7bd4a5 // fadd v5.2d, v5.2d, v27.2d
+	WORD  $0x4e7bd4c6 // fadd v6.2d, v6.2d, v27.2d
+	WORD  $0x4e7bd4e7 // fadd v7.2d, v7.2d, v27.2d
+	WORD  $0x4e7bd508 // fadd v8.2d, v8.2d, v27.2d
+	WORD  $0x4e7bd529 // fadd v9.2d, v9.2d, v27.2d
+	WORD  $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
+	WORD  $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
+	WORD  $0x4e7bd58c // fadd v12.2d, v12.2d, v27.2d
+	WORD  $0x4e7bd5ad // fadd v13.2d, v13.2d, v27.2d
+	WORD  $0x4e7bd5ce // fadd v14.2d, v14.2d, v27.2d
+	WORD  $0x4e7bd5ef // fadd v15.2d, v15.2d, v27.2d
+	WORD  $0x4e7bd610 // fadd v16.2d, v16.2d, v27.2d
+	WORD  $0x4e7bd631 // fadd v17.2d, v17.2d, v27.2d
+	WORD  $0x4e7bd652 // fadd v18.2d, v18.2d, v27.2d
+	WORD  $0x4e7bd673 // fadd v19.2d, v19.2d, v27.2d
+	WORD  $0x4e7bd694 // fadd v20.2d, v20.2d, v27.2d
+	WORD  $0x4e7bd6b5 // fadd v21.2d, v21.2d, v27.2d
+	WORD  $0x4e7bd6d6 // fadd v22.2d, v22.2d, v27.2d
+	WORD  $0x4e7bd6f7 // fadd v23.2d, v23.2d, v27.2d
+	CMP   $1, R2
+	BNE   linear171
+	WORD  $0x4e7bf400 // fmax v0.2d, v0.2d, v27.2d
+	WORD  $0x4e7bf421 // fmax v1.2d, v1.2d, v27.2d
+	WORD  $0x4e7bf442 // fmax v2.2d, v2.2d, v27.2d
+	WORD  $0x4e7bf463 // fmax v3.2d, v3.2d, v27.2d
+	WORD  $0x4e7bf484 // fmax v4.2d, v4.2d, v27.2d
+	WORD  $0x4e7bf4a5 // fmax v5.2d, v5.2d, v27.2d
+	WORD  $0x4e7bf4c6 // fmax v6.2d, v6.2d, v27.2d
+	WORD  $0x4e7bf4e7 // fmax v7.2d, v7.2d, v27.2d
+	WORD  $0x4e7bf508 // fmax v8.2d, v8.2d, v27.2d
+	WORD  $0x4e7bf529 // fmax v9.2d, v9.2d, v27.2d
+	WORD  $0x4e7bf54a // fmax v10.2d, v10.2d, v27.2d
+	WORD  $0x4e7bf56b // fmax v11.2d, v11.2d, v27.2d
+	WORD  $0x4e7bf58c // fmax v12.2d, v12.2d, v27.2d
+	WORD  $0x4e7bf5ad // fmax v13.2d, v13.2d, v27.2d
+	WORD  $0x4e7bf5ce // fmax v14.2d, v14.2d, v27.2d
+	WORD  $0x4e7bf5ef // fmax v15.2d, v15.2d, v27.2d
+	WORD  $0x4e7bf610 // fmax v16.2d, v16.2d, v27.2d
+	WORD  $0x4e7bf631 // fmax v17.2d, v17.2d, v27.2d
+	WORD  $0x4e7bf652 // fmax v18.2d, v18.2d, v27.2d
+	WORD  $0x4e7bf673 // fmax v19.2d, v19.2d, v27.2d
+	WORD  $0x4e7bf694 // fmax v20.2d, v20.2d, v27.2d
+	WORD  $0x4e7bf6b5 // fmax v21.2d, v21.2d, v27.2d
+	WORD  $0x4e7bf6d6 // fmax v22.2d, v22.2d, v27.2d
+	WORD  $0x4e7bf6f7 // fmax v23.2d, v23.2d, v27.2d
+
+linear171:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R4)
+	FMOVQ F16, 0(R5)
+	FMOVQ F17, 16(R5)
+	FMOVQ F18, 32(R5)
+	FMOVQ F19, 48(R5)
+	FMOVQ F20, 64(R5)
+	FMOVQ F21, 80(R5)
+	FMOVQ F22, 96(R5)
+	FMOVQ F23, 112(R5)
+	B     done71
+
+over166:
+	MOVD $8, R16
+	MUL  R16, R1, R1
+	SUB  $128, R1
+
+	// acc[i,j] = init[i,j], 3×8 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none172
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R6), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R7), F15
+	FMOVQ 0(R5), F16
+	FMOVQ 16(R5), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 48(R5), F19
+	FMOVQ 64(R5), F20
+	FMOVQ 80(R5), F21
+	FMOVQ 96(R5), F22
+	FMOVQ 112(R8), F23
+	B     ready173
+
+none172:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+
+ready173:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded175
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold174:
+	FMOVD 0(R2), F24
+	FMOVD 0(R8), F25
+	FMOVD 0(R9), F26
+	FMOVQ 0(R5), F27
+	WORD  $0x4fd81360 // fmla v0.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd91368 // fmla v8.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1370 // fmla v16.2d, v27.2d, v26.d[0]
+	FMOVQ 16(R5), F27
+	WORD  $0x4fd81361 // fmla v1.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd91369 // fmla v9.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1371 // fmla v17.2d, v27.2d, v26.d[0]
+	FMOVQ 32(R5), F27
+	WORD  $0x4fd81362 // fmla v2.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136a // fmla v10.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1372 // fmla v18.2d, v27.2d, v26.d[0]
+	FMOVQ 48(R5), F27
+	WORD  $0x4fd81363 // fmla v3.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136b // fmla v11.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1373 // fmla v19.2d, v27.2d, v26.d[0]
+	FMOVQ 64(R5), F27
+	WORD  $0x4fd81364 // fmla v4.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136c // fmla v12.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1374 // fmla v20.2d, v27.2d, v26.d[0]
+	FMOVQ 80(R5), F27
+	WORD  $0x4fd81365 // fmla v5.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136d // fmla v13.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1375 // fmla v21.2d, v27.2d, v26.d[0]
+	FMOVQ 96(R5), F27
+	WORD  $0x4fd81366 // fmla v6.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136e // fmla v14.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1376 // fmla v22.2d, v27.2d, v26.d[0]
+	ADD   R1, R5, R10
+	FMOVQ 112(R10), F27
+	WORD  $0x4fd81367 // fmla v7.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd9136f // fmla v15.2d, v27.2d, v25.d[0]
+	WORD  $0x4fda1377 // fmla v23.2d, v27.2d, v26.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold174
+
+folded175:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V27.B16
+	WORD  $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
+	WORD  $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
+	WORD  $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
+	WORD  $0x4e7bd463 // fadd v3.2d, v3.2d, v27.2d
+	WORD  $0x4e7bd484 // fadd v4.2d, v4.2d, v27.2d
+	WORD  $0x4e7bd4a5 // fadd v5.2d, v5.2d, v27.2d
+	WORD  $0x4e7bd4c6 // fadd v6.2d, v6.2d, v27.2d
+	WORD  $0x4e7bd4e7 // fadd v7.2d, v7.2d, v27.2d
+	WORD  $0x4e7bd508 // fadd v8.2d, v8.2d, v27.2d
+	WORD  $0x4e7bd529 // fadd v9.2d, v9.2d, v27.2d
+	WORD  $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
+	WORD  $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
+	WORD  $0x4e7bd58c // fadd v12.2d, v12.2d, v27.2d
+	WORD  $0x4e7bd5ad // fadd v13.2d, v13.2d, v27.2d
+	WORD  $0x4e7bd5ce // fadd v14.2d, v14.2d, v27.2d
+	WORD  $0x4e7bd5ef // fadd v15.2d, v15.2d, v27.2d
+	WORD  $0x4e7bd610 // fadd v16.2d, v16.2d, v27.2d
+	WORD  $0x4e7bd631 // fadd v17.2d, v17.2d, v27.2d
+	WORD  $0x4e7bd652 // fadd v18.2d, v18.2d, v27.2d
+	WORD  $0x4e7bd673 // fadd v19.2d, v19.2d, v27.2d
+	WORD  $0x4e7bd694 // fadd v20.2d, v20.2d, v27.2d
+	WORD  $0x4e7bd6b5 // fadd v21.2d, v21.2d, v27.2d
+	WORD  $0x4e7bd6d6 // fadd v22.2d, v22.2d, v27.2d
+	WORD  $0x4e7bd6f7 // fadd v23.2d, v23.2d, v27.2d
+	CMP   $1, R2
+	BNE   linear176
+	WORD  $0x4e7bf400 // fmax v0.2d, v0.2d, v27.2d
+	WORD  $0x4e7bf421 // fmax v1.2d, v1.2d, v27.2d
+	WORD  $0x4e7bf442 // fmax v2.2d, v2.2d, v27.2d
+	WORD  $0x4e7bf463 // fmax v3.2d, v3.2d, v27.2d
+	WORD  $0x4e7bf484 // fmax v4.2d, v4.2d, v27.2d
+	WORD  $0x4e7bf4a5 // fmax v5.2d, v5.2d, v27.2d
+	WORD  $0x4e7bf4c6 // fmax v6.2d, v6.2d, v27.2d
+	WORD  $0x4e7bf4e7 // fmax v7.2d, v7.2d, v27.2d
+	WORD  $0x4e7bf508 // fmax v8.2d, v8.2d, v27.2d
+	WORD  $0x4e7bf529 // fmax v9.2d, v9.2d, v27.2d
+	WORD  $0x4e7bf54a // fmax v10.2d, v10.2d, v27.2d
+	WORD  $0x4e7bf56b // fmax v11.2d, v11.2d, v27.2d
+	WORD  $0x4e7bf58c // fmax v12.2d, v12.2d, v27.2d
+	WORD  $0x4e7bf5ad // fmax v13.2d, v13.2d, v27.2d
+	WORD  $0x4e7bf5ce // fmax v14.2d, v14.2d, v27.2d
+	WORD  $0x4e7bf5ef // fmax v15.2d, v15.2d, v27.2d
+	WORD  $0x4e7bf610 // fmax v16.2d, v16.2d, v27.2d
+	WORD  $0x4e7bf631 // fmax v17.2d, v17.2d, v27.2d
+	WORD  $0x4e7bf652 // fmax v18.2d, v18.2d, v27.2d
+	WORD  $0x4e7bf673 // fmax v19.2d, v19.2d, v27.2d
+	WORD  $0x4e7bf694 // fmax v20.2d, v20.2d, v27.2d
+	WORD  $0x4e7bf6b5 // fmax v21.2d, v21.2d, v27.2d
+	WORD  $0x4e7bf6d6 // fmax v22.2d, v22.2d, v27.2d
+	WORD  $0x4e7bf6f7 // fmax v23.2d, v23.2d, v27.2d
+
+linear176:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R6)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R7)
+	FMOVQ F16, 0(R5)
+	FMOVQ F17, 16(R5)
+	FMOVQ F18, 32(R5)
+	FMOVQ F19, 48(R5)
+	FMOVQ F20, 64(R5)
+	FMOVQ F21, 80(R5)
+	FMOVQ F22, 96(R5)
+	FMOVQ F23, 112(R8)
+
+done71:
+	MOVD $3, R0
+	B    advance4
+
+fewer67:
+	CMP  $2, R0
+	BNE  fewer177
+	MOVD cols+80(FP), R1
+	MOVD $0, R0
+
+	// 8 vectors of columns, while at least half as many more are left
+more178:
+	CMP $24, R1
+	BLT fewer179
+
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none182
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+	B     ready183
+
+none182:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+ready183:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded185
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold184:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -11788,9 +14322,9 @@ fold146:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold146
+	BNE   fold184
 
-folded147:
+folded185:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -11811,7 +14345,7 @@ folded147:
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear148
+	BNE   linear186
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -11829,7 +14363,7 @@ folded147:
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72f5ef // fmax v15.2d, v15.2d, v18.2d
 
-linear148:
+linear186:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11852,16 +14386,16 @@ linear148:
 	FMOVQ F15, 112(R4)
 	ADD   $128, R0
 	SUB   $16, R1
-	B     more140
+	B     more178
 
-fewer141:
+fewer179:
 	CMP $16, R1
-	BLE last142
+	BLE last180
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none149
+	BEQ   none187
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11873,9 +14407,9 @@ fewer141:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready150
+	B     ready188
 
-none149:
+none187:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11885,11 +14419,11 @@ none149:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready150:
+ready188:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded152
+	BLE  folded190
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11898,7 +14432,7 @@ ready150:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold151:
+fold189:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -11917,9 +14451,9 @@ fold151:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold151
+	BNE   fold189
 
-folded152:
+folded190:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -11932,7 +14466,7 @@ folded152:
 	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	CMP   $1, R2
-	BNE   linear153
+	BNE   linear191
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -11942,7 +14476,7 @@ folded152:
 	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
 
-linear153:
+linear191:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11958,36 +14492,36 @@ linear153:
 	ADD   $64, R0
 	SUB   $8, R1
 
-last142:
+last180:
 	CMP $9, R1
-	BGE wider154
+	BGE wider192
 	CMP $5, R1
-	BGE wider155
+	BGE wider193
 	CMP $3, R1
-	BGE wider156
+	BGE wider194
 	CMP $2, R1
-	BNE over157
+	BNE over195
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none158
+	BEQ   none196
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R4), F1
-	B     ready159
+	B     ready197
 
-none158:
+none196:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready159:
+ready197:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded161
+	BLE  folded199
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11996,7 +14530,7 @@ ready159:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold160:
+fold198:
 	FMOVD 0(R2), F2
 	FMOVD 0(R8), F3
 	FMOVQ 0(R5), F4
@@ -12006,49 +14540,49 @@ fold160:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold160
+	BNE   fold198
 
-folded161:
+folded199:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	CMP   $1, R2
-	BNE   linear162
+	BNE   linear200
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 
-linear162:
+linear200:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
-	B     done143
+	B     done181
 
-over157:
+over195:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none163
+	BEQ   none201
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVD 0(R2), F0
 	FMOVD 0(R4), F1
-	B     ready164
+	B     ready202
 
-none163:
+none201:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready164:
+ready202:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded166
+	BLE  folded204
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12057,7 +14591,7 @@ ready164:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold165:
+fold203:
 	FMOVD 0(R2), F2
 	FMOVD 0(R8), F3
 	FMOVD 0(R5), F4
@@ -12067,36 +14601,36 @@ fold165:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold165
+	BNE   fold203
 
-folded166:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	CMP   $1, R2
-	BNE   linear167
+	BNE   linear205
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 
-linear167:
+linear205:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVD F0, 0(R2)
 	FMOVD F1, 0(R4)
-	B     done143
+	B     done181
 
-wider156:
+wider194:
 	CMP $4, R1
-	BNE over168
+	BNE over206
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none169
+	BEQ   none207
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12104,19 +14638,19 @@ wider156:
 	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 16(R4), F3
-	B     ready170
+	B     ready208
 
-none169:
+none207:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready170:
+ready208:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded172
+	BLE  folded210
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12125,7 +14659,7 @@ ready170:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold171:
+fold209:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVQ 0(R5), F6
@@ -12138,9 +14672,9 @@ fold171:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold171
+	BNE   fold209
 
-folded172:
+folded210:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -12149,13 +14683,13 @@ folded172:
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	CMP   $1, R2
-	BNE   linear173
+	BNE   linear211
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66f463 // fmax v3.2d, v3.2d, v6.2d
 
-linear173:
+linear211:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12164,9 +14698,9 @@ linear173:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 16(R4)
-	B     done143
+	B     done181
 
-over168:
+over206:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -12174,7 +14708,7 @@ over168:
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none174
+	BEQ   none212
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12185,19 +14719,19 @@ over168:
 	FMOVQ 16(R5), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 16(R6), F3
-	B     ready175
+	B     ready213
 
-none174:
+none212:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready175:
+ready213:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded177
+	BLE  folded215
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12206,7 +14740,7 @@ ready175:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold176:
+fold214:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVQ 0(R5), F6
@@ -12220,9 +14754,9 @@ fold176:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold176
+	BNE   fold214
 
-folded177:
+folded215:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -12231,13 +14765,13 @@ folded177:
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	CMP   $1, R2
-	BNE   linear178
+	BNE   linear216
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66f463 // fmax v3.2d, v3.2d, v6.2d
 
-linear178:
+linear216:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12249,18 +14783,18 @@ linear178:
 	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 16(R6)
-	B     done143
+	B     done181
 
-wider155:
+wider193:
 	CMP $7, R1
-	BGE wider179
+	BGE wider217
 	CMP $6, R1
-	BNE over180
+	BNE over218
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none181
+	BEQ   none219
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12270,9 +14804,9 @@ wider155:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R4), F5
-	B     ready182
+	B     ready220
 
-none181:
+none219:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12280,11 +14814,11 @@ none181:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready182:
+ready220:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded184
+	BLE  folded222
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12293,7 +14827,7 @@ ready182:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold183:
+fold221:
 	FMOVD 0(R2), F6
 	FMOVD 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -12309,9 +14843,9 @@ fold183:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold183
+	BNE   fold221
 
-folded184:
+folded222:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -12322,7 +14856,7 @@ folded184:
 	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear185
+	BNE   linear223
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -12330,7 +14864,7 @@ folded184:
 	WORD  $0x4e68f484 // fmax v4.2d, v4.2d, v8.2d
 	WORD  $0x4e68f4a5 // fmax v5.2d, v5.2d, v8.2d
 
-linear185:
+linear223:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12341,9 +14875,9 @@ linear185:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R4)
-	B     done143
+	B     done181
 
-over180:
+over218:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -12351,7 +14885,7 @@ over180:
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none186
+	BEQ   none224
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12364,9 +14898,9 @@ over180:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R6), F5
-	B     ready187
+	B     ready225
 
-none186:
+none224:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12374,11 +14908,11 @@ none186:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready187:
+ready225:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded189
+	BLE  folded227
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12387,7 +14921,7 @@ ready187:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold188:
+fold226:
 	FMOVD 0(R2), F6
 	FMOVD 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -12404,9 +14938,9 @@ fold188:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold188
+	BNE   fold226
 
-folded189:
+folded227:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -12417,7 +14951,7 @@ folded189:
 	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear190
+	BNE   linear228
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -12425,7 +14959,7 @@ folded189:
 	WORD  $0x4e68f484 // fmax v4.2d, v4.2d, v8.2d
 	WORD  $0x4e68f4a5 // fmax v5.2d, v5.2d, v8.2d
 
-linear190:
+linear228:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12439,16 +14973,16 @@ linear190:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R6)
-	B     done143
+	B     done181
 
-wider179:
+wider217:
 	CMP $8, R1
-	BNE over191
+	BNE over229
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none192
+	BEQ   none230
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12460,9 +14994,9 @@ wider179:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready193
+	B     ready231
 
-none192:
+none230:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12472,11 +15006,11 @@ none192:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready193:
+ready231:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded195
+	BLE  folded233
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12485,7 +15019,7 @@ ready193:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold194:
+fold232:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -12504,9 +15038,9 @@ fold194:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold194
+	BNE   fold232
 
-folded195:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -12519,7 +15053,7 @@ folded195:
 	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	CMP   $1, R2
-	BNE   linear196
+	BNE   linear234
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -12529,7 +15063,7 @@ folded195:
 	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
 
-linear196:
+linear234:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12542,9 +15076,9 @@ linear196:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R4)
-	B     done143
+	B     done181
 
-over191:
+over229:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -12552,7 +15086,7 @@ over191:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none197
+	BEQ   none235
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12567,9 +15101,9 @@ over191:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R6), F7
-	B     ready198
+	B     ready236
 
-none197:
+none235:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12579,11 +15113,11 @@ none197:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready198:
+ready236:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded200
+	BLE  folded238
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12592,7 +15126,7 @@ ready198:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold199:
+fold237:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -12612,9 +15146,9 @@ fold199:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold199
+	BNE   fold237
 
-folded200:
+folded238:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -12627,7 +15161,7 @@ folded200:
 	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	CMP   $1, R2
-	BNE   linear201
+	BNE   linear239
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -12637,7 +15171,7 @@ folded200:
 	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
 
-linear201:
+linear239:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12653,20 +15187,20 @@ linear201:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R6)
-	B     done143
+	B     done181
 
-wider154:
+wider192:
 	CMP $13, R1
-	BGE wider202
+	BGE wider240
 	CMP $11, R1
-	BGE wider203
+	BGE wider241
 	CMP $10, R1
-	BNE over204
+	BNE over242
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none205
+	BEQ   none243
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12680,9 +15214,9 @@ wider154:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R4), F9
-	B     ready206
+	B     ready244
 
-none205:
+none243:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12694,11 +15228,11 @@ none205:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready206:
+ready244:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded208
+	BLE  folded246
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12707,7 +15241,7 @@ ready206:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold207:
+fold245:
 	FMOVD 0(R2), F10
 	FMOVD 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -12729,9 +15263,9 @@ fold207:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold207
+	BNE   fold245
 
-folded208:
+folded246:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -12746,7 +15280,7 @@ folded208:
 	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear209
+	BNE   linear247
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -12758,7 +15292,7 @@ folded208:
 	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
 	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
 
-linear209:
+linear247:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12773,9 +15307,9 @@ linear209:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R4)
-	B     done143
+	B     done181
 
-over204:
+over242:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -12783,7 +15317,7 @@ over204:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none210
+	BEQ   none248
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12800,9 +15334,9 @@ over204:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R6), F9
-	B     ready211
+	B     ready249
 
-none210:
+none248:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12814,11 +15348,11 @@ none210:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready211:
+ready249:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded213
+	BLE  folded251
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12827,7 +15361,7 @@ ready211:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold212:
+fold250:
 	FMOVD 0(R2), F10
 	FMOVD 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -12850,9 +15384,9 @@ fold212:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold212
+	BNE   fold250
 
-folded213:
+folded251:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -12867,7 +15401,7 @@ folded213:
 	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear214
+	BNE   linear252
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -12879,7 +15413,7 @@ folded213:
 	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
 	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
 
-linear214:
+linear252:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12897,16 +15431,16 @@ linear214:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R6)
-	B     done143
+	B     done181
 
-wider203:
+wider241:
 	CMP $12, R1
-	BNE over215
+	BNE over253
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none216
+	BEQ   none254
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12922,9 +15456,9 @@ wider203:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R4), F11
-	B     ready217
+	B     ready255
 
-none216:
+none254:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12938,11 +15472,11 @@ none216:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready217:
+ready255:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded219
+	BLE  folded257
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12951,7 +15485,7 @@ ready217:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold218:
+fold256:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -12976,9 +15510,9 @@ fold218:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold218
+	BNE   fold256
 
-folded219:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -12995,7 +15529,7 @@ folded219:
 	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
 	CMP   $1, R2
-	BNE   linear220
+	BNE   linear258
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -13009,7 +15543,7 @@ folded219:
 	WORD  $0x4e6ef54a // fmax v10.2d, v10.2d, v14.2d
 	WORD  $0x4e6ef56b // fmax v11.2d, v11.2d, v14.2d
 
-linear220:
+linear258:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13026,9 +15560,9 @@ linear220:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R4)
-	B     done143
+	B     done181
 
-over215:
+over253:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $96, R1
@@ -13036,7 +15570,7 @@ over215:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none221
+	BEQ   none259
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13055,9 +15589,9 @@ over215:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R6), F11
-	B     ready222
+	B     ready260
 
-none221:
+none259:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13071,11 +15605,11 @@ none221:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready222:
+ready260:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded224
+	BLE  folded262
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13084,7 +15618,7 @@ ready222:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold223:
+fold261:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -13110,9 +15644,9 @@ fold223:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold223
+	BNE   fold261
 
-folded224:
+folded262:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -13129,7 +15663,7 @@ folded224:
 	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
 	CMP   $1, R2
-	BNE   linear225
+	BNE   linear263
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -13143,7 +15677,7 @@ folded224:
 	WORD  $0x4e6ef54a // fmax v10.2d, v10.2d, v14.2d
 	WORD  $0x4e6ef56b // fmax v11.2d, v11.2d, v14.2d
 
-linear225:
+linear263:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13163,18 +15697,18 @@ linear225:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R6)
-	B     done143
+	B     done181
 
-wider202:
+wider240:
 	CMP $15, R1
-	BGE wider226
+	BGE wider264
 	CMP $14, R1
-	BNE over227
+	BNE over265
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none228
+	BEQ   none266
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13192,9 +15726,9 @@ wider202:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R4), F13
-	B     ready229
+	B     ready267
 
-none228:
+none266:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13210,11 +15744,11 @@ none228:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready229:
+ready267:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded231
+	BLE  folded269
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13223,7 +15757,7 @@ ready229:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold230:
+fold268:
 	FMOVD 0(R2), F14
 	FMOVD 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -13251,9 +15785,9 @@ fold230:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold230
+	BNE   fold268
 
-folded231:
+folded269:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -13272,7 +15806,7 @@ folded231:
 	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear232
+	BNE   linear270
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -13288,7 +15822,7 @@ folded231:
 	WORD  $0x4e70f58c // fmax v12.2d, v12.2d, v16.2d
 	WORD  $0x4e70f5ad // fmax v13.2d, v13.2d, v16.2d
 
-linear232:
+linear270:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13307,9 +15841,9 @@ linear232:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R4)
-	B     done143
+	B     done181
 
-over227:
+over265:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $112, R1
@@ -13317,7 +15851,7 @@ over227:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none233
+	BEQ   none271
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13338,9 +15872,9 @@ over227:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R6), F13
-	B     ready234
+	B     ready272
 
-none233:
+none271:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13356,11 +15890,11 @@ none233:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready234:
+ready272:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded236
+	BLE  folded274
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13369,7 +15903,7 @@ ready234:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold235:
+fold273:
 	FMOVD 0(R2), F14
 	FMOVD 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -13398,9 +15932,9 @@ fold235:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold235
+	BNE   fold273
 
-folded236:
+folded274:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -13419,7 +15953,7 @@ folded236:
 	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear237
+	BNE   linear275
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -13435,7 +15969,7 @@ folded236:
 	WORD  $0x4e70f58c // fmax v12.2d, v12.2d, v16.2d
 	WORD  $0x4e70f5ad // fmax v13.2d, v13.2d, v16.2d
 
-linear237:
+linear275:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13457,16 +15991,16 @@ linear237:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R6)
-	B     done143
+	B     done181
 
-wider226:
+wider264:
 	CMP $16, R1
-	BNE over238
+	BNE over276
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none239
+	BEQ   none277
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13486,9 +16020,9 @@ wider226:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready240
+	B     ready278
 
-none239:
+none277:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13506,11 +16040,11 @@ none239:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready240:
+ready278:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded242
+	BLE  folded280
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13519,7 +16053,7 @@ ready240:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold241:
+fold279:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -13550,9 +16084,9 @@ fold241:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold241
+	BNE   fold279
 
-folded242:
+folded280:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -13573,7 +16107,7 @@ folded242:
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear243
+	BNE   linear281
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -13591,7 +16125,7 @@ folded242:
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72f5ef // fmax v15.2d, v15.2d, v18.2d
 
-linear243:
+linear281:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13612,9 +16146,9 @@ linear243:
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R4)
-	B     done143
+	B     done181
 
-over238:
+over276:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $128, R1
@@ -13622,7 +16156,7 @@ over238:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none244
+	BEQ   none282
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13645,9 +16179,9 @@ over238:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R6), F15
-	B     ready245
+	B     ready283
 
-none244:
+none282:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13665,11 +16199,11 @@ none244:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready245:
+ready283:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded247
+	BLE  folded285
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13678,7 +16212,7 @@ ready245:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold246:
+fold284:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -13710,9 +16244,9 @@ fold246:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold246
+	BNE   fold284
 
-folded247:
+folded285:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -13733,7 +16267,7 @@ folded247:
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear248
+	BNE   linear286
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -13751,7 +16285,7 @@ folded247:
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72f5ef // fmax v15.2d, v15.2d, v18.2d
 
-linear248:
+linear286:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13776,24 +16310,24 @@ linear248:
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R6)
 
-done143:
-	B done64
+done181:
+	RET
 
-fewer139:
+fewer177:
 	CMP  $1, R0
-	BNE  fewer249
+	BNE  fewer287
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 16 vectors of columns, while at least half as many more are left
-more250:
+more288:
 	CMP $48, R1
-	BLT fewer251
+	BLT fewer289
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none254
+	BEQ   none292
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -13812,9 +16346,9 @@ more250:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready255
+	B     ready293
 
-none254:
+none292:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13832,11 +16366,11 @@ none254:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready255:
+ready293:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded257
+	BLE  folded295
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13844,7 +16378,7 @@ ready255:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold256:
+fold294:
 	FMOVD 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
@@ -13881,9 +16415,9 @@ fold256:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold256
+	BNE   fold294
 
-folded257:
+folded295:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -13904,7 +16438,7 @@ folded257:
 	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
 	WORD  $0x4e71d5ef // fadd v15.2d, v15.2d, v17.2d
 	CMP   $1, R2
-	BNE   linear258
+	BNE   linear296
 	WORD  $0x4e71f400 // fmax v0.2d, v0.2d, v17.2d
 	WORD  $0x4e71f421 // fmax v1.2d, v1.2d, v17.2d
 	WORD  $0x4e71f442 // fmax v2.2d, v2.2d, v17.2d
@@ -13922,7 +16456,7 @@ folded257:
 	WORD  $0x4e71f5ce // fmax v14.2d, v14.2d, v17.2d
 	WORD  $0x4e71f5ef // fmax v15.2d, v15.2d, v17.2d
 
-linear258:
+linear296:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13944,16 +16478,16 @@ linear258:
 	FMOVQ F15, 240(R2)
 	ADD   $256, R0
 	SUB   $32, R1
-	B     more250
+	B     more288
 
-fewer251:
+fewer289:
 	CMP $32, R1
-	BLE last252
+	BLE last290
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none259
+	BEQ   none297
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -13964,9 +16498,9 @@ fewer251:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready260
+	B     ready298
 
-none259:
+none297:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13976,11 +16510,11 @@ none259:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready260:
+ready298:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded262
+	BLE  folded300
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13988,7 +16522,7 @@ ready260:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold261:
+fold299:
 	FMOVD 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
@@ -14009,9 +16543,9 @@ fold261:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold261
+	BNE   fold299
 
-folded262:
+folded300:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -14024,7 +16558,7 @@ folded262:
 	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	CMP   $1, R2
-	BNE   linear263
+	BNE   linear301
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -14034,7 +16568,7 @@ folded262:
 	WORD  $0x4e69f4c6 // fmax v6.2d, v6.2d, v9.2d
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 
-linear263:
+linear301:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14049,35 +16583,35 @@ linear263:
 	ADD   $128, R0
 	SUB   $16, R1
 
-last252:
+last290:
 	CMP $17, R1
-	BGE wider264
+	BGE wider302
 	CMP $9, R1
-	BGE wider265
+	BGE wider303
 	CMP $5, R1
-	BGE wider266
+	BGE wider304
 	CMP $3, R1
-	BGE wider267
+	BGE wider305
 	CMP $2, R1
-	BNE over268
+	BNE over306
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none269
+	BEQ   none307
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
-	B     ready270
+	B     ready308
 
-none269:
+none307:
 	VMOVI $0, V0.B16
 
-ready270:
+ready308:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded272
+	BLE  folded310
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14085,49 +16619,49 @@ ready270:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold271:
+fold309:
 	FMOVD 0(R2), F1
 	FMOVQ 0(R5), F2
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold271
+	BNE   fold309
 
-folded272:
+folded310:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	CMP   $1, R2
-	BNE   linear273
+	BNE   linear311
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 
-linear273:
+linear311:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
-	B     done253
+	B     done291
 
-over268:
+over306:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none274
+	BEQ   none312
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVD 0(R2), F0
-	B     ready275
+	B     ready313
 
-none274:
+none312:
 	VMOVI $0, V0.B16
 
-ready275:
+ready313:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded277
+	BLE  folded315
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14135,54 +16669,54 @@ ready275:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold276:
+fold314:
 	FMOVD 0(R2), F1
 	FMOVD 0(R5), F2
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold276
+	BNE   fold314
 
-folded277:
+folded315:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	CMP   $1, R2
-	BNE   linear278
+	BNE   linear316
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 
-linear278:
+linear316:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVD F0, 0(R2)
-	B     done253
+	B     done291
 
-wider267:
+wider305:
 	CMP $4, R1
-	BNE over279
+	BNE over317
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none280
+	BEQ   none318
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	B     ready281
+	B     ready319
 
-none280:
+none318:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready281:
+ready319:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded283
+	BLE  folded321
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14190,7 +16724,7 @@ ready281:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold282:
+fold320:
 	FMOVD 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
@@ -14199,28 +16733,28 @@ fold282:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold282
+	BNE   fold320
 
-folded283:
+folded321:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	CMP   $1, R2
-	BNE   linear284
+	BNE   linear322
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 
-linear284:
+linear322:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	B     done253
+	B     done291
 
-over279:
+over317:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -14228,24 +16762,24 @@ over279:
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none285
+	BEQ   none323
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
 	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R4), F1
-	B     ready286
+	B     ready324
 
-none285:
+none323:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready286:
+ready324:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded288
+	BLE  folded326
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14253,7 +16787,7 @@ ready286:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold287:
+fold325:
 	FMOVD 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
@@ -14263,20 +16797,20 @@ fold287:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold287
+	BNE   fold325
 
-folded288:
+folded326:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	CMP   $1, R2
-	BNE   linear289
+	BNE   linear327
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 
-linear289:
+linear327:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14284,35 +16818,35 @@ linear289:
 	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R4)
-	B     done253
+	B     done291
 
-wider266:
+wider304:
 	CMP $7, R1
-	BGE wider290
+	BGE wider328
 	CMP $6, R1
-	BNE over291
+	BNE over329
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none292
+	BEQ   none330
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	B     ready293
+	B     ready331
 
-none292:
+none330:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready293:
+ready331:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded295
+	BLE  folded333
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14320,7 +16854,7 @@ ready293:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold294:
+fold332:
 	FMOVD 0(R2), F3
 	FMOVQ 0(R5), F4
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
@@ -14331,9 +16865,9 @@ fold294:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold294
+	BNE   fold332
 
-folded295:
+folded333:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
@@ -14341,21 +16875,21 @@ folded295:
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	CMP   $1, R2
-	BNE   linear296
+	BNE   linear334
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 
-linear296:
+linear334:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	B     done253
+	B     done291
 
-over291:
+over329:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -14363,7 +16897,7 @@ over291:
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none297
+	BEQ   none335
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -14371,18 +16905,18 @@ over291:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R4), F2
-	B     ready298
+	B     ready336
 
-none297:
+none335:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready298:
+ready336:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded300
+	BLE  folded338
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14390,7 +16924,7 @@ ready298:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold299:
+fold337:
 	FMOVD 0(R2), F3
 	FMOVQ 0(R5), F4
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
@@ -14402,9 +16936,9 @@ fold299:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold299
+	BNE   fold337
 
-folded300:
+folded338:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
@@ -14412,12 +16946,12 @@ folded300:
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	CMP   $1, R2
-	BNE   linear301
+	BNE   linear339
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 
-linear301:
+linear339:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14426,35 +16960,35 @@ linear301:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R4)
-	B     done253
+	B     done291
 
-wider290:
+wider328:
 	CMP $8, R1
-	BNE over302
+	BNE over340
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none303
+	BEQ   none341
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	B     ready304
+	B     ready342
 
-none303:
+none341:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready304:
+ready342:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded306
+	BLE  folded344
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14462,7 +16996,7 @@ ready304:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold305:
+fold343:
 	FMOVD 0(R2), F4
 	FMOVQ 0(R5), F5
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
@@ -14475,9 +17009,9 @@ fold305:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold305
+	BNE   fold343
 
-folded306:
+folded344:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V5.B16
@@ -14486,13 +17020,13 @@ folded306:
 	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	CMP   $1, R2
-	BNE   linear307
+	BNE   linear345
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 
-linear307:
+linear345:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14500,9 +17034,9 @@ linear307:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	B     done253
+	B     done291
 
-over302:
+over340:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -14510,7 +17044,7 @@ over302:
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none308
+	BEQ   none346
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -14519,19 +17053,19 @@ over302:
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R4), F3
-	B     ready309
+	B     ready347
 
-none308:
+none346:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready309:
+ready347:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded311
+	BLE  folded349
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14539,7 +17073,7 @@ ready309:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold310:
+fold348:
 	FMOVD 0(R2), F4
 	FMOVQ 0(R5), F5
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
@@ -14553,9 +17087,9 @@ fold310:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold310
+	BNE   fold348
 
-folded311:
+folded349:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V5.B16
@@ -14564,13 +17098,13 @@ folded311:
 	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	CMP   $1, R2
-	BNE   linear312
+	BNE   linear350
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 
-linear312:
+linear350:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14580,20 +17114,20 @@ linear312:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R4)
-	B     done253
+	B     done291
 
-wider265:
+wider303:
 	CMP $13, R1
-	BGE wider313
+	BGE wider351
 	CMP $11, R1
-	BGE wider314
+	BGE wider352
 	CMP $10, R1
-	BNE over315
+	BNE over353
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none316
+	BEQ   none354
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -14601,20 +17135,20 @@ wider265:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	B     ready317
+	B     ready355
 
-none316:
+none354:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 
-ready317:
+ready355:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded319
+	BLE  folded357
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14622,7 +17156,7 @@ ready317:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold318:
+fold356:
 	FMOVD 0(R2), F5
 	FMOVQ 0(R5), F6
 	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
@@ -14637,9 +17171,9 @@ fold318:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold318
+	BNE   fold356
 
-folded319:
+folded357:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -14649,14 +17183,14 @@ folded319:
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	CMP   $1, R2
-	BNE   linear320
+	BNE   linear358
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66f463 // fmax v3.2d, v3.2d, v6.2d
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 
-linear320:
+linear358:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14665,9 +17199,9 @@ linear320:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	B     done253
+	B     done291
 
-over315:
+over353:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -14675,7 +17209,7 @@ over315:
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none321
+	BEQ   none359
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -14685,20 +17219,20 @@ over315:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R4), F4
-	B     ready322
+	B     ready360
 
-none321:
+none359:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 
-ready322:
+ready360:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded324
+	BLE  folded362
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14706,7 +17240,7 @@ ready322:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold323:
+fold361:
 	FMOVD 0(R2), F5
 	FMOVQ 0(R5), F6
 	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
@@ -14722,9 +17256,9 @@ fold323:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold323
+	BNE   fold361
 
-folded324:
+folded362:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -14734,14 +17268,14 @@ folded324:
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	CMP   $1, R2
-	BNE   linear325
+	BNE   linear363
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66f463 // fmax v3.2d, v3.2d, v6.2d
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 
-linear325:
+linear363:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14752,16 +17286,16 @@ linear325:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R4)
-	B     done253
+	B     done291
 
-wider314:
+wider352:
 	CMP $12, R1
-	BNE over326
+	BNE over364
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none327
+	BEQ   none365
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -14770,9 +17304,9 @@ wider314:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	B     ready328
+	B     ready366
 
-none327:
+none365:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -14780,11 +17314,11 @@ none327:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready328:
+ready366:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded330
+	BLE  folded368
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14792,7 +17326,7 @@ ready328:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold329:
+fold367:
 	FMOVD 0(R2), F6
 	FMOVQ 0(R5), F7
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
@@ -14809,9 +17343,9 @@ fold329:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold329
+	BNE   fold367
 
-folded330:
+folded368:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V7.B16
@@ -14822,7 +17356,7 @@ folded330:
 	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	CMP   $1, R2
-	BNE   linear331
+	BNE   linear369
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -14830,7 +17364,7 @@ folded330:
 	WORD  $0x4e67f484 // fmax v4.2d, v4.2d, v7.2d
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 
-linear331:
+linear369:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14840,9 +17374,9 @@ linear331:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	B     done253
+	B     done291
 
-over326:
+over364:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $96, R1
@@ -14850,7 +17384,7 @@ over326:
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none332
+	BEQ   none370
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -14861,9 +17395,9 @@ over326:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R4), F5
-	B     ready333
+	B     ready371
 
-none332:
+none370:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -14871,11 +17405,11 @@ none332:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready333:
+ready371:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded335
+	BLE  folded373
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14883,7 +17417,7 @@ ready333:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold334:
+fold372:
 	FMOVD 0(R2), F6
 	FMOVQ 0(R5), F7
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
@@ -14901,9 +17435,9 @@ fold334:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold334
+	BNE   fold372
 
-folded335:
+folded373:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V7.B16
@@ -14914,7 +17448,7 @@ folded335:
 	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	CMP   $1, R2
-	BNE   linear336
+	BNE   linear374
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -14922,7 +17456,7 @@ folded335:
 	WORD  $0x4e67f484 // fmax v4.2d, v4.2d, v7.2d
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 
-linear336:
+linear374:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14934,18 +17468,18 @@ linear336:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R4)
-	B     done253
+	B     done291
 
-wider313:
+wider351:
 	CMP $15, R1
-	BGE wider337
+	BGE wider375
 	CMP $14, R1
-	BNE over338
+	BNE over376
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none339
+	BEQ   none377
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -14955,9 +17489,9 @@ wider313:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	B     ready340
+	B     ready378
 
-none339:
+none377:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -14966,11 +17500,11 @@ none339:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 
-ready340:
+ready378:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded342
+	BLE  folded380
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14978,7 +17512,7 @@ ready340:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold341:
+fold379:
 	FMOVD 0(R2), F7
 	FMOVQ 0(R5), F8
 	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
@@ -14997,9 +17531,9 @@ fold341:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold341
+	BNE   fold379
 
-folded342:
+folded380:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -15011,7 +17545,7 @@ folded342:
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear343
+	BNE   linear381
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15020,7 +17554,7 @@ folded342:
 	WORD  $0x4e68f4a5 // fmax v5.2d, v5.2d, v8.2d
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 
-linear343:
+linear381:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15031,9 +17565,9 @@ linear343:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	B     done253
+	B     done291
 
-over338:
+over376:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $112, R1
@@ -15041,7 +17575,7 @@ over338:
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none344
+	BEQ   none382
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -15053,9 +17587,9 @@ over338:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R4), F6
-	B     ready345
+	B     ready383
 
-none344:
+none382:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15064,11 +17598,11 @@ none344:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 
-ready345:
+ready383:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded347
+	BLE  folded385
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15076,7 +17610,7 @@ ready345:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold346:
+fold384:
 	FMOVD 0(R2), F7
 	FMOVQ 0(R5), F8
 	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
@@ -15096,9 +17630,9 @@ fold346:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold346
+	BNE   fold384
 
-folded347:
+folded385:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -15110,7 +17644,7 @@ folded347:
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear348
+	BNE   linear386
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15119,7 +17653,7 @@ folded347:
 	WORD  $0x4e68f4a5 // fmax v5.2d, v5.2d, v8.2d
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 
-linear348:
+linear386:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15132,16 +17666,16 @@ linear348:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R4)
-	B     done253
+	B     done291
 
-wider337:
+wider375:
 	CMP $16, R1
-	BNE over349
+	BNE over387
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none350
+	BEQ   none388
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -15152,9 +17686,9 @@ wider337:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready351
+	B     ready389
 
-none350:
+none388:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15164,11 +17698,11 @@ none350:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready351:
+ready389:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded353
+	BLE  folded391
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15176,7 +17710,7 @@ ready351:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold352:
+fold390:
 	FMOVD 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
@@ -15197,9 +17731,9 @@ fold352:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold352
+	BNE   fold390
 
-folded353:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -15212,7 +17746,7 @@ folded353:
 	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	CMP   $1, R2
-	BNE   linear354
+	BNE   linear392
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -15222,7 +17756,7 @@ folded353:
 	WORD  $0x4e69f4c6 // fmax v6.2d, v6.2d, v9.2d
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 
-linear354:
+linear392:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15234,9 +17768,9 @@ linear354:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	B     done253
+	B     done291
 
-over349:
+over387:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $128, R1
@@ -15244,7 +17778,7 @@ over349:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none355
+	BEQ   none393
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -15257,9 +17791,9 @@ over349:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R4), F7
-	B     ready356
+	B     ready394
 
-none355:
+none393:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15269,11 +17803,11 @@ none355:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready356:
+ready394:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded358
+	BLE  folded396
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15281,7 +17815,7 @@ ready356:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold357:
+fold395:
 	FMOVD 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
@@ -15303,9 +17837,9 @@ fold357:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold357
+	BNE   fold395
 
-folded358:
+folded396:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -15318,7 +17852,7 @@ folded358:
 	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	CMP   $1, R2
-	BNE   linear359
+	BNE   linear397
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -15328,7 +17862,7 @@ folded358:
 	WORD  $0x4e69f4c6 // fmax v6.2d, v6.2d, v9.2d
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 
-linear359:
+linear397:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15342,22 +17876,22 @@ linear359:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R4)
-	B     done253
+	B     done291
 
-wider264:
+wider302:
 	CMP $25, R1
-	BGE wider360
+	BGE wider398
 	CMP $21, R1
-	BGE wider361
+	BGE wider399
 	CMP $19, R1
-	BGE wider362
+	BGE wider400
 	CMP $18, R1
-	BNE over363
+	BNE over401
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none364
+	BEQ   none402
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -15369,9 +17903,9 @@ wider264:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	B     ready365
+	B     ready403
 
-none364:
+none402:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15382,11 +17916,11 @@ none364:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready365:
+ready403:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded367
+	BLE  folded405
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15394,7 +17928,7 @@ ready365:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold366:
+fold404:
 	FMOVD 0(R2), F9
 	FMOVQ 0(R5), F10
 	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
@@ -15417,9 +17951,9 @@ fold366:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold366
+	BNE   fold404
 
-folded367:
+folded405:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -15433,7 +17967,7 @@ folded367:
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	CMP   $1, R2
-	BNE   linear368
+	BNE   linear406
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -15444,7 +17978,7 @@ folded367:
 	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 
-linear368:
+linear406:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15457,9 +17991,9 @@ linear368:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	B     done253
+	B     done291
 
-over363:
+over401:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $144, R1
@@ -15467,7 +18001,7 @@ over363:
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none369
+	BEQ   none407
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -15481,9 +18015,9 @@ over363:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R4), F8
-	B     ready370
+	B     ready408
 
-none369:
+none407:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15494,11 +18028,11 @@ none369:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready370:
+ready408:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded372
+	BLE  folded410
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15506,7 +18040,7 @@ ready370:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold371:
+fold409:
 	FMOVD 0(R2), F9
 	FMOVQ 0(R5), F10
 	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
@@ -15530,9 +18064,9 @@ fold371:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold371
+	BNE   fold409
 
-folded372:
+folded410:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -15546,7 +18080,7 @@ folded372:
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	CMP   $1, R2
-	BNE   linear373
+	BNE   linear411
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -15557,7 +18091,7 @@ folded372:
 	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 
-linear373:
+linear411:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15572,16 +18106,16 @@ linear373:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R4)
-	B     done253
+	B     done291
 
-wider362:
+wider400:
 	CMP $20, R1
-	BNE over374
+	BNE over412
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none375
+	BEQ   none413
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -15594,9 +18128,9 @@ wider362:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	B     ready376
+	B     ready414
 
-none375:
+none413:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15608,11 +18142,11 @@ none375:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready376:
+ready414:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded378
+	BLE  folded416
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15620,7 +18154,7 @@ ready376:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold377:
+fold415:
 	FMOVD 0(R2), F10
 	FMOVQ 0(R5), F11
 	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
@@ -15645,9 +18179,9 @@ fold377:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold377
+	BNE   fold415
 
-folded378:
+folded416:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V11.B16
@@ -15662,7 +18196,7 @@ folded378:
 	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
 	CMP   $1, R2
-	BNE   linear379
+	BNE   linear417
 	WORD  $0x4e6bf400 // fmax v0.2d, v0.2d, v11.2d
 	WORD  $0x4e6bf421 // fmax v1.2d, v1.2d, v11.2d
 	WORD  $0x4e6bf442 // fmax v2.2d, v2.2d, v11.2d
@@ -15674,7 +18208,7 @@ folded378:
 	WORD  $0x4e6bf508 // fmax v8.2d, v8.2d, v11.2d
 	WORD  $0x4e6bf529 // fmax v9.2d, v9.2d, v11.2d
 
-linear379:
+linear417:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15688,9 +18222,9 @@ linear379:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	B     done253
+	B     done291
 
-over374:
+over412:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $160, R1
@@ -15698,7 +18232,7 @@ over374:
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none380
+	BEQ   none418
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -15713,9 +18247,9 @@ over374:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R4), F9
-	B     ready381
+	B     ready419
 
-none380:
+none418:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15727,11 +18261,11 @@ none380:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready381:
+ready419:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded383
+	BLE  folded421
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15739,7 +18273,7 @@ ready381:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold382:
+fold420:
 	FMOVD 0(R2), F10
 	FMOVQ 0(R5), F11
 	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
@@ -15765,9 +18299,9 @@ fold382:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold382
+	BNE   fold420
 
-folded383:
+folded421:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V11.B16
@@ -15782,7 +18316,7 @@ folded383:
 	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
 	CMP   $1, R2
-	BNE   linear384
+	BNE   linear422
 	WORD  $0x4e6bf400 // fmax v0.2d, v0.2d, v11.2d
 	WORD  $0x4e6bf421 // fmax v1.2d, v1.2d, v11.2d
 	WORD  $0x4e6bf442 // fmax v2.2d, v2.2d, v11.2d
@@ -15794,7 +18328,7 @@ folded383:
 	WORD  $0x4e6bf508 // fmax v8.2d, v8.2d, v11.2d
 	WORD  $0x4e6bf529 // fmax v9.2d, v9.2d, v11.2d
 
-linear384:
+linear422:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15810,18 +18344,18 @@ linear384:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R4)
-	B     done253
+	B     done291
 
-wider361:
+wider399:
 	CMP $23, R1
-	BGE wider385
+	BGE wider423
 	CMP $22, R1
-	BNE over386
+	BNE over424
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none387
+	BEQ   none425
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -15835,9 +18369,9 @@ wider361:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	B     ready388
+	B     ready426
 
-none387:
+none425:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15850,11 +18384,11 @@ none387:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-ready388:
+ready426:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded390
+	BLE  folded428
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15862,7 +18396,7 @@ ready388:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold389:
+fold427:
 	FMOVD 0(R2), F11
 	FMOVQ 0(R5), F12
 	WORD  $0x4fcb1180 // fmla v0.2d, v12.2d, v11.d[0]
@@ -15889,9 +18423,9 @@ fold389:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold389
+	BNE   fold427
 
-folded390:
+folded428:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -15907,7 +18441,7 @@ folded390:
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear391
+	BNE   linear429
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -15920,7 +18454,7 @@ folded390:
 	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 
-linear391:
+linear429:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15935,9 +18469,9 @@ linear391:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	B     done253
+	B     done291
 
-over386:
+over424:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $176, R1
@@ -15945,7 +18479,7 @@ over386:
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none392
+	BEQ   none430
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -15961,9 +18495,9 @@ over386:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R4), F10
-	B     ready393
+	B     ready431
 
-none392:
+none430:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15976,11 +18510,11 @@ none392:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-ready393:
+ready431:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded395
+	BLE  folded433
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15988,7 +18522,7 @@ ready393:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold394:
+fold432:
 	FMOVD 0(R2), F11
 	FMOVQ 0(R5), F12
 	WORD  $0x4fcb1180 // fmla v0.2d, v12.2d, v11.d[0]
@@ -16016,9 +18550,9 @@ fold394:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold394
+	BNE   fold432
 
-folded395:
+folded433:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -16034,7 +18568,7 @@ folded395:
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear396
+	BNE   linear434
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -16047,7 +18581,7 @@ folded395:
 	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 
-linear396:
+linear434:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -16064,16 +18598,16 @@ linear396:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R4)
-	B     done253
+	B     done291
 
-wider385:
+wider423:
 	CMP $24, R1
-	BNE over397
+	BNE over435
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none398
+	BEQ   none436
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -16088,9 +18622,9 @@ wider385:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	B     ready399
+	B     ready437
 
-none398:
+none436:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -16104,11 +18638,11 @@ none398:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready399:
+ready437:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded401
+	BLE  folded439
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -16116,7 +18650,7 @@ ready399:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold400:
+fold438:
 	FMOVD 0(R2), F12
 	FMOVQ 0(R5), F13
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
@@ -16145,9 +18679,9 @@ fold400:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold400
+	BNE   fold438
 
-folded401:
+folded439:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V13.B16
@@ -16164,7 +18698,7 @@ folded401:
 	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
 	WORD  $0x4e6dd56b // fadd v11.2d, v11.2d, v13.2d
 	CMP   $1, R2
-	BNE   linear402
+	BNE   linear440
 	WORD  $0x4e6df400 // fmax v0.2d, v0.2d, v13.2d
 	WORD  $0x4e6df421 // fmax v1.2d, v1.2d, v13.2d
 	WORD  $0x4e6df442 // fmax v2.2d, v2.2d, v13.2d
@@ -16178,7 +18712,7 @@ folded401:
 	WORD  $0x4e6df54a // fmax v10.2d, v10.2d, v13.2d
 	WORD  $0x4e6df56b // fmax v11.2d, v11.2d, v13.2d
 
-linear402:
+linear440:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -16194,9 +18728,9 @@ linear402:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	B     done253
+	B     done291
 
-over397:
+over435:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $192, R1
@@ -16204,7 +18738,7 @@ over397:
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none403
+	BEQ   none441
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -16221,9 +18755,9 @@ over397:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R4), F11
-	B     ready404
+	B     ready442
 
-none403:
+none441:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -16237,11 +18771,11 @@ none403:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready404:
+ready442:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded406
+	BLE  folded444
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -16249,7 +18783,7 @@ ready404:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold405:
+fold443:
 	FMOVD 0(R2), F12
 	FMOVQ 0(R5), F13
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
@@ -16279,9 +18813,9 @@ fold405:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold405
+	BNE   fold443
 
-folded406:
+folded444:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V13.B16
@@ -16298,7 +18832,7 @@ folded406:
 	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
 	WORD  $0x4e6dd56b // fadd v11.2d, v11.2d, v13.2d
 	CMP   $1, R2
-	BNE   linear407
+	BNE   linear445
 	WORD  $0x4e6df400 // fmax v0.2d, v0.2d, v13.2d
 	WORD  $0x4e6df421 // fmax v1.2d, v1.2d, v13.2d
 	WORD  $0x4e6df442 // fmax v2.2d, v2.2d, v13.2d
@@ -16312,7 +18846,7 @@ folded406:
 	WORD  $0x4e6df54a // fmax v10.2d, v10.2d, v13.2d
 	WORD  $0x4e6df56b // fmax v11.2d, v11.2d, v13.2d
 
-linear407:
+linear445:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -16330,20 +18864,20 @@ linear407:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R4)
-	B     done253
+	B     done291
 
-wider360:
+wider398:
 	CMP $29, R1
-	BGE wider408
+	BGE wider446
 	CMP $27, R1
-	BGE wider409
+	BGE wider447
 	CMP $26, R1
-	BNE over410
+	BNE over448
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none411
+	BEQ   none449
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -16359,9 +18893,9 @@ wider360:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	B     ready412
+	B     ready450
 
-none411:
+none449:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -16376,11 +18910,11 @@ none411:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-ready412:
+ready450:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded414
+	BLE  folded452
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -16388,7 +18922,7 @@ ready412:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold413:
+fold451:
 	FMOVD 0(R2), F13
 	FMOVQ 0(R5), F14
 	WORD  $0x4fcd11c0 // fmla v0.2d, v14.2d, v13.d[0]
@@ -16419,9 +18953,9 @@ fold413:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold413
+	BNE   fold451
 
-folded414:
+folded452:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -16439,7 +18973,7 @@ folded414:
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	CMP   $1, R2
-	BNE   linear415
+	BNE   linear453
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -16454,7 +18988,7 @@ folded414:
 	WORD  $0x4e6ef56b // fmax v11.2d, v11.2d, v14.2d
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 
-linear415:
+linear453:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -16471,9 +19005,9 @@ linear415:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	B     done253
+	B     done291
 
-over410:
+over448:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $208, R1
@@ -16481,7 +19015,7 @@ over410:
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none416
+	BEQ   none454
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -16499,9 +19033,9 @@ over410:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R4), F12
-	B     ready417
+	B     ready455
 
-none416:
+none454:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -16516,11 +19050,11 @@ none416:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-ready417:
+ready455:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded419
+	BLE  folded457
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -16528,7 +19062,7 @@ ready417:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold418:
+fold456:
 	FMOVD 0(R2), F13
 	FMOVQ 0(R5), F14
 	WORD  $0x4fcd11c0 // fmla v0.2d, v14.2d, v13.d[0]
@@ -16560,9 +19094,9 @@ fold418:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold418
+	BNE   fold456
 
-folded419:
+folded457:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -16580,7 +19114,7 @@ folded419:
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	CMP   $1, R2
-	BNE   linear420
+	BNE   linear458
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -16595,7 +19129,7 @@ folded419:
 	WORD  $0x4e6ef56b // fmax v11.2d, v11.2d, v14.2d
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 
-linear420:
+linear458:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -16614,16 +19148,16 @@ linear420:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R4)
-	B     done253
+	B     done291
 
-wider409:
+wider447:
 	CMP $28, R1
-	BNE over421
+	BNE over459
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none422
+	BEQ   none460
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -16640,9 +19174,9 @@ wider409:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	B     ready423
+	B     ready461
 
-none422:
+none460:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -16658,11 +19192,11 @@ none422:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready423:
+ready461:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded425
+	BLE  folded463
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -16670,7 +19204,7 @@ ready423:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold424:
+fold462:
 	FMOVD 0(R2), F14
 	FMOVQ 0(R5), F15
 	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
@@ -16703,9 +19237,9 @@ fold424:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold424
+	BNE   fold462
 
-folded425:
+folded463:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -16724,7 +19258,7 @@ folded425:
 	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	CMP   $1, R2
-	BNE   linear426
+	BNE   linear464
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -16740,7 +19274,7 @@ folded425:
 	WORD  $0x4e6ff58c // fmax v12.2d, v12.2d, v15.2d
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 
-linear426:
+linear464:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -16758,9 +19292,9 @@ linear426:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	B     done253
+	B     done291
 
-over421:
+over459:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $224, R1
@@ -16768,7 +19302,7 @@ over421:
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none427
+	BEQ   none465
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -16787,9 +19321,9 @@ over421:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R4), F13
-	B     ready428
+	B     ready466
 
-none427:
+none465:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -16805,11 +19339,11 @@ none427:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready428:
+ready466:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded430
+	BLE  folded468
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -16817,7 +19351,7 @@ ready428:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold429:
+fold467:
 	FMOVD 0(R2), F14
 	FMOVQ 0(R5), F15
 	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
@@ -16851,9 +19385,9 @@ fold429:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold429
+	BNE   fold467
 
-folded430:
+folded468:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -16872,7 +19406,7 @@ folded430:
 	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	CMP   $1, R2
-	BNE   linear431
+	BNE   linear469
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -16888,7 +19422,7 @@ folded430:
 	WORD  $0x4e6ff58c // fmax v12.2d, v12.2d, v15.2d
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 
-linear431:
+linear469:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -16908,18 +19442,18 @@ linear431:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R4)
-	B     done253
+	B     done291
 
-wider408:
+wider446:
 	CMP $31, R1
-	BGE wider432
+	BGE wider470
 	CMP $30, R1
-	BNE over433
+	BNE over471
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none434
+	BEQ   none472
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -16937,9 +19471,9 @@ wider408:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
-	B     ready435
+	B     ready473
 
-none434:
+none472:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -16956,11 +19490,11 @@ none434:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready435:
+ready473:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded437
+	BLE  folded475
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -16968,7 +19502,7 @@ ready435:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold436:
+fold474:
 	FMOVD 0(R2), F15
 	FMOVQ 0(R5), F16
 	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
@@ -17003,9 +19537,9 @@ fold436:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold436
+	BNE   fold474
 
-folded437:
+folded475:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -17025,7 +19559,7 @@ folded437:
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear438
+	BNE   linear476
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -17042,7 +19576,7 @@ folded437:
 	WORD  $0x4e70f5ad // fmax v13.2d, v13.2d, v16.2d
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 
-linear438:
+linear476:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -17061,9 +19595,9 @@ linear438:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	B     done253
+	B     done291
 
-over433:
+over471:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $240, R1
@@ -17071,7 +19605,7 @@ over433:
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none439
+	BEQ   none477
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -17091,9 +19625,9 @@ over433:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R4), F14
-	B     ready440
+	B     ready478
 
-none439:
+none477:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -17110,11 +19644,11 @@ none439:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready440:
+ready478:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded442
+	BLE  folded480
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -17122,7 +19656,7 @@ ready440:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold441:
+fold479:
 	FMOVD 0(R2), F15
 	FMOVQ 0(R5), F16
 	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
@@ -17158,9 +19692,9 @@ fold441:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold441
+	BNE   fold479
 
-folded442:
+folded480:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -17180,7 +19714,7 @@ folded442:
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear443
+	BNE   linear481
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -17197,7 +19731,7 @@ folded442:
 	WORD  $0x4e70f5ad // fmax v13.2d, v13.2d, v16.2d
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 
-linear443:
+linear481:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -17218,16 +19752,16 @@ linear443:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R4)
-	B     done253
+	B     done291
 
-wider432:
+wider470:
 	CMP $32, R1
-	BNE over444
+	BNE over482
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none445
+	BEQ   none483
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -17246,9 +19780,9 @@ wider432:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready446
+	B     ready484
 
-none445:
+none483:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -17266,11 +19800,11 @@ none445:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready446:
+ready484:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded448
+	BLE  folded486
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -17278,7 +19812,7 @@ ready446:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold447:
+fold485:
 	FMOVD 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
@@ -17315,9 +19849,9 @@ fold447:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold447
+	BNE   fold485
 
-folded448:
+folded486:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -17338,7 +19872,7 @@ folded448:
 	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
 	WORD  $0x4e71d5ef // fadd v15.2d, v15.2d, v17.2d
 	CMP   $1, R2
-	BNE   linear449
+	BNE   linear487
 	WORD  $0x4e71f400 // fmax v0.2d, v0.2d, v17.2d
 	WORD  $0x4e71f421 // fmax v1.2d, v1.2d, v17.2d
 	WORD  $0x4e71f442 // fmax v2.2d, v2.2d, v17.2d
@@ -17356,7 +19890,7 @@ folded448:
 	WORD  $0x4e71f5ce // fmax v14.2d, v14.2d, v17.2d
 	WORD  $0x4e71f5ef // fmax v15.2d, v15.2d, v17.2d
 
-linear449:
+linear487:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -17376,9 +19910,9 @@ linear449:
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R2)
-	B     done253
+	B     done291
 
-over444:
+over482:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $256, R1
@@ -17386,7 +19920,7 @@ over444:
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none450
+	BEQ   none488
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -17407,9 +19941,9 @@ over444:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R4), F15
-	B     ready451
+	B     ready489
 
-none450:
+none488:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -17427,11 +19961,11 @@ none450:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready451:
+ready489:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded453
+	BLE  folded491
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -17439,7 +19973,7 @@ ready451:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold452:
+fold490:
 	FMOVD 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
@@ -17477,9 +20011,9 @@ fold452:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold452
+	BNE   fold490
 
-folded453:
+folded491:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -17500,7 +20034,7 @@ folded453:
 	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
 	WORD  $0x4e71d5ef // fadd v15.2d, v15.2d, v17.2d
 	CMP   $1, R2
-	BNE   linear454
+	BNE   linear492
 	WORD  $0x4e71f400 // fmax v0.2d, v0.2d, v17.2d
 	WORD  $0x4e71f421 // fmax v1.2d, v1.2d, v17.2d
 	WORD  $0x4e71f442 // fmax v2.2d, v2.2d, v17.2d
@@ -17518,7 +20052,7 @@ folded453:
 	WORD  $0x4e71f5ce // fmax v14.2d, v14.2d, v17.2d
 	WORD  $0x4e71f5ef // fmax v15.2d, v15.2d, v17.2d
 
-linear454:
+linear492:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -17541,11 +20075,33 @@ linear454:
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R4)
 
-done253:
-	B done64
+done291:
+	RET
 
-fewer249:
-done64:
+fewer287:
+	RET
+
+advance4:
+	MOVD ldc+8(FP), R1
+	MUL  R0, R1
+	MOVD c+0(FP), R16
+	ADD  R16, R1
+	MOVD R1, c+0(FP)
+	MOVD ldinit+24(FP), R1
+	MUL  R0, R1
+	MOVD init+16(FP), R16
+	ADD  R16, R1
+	MOVD R1, init+16(FP)
+	MOVD lda+40(FP), R1
+	MUL  R0, R1
+	MOVD a+32(FP), R16
+	ADD  R16, R1
+	MOVD R1, a+32(FP)
+	MOVD rows+72(FP), R1
+	SUB  R0, R1
+	MOVD R1, rows+72(FP)
+	CMP  $1, R1
+	BGE  next1
 	RET
 
 // func streamNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)

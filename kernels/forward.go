@@ -8,11 +8,14 @@ import (
 )
 
 const (
-	smallRows  = 32  // of a product that a single call of panel does,
-	smallTerms = 320 // of its sums
-	thinFew    = 2   // terms that are for thin, whatever the rows
-	thinTall   = 8   // rows from which it takes more columns than two panels have
-	flatTurns  = 16  // so many times as many rows as repeat are worth flat
+	smallRows  = 32      // of a product that a single call of panel does,
+	smallSteps = 1 << 14 // rows times terms,
+	smallTerms = 320     // and terms of one that a call for each panel does, or one of sweep
+	sweepTall  = 4       // rows, or
+	sweepSteps = 512     // rows times terms, up to which a product of many columns is for sweep
+	thinFew    = 2       // terms that are for thin, whatever the rows
+	thinTall   = 8       // rows from which it takes more columns than two panels have
+	flatTurns  = 16      // so many times as many rows as repeat are worth flat
 )
 
 func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
@@ -32,45 +35,39 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
-	if t.forwardSmall(y, x, w, b, act) {
+	// A single panel has the most chains as it is, but for one or two rows. Of more
+	// columns, sweep takes the same rows of w just once.
+	far := w.far()
+	one := y.Rows > 2 && y.Cols <= t.panelCols && !far
+	sweep := !one && (y.Rows <= sweepTall || y.Rows*x.Cols <= sweepSteps || x.Cols <= sweepTerms || y.Rows <= fewRows && far)
+	if one && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
+		sweep && y.Rows*y.Cols <= 4*t.wideCols && x.Cols <= smallTerms {
+		t.forwardAtOnce(y, x, w, b, act, sweep)
 		return
 	}
-	// The rows that sweep takes: all if there are few terms, or few rows while w
-	// takes its time to come, else those that fill no tile.
-	few := y.Rows % t.panelRows
-	switch {
-	case x.Cols <= sweepTerms && y.Cols > t.panelCols, y.Rows <= fewRows && w.far():
-		few = y.Rows
-	case few > 2 || y.Rows > manyRows:
-		few = 0
-	}
 	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
-	t.multiply(&p, 0, y.Rows-few, w, false)
-	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
+	if sweep {
+		t.sweepRows(&p, 0, y.Rows, w, 0)
+	} else {
+		t.multiply(&p, 0, y.Rows, w, false)
+	}
 }
 
-// forwardSmall is forward for a product that a single call can do.
-func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
-	if x.Cols > smallTerms {
-		return false
-	}
+// forwardAtOnce is forward for a product that a single call, of sweep or panel, can do.
+func (t *tiles[T]) forwardAtOnce(y, x, w *Mat[T], b []T, act Activation, sweep bool) {
 	var bias *T
 	if b != nil {
 		bias = &b[0]
 	}
 	c := y.at(0, 0)
-	switch {
-	case y.Rows <= fewRows && y.Rows*y.Cols <= 4*t.wideCols && (y.Rows <= fewRows/2 || y.Cols > t.panelCols):
+	if sweep {
 		t.sweep(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), y.Rows, y.Cols, x.Cols, int(act))
-	case y.Rows <= smallRows && y.Cols <= t.panelCols:
-		if bias == nil {
-			bias = zero[T]()
-		}
-		t.panel(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), uintptr(unsafe.Pointer(c)), 0, uintptr(unsafe.Pointer(c)), y.Rows, y.Cols, x.Cols, int(act))
-	default:
-		return false
+		return
 	}
-	return true
+	if bias == nil {
+		bias = zero[T]()
+	}
+	t.panel(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), uintptr(unsafe.Pointer(c)), 0, uintptr(unsafe.Pointer(c)), y.Rows, y.Cols, x.Cols, int(act))
 }
 
 // thinRows computes c, a product whose right factor has so few rows that thin can

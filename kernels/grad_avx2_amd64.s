@@ -6131,17 +6131,29 @@ unwanted219:
 // func gateAVX2F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX
 TEXT ·gateAVX2F32(SB), NOSPLIT, $0-64
+next1:
+	// the height of the next tile
 	MOVQ rows+40(FP), AX
+	CMPQ AX, $0x08
+	JGE  full2
 	CMPQ AX, $0x04
-	JLT  rest2
+	JLE  chosen3
+	ADDQ $0x01, AX
+	SHRQ $0x01, AX
+	JMP  chosen3
 
-tile1:
+full2:
+	MOVQ $0x00000004, AX
+
+chosen3:
+	CMPQ  AX, $0x04
+	JNE   fewer5
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other4
+	JNE   other7
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without5
+	JE    without8
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -6159,9 +6171,9 @@ tile1:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x10
-	JLT     tail7
+	JLT     tail10
 
-block6:
+block9:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -6221,13 +6233,13 @@ block6:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block6
+	JGE     block9
 
-tail7:
+tail10:
 	TESTQ   DI, DI
-	JLE     end8
+	JLE     end11
 	CMPQ    DI, $0x08
-	JLT     part9
+	JLT     part12
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -6255,9 +6267,9 @@ tail7:
 	VMOVUPS Y1, (BX)(R8*1)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over10
+	JMP     over13
 
-part9:
+part12:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -6265,236 +6277,236 @@ part9:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low12
+	JZ           low15
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low13
+	JZ           low16
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low14
+	JZ           low17
 	VMOVSS       X1, 24(BX)
 
-low14:
-	JMP stored11
-
-low13:
-	TESTQ  $0x00000001, DI
-	JZ     low15
-	VMOVSS X1, 16(BX)
-
-low15:
-	JMP stored11
-
-low12:
-	TESTQ     $0x00000002, DI
-	JZ        low16
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low17
-	VMOVSS    X1, 8(BX)
-
 low17:
-	JMP stored11
+	JMP stored14
 
 low16:
 	TESTQ  $0x00000001, DI
 	JZ     low18
-	VMOVSS X1, (BX)
+	VMOVSS X1, 16(BX)
 
 low18:
-stored11:
+	JMP stored14
+
+low15:
+	TESTQ     $0x00000002, DI
+	JZ        low19
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low20
+	VMOVSS    X1, 8(BX)
+
+low20:
+	JMP stored14
+
+low19:
+	TESTQ  $0x00000001, DI
+	JZ     low21
+	VMOVSS X1, (BX)
+
+low21:
+stored14:
 	VMASKMOVPS   (BX)(CX*1), Y4, Y1
 	VMASKMOVPS   (DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low20
+	JZ           low23
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low21
+	JZ           low24
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low22
+	JZ           low25
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low22:
-	JMP stored19
-
-low21:
-	TESTQ  $0x00000001, DI
-	JZ     low23
-	VMOVSS X1, 16(BX)(CX*1)
-
-low23:
-	JMP stored19
-
-low20:
-	TESTQ     $0x00000002, DI
-	JZ        low24
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low25
-	VMOVSS    X1, 8(BX)(CX*1)
-
 low25:
-	JMP stored19
+	JMP stored22
 
 low24:
 	TESTQ  $0x00000001, DI
 	JZ     low26
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X1, 16(BX)(CX*1)
 
 low26:
-stored19:
+	JMP stored22
+
+low23:
+	TESTQ     $0x00000002, DI
+	JZ        low27
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low28
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low28:
+	JMP stored22
+
+low27:
+	TESTQ  $0x00000001, DI
+	JZ     low29
+	VMOVSS X1, (BX)(CX*1)
+
+low29:
+stored22:
 	VMASKMOVPS   (BX)(CX*2), Y4, Y1
 	VMASKMOVPS   (DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low28
+	JZ           low31
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low29
+	JZ           low32
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low30
+	JZ           low33
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low30:
-	JMP stored27
-
-low29:
-	TESTQ  $0x00000001, DI
-	JZ     low31
-	VMOVSS X1, 16(BX)(CX*2)
-
-low31:
-	JMP stored27
-
-low28:
-	TESTQ     $0x00000002, DI
-	JZ        low32
-	VMOVSD    X1, (BX)(CX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low33
-	VMOVSS    X1, 8(BX)(CX*2)
-
 low33:
-	JMP stored27
+	JMP stored30
 
 low32:
 	TESTQ  $0x00000001, DI
 	JZ     low34
-	VMOVSS X1, (BX)(CX*2)
+	VMOVSS X1, 16(BX)(CX*2)
 
 low34:
-stored27:
+	JMP stored30
+
+low31:
+	TESTQ     $0x00000002, DI
+	JZ        low35
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low36
+	VMOVSS    X1, 8(BX)(CX*2)
+
+low36:
+	JMP stored30
+
+low35:
+	TESTQ  $0x00000001, DI
+	JZ     low37
+	VMOVSS X1, (BX)(CX*2)
+
+low37:
+stored30:
 	VMASKMOVPS   (BX)(R8*1), Y4, Y1
 	VMASKMOVPS   (DX)(R9*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low36
+	JZ           low39
 	VMOVUPS      X1, (BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low37
+	JZ           low40
 	VMOVSD       X1, 16(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low38
+	JZ           low41
 	VMOVSS       X1, 24(BX)(R8*1)
 
-low38:
-	JMP stored35
-
-low37:
-	TESTQ  $0x00000001, DI
-	JZ     low39
-	VMOVSS X1, 16(BX)(R8*1)
-
-low39:
-	JMP stored35
-
-low36:
-	TESTQ     $0x00000002, DI
-	JZ        low40
-	VMOVSD    X1, (BX)(R8*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low41
-	VMOVSS    X1, 8(BX)(R8*1)
-
 low41:
-	JMP stored35
+	JMP stored38
 
 low40:
 	TESTQ  $0x00000001, DI
 	JZ     low42
-	VMOVSS X1, (BX)(R8*1)
+	VMOVSS X1, 16(BX)(R8*1)
 
 low42:
-stored35:
+	JMP stored38
+
+low39:
+	TESTQ     $0x00000002, DI
+	JZ        low43
+	VMOVSD    X1, (BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low44
+	VMOVSS    X1, 8(BX)(R8*1)
+
+low44:
+	JMP stored38
+
+low43:
+	TESTQ  $0x00000001, DI
+	JZ     low45
+	VMOVSS X1, (BX)(R8*1)
+
+low45:
+stored38:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low44
+	JZ           low47
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low45
+	JZ           low48
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low46
+	JZ           low49
 	VMOVSS       X0, 24(AX)
 
-low46:
-	JMP stored43
-
-low45:
-	TESTQ  $0x00000001, DI
-	JZ     low47
-	VMOVSS X0, 16(AX)
-
-low47:
-	JMP stored43
-
-low44:
-	TESTQ     $0x00000002, DI
-	JZ        low48
-	VMOVSD    X0, (AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low49
-	VMOVSS    X0, 8(AX)
-
 low49:
-	JMP stored43
+	JMP stored46
 
 low48:
 	TESTQ  $0x00000001, DI
 	JZ     low50
-	VMOVSS X0, (AX)
+	VMOVSS X0, 16(AX)
 
 low50:
-stored43:
-	JMP end8
+	JMP stored46
 
-over10:
+low47:
+	TESTQ     $0x00000002, DI
+	JZ        low51
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low52
+	VMOVSS    X0, 8(AX)
+
+low52:
+	JMP stored46
+
+low51:
+	TESTQ  $0x00000001, DI
+	JZ     low53
+	VMOVSS X0, (AX)
+
+low53:
+stored46:
+	JMP end11
+
+over13:
 	CMPQ         DI, $0x08
-	JLE          end8
+	JLE          end11
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -6502,235 +6514,235 @@ over10:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low53
+	JZ           low56
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low54
+	JZ           low57
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low55
+	JZ           low58
 	VMOVSS       X1, 56(BX)
 
-low55:
-	JMP stored52
-
-low54:
-	TESTQ  $0x00000001, DI
-	JZ     low56
-	VMOVSS X1, 48(BX)
-
-low56:
-	JMP stored52
-
-low53:
-	TESTQ     $0x00000002, DI
-	JZ        low57
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low58
-	VMOVSS    X1, 40(BX)
-
 low58:
-	JMP stored52
+	JMP stored55
 
 low57:
 	TESTQ  $0x00000001, DI
 	JZ     low59
-	VMOVSS X1, 32(BX)
+	VMOVSS X1, 48(BX)
 
 low59:
-stored52:
+	JMP stored55
+
+low56:
+	TESTQ     $0x00000002, DI
+	JZ        low60
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low61
+	VMOVSS    X1, 40(BX)
+
+low61:
+	JMP stored55
+
+low60:
+	TESTQ  $0x00000001, DI
+	JZ     low62
+	VMOVSS X1, 32(BX)
+
+low62:
+stored55:
 	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low61
+	JZ           low64
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low62
+	JZ           low65
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low63
+	JZ           low66
 	VMOVSS       X1, 56(BX)(CX*1)
 
-low63:
-	JMP stored60
-
-low62:
-	TESTQ  $0x00000001, DI
-	JZ     low64
-	VMOVSS X1, 48(BX)(CX*1)
-
-low64:
-	JMP stored60
-
-low61:
-	TESTQ     $0x00000002, DI
-	JZ        low65
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low66
-	VMOVSS    X1, 40(BX)(CX*1)
-
 low66:
-	JMP stored60
+	JMP stored63
 
 low65:
 	TESTQ  $0x00000001, DI
 	JZ     low67
-	VMOVSS X1, 32(BX)(CX*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low67:
-stored60:
+	JMP stored63
+
+low64:
+	TESTQ     $0x00000002, DI
+	JZ        low68
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low69
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low69:
+	JMP stored63
+
+low68:
+	TESTQ  $0x00000001, DI
+	JZ     low70
+	VMOVSS X1, 32(BX)(CX*1)
+
+low70:
+stored63:
 	VMASKMOVPS   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low69
+	JZ           low72
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low70
+	JZ           low73
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low71
+	JZ           low74
 	VMOVSS       X1, 56(BX)(CX*2)
 
-low71:
-	JMP stored68
-
-low70:
-	TESTQ  $0x00000001, DI
-	JZ     low72
-	VMOVSS X1, 48(BX)(CX*2)
-
-low72:
-	JMP stored68
-
-low69:
-	TESTQ     $0x00000002, DI
-	JZ        low73
-	VMOVSD    X1, 32(BX)(CX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low74
-	VMOVSS    X1, 40(BX)(CX*2)
-
 low74:
-	JMP stored68
+	JMP stored71
 
 low73:
 	TESTQ  $0x00000001, DI
 	JZ     low75
-	VMOVSS X1, 32(BX)(CX*2)
+	VMOVSS X1, 48(BX)(CX*2)
 
 low75:
-stored68:
+	JMP stored71
+
+low72:
+	TESTQ     $0x00000002, DI
+	JZ        low76
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low77
+	VMOVSS    X1, 40(BX)(CX*2)
+
+low77:
+	JMP stored71
+
+low76:
+	TESTQ  $0x00000001, DI
+	JZ     low78
+	VMOVSS X1, 32(BX)(CX*2)
+
+low78:
+stored71:
 	VMASKMOVPS   32(BX)(R8*1), Y4, Y1
 	VMASKMOVPS   32(DX)(R9*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low77
+	JZ           low80
 	VMOVUPS      X1, 32(BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low78
+	JZ           low81
 	VMOVSD       X1, 48(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low79
+	JZ           low82
 	VMOVSS       X1, 56(BX)(R8*1)
 
-low79:
-	JMP stored76
-
-low78:
-	TESTQ  $0x00000001, DI
-	JZ     low80
-	VMOVSS X1, 48(BX)(R8*1)
-
-low80:
-	JMP stored76
-
-low77:
-	TESTQ     $0x00000002, DI
-	JZ        low81
-	VMOVSD    X1, 32(BX)(R8*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low82
-	VMOVSS    X1, 40(BX)(R8*1)
-
 low82:
-	JMP stored76
+	JMP stored79
 
 low81:
 	TESTQ  $0x00000001, DI
 	JZ     low83
-	VMOVSS X1, 32(BX)(R8*1)
+	VMOVSS X1, 48(BX)(R8*1)
 
 low83:
-stored76:
+	JMP stored79
+
+low80:
+	TESTQ     $0x00000002, DI
+	JZ        low84
+	VMOVSD    X1, 32(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low85
+	VMOVSS    X1, 40(BX)(R8*1)
+
+low85:
+	JMP stored79
+
+low84:
+	TESTQ  $0x00000001, DI
+	JZ     low86
+	VMOVSS X1, 32(BX)(R8*1)
+
+low86:
+stored79:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low85
+	JZ           low88
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low86
+	JZ           low89
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low87
+	JZ           low90
 	VMOVSS       X0, 56(AX)
 
-low87:
-	JMP stored84
-
-low86:
-	TESTQ  $0x00000001, DI
-	JZ     low88
-	VMOVSS X0, 48(AX)
-
-low88:
-	JMP stored84
-
-low85:
-	TESTQ     $0x00000002, DI
-	JZ        low89
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low90
-	VMOVSS    X0, 40(AX)
-
 low90:
-	JMP stored84
+	JMP stored87
 
 low89:
 	TESTQ  $0x00000001, DI
 	JZ     low91
-	VMOVSS X0, 32(AX)
+	VMOVSS X0, 48(AX)
 
 low91:
-stored84:
-end8:
-	JMP gated3
+	JMP stored87
 
-without5:
+low88:
+	TESTQ     $0x00000002, DI
+	JZ        low92
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low93
+	VMOVSS    X0, 40(AX)
+
+low93:
+	JMP stored87
+
+low92:
+	TESTQ  $0x00000001, DI
+	JZ     low94
+	VMOVSS X0, 32(AX)
+
+low94:
+stored87:
+end11:
+	JMP gated6
+
+without8:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -6747,9 +6759,9 @@ without5:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y4
 	CMPQ    SI, $0x10
-	JLT     tail93
+	JLT     tail96
 
-block92:
+block95:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -6794,13 +6806,13 @@ block92:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block92
+	JGE     block95
 
-tail93:
+tail96:
 	TESTQ   SI, SI
-	JLE     end94
+	JLE     end97
 	CMPQ    SI, $0x08
-	JLT     part95
+	JLT     part98
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -6821,389 +6833,389 @@ tail93:
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)(DI*1)
-	JMP     over96
+	JMP     over99
 
-part95:
+part98:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low98
+	JZ           low101
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low99
+	JZ           low102
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low100
+	JZ           low103
 	VMOVSS       X1, 24(AX)
 
-low100:
-	JMP stored97
-
-low99:
-	TESTQ  $0x00000001, SI
-	JZ     low101
-	VMOVSS X1, 16(AX)
-
-low101:
-	JMP stored97
-
-low98:
-	TESTQ     $0x00000002, SI
-	JZ        low102
-	VMOVSD    X1, (AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low103
-	VMOVSS    X1, 8(AX)
-
 low103:
-	JMP stored97
+	JMP stored100
 
 low102:
 	TESTQ  $0x00000001, SI
 	JZ     low104
-	VMOVSS X1, (AX)
+	VMOVSS X1, 16(AX)
 
 low104:
-stored97:
+	JMP stored100
+
+low101:
+	TESTQ     $0x00000002, SI
+	JZ        low105
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low106
+	VMOVSS    X1, 8(AX)
+
+low106:
+	JMP stored100
+
+low105:
+	TESTQ  $0x00000001, SI
+	JZ     low107
+	VMOVSS X1, (AX)
+
+low107:
+stored100:
 	VMASKMOVPS   (AX)(BX*1), Y4, Y1
 	VMASKMOVPS   (CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low106
+	JZ           low109
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low107
+	JZ           low110
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low108
+	JZ           low111
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low108:
-	JMP stored105
-
-low107:
-	TESTQ  $0x00000001, SI
-	JZ     low109
-	VMOVSS X1, 16(AX)(BX*1)
-
-low109:
-	JMP stored105
-
-low106:
-	TESTQ     $0x00000002, SI
-	JZ        low110
-	VMOVSD    X1, (AX)(BX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low111
-	VMOVSS    X1, 8(AX)(BX*1)
-
 low111:
-	JMP stored105
+	JMP stored108
 
 low110:
 	TESTQ  $0x00000001, SI
 	JZ     low112
-	VMOVSS X1, (AX)(BX*1)
+	VMOVSS X1, 16(AX)(BX*1)
 
 low112:
-stored105:
+	JMP stored108
+
+low109:
+	TESTQ     $0x00000002, SI
+	JZ        low113
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low114
+	VMOVSS    X1, 8(AX)(BX*1)
+
+low114:
+	JMP stored108
+
+low113:
+	TESTQ  $0x00000001, SI
+	JZ     low115
+	VMOVSS X1, (AX)(BX*1)
+
+low115:
+stored108:
 	VMASKMOVPS   (AX)(BX*2), Y4, Y1
 	VMASKMOVPS   (CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low114
+	JZ           low117
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low115
+	JZ           low118
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low116
+	JZ           low119
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low116:
-	JMP stored113
-
-low115:
-	TESTQ  $0x00000001, SI
-	JZ     low117
-	VMOVSS X1, 16(AX)(BX*2)
-
-low117:
-	JMP stored113
-
-low114:
-	TESTQ     $0x00000002, SI
-	JZ        low118
-	VMOVSD    X1, (AX)(BX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low119
-	VMOVSS    X1, 8(AX)(BX*2)
-
 low119:
-	JMP stored113
+	JMP stored116
 
 low118:
 	TESTQ  $0x00000001, SI
 	JZ     low120
-	VMOVSS X1, (AX)(BX*2)
+	VMOVSS X1, 16(AX)(BX*2)
 
 low120:
-stored113:
+	JMP stored116
+
+low117:
+	TESTQ     $0x00000002, SI
+	JZ        low121
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low122
+	VMOVSS    X1, 8(AX)(BX*2)
+
+low122:
+	JMP stored116
+
+low121:
+	TESTQ  $0x00000001, SI
+	JZ     low123
+	VMOVSS X1, (AX)(BX*2)
+
+low123:
+stored116:
 	VMASKMOVPS   (AX)(DI*1), Y4, Y1
 	VMASKMOVPS   (CX)(R8*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low122
+	JZ           low125
 	VMOVUPS      X1, (AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low123
+	JZ           low126
 	VMOVSD       X1, 16(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low124
+	JZ           low127
 	VMOVSS       X1, 24(AX)(DI*1)
 
-low124:
-	JMP stored121
-
-low123:
-	TESTQ  $0x00000001, SI
-	JZ     low125
-	VMOVSS X1, 16(AX)(DI*1)
-
-low125:
-	JMP stored121
-
-low122:
-	TESTQ     $0x00000002, SI
-	JZ        low126
-	VMOVSD    X1, (AX)(DI*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low127
-	VMOVSS    X1, 8(AX)(DI*1)
-
 low127:
-	JMP stored121
+	JMP stored124
 
 low126:
 	TESTQ  $0x00000001, SI
 	JZ     low128
-	VMOVSS X1, (AX)(DI*1)
+	VMOVSS X1, 16(AX)(DI*1)
 
 low128:
-stored121:
-	JMP end94
+	JMP stored124
 
-over96:
+low125:
+	TESTQ     $0x00000002, SI
+	JZ        low129
+	VMOVSD    X1, (AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low130
+	VMOVSS    X1, 8(AX)(DI*1)
+
+low130:
+	JMP stored124
+
+low129:
+	TESTQ  $0x00000001, SI
+	JZ     low131
+	VMOVSS X1, (AX)(DI*1)
+
+low131:
+stored124:
+	JMP end97
+
+over99:
 	CMPQ         SI, $0x08
-	JLE          end94
+	JLE          end97
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low131
+	JZ           low134
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low132
+	JZ           low135
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low133
+	JZ           low136
 	VMOVSS       X1, 56(AX)
 
-low133:
-	JMP stored130
-
-low132:
-	TESTQ  $0x00000001, SI
-	JZ     low134
-	VMOVSS X1, 48(AX)
-
-low134:
-	JMP stored130
-
-low131:
-	TESTQ     $0x00000002, SI
-	JZ        low135
-	VMOVSD    X1, 32(AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low136
-	VMOVSS    X1, 40(AX)
-
 low136:
-	JMP stored130
+	JMP stored133
 
 low135:
 	TESTQ  $0x00000001, SI
 	JZ     low137
-	VMOVSS X1, 32(AX)
+	VMOVSS X1, 48(AX)
 
 low137:
-stored130:
+	JMP stored133
+
+low134:
+	TESTQ     $0x00000002, SI
+	JZ        low138
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low139
+	VMOVSS    X1, 40(AX)
+
+low139:
+	JMP stored133
+
+low138:
+	TESTQ  $0x00000001, SI
+	JZ     low140
+	VMOVSS X1, 32(AX)
+
+low140:
+stored133:
 	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low139
+	JZ           low142
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low140
+	JZ           low143
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low141
+	JZ           low144
 	VMOVSS       X1, 56(AX)(BX*1)
 
-low141:
-	JMP stored138
-
-low140:
-	TESTQ  $0x00000001, SI
-	JZ     low142
-	VMOVSS X1, 48(AX)(BX*1)
-
-low142:
-	JMP stored138
-
-low139:
-	TESTQ     $0x00000002, SI
-	JZ        low143
-	VMOVSD    X1, 32(AX)(BX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low144
-	VMOVSS    X1, 40(AX)(BX*1)
-
 low144:
-	JMP stored138
+	JMP stored141
 
 low143:
 	TESTQ  $0x00000001, SI
 	JZ     low145
-	VMOVSS X1, 32(AX)(BX*1)
+	VMOVSS X1, 48(AX)(BX*1)
 
 low145:
-stored138:
+	JMP stored141
+
+low142:
+	TESTQ     $0x00000002, SI
+	JZ        low146
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low147
+	VMOVSS    X1, 40(AX)(BX*1)
+
+low147:
+	JMP stored141
+
+low146:
+	TESTQ  $0x00000001, SI
+	JZ     low148
+	VMOVSS X1, 32(AX)(BX*1)
+
+low148:
+stored141:
 	VMASKMOVPS   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low147
+	JZ           low150
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low148
+	JZ           low151
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low149
+	JZ           low152
 	VMOVSS       X1, 56(AX)(BX*2)
 
-low149:
-	JMP stored146
-
-low148:
-	TESTQ  $0x00000001, SI
-	JZ     low150
-	VMOVSS X1, 48(AX)(BX*2)
-
-low150:
-	JMP stored146
-
-low147:
-	TESTQ     $0x00000002, SI
-	JZ        low151
-	VMOVSD    X1, 32(AX)(BX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low152
-	VMOVSS    X1, 40(AX)(BX*2)
-
 low152:
-	JMP stored146
+	JMP stored149
 
 low151:
 	TESTQ  $0x00000001, SI
 	JZ     low153
-	VMOVSS X1, 32(AX)(BX*2)
+	VMOVSS X1, 48(AX)(BX*2)
 
 low153:
-stored146:
+	JMP stored149
+
+low150:
+	TESTQ     $0x00000002, SI
+	JZ        low154
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low155
+	VMOVSS    X1, 40(AX)(BX*2)
+
+low155:
+	JMP stored149
+
+low154:
+	TESTQ  $0x00000001, SI
+	JZ     low156
+	VMOVSS X1, 32(AX)(BX*2)
+
+low156:
+stored149:
 	VMASKMOVPS   32(AX)(DI*1), Y4, Y1
 	VMASKMOVPS   32(CX)(R8*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low155
+	JZ           low158
 	VMOVUPS      X1, 32(AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low156
+	JZ           low159
 	VMOVSD       X1, 48(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low157
+	JZ           low160
 	VMOVSS       X1, 56(AX)(DI*1)
 
-low157:
-	JMP stored154
-
-low156:
-	TESTQ  $0x00000001, SI
-	JZ     low158
-	VMOVSS X1, 48(AX)(DI*1)
-
-low158:
-	JMP stored154
-
-low155:
-	TESTQ     $0x00000002, SI
-	JZ        low159
-	VMOVSD    X1, 32(AX)(DI*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low160
-	VMOVSS    X1, 40(AX)(DI*1)
-
 low160:
-	JMP stored154
+	JMP stored157
 
 low159:
 	TESTQ  $0x00000001, SI
 	JZ     low161
-	VMOVSS X1, 32(AX)(DI*1)
+	VMOVSS X1, 48(AX)(DI*1)
 
 low161:
-stored154:
-end94:
-	JMP gated3
+	JMP stored157
 
-other4:
+low158:
+	TESTQ     $0x00000002, SI
+	JZ        low162
+	VMOVSD    X1, 32(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low163
+	VMOVSS    X1, 40(AX)(DI*1)
+
+low163:
+	JMP stored157
+
+low162:
+	TESTQ  $0x00000001, SI
+	JZ     low164
+	VMOVSS X1, 32(AX)(DI*1)
+
+low164:
+stored157:
+end97:
+	JMP gated6
+
+other7:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without163
+	JE    without166
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -7221,9 +7233,9 @@ other4:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x10
-	JLT     tail165
+	JLT     tail168
 
-block164:
+block167:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -7251,13 +7263,13 @@ block164:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block164
+	JGE     block167
 
-tail165:
+tail168:
 	TESTQ   DI, DI
-	JLE     end166
+	JLE     end169
 	CMPQ    DI, $0x08
-	JLT     part167
+	JLT     part170
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -7269,9 +7281,9 @@ tail165:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over168
+	JMP     over171
 
-part167:
+part170:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -7283,52 +7295,52 @@ part167:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low170
+	JZ           low173
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low171
+	JZ           low174
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low172
+	JZ           low175
 	VMOVSS       X0, 24(AX)
 
-low172:
-	JMP stored169
-
-low171:
-	TESTQ  $0x00000001, DI
-	JZ     low173
-	VMOVSS X0, 16(AX)
-
-low173:
-	JMP stored169
-
-low170:
-	TESTQ     $0x00000002, DI
-	JZ        low174
-	VMOVSD    X0, (AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low175
-	VMOVSS    X0, 8(AX)
-
 low175:
-	JMP stored169
+	JMP stored172
 
 low174:
 	TESTQ  $0x00000001, DI
 	JZ     low176
-	VMOVSS X0, (AX)
+	VMOVSS X0, 16(AX)
 
 low176:
-stored169:
-	JMP end166
+	JMP stored172
 
-over168:
+low173:
+	TESTQ     $0x00000002, DI
+	JZ        low177
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low178
+	VMOVSS    X0, 8(AX)
+
+low178:
+	JMP stored172
+
+low177:
+	TESTQ  $0x00000001, DI
+	JZ     low179
+	VMOVSS X0, (AX)
+
+low179:
+stored172:
+	JMP end169
+
+over171:
 	CMPQ         DI, $0x08
-	JLE          end166
+	JLE          end169
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -7340,80 +7352,66 @@ over168:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low179
+	JZ           low182
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low180
+	JZ           low183
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low181
+	JZ           low184
 	VMOVSS       X0, 56(AX)
 
-low181:
-	JMP stored178
-
-low180:
-	TESTQ  $0x00000001, DI
-	JZ     low182
-	VMOVSS X0, 48(AX)
-
-low182:
-	JMP stored178
-
-low179:
-	TESTQ     $0x00000002, DI
-	JZ        low183
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low184
-	VMOVSS    X0, 40(AX)
-
 low184:
-	JMP stored178
+	JMP stored181
 
 low183:
 	TESTQ  $0x00000001, DI
 	JZ     low185
-	VMOVSS X0, 32(AX)
+	VMOVSS X0, 48(AX)
 
 low185:
-stored178:
-end166:
-	JMP gated3
+	JMP stored181
 
-without163:
-	JMP gated3
+low182:
+	TESTQ     $0x00000002, DI
+	JZ        low186
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low187
+	VMOVSS    X0, 40(AX)
 
-gated3:
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, dy+8(FP)
-	MOVQ   y+24(FP), AX
-	MOVQ   ldy+32(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, y+24(FP)
-	MOVQ   rows+40(FP), AX
-	SUBQ   $0x04, AX
-	MOVQ   AX, rows+40(FP)
-	CMPQ   AX, $0x04
-	JGE    tile1
+low187:
+	JMP stored181
 
-rest2:
-	MOVQ  rows+40(FP), AX
+low186:
+	TESTQ  $0x00000001, DI
+	JZ     low188
+	VMOVSS X0, 32(AX)
+
+low188:
+stored181:
+end169:
+	JMP gated6
+
+without166:
+	JMP gated6
+
+gated6:
+	MOVQ $0x00000004, AX
+	JMP  advance4
+
+fewer5:
 	CMPQ  AX, $0x03
-	JNE   fewer187
+	JNE   fewer189
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other189
+	JNE   other191
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without190
+	JE    without192
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -7429,9 +7427,9 @@ rest2:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail192
+	JLT     tail194
 
-block191:
+block193:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -7479,13 +7477,13 @@ block191:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block191
+	JGE     block193
 
-tail192:
+tail194:
 	TESTQ   DI, DI
-	JLE     end193
+	JLE     end195
 	CMPQ    DI, $0x08
-	JLT     part194
+	JLT     part196
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -7507,9 +7505,9 @@ tail192:
 	VMOVUPS Y1, (BX)(CX*2)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over195
+	JMP     over197
 
-part194:
+part196:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -7517,189 +7515,189 @@ part194:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low197
+	JZ           low199
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low198
+	JZ           low200
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low199
+	JZ           low201
 	VMOVSS       X1, 24(BX)
 
-low199:
-	JMP stored196
-
-low198:
-	TESTQ  $0x00000001, DI
-	JZ     low200
-	VMOVSS X1, 16(BX)
+low201:
+	JMP stored198
 
 low200:
-	JMP stored196
+	TESTQ  $0x00000001, DI
+	JZ     low202
+	VMOVSS X1, 16(BX)
 
-low197:
+low202:
+	JMP stored198
+
+low199:
 	TESTQ     $0x00000002, DI
-	JZ        low201
+	JZ        low203
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low202
+	JZ        low204
 	VMOVSS    X1, 8(BX)
 
-low202:
-	JMP stored196
-
-low201:
-	TESTQ  $0x00000001, DI
-	JZ     low203
-	VMOVSS X1, (BX)
+low204:
+	JMP stored198
 
 low203:
-stored196:
+	TESTQ  $0x00000001, DI
+	JZ     low205
+	VMOVSS X1, (BX)
+
+low205:
+stored198:
 	VMASKMOVPS   (BX)(CX*1), Y4, Y1
 	VMASKMOVPS   (DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low205
+	JZ           low207
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low206
+	JZ           low208
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low207
+	JZ           low209
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low207:
-	JMP stored204
-
-low206:
-	TESTQ  $0x00000001, DI
-	JZ     low208
-	VMOVSS X1, 16(BX)(CX*1)
+low209:
+	JMP stored206
 
 low208:
-	JMP stored204
+	TESTQ  $0x00000001, DI
+	JZ     low210
+	VMOVSS X1, 16(BX)(CX*1)
 
-low205:
+low210:
+	JMP stored206
+
+low207:
 	TESTQ     $0x00000002, DI
-	JZ        low209
+	JZ        low211
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low210
+	JZ        low212
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low210:
-	JMP stored204
-
-low209:
-	TESTQ  $0x00000001, DI
-	JZ     low211
-	VMOVSS X1, (BX)(CX*1)
+low212:
+	JMP stored206
 
 low211:
-stored204:
+	TESTQ  $0x00000001, DI
+	JZ     low213
+	VMOVSS X1, (BX)(CX*1)
+
+low213:
+stored206:
 	VMASKMOVPS   (BX)(CX*2), Y4, Y1
 	VMASKMOVPS   (DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low213
+	JZ           low215
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low214
+	JZ           low216
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low215
+	JZ           low217
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low215:
-	JMP stored212
-
-low214:
-	TESTQ  $0x00000001, DI
-	JZ     low216
-	VMOVSS X1, 16(BX)(CX*2)
+low217:
+	JMP stored214
 
 low216:
-	JMP stored212
+	TESTQ  $0x00000001, DI
+	JZ     low218
+	VMOVSS X1, 16(BX)(CX*2)
 
-low213:
+low218:
+	JMP stored214
+
+low215:
 	TESTQ     $0x00000002, DI
-	JZ        low217
+	JZ        low219
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low218
+	JZ        low220
 	VMOVSS    X1, 8(BX)(CX*2)
 
-low218:
-	JMP stored212
-
-low217:
-	TESTQ  $0x00000001, DI
-	JZ     low219
-	VMOVSS X1, (BX)(CX*2)
+low220:
+	JMP stored214
 
 low219:
-stored212:
+	TESTQ  $0x00000001, DI
+	JZ     low221
+	VMOVSS X1, (BX)(CX*2)
+
+low221:
+stored214:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low221
+	JZ           low223
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low222
+	JZ           low224
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low223
+	JZ           low225
 	VMOVSS       X0, 24(AX)
 
-low223:
-	JMP stored220
-
-low222:
-	TESTQ  $0x00000001, DI
-	JZ     low224
-	VMOVSS X0, 16(AX)
+low225:
+	JMP stored222
 
 low224:
-	JMP stored220
+	TESTQ  $0x00000001, DI
+	JZ     low226
+	VMOVSS X0, 16(AX)
 
-low221:
+low226:
+	JMP stored222
+
+low223:
 	TESTQ     $0x00000002, DI
-	JZ        low225
+	JZ        low227
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low226
+	JZ        low228
 	VMOVSS    X0, 8(AX)
 
-low226:
-	JMP stored220
-
-low225:
-	TESTQ  $0x00000001, DI
-	JZ     low227
-	VMOVSS X0, (AX)
+low228:
+	JMP stored222
 
 low227:
-stored220:
-	JMP end193
+	TESTQ  $0x00000001, DI
+	JZ     low229
+	VMOVSS X0, (AX)
 
-over195:
+low229:
+stored222:
+	JMP end195
+
+over197:
 	CMPQ         DI, $0x08
-	JLE          end193
+	JLE          end195
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -7707,188 +7705,188 @@ over195:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low230
+	JZ           low232
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low231
+	JZ           low233
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low232
+	JZ           low234
 	VMOVSS       X1, 56(BX)
 
-low232:
-	JMP stored229
-
-low231:
-	TESTQ  $0x00000001, DI
-	JZ     low233
-	VMOVSS X1, 48(BX)
+low234:
+	JMP stored231
 
 low233:
-	JMP stored229
+	TESTQ  $0x00000001, DI
+	JZ     low235
+	VMOVSS X1, 48(BX)
 
-low230:
+low235:
+	JMP stored231
+
+low232:
 	TESTQ     $0x00000002, DI
-	JZ        low234
+	JZ        low236
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low235
+	JZ        low237
 	VMOVSS    X1, 40(BX)
 
-low235:
-	JMP stored229
-
-low234:
-	TESTQ  $0x00000001, DI
-	JZ     low236
-	VMOVSS X1, 32(BX)
+low237:
+	JMP stored231
 
 low236:
-stored229:
+	TESTQ  $0x00000001, DI
+	JZ     low238
+	VMOVSS X1, 32(BX)
+
+low238:
+stored231:
 	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low238
+	JZ           low240
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low239
+	JZ           low241
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low240
+	JZ           low242
 	VMOVSS       X1, 56(BX)(CX*1)
 
-low240:
-	JMP stored237
-
-low239:
-	TESTQ  $0x00000001, DI
-	JZ     low241
-	VMOVSS X1, 48(BX)(CX*1)
+low242:
+	JMP stored239
 
 low241:
-	JMP stored237
+	TESTQ  $0x00000001, DI
+	JZ     low243
+	VMOVSS X1, 48(BX)(CX*1)
 
-low238:
+low243:
+	JMP stored239
+
+low240:
 	TESTQ     $0x00000002, DI
-	JZ        low242
+	JZ        low244
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low243
+	JZ        low245
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low243:
-	JMP stored237
-
-low242:
-	TESTQ  $0x00000001, DI
-	JZ     low244
-	VMOVSS X1, 32(BX)(CX*1)
+low245:
+	JMP stored239
 
 low244:
-stored237:
+	TESTQ  $0x00000001, DI
+	JZ     low246
+	VMOVSS X1, 32(BX)(CX*1)
+
+low246:
+stored239:
 	VMASKMOVPS   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low246
+	JZ           low248
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low247
+	JZ           low249
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low248
+	JZ           low250
 	VMOVSS       X1, 56(BX)(CX*2)
 
-low248:
-	JMP stored245
-
-low247:
-	TESTQ  $0x00000001, DI
-	JZ     low249
-	VMOVSS X1, 48(BX)(CX*2)
+low250:
+	JMP stored247
 
 low249:
-	JMP stored245
+	TESTQ  $0x00000001, DI
+	JZ     low251
+	VMOVSS X1, 48(BX)(CX*2)
 
-low246:
+low251:
+	JMP stored247
+
+low248:
 	TESTQ     $0x00000002, DI
-	JZ        low250
+	JZ        low252
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low251
+	JZ        low253
 	VMOVSS    X1, 40(BX)(CX*2)
 
-low251:
-	JMP stored245
-
-low250:
-	TESTQ  $0x00000001, DI
-	JZ     low252
-	VMOVSS X1, 32(BX)(CX*2)
+low253:
+	JMP stored247
 
 low252:
-stored245:
+	TESTQ  $0x00000001, DI
+	JZ     low254
+	VMOVSS X1, 32(BX)(CX*2)
+
+low254:
+stored247:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low254
+	JZ           low256
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low255
+	JZ           low257
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low256
+	JZ           low258
 	VMOVSS       X0, 56(AX)
 
-low256:
-	JMP stored253
-
-low255:
-	TESTQ  $0x00000001, DI
-	JZ     low257
-	VMOVSS X0, 48(AX)
+low258:
+	JMP stored255
 
 low257:
-	JMP stored253
+	TESTQ  $0x00000001, DI
+	JZ     low259
+	VMOVSS X0, 48(AX)
 
-low254:
+low259:
+	JMP stored255
+
+low256:
 	TESTQ     $0x00000002, DI
-	JZ        low258
+	JZ        low260
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low259
+	JZ        low261
 	VMOVSS    X0, 40(AX)
 
-low259:
-	JMP stored253
-
-low258:
-	TESTQ  $0x00000001, DI
-	JZ     low260
-	VMOVSS X0, 32(AX)
+low261:
+	JMP stored255
 
 low260:
-stored253:
-end193:
-	JMP gated188
+	TESTQ  $0x00000001, DI
+	JZ     low262
+	VMOVSS X0, 32(AX)
 
-without190:
+low262:
+stored255:
+end195:
+	JMP gated190
+
+without192:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -7903,9 +7901,9 @@ without190:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x10
-	JLT     tail262
+	JLT     tail264
 
-block261:
+block263:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -7940,13 +7938,13 @@ block261:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block261
+	JGE     block263
 
-tail262:
+tail264:
 	TESTQ   SI, SI
-	JLE     end263
+	JLE     end265
 	CMPQ    SI, $0x08
-	JLT     part264
+	JLT     part266
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -7962,297 +7960,297 @@ tail262:
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*2)
-	JMP     over265
+	JMP     over267
 
-part264:
+part266:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low267
+	JZ           low269
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low268
+	JZ           low270
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low269
+	JZ           low271
 	VMOVSS       X1, 24(AX)
 
-low269:
-	JMP stored266
-
-low268:
-	TESTQ  $0x00000001, SI
-	JZ     low270
-	VMOVSS X1, 16(AX)
+low271:
+	JMP stored268
 
 low270:
-	JMP stored266
+	TESTQ  $0x00000001, SI
+	JZ     low272
+	VMOVSS X1, 16(AX)
 
-low267:
+low272:
+	JMP stored268
+
+low269:
 	TESTQ     $0x00000002, SI
-	JZ        low271
+	JZ        low273
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low272
+	JZ        low274
 	VMOVSS    X1, 8(AX)
 
-low272:
-	JMP stored266
-
-low271:
-	TESTQ  $0x00000001, SI
-	JZ     low273
-	VMOVSS X1, (AX)
+low274:
+	JMP stored268
 
 low273:
-stored266:
+	TESTQ  $0x00000001, SI
+	JZ     low275
+	VMOVSS X1, (AX)
+
+low275:
+stored268:
 	VMASKMOVPS   (AX)(BX*1), Y4, Y1
 	VMASKMOVPS   (CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low275
+	JZ           low277
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low276
+	JZ           low278
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low277
+	JZ           low279
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low277:
-	JMP stored274
-
-low276:
-	TESTQ  $0x00000001, SI
-	JZ     low278
-	VMOVSS X1, 16(AX)(BX*1)
+low279:
+	JMP stored276
 
 low278:
-	JMP stored274
+	TESTQ  $0x00000001, SI
+	JZ     low280
+	VMOVSS X1, 16(AX)(BX*1)
 
-low275:
+low280:
+	JMP stored276
+
+low277:
 	TESTQ     $0x00000002, SI
-	JZ        low279
+	JZ        low281
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low280
+	JZ        low282
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low280:
-	JMP stored274
-
-low279:
-	TESTQ  $0x00000001, SI
-	JZ     low281
-	VMOVSS X1, (AX)(BX*1)
+low282:
+	JMP stored276
 
 low281:
-stored274:
+	TESTQ  $0x00000001, SI
+	JZ     low283
+	VMOVSS X1, (AX)(BX*1)
+
+low283:
+stored276:
 	VMASKMOVPS   (AX)(BX*2), Y4, Y1
 	VMASKMOVPS   (CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low283
+	JZ           low285
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low284
+	JZ           low286
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low285
+	JZ           low287
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low285:
-	JMP stored282
-
-low284:
-	TESTQ  $0x00000001, SI
-	JZ     low286
-	VMOVSS X1, 16(AX)(BX*2)
+low287:
+	JMP stored284
 
 low286:
-	JMP stored282
+	TESTQ  $0x00000001, SI
+	JZ     low288
+	VMOVSS X1, 16(AX)(BX*2)
 
-low283:
+low288:
+	JMP stored284
+
+low285:
 	TESTQ     $0x00000002, SI
-	JZ        low287
+	JZ        low289
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low288
+	JZ        low290
 	VMOVSS    X1, 8(AX)(BX*2)
 
-low288:
-	JMP stored282
-
-low287:
-	TESTQ  $0x00000001, SI
-	JZ     low289
-	VMOVSS X1, (AX)(BX*2)
+low290:
+	JMP stored284
 
 low289:
-stored282:
-	JMP end263
+	TESTQ  $0x00000001, SI
+	JZ     low291
+	VMOVSS X1, (AX)(BX*2)
 
-over265:
+low291:
+stored284:
+	JMP end265
+
+over267:
 	CMPQ         SI, $0x08
-	JLE          end263
+	JLE          end265
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low292
+	JZ           low294
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low293
+	JZ           low295
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low294
+	JZ           low296
 	VMOVSS       X1, 56(AX)
 
-low294:
-	JMP stored291
-
-low293:
-	TESTQ  $0x00000001, SI
-	JZ     low295
-	VMOVSS X1, 48(AX)
+low296:
+	JMP stored293
 
 low295:
-	JMP stored291
+	TESTQ  $0x00000001, SI
+	JZ     low297
+	VMOVSS X1, 48(AX)
 
-low292:
+low297:
+	JMP stored293
+
+low294:
 	TESTQ     $0x00000002, SI
-	JZ        low296
+	JZ        low298
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low297
+	JZ        low299
 	VMOVSS    X1, 40(AX)
 
-low297:
-	JMP stored291
-
-low296:
-	TESTQ  $0x00000001, SI
-	JZ     low298
-	VMOVSS X1, 32(AX)
+low299:
+	JMP stored293
 
 low298:
-stored291:
+	TESTQ  $0x00000001, SI
+	JZ     low300
+	VMOVSS X1, 32(AX)
+
+low300:
+stored293:
 	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low300
+	JZ           low302
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low301
+	JZ           low303
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low302
+	JZ           low304
 	VMOVSS       X1, 56(AX)(BX*1)
 
-low302:
-	JMP stored299
-
-low301:
-	TESTQ  $0x00000001, SI
-	JZ     low303
-	VMOVSS X1, 48(AX)(BX*1)
+low304:
+	JMP stored301
 
 low303:
-	JMP stored299
+	TESTQ  $0x00000001, SI
+	JZ     low305
+	VMOVSS X1, 48(AX)(BX*1)
 
-low300:
+low305:
+	JMP stored301
+
+low302:
 	TESTQ     $0x00000002, SI
-	JZ        low304
+	JZ        low306
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low305
+	JZ        low307
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low305:
-	JMP stored299
-
-low304:
-	TESTQ  $0x00000001, SI
-	JZ     low306
-	VMOVSS X1, 32(AX)(BX*1)
+low307:
+	JMP stored301
 
 low306:
-stored299:
+	TESTQ  $0x00000001, SI
+	JZ     low308
+	VMOVSS X1, 32(AX)(BX*1)
+
+low308:
+stored301:
 	VMASKMOVPS   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low308
+	JZ           low310
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low309
+	JZ           low311
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low310
+	JZ           low312
 	VMOVSS       X1, 56(AX)(BX*2)
 
-low310:
-	JMP stored307
-
-low309:
-	TESTQ  $0x00000001, SI
-	JZ     low311
-	VMOVSS X1, 48(AX)(BX*2)
+low312:
+	JMP stored309
 
 low311:
-	JMP stored307
+	TESTQ  $0x00000001, SI
+	JZ     low313
+	VMOVSS X1, 48(AX)(BX*2)
 
-low308:
+low313:
+	JMP stored309
+
+low310:
 	TESTQ     $0x00000002, SI
-	JZ        low312
+	JZ        low314
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low313
+	JZ        low315
 	VMOVSS    X1, 40(AX)(BX*2)
 
-low313:
-	JMP stored307
-
-low312:
-	TESTQ  $0x00000001, SI
-	JZ     low314
-	VMOVSS X1, 32(AX)(BX*2)
+low315:
+	JMP stored309
 
 low314:
-stored307:
-end263:
-	JMP gated188
+	TESTQ  $0x00000001, SI
+	JZ     low316
+	VMOVSS X1, 32(AX)(BX*2)
 
-other189:
+low316:
+stored309:
+end265:
+	JMP gated190
+
+other191:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without316
+	JE    without318
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -8268,9 +8266,9 @@ other189:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail318
+	JLT     tail320
 
-block317:
+block319:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -8294,13 +8292,13 @@ block317:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block317
+	JGE     block319
 
-tail318:
+tail320:
 	TESTQ   DI, DI
-	JLE     end319
+	JLE     end321
 	CMPQ    DI, $0x08
-	JLT     part320
+	JLT     part322
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -8310,9 +8308,9 @@ tail318:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over321
+	JMP     over323
 
-part320:
+part322:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -8322,52 +8320,52 @@ part320:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low323
+	JZ           low325
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low324
+	JZ           low326
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low325
+	JZ           low327
 	VMOVSS       X0, 24(AX)
 
-low325:
-	JMP stored322
-
-low324:
-	TESTQ  $0x00000001, DI
-	JZ     low326
-	VMOVSS X0, 16(AX)
+low327:
+	JMP stored324
 
 low326:
-	JMP stored322
+	TESTQ  $0x00000001, DI
+	JZ     low328
+	VMOVSS X0, 16(AX)
 
-low323:
+low328:
+	JMP stored324
+
+low325:
 	TESTQ     $0x00000002, DI
-	JZ        low327
+	JZ        low329
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low328
+	JZ        low330
 	VMOVSS    X0, 8(AX)
 
-low328:
-	JMP stored322
-
-low327:
-	TESTQ  $0x00000001, DI
-	JZ     low329
-	VMOVSS X0, (AX)
+low330:
+	JMP stored324
 
 low329:
-stored322:
-	JMP end319
+	TESTQ  $0x00000001, DI
+	JZ     low331
+	VMOVSS X0, (AX)
 
-over321:
+low331:
+stored324:
+	JMP end321
+
+over323:
 	CMPQ         DI, $0x08
-	JLE          end319
+	JLE          end321
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -8377,65 +8375,66 @@ over321:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low332
+	JZ           low334
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low333
+	JZ           low335
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low334
+	JZ           low336
 	VMOVSS       X0, 56(AX)
 
-low334:
-	JMP stored331
-
-low333:
-	TESTQ  $0x00000001, DI
-	JZ     low335
-	VMOVSS X0, 48(AX)
+low336:
+	JMP stored333
 
 low335:
-	JMP stored331
+	TESTQ  $0x00000001, DI
+	JZ     low337
+	VMOVSS X0, 48(AX)
 
-low332:
+low337:
+	JMP stored333
+
+low334:
 	TESTQ     $0x00000002, DI
-	JZ        low336
+	JZ        low338
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low337
+	JZ        low339
 	VMOVSS    X0, 40(AX)
 
-low337:
-	JMP stored331
-
-low336:
-	TESTQ  $0x00000001, DI
-	JZ     low338
-	VMOVSS X0, 32(AX)
+low339:
+	JMP stored333
 
 low338:
-stored331:
-end319:
-	JMP gated188
+	TESTQ  $0x00000001, DI
+	JZ     low340
+	VMOVSS X0, 32(AX)
 
-without316:
-	JMP gated188
+low340:
+stored333:
+end321:
+	JMP gated190
 
-gated188:
-	JMP done186
+without318:
+	JMP gated190
 
-fewer187:
+gated190:
+	MOVQ $0x00000003, AX
+	JMP  advance4
+
+fewer189:
 	CMPQ  AX, $0x02
-	JNE   fewer339
+	JNE   fewer341
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other341
+	JNE   other343
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without342
+	JE    without344
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -8451,9 +8450,9 @@ fewer187:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail344
+	JLT     tail346
 
-block343:
+block345:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -8489,13 +8488,13 @@ block343:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block343
+	JGE     block345
 
-tail344:
+tail346:
 	TESTQ   DI, DI
-	JLE     end345
+	JLE     end347
 	CMPQ    DI, $0x08
-	JLT     part346
+	JLT     part348
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -8511,9 +8510,9 @@ tail344:
 	VMOVUPS Y1, (BX)(CX*1)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over347
+	JMP     over349
 
-part346:
+part348:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -8521,142 +8520,142 @@ part346:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low349
+	JZ           low351
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low350
+	JZ           low352
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low351
+	JZ           low353
 	VMOVSS       X1, 24(BX)
 
-low351:
-	JMP stored348
-
-low350:
-	TESTQ  $0x00000001, DI
-	JZ     low352
-	VMOVSS X1, 16(BX)
+low353:
+	JMP stored350
 
 low352:
-	JMP stored348
+	TESTQ  $0x00000001, DI
+	JZ     low354
+	VMOVSS X1, 16(BX)
 
-low349:
+low354:
+	JMP stored350
+
+low351:
 	TESTQ     $0x00000002, DI
-	JZ        low353
+	JZ        low355
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low354
+	JZ        low356
 	VMOVSS    X1, 8(BX)
 
-low354:
-	JMP stored348
-
-low353:
-	TESTQ  $0x00000001, DI
-	JZ     low355
-	VMOVSS X1, (BX)
+low356:
+	JMP stored350
 
 low355:
-stored348:
+	TESTQ  $0x00000001, DI
+	JZ     low357
+	VMOVSS X1, (BX)
+
+low357:
+stored350:
 	VMASKMOVPS   (BX)(CX*1), Y4, Y1
 	VMASKMOVPS   (DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low357
+	JZ           low359
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low358
+	JZ           low360
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low359
+	JZ           low361
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low359:
-	JMP stored356
-
-low358:
-	TESTQ  $0x00000001, DI
-	JZ     low360
-	VMOVSS X1, 16(BX)(CX*1)
+low361:
+	JMP stored358
 
 low360:
-	JMP stored356
+	TESTQ  $0x00000001, DI
+	JZ     low362
+	VMOVSS X1, 16(BX)(CX*1)
 
-low357:
+low362:
+	JMP stored358
+
+low359:
 	TESTQ     $0x00000002, DI
-	JZ        low361
+	JZ        low363
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low362
+	JZ        low364
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low362:
-	JMP stored356
-
-low361:
-	TESTQ  $0x00000001, DI
-	JZ     low363
-	VMOVSS X1, (BX)(CX*1)
+low364:
+	JMP stored358
 
 low363:
-stored356:
+	TESTQ  $0x00000001, DI
+	JZ     low365
+	VMOVSS X1, (BX)(CX*1)
+
+low365:
+stored358:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low365
+	JZ           low367
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low366
+	JZ           low368
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low367
+	JZ           low369
 	VMOVSS       X0, 24(AX)
 
-low367:
-	JMP stored364
-
-low366:
-	TESTQ  $0x00000001, DI
-	JZ     low368
-	VMOVSS X0, 16(AX)
+low369:
+	JMP stored366
 
 low368:
-	JMP stored364
+	TESTQ  $0x00000001, DI
+	JZ     low370
+	VMOVSS X0, 16(AX)
 
-low365:
+low370:
+	JMP stored366
+
+low367:
 	TESTQ     $0x00000002, DI
-	JZ        low369
+	JZ        low371
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low370
+	JZ        low372
 	VMOVSS    X0, 8(AX)
 
-low370:
-	JMP stored364
-
-low369:
-	TESTQ  $0x00000001, DI
-	JZ     low371
-	VMOVSS X0, (AX)
+low372:
+	JMP stored366
 
 low371:
-stored364:
-	JMP end345
+	TESTQ  $0x00000001, DI
+	JZ     low373
+	VMOVSS X0, (AX)
 
-over347:
+low373:
+stored366:
+	JMP end347
+
+over349:
 	CMPQ         DI, $0x08
-	JLE          end345
+	JLE          end347
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -8664,141 +8663,141 @@ over347:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low374
+	JZ           low376
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low375
+	JZ           low377
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low376
+	JZ           low378
 	VMOVSS       X1, 56(BX)
 
-low376:
-	JMP stored373
-
-low375:
-	TESTQ  $0x00000001, DI
-	JZ     low377
-	VMOVSS X1, 48(BX)
+low378:
+	JMP stored375
 
 low377:
-	JMP stored373
+	TESTQ  $0x00000001, DI
+	JZ     low379
+	VMOVSS X1, 48(BX)
 
-low374:
+low379:
+	JMP stored375
+
+low376:
 	TESTQ     $0x00000002, DI
-	JZ        low378
+	JZ        low380
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low379
+	JZ        low381
 	VMOVSS    X1, 40(BX)
 
-low379:
-	JMP stored373
-
-low378:
-	TESTQ  $0x00000001, DI
-	JZ     low380
-	VMOVSS X1, 32(BX)
+low381:
+	JMP stored375
 
 low380:
-stored373:
+	TESTQ  $0x00000001, DI
+	JZ     low382
+	VMOVSS X1, 32(BX)
+
+low382:
+stored375:
 	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low382
+	JZ           low384
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low383
+	JZ           low385
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low384
+	JZ           low386
 	VMOVSS       X1, 56(BX)(CX*1)
 
-low384:
-	JMP stored381
-
-low383:
-	TESTQ  $0x00000001, DI
-	JZ     low385
-	VMOVSS X1, 48(BX)(CX*1)
+low386:
+	JMP stored383
 
 low385:
-	JMP stored381
+	TESTQ  $0x00000001, DI
+	JZ     low387
+	VMOVSS X1, 48(BX)(CX*1)
 
-low382:
+low387:
+	JMP stored383
+
+low384:
 	TESTQ     $0x00000002, DI
-	JZ        low386
+	JZ        low388
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low387
+	JZ        low389
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low387:
-	JMP stored381
-
-low386:
-	TESTQ  $0x00000001, DI
-	JZ     low388
-	VMOVSS X1, 32(BX)(CX*1)
+low389:
+	JMP stored383
 
 low388:
-stored381:
+	TESTQ  $0x00000001, DI
+	JZ     low390
+	VMOVSS X1, 32(BX)(CX*1)
+
+low390:
+stored383:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low390
+	JZ           low392
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low391
+	JZ           low393
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low392
+	JZ           low394
 	VMOVSS       X0, 56(AX)
 
-low392:
-	JMP stored389
-
-low391:
-	TESTQ  $0x00000001, DI
-	JZ     low393
-	VMOVSS X0, 48(AX)
+low394:
+	JMP stored391
 
 low393:
-	JMP stored389
+	TESTQ  $0x00000001, DI
+	JZ     low395
+	VMOVSS X0, 48(AX)
 
-low390:
+low395:
+	JMP stored391
+
+low392:
 	TESTQ     $0x00000002, DI
-	JZ        low394
+	JZ        low396
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low395
+	JZ        low397
 	VMOVSS    X0, 40(AX)
 
-low395:
-	JMP stored389
-
-low394:
-	TESTQ  $0x00000001, DI
-	JZ     low396
-	VMOVSS X0, 32(AX)
+low397:
+	JMP stored391
 
 low396:
-stored389:
-end345:
-	JMP gated340
+	TESTQ  $0x00000001, DI
+	JZ     low398
+	VMOVSS X0, 32(AX)
 
-without342:
+low398:
+stored391:
+end347:
+	JMP gated342
+
+without344:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -8813,9 +8812,9 @@ without342:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x10
-	JLT     tail398
+	JLT     tail400
 
-block397:
+block399:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -8840,13 +8839,13 @@ block397:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block397
+	JGE     block399
 
-tail398:
+tail400:
 	TESTQ   SI, SI
-	JLE     end399
+	JLE     end401
 	CMPQ    SI, $0x08
-	JLT     part400
+	JLT     part402
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -8857,205 +8856,205 @@ tail398:
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
-	JMP     over401
+	JMP     over403
 
-part400:
+part402:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low403
+	JZ           low405
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low404
+	JZ           low406
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low405
+	JZ           low407
 	VMOVSS       X1, 24(AX)
 
-low405:
-	JMP stored402
-
-low404:
-	TESTQ  $0x00000001, SI
-	JZ     low406
-	VMOVSS X1, 16(AX)
+low407:
+	JMP stored404
 
 low406:
-	JMP stored402
+	TESTQ  $0x00000001, SI
+	JZ     low408
+	VMOVSS X1, 16(AX)
 
-low403:
+low408:
+	JMP stored404
+
+low405:
 	TESTQ     $0x00000002, SI
-	JZ        low407
+	JZ        low409
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low408
+	JZ        low410
 	VMOVSS    X1, 8(AX)
 
-low408:
-	JMP stored402
-
-low407:
-	TESTQ  $0x00000001, SI
-	JZ     low409
-	VMOVSS X1, (AX)
+low410:
+	JMP stored404
 
 low409:
-stored402:
+	TESTQ  $0x00000001, SI
+	JZ     low411
+	VMOVSS X1, (AX)
+
+low411:
+stored404:
 	VMASKMOVPS   (AX)(BX*1), Y4, Y1
 	VMASKMOVPS   (CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low411
+	JZ           low413
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low412
+	JZ           low414
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low413
+	JZ           low415
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low413:
-	JMP stored410
-
-low412:
-	TESTQ  $0x00000001, SI
-	JZ     low414
-	VMOVSS X1, 16(AX)(BX*1)
+low415:
+	JMP stored412
 
 low414:
-	JMP stored410
+	TESTQ  $0x00000001, SI
+	JZ     low416
+	VMOVSS X1, 16(AX)(BX*1)
 
-low411:
+low416:
+	JMP stored412
+
+low413:
 	TESTQ     $0x00000002, SI
-	JZ        low415
+	JZ        low417
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low416
+	JZ        low418
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low416:
-	JMP stored410
-
-low415:
-	TESTQ  $0x00000001, SI
-	JZ     low417
-	VMOVSS X1, (AX)(BX*1)
+low418:
+	JMP stored412
 
 low417:
-stored410:
-	JMP end399
+	TESTQ  $0x00000001, SI
+	JZ     low419
+	VMOVSS X1, (AX)(BX*1)
 
-over401:
+low419:
+stored412:
+	JMP end401
+
+over403:
 	CMPQ         SI, $0x08
-	JLE          end399
+	JLE          end401
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low420
+	JZ           low422
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low421
+	JZ           low423
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low422
+	JZ           low424
 	VMOVSS       X1, 56(AX)
 
-low422:
-	JMP stored419
-
-low421:
-	TESTQ  $0x00000001, SI
-	JZ     low423
-	VMOVSS X1, 48(AX)
+low424:
+	JMP stored421
 
 low423:
-	JMP stored419
+	TESTQ  $0x00000001, SI
+	JZ     low425
+	VMOVSS X1, 48(AX)
 
-low420:
+low425:
+	JMP stored421
+
+low422:
 	TESTQ     $0x00000002, SI
-	JZ        low424
+	JZ        low426
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low425
+	JZ        low427
 	VMOVSS    X1, 40(AX)
 
-low425:
-	JMP stored419
-
-low424:
-	TESTQ  $0x00000001, SI
-	JZ     low426
-	VMOVSS X1, 32(AX)
+low427:
+	JMP stored421
 
 low426:
-stored419:
+	TESTQ  $0x00000001, SI
+	JZ     low428
+	VMOVSS X1, 32(AX)
+
+low428:
+stored421:
 	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low428
+	JZ           low430
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low429
+	JZ           low431
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low430
+	JZ           low432
 	VMOVSS       X1, 56(AX)(BX*1)
 
-low430:
-	JMP stored427
-
-low429:
-	TESTQ  $0x00000001, SI
-	JZ     low431
-	VMOVSS X1, 48(AX)(BX*1)
+low432:
+	JMP stored429
 
 low431:
-	JMP stored427
+	TESTQ  $0x00000001, SI
+	JZ     low433
+	VMOVSS X1, 48(AX)(BX*1)
 
-low428:
+low433:
+	JMP stored429
+
+low430:
 	TESTQ     $0x00000002, SI
-	JZ        low432
+	JZ        low434
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low433
+	JZ        low435
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low433:
-	JMP stored427
-
-low432:
-	TESTQ  $0x00000001, SI
-	JZ     low434
-	VMOVSS X1, 32(AX)(BX*1)
+low435:
+	JMP stored429
 
 low434:
-stored427:
-end399:
-	JMP gated340
+	TESTQ  $0x00000001, SI
+	JZ     low436
+	VMOVSS X1, 32(AX)(BX*1)
 
-other341:
+low436:
+stored429:
+end401:
+	JMP gated342
+
+other343:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without436
+	JE    without438
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -9071,9 +9070,9 @@ other341:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail438
+	JLT     tail440
 
-block437:
+block439:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -9093,13 +9092,13 @@ block437:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block437
+	JGE     block439
 
-tail438:
+tail440:
 	TESTQ   DI, DI
-	JLE     end439
+	JLE     end441
 	CMPQ    DI, $0x08
-	JLT     part440
+	JLT     part442
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -9107,9 +9106,9 @@ tail438:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over441
+	JMP     over443
 
-part440:
+part442:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -9117,52 +9116,52 @@ part440:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low443
+	JZ           low445
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low444
+	JZ           low446
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low445
+	JZ           low447
 	VMOVSS       X0, 24(AX)
 
-low445:
-	JMP stored442
-
-low444:
-	TESTQ  $0x00000001, DI
-	JZ     low446
-	VMOVSS X0, 16(AX)
+low447:
+	JMP stored444
 
 low446:
-	JMP stored442
+	TESTQ  $0x00000001, DI
+	JZ     low448
+	VMOVSS X0, 16(AX)
 
-low443:
+low448:
+	JMP stored444
+
+low445:
 	TESTQ     $0x00000002, DI
-	JZ        low447
+	JZ        low449
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low448
+	JZ        low450
 	VMOVSS    X0, 8(AX)
 
-low448:
-	JMP stored442
-
-low447:
-	TESTQ  $0x00000001, DI
-	JZ     low449
-	VMOVSS X0, (AX)
+low450:
+	JMP stored444
 
 low449:
-stored442:
-	JMP end439
+	TESTQ  $0x00000001, DI
+	JZ     low451
+	VMOVSS X0, (AX)
 
-over441:
+low451:
+stored444:
+	JMP end441
+
+over443:
 	CMPQ         DI, $0x08
-	JLE          end439
+	JLE          end441
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -9170,65 +9169,67 @@ over441:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low452
+	JZ           low454
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low453
+	JZ           low455
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low454
+	JZ           low456
 	VMOVSS       X0, 56(AX)
 
-low454:
-	JMP stored451
-
-low453:
-	TESTQ  $0x00000001, DI
-	JZ     low455
-	VMOVSS X0, 48(AX)
+low456:
+	JMP stored453
 
 low455:
-	JMP stored451
+	TESTQ  $0x00000001, DI
+	JZ     low457
+	VMOVSS X0, 48(AX)
 
-low452:
+low457:
+	JMP stored453
+
+low454:
 	TESTQ     $0x00000002, DI
-	JZ        low456
+	JZ        low458
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low457
+	JZ        low459
 	VMOVSS    X0, 40(AX)
 
-low457:
-	JMP stored451
-
-low456:
-	TESTQ  $0x00000001, DI
-	JZ     low458
-	VMOVSS X0, 32(AX)
+low459:
+	JMP stored453
 
 low458:
-stored451:
-end439:
-	JMP gated340
+	TESTQ  $0x00000001, DI
+	JZ     low460
+	VMOVSS X0, 32(AX)
 
-without436:
-	JMP gated340
+low460:
+stored453:
+end441:
+	JMP gated342
 
-gated340:
-	JMP done186
+without438:
+	JMP gated342
 
-fewer339:
+gated342:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer341:
 	CMPQ  AX, $0x01
-	JNE   fewer459
+	JNE   fewer461
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other461
+	JNE   other463
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without462
+	JE    without464
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -9244,9 +9245,9 @@ fewer339:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail464
+	JLT     tail466
 
-block463:
+block465:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -9270,13 +9271,13 @@ block463:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block463
+	JGE     block465
 
-tail464:
+tail466:
 	TESTQ   DI, DI
-	JLE     end465
+	JLE     end467
 	CMPQ    DI, $0x08
-	JLT     part466
+	JLT     part468
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -9286,9 +9287,9 @@ tail464:
 	VMOVUPS Y1, (BX)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over467
+	JMP     over469
 
-part466:
+part468:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -9296,95 +9297,95 @@ part466:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low469
+	JZ           low471
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low470
+	JZ           low472
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low471
+	JZ           low473
 	VMOVSS       X1, 24(BX)
 
-low471:
-	JMP stored468
-
-low470:
-	TESTQ  $0x00000001, DI
-	JZ     low472
-	VMOVSS X1, 16(BX)
+low473:
+	JMP stored470
 
 low472:
-	JMP stored468
+	TESTQ  $0x00000001, DI
+	JZ     low474
+	VMOVSS X1, 16(BX)
 
-low469:
+low474:
+	JMP stored470
+
+low471:
 	TESTQ     $0x00000002, DI
-	JZ        low473
+	JZ        low475
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low474
+	JZ        low476
 	VMOVSS    X1, 8(BX)
 
-low474:
-	JMP stored468
-
-low473:
-	TESTQ  $0x00000001, DI
-	JZ     low475
-	VMOVSS X1, (BX)
+low476:
+	JMP stored470
 
 low475:
-stored468:
+	TESTQ  $0x00000001, DI
+	JZ     low477
+	VMOVSS X1, (BX)
+
+low477:
+stored470:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low477
+	JZ           low479
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low478
+	JZ           low480
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low479
+	JZ           low481
 	VMOVSS       X0, 24(AX)
 
-low479:
-	JMP stored476
-
-low478:
-	TESTQ  $0x00000001, DI
-	JZ     low480
-	VMOVSS X0, 16(AX)
+low481:
+	JMP stored478
 
 low480:
-	JMP stored476
+	TESTQ  $0x00000001, DI
+	JZ     low482
+	VMOVSS X0, 16(AX)
 
-low477:
+low482:
+	JMP stored478
+
+low479:
 	TESTQ     $0x00000002, DI
-	JZ        low481
+	JZ        low483
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low482
+	JZ        low484
 	VMOVSS    X0, 8(AX)
 
-low482:
-	JMP stored476
-
-low481:
-	TESTQ  $0x00000001, DI
-	JZ     low483
-	VMOVSS X0, (AX)
+low484:
+	JMP stored478
 
 low483:
-stored476:
-	JMP end465
+	TESTQ  $0x00000001, DI
+	JZ     low485
+	VMOVSS X0, (AX)
 
-over467:
+low485:
+stored478:
+	JMP end467
+
+over469:
 	CMPQ         DI, $0x08
-	JLE          end465
+	JLE          end467
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -9392,94 +9393,94 @@ over467:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low486
+	JZ           low488
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low487
+	JZ           low489
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low488
+	JZ           low490
 	VMOVSS       X1, 56(BX)
 
-low488:
-	JMP stored485
-
-low487:
-	TESTQ  $0x00000001, DI
-	JZ     low489
-	VMOVSS X1, 48(BX)
+low490:
+	JMP stored487
 
 low489:
-	JMP stored485
+	TESTQ  $0x00000001, DI
+	JZ     low491
+	VMOVSS X1, 48(BX)
 
-low486:
+low491:
+	JMP stored487
+
+low488:
 	TESTQ     $0x00000002, DI
-	JZ        low490
+	JZ        low492
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low491
+	JZ        low493
 	VMOVSS    X1, 40(BX)
 
-low491:
-	JMP stored485
-
-low490:
-	TESTQ  $0x00000001, DI
-	JZ     low492
-	VMOVSS X1, 32(BX)
+low493:
+	JMP stored487
 
 low492:
-stored485:
+	TESTQ  $0x00000001, DI
+	JZ     low494
+	VMOVSS X1, 32(BX)
+
+low494:
+stored487:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low494
+	JZ           low496
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low495
+	JZ           low497
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low496
+	JZ           low498
 	VMOVSS       X0, 56(AX)
 
-low496:
-	JMP stored493
-
-low495:
-	TESTQ  $0x00000001, DI
-	JZ     low497
-	VMOVSS X0, 48(AX)
+low498:
+	JMP stored495
 
 low497:
-	JMP stored493
+	TESTQ  $0x00000001, DI
+	JZ     low499
+	VMOVSS X0, 48(AX)
 
-low494:
+low499:
+	JMP stored495
+
+low496:
 	TESTQ     $0x00000002, DI
-	JZ        low498
+	JZ        low500
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low499
+	JZ        low501
 	VMOVSS    X0, 40(AX)
 
-low499:
-	JMP stored493
-
-low498:
-	TESTQ  $0x00000001, DI
-	JZ     low500
-	VMOVSS X0, 32(AX)
+low501:
+	JMP stored495
 
 low500:
-stored493:
-end465:
-	JMP gated460
+	TESTQ  $0x00000001, DI
+	JZ     low502
+	VMOVSS X0, 32(AX)
 
-without462:
+low502:
+stored495:
+end467:
+	JMP gated462
+
+without464:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -9494,9 +9495,9 @@ without462:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x10
-	JLT     tail502
+	JLT     tail504
 
-block501:
+block503:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -9511,125 +9512,125 @@ block501:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block501
+	JGE     block503
 
-tail502:
+tail504:
 	TESTQ   SI, SI
-	JLE     end503
+	JLE     end505
 	CMPQ    SI, $0x08
-	JLT     part504
+	JLT     part506
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)
-	JMP     over505
+	JMP     over507
 
-part504:
+part506:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low507
+	JZ           low509
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low508
+	JZ           low510
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low509
+	JZ           low511
 	VMOVSS       X1, 24(AX)
 
-low509:
-	JMP stored506
-
-low508:
-	TESTQ  $0x00000001, SI
-	JZ     low510
-	VMOVSS X1, 16(AX)
+low511:
+	JMP stored508
 
 low510:
-	JMP stored506
+	TESTQ  $0x00000001, SI
+	JZ     low512
+	VMOVSS X1, 16(AX)
 
-low507:
+low512:
+	JMP stored508
+
+low509:
 	TESTQ     $0x00000002, SI
-	JZ        low511
+	JZ        low513
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low512
+	JZ        low514
 	VMOVSS    X1, 8(AX)
 
-low512:
-	JMP stored506
-
-low511:
-	TESTQ  $0x00000001, SI
-	JZ     low513
-	VMOVSS X1, (AX)
+low514:
+	JMP stored508
 
 low513:
-stored506:
-	JMP end503
+	TESTQ  $0x00000001, SI
+	JZ     low515
+	VMOVSS X1, (AX)
 
-over505:
+low515:
+stored508:
+	JMP end505
+
+over507:
 	CMPQ         SI, $0x08
-	JLE          end503
+	JLE          end505
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low516
+	JZ           low518
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low517
+	JZ           low519
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low518
+	JZ           low520
 	VMOVSS       X1, 56(AX)
 
-low518:
-	JMP stored515
-
-low517:
-	TESTQ  $0x00000001, SI
-	JZ     low519
-	VMOVSS X1, 48(AX)
+low520:
+	JMP stored517
 
 low519:
-	JMP stored515
+	TESTQ  $0x00000001, SI
+	JZ     low521
+	VMOVSS X1, 48(AX)
 
-low516:
+low521:
+	JMP stored517
+
+low518:
 	TESTQ     $0x00000002, SI
-	JZ        low520
+	JZ        low522
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low521
+	JZ        low523
 	VMOVSS    X1, 40(AX)
 
-low521:
-	JMP stored515
-
-low520:
-	TESTQ  $0x00000001, SI
-	JZ     low522
-	VMOVSS X1, 32(AX)
+low523:
+	JMP stored517
 
 low522:
-stored515:
-end503:
-	JMP gated460
+	TESTQ  $0x00000001, SI
+	JZ     low524
+	VMOVSS X1, 32(AX)
 
-other461:
+low524:
+stored517:
+end505:
+	JMP gated462
+
+other463:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without524
+	JE    without526
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -9645,9 +9646,9 @@ other461:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail526
+	JLT     tail528
 
-block525:
+block527:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -9663,129 +9664,148 @@ block525:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block525
+	JGE     block527
 
-tail526:
+tail528:
 	TESTQ   DI, DI
-	JLE     end527
+	JLE     end529
 	CMPQ    DI, $0x08
-	JLT     part528
+	JLT     part530
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over529
+	JMP     over531
 
-part528:
+part530:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low531
+	JZ           low533
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low532
+	JZ           low534
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low533
+	JZ           low535
 	VMOVSS       X0, 24(AX)
 
-low533:
-	JMP stored530
-
-low532:
-	TESTQ  $0x00000001, DI
-	JZ     low534
-	VMOVSS X0, 16(AX)
+low535:
+	JMP stored532
 
 low534:
-	JMP stored530
+	TESTQ  $0x00000001, DI
+	JZ     low536
+	VMOVSS X0, 16(AX)
 
-low531:
+low536:
+	JMP stored532
+
+low533:
 	TESTQ     $0x00000002, DI
-	JZ        low535
+	JZ        low537
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low536
+	JZ        low538
 	VMOVSS    X0, 8(AX)
 
-low536:
-	JMP stored530
-
-low535:
-	TESTQ  $0x00000001, DI
-	JZ     low537
-	VMOVSS X0, (AX)
+low538:
+	JMP stored532
 
 low537:
-stored530:
-	JMP end527
+	TESTQ  $0x00000001, DI
+	JZ     low539
+	VMOVSS X0, (AX)
 
-over529:
+low539:
+stored532:
+	JMP end529
+
+over531:
 	CMPQ         DI, $0x08
-	JLE          end527
+	JLE          end529
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low540
+	JZ           low542
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low541
+	JZ           low543
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low542
+	JZ           low544
 	VMOVSS       X0, 56(AX)
 
-low542:
-	JMP stored539
-
-low541:
-	TESTQ  $0x00000001, DI
-	JZ     low543
-	VMOVSS X0, 48(AX)
+low544:
+	JMP stored541
 
 low543:
-	JMP stored539
+	TESTQ  $0x00000001, DI
+	JZ     low545
+	VMOVSS X0, 48(AX)
 
-low540:
+low545:
+	JMP stored541
+
+low542:
 	TESTQ     $0x00000002, DI
-	JZ        low544
+	JZ        low546
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low545
+	JZ        low547
 	VMOVSS    X0, 40(AX)
 
-low545:
-	JMP stored539
-
-low544:
-	TESTQ  $0x00000001, DI
-	JZ     low546
-	VMOVSS X0, 32(AX)
+low547:
+	JMP stored541
 
 low546:
-stored539:
-end527:
-	JMP gated460
+	TESTQ  $0x00000001, DI
+	JZ     low548
+	VMOVSS X0, 32(AX)
 
-without524:
-	JMP gated460
+low548:
+stored541:
+end529:
+	JMP gated462
 
-gated460:
-	JMP done186
+without526:
+	JMP gated462
 
-fewer459:
-done186:
+gated462:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer461:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance4:
+	MOVQ   lddy+16(FP), BX
+	IMULQ  AX, BX
+	ADDQ   dy+8(FP), BX
+	MOVQ   BX, dy+8(FP)
+	MOVQ   ldy+32(FP), BX
+	IMULQ  AX, BX
+	ADDQ   y+24(FP), BX
+	MOVQ   BX, y+24(FP)
+	MOVQ   rows+40(FP), BX
+	SUBQ   AX, BX
+	MOVQ   BX, rows+40(FP)
+	CMPQ   BX, $0x01
+	JGE    next1
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9793,17 +9813,29 @@ done186:
 // func gateAVX2F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX
 TEXT ·gateAVX2F64(SB), NOSPLIT, $0-64
+next1:
+	// the height of the next tile
 	MOVQ rows+40(FP), AX
+	CMPQ AX, $0x08
+	JGE  full2
 	CMPQ AX, $0x04
-	JLT  rest2
+	JLE  chosen3
+	ADDQ $0x01, AX
+	SHRQ $0x01, AX
+	JMP  chosen3
 
-tile1:
+full2:
+	MOVQ $0x00000004, AX
+
+chosen3:
+	CMPQ  AX, $0x04
+	JNE   fewer5
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other4
+	JNE   other7
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without5
+	JE    without8
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -9821,9 +9853,9 @@ tile1:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x08
-	JLT     tail7
+	JLT     tail10
 
-block6:
+block9:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -9883,13 +9915,13 @@ block6:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block6
+	JGE     block9
 
-tail7:
+tail10:
 	TESTQ   DI, DI
-	JLE     end8
+	JLE     end11
 	CMPQ    DI, $0x04
-	JLT     part9
+	JLT     part12
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -9917,9 +9949,9 @@ tail7:
 	VMOVUPD Y1, (BX)(R8*1)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over10
+	JMP     over13
 
-part9:
+part12:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -9927,126 +9959,126 @@ part9:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low12
+	JZ           low15
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low13
+	JZ           low16
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low13:
-	JMP stored11
+low16:
+	JMP stored14
 
-low12:
+low15:
 	TESTQ     $0x00000001, DI
-	JZ        low14
+	JZ        low17
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low14:
-stored11:
+low17:
+stored14:
 	VMASKMOVPD   (BX)(CX*1), Y4, Y1
 	VMASKMOVPD   (DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low16
+	JZ           low19
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low17
+	JZ           low20
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low17:
-	JMP stored15
+low20:
+	JMP stored18
 
-low16:
+low19:
 	TESTQ     $0x00000001, DI
-	JZ        low18
+	JZ        low21
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low18:
-stored15:
+low21:
+stored18:
 	VMASKMOVPD   (BX)(CX*2), Y4, Y1
 	VMASKMOVPD   (DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low20
+	JZ           low23
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low21
+	JZ           low24
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low21:
-	JMP stored19
+low24:
+	JMP stored22
 
-low20:
+low23:
 	TESTQ     $0x00000001, DI
-	JZ        low22
+	JZ        low25
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low22:
-stored19:
+low25:
+stored22:
 	VMASKMOVPD   (BX)(R8*1), Y4, Y1
 	VMASKMOVPD   (DX)(R9*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low24
+	JZ           low27
 	VMOVUPS      X1, (BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low25
+	JZ           low28
 	VMOVSD       X1, 16(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 
-low25:
-	JMP stored23
+low28:
+	JMP stored26
 
-low24:
+low27:
 	TESTQ     $0x00000001, DI
-	JZ        low26
+	JZ        low29
 	VMOVSD    X1, (BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
-low26:
-stored23:
+low29:
+stored26:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low28
+	JZ           low31
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low29
+	JZ           low32
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low29:
-	JMP stored27
+low32:
+	JMP stored30
 
-low28:
+low31:
 	TESTQ     $0x00000001, DI
-	JZ        low30
+	JZ        low33
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low30:
-stored27:
-	JMP end8
+low33:
+stored30:
+	JMP end11
 
-over10:
+over13:
 	CMPQ         DI, $0x04
-	JLE          end8
+	JLE          end11
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -10054,125 +10086,125 @@ over10:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low33
+	JZ           low36
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low34
+	JZ           low37
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low34:
-	JMP stored32
+low37:
+	JMP stored35
 
-low33:
+low36:
 	TESTQ     $0x00000001, DI
-	JZ        low35
+	JZ        low38
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low35:
-stored32:
+low38:
+stored35:
 	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low37
+	JZ           low40
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low38
+	JZ           low41
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low38:
-	JMP stored36
+low41:
+	JMP stored39
 
-low37:
+low40:
 	TESTQ     $0x00000001, DI
-	JZ        low39
+	JZ        low42
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low39:
-stored36:
+low42:
+stored39:
 	VMASKMOVPD   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low41
+	JZ           low44
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low42
+	JZ           low45
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low42:
-	JMP stored40
+low45:
+	JMP stored43
 
-low41:
+low44:
 	TESTQ     $0x00000001, DI
-	JZ        low43
+	JZ        low46
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low43:
-stored40:
+low46:
+stored43:
 	VMASKMOVPD   32(BX)(R8*1), Y4, Y1
 	VMASKMOVPD   32(DX)(R9*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low45
+	JZ           low48
 	VMOVUPS      X1, 32(BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low46
+	JZ           low49
 	VMOVSD       X1, 48(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 
-low46:
-	JMP stored44
+low49:
+	JMP stored47
 
-low45:
+low48:
 	TESTQ     $0x00000001, DI
-	JZ        low47
+	JZ        low50
 	VMOVSD    X1, 32(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
-low47:
-stored44:
+low50:
+stored47:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low49
+	JZ           low52
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low50
+	JZ           low53
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low50:
-	JMP stored48
+low53:
+	JMP stored51
 
-low49:
+low52:
 	TESTQ     $0x00000001, DI
-	JZ        low51
+	JZ        low54
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low51:
-stored48:
-end8:
-	JMP gated3
+low54:
+stored51:
+end11:
+	JMP gated6
 
-without5:
+without8:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -10189,9 +10221,9 @@ without5:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y4
 	CMPQ    SI, $0x08
-	JLT     tail53
+	JLT     tail56
 
-block52:
+block55:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -10236,13 +10268,13 @@ block52:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block52
+	JGE     block55
 
-tail53:
+tail56:
 	TESTQ   SI, SI
-	JLE     end54
+	JLE     end57
 	CMPQ    SI, $0x04
-	JLT     part55
+	JLT     part58
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -10263,213 +10295,213 @@ tail53:
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)(DI*1)
-	JMP     over56
+	JMP     over59
 
-part55:
+part58:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low58
+	JZ           low61
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low59
+	JZ           low62
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low59:
-	JMP stored57
+low62:
+	JMP stored60
 
-low58:
+low61:
 	TESTQ     $0x00000001, SI
-	JZ        low60
+	JZ        low63
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low60:
-stored57:
+low63:
+stored60:
 	VMASKMOVPD   (AX)(BX*1), Y4, Y1
 	VMASKMOVPD   (CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low62
+	JZ           low65
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low63
+	JZ           low66
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low63:
-	JMP stored61
+low66:
+	JMP stored64
 
-low62:
+low65:
 	TESTQ     $0x00000001, SI
-	JZ        low64
+	JZ        low67
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low64:
-stored61:
+low67:
+stored64:
 	VMASKMOVPD   (AX)(BX*2), Y4, Y1
 	VMASKMOVPD   (CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low66
+	JZ           low69
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low67
+	JZ           low70
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low67:
-	JMP stored65
+low70:
+	JMP stored68
 
-low66:
+low69:
 	TESTQ     $0x00000001, SI
-	JZ        low68
+	JZ        low71
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low68:
-stored65:
+low71:
+stored68:
 	VMASKMOVPD   (AX)(DI*1), Y4, Y1
 	VMASKMOVPD   (CX)(R8*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low70
+	JZ           low73
 	VMOVUPS      X1, (AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low71
+	JZ           low74
 	VMOVSD       X1, 16(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 
-low71:
-	JMP stored69
+low74:
+	JMP stored72
 
-low70:
+low73:
 	TESTQ     $0x00000001, SI
-	JZ        low72
+	JZ        low75
 	VMOVSD    X1, (AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
-low72:
-stored69:
-	JMP end54
+low75:
+stored72:
+	JMP end57
 
-over56:
+over59:
 	CMPQ         SI, $0x04
-	JLE          end54
+	JLE          end57
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low75
+	JZ           low78
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low76
+	JZ           low79
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low76:
-	JMP stored74
+low79:
+	JMP stored77
 
-low75:
+low78:
 	TESTQ     $0x00000001, SI
-	JZ        low77
+	JZ        low80
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low77:
-stored74:
+low80:
+stored77:
 	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low79
+	JZ           low82
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low80
+	JZ           low83
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low80:
-	JMP stored78
+low83:
+	JMP stored81
 
-low79:
+low82:
 	TESTQ     $0x00000001, SI
-	JZ        low81
+	JZ        low84
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low81:
-stored78:
+low84:
+stored81:
 	VMASKMOVPD   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low83
+	JZ           low86
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low84
+	JZ           low87
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low84:
-	JMP stored82
+low87:
+	JMP stored85
 
-low83:
+low86:
 	TESTQ     $0x00000001, SI
-	JZ        low85
+	JZ        low88
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low85:
-stored82:
+low88:
+stored85:
 	VMASKMOVPD   32(AX)(DI*1), Y4, Y1
 	VMASKMOVPD   32(CX)(R8*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low87
+	JZ           low90
 	VMOVUPS      X1, 32(AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low88
+	JZ           low91
 	VMOVSD       X1, 48(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 
-low88:
-	JMP stored86
+low91:
+	JMP stored89
 
-low87:
+low90:
 	TESTQ     $0x00000001, SI
-	JZ        low89
+	JZ        low92
 	VMOVSD    X1, 32(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
-low89:
-stored86:
-end54:
-	JMP gated3
+low92:
+stored89:
+end57:
+	JMP gated6
 
-other4:
+other7:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without91
+	JE    without94
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -10487,9 +10519,9 @@ other4:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x08
-	JLT     tail93
+	JLT     tail96
 
-block92:
+block95:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -10517,13 +10549,13 @@ block92:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block92
+	JGE     block95
 
-tail93:
+tail96:
 	TESTQ   DI, DI
-	JLE     end94
+	JLE     end97
 	CMPQ    DI, $0x04
-	JLT     part95
+	JLT     part98
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -10535,9 +10567,9 @@ tail93:
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over96
+	JMP     over99
 
-part95:
+part98:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -10549,30 +10581,30 @@ part95:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low98
+	JZ           low101
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low99
+	JZ           low102
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low99:
-	JMP stored97
+low102:
+	JMP stored100
 
-low98:
+low101:
 	TESTQ     $0x00000001, DI
-	JZ        low100
+	JZ        low103
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low100:
-stored97:
-	JMP end94
+low103:
+stored100:
+	JMP end97
 
-over96:
+over99:
 	CMPQ         DI, $0x04
-	JLE          end94
+	JLE          end97
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -10584,58 +10616,44 @@ over96:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low103
+	JZ           low106
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low104
+	JZ           low107
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low104:
-	JMP stored102
+low107:
+	JMP stored105
 
-low103:
+low106:
 	TESTQ     $0x00000001, DI
-	JZ        low105
+	JZ        low108
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low105:
-stored102:
-end94:
-	JMP gated3
+low108:
+stored105:
+end97:
+	JMP gated6
 
-without91:
-	JMP gated3
+without94:
+	JMP gated6
 
-gated3:
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, dy+8(FP)
-	MOVQ   y+24(FP), AX
-	MOVQ   ldy+32(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, y+24(FP)
-	MOVQ   rows+40(FP), AX
-	SUBQ   $0x04, AX
-	MOVQ   AX, rows+40(FP)
-	CMPQ   AX, $0x04
-	JGE    tile1
+gated6:
+	MOVQ $0x00000004, AX
+	JMP  advance4
 
-rest2:
-	MOVQ  rows+40(FP), AX
+fewer5:
 	CMPQ  AX, $0x03
-	JNE   fewer107
+	JNE   fewer109
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other109
+	JNE   other111
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without110
+	JE    without112
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -10651,9 +10669,9 @@ rest2:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail112
+	JLT     tail114
 
-block111:
+block113:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -10701,13 +10719,13 @@ block111:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block111
+	JGE     block113
 
-tail112:
+tail114:
 	TESTQ   DI, DI
-	JLE     end113
+	JLE     end115
 	CMPQ    DI, $0x04
-	JLT     part114
+	JLT     part116
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -10729,9 +10747,9 @@ tail112:
 	VMOVUPD Y1, (BX)(CX*2)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over115
+	JMP     over117
 
-part114:
+part116:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -10739,101 +10757,101 @@ part114:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low117
+	JZ           low119
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low118
+	JZ           low120
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low118:
-	JMP stored116
+low120:
+	JMP stored118
 
-low117:
+low119:
 	TESTQ     $0x00000001, DI
-	JZ        low119
+	JZ        low121
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low119:
-stored116:
+low121:
+stored118:
 	VMASKMOVPD   (BX)(CX*1), Y4, Y1
 	VMASKMOVPD   (DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low121
+	JZ           low123
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low122
+	JZ           low124
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low122:
-	JMP stored120
+low124:
+	JMP stored122
 
-low121:
+low123:
 	TESTQ     $0x00000001, DI
-	JZ        low123
+	JZ        low125
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low123:
-stored120:
+low125:
+stored122:
 	VMASKMOVPD   (BX)(CX*2), Y4, Y1
 	VMASKMOVPD   (DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low125
+	JZ           low127
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low126
+	JZ           low128
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low126:
-	JMP stored124
+low128:
+	JMP stored126
 
-low125:
+low127:
 	TESTQ     $0x00000001, DI
-	JZ        low127
+	JZ        low129
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low127:
-stored124:
+low129:
+stored126:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low129
+	JZ           low131
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low130
+	JZ           low132
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low130:
-	JMP stored128
+low132:
+	JMP stored130
 
-low129:
+low131:
 	TESTQ     $0x00000001, DI
-	JZ        low131
+	JZ        low133
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low131:
-stored128:
-	JMP end113
+low133:
+stored130:
+	JMP end115
 
-over115:
+over117:
 	CMPQ         DI, $0x04
-	JLE          end113
+	JLE          end115
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -10841,100 +10859,100 @@ over115:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low134
+	JZ           low136
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low135
+	JZ           low137
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low135:
-	JMP stored133
+low137:
+	JMP stored135
 
-low134:
+low136:
 	TESTQ     $0x00000001, DI
-	JZ        low136
+	JZ        low138
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low136:
-stored133:
+low138:
+stored135:
 	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low138
+	JZ           low140
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low139
+	JZ           low141
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low139:
-	JMP stored137
+low141:
+	JMP stored139
 
-low138:
+low140:
 	TESTQ     $0x00000001, DI
-	JZ        low140
+	JZ        low142
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low140:
-stored137:
+low142:
+stored139:
 	VMASKMOVPD   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low142
+	JZ           low144
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low143
+	JZ           low145
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low143:
-	JMP stored141
+low145:
+	JMP stored143
 
-low142:
+low144:
 	TESTQ     $0x00000001, DI
-	JZ        low144
+	JZ        low146
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low144:
-stored141:
+low146:
+stored143:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low146
+	JZ           low148
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low147
+	JZ           low149
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low147:
-	JMP stored145
+low149:
+	JMP stored147
 
-low146:
+low148:
 	TESTQ     $0x00000001, DI
-	JZ        low148
+	JZ        low150
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low148:
-stored145:
-end113:
-	JMP gated108
+low150:
+stored147:
+end115:
+	JMP gated110
 
-without110:
+without112:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -10949,9 +10967,9 @@ without110:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x08
-	JLT     tail150
+	JLT     tail152
 
-block149:
+block151:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -10986,13 +11004,13 @@ block149:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block149
+	JGE     block151
 
-tail150:
+tail152:
 	TESTQ   SI, SI
-	JLE     end151
+	JLE     end153
 	CMPQ    SI, $0x04
-	JLT     part152
+	JLT     part154
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -11008,165 +11026,165 @@ tail150:
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)(BX*2)
-	JMP     over153
+	JMP     over155
 
-part152:
+part154:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low155
+	JZ           low157
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low156
+	JZ           low158
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low156:
-	JMP stored154
+low158:
+	JMP stored156
 
-low155:
+low157:
 	TESTQ     $0x00000001, SI
-	JZ        low157
+	JZ        low159
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low157:
-stored154:
+low159:
+stored156:
 	VMASKMOVPD   (AX)(BX*1), Y4, Y1
 	VMASKMOVPD   (CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low159
+	JZ           low161
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low160
+	JZ           low162
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low160:
-	JMP stored158
+low162:
+	JMP stored160
 
-low159:
+low161:
 	TESTQ     $0x00000001, SI
-	JZ        low161
+	JZ        low163
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low161:
-stored158:
+low163:
+stored160:
 	VMASKMOVPD   (AX)(BX*2), Y4, Y1
 	VMASKMOVPD   (CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low163
+	JZ           low165
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low164
+	JZ           low166
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low164:
-	JMP stored162
+low166:
+	JMP stored164
 
-low163:
+low165:
 	TESTQ     $0x00000001, SI
-	JZ        low165
+	JZ        low167
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low165:
-stored162:
-	JMP end151
+low167:
+stored164:
+	JMP end153
 
-over153:
+over155:
 	CMPQ         SI, $0x04
-	JLE          end151
+	JLE          end153
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low168
+	JZ           low170
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low169
+	JZ           low171
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low169:
-	JMP stored167
+low171:
+	JMP stored169
 
-low168:
+low170:
 	TESTQ     $0x00000001, SI
-	JZ        low170
+	JZ        low172
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low170:
-stored167:
+low172:
+stored169:
 	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low172
+	JZ           low174
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low173
+	JZ           low175
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low173:
-	JMP stored171
+low175:
+	JMP stored173
 
-low172:
+low174:
 	TESTQ     $0x00000001, SI
-	JZ        low174
+	JZ        low176
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low174:
-stored171:
+low176:
+stored173:
 	VMASKMOVPD   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low176
+	JZ           low178
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low177
+	JZ           low179
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low177:
-	JMP stored175
+low179:
+	JMP stored177
 
-low176:
+low178:
 	TESTQ     $0x00000001, SI
-	JZ        low178
+	JZ        low180
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low178:
-stored175:
-end151:
-	JMP gated108
+low180:
+stored177:
+end153:
+	JMP gated110
 
-other109:
+other111:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without180
+	JE    without182
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -11182,9 +11200,9 @@ other109:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail182
+	JLT     tail184
 
-block181:
+block183:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -11208,13 +11226,13 @@ block181:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block181
+	JGE     block183
 
-tail182:
+tail184:
 	TESTQ   DI, DI
-	JLE     end183
+	JLE     end185
 	CMPQ    DI, $0x04
-	JLT     part184
+	JLT     part186
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -11224,9 +11242,9 @@ tail182:
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over185
+	JMP     over187
 
-part184:
+part186:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -11236,30 +11254,30 @@ part184:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low187
+	JZ           low189
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low188
+	JZ           low190
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low188:
-	JMP stored186
+low190:
+	JMP stored188
 
-low187:
+low189:
 	TESTQ     $0x00000001, DI
-	JZ        low189
+	JZ        low191
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low189:
-stored186:
-	JMP end183
+low191:
+stored188:
+	JMP end185
 
-over185:
+over187:
 	CMPQ         DI, $0x04
-	JLE          end183
+	JLE          end185
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -11269,43 +11287,44 @@ over185:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low192
+	JZ           low194
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low193
+	JZ           low195
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low193:
-	JMP stored191
+low195:
+	JMP stored193
 
-low192:
+low194:
 	TESTQ     $0x00000001, DI
-	JZ        low194
+	JZ        low196
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low194:
-stored191:
-end183:
-	JMP gated108
+low196:
+stored193:
+end185:
+	JMP gated110
 
-without180:
-	JMP gated108
+without182:
+	JMP gated110
 
-gated108:
-	JMP done106
+gated110:
+	MOVQ $0x00000003, AX
+	JMP  advance4
 
-fewer107:
+fewer109:
 	CMPQ  AX, $0x02
-	JNE   fewer195
+	JNE   fewer197
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other197
+	JNE   other199
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without198
+	JE    without200
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -11321,9 +11340,9 @@ fewer107:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail200
+	JLT     tail202
 
-block199:
+block201:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -11359,13 +11378,13 @@ block199:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block199
+	JGE     block201
 
-tail200:
+tail202:
 	TESTQ   DI, DI
-	JLE     end201
+	JLE     end203
 	CMPQ    DI, $0x04
-	JLT     part202
+	JLT     part204
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -11381,9 +11400,9 @@ tail200:
 	VMOVUPD Y1, (BX)(CX*1)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over203
+	JMP     over205
 
-part202:
+part204:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -11391,76 +11410,76 @@ part202:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low205
+	JZ           low207
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low206
+	JZ           low208
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low206:
-	JMP stored204
+low208:
+	JMP stored206
 
-low205:
+low207:
 	TESTQ     $0x00000001, DI
-	JZ        low207
+	JZ        low209
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low207:
-stored204:
+low209:
+stored206:
 	VMASKMOVPD   (BX)(CX*1), Y4, Y1
 	VMASKMOVPD   (DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low209
+	JZ           low211
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low210
+	JZ           low212
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low210:
-	JMP stored208
+low212:
+	JMP stored210
 
-low209:
+low211:
 	TESTQ     $0x00000001, DI
-	JZ        low211
+	JZ        low213
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low211:
-stored208:
+low213:
+stored210:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low213
+	JZ           low215
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low214
+	JZ           low216
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low214:
-	JMP stored212
+low216:
+	JMP stored214
 
-low213:
+low215:
 	TESTQ     $0x00000001, DI
-	JZ        low215
+	JZ        low217
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low215:
-stored212:
-	JMP end201
+low217:
+stored214:
+	JMP end203
 
-over203:
+over205:
 	CMPQ         DI, $0x04
-	JLE          end201
+	JLE          end203
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -11468,75 +11487,75 @@ over203:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low218
+	JZ           low220
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low219
+	JZ           low221
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low219:
-	JMP stored217
+low221:
+	JMP stored219
 
-low218:
+low220:
 	TESTQ     $0x00000001, DI
-	JZ        low220
+	JZ        low222
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low220:
-stored217:
+low222:
+stored219:
 	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low222
+	JZ           low224
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low223
+	JZ           low225
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low223:
-	JMP stored221
+low225:
+	JMP stored223
 
-low222:
+low224:
 	TESTQ     $0x00000001, DI
-	JZ        low224
+	JZ        low226
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low224:
-stored221:
+low226:
+stored223:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low226
+	JZ           low228
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low227
+	JZ           low229
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low227:
-	JMP stored225
+low229:
+	JMP stored227
 
-low226:
+low228:
 	TESTQ     $0x00000001, DI
-	JZ        low228
+	JZ        low230
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low228:
-stored225:
-end201:
-	JMP gated196
+low230:
+stored227:
+end203:
+	JMP gated198
 
-without198:
+without200:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -11551,9 +11570,9 @@ without198:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x08
-	JLT     tail230
+	JLT     tail232
 
-block229:
+block231:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -11578,13 +11597,13 @@ block229:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block229
+	JGE     block231
 
-tail230:
+tail232:
 	TESTQ   SI, SI
-	JLE     end231
+	JLE     end233
 	CMPQ    SI, $0x04
-	JLT     part232
+	JLT     part234
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -11595,117 +11614,117 @@ tail230:
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)(BX*1)
-	JMP     over233
+	JMP     over235
 
-part232:
+part234:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low235
+	JZ           low237
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low236
+	JZ           low238
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low236:
-	JMP stored234
+low238:
+	JMP stored236
 
-low235:
+low237:
 	TESTQ     $0x00000001, SI
-	JZ        low237
+	JZ        low239
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low237:
-stored234:
+low239:
+stored236:
 	VMASKMOVPD   (AX)(BX*1), Y4, Y1
 	VMASKMOVPD   (CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low239
+	JZ           low241
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low240
+	JZ           low242
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low240:
-	JMP stored238
+low242:
+	JMP stored240
 
-low239:
+low241:
 	TESTQ     $0x00000001, SI
-	JZ        low241
+	JZ        low243
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low241:
-stored238:
-	JMP end231
+low243:
+stored240:
+	JMP end233
 
-over233:
+over235:
 	CMPQ         SI, $0x04
-	JLE          end231
+	JLE          end233
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low244
+	JZ           low246
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low245
+	JZ           low247
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low245:
-	JMP stored243
+low247:
+	JMP stored245
 
-low244:
+low246:
 	TESTQ     $0x00000001, SI
-	JZ        low246
+	JZ        low248
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low246:
-stored243:
+low248:
+stored245:
 	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low248
+	JZ           low250
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low249
+	JZ           low251
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low249:
-	JMP stored247
+low251:
+	JMP stored249
 
-low248:
+low250:
 	TESTQ     $0x00000001, SI
-	JZ        low250
+	JZ        low252
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low250:
-stored247:
-end231:
-	JMP gated196
+low252:
+stored249:
+end233:
+	JMP gated198
 
-other197:
+other199:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without252
+	JE    without254
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -11721,9 +11740,9 @@ other197:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail254
+	JLT     tail256
 
-block253:
+block255:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -11743,13 +11762,13 @@ block253:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block253
+	JGE     block255
 
-tail254:
+tail256:
 	TESTQ   DI, DI
-	JLE     end255
+	JLE     end257
 	CMPQ    DI, $0x04
-	JLT     part256
+	JLT     part258
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -11757,9 +11776,9 @@ tail254:
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over257
+	JMP     over259
 
-part256:
+part258:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -11767,30 +11786,30 @@ part256:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low259
+	JZ           low261
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low260
+	JZ           low262
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low260:
-	JMP stored258
+low262:
+	JMP stored260
 
-low259:
+low261:
 	TESTQ     $0x00000001, DI
-	JZ        low261
+	JZ        low263
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low261:
-stored258:
-	JMP end255
+low263:
+stored260:
+	JMP end257
 
-over257:
+over259:
 	CMPQ         DI, $0x04
-	JLE          end255
+	JLE          end257
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -11798,43 +11817,45 @@ over257:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low264
+	JZ           low266
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low265
+	JZ           low267
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low265:
-	JMP stored263
+low267:
+	JMP stored265
 
-low264:
+low266:
 	TESTQ     $0x00000001, DI
-	JZ        low266
+	JZ        low268
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low266:
-stored263:
-end255:
-	JMP gated196
+low268:
+stored265:
+end257:
+	JMP gated198
 
-without252:
-	JMP gated196
+without254:
+	JMP gated198
 
-gated196:
-	JMP done106
+gated198:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer195:
+fewer197:
 	CMPQ  AX, $0x01
-	JNE   fewer267
+	JNE   fewer269
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other269
+	JNE   other271
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without270
+	JE    without272
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -11850,9 +11871,9 @@ fewer195:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail272
+	JLT     tail274
 
-block271:
+block273:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -11876,13 +11897,13 @@ block271:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block271
+	JGE     block273
 
-tail272:
+tail274:
 	TESTQ   DI, DI
-	JLE     end273
+	JLE     end275
 	CMPQ    DI, $0x04
-	JLT     part274
+	JLT     part276
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -11892,9 +11913,9 @@ tail272:
 	VMOVUPD Y1, (BX)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over275
+	JMP     over277
 
-part274:
+part276:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -11902,51 +11923,51 @@ part274:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low277
+	JZ           low279
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low278
+	JZ           low280
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low278:
-	JMP stored276
+low280:
+	JMP stored278
 
-low277:
+low279:
 	TESTQ     $0x00000001, DI
-	JZ        low279
+	JZ        low281
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low279:
-stored276:
+low281:
+stored278:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low281
+	JZ           low283
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low282
+	JZ           low284
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low282:
-	JMP stored280
+low284:
+	JMP stored282
 
-low281:
+low283:
 	TESTQ     $0x00000001, DI
-	JZ        low283
+	JZ        low285
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low283:
-stored280:
-	JMP end273
+low285:
+stored282:
+	JMP end275
 
-over275:
+over277:
 	CMPQ         DI, $0x04
-	JLE          end273
+	JLE          end275
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -11954,50 +11975,50 @@ over275:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low286
+	JZ           low288
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low287
+	JZ           low289
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low287:
-	JMP stored285
+low289:
+	JMP stored287
 
-low286:
+low288:
 	TESTQ     $0x00000001, DI
-	JZ        low288
+	JZ        low290
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low288:
-stored285:
+low290:
+stored287:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low290
+	JZ           low292
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low291
+	JZ           low293
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low291:
-	JMP stored289
+low293:
+	JMP stored291
 
-low290:
+low292:
 	TESTQ     $0x00000001, DI
-	JZ        low292
+	JZ        low294
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low292:
-stored289:
-end273:
-	JMP gated268
+low294:
+stored291:
+end275:
+	JMP gated270
 
-without270:
+without272:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -12012,9 +12033,9 @@ without270:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x08
-	JLT     tail294
+	JLT     tail296
 
-block293:
+block295:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -12029,81 +12050,81 @@ block293:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block293
+	JGE     block295
 
-tail294:
+tail296:
 	TESTQ   SI, SI
-	JLE     end295
+	JLE     end297
 	CMPQ    SI, $0x04
-	JLT     part296
+	JLT     part298
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)
-	JMP     over297
+	JMP     over299
 
-part296:
+part298:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low299
+	JZ           low301
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low300
+	JZ           low302
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low300:
-	JMP stored298
+low302:
+	JMP stored300
 
-low299:
+low301:
 	TESTQ     $0x00000001, SI
-	JZ        low301
+	JZ        low303
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low301:
-stored298:
-	JMP end295
+low303:
+stored300:
+	JMP end297
 
-over297:
+over299:
 	CMPQ         SI, $0x04
-	JLE          end295
+	JLE          end297
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low304
+	JZ           low306
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low305
+	JZ           low307
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low305:
-	JMP stored303
+low307:
+	JMP stored305
 
-low304:
+low306:
 	TESTQ     $0x00000001, SI
-	JZ        low306
+	JZ        low308
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low306:
-stored303:
-end295:
-	JMP gated268
+low308:
+stored305:
+end297:
+	JMP gated270
 
-other269:
+other271:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without308
+	JE    without310
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -12119,9 +12140,9 @@ other269:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail310
+	JLT     tail312
 
-block309:
+block311:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -12137,85 +12158,104 @@ block309:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block309
+	JGE     block311
 
-tail310:
+tail312:
 	TESTQ   DI, DI
-	JLE     end311
+	JLE     end313
 	CMPQ    DI, $0x04
-	JLT     part312
+	JLT     part314
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over313
+	JMP     over315
 
-part312:
+part314:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low315
+	JZ           low317
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low316
+	JZ           low318
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low316:
-	JMP stored314
+low318:
+	JMP stored316
 
-low315:
+low317:
 	TESTQ     $0x00000001, DI
-	JZ        low317
+	JZ        low319
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low317:
-stored314:
-	JMP end311
+low319:
+stored316:
+	JMP end313
 
-over313:
+over315:
 	CMPQ         DI, $0x04
-	JLE          end311
+	JLE          end313
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low320
+	JZ           low322
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low321
+	JZ           low323
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low321:
-	JMP stored319
+low323:
+	JMP stored321
 
-low320:
+low322:
 	TESTQ     $0x00000001, DI
-	JZ        low322
+	JZ        low324
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low322:
-stored319:
-end311:
-	JMP gated268
+low324:
+stored321:
+end313:
+	JMP gated270
 
-without308:
-	JMP gated268
+without310:
+	JMP gated270
 
-gated268:
-	JMP done106
+gated270:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer267:
-done106:
+fewer269:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance4:
+	MOVQ   lddy+16(FP), BX
+	IMULQ  AX, BX
+	ADDQ   dy+8(FP), BX
+	MOVQ   BX, dy+8(FP)
+	MOVQ   ldy+32(FP), BX
+	IMULQ  AX, BX
+	ADDQ   y+24(FP), BX
+	MOVQ   BX, y+24(FP)
+	MOVQ   rows+40(FP), BX
+	SUBQ   AX, BX
+	MOVQ   BX, rows+40(FP)
+	CMPQ   BX, $0x01
+	JGE    next1
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

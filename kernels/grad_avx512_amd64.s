@@ -15982,17 +15982,29 @@ unwanted503:
 // func gateAVX512F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·gateAVX512F32(SB), NOSPLIT, $0-64
+next1:
+	// the height of the next tile
 	MOVQ rows+40(FP), AX
+	CMPQ AX, $0x08
+	JGE  full2
 	CMPQ AX, $0x04
-	JLT  rest2
+	JLE  chosen3
+	ADDQ $0x01, AX
+	SHRQ $0x01, AX
+	JMP  chosen3
 
-tile1:
+full2:
+	MOVQ $0x00000004, AX
+
+chosen3:
+	CMPQ  AX, $0x04
+	JNE   fewer5
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other4
+	JNE   other7
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without5
+	JE    without8
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -16009,9 +16021,9 @@ tile1:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x20
-	JLT    tail7
+	JLT    tail10
 
-block6:
+block9:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -16071,13 +16083,13 @@ block6:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block6
+	JGE       block9
 
-tail7:
+tail10:
 	TESTQ     DI, DI
-	JLE       end8
+	JLE       end11
 	CMPQ      DI, $0x10
-	JLT       part9
+	JLT       part12
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -16105,9 +16117,9 @@ tail7:
 	VMOVUPS   Z1, (BX)(R8*1)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over10
+	JMP       over13
 
-part9:
+part12:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -16115,476 +16127,476 @@ part9:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low12
+	JZ            low15
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low13
+	JZ            low16
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low14
+	JZ            low17
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low15
+	JZ            low18
 	VMOVSS        X1, 56(BX)
 
-low15:
-	JMP stored11
-
-low14:
-	TESTQ  $0x00000001, DI
-	JZ     low16
-	VMOVSS X1, 48(BX)
-
-low16:
-	JMP stored11
-
-low13:
-	TESTQ     $0x00000002, DI
-	JZ        low17
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low18
-	VMOVSS    X1, 40(BX)
-
 low18:
-	JMP stored11
+	JMP stored14
 
 low17:
 	TESTQ  $0x00000001, DI
 	JZ     low19
-	VMOVSS X1, 32(BX)
+	VMOVSS X1, 48(BX)
 
 low19:
-	JMP stored11
+	JMP stored14
 
-low12:
+low16:
+	TESTQ     $0x00000002, DI
+	JZ        low20
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low21
+	VMOVSS    X1, 40(BX)
+
+low21:
+	JMP stored14
+
+low20:
+	TESTQ  $0x00000001, DI
+	JZ     low22
+	VMOVSS X1, 32(BX)
+
+low22:
+	JMP stored14
+
+low15:
 	TESTQ        $0x00000004, DI
-	JZ           low20
+	JZ           low23
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low21
+	JZ           low24
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low22
+	JZ           low25
 	VMOVSS       X1, 24(BX)
 
-low22:
-	JMP stored11
-
-low21:
-	TESTQ  $0x00000001, DI
-	JZ     low23
-	VMOVSS X1, 16(BX)
-
-low23:
-	JMP stored11
-
-low20:
-	TESTQ     $0x00000002, DI
-	JZ        low24
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low25
-	VMOVSS    X1, 8(BX)
-
 low25:
-	JMP stored11
+	JMP stored14
 
 low24:
 	TESTQ  $0x00000001, DI
 	JZ     low26
-	VMOVSS X1, (BX)
+	VMOVSS X1, 16(BX)
 
 low26:
-stored11:
+	JMP stored14
+
+low23:
+	TESTQ     $0x00000002, DI
+	JZ        low27
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low28
+	VMOVSS    X1, 8(BX)
+
+low28:
+	JMP stored14
+
+low27:
+	TESTQ  $0x00000001, DI
+	JZ     low29
+	VMOVSS X1, (BX)
+
+low29:
+stored14:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low28
+	JZ            low31
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low29
+	JZ            low32
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low30
+	JZ            low33
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low31
+	JZ            low34
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low31:
-	JMP stored27
-
-low30:
-	TESTQ  $0x00000001, DI
-	JZ     low32
-	VMOVSS X1, 48(BX)(CX*1)
-
-low32:
-	JMP stored27
-
-low29:
-	TESTQ     $0x00000002, DI
-	JZ        low33
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low34
-	VMOVSS    X1, 40(BX)(CX*1)
-
 low34:
-	JMP stored27
+	JMP stored30
 
 low33:
 	TESTQ  $0x00000001, DI
 	JZ     low35
-	VMOVSS X1, 32(BX)(CX*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low35:
-	JMP stored27
+	JMP stored30
 
-low28:
+low32:
+	TESTQ     $0x00000002, DI
+	JZ        low36
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low37
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low37:
+	JMP stored30
+
+low36:
+	TESTQ  $0x00000001, DI
+	JZ     low38
+	VMOVSS X1, 32(BX)(CX*1)
+
+low38:
+	JMP stored30
+
+low31:
 	TESTQ        $0x00000004, DI
-	JZ           low36
+	JZ           low39
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low37
+	JZ           low40
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low38
+	JZ           low41
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low38:
-	JMP stored27
-
-low37:
-	TESTQ  $0x00000001, DI
-	JZ     low39
-	VMOVSS X1, 16(BX)(CX*1)
-
-low39:
-	JMP stored27
-
-low36:
-	TESTQ     $0x00000002, DI
-	JZ        low40
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low41
-	VMOVSS    X1, 8(BX)(CX*1)
-
 low41:
-	JMP stored27
+	JMP stored30
 
 low40:
 	TESTQ  $0x00000001, DI
 	JZ     low42
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X1, 16(BX)(CX*1)
 
 low42:
-stored27:
+	JMP stored30
+
+low39:
+	TESTQ     $0x00000002, DI
+	JZ        low43
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low44
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low44:
+	JMP stored30
+
+low43:
+	TESTQ  $0x00000001, DI
+	JZ     low45
+	VMOVSS X1, (BX)(CX*1)
+
+low45:
+stored30:
 	VMOVUPS.Z     (BX)(CX*2), K1, Z1
 	VMOVUPS.Z     (DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low44
+	JZ            low47
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low45
+	JZ            low48
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low46
+	JZ            low49
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low47
+	JZ            low50
 	VMOVSS        X1, 56(BX)(CX*2)
 
-low47:
-	JMP stored43
-
-low46:
-	TESTQ  $0x00000001, DI
-	JZ     low48
-	VMOVSS X1, 48(BX)(CX*2)
-
-low48:
-	JMP stored43
-
-low45:
-	TESTQ     $0x00000002, DI
-	JZ        low49
-	VMOVSD    X1, 32(BX)(CX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low50
-	VMOVSS    X1, 40(BX)(CX*2)
-
 low50:
-	JMP stored43
+	JMP stored46
 
 low49:
 	TESTQ  $0x00000001, DI
 	JZ     low51
-	VMOVSS X1, 32(BX)(CX*2)
+	VMOVSS X1, 48(BX)(CX*2)
 
 low51:
-	JMP stored43
+	JMP stored46
 
-low44:
+low48:
+	TESTQ     $0x00000002, DI
+	JZ        low52
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low53
+	VMOVSS    X1, 40(BX)(CX*2)
+
+low53:
+	JMP stored46
+
+low52:
+	TESTQ  $0x00000001, DI
+	JZ     low54
+	VMOVSS X1, 32(BX)(CX*2)
+
+low54:
+	JMP stored46
+
+low47:
 	TESTQ        $0x00000004, DI
-	JZ           low52
+	JZ           low55
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low53
+	JZ           low56
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low54
+	JZ           low57
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low54:
-	JMP stored43
-
-low53:
-	TESTQ  $0x00000001, DI
-	JZ     low55
-	VMOVSS X1, 16(BX)(CX*2)
-
-low55:
-	JMP stored43
-
-low52:
-	TESTQ     $0x00000002, DI
-	JZ        low56
-	VMOVSD    X1, (BX)(CX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low57
-	VMOVSS    X1, 8(BX)(CX*2)
-
 low57:
-	JMP stored43
+	JMP stored46
 
 low56:
 	TESTQ  $0x00000001, DI
 	JZ     low58
-	VMOVSS X1, (BX)(CX*2)
+	VMOVSS X1, 16(BX)(CX*2)
 
 low58:
-stored43:
+	JMP stored46
+
+low55:
+	TESTQ     $0x00000002, DI
+	JZ        low59
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low60
+	VMOVSS    X1, 8(BX)(CX*2)
+
+low60:
+	JMP stored46
+
+low59:
+	TESTQ  $0x00000001, DI
+	JZ     low61
+	VMOVSS X1, (BX)(CX*2)
+
+low61:
+stored46:
 	VMOVUPS.Z     (BX)(R8*1), K1, Z1
 	VMOVUPS.Z     (DX)(R9*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low60
+	JZ            low63
 	VMOVUPS       Y1, (BX)(R8*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low61
+	JZ            low64
 	VMOVUPS       X1, 32(BX)(R8*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low62
+	JZ            low65
 	VMOVSD        X1, 48(BX)(R8*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low63
+	JZ            low66
 	VMOVSS        X1, 56(BX)(R8*1)
 
-low63:
-	JMP stored59
-
-low62:
-	TESTQ  $0x00000001, DI
-	JZ     low64
-	VMOVSS X1, 48(BX)(R8*1)
-
-low64:
-	JMP stored59
-
-low61:
-	TESTQ     $0x00000002, DI
-	JZ        low65
-	VMOVSD    X1, 32(BX)(R8*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low66
-	VMOVSS    X1, 40(BX)(R8*1)
-
 low66:
-	JMP stored59
+	JMP stored62
 
 low65:
 	TESTQ  $0x00000001, DI
 	JZ     low67
-	VMOVSS X1, 32(BX)(R8*1)
+	VMOVSS X1, 48(BX)(R8*1)
 
 low67:
-	JMP stored59
+	JMP stored62
 
-low60:
+low64:
+	TESTQ     $0x00000002, DI
+	JZ        low68
+	VMOVSD    X1, 32(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low69
+	VMOVSS    X1, 40(BX)(R8*1)
+
+low69:
+	JMP stored62
+
+low68:
+	TESTQ  $0x00000001, DI
+	JZ     low70
+	VMOVSS X1, 32(BX)(R8*1)
+
+low70:
+	JMP stored62
+
+low63:
 	TESTQ        $0x00000004, DI
-	JZ           low68
+	JZ           low71
 	VMOVUPS      X1, (BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low69
+	JZ           low72
 	VMOVSD       X1, 16(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low70
+	JZ           low73
 	VMOVSS       X1, 24(BX)(R8*1)
 
-low70:
-	JMP stored59
-
-low69:
-	TESTQ  $0x00000001, DI
-	JZ     low71
-	VMOVSS X1, 16(BX)(R8*1)
-
-low71:
-	JMP stored59
-
-low68:
-	TESTQ     $0x00000002, DI
-	JZ        low72
-	VMOVSD    X1, (BX)(R8*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low73
-	VMOVSS    X1, 8(BX)(R8*1)
-
 low73:
-	JMP stored59
+	JMP stored62
 
 low72:
 	TESTQ  $0x00000001, DI
 	JZ     low74
-	VMOVSS X1, (BX)(R8*1)
+	VMOVSS X1, 16(BX)(R8*1)
 
 low74:
-stored59:
+	JMP stored62
+
+low71:
+	TESTQ     $0x00000002, DI
+	JZ        low75
+	VMOVSD    X1, (BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low76
+	VMOVSS    X1, 8(BX)(R8*1)
+
+low76:
+	JMP stored62
+
+low75:
+	TESTQ  $0x00000001, DI
+	JZ     low77
+	VMOVSS X1, (BX)(R8*1)
+
+low77:
+stored62:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low76
+	JZ            low79
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low77
+	JZ            low80
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low78
+	JZ            low81
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low79
+	JZ            low82
 	VMOVSS        X0, 56(AX)
 
-low79:
-	JMP stored75
-
-low78:
-	TESTQ  $0x00000001, DI
-	JZ     low80
-	VMOVSS X0, 48(AX)
-
-low80:
-	JMP stored75
-
-low77:
-	TESTQ     $0x00000002, DI
-	JZ        low81
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low82
-	VMOVSS    X0, 40(AX)
-
 low82:
-	JMP stored75
+	JMP stored78
 
 low81:
 	TESTQ  $0x00000001, DI
 	JZ     low83
-	VMOVSS X0, 32(AX)
+	VMOVSS X0, 48(AX)
 
 low83:
-	JMP stored75
+	JMP stored78
 
-low76:
+low80:
+	TESTQ     $0x00000002, DI
+	JZ        low84
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low85
+	VMOVSS    X0, 40(AX)
+
+low85:
+	JMP stored78
+
+low84:
+	TESTQ  $0x00000001, DI
+	JZ     low86
+	VMOVSS X0, 32(AX)
+
+low86:
+	JMP stored78
+
+low79:
 	TESTQ        $0x00000004, DI
-	JZ           low84
+	JZ           low87
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low85
+	JZ           low88
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low86
+	JZ           low89
 	VMOVSS       X0, 24(AX)
 
-low86:
-	JMP stored75
-
-low85:
-	TESTQ  $0x00000001, DI
-	JZ     low87
-	VMOVSS X0, 16(AX)
-
-low87:
-	JMP stored75
-
-low84:
-	TESTQ     $0x00000002, DI
-	JZ        low88
-	VMOVSD    X0, (AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low89
-	VMOVSS    X0, 8(AX)
-
 low89:
-	JMP stored75
+	JMP stored78
 
 low88:
 	TESTQ  $0x00000001, DI
 	JZ     low90
-	VMOVSS X0, (AX)
+	VMOVSS X0, 16(AX)
 
 low90:
-stored75:
-	JMP end8
+	JMP stored78
 
-over10:
+low87:
+	TESTQ     $0x00000002, DI
+	JZ        low91
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low92
+	VMOVSS    X0, 8(AX)
+
+low92:
+	JMP stored78
+
+low91:
+	TESTQ  $0x00000001, DI
+	JZ     low93
+	VMOVSS X0, (AX)
+
+low93:
+stored78:
+	JMP end11
+
+over13:
 	CMPQ          DI, $0x10
-	JLE           end8
+	JLE           end11
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -16592,475 +16604,475 @@ over10:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low93
+	JZ            low96
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low94
+	JZ            low97
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low95
+	JZ            low98
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low96
+	JZ            low99
 	VMOVSS        X1, 120(BX)
 
-low96:
-	JMP stored92
-
-low95:
-	TESTQ  $0x00000001, DI
-	JZ     low97
-	VMOVSS X1, 112(BX)
-
-low97:
-	JMP stored92
-
-low94:
-	TESTQ     $0x00000002, DI
-	JZ        low98
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low99
-	VMOVSS    X1, 104(BX)
-
 low99:
-	JMP stored92
+	JMP stored95
 
 low98:
 	TESTQ  $0x00000001, DI
 	JZ     low100
-	VMOVSS X1, 96(BX)
+	VMOVSS X1, 112(BX)
 
 low100:
-	JMP stored92
+	JMP stored95
 
-low93:
+low97:
+	TESTQ     $0x00000002, DI
+	JZ        low101
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low102
+	VMOVSS    X1, 104(BX)
+
+low102:
+	JMP stored95
+
+low101:
+	TESTQ  $0x00000001, DI
+	JZ     low103
+	VMOVSS X1, 96(BX)
+
+low103:
+	JMP stored95
+
+low96:
 	TESTQ        $0x00000004, DI
-	JZ           low101
+	JZ           low104
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low102
+	JZ           low105
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low103
+	JZ           low106
 	VMOVSS       X1, 88(BX)
 
-low103:
-	JMP stored92
-
-low102:
-	TESTQ  $0x00000001, DI
-	JZ     low104
-	VMOVSS X1, 80(BX)
-
-low104:
-	JMP stored92
-
-low101:
-	TESTQ     $0x00000002, DI
-	JZ        low105
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low106
-	VMOVSS    X1, 72(BX)
-
 low106:
-	JMP stored92
+	JMP stored95
 
 low105:
 	TESTQ  $0x00000001, DI
 	JZ     low107
-	VMOVSS X1, 64(BX)
+	VMOVSS X1, 80(BX)
 
 low107:
-stored92:
+	JMP stored95
+
+low104:
+	TESTQ     $0x00000002, DI
+	JZ        low108
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low109
+	VMOVSS    X1, 72(BX)
+
+low109:
+	JMP stored95
+
+low108:
+	TESTQ  $0x00000001, DI
+	JZ     low110
+	VMOVSS X1, 64(BX)
+
+low110:
+stored95:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low109
+	JZ            low112
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low110
+	JZ            low113
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low111
+	JZ            low114
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low112
+	JZ            low115
 	VMOVSS        X1, 120(BX)(CX*1)
 
-low112:
-	JMP stored108
-
-low111:
-	TESTQ  $0x00000001, DI
-	JZ     low113
-	VMOVSS X1, 112(BX)(CX*1)
-
-low113:
-	JMP stored108
-
-low110:
-	TESTQ     $0x00000002, DI
-	JZ        low114
-	VMOVSD    X1, 96(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low115
-	VMOVSS    X1, 104(BX)(CX*1)
-
 low115:
-	JMP stored108
+	JMP stored111
 
 low114:
 	TESTQ  $0x00000001, DI
 	JZ     low116
-	VMOVSS X1, 96(BX)(CX*1)
+	VMOVSS X1, 112(BX)(CX*1)
 
 low116:
-	JMP stored108
+	JMP stored111
 
-low109:
+low113:
+	TESTQ     $0x00000002, DI
+	JZ        low117
+	VMOVSD    X1, 96(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low118
+	VMOVSS    X1, 104(BX)(CX*1)
+
+low118:
+	JMP stored111
+
+low117:
+	TESTQ  $0x00000001, DI
+	JZ     low119
+	VMOVSS X1, 96(BX)(CX*1)
+
+low119:
+	JMP stored111
+
+low112:
 	TESTQ        $0x00000004, DI
-	JZ           low117
+	JZ           low120
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low118
+	JZ           low121
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low119
+	JZ           low122
 	VMOVSS       X1, 88(BX)(CX*1)
 
-low119:
-	JMP stored108
-
-low118:
-	TESTQ  $0x00000001, DI
-	JZ     low120
-	VMOVSS X1, 80(BX)(CX*1)
-
-low120:
-	JMP stored108
-
-low117:
-	TESTQ     $0x00000002, DI
-	JZ        low121
-	VMOVSD    X1, 64(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low122
-	VMOVSS    X1, 72(BX)(CX*1)
-
 low122:
-	JMP stored108
+	JMP stored111
 
 low121:
 	TESTQ  $0x00000001, DI
 	JZ     low123
-	VMOVSS X1, 64(BX)(CX*1)
+	VMOVSS X1, 80(BX)(CX*1)
 
 low123:
-stored108:
+	JMP stored111
+
+low120:
+	TESTQ     $0x00000002, DI
+	JZ        low124
+	VMOVSD    X1, 64(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low125
+	VMOVSS    X1, 72(BX)(CX*1)
+
+low125:
+	JMP stored111
+
+low124:
+	TESTQ  $0x00000001, DI
+	JZ     low126
+	VMOVSS X1, 64(BX)(CX*1)
+
+low126:
+stored111:
 	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low125
+	JZ            low128
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low126
+	JZ            low129
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low127
+	JZ            low130
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low128
+	JZ            low131
 	VMOVSS        X1, 120(BX)(CX*2)
 
-low128:
-	JMP stored124
-
-low127:
-	TESTQ  $0x00000001, DI
-	JZ     low129
-	VMOVSS X1, 112(BX)(CX*2)
-
-low129:
-	JMP stored124
-
-low126:
-	TESTQ     $0x00000002, DI
-	JZ        low130
-	VMOVSD    X1, 96(BX)(CX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low131
-	VMOVSS    X1, 104(BX)(CX*2)
-
 low131:
-	JMP stored124
+	JMP stored127
 
 low130:
 	TESTQ  $0x00000001, DI
 	JZ     low132
-	VMOVSS X1, 96(BX)(CX*2)
+	VMOVSS X1, 112(BX)(CX*2)
 
 low132:
-	JMP stored124
+	JMP stored127
 
-low125:
+low129:
+	TESTQ     $0x00000002, DI
+	JZ        low133
+	VMOVSD    X1, 96(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low134
+	VMOVSS    X1, 104(BX)(CX*2)
+
+low134:
+	JMP stored127
+
+low133:
+	TESTQ  $0x00000001, DI
+	JZ     low135
+	VMOVSS X1, 96(BX)(CX*2)
+
+low135:
+	JMP stored127
+
+low128:
 	TESTQ        $0x00000004, DI
-	JZ           low133
+	JZ           low136
 	VMOVUPS      X1, 64(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low134
+	JZ           low137
 	VMOVSD       X1, 80(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low135
+	JZ           low138
 	VMOVSS       X1, 88(BX)(CX*2)
 
-low135:
-	JMP stored124
-
-low134:
-	TESTQ  $0x00000001, DI
-	JZ     low136
-	VMOVSS X1, 80(BX)(CX*2)
-
-low136:
-	JMP stored124
-
-low133:
-	TESTQ     $0x00000002, DI
-	JZ        low137
-	VMOVSD    X1, 64(BX)(CX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low138
-	VMOVSS    X1, 72(BX)(CX*2)
-
 low138:
-	JMP stored124
+	JMP stored127
 
 low137:
 	TESTQ  $0x00000001, DI
 	JZ     low139
-	VMOVSS X1, 64(BX)(CX*2)
+	VMOVSS X1, 80(BX)(CX*2)
 
 low139:
-stored124:
+	JMP stored127
+
+low136:
+	TESTQ     $0x00000002, DI
+	JZ        low140
+	VMOVSD    X1, 64(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low141
+	VMOVSS    X1, 72(BX)(CX*2)
+
+low141:
+	JMP stored127
+
+low140:
+	TESTQ  $0x00000001, DI
+	JZ     low142
+	VMOVSS X1, 64(BX)(CX*2)
+
+low142:
+stored127:
 	VMOVUPS.Z     64(BX)(R8*1), K1, Z1
 	VMOVUPS.Z     64(DX)(R9*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low141
+	JZ            low144
 	VMOVUPS       Y1, 64(BX)(R8*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low142
+	JZ            low145
 	VMOVUPS       X1, 96(BX)(R8*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low143
+	JZ            low146
 	VMOVSD        X1, 112(BX)(R8*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low144
+	JZ            low147
 	VMOVSS        X1, 120(BX)(R8*1)
 
-low144:
-	JMP stored140
-
-low143:
-	TESTQ  $0x00000001, DI
-	JZ     low145
-	VMOVSS X1, 112(BX)(R8*1)
-
-low145:
-	JMP stored140
-
-low142:
-	TESTQ     $0x00000002, DI
-	JZ        low146
-	VMOVSD    X1, 96(BX)(R8*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low147
-	VMOVSS    X1, 104(BX)(R8*1)
-
 low147:
-	JMP stored140
+	JMP stored143
 
 low146:
 	TESTQ  $0x00000001, DI
 	JZ     low148
-	VMOVSS X1, 96(BX)(R8*1)
+	VMOVSS X1, 112(BX)(R8*1)
 
 low148:
-	JMP stored140
+	JMP stored143
 
-low141:
+low145:
+	TESTQ     $0x00000002, DI
+	JZ        low149
+	VMOVSD    X1, 96(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low150
+	VMOVSS    X1, 104(BX)(R8*1)
+
+low150:
+	JMP stored143
+
+low149:
+	TESTQ  $0x00000001, DI
+	JZ     low151
+	VMOVSS X1, 96(BX)(R8*1)
+
+low151:
+	JMP stored143
+
+low144:
 	TESTQ        $0x00000004, DI
-	JZ           low149
+	JZ           low152
 	VMOVUPS      X1, 64(BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low150
+	JZ           low153
 	VMOVSD       X1, 80(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low151
+	JZ           low154
 	VMOVSS       X1, 88(BX)(R8*1)
 
-low151:
-	JMP stored140
-
-low150:
-	TESTQ  $0x00000001, DI
-	JZ     low152
-	VMOVSS X1, 80(BX)(R8*1)
-
-low152:
-	JMP stored140
-
-low149:
-	TESTQ     $0x00000002, DI
-	JZ        low153
-	VMOVSD    X1, 64(BX)(R8*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low154
-	VMOVSS    X1, 72(BX)(R8*1)
-
 low154:
-	JMP stored140
+	JMP stored143
 
 low153:
 	TESTQ  $0x00000001, DI
 	JZ     low155
-	VMOVSS X1, 64(BX)(R8*1)
+	VMOVSS X1, 80(BX)(R8*1)
 
 low155:
-stored140:
+	JMP stored143
+
+low152:
+	TESTQ     $0x00000002, DI
+	JZ        low156
+	VMOVSD    X1, 64(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low157
+	VMOVSS    X1, 72(BX)(R8*1)
+
+low157:
+	JMP stored143
+
+low156:
+	TESTQ  $0x00000001, DI
+	JZ     low158
+	VMOVSS X1, 64(BX)(R8*1)
+
+low158:
+stored143:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low157
+	JZ            low160
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low158
+	JZ            low161
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low159
+	JZ            low162
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low160
+	JZ            low163
 	VMOVSS        X0, 120(AX)
 
-low160:
-	JMP stored156
-
-low159:
-	TESTQ  $0x00000001, DI
-	JZ     low161
-	VMOVSS X0, 112(AX)
-
-low161:
-	JMP stored156
-
-low158:
-	TESTQ     $0x00000002, DI
-	JZ        low162
-	VMOVSD    X0, 96(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low163
-	VMOVSS    X0, 104(AX)
-
 low163:
-	JMP stored156
+	JMP stored159
 
 low162:
 	TESTQ  $0x00000001, DI
 	JZ     low164
-	VMOVSS X0, 96(AX)
+	VMOVSS X0, 112(AX)
 
 low164:
-	JMP stored156
+	JMP stored159
 
-low157:
+low161:
+	TESTQ     $0x00000002, DI
+	JZ        low165
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low166
+	VMOVSS    X0, 104(AX)
+
+low166:
+	JMP stored159
+
+low165:
+	TESTQ  $0x00000001, DI
+	JZ     low167
+	VMOVSS X0, 96(AX)
+
+low167:
+	JMP stored159
+
+low160:
 	TESTQ        $0x00000004, DI
-	JZ           low165
+	JZ           low168
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low166
+	JZ           low169
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low167
+	JZ           low170
 	VMOVSS       X0, 88(AX)
 
-low167:
-	JMP stored156
-
-low166:
-	TESTQ  $0x00000001, DI
-	JZ     low168
-	VMOVSS X0, 80(AX)
-
-low168:
-	JMP stored156
-
-low165:
-	TESTQ     $0x00000002, DI
-	JZ        low169
-	VMOVSD    X0, 64(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low170
-	VMOVSS    X0, 72(AX)
-
 low170:
-	JMP stored156
+	JMP stored159
 
 low169:
 	TESTQ  $0x00000001, DI
 	JZ     low171
-	VMOVSS X0, 64(AX)
+	VMOVSS X0, 80(AX)
 
 low171:
-stored156:
-end8:
-	JMP gated3
+	JMP stored159
 
-without5:
+low168:
+	TESTQ     $0x00000002, DI
+	JZ        low172
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low173
+	VMOVSS    X0, 72(AX)
+
+low173:
+	JMP stored159
+
+low172:
+	TESTQ  $0x00000001, DI
+	JZ     low174
+	VMOVSS X0, 64(AX)
+
+low174:
+stored159:
+end11:
+	JMP gated6
+
+without8:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -17076,9 +17088,9 @@ without5:
 	BZHIL  R10, R9, R9
 	KMOVW  R9, K1
 	CMPQ   SI, $0x20
-	JLT    tail173
+	JLT    tail176
 
-block172:
+block175:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -17123,13 +17135,13 @@ block172:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block172
+	JGE       block175
 
-tail173:
+tail176:
 	TESTQ     SI, SI
-	JLE       end174
+	JLE       end177
 	CMPQ      SI, $0x10
-	JLT       part175
+	JLT       part178
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -17150,773 +17162,773 @@ tail173:
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)(DI*1)
-	JMP       over176
+	JMP       over179
 
-part175:
+part178:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low178
+	JZ            low181
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low179
+	JZ            low182
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low180
+	JZ            low183
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low181
+	JZ            low184
 	VMOVSS        X1, 56(AX)
 
-low181:
-	JMP stored177
-
-low180:
-	TESTQ  $0x00000001, SI
-	JZ     low182
-	VMOVSS X1, 48(AX)
-
-low182:
-	JMP stored177
-
-low179:
-	TESTQ     $0x00000002, SI
-	JZ        low183
-	VMOVSD    X1, 32(AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low184
-	VMOVSS    X1, 40(AX)
-
 low184:
-	JMP stored177
+	JMP stored180
 
 low183:
 	TESTQ  $0x00000001, SI
 	JZ     low185
-	VMOVSS X1, 32(AX)
+	VMOVSS X1, 48(AX)
 
 low185:
-	JMP stored177
+	JMP stored180
 
-low178:
+low182:
+	TESTQ     $0x00000002, SI
+	JZ        low186
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low187
+	VMOVSS    X1, 40(AX)
+
+low187:
+	JMP stored180
+
+low186:
+	TESTQ  $0x00000001, SI
+	JZ     low188
+	VMOVSS X1, 32(AX)
+
+low188:
+	JMP stored180
+
+low181:
 	TESTQ        $0x00000004, SI
-	JZ           low186
+	JZ           low189
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low187
+	JZ           low190
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low188
+	JZ           low191
 	VMOVSS       X1, 24(AX)
 
-low188:
-	JMP stored177
-
-low187:
-	TESTQ  $0x00000001, SI
-	JZ     low189
-	VMOVSS X1, 16(AX)
-
-low189:
-	JMP stored177
-
-low186:
-	TESTQ     $0x00000002, SI
-	JZ        low190
-	VMOVSD    X1, (AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low191
-	VMOVSS    X1, 8(AX)
-
 low191:
-	JMP stored177
+	JMP stored180
 
 low190:
 	TESTQ  $0x00000001, SI
 	JZ     low192
-	VMOVSS X1, (AX)
+	VMOVSS X1, 16(AX)
 
 low192:
-stored177:
+	JMP stored180
+
+low189:
+	TESTQ     $0x00000002, SI
+	JZ        low193
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low194
+	VMOVSS    X1, 8(AX)
+
+low194:
+	JMP stored180
+
+low193:
+	TESTQ  $0x00000001, SI
+	JZ     low195
+	VMOVSS X1, (AX)
+
+low195:
+stored180:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low194
+	JZ            low197
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low195
+	JZ            low198
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low196
+	JZ            low199
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low197
+	JZ            low200
 	VMOVSS        X1, 56(AX)(BX*1)
 
-low197:
-	JMP stored193
-
-low196:
-	TESTQ  $0x00000001, SI
-	JZ     low198
-	VMOVSS X1, 48(AX)(BX*1)
-
-low198:
-	JMP stored193
-
-low195:
-	TESTQ     $0x00000002, SI
-	JZ        low199
-	VMOVSD    X1, 32(AX)(BX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low200
-	VMOVSS    X1, 40(AX)(BX*1)
-
 low200:
-	JMP stored193
+	JMP stored196
 
 low199:
 	TESTQ  $0x00000001, SI
 	JZ     low201
-	VMOVSS X1, 32(AX)(BX*1)
+	VMOVSS X1, 48(AX)(BX*1)
 
 low201:
-	JMP stored193
+	JMP stored196
 
-low194:
+low198:
+	TESTQ     $0x00000002, SI
+	JZ        low202
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low203
+	VMOVSS    X1, 40(AX)(BX*1)
+
+low203:
+	JMP stored196
+
+low202:
+	TESTQ  $0x00000001, SI
+	JZ     low204
+	VMOVSS X1, 32(AX)(BX*1)
+
+low204:
+	JMP stored196
+
+low197:
 	TESTQ        $0x00000004, SI
-	JZ           low202
+	JZ           low205
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low203
+	JZ           low206
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low204
+	JZ           low207
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low204:
-	JMP stored193
-
-low203:
-	TESTQ  $0x00000001, SI
-	JZ     low205
-	VMOVSS X1, 16(AX)(BX*1)
-
-low205:
-	JMP stored193
-
-low202:
-	TESTQ     $0x00000002, SI
-	JZ        low206
-	VMOVSD    X1, (AX)(BX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low207
-	VMOVSS    X1, 8(AX)(BX*1)
-
 low207:
-	JMP stored193
+	JMP stored196
 
 low206:
 	TESTQ  $0x00000001, SI
 	JZ     low208
-	VMOVSS X1, (AX)(BX*1)
+	VMOVSS X1, 16(AX)(BX*1)
 
 low208:
-stored193:
+	JMP stored196
+
+low205:
+	TESTQ     $0x00000002, SI
+	JZ        low209
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low210
+	VMOVSS    X1, 8(AX)(BX*1)
+
+low210:
+	JMP stored196
+
+low209:
+	TESTQ  $0x00000001, SI
+	JZ     low211
+	VMOVSS X1, (AX)(BX*1)
+
+low211:
+stored196:
 	VMOVUPS.Z     (AX)(BX*2), K1, Z1
 	VMOVUPS.Z     (CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low210
+	JZ            low213
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low211
+	JZ            low214
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low212
+	JZ            low215
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low213
+	JZ            low216
 	VMOVSS        X1, 56(AX)(BX*2)
 
-low213:
-	JMP stored209
-
-low212:
-	TESTQ  $0x00000001, SI
-	JZ     low214
-	VMOVSS X1, 48(AX)(BX*2)
-
-low214:
-	JMP stored209
-
-low211:
-	TESTQ     $0x00000002, SI
-	JZ        low215
-	VMOVSD    X1, 32(AX)(BX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low216
-	VMOVSS    X1, 40(AX)(BX*2)
-
 low216:
-	JMP stored209
+	JMP stored212
 
 low215:
 	TESTQ  $0x00000001, SI
 	JZ     low217
-	VMOVSS X1, 32(AX)(BX*2)
+	VMOVSS X1, 48(AX)(BX*2)
 
 low217:
-	JMP stored209
+	JMP stored212
 
-low210:
+low214:
+	TESTQ     $0x00000002, SI
+	JZ        low218
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low219
+	VMOVSS    X1, 40(AX)(BX*2)
+
+low219:
+	JMP stored212
+
+low218:
+	TESTQ  $0x00000001, SI
+	JZ     low220
+	VMOVSS X1, 32(AX)(BX*2)
+
+low220:
+	JMP stored212
+
+low213:
 	TESTQ        $0x00000004, SI
-	JZ           low218
+	JZ           low221
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low219
+	JZ           low222
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low220
+	JZ           low223
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low220:
-	JMP stored209
-
-low219:
-	TESTQ  $0x00000001, SI
-	JZ     low221
-	VMOVSS X1, 16(AX)(BX*2)
-
-low221:
-	JMP stored209
-
-low218:
-	TESTQ     $0x00000002, SI
-	JZ        low222
-	VMOVSD    X1, (AX)(BX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low223
-	VMOVSS    X1, 8(AX)(BX*2)
-
 low223:
-	JMP stored209
+	JMP stored212
 
 low222:
 	TESTQ  $0x00000001, SI
 	JZ     low224
-	VMOVSS X1, (AX)(BX*2)
+	VMOVSS X1, 16(AX)(BX*2)
 
 low224:
-stored209:
+	JMP stored212
+
+low221:
+	TESTQ     $0x00000002, SI
+	JZ        low225
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low226
+	VMOVSS    X1, 8(AX)(BX*2)
+
+low226:
+	JMP stored212
+
+low225:
+	TESTQ  $0x00000001, SI
+	JZ     low227
+	VMOVSS X1, (AX)(BX*2)
+
+low227:
+stored212:
 	VMOVUPS.Z     (AX)(DI*1), K1, Z1
 	VMOVUPS.Z     (CX)(R8*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low226
+	JZ            low229
 	VMOVUPS       Y1, (AX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low227
+	JZ            low230
 	VMOVUPS       X1, 32(AX)(DI*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low228
+	JZ            low231
 	VMOVSD        X1, 48(AX)(DI*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low229
+	JZ            low232
 	VMOVSS        X1, 56(AX)(DI*1)
 
-low229:
-	JMP stored225
-
-low228:
-	TESTQ  $0x00000001, SI
-	JZ     low230
-	VMOVSS X1, 48(AX)(DI*1)
-
-low230:
-	JMP stored225
-
-low227:
-	TESTQ     $0x00000002, SI
-	JZ        low231
-	VMOVSD    X1, 32(AX)(DI*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low232
-	VMOVSS    X1, 40(AX)(DI*1)
-
 low232:
-	JMP stored225
+	JMP stored228
 
 low231:
 	TESTQ  $0x00000001, SI
 	JZ     low233
-	VMOVSS X1, 32(AX)(DI*1)
+	VMOVSS X1, 48(AX)(DI*1)
 
 low233:
-	JMP stored225
+	JMP stored228
 
-low226:
+low230:
+	TESTQ     $0x00000002, SI
+	JZ        low234
+	VMOVSD    X1, 32(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low235
+	VMOVSS    X1, 40(AX)(DI*1)
+
+low235:
+	JMP stored228
+
+low234:
+	TESTQ  $0x00000001, SI
+	JZ     low236
+	VMOVSS X1, 32(AX)(DI*1)
+
+low236:
+	JMP stored228
+
+low229:
 	TESTQ        $0x00000004, SI
-	JZ           low234
+	JZ           low237
 	VMOVUPS      X1, (AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low235
+	JZ           low238
 	VMOVSD       X1, 16(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low236
+	JZ           low239
 	VMOVSS       X1, 24(AX)(DI*1)
 
-low236:
-	JMP stored225
-
-low235:
-	TESTQ  $0x00000001, SI
-	JZ     low237
-	VMOVSS X1, 16(AX)(DI*1)
-
-low237:
-	JMP stored225
-
-low234:
-	TESTQ     $0x00000002, SI
-	JZ        low238
-	VMOVSD    X1, (AX)(DI*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low239
-	VMOVSS    X1, 8(AX)(DI*1)
-
 low239:
-	JMP stored225
+	JMP stored228
 
 low238:
 	TESTQ  $0x00000001, SI
 	JZ     low240
-	VMOVSS X1, (AX)(DI*1)
+	VMOVSS X1, 16(AX)(DI*1)
 
 low240:
-stored225:
-	JMP end174
+	JMP stored228
 
-over176:
+low237:
+	TESTQ     $0x00000002, SI
+	JZ        low241
+	VMOVSD    X1, (AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low242
+	VMOVSS    X1, 8(AX)(DI*1)
+
+low242:
+	JMP stored228
+
+low241:
+	TESTQ  $0x00000001, SI
+	JZ     low243
+	VMOVSS X1, (AX)(DI*1)
+
+low243:
+stored228:
+	JMP end177
+
+over179:
 	CMPQ          SI, $0x10
-	JLE           end174
+	JLE           end177
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low243
+	JZ            low246
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low244
+	JZ            low247
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low245
+	JZ            low248
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low246
+	JZ            low249
 	VMOVSS        X1, 120(AX)
 
-low246:
-	JMP stored242
-
-low245:
-	TESTQ  $0x00000001, SI
-	JZ     low247
-	VMOVSS X1, 112(AX)
-
-low247:
-	JMP stored242
-
-low244:
-	TESTQ     $0x00000002, SI
-	JZ        low248
-	VMOVSD    X1, 96(AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low249
-	VMOVSS    X1, 104(AX)
-
 low249:
-	JMP stored242
+	JMP stored245
 
 low248:
 	TESTQ  $0x00000001, SI
 	JZ     low250
-	VMOVSS X1, 96(AX)
+	VMOVSS X1, 112(AX)
 
 low250:
-	JMP stored242
+	JMP stored245
 
-low243:
+low247:
+	TESTQ     $0x00000002, SI
+	JZ        low251
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low252
+	VMOVSS    X1, 104(AX)
+
+low252:
+	JMP stored245
+
+low251:
+	TESTQ  $0x00000001, SI
+	JZ     low253
+	VMOVSS X1, 96(AX)
+
+low253:
+	JMP stored245
+
+low246:
 	TESTQ        $0x00000004, SI
-	JZ           low251
+	JZ           low254
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low252
+	JZ           low255
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low253
+	JZ           low256
 	VMOVSS       X1, 88(AX)
 
-low253:
-	JMP stored242
-
-low252:
-	TESTQ  $0x00000001, SI
-	JZ     low254
-	VMOVSS X1, 80(AX)
-
-low254:
-	JMP stored242
-
-low251:
-	TESTQ     $0x00000002, SI
-	JZ        low255
-	VMOVSD    X1, 64(AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low256
-	VMOVSS    X1, 72(AX)
-
 low256:
-	JMP stored242
+	JMP stored245
 
 low255:
 	TESTQ  $0x00000001, SI
 	JZ     low257
-	VMOVSS X1, 64(AX)
+	VMOVSS X1, 80(AX)
 
 low257:
-stored242:
+	JMP stored245
+
+low254:
+	TESTQ     $0x00000002, SI
+	JZ        low258
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low259
+	VMOVSS    X1, 72(AX)
+
+low259:
+	JMP stored245
+
+low258:
+	TESTQ  $0x00000001, SI
+	JZ     low260
+	VMOVSS X1, 64(AX)
+
+low260:
+stored245:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low259
+	JZ            low262
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low260
+	JZ            low263
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low261
+	JZ            low264
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low262
+	JZ            low265
 	VMOVSS        X1, 120(AX)(BX*1)
 
-low262:
-	JMP stored258
-
-low261:
-	TESTQ  $0x00000001, SI
-	JZ     low263
-	VMOVSS X1, 112(AX)(BX*1)
-
-low263:
-	JMP stored258
-
-low260:
-	TESTQ     $0x00000002, SI
-	JZ        low264
-	VMOVSD    X1, 96(AX)(BX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low265
-	VMOVSS    X1, 104(AX)(BX*1)
-
 low265:
-	JMP stored258
+	JMP stored261
 
 low264:
 	TESTQ  $0x00000001, SI
 	JZ     low266
-	VMOVSS X1, 96(AX)(BX*1)
+	VMOVSS X1, 112(AX)(BX*1)
 
 low266:
-	JMP stored258
+	JMP stored261
 
-low259:
+low263:
+	TESTQ     $0x00000002, SI
+	JZ        low267
+	VMOVSD    X1, 96(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low268
+	VMOVSS    X1, 104(AX)(BX*1)
+
+low268:
+	JMP stored261
+
+low267:
+	TESTQ  $0x00000001, SI
+	JZ     low269
+	VMOVSS X1, 96(AX)(BX*1)
+
+low269:
+	JMP stored261
+
+low262:
 	TESTQ        $0x00000004, SI
-	JZ           low267
+	JZ           low270
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low268
+	JZ           low271
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low269
+	JZ           low272
 	VMOVSS       X1, 88(AX)(BX*1)
 
-low269:
-	JMP stored258
-
-low268:
-	TESTQ  $0x00000001, SI
-	JZ     low270
-	VMOVSS X1, 80(AX)(BX*1)
-
-low270:
-	JMP stored258
-
-low267:
-	TESTQ     $0x00000002, SI
-	JZ        low271
-	VMOVSD    X1, 64(AX)(BX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low272
-	VMOVSS    X1, 72(AX)(BX*1)
-
 low272:
-	JMP stored258
+	JMP stored261
 
 low271:
 	TESTQ  $0x00000001, SI
 	JZ     low273
-	VMOVSS X1, 64(AX)(BX*1)
+	VMOVSS X1, 80(AX)(BX*1)
 
 low273:
-stored258:
+	JMP stored261
+
+low270:
+	TESTQ     $0x00000002, SI
+	JZ        low274
+	VMOVSD    X1, 64(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low275
+	VMOVSS    X1, 72(AX)(BX*1)
+
+low275:
+	JMP stored261
+
+low274:
+	TESTQ  $0x00000001, SI
+	JZ     low276
+	VMOVSS X1, 64(AX)(BX*1)
+
+low276:
+stored261:
 	VMOVUPS.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low275
+	JZ            low278
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low276
+	JZ            low279
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low277
+	JZ            low280
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low278
+	JZ            low281
 	VMOVSS        X1, 120(AX)(BX*2)
 
-low278:
-	JMP stored274
-
-low277:
-	TESTQ  $0x00000001, SI
-	JZ     low279
-	VMOVSS X1, 112(AX)(BX*2)
-
-low279:
-	JMP stored274
-
-low276:
-	TESTQ     $0x00000002, SI
-	JZ        low280
-	VMOVSD    X1, 96(AX)(BX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low281
-	VMOVSS    X1, 104(AX)(BX*2)
-
 low281:
-	JMP stored274
+	JMP stored277
 
 low280:
 	TESTQ  $0x00000001, SI
 	JZ     low282
-	VMOVSS X1, 96(AX)(BX*2)
+	VMOVSS X1, 112(AX)(BX*2)
 
 low282:
-	JMP stored274
+	JMP stored277
 
-low275:
+low279:
+	TESTQ     $0x00000002, SI
+	JZ        low283
+	VMOVSD    X1, 96(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low284
+	VMOVSS    X1, 104(AX)(BX*2)
+
+low284:
+	JMP stored277
+
+low283:
+	TESTQ  $0x00000001, SI
+	JZ     low285
+	VMOVSS X1, 96(AX)(BX*2)
+
+low285:
+	JMP stored277
+
+low278:
 	TESTQ        $0x00000004, SI
-	JZ           low283
+	JZ           low286
 	VMOVUPS      X1, 64(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low284
+	JZ           low287
 	VMOVSD       X1, 80(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low285
+	JZ           low288
 	VMOVSS       X1, 88(AX)(BX*2)
 
-low285:
-	JMP stored274
-
-low284:
-	TESTQ  $0x00000001, SI
-	JZ     low286
-	VMOVSS X1, 80(AX)(BX*2)
-
-low286:
-	JMP stored274
-
-low283:
-	TESTQ     $0x00000002, SI
-	JZ        low287
-	VMOVSD    X1, 64(AX)(BX*2)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low288
-	VMOVSS    X1, 72(AX)(BX*2)
-
 low288:
-	JMP stored274
+	JMP stored277
 
 low287:
 	TESTQ  $0x00000001, SI
 	JZ     low289
-	VMOVSS X1, 64(AX)(BX*2)
+	VMOVSS X1, 80(AX)(BX*2)
 
 low289:
-stored274:
+	JMP stored277
+
+low286:
+	TESTQ     $0x00000002, SI
+	JZ        low290
+	VMOVSD    X1, 64(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low291
+	VMOVSS    X1, 72(AX)(BX*2)
+
+low291:
+	JMP stored277
+
+low290:
+	TESTQ  $0x00000001, SI
+	JZ     low292
+	VMOVSS X1, 64(AX)(BX*2)
+
+low292:
+stored277:
 	VMOVUPS.Z     64(AX)(DI*1), K1, Z1
 	VMOVUPS.Z     64(CX)(R8*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low291
+	JZ            low294
 	VMOVUPS       Y1, 64(AX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low292
+	JZ            low295
 	VMOVUPS       X1, 96(AX)(DI*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low293
+	JZ            low296
 	VMOVSD        X1, 112(AX)(DI*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low294
+	JZ            low297
 	VMOVSS        X1, 120(AX)(DI*1)
 
-low294:
-	JMP stored290
-
-low293:
-	TESTQ  $0x00000001, SI
-	JZ     low295
-	VMOVSS X1, 112(AX)(DI*1)
-
-low295:
-	JMP stored290
-
-low292:
-	TESTQ     $0x00000002, SI
-	JZ        low296
-	VMOVSD    X1, 96(AX)(DI*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low297
-	VMOVSS    X1, 104(AX)(DI*1)
-
 low297:
-	JMP stored290
+	JMP stored293
 
 low296:
 	TESTQ  $0x00000001, SI
 	JZ     low298
-	VMOVSS X1, 96(AX)(DI*1)
+	VMOVSS X1, 112(AX)(DI*1)
 
 low298:
-	JMP stored290
+	JMP stored293
 
-low291:
+low295:
+	TESTQ     $0x00000002, SI
+	JZ        low299
+	VMOVSD    X1, 96(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low300
+	VMOVSS    X1, 104(AX)(DI*1)
+
+low300:
+	JMP stored293
+
+low299:
+	TESTQ  $0x00000001, SI
+	JZ     low301
+	VMOVSS X1, 96(AX)(DI*1)
+
+low301:
+	JMP stored293
+
+low294:
 	TESTQ        $0x00000004, SI
-	JZ           low299
+	JZ           low302
 	VMOVUPS      X1, 64(AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low300
+	JZ           low303
 	VMOVSD       X1, 80(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low301
+	JZ           low304
 	VMOVSS       X1, 88(AX)(DI*1)
 
-low301:
-	JMP stored290
-
-low300:
-	TESTQ  $0x00000001, SI
-	JZ     low302
-	VMOVSS X1, 80(AX)(DI*1)
-
-low302:
-	JMP stored290
-
-low299:
-	TESTQ     $0x00000002, SI
-	JZ        low303
-	VMOVSD    X1, 64(AX)(DI*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low304
-	VMOVSS    X1, 72(AX)(DI*1)
-
 low304:
-	JMP stored290
+	JMP stored293
 
 low303:
 	TESTQ  $0x00000001, SI
 	JZ     low305
-	VMOVSS X1, 64(AX)(DI*1)
+	VMOVSS X1, 80(AX)(DI*1)
 
 low305:
-stored290:
-end174:
-	JMP gated3
+	JMP stored293
 
-other4:
+low302:
+	TESTQ     $0x00000002, SI
+	JZ        low306
+	VMOVSD    X1, 64(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low307
+	VMOVSS    X1, 72(AX)(DI*1)
+
+low307:
+	JMP stored293
+
+low306:
+	TESTQ  $0x00000001, SI
+	JZ     low308
+	VMOVSS X1, 64(AX)(DI*1)
+
+low308:
+stored293:
+end177:
+	JMP gated6
+
+other7:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without307
+	JE    without310
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -17933,9 +17945,9 @@ other4:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x20
-	JLT    tail309
+	JLT    tail312
 
-block308:
+block311:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -17963,13 +17975,13 @@ block308:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block308
+	JGE     block311
 
-tail309:
+tail312:
 	TESTQ   DI, DI
-	JLE     end310
+	JLE     end313
 	CMPQ    DI, $0x10
-	JLT     part311
+	JLT     part314
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -17981,9 +17993,9 @@ tail309:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over312
+	JMP     over315
 
-part311:
+part314:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -17995,100 +18007,100 @@ part311:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low314
+	JZ            low317
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low315
+	JZ            low318
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low316
+	JZ            low319
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low317
+	JZ            low320
 	VMOVSS        X0, 56(AX)
 
-low317:
-	JMP stored313
-
-low316:
-	TESTQ  $0x00000001, DI
-	JZ     low318
-	VMOVSS X0, 48(AX)
-
-low318:
-	JMP stored313
-
-low315:
-	TESTQ     $0x00000002, DI
-	JZ        low319
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low320
-	VMOVSS    X0, 40(AX)
-
 low320:
-	JMP stored313
+	JMP stored316
 
 low319:
 	TESTQ  $0x00000001, DI
 	JZ     low321
-	VMOVSS X0, 32(AX)
+	VMOVSS X0, 48(AX)
 
 low321:
-	JMP stored313
+	JMP stored316
 
-low314:
+low318:
+	TESTQ     $0x00000002, DI
+	JZ        low322
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low323
+	VMOVSS    X0, 40(AX)
+
+low323:
+	JMP stored316
+
+low322:
+	TESTQ  $0x00000001, DI
+	JZ     low324
+	VMOVSS X0, 32(AX)
+
+low324:
+	JMP stored316
+
+low317:
 	TESTQ        $0x00000004, DI
-	JZ           low322
+	JZ           low325
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low323
+	JZ           low326
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low324
+	JZ           low327
 	VMOVSS       X0, 24(AX)
 
-low324:
-	JMP stored313
-
-low323:
-	TESTQ  $0x00000001, DI
-	JZ     low325
-	VMOVSS X0, 16(AX)
-
-low325:
-	JMP stored313
-
-low322:
-	TESTQ     $0x00000002, DI
-	JZ        low326
-	VMOVSD    X0, (AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low327
-	VMOVSS    X0, 8(AX)
-
 low327:
-	JMP stored313
+	JMP stored316
 
 low326:
 	TESTQ  $0x00000001, DI
 	JZ     low328
-	VMOVSS X0, (AX)
+	VMOVSS X0, 16(AX)
 
 low328:
-stored313:
-	JMP end310
+	JMP stored316
 
-over312:
+low325:
+	TESTQ     $0x00000002, DI
+	JZ        low329
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low330
+	VMOVSS    X0, 8(AX)
+
+low330:
+	JMP stored316
+
+low329:
+	TESTQ  $0x00000001, DI
+	JZ     low331
+	VMOVSS X0, (AX)
+
+low331:
+stored316:
+	JMP end313
+
+over315:
 	CMPQ          DI, $0x10
-	JLE           end310
+	JLE           end313
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -18100,128 +18112,114 @@ over312:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low331
+	JZ            low334
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low332
+	JZ            low335
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low333
+	JZ            low336
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low334
+	JZ            low337
 	VMOVSS        X0, 120(AX)
 
-low334:
-	JMP stored330
-
-low333:
-	TESTQ  $0x00000001, DI
-	JZ     low335
-	VMOVSS X0, 112(AX)
-
-low335:
-	JMP stored330
-
-low332:
-	TESTQ     $0x00000002, DI
-	JZ        low336
-	VMOVSD    X0, 96(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low337
-	VMOVSS    X0, 104(AX)
-
 low337:
-	JMP stored330
+	JMP stored333
 
 low336:
 	TESTQ  $0x00000001, DI
 	JZ     low338
-	VMOVSS X0, 96(AX)
+	VMOVSS X0, 112(AX)
 
 low338:
-	JMP stored330
+	JMP stored333
 
-low331:
+low335:
+	TESTQ     $0x00000002, DI
+	JZ        low339
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low340
+	VMOVSS    X0, 104(AX)
+
+low340:
+	JMP stored333
+
+low339:
+	TESTQ  $0x00000001, DI
+	JZ     low341
+	VMOVSS X0, 96(AX)
+
+low341:
+	JMP stored333
+
+low334:
 	TESTQ        $0x00000004, DI
-	JZ           low339
+	JZ           low342
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low340
+	JZ           low343
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low341
+	JZ           low344
 	VMOVSS       X0, 88(AX)
 
-low341:
-	JMP stored330
-
-low340:
-	TESTQ  $0x00000001, DI
-	JZ     low342
-	VMOVSS X0, 80(AX)
-
-low342:
-	JMP stored330
-
-low339:
-	TESTQ     $0x00000002, DI
-	JZ        low343
-	VMOVSD    X0, 64(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low344
-	VMOVSS    X0, 72(AX)
-
 low344:
-	JMP stored330
+	JMP stored333
 
 low343:
 	TESTQ  $0x00000001, DI
 	JZ     low345
-	VMOVSS X0, 64(AX)
+	VMOVSS X0, 80(AX)
 
 low345:
-stored330:
-end310:
-	JMP gated3
+	JMP stored333
 
-without307:
-	JMP gated3
+low342:
+	TESTQ     $0x00000002, DI
+	JZ        low346
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low347
+	VMOVSS    X0, 72(AX)
 
-gated3:
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, dy+8(FP)
-	MOVQ   y+24(FP), AX
-	MOVQ   ldy+32(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, y+24(FP)
-	MOVQ   rows+40(FP), AX
-	SUBQ   $0x04, AX
-	MOVQ   AX, rows+40(FP)
-	CMPQ   AX, $0x04
-	JGE    tile1
+low347:
+	JMP stored333
 
-rest2:
-	MOVQ  rows+40(FP), AX
+low346:
+	TESTQ  $0x00000001, DI
+	JZ     low348
+	VMOVSS X0, 64(AX)
+
+low348:
+stored333:
+end313:
+	JMP gated6
+
+without310:
+	JMP gated6
+
+gated6:
+	MOVQ $0x00000004, AX
+	JMP  advance4
+
+fewer5:
 	CMPQ  AX, $0x03
-	JNE   fewer347
+	JNE   fewer349
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other349
+	JNE   other351
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without350
+	JE    without352
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -18236,9 +18234,9 @@ rest2:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail352
+	JLT    tail354
 
-block351:
+block353:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -18286,13 +18284,13 @@ block351:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block351
+	JGE       block353
 
-tail352:
+tail354:
 	TESTQ     DI, DI
-	JLE       end353
+	JLE       end355
 	CMPQ      DI, $0x10
-	JLT       part354
+	JLT       part356
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -18314,9 +18312,9 @@ tail352:
 	VMOVUPS   Z1, (BX)(CX*2)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over355
+	JMP       over357
 
-part354:
+part356:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -18324,381 +18322,381 @@ part354:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low357
+	JZ            low359
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low358
+	JZ            low360
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low359
+	JZ            low361
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low360
+	JZ            low362
 	VMOVSS        X1, 56(BX)
 
-low360:
-	JMP stored356
-
-low359:
-	TESTQ  $0x00000001, DI
-	JZ     low361
-	VMOVSS X1, 48(BX)
+low362:
+	JMP stored358
 
 low361:
-	JMP stored356
+	TESTQ  $0x00000001, DI
+	JZ     low363
+	VMOVSS X1, 48(BX)
 
-low358:
+low363:
+	JMP stored358
+
+low360:
 	TESTQ     $0x00000002, DI
-	JZ        low362
+	JZ        low364
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low363
+	JZ        low365
 	VMOVSS    X1, 40(BX)
 
-low363:
-	JMP stored356
-
-low362:
-	TESTQ  $0x00000001, DI
-	JZ     low364
-	VMOVSS X1, 32(BX)
+low365:
+	JMP stored358
 
 low364:
-	JMP stored356
+	TESTQ  $0x00000001, DI
+	JZ     low366
+	VMOVSS X1, 32(BX)
 
-low357:
+low366:
+	JMP stored358
+
+low359:
 	TESTQ        $0x00000004, DI
-	JZ           low365
+	JZ           low367
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low366
+	JZ           low368
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low367
+	JZ           low369
 	VMOVSS       X1, 24(BX)
 
-low367:
-	JMP stored356
-
-low366:
-	TESTQ  $0x00000001, DI
-	JZ     low368
-	VMOVSS X1, 16(BX)
+low369:
+	JMP stored358
 
 low368:
-	JMP stored356
+	TESTQ  $0x00000001, DI
+	JZ     low370
+	VMOVSS X1, 16(BX)
 
-low365:
+low370:
+	JMP stored358
+
+low367:
 	TESTQ     $0x00000002, DI
-	JZ        low369
+	JZ        low371
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low370
+	JZ        low372
 	VMOVSS    X1, 8(BX)
 
-low370:
-	JMP stored356
-
-low369:
-	TESTQ  $0x00000001, DI
-	JZ     low371
-	VMOVSS X1, (BX)
+low372:
+	JMP stored358
 
 low371:
-stored356:
+	TESTQ  $0x00000001, DI
+	JZ     low373
+	VMOVSS X1, (BX)
+
+low373:
+stored358:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low373
+	JZ            low375
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low374
+	JZ            low376
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low375
+	JZ            low377
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low376
+	JZ            low378
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low376:
-	JMP stored372
-
-low375:
-	TESTQ  $0x00000001, DI
-	JZ     low377
-	VMOVSS X1, 48(BX)(CX*1)
+low378:
+	JMP stored374
 
 low377:
-	JMP stored372
+	TESTQ  $0x00000001, DI
+	JZ     low379
+	VMOVSS X1, 48(BX)(CX*1)
 
-low374:
+low379:
+	JMP stored374
+
+low376:
 	TESTQ     $0x00000002, DI
-	JZ        low378
+	JZ        low380
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low379
+	JZ        low381
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low379:
-	JMP stored372
-
-low378:
-	TESTQ  $0x00000001, DI
-	JZ     low380
-	VMOVSS X1, 32(BX)(CX*1)
+low381:
+	JMP stored374
 
 low380:
-	JMP stored372
+	TESTQ  $0x00000001, DI
+	JZ     low382
+	VMOVSS X1, 32(BX)(CX*1)
 
-low373:
+low382:
+	JMP stored374
+
+low375:
 	TESTQ        $0x00000004, DI
-	JZ           low381
+	JZ           low383
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low382
+	JZ           low384
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low383
+	JZ           low385
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low383:
-	JMP stored372
-
-low382:
-	TESTQ  $0x00000001, DI
-	JZ     low384
-	VMOVSS X1, 16(BX)(CX*1)
+low385:
+	JMP stored374
 
 low384:
-	JMP stored372
+	TESTQ  $0x00000001, DI
+	JZ     low386
+	VMOVSS X1, 16(BX)(CX*1)
 
-low381:
+low386:
+	JMP stored374
+
+low383:
 	TESTQ     $0x00000002, DI
-	JZ        low385
+	JZ        low387
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low386
+	JZ        low388
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low386:
-	JMP stored372
-
-low385:
-	TESTQ  $0x00000001, DI
-	JZ     low387
-	VMOVSS X1, (BX)(CX*1)
+low388:
+	JMP stored374
 
 low387:
-stored372:
+	TESTQ  $0x00000001, DI
+	JZ     low389
+	VMOVSS X1, (BX)(CX*1)
+
+low389:
+stored374:
 	VMOVUPS.Z     (BX)(CX*2), K1, Z1
 	VMOVUPS.Z     (DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low389
+	JZ            low391
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low390
+	JZ            low392
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low391
+	JZ            low393
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low392
+	JZ            low394
 	VMOVSS        X1, 56(BX)(CX*2)
 
-low392:
-	JMP stored388
-
-low391:
-	TESTQ  $0x00000001, DI
-	JZ     low393
-	VMOVSS X1, 48(BX)(CX*2)
+low394:
+	JMP stored390
 
 low393:
-	JMP stored388
+	TESTQ  $0x00000001, DI
+	JZ     low395
+	VMOVSS X1, 48(BX)(CX*2)
 
-low390:
+low395:
+	JMP stored390
+
+low392:
 	TESTQ     $0x00000002, DI
-	JZ        low394
+	JZ        low396
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low395
+	JZ        low397
 	VMOVSS    X1, 40(BX)(CX*2)
 
-low395:
-	JMP stored388
-
-low394:
-	TESTQ  $0x00000001, DI
-	JZ     low396
-	VMOVSS X1, 32(BX)(CX*2)
+low397:
+	JMP stored390
 
 low396:
-	JMP stored388
+	TESTQ  $0x00000001, DI
+	JZ     low398
+	VMOVSS X1, 32(BX)(CX*2)
 
-low389:
+low398:
+	JMP stored390
+
+low391:
 	TESTQ        $0x00000004, DI
-	JZ           low397
+	JZ           low399
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low398
+	JZ           low400
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low399
+	JZ           low401
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low399:
-	JMP stored388
-
-low398:
-	TESTQ  $0x00000001, DI
-	JZ     low400
-	VMOVSS X1, 16(BX)(CX*2)
+low401:
+	JMP stored390
 
 low400:
-	JMP stored388
+	TESTQ  $0x00000001, DI
+	JZ     low402
+	VMOVSS X1, 16(BX)(CX*2)
 
-low397:
+low402:
+	JMP stored390
+
+low399:
 	TESTQ     $0x00000002, DI
-	JZ        low401
+	JZ        low403
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low402
+	JZ        low404
 	VMOVSS    X1, 8(BX)(CX*2)
 
-low402:
-	JMP stored388
-
-low401:
-	TESTQ  $0x00000001, DI
-	JZ     low403
-	VMOVSS X1, (BX)(CX*2)
+low404:
+	JMP stored390
 
 low403:
-stored388:
+	TESTQ  $0x00000001, DI
+	JZ     low405
+	VMOVSS X1, (BX)(CX*2)
+
+low405:
+stored390:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low405
+	JZ            low407
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low406
+	JZ            low408
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low407
+	JZ            low409
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low408
+	JZ            low410
 	VMOVSS        X0, 56(AX)
 
-low408:
-	JMP stored404
-
-low407:
-	TESTQ  $0x00000001, DI
-	JZ     low409
-	VMOVSS X0, 48(AX)
+low410:
+	JMP stored406
 
 low409:
-	JMP stored404
+	TESTQ  $0x00000001, DI
+	JZ     low411
+	VMOVSS X0, 48(AX)
 
-low406:
+low411:
+	JMP stored406
+
+low408:
 	TESTQ     $0x00000002, DI
-	JZ        low410
+	JZ        low412
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low411
+	JZ        low413
 	VMOVSS    X0, 40(AX)
 
-low411:
-	JMP stored404
-
-low410:
-	TESTQ  $0x00000001, DI
-	JZ     low412
-	VMOVSS X0, 32(AX)
+low413:
+	JMP stored406
 
 low412:
-	JMP stored404
+	TESTQ  $0x00000001, DI
+	JZ     low414
+	VMOVSS X0, 32(AX)
 
-low405:
+low414:
+	JMP stored406
+
+low407:
 	TESTQ        $0x00000004, DI
-	JZ           low413
+	JZ           low415
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low414
+	JZ           low416
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low415
+	JZ           low417
 	VMOVSS       X0, 24(AX)
 
-low415:
-	JMP stored404
-
-low414:
-	TESTQ  $0x00000001, DI
-	JZ     low416
-	VMOVSS X0, 16(AX)
+low417:
+	JMP stored406
 
 low416:
-	JMP stored404
+	TESTQ  $0x00000001, DI
+	JZ     low418
+	VMOVSS X0, 16(AX)
 
-low413:
+low418:
+	JMP stored406
+
+low415:
 	TESTQ     $0x00000002, DI
-	JZ        low417
+	JZ        low419
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low418
+	JZ        low420
 	VMOVSS    X0, 8(AX)
 
-low418:
-	JMP stored404
-
-low417:
-	TESTQ  $0x00000001, DI
-	JZ     low419
-	VMOVSS X0, (AX)
+low420:
+	JMP stored406
 
 low419:
-stored404:
-	JMP end353
+	TESTQ  $0x00000001, DI
+	JZ     low421
+	VMOVSS X0, (AX)
 
-over355:
+low421:
+stored406:
+	JMP end355
+
+over357:
 	CMPQ          DI, $0x10
-	JLE           end353
+	JLE           end355
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -18706,380 +18704,380 @@ over355:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low422
+	JZ            low424
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low423
+	JZ            low425
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low424
+	JZ            low426
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low425
+	JZ            low427
 	VMOVSS        X1, 120(BX)
 
-low425:
-	JMP stored421
-
-low424:
-	TESTQ  $0x00000001, DI
-	JZ     low426
-	VMOVSS X1, 112(BX)
+low427:
+	JMP stored423
 
 low426:
-	JMP stored421
+	TESTQ  $0x00000001, DI
+	JZ     low428
+	VMOVSS X1, 112(BX)
 
-low423:
+low428:
+	JMP stored423
+
+low425:
 	TESTQ     $0x00000002, DI
-	JZ        low427
+	JZ        low429
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low428
+	JZ        low430
 	VMOVSS    X1, 104(BX)
 
-low428:
-	JMP stored421
-
-low427:
-	TESTQ  $0x00000001, DI
-	JZ     low429
-	VMOVSS X1, 96(BX)
+low430:
+	JMP stored423
 
 low429:
-	JMP stored421
+	TESTQ  $0x00000001, DI
+	JZ     low431
+	VMOVSS X1, 96(BX)
 
-low422:
+low431:
+	JMP stored423
+
+low424:
 	TESTQ        $0x00000004, DI
-	JZ           low430
+	JZ           low432
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low431
+	JZ           low433
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low432
+	JZ           low434
 	VMOVSS       X1, 88(BX)
 
-low432:
-	JMP stored421
-
-low431:
-	TESTQ  $0x00000001, DI
-	JZ     low433
-	VMOVSS X1, 80(BX)
+low434:
+	JMP stored423
 
 low433:
-	JMP stored421
+	TESTQ  $0x00000001, DI
+	JZ     low435
+	VMOVSS X1, 80(BX)
 
-low430:
+low435:
+	JMP stored423
+
+low432:
 	TESTQ     $0x00000002, DI
-	JZ        low434
+	JZ        low436
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low435
+	JZ        low437
 	VMOVSS    X1, 72(BX)
 
-low435:
-	JMP stored421
-
-low434:
-	TESTQ  $0x00000001, DI
-	JZ     low436
-	VMOVSS X1, 64(BX)
+low437:
+	JMP stored423
 
 low436:
-stored421:
+	TESTQ  $0x00000001, DI
+	JZ     low438
+	VMOVSS X1, 64(BX)
+
+low438:
+stored423:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low438
+	JZ            low440
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low439
+	JZ            low441
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low440
+	JZ            low442
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low441
+	JZ            low443
 	VMOVSS        X1, 120(BX)(CX*1)
 
-low441:
-	JMP stored437
-
-low440:
-	TESTQ  $0x00000001, DI
-	JZ     low442
-	VMOVSS X1, 112(BX)(CX*1)
+low443:
+	JMP stored439
 
 low442:
-	JMP stored437
+	TESTQ  $0x00000001, DI
+	JZ     low444
+	VMOVSS X1, 112(BX)(CX*1)
 
-low439:
+low444:
+	JMP stored439
+
+low441:
 	TESTQ     $0x00000002, DI
-	JZ        low443
+	JZ        low445
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low444
+	JZ        low446
 	VMOVSS    X1, 104(BX)(CX*1)
 
-low444:
-	JMP stored437
-
-low443:
-	TESTQ  $0x00000001, DI
-	JZ     low445
-	VMOVSS X1, 96(BX)(CX*1)
+low446:
+	JMP stored439
 
 low445:
-	JMP stored437
+	TESTQ  $0x00000001, DI
+	JZ     low447
+	VMOVSS X1, 96(BX)(CX*1)
 
-low438:
+low447:
+	JMP stored439
+
+low440:
 	TESTQ        $0x00000004, DI
-	JZ           low446
+	JZ           low448
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low447
+	JZ           low449
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low448
+	JZ           low450
 	VMOVSS       X1, 88(BX)(CX*1)
 
-low448:
-	JMP stored437
-
-low447:
-	TESTQ  $0x00000001, DI
-	JZ     low449
-	VMOVSS X1, 80(BX)(CX*1)
+low450:
+	JMP stored439
 
 low449:
-	JMP stored437
+	TESTQ  $0x00000001, DI
+	JZ     low451
+	VMOVSS X1, 80(BX)(CX*1)
 
-low446:
+low451:
+	JMP stored439
+
+low448:
 	TESTQ     $0x00000002, DI
-	JZ        low450
+	JZ        low452
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low451
+	JZ        low453
 	VMOVSS    X1, 72(BX)(CX*1)
 
-low451:
-	JMP stored437
-
-low450:
-	TESTQ  $0x00000001, DI
-	JZ     low452
-	VMOVSS X1, 64(BX)(CX*1)
+low453:
+	JMP stored439
 
 low452:
-stored437:
+	TESTQ  $0x00000001, DI
+	JZ     low454
+	VMOVSS X1, 64(BX)(CX*1)
+
+low454:
+stored439:
 	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low454
+	JZ            low456
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low455
+	JZ            low457
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low456
+	JZ            low458
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low457
+	JZ            low459
 	VMOVSS        X1, 120(BX)(CX*2)
 
-low457:
-	JMP stored453
-
-low456:
-	TESTQ  $0x00000001, DI
-	JZ     low458
-	VMOVSS X1, 112(BX)(CX*2)
+low459:
+	JMP stored455
 
 low458:
-	JMP stored453
+	TESTQ  $0x00000001, DI
+	JZ     low460
+	VMOVSS X1, 112(BX)(CX*2)
 
-low455:
+low460:
+	JMP stored455
+
+low457:
 	TESTQ     $0x00000002, DI
-	JZ        low459
+	JZ        low461
 	VMOVSD    X1, 96(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low460
+	JZ        low462
 	VMOVSS    X1, 104(BX)(CX*2)
 
-low460:
-	JMP stored453
-
-low459:
-	TESTQ  $0x00000001, DI
-	JZ     low461
-	VMOVSS X1, 96(BX)(CX*2)
+low462:
+	JMP stored455
 
 low461:
-	JMP stored453
+	TESTQ  $0x00000001, DI
+	JZ     low463
+	VMOVSS X1, 96(BX)(CX*2)
 
-low454:
+low463:
+	JMP stored455
+
+low456:
 	TESTQ        $0x00000004, DI
-	JZ           low462
+	JZ           low464
 	VMOVUPS      X1, 64(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low463
+	JZ           low465
 	VMOVSD       X1, 80(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low464
+	JZ           low466
 	VMOVSS       X1, 88(BX)(CX*2)
 
-low464:
-	JMP stored453
-
-low463:
-	TESTQ  $0x00000001, DI
-	JZ     low465
-	VMOVSS X1, 80(BX)(CX*2)
+low466:
+	JMP stored455
 
 low465:
-	JMP stored453
+	TESTQ  $0x00000001, DI
+	JZ     low467
+	VMOVSS X1, 80(BX)(CX*2)
 
-low462:
+low467:
+	JMP stored455
+
+low464:
 	TESTQ     $0x00000002, DI
-	JZ        low466
+	JZ        low468
 	VMOVSD    X1, 64(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low467
+	JZ        low469
 	VMOVSS    X1, 72(BX)(CX*2)
 
-low467:
-	JMP stored453
-
-low466:
-	TESTQ  $0x00000001, DI
-	JZ     low468
-	VMOVSS X1, 64(BX)(CX*2)
+low469:
+	JMP stored455
 
 low468:
-stored453:
+	TESTQ  $0x00000001, DI
+	JZ     low470
+	VMOVSS X1, 64(BX)(CX*2)
+
+low470:
+stored455:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low470
+	JZ            low472
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low471
+	JZ            low473
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low472
+	JZ            low474
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low473
+	JZ            low475
 	VMOVSS        X0, 120(AX)
 
-low473:
-	JMP stored469
-
-low472:
-	TESTQ  $0x00000001, DI
-	JZ     low474
-	VMOVSS X0, 112(AX)
+low475:
+	JMP stored471
 
 low474:
-	JMP stored469
+	TESTQ  $0x00000001, DI
+	JZ     low476
+	VMOVSS X0, 112(AX)
 
-low471:
+low476:
+	JMP stored471
+
+low473:
 	TESTQ     $0x00000002, DI
-	JZ        low475
+	JZ        low477
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low476
+	JZ        low478
 	VMOVSS    X0, 104(AX)
 
-low476:
-	JMP stored469
-
-low475:
-	TESTQ  $0x00000001, DI
-	JZ     low477
-	VMOVSS X0, 96(AX)
+low478:
+	JMP stored471
 
 low477:
-	JMP stored469
+	TESTQ  $0x00000001, DI
+	JZ     low479
+	VMOVSS X0, 96(AX)
 
-low470:
+low479:
+	JMP stored471
+
+low472:
 	TESTQ        $0x00000004, DI
-	JZ           low478
+	JZ           low480
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low479
+	JZ           low481
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low480
+	JZ           low482
 	VMOVSS       X0, 88(AX)
 
-low480:
-	JMP stored469
-
-low479:
-	TESTQ  $0x00000001, DI
-	JZ     low481
-	VMOVSS X0, 80(AX)
+low482:
+	JMP stored471
 
 low481:
-	JMP stored469
+	TESTQ  $0x00000001, DI
+	JZ     low483
+	VMOVSS X0, 80(AX)
 
-low478:
+low483:
+	JMP stored471
+
+low480:
 	TESTQ     $0x00000002, DI
-	JZ        low482
+	JZ        low484
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low483
+	JZ        low485
 	VMOVSS    X0, 72(AX)
 
-low483:
-	JMP stored469
-
-low482:
-	TESTQ  $0x00000001, DI
-	JZ     low484
-	VMOVSS X0, 64(AX)
+low485:
+	JMP stored471
 
 low484:
-stored469:
-end353:
-	JMP gated348
+	TESTQ  $0x00000001, DI
+	JZ     low486
+	VMOVSS X0, 64(AX)
 
-without350:
+low486:
+stored471:
+end355:
+	JMP gated350
+
+without352:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -19093,9 +19091,9 @@ without350:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x20
-	JLT    tail486
+	JLT    tail488
 
-block485:
+block487:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -19130,13 +19128,13 @@ block485:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block485
+	JGE       block487
 
-tail486:
+tail488:
 	TESTQ     SI, SI
-	JLE       end487
+	JLE       end489
 	CMPQ      SI, $0x10
-	JLT       part488
+	JLT       part490
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -19152,585 +19150,585 @@ tail486:
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)(BX*2)
-	JMP       over489
+	JMP       over491
 
-part488:
+part490:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low491
+	JZ            low493
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low492
+	JZ            low494
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low493
+	JZ            low495
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low494
+	JZ            low496
 	VMOVSS        X1, 56(AX)
 
-low494:
-	JMP stored490
-
-low493:
-	TESTQ  $0x00000001, SI
-	JZ     low495
-	VMOVSS X1, 48(AX)
+low496:
+	JMP stored492
 
 low495:
-	JMP stored490
+	TESTQ  $0x00000001, SI
+	JZ     low497
+	VMOVSS X1, 48(AX)
 
-low492:
+low497:
+	JMP stored492
+
+low494:
 	TESTQ     $0x00000002, SI
-	JZ        low496
+	JZ        low498
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low497
+	JZ        low499
 	VMOVSS    X1, 40(AX)
 
-low497:
-	JMP stored490
-
-low496:
-	TESTQ  $0x00000001, SI
-	JZ     low498
-	VMOVSS X1, 32(AX)
+low499:
+	JMP stored492
 
 low498:
-	JMP stored490
+	TESTQ  $0x00000001, SI
+	JZ     low500
+	VMOVSS X1, 32(AX)
 
-low491:
+low500:
+	JMP stored492
+
+low493:
 	TESTQ        $0x00000004, SI
-	JZ           low499
+	JZ           low501
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low500
+	JZ           low502
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low501
+	JZ           low503
 	VMOVSS       X1, 24(AX)
 
-low501:
-	JMP stored490
-
-low500:
-	TESTQ  $0x00000001, SI
-	JZ     low502
-	VMOVSS X1, 16(AX)
+low503:
+	JMP stored492
 
 low502:
-	JMP stored490
+	TESTQ  $0x00000001, SI
+	JZ     low504
+	VMOVSS X1, 16(AX)
 
-low499:
+low504:
+	JMP stored492
+
+low501:
 	TESTQ     $0x00000002, SI
-	JZ        low503
+	JZ        low505
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low504
+	JZ        low506
 	VMOVSS    X1, 8(AX)
 
-low504:
-	JMP stored490
-
-low503:
-	TESTQ  $0x00000001, SI
-	JZ     low505
-	VMOVSS X1, (AX)
+low506:
+	JMP stored492
 
 low505:
-stored490:
+	TESTQ  $0x00000001, SI
+	JZ     low507
+	VMOVSS X1, (AX)
+
+low507:
+stored492:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low507
+	JZ            low509
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low508
+	JZ            low510
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low509
+	JZ            low511
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low510
+	JZ            low512
 	VMOVSS        X1, 56(AX)(BX*1)
 
-low510:
-	JMP stored506
-
-low509:
-	TESTQ  $0x00000001, SI
-	JZ     low511
-	VMOVSS X1, 48(AX)(BX*1)
+low512:
+	JMP stored508
 
 low511:
-	JMP stored506
+	TESTQ  $0x00000001, SI
+	JZ     low513
+	VMOVSS X1, 48(AX)(BX*1)
 
-low508:
+low513:
+	JMP stored508
+
+low510:
 	TESTQ     $0x00000002, SI
-	JZ        low512
+	JZ        low514
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low513
+	JZ        low515
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low513:
-	JMP stored506
-
-low512:
-	TESTQ  $0x00000001, SI
-	JZ     low514
-	VMOVSS X1, 32(AX)(BX*1)
+low515:
+	JMP stored508
 
 low514:
-	JMP stored506
+	TESTQ  $0x00000001, SI
+	JZ     low516
+	VMOVSS X1, 32(AX)(BX*1)
 
-low507:
+low516:
+	JMP stored508
+
+low509:
 	TESTQ        $0x00000004, SI
-	JZ           low515
+	JZ           low517
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low516
+	JZ           low518
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low517
+	JZ           low519
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low517:
-	JMP stored506
-
-low516:
-	TESTQ  $0x00000001, SI
-	JZ     low518
-	VMOVSS X1, 16(AX)(BX*1)
+low519:
+	JMP stored508
 
 low518:
-	JMP stored506
+	TESTQ  $0x00000001, SI
+	JZ     low520
+	VMOVSS X1, 16(AX)(BX*1)
 
-low515:
+low520:
+	JMP stored508
+
+low517:
 	TESTQ     $0x00000002, SI
-	JZ        low519
+	JZ        low521
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low520
+	JZ        low522
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low520:
-	JMP stored506
-
-low519:
-	TESTQ  $0x00000001, SI
-	JZ     low521
-	VMOVSS X1, (AX)(BX*1)
+low522:
+	JMP stored508
 
 low521:
-stored506:
+	TESTQ  $0x00000001, SI
+	JZ     low523
+	VMOVSS X1, (AX)(BX*1)
+
+low523:
+stored508:
 	VMOVUPS.Z     (AX)(BX*2), K1, Z1
 	VMOVUPS.Z     (CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low523
+	JZ            low525
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low524
+	JZ            low526
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low525
+	JZ            low527
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low526
+	JZ            low528
 	VMOVSS        X1, 56(AX)(BX*2)
 
-low526:
-	JMP stored522
-
-low525:
-	TESTQ  $0x00000001, SI
-	JZ     low527
-	VMOVSS X1, 48(AX)(BX*2)
+low528:
+	JMP stored524
 
 low527:
-	JMP stored522
+	TESTQ  $0x00000001, SI
+	JZ     low529
+	VMOVSS X1, 48(AX)(BX*2)
 
-low524:
+low529:
+	JMP stored524
+
+low526:
 	TESTQ     $0x00000002, SI
-	JZ        low528
+	JZ        low530
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low529
+	JZ        low531
 	VMOVSS    X1, 40(AX)(BX*2)
 
-low529:
-	JMP stored522
-
-low528:
-	TESTQ  $0x00000001, SI
-	JZ     low530
-	VMOVSS X1, 32(AX)(BX*2)
+low531:
+	JMP stored524
 
 low530:
-	JMP stored522
+	TESTQ  $0x00000001, SI
+	JZ     low532
+	VMOVSS X1, 32(AX)(BX*2)
 
-low523:
+low532:
+	JMP stored524
+
+low525:
 	TESTQ        $0x00000004, SI
-	JZ           low531
+	JZ           low533
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low532
+	JZ           low534
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low533
+	JZ           low535
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low533:
-	JMP stored522
-
-low532:
-	TESTQ  $0x00000001, SI
-	JZ     low534
-	VMOVSS X1, 16(AX)(BX*2)
+low535:
+	JMP stored524
 
 low534:
-	JMP stored522
+	TESTQ  $0x00000001, SI
+	JZ     low536
+	VMOVSS X1, 16(AX)(BX*2)
 
-low531:
+low536:
+	JMP stored524
+
+low533:
 	TESTQ     $0x00000002, SI
-	JZ        low535
+	JZ        low537
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low536
+	JZ        low538
 	VMOVSS    X1, 8(AX)(BX*2)
 
-low536:
-	JMP stored522
-
-low535:
-	TESTQ  $0x00000001, SI
-	JZ     low537
-	VMOVSS X1, (AX)(BX*2)
+low538:
+	JMP stored524
 
 low537:
-stored522:
-	JMP end487
+	TESTQ  $0x00000001, SI
+	JZ     low539
+	VMOVSS X1, (AX)(BX*2)
 
-over489:
+low539:
+stored524:
+	JMP end489
+
+over491:
 	CMPQ          SI, $0x10
-	JLE           end487
+	JLE           end489
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low540
+	JZ            low542
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low541
+	JZ            low543
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low542
+	JZ            low544
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low543
+	JZ            low545
 	VMOVSS        X1, 120(AX)
 
-low543:
-	JMP stored539
-
-low542:
-	TESTQ  $0x00000001, SI
-	JZ     low544
-	VMOVSS X1, 112(AX)
+low545:
+	JMP stored541
 
 low544:
-	JMP stored539
+	TESTQ  $0x00000001, SI
+	JZ     low546
+	VMOVSS X1, 112(AX)
 
-low541:
+low546:
+	JMP stored541
+
+low543:
 	TESTQ     $0x00000002, SI
-	JZ        low545
+	JZ        low547
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low546
+	JZ        low548
 	VMOVSS    X1, 104(AX)
 
-low546:
-	JMP stored539
-
-low545:
-	TESTQ  $0x00000001, SI
-	JZ     low547
-	VMOVSS X1, 96(AX)
+low548:
+	JMP stored541
 
 low547:
-	JMP stored539
+	TESTQ  $0x00000001, SI
+	JZ     low549
+	VMOVSS X1, 96(AX)
 
-low540:
+low549:
+	JMP stored541
+
+low542:
 	TESTQ        $0x00000004, SI
-	JZ           low548
+	JZ           low550
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low549
+	JZ           low551
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low550
+	JZ           low552
 	VMOVSS       X1, 88(AX)
 
-low550:
-	JMP stored539
-
-low549:
-	TESTQ  $0x00000001, SI
-	JZ     low551
-	VMOVSS X1, 80(AX)
+low552:
+	JMP stored541
 
 low551:
-	JMP stored539
+	TESTQ  $0x00000001, SI
+	JZ     low553
+	VMOVSS X1, 80(AX)
 
-low548:
+low553:
+	JMP stored541
+
+low550:
 	TESTQ     $0x00000002, SI
-	JZ        low552
+	JZ        low554
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low553
+	JZ        low555
 	VMOVSS    X1, 72(AX)
 
-low553:
-	JMP stored539
-
-low552:
-	TESTQ  $0x00000001, SI
-	JZ     low554
-	VMOVSS X1, 64(AX)
+low555:
+	JMP stored541
 
 low554:
-stored539:
+	TESTQ  $0x00000001, SI
+	JZ     low556
+	VMOVSS X1, 64(AX)
+
+low556:
+stored541:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low556
+	JZ            low558
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low557
+	JZ            low559
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low558
+	JZ            low560
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low559
+	JZ            low561
 	VMOVSS        X1, 120(AX)(BX*1)
 
-low559:
-	JMP stored555
-
-low558:
-	TESTQ  $0x00000001, SI
-	JZ     low560
-	VMOVSS X1, 112(AX)(BX*1)
+low561:
+	JMP stored557
 
 low560:
-	JMP stored555
+	TESTQ  $0x00000001, SI
+	JZ     low562
+	VMOVSS X1, 112(AX)(BX*1)
 
-low557:
+low562:
+	JMP stored557
+
+low559:
 	TESTQ     $0x00000002, SI
-	JZ        low561
+	JZ        low563
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low562
+	JZ        low564
 	VMOVSS    X1, 104(AX)(BX*1)
 
-low562:
-	JMP stored555
-
-low561:
-	TESTQ  $0x00000001, SI
-	JZ     low563
-	VMOVSS X1, 96(AX)(BX*1)
+low564:
+	JMP stored557
 
 low563:
-	JMP stored555
+	TESTQ  $0x00000001, SI
+	JZ     low565
+	VMOVSS X1, 96(AX)(BX*1)
 
-low556:
+low565:
+	JMP stored557
+
+low558:
 	TESTQ        $0x00000004, SI
-	JZ           low564
+	JZ           low566
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low565
+	JZ           low567
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low566
+	JZ           low568
 	VMOVSS       X1, 88(AX)(BX*1)
 
-low566:
-	JMP stored555
-
-low565:
-	TESTQ  $0x00000001, SI
-	JZ     low567
-	VMOVSS X1, 80(AX)(BX*1)
+low568:
+	JMP stored557
 
 low567:
-	JMP stored555
+	TESTQ  $0x00000001, SI
+	JZ     low569
+	VMOVSS X1, 80(AX)(BX*1)
 
-low564:
+low569:
+	JMP stored557
+
+low566:
 	TESTQ     $0x00000002, SI
-	JZ        low568
+	JZ        low570
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low569
+	JZ        low571
 	VMOVSS    X1, 72(AX)(BX*1)
 
-low569:
-	JMP stored555
-
-low568:
-	TESTQ  $0x00000001, SI
-	JZ     low570
-	VMOVSS X1, 64(AX)(BX*1)
+low571:
+	JMP stored557
 
 low570:
-stored555:
+	TESTQ  $0x00000001, SI
+	JZ     low572
+	VMOVSS X1, 64(AX)(BX*1)
+
+low572:
+stored557:
 	VMOVUPS.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low572
+	JZ            low574
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low573
+	JZ            low575
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low574
+	JZ            low576
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low575
+	JZ            low577
 	VMOVSS        X1, 120(AX)(BX*2)
 
-low575:
-	JMP stored571
-
-low574:
-	TESTQ  $0x00000001, SI
-	JZ     low576
-	VMOVSS X1, 112(AX)(BX*2)
+low577:
+	JMP stored573
 
 low576:
-	JMP stored571
+	TESTQ  $0x00000001, SI
+	JZ     low578
+	VMOVSS X1, 112(AX)(BX*2)
 
-low573:
+low578:
+	JMP stored573
+
+low575:
 	TESTQ     $0x00000002, SI
-	JZ        low577
+	JZ        low579
 	VMOVSD    X1, 96(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low578
+	JZ        low580
 	VMOVSS    X1, 104(AX)(BX*2)
 
-low578:
-	JMP stored571
-
-low577:
-	TESTQ  $0x00000001, SI
-	JZ     low579
-	VMOVSS X1, 96(AX)(BX*2)
+low580:
+	JMP stored573
 
 low579:
-	JMP stored571
+	TESTQ  $0x00000001, SI
+	JZ     low581
+	VMOVSS X1, 96(AX)(BX*2)
 
-low572:
+low581:
+	JMP stored573
+
+low574:
 	TESTQ        $0x00000004, SI
-	JZ           low580
+	JZ           low582
 	VMOVUPS      X1, 64(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low581
+	JZ           low583
 	VMOVSD       X1, 80(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low582
+	JZ           low584
 	VMOVSS       X1, 88(AX)(BX*2)
 
-low582:
-	JMP stored571
-
-low581:
-	TESTQ  $0x00000001, SI
-	JZ     low583
-	VMOVSS X1, 80(AX)(BX*2)
+low584:
+	JMP stored573
 
 low583:
-	JMP stored571
+	TESTQ  $0x00000001, SI
+	JZ     low585
+	VMOVSS X1, 80(AX)(BX*2)
 
-low580:
+low585:
+	JMP stored573
+
+low582:
 	TESTQ     $0x00000002, SI
-	JZ        low584
+	JZ        low586
 	VMOVSD    X1, 64(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low585
+	JZ        low587
 	VMOVSS    X1, 72(AX)(BX*2)
 
-low585:
-	JMP stored571
-
-low584:
-	TESTQ  $0x00000001, SI
-	JZ     low586
-	VMOVSS X1, 64(AX)(BX*2)
+low587:
+	JMP stored573
 
 low586:
-stored571:
-end487:
-	JMP gated348
+	TESTQ  $0x00000001, SI
+	JZ     low588
+	VMOVSS X1, 64(AX)(BX*2)
 
-other349:
+low588:
+stored573:
+end489:
+	JMP gated350
+
+other351:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without588
+	JE    without590
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -19745,9 +19743,9 @@ other349:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail590
+	JLT    tail592
 
-block589:
+block591:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -19771,13 +19769,13 @@ block589:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block589
+	JGE     block591
 
-tail590:
+tail592:
 	TESTQ   DI, DI
-	JLE     end591
+	JLE     end593
 	CMPQ    DI, $0x10
-	JLT     part592
+	JLT     part594
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -19787,9 +19785,9 @@ tail590:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over593
+	JMP     over595
 
-part592:
+part594:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -19799,100 +19797,100 @@ part592:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low595
+	JZ            low597
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low596
+	JZ            low598
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low597
+	JZ            low599
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low598
+	JZ            low600
 	VMOVSS        X0, 56(AX)
 
-low598:
-	JMP stored594
-
-low597:
-	TESTQ  $0x00000001, DI
-	JZ     low599
-	VMOVSS X0, 48(AX)
+low600:
+	JMP stored596
 
 low599:
-	JMP stored594
+	TESTQ  $0x00000001, DI
+	JZ     low601
+	VMOVSS X0, 48(AX)
 
-low596:
+low601:
+	JMP stored596
+
+low598:
 	TESTQ     $0x00000002, DI
-	JZ        low600
+	JZ        low602
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low601
+	JZ        low603
 	VMOVSS    X0, 40(AX)
 
-low601:
-	JMP stored594
-
-low600:
-	TESTQ  $0x00000001, DI
-	JZ     low602
-	VMOVSS X0, 32(AX)
+low603:
+	JMP stored596
 
 low602:
-	JMP stored594
+	TESTQ  $0x00000001, DI
+	JZ     low604
+	VMOVSS X0, 32(AX)
 
-low595:
+low604:
+	JMP stored596
+
+low597:
 	TESTQ        $0x00000004, DI
-	JZ           low603
+	JZ           low605
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low604
+	JZ           low606
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low605
+	JZ           low607
 	VMOVSS       X0, 24(AX)
 
-low605:
-	JMP stored594
-
-low604:
-	TESTQ  $0x00000001, DI
-	JZ     low606
-	VMOVSS X0, 16(AX)
+low607:
+	JMP stored596
 
 low606:
-	JMP stored594
+	TESTQ  $0x00000001, DI
+	JZ     low608
+	VMOVSS X0, 16(AX)
 
-low603:
+low608:
+	JMP stored596
+
+low605:
 	TESTQ     $0x00000002, DI
-	JZ        low607
+	JZ        low609
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low608
+	JZ        low610
 	VMOVSS    X0, 8(AX)
 
-low608:
-	JMP stored594
-
-low607:
-	TESTQ  $0x00000001, DI
-	JZ     low609
-	VMOVSS X0, (AX)
+low610:
+	JMP stored596
 
 low609:
-stored594:
-	JMP end591
+	TESTQ  $0x00000001, DI
+	JZ     low611
+	VMOVSS X0, (AX)
 
-over593:
+low611:
+stored596:
+	JMP end593
+
+over595:
 	CMPQ          DI, $0x10
-	JLE           end591
+	JLE           end593
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -19902,113 +19900,114 @@ over593:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low612
+	JZ            low614
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low613
+	JZ            low615
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low614
+	JZ            low616
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low615
+	JZ            low617
 	VMOVSS        X0, 120(AX)
 
-low615:
-	JMP stored611
-
-low614:
-	TESTQ  $0x00000001, DI
-	JZ     low616
-	VMOVSS X0, 112(AX)
+low617:
+	JMP stored613
 
 low616:
-	JMP stored611
+	TESTQ  $0x00000001, DI
+	JZ     low618
+	VMOVSS X0, 112(AX)
 
-low613:
+low618:
+	JMP stored613
+
+low615:
 	TESTQ     $0x00000002, DI
-	JZ        low617
+	JZ        low619
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low618
+	JZ        low620
 	VMOVSS    X0, 104(AX)
 
-low618:
-	JMP stored611
-
-low617:
-	TESTQ  $0x00000001, DI
-	JZ     low619
-	VMOVSS X0, 96(AX)
+low620:
+	JMP stored613
 
 low619:
-	JMP stored611
+	TESTQ  $0x00000001, DI
+	JZ     low621
+	VMOVSS X0, 96(AX)
 
-low612:
+low621:
+	JMP stored613
+
+low614:
 	TESTQ        $0x00000004, DI
-	JZ           low620
+	JZ           low622
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low621
+	JZ           low623
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low622
+	JZ           low624
 	VMOVSS       X0, 88(AX)
 
-low622:
-	JMP stored611
-
-low621:
-	TESTQ  $0x00000001, DI
-	JZ     low623
-	VMOVSS X0, 80(AX)
+low624:
+	JMP stored613
 
 low623:
-	JMP stored611
+	TESTQ  $0x00000001, DI
+	JZ     low625
+	VMOVSS X0, 80(AX)
 
-low620:
+low625:
+	JMP stored613
+
+low622:
 	TESTQ     $0x00000002, DI
-	JZ        low624
+	JZ        low626
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low625
+	JZ        low627
 	VMOVSS    X0, 72(AX)
 
-low625:
-	JMP stored611
-
-low624:
-	TESTQ  $0x00000001, DI
-	JZ     low626
-	VMOVSS X0, 64(AX)
+low627:
+	JMP stored613
 
 low626:
-stored611:
-end591:
-	JMP gated348
+	TESTQ  $0x00000001, DI
+	JZ     low628
+	VMOVSS X0, 64(AX)
 
-without588:
-	JMP gated348
+low628:
+stored613:
+end593:
+	JMP gated350
 
-gated348:
-	JMP done346
+without590:
+	JMP gated350
 
-fewer347:
+gated350:
+	MOVQ $0x00000003, AX
+	JMP  advance4
+
+fewer349:
 	CMPQ  AX, $0x02
-	JNE   fewer627
+	JNE   fewer629
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other629
+	JNE   other631
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without630
+	JE    without632
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -20023,9 +20022,9 @@ fewer347:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail632
+	JLT    tail634
 
-block631:
+block633:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -20061,13 +20060,13 @@ block631:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block631
+	JGE       block633
 
-tail632:
+tail634:
 	TESTQ     DI, DI
-	JLE       end633
+	JLE       end635
 	CMPQ      DI, $0x10
-	JLT       part634
+	JLT       part636
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -20083,9 +20082,9 @@ tail632:
 	VMOVUPS   Z1, (BX)(CX*1)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over635
+	JMP       over637
 
-part634:
+part636:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -20093,286 +20092,286 @@ part634:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low637
+	JZ            low639
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low638
+	JZ            low640
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low639
+	JZ            low641
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low640
+	JZ            low642
 	VMOVSS        X1, 56(BX)
 
-low640:
-	JMP stored636
-
-low639:
-	TESTQ  $0x00000001, DI
-	JZ     low641
-	VMOVSS X1, 48(BX)
+low642:
+	JMP stored638
 
 low641:
-	JMP stored636
+	TESTQ  $0x00000001, DI
+	JZ     low643
+	VMOVSS X1, 48(BX)
 
-low638:
+low643:
+	JMP stored638
+
+low640:
 	TESTQ     $0x00000002, DI
-	JZ        low642
+	JZ        low644
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low643
+	JZ        low645
 	VMOVSS    X1, 40(BX)
 
-low643:
-	JMP stored636
-
-low642:
-	TESTQ  $0x00000001, DI
-	JZ     low644
-	VMOVSS X1, 32(BX)
+low645:
+	JMP stored638
 
 low644:
-	JMP stored636
+	TESTQ  $0x00000001, DI
+	JZ     low646
+	VMOVSS X1, 32(BX)
 
-low637:
+low646:
+	JMP stored638
+
+low639:
 	TESTQ        $0x00000004, DI
-	JZ           low645
+	JZ           low647
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low646
+	JZ           low648
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low647
+	JZ           low649
 	VMOVSS       X1, 24(BX)
 
-low647:
-	JMP stored636
-
-low646:
-	TESTQ  $0x00000001, DI
-	JZ     low648
-	VMOVSS X1, 16(BX)
+low649:
+	JMP stored638
 
 low648:
-	JMP stored636
+	TESTQ  $0x00000001, DI
+	JZ     low650
+	VMOVSS X1, 16(BX)
 
-low645:
+low650:
+	JMP stored638
+
+low647:
 	TESTQ     $0x00000002, DI
-	JZ        low649
+	JZ        low651
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low650
+	JZ        low652
 	VMOVSS    X1, 8(BX)
 
-low650:
-	JMP stored636
-
-low649:
-	TESTQ  $0x00000001, DI
-	JZ     low651
-	VMOVSS X1, (BX)
+low652:
+	JMP stored638
 
 low651:
-stored636:
+	TESTQ  $0x00000001, DI
+	JZ     low653
+	VMOVSS X1, (BX)
+
+low653:
+stored638:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low653
+	JZ            low655
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low654
+	JZ            low656
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low655
+	JZ            low657
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low656
+	JZ            low658
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low656:
-	JMP stored652
-
-low655:
-	TESTQ  $0x00000001, DI
-	JZ     low657
-	VMOVSS X1, 48(BX)(CX*1)
+low658:
+	JMP stored654
 
 low657:
-	JMP stored652
+	TESTQ  $0x00000001, DI
+	JZ     low659
+	VMOVSS X1, 48(BX)(CX*1)
 
-low654:
+low659:
+	JMP stored654
+
+low656:
 	TESTQ     $0x00000002, DI
-	JZ        low658
+	JZ        low660
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low659
+	JZ        low661
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low659:
-	JMP stored652
-
-low658:
-	TESTQ  $0x00000001, DI
-	JZ     low660
-	VMOVSS X1, 32(BX)(CX*1)
+low661:
+	JMP stored654
 
 low660:
-	JMP stored652
+	TESTQ  $0x00000001, DI
+	JZ     low662
+	VMOVSS X1, 32(BX)(CX*1)
 
-low653:
+low662:
+	JMP stored654
+
+low655:
 	TESTQ        $0x00000004, DI
-	JZ           low661
+	JZ           low663
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low662
+	JZ           low664
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low663
+	JZ           low665
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low663:
-	JMP stored652
-
-low662:
-	TESTQ  $0x00000001, DI
-	JZ     low664
-	VMOVSS X1, 16(BX)(CX*1)
+low665:
+	JMP stored654
 
 low664:
-	JMP stored652
+	TESTQ  $0x00000001, DI
+	JZ     low666
+	VMOVSS X1, 16(BX)(CX*1)
 
-low661:
+low666:
+	JMP stored654
+
+low663:
 	TESTQ     $0x00000002, DI
-	JZ        low665
+	JZ        low667
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low666
+	JZ        low668
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low666:
-	JMP stored652
-
-low665:
-	TESTQ  $0x00000001, DI
-	JZ     low667
-	VMOVSS X1, (BX)(CX*1)
+low668:
+	JMP stored654
 
 low667:
-stored652:
+	TESTQ  $0x00000001, DI
+	JZ     low669
+	VMOVSS X1, (BX)(CX*1)
+
+low669:
+stored654:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low669
+	JZ            low671
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low670
+	JZ            low672
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low671
+	JZ            low673
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low672
+	JZ            low674
 	VMOVSS        X0, 56(AX)
 
-low672:
-	JMP stored668
-
-low671:
-	TESTQ  $0x00000001, DI
-	JZ     low673
-	VMOVSS X0, 48(AX)
+low674:
+	JMP stored670
 
 low673:
-	JMP stored668
+	TESTQ  $0x00000001, DI
+	JZ     low675
+	VMOVSS X0, 48(AX)
 
-low670:
+low675:
+	JMP stored670
+
+low672:
 	TESTQ     $0x00000002, DI
-	JZ        low674
+	JZ        low676
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low675
+	JZ        low677
 	VMOVSS    X0, 40(AX)
 
-low675:
-	JMP stored668
-
-low674:
-	TESTQ  $0x00000001, DI
-	JZ     low676
-	VMOVSS X0, 32(AX)
+low677:
+	JMP stored670
 
 low676:
-	JMP stored668
+	TESTQ  $0x00000001, DI
+	JZ     low678
+	VMOVSS X0, 32(AX)
 
-low669:
+low678:
+	JMP stored670
+
+low671:
 	TESTQ        $0x00000004, DI
-	JZ           low677
+	JZ           low679
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low678
+	JZ           low680
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low679
+	JZ           low681
 	VMOVSS       X0, 24(AX)
 
-low679:
-	JMP stored668
-
-low678:
-	TESTQ  $0x00000001, DI
-	JZ     low680
-	VMOVSS X0, 16(AX)
+low681:
+	JMP stored670
 
 low680:
-	JMP stored668
+	TESTQ  $0x00000001, DI
+	JZ     low682
+	VMOVSS X0, 16(AX)
 
-low677:
+low682:
+	JMP stored670
+
+low679:
 	TESTQ     $0x00000002, DI
-	JZ        low681
+	JZ        low683
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low682
+	JZ        low684
 	VMOVSS    X0, 8(AX)
 
-low682:
-	JMP stored668
-
-low681:
-	TESTQ  $0x00000001, DI
-	JZ     low683
-	VMOVSS X0, (AX)
+low684:
+	JMP stored670
 
 low683:
-stored668:
-	JMP end633
+	TESTQ  $0x00000001, DI
+	JZ     low685
+	VMOVSS X0, (AX)
 
-over635:
+low685:
+stored670:
+	JMP end635
+
+over637:
 	CMPQ          DI, $0x10
-	JLE           end633
+	JLE           end635
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -20380,285 +20379,285 @@ over635:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low686
+	JZ            low688
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low687
+	JZ            low689
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low688
+	JZ            low690
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low689
+	JZ            low691
 	VMOVSS        X1, 120(BX)
 
-low689:
-	JMP stored685
-
-low688:
-	TESTQ  $0x00000001, DI
-	JZ     low690
-	VMOVSS X1, 112(BX)
+low691:
+	JMP stored687
 
 low690:
-	JMP stored685
+	TESTQ  $0x00000001, DI
+	JZ     low692
+	VMOVSS X1, 112(BX)
 
-low687:
+low692:
+	JMP stored687
+
+low689:
 	TESTQ     $0x00000002, DI
-	JZ        low691
+	JZ        low693
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low692
+	JZ        low694
 	VMOVSS    X1, 104(BX)
 
-low692:
-	JMP stored685
-
-low691:
-	TESTQ  $0x00000001, DI
-	JZ     low693
-	VMOVSS X1, 96(BX)
+low694:
+	JMP stored687
 
 low693:
-	JMP stored685
+	TESTQ  $0x00000001, DI
+	JZ     low695
+	VMOVSS X1, 96(BX)
 
-low686:
+low695:
+	JMP stored687
+
+low688:
 	TESTQ        $0x00000004, DI
-	JZ           low694
+	JZ           low696
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low695
+	JZ           low697
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low696
+	JZ           low698
 	VMOVSS       X1, 88(BX)
 
-low696:
-	JMP stored685
-
-low695:
-	TESTQ  $0x00000001, DI
-	JZ     low697
-	VMOVSS X1, 80(BX)
+low698:
+	JMP stored687
 
 low697:
-	JMP stored685
+	TESTQ  $0x00000001, DI
+	JZ     low699
+	VMOVSS X1, 80(BX)
 
-low694:
+low699:
+	JMP stored687
+
+low696:
 	TESTQ     $0x00000002, DI
-	JZ        low698
+	JZ        low700
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low699
+	JZ        low701
 	VMOVSS    X1, 72(BX)
 
-low699:
-	JMP stored685
-
-low698:
-	TESTQ  $0x00000001, DI
-	JZ     low700
-	VMOVSS X1, 64(BX)
+low701:
+	JMP stored687
 
 low700:
-stored685:
+	TESTQ  $0x00000001, DI
+	JZ     low702
+	VMOVSS X1, 64(BX)
+
+low702:
+stored687:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low702
+	JZ            low704
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low703
+	JZ            low705
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low704
+	JZ            low706
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low705
+	JZ            low707
 	VMOVSS        X1, 120(BX)(CX*1)
 
-low705:
-	JMP stored701
-
-low704:
-	TESTQ  $0x00000001, DI
-	JZ     low706
-	VMOVSS X1, 112(BX)(CX*1)
+low707:
+	JMP stored703
 
 low706:
-	JMP stored701
+	TESTQ  $0x00000001, DI
+	JZ     low708
+	VMOVSS X1, 112(BX)(CX*1)
 
-low703:
+low708:
+	JMP stored703
+
+low705:
 	TESTQ     $0x00000002, DI
-	JZ        low707
+	JZ        low709
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low708
+	JZ        low710
 	VMOVSS    X1, 104(BX)(CX*1)
 
-low708:
-	JMP stored701
-
-low707:
-	TESTQ  $0x00000001, DI
-	JZ     low709
-	VMOVSS X1, 96(BX)(CX*1)
+low710:
+	JMP stored703
 
 low709:
-	JMP stored701
+	TESTQ  $0x00000001, DI
+	JZ     low711
+	VMOVSS X1, 96(BX)(CX*1)
 
-low702:
+low711:
+	JMP stored703
+
+low704:
 	TESTQ        $0x00000004, DI
-	JZ           low710
+	JZ           low712
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low711
+	JZ           low713
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low712
+	JZ           low714
 	VMOVSS       X1, 88(BX)(CX*1)
 
-low712:
-	JMP stored701
-
-low711:
-	TESTQ  $0x00000001, DI
-	JZ     low713
-	VMOVSS X1, 80(BX)(CX*1)
+low714:
+	JMP stored703
 
 low713:
-	JMP stored701
+	TESTQ  $0x00000001, DI
+	JZ     low715
+	VMOVSS X1, 80(BX)(CX*1)
 
-low710:
+low715:
+	JMP stored703
+
+low712:
 	TESTQ     $0x00000002, DI
-	JZ        low714
+	JZ        low716
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low715
+	JZ        low717
 	VMOVSS    X1, 72(BX)(CX*1)
 
-low715:
-	JMP stored701
-
-low714:
-	TESTQ  $0x00000001, DI
-	JZ     low716
-	VMOVSS X1, 64(BX)(CX*1)
+low717:
+	JMP stored703
 
 low716:
-stored701:
+	TESTQ  $0x00000001, DI
+	JZ     low718
+	VMOVSS X1, 64(BX)(CX*1)
+
+low718:
+stored703:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low718
+	JZ            low720
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low719
+	JZ            low721
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low720
+	JZ            low722
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low721
+	JZ            low723
 	VMOVSS        X0, 120(AX)
 
-low721:
-	JMP stored717
-
-low720:
-	TESTQ  $0x00000001, DI
-	JZ     low722
-	VMOVSS X0, 112(AX)
+low723:
+	JMP stored719
 
 low722:
-	JMP stored717
+	TESTQ  $0x00000001, DI
+	JZ     low724
+	VMOVSS X0, 112(AX)
 
-low719:
+low724:
+	JMP stored719
+
+low721:
 	TESTQ     $0x00000002, DI
-	JZ        low723
+	JZ        low725
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low724
+	JZ        low726
 	VMOVSS    X0, 104(AX)
 
-low724:
-	JMP stored717
-
-low723:
-	TESTQ  $0x00000001, DI
-	JZ     low725
-	VMOVSS X0, 96(AX)
+low726:
+	JMP stored719
 
 low725:
-	JMP stored717
+	TESTQ  $0x00000001, DI
+	JZ     low727
+	VMOVSS X0, 96(AX)
 
-low718:
+low727:
+	JMP stored719
+
+low720:
 	TESTQ        $0x00000004, DI
-	JZ           low726
+	JZ           low728
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low727
+	JZ           low729
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low728
+	JZ           low730
 	VMOVSS       X0, 88(AX)
 
-low728:
-	JMP stored717
-
-low727:
-	TESTQ  $0x00000001, DI
-	JZ     low729
-	VMOVSS X0, 80(AX)
+low730:
+	JMP stored719
 
 low729:
-	JMP stored717
+	TESTQ  $0x00000001, DI
+	JZ     low731
+	VMOVSS X0, 80(AX)
 
-low726:
+low731:
+	JMP stored719
+
+low728:
 	TESTQ     $0x00000002, DI
-	JZ        low730
+	JZ        low732
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low731
+	JZ        low733
 	VMOVSS    X0, 72(AX)
 
-low731:
-	JMP stored717
-
-low730:
-	TESTQ  $0x00000001, DI
-	JZ     low732
-	VMOVSS X0, 64(AX)
+low733:
+	JMP stored719
 
 low732:
-stored717:
-end633:
-	JMP gated628
+	TESTQ  $0x00000001, DI
+	JZ     low734
+	VMOVSS X0, 64(AX)
 
-without630:
+low734:
+stored719:
+end635:
+	JMP gated630
+
+without632:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -20672,9 +20671,9 @@ without630:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x20
-	JLT    tail734
+	JLT    tail736
 
-block733:
+block735:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -20699,13 +20698,13 @@ block733:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block733
+	JGE       block735
 
-tail734:
+tail736:
 	TESTQ     SI, SI
-	JLE       end735
+	JLE       end737
 	CMPQ      SI, $0x10
-	JLT       part736
+	JLT       part738
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -20716,397 +20715,397 @@ tail734:
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)(BX*1)
-	JMP       over737
+	JMP       over739
 
-part736:
+part738:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low739
+	JZ            low741
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low740
+	JZ            low742
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low741
+	JZ            low743
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low742
+	JZ            low744
 	VMOVSS        X1, 56(AX)
 
-low742:
-	JMP stored738
-
-low741:
-	TESTQ  $0x00000001, SI
-	JZ     low743
-	VMOVSS X1, 48(AX)
+low744:
+	JMP stored740
 
 low743:
-	JMP stored738
+	TESTQ  $0x00000001, SI
+	JZ     low745
+	VMOVSS X1, 48(AX)
 
-low740:
+low745:
+	JMP stored740
+
+low742:
 	TESTQ     $0x00000002, SI
-	JZ        low744
+	JZ        low746
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low745
+	JZ        low747
 	VMOVSS    X1, 40(AX)
 
-low745:
-	JMP stored738
-
-low744:
-	TESTQ  $0x00000001, SI
-	JZ     low746
-	VMOVSS X1, 32(AX)
+low747:
+	JMP stored740
 
 low746:
-	JMP stored738
+	TESTQ  $0x00000001, SI
+	JZ     low748
+	VMOVSS X1, 32(AX)
 
-low739:
+low748:
+	JMP stored740
+
+low741:
 	TESTQ        $0x00000004, SI
-	JZ           low747
+	JZ           low749
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low748
+	JZ           low750
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low749
+	JZ           low751
 	VMOVSS       X1, 24(AX)
 
-low749:
-	JMP stored738
-
-low748:
-	TESTQ  $0x00000001, SI
-	JZ     low750
-	VMOVSS X1, 16(AX)
+low751:
+	JMP stored740
 
 low750:
-	JMP stored738
+	TESTQ  $0x00000001, SI
+	JZ     low752
+	VMOVSS X1, 16(AX)
 
-low747:
+low752:
+	JMP stored740
+
+low749:
 	TESTQ     $0x00000002, SI
-	JZ        low751
+	JZ        low753
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low752
+	JZ        low754
 	VMOVSS    X1, 8(AX)
 
-low752:
-	JMP stored738
-
-low751:
-	TESTQ  $0x00000001, SI
-	JZ     low753
-	VMOVSS X1, (AX)
+low754:
+	JMP stored740
 
 low753:
-stored738:
+	TESTQ  $0x00000001, SI
+	JZ     low755
+	VMOVSS X1, (AX)
+
+low755:
+stored740:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low755
+	JZ            low757
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low756
+	JZ            low758
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low757
+	JZ            low759
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low758
+	JZ            low760
 	VMOVSS        X1, 56(AX)(BX*1)
 
-low758:
-	JMP stored754
-
-low757:
-	TESTQ  $0x00000001, SI
-	JZ     low759
-	VMOVSS X1, 48(AX)(BX*1)
+low760:
+	JMP stored756
 
 low759:
-	JMP stored754
+	TESTQ  $0x00000001, SI
+	JZ     low761
+	VMOVSS X1, 48(AX)(BX*1)
 
-low756:
+low761:
+	JMP stored756
+
+low758:
 	TESTQ     $0x00000002, SI
-	JZ        low760
+	JZ        low762
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low761
+	JZ        low763
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low761:
-	JMP stored754
-
-low760:
-	TESTQ  $0x00000001, SI
-	JZ     low762
-	VMOVSS X1, 32(AX)(BX*1)
+low763:
+	JMP stored756
 
 low762:
-	JMP stored754
+	TESTQ  $0x00000001, SI
+	JZ     low764
+	VMOVSS X1, 32(AX)(BX*1)
 
-low755:
+low764:
+	JMP stored756
+
+low757:
 	TESTQ        $0x00000004, SI
-	JZ           low763
+	JZ           low765
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low764
+	JZ           low766
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low765
+	JZ           low767
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low765:
-	JMP stored754
-
-low764:
-	TESTQ  $0x00000001, SI
-	JZ     low766
-	VMOVSS X1, 16(AX)(BX*1)
+low767:
+	JMP stored756
 
 low766:
-	JMP stored754
+	TESTQ  $0x00000001, SI
+	JZ     low768
+	VMOVSS X1, 16(AX)(BX*1)
 
-low763:
+low768:
+	JMP stored756
+
+low765:
 	TESTQ     $0x00000002, SI
-	JZ        low767
+	JZ        low769
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low768
+	JZ        low770
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low768:
-	JMP stored754
-
-low767:
-	TESTQ  $0x00000001, SI
-	JZ     low769
-	VMOVSS X1, (AX)(BX*1)
+low770:
+	JMP stored756
 
 low769:
-stored754:
-	JMP end735
+	TESTQ  $0x00000001, SI
+	JZ     low771
+	VMOVSS X1, (AX)(BX*1)
 
-over737:
+low771:
+stored756:
+	JMP end737
+
+over739:
 	CMPQ          SI, $0x10
-	JLE           end735
+	JLE           end737
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low772
+	JZ            low774
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low773
+	JZ            low775
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low774
+	JZ            low776
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low775
+	JZ            low777
 	VMOVSS        X1, 120(AX)
 
-low775:
-	JMP stored771
-
-low774:
-	TESTQ  $0x00000001, SI
-	JZ     low776
-	VMOVSS X1, 112(AX)
+low777:
+	JMP stored773
 
 low776:
-	JMP stored771
+	TESTQ  $0x00000001, SI
+	JZ     low778
+	VMOVSS X1, 112(AX)
 
-low773:
+low778:
+	JMP stored773
+
+low775:
 	TESTQ     $0x00000002, SI
-	JZ        low777
+	JZ        low779
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low778
+	JZ        low780
 	VMOVSS    X1, 104(AX)
 
-low778:
-	JMP stored771
-
-low777:
-	TESTQ  $0x00000001, SI
-	JZ     low779
-	VMOVSS X1, 96(AX)
+low780:
+	JMP stored773
 
 low779:
-	JMP stored771
+	TESTQ  $0x00000001, SI
+	JZ     low781
+	VMOVSS X1, 96(AX)
 
-low772:
+low781:
+	JMP stored773
+
+low774:
 	TESTQ        $0x00000004, SI
-	JZ           low780
+	JZ           low782
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low781
+	JZ           low783
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low782
+	JZ           low784
 	VMOVSS       X1, 88(AX)
 
-low782:
-	JMP stored771
-
-low781:
-	TESTQ  $0x00000001, SI
-	JZ     low783
-	VMOVSS X1, 80(AX)
+low784:
+	JMP stored773
 
 low783:
-	JMP stored771
+	TESTQ  $0x00000001, SI
+	JZ     low785
+	VMOVSS X1, 80(AX)
 
-low780:
+low785:
+	JMP stored773
+
+low782:
 	TESTQ     $0x00000002, SI
-	JZ        low784
+	JZ        low786
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low785
+	JZ        low787
 	VMOVSS    X1, 72(AX)
 
-low785:
-	JMP stored771
-
-low784:
-	TESTQ  $0x00000001, SI
-	JZ     low786
-	VMOVSS X1, 64(AX)
+low787:
+	JMP stored773
 
 low786:
-stored771:
+	TESTQ  $0x00000001, SI
+	JZ     low788
+	VMOVSS X1, 64(AX)
+
+low788:
+stored773:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low788
+	JZ            low790
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low789
+	JZ            low791
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low790
+	JZ            low792
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low791
+	JZ            low793
 	VMOVSS        X1, 120(AX)(BX*1)
 
-low791:
-	JMP stored787
-
-low790:
-	TESTQ  $0x00000001, SI
-	JZ     low792
-	VMOVSS X1, 112(AX)(BX*1)
+low793:
+	JMP stored789
 
 low792:
-	JMP stored787
+	TESTQ  $0x00000001, SI
+	JZ     low794
+	VMOVSS X1, 112(AX)(BX*1)
 
-low789:
+low794:
+	JMP stored789
+
+low791:
 	TESTQ     $0x00000002, SI
-	JZ        low793
+	JZ        low795
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low794
+	JZ        low796
 	VMOVSS    X1, 104(AX)(BX*1)
 
-low794:
-	JMP stored787
-
-low793:
-	TESTQ  $0x00000001, SI
-	JZ     low795
-	VMOVSS X1, 96(AX)(BX*1)
+low796:
+	JMP stored789
 
 low795:
-	JMP stored787
+	TESTQ  $0x00000001, SI
+	JZ     low797
+	VMOVSS X1, 96(AX)(BX*1)
 
-low788:
+low797:
+	JMP stored789
+
+low790:
 	TESTQ        $0x00000004, SI
-	JZ           low796
+	JZ           low798
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low797
+	JZ           low799
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low798
+	JZ           low800
 	VMOVSS       X1, 88(AX)(BX*1)
 
-low798:
-	JMP stored787
-
-low797:
-	TESTQ  $0x00000001, SI
-	JZ     low799
-	VMOVSS X1, 80(AX)(BX*1)
+low800:
+	JMP stored789
 
 low799:
-	JMP stored787
+	TESTQ  $0x00000001, SI
+	JZ     low801
+	VMOVSS X1, 80(AX)(BX*1)
 
-low796:
+low801:
+	JMP stored789
+
+low798:
 	TESTQ     $0x00000002, SI
-	JZ        low800
+	JZ        low802
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low801
+	JZ        low803
 	VMOVSS    X1, 72(AX)(BX*1)
 
-low801:
-	JMP stored787
-
-low800:
-	TESTQ  $0x00000001, SI
-	JZ     low802
-	VMOVSS X1, 64(AX)(BX*1)
+low803:
+	JMP stored789
 
 low802:
-stored787:
-end735:
-	JMP gated628
+	TESTQ  $0x00000001, SI
+	JZ     low804
+	VMOVSS X1, 64(AX)(BX*1)
 
-other629:
+low804:
+stored789:
+end737:
+	JMP gated630
+
+other631:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without804
+	JE    without806
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -21121,9 +21120,9 @@ other629:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail806
+	JLT    tail808
 
-block805:
+block807:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -21143,13 +21142,13 @@ block805:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block805
+	JGE     block807
 
-tail806:
+tail808:
 	TESTQ   DI, DI
-	JLE     end807
+	JLE     end809
 	CMPQ    DI, $0x10
-	JLT     part808
+	JLT     part810
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -21157,9 +21156,9 @@ tail806:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over809
+	JMP     over811
 
-part808:
+part810:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -21167,100 +21166,100 @@ part808:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low811
+	JZ            low813
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low812
+	JZ            low814
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low813
+	JZ            low815
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low814
+	JZ            low816
 	VMOVSS        X0, 56(AX)
 
-low814:
-	JMP stored810
-
-low813:
-	TESTQ  $0x00000001, DI
-	JZ     low815
-	VMOVSS X0, 48(AX)
+low816:
+	JMP stored812
 
 low815:
-	JMP stored810
+	TESTQ  $0x00000001, DI
+	JZ     low817
+	VMOVSS X0, 48(AX)
 
-low812:
+low817:
+	JMP stored812
+
+low814:
 	TESTQ     $0x00000002, DI
-	JZ        low816
+	JZ        low818
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low817
+	JZ        low819
 	VMOVSS    X0, 40(AX)
 
-low817:
-	JMP stored810
-
-low816:
-	TESTQ  $0x00000001, DI
-	JZ     low818
-	VMOVSS X0, 32(AX)
+low819:
+	JMP stored812
 
 low818:
-	JMP stored810
+	TESTQ  $0x00000001, DI
+	JZ     low820
+	VMOVSS X0, 32(AX)
 
-low811:
+low820:
+	JMP stored812
+
+low813:
 	TESTQ        $0x00000004, DI
-	JZ           low819
+	JZ           low821
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low820
+	JZ           low822
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low821
+	JZ           low823
 	VMOVSS       X0, 24(AX)
 
-low821:
-	JMP stored810
-
-low820:
-	TESTQ  $0x00000001, DI
-	JZ     low822
-	VMOVSS X0, 16(AX)
+low823:
+	JMP stored812
 
 low822:
-	JMP stored810
+	TESTQ  $0x00000001, DI
+	JZ     low824
+	VMOVSS X0, 16(AX)
 
-low819:
+low824:
+	JMP stored812
+
+low821:
 	TESTQ     $0x00000002, DI
-	JZ        low823
+	JZ        low825
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low824
+	JZ        low826
 	VMOVSS    X0, 8(AX)
 
-low824:
-	JMP stored810
-
-low823:
-	TESTQ  $0x00000001, DI
-	JZ     low825
-	VMOVSS X0, (AX)
+low826:
+	JMP stored812
 
 low825:
-stored810:
-	JMP end807
+	TESTQ  $0x00000001, DI
+	JZ     low827
+	VMOVSS X0, (AX)
 
-over809:
+low827:
+stored812:
+	JMP end809
+
+over811:
 	CMPQ          DI, $0x10
-	JLE           end807
+	JLE           end809
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -21268,113 +21267,115 @@ over809:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low828
+	JZ            low830
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low829
+	JZ            low831
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low830
+	JZ            low832
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low831
+	JZ            low833
 	VMOVSS        X0, 120(AX)
 
-low831:
-	JMP stored827
-
-low830:
-	TESTQ  $0x00000001, DI
-	JZ     low832
-	VMOVSS X0, 112(AX)
+low833:
+	JMP stored829
 
 low832:
-	JMP stored827
+	TESTQ  $0x00000001, DI
+	JZ     low834
+	VMOVSS X0, 112(AX)
 
-low829:
+low834:
+	JMP stored829
+
+low831:
 	TESTQ     $0x00000002, DI
-	JZ        low833
+	JZ        low835
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low834
+	JZ        low836
 	VMOVSS    X0, 104(AX)
 
-low834:
-	JMP stored827
-
-low833:
-	TESTQ  $0x00000001, DI
-	JZ     low835
-	VMOVSS X0, 96(AX)
+low836:
+	JMP stored829
 
 low835:
-	JMP stored827
+	TESTQ  $0x00000001, DI
+	JZ     low837
+	VMOVSS X0, 96(AX)
 
-low828:
+low837:
+	JMP stored829
+
+low830:
 	TESTQ        $0x00000004, DI
-	JZ           low836
+	JZ           low838
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low837
+	JZ           low839
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low838
+	JZ           low840
 	VMOVSS       X0, 88(AX)
 
-low838:
-	JMP stored827
-
-low837:
-	TESTQ  $0x00000001, DI
-	JZ     low839
-	VMOVSS X0, 80(AX)
+low840:
+	JMP stored829
 
 low839:
-	JMP stored827
+	TESTQ  $0x00000001, DI
+	JZ     low841
+	VMOVSS X0, 80(AX)
 
-low836:
+low841:
+	JMP stored829
+
+low838:
 	TESTQ     $0x00000002, DI
-	JZ        low840
+	JZ        low842
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low841
+	JZ        low843
 	VMOVSS    X0, 72(AX)
 
-low841:
-	JMP stored827
-
-low840:
-	TESTQ  $0x00000001, DI
-	JZ     low842
-	VMOVSS X0, 64(AX)
+low843:
+	JMP stored829
 
 low842:
-stored827:
-end807:
-	JMP gated628
+	TESTQ  $0x00000001, DI
+	JZ     low844
+	VMOVSS X0, 64(AX)
 
-without804:
-	JMP gated628
+low844:
+stored829:
+end809:
+	JMP gated630
 
-gated628:
-	JMP done346
+without806:
+	JMP gated630
 
-fewer627:
+gated630:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer629:
 	CMPQ  AX, $0x01
-	JNE   fewer843
+	JNE   fewer845
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other845
+	JNE   other847
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without846
+	JE    without848
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -21389,9 +21390,9 @@ fewer627:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail848
+	JLT    tail850
 
-block847:
+block849:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -21415,13 +21416,13 @@ block847:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block847
+	JGE       block849
 
-tail848:
+tail850:
 	TESTQ     DI, DI
-	JLE       end849
+	JLE       end851
 	CMPQ      DI, $0x10
-	JLT       part850
+	JLT       part852
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -21431,9 +21432,9 @@ tail848:
 	VMOVUPS   Z1, (BX)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over851
+	JMP       over853
 
-part850:
+part852:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -21441,191 +21442,191 @@ part850:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low853
+	JZ            low855
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low854
+	JZ            low856
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low855
+	JZ            low857
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low856
+	JZ            low858
 	VMOVSS        X1, 56(BX)
 
-low856:
-	JMP stored852
-
-low855:
-	TESTQ  $0x00000001, DI
-	JZ     low857
-	VMOVSS X1, 48(BX)
+low858:
+	JMP stored854
 
 low857:
-	JMP stored852
+	TESTQ  $0x00000001, DI
+	JZ     low859
+	VMOVSS X1, 48(BX)
 
-low854:
+low859:
+	JMP stored854
+
+low856:
 	TESTQ     $0x00000002, DI
-	JZ        low858
+	JZ        low860
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low859
+	JZ        low861
 	VMOVSS    X1, 40(BX)
 
-low859:
-	JMP stored852
-
-low858:
-	TESTQ  $0x00000001, DI
-	JZ     low860
-	VMOVSS X1, 32(BX)
+low861:
+	JMP stored854
 
 low860:
-	JMP stored852
+	TESTQ  $0x00000001, DI
+	JZ     low862
+	VMOVSS X1, 32(BX)
 
-low853:
+low862:
+	JMP stored854
+
+low855:
 	TESTQ        $0x00000004, DI
-	JZ           low861
+	JZ           low863
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low862
+	JZ           low864
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low863
+	JZ           low865
 	VMOVSS       X1, 24(BX)
 
-low863:
-	JMP stored852
-
-low862:
-	TESTQ  $0x00000001, DI
-	JZ     low864
-	VMOVSS X1, 16(BX)
+low865:
+	JMP stored854
 
 low864:
-	JMP stored852
+	TESTQ  $0x00000001, DI
+	JZ     low866
+	VMOVSS X1, 16(BX)
 
-low861:
+low866:
+	JMP stored854
+
+low863:
 	TESTQ     $0x00000002, DI
-	JZ        low865
+	JZ        low867
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low866
+	JZ        low868
 	VMOVSS    X1, 8(BX)
 
-low866:
-	JMP stored852
-
-low865:
-	TESTQ  $0x00000001, DI
-	JZ     low867
-	VMOVSS X1, (BX)
+low868:
+	JMP stored854
 
 low867:
-stored852:
+	TESTQ  $0x00000001, DI
+	JZ     low869
+	VMOVSS X1, (BX)
+
+low869:
+stored854:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low869
+	JZ            low871
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low870
+	JZ            low872
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low871
+	JZ            low873
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low872
+	JZ            low874
 	VMOVSS        X0, 56(AX)
 
-low872:
-	JMP stored868
-
-low871:
-	TESTQ  $0x00000001, DI
-	JZ     low873
-	VMOVSS X0, 48(AX)
+low874:
+	JMP stored870
 
 low873:
-	JMP stored868
+	TESTQ  $0x00000001, DI
+	JZ     low875
+	VMOVSS X0, 48(AX)
 
-low870:
+low875:
+	JMP stored870
+
+low872:
 	TESTQ     $0x00000002, DI
-	JZ        low874
+	JZ        low876
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low875
+	JZ        low877
 	VMOVSS    X0, 40(AX)
 
-low875:
-	JMP stored868
-
-low874:
-	TESTQ  $0x00000001, DI
-	JZ     low876
-	VMOVSS X0, 32(AX)
+low877:
+	JMP stored870
 
 low876:
-	JMP stored868
+	TESTQ  $0x00000001, DI
+	JZ     low878
+	VMOVSS X0, 32(AX)
 
-low869:
+low878:
+	JMP stored870
+
+low871:
 	TESTQ        $0x00000004, DI
-	JZ           low877
+	JZ           low879
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low878
+	JZ           low880
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low879
+	JZ           low881
 	VMOVSS       X0, 24(AX)
 
-low879:
-	JMP stored868
-
-low878:
-	TESTQ  $0x00000001, DI
-	JZ     low880
-	VMOVSS X0, 16(AX)
+low881:
+	JMP stored870
 
 low880:
-	JMP stored868
+	TESTQ  $0x00000001, DI
+	JZ     low882
+	VMOVSS X0, 16(AX)
 
-low877:
+low882:
+	JMP stored870
+
+low879:
 	TESTQ     $0x00000002, DI
-	JZ        low881
+	JZ        low883
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low882
+	JZ        low884
 	VMOVSS    X0, 8(AX)
 
-low882:
-	JMP stored868
-
-low881:
-	TESTQ  $0x00000001, DI
-	JZ     low883
-	VMOVSS X0, (AX)
+low884:
+	JMP stored870
 
 low883:
-stored868:
-	JMP end849
+	TESTQ  $0x00000001, DI
+	JZ     low885
+	VMOVSS X0, (AX)
 
-over851:
+low885:
+stored870:
+	JMP end851
+
+over853:
 	CMPQ          DI, $0x10
-	JLE           end849
+	JLE           end851
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -21633,190 +21634,190 @@ over851:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low886
+	JZ            low888
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low887
+	JZ            low889
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low888
+	JZ            low890
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low889
+	JZ            low891
 	VMOVSS        X1, 120(BX)
 
-low889:
-	JMP stored885
-
-low888:
-	TESTQ  $0x00000001, DI
-	JZ     low890
-	VMOVSS X1, 112(BX)
+low891:
+	JMP stored887
 
 low890:
-	JMP stored885
+	TESTQ  $0x00000001, DI
+	JZ     low892
+	VMOVSS X1, 112(BX)
 
-low887:
+low892:
+	JMP stored887
+
+low889:
 	TESTQ     $0x00000002, DI
-	JZ        low891
+	JZ        low893
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low892
+	JZ        low894
 	VMOVSS    X1, 104(BX)
 
-low892:
-	JMP stored885
-
-low891:
-	TESTQ  $0x00000001, DI
-	JZ     low893
-	VMOVSS X1, 96(BX)
+low894:
+	JMP stored887
 
 low893:
-	JMP stored885
+	TESTQ  $0x00000001, DI
+	JZ     low895
+	VMOVSS X1, 96(BX)
 
-low886:
+low895:
+	JMP stored887
+
+low888:
 	TESTQ        $0x00000004, DI
-	JZ           low894
+	JZ           low896
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low895
+	JZ           low897
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low896
+	JZ           low898
 	VMOVSS       X1, 88(BX)
 
-low896:
-	JMP stored885
-
-low895:
-	TESTQ  $0x00000001, DI
-	JZ     low897
-	VMOVSS X1, 80(BX)
+low898:
+	JMP stored887
 
 low897:
-	JMP stored885
+	TESTQ  $0x00000001, DI
+	JZ     low899
+	VMOVSS X1, 80(BX)
 
-low894:
+low899:
+	JMP stored887
+
+low896:
 	TESTQ     $0x00000002, DI
-	JZ        low898
+	JZ        low900
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low899
+	JZ        low901
 	VMOVSS    X1, 72(BX)
 
-low899:
-	JMP stored885
-
-low898:
-	TESTQ  $0x00000001, DI
-	JZ     low900
-	VMOVSS X1, 64(BX)
+low901:
+	JMP stored887
 
 low900:
-stored885:
+	TESTQ  $0x00000001, DI
+	JZ     low902
+	VMOVSS X1, 64(BX)
+
+low902:
+stored887:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low902
+	JZ            low904
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low903
+	JZ            low905
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low904
+	JZ            low906
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low905
+	JZ            low907
 	VMOVSS        X0, 120(AX)
 
-low905:
-	JMP stored901
-
-low904:
-	TESTQ  $0x00000001, DI
-	JZ     low906
-	VMOVSS X0, 112(AX)
+low907:
+	JMP stored903
 
 low906:
-	JMP stored901
+	TESTQ  $0x00000001, DI
+	JZ     low908
+	VMOVSS X0, 112(AX)
 
-low903:
+low908:
+	JMP stored903
+
+low905:
 	TESTQ     $0x00000002, DI
-	JZ        low907
+	JZ        low909
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low908
+	JZ        low910
 	VMOVSS    X0, 104(AX)
 
-low908:
-	JMP stored901
-
-low907:
-	TESTQ  $0x00000001, DI
-	JZ     low909
-	VMOVSS X0, 96(AX)
+low910:
+	JMP stored903
 
 low909:
-	JMP stored901
+	TESTQ  $0x00000001, DI
+	JZ     low911
+	VMOVSS X0, 96(AX)
 
-low902:
+low911:
+	JMP stored903
+
+low904:
 	TESTQ        $0x00000004, DI
-	JZ           low910
+	JZ           low912
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low911
+	JZ           low913
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low912
+	JZ           low914
 	VMOVSS       X0, 88(AX)
 
-low912:
-	JMP stored901
-
-low911:
-	TESTQ  $0x00000001, DI
-	JZ     low913
-	VMOVSS X0, 80(AX)
+low914:
+	JMP stored903
 
 low913:
-	JMP stored901
+	TESTQ  $0x00000001, DI
+	JZ     low915
+	VMOVSS X0, 80(AX)
 
-low910:
+low915:
+	JMP stored903
+
+low912:
 	TESTQ     $0x00000002, DI
-	JZ        low914
+	JZ        low916
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low915
+	JZ        low917
 	VMOVSS    X0, 72(AX)
 
-low915:
-	JMP stored901
-
-low914:
-	TESTQ  $0x00000001, DI
-	JZ     low916
-	VMOVSS X0, 64(AX)
+low917:
+	JMP stored903
 
 low916:
-stored901:
-end849:
-	JMP gated844
+	TESTQ  $0x00000001, DI
+	JZ     low918
+	VMOVSS X0, 64(AX)
 
-without846:
+low918:
+stored903:
+end851:
+	JMP gated846
+
+without848:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -21830,9 +21831,9 @@ without846:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x20
-	JLT    tail918
+	JLT    tail920
 
-block917:
+block919:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -21847,221 +21848,221 @@ block917:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block917
+	JGE       block919
 
-tail918:
+tail920:
 	TESTQ     SI, SI
-	JLE       end919
+	JLE       end921
 	CMPQ      SI, $0x10
-	JLT       part920
+	JLT       part922
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)
-	JMP       over921
+	JMP       over923
 
-part920:
+part922:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low923
+	JZ            low925
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low924
+	JZ            low926
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low925
+	JZ            low927
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low926
+	JZ            low928
 	VMOVSS        X1, 56(AX)
 
-low926:
-	JMP stored922
-
-low925:
-	TESTQ  $0x00000001, SI
-	JZ     low927
-	VMOVSS X1, 48(AX)
+low928:
+	JMP stored924
 
 low927:
-	JMP stored922
+	TESTQ  $0x00000001, SI
+	JZ     low929
+	VMOVSS X1, 48(AX)
 
-low924:
+low929:
+	JMP stored924
+
+low926:
 	TESTQ     $0x00000002, SI
-	JZ        low928
+	JZ        low930
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low929
+	JZ        low931
 	VMOVSS    X1, 40(AX)
 
-low929:
-	JMP stored922
-
-low928:
-	TESTQ  $0x00000001, SI
-	JZ     low930
-	VMOVSS X1, 32(AX)
+low931:
+	JMP stored924
 
 low930:
-	JMP stored922
+	TESTQ  $0x00000001, SI
+	JZ     low932
+	VMOVSS X1, 32(AX)
 
-low923:
+low932:
+	JMP stored924
+
+low925:
 	TESTQ        $0x00000004, SI
-	JZ           low931
+	JZ           low933
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low932
+	JZ           low934
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low933
+	JZ           low935
 	VMOVSS       X1, 24(AX)
 
-low933:
-	JMP stored922
-
-low932:
-	TESTQ  $0x00000001, SI
-	JZ     low934
-	VMOVSS X1, 16(AX)
+low935:
+	JMP stored924
 
 low934:
-	JMP stored922
+	TESTQ  $0x00000001, SI
+	JZ     low936
+	VMOVSS X1, 16(AX)
 
-low931:
+low936:
+	JMP stored924
+
+low933:
 	TESTQ     $0x00000002, SI
-	JZ        low935
+	JZ        low937
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low936
+	JZ        low938
 	VMOVSS    X1, 8(AX)
 
-low936:
-	JMP stored922
-
-low935:
-	TESTQ  $0x00000001, SI
-	JZ     low937
-	VMOVSS X1, (AX)
+low938:
+	JMP stored924
 
 low937:
-stored922:
-	JMP end919
+	TESTQ  $0x00000001, SI
+	JZ     low939
+	VMOVSS X1, (AX)
 
-over921:
+low939:
+stored924:
+	JMP end921
+
+over923:
 	CMPQ          SI, $0x10
-	JLE           end919
+	JLE           end921
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low940
+	JZ            low942
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low941
+	JZ            low943
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low942
+	JZ            low944
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low943
+	JZ            low945
 	VMOVSS        X1, 120(AX)
 
-low943:
-	JMP stored939
-
-low942:
-	TESTQ  $0x00000001, SI
-	JZ     low944
-	VMOVSS X1, 112(AX)
+low945:
+	JMP stored941
 
 low944:
-	JMP stored939
+	TESTQ  $0x00000001, SI
+	JZ     low946
+	VMOVSS X1, 112(AX)
 
-low941:
+low946:
+	JMP stored941
+
+low943:
 	TESTQ     $0x00000002, SI
-	JZ        low945
+	JZ        low947
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low946
+	JZ        low948
 	VMOVSS    X1, 104(AX)
 
-low946:
-	JMP stored939
-
-low945:
-	TESTQ  $0x00000001, SI
-	JZ     low947
-	VMOVSS X1, 96(AX)
+low948:
+	JMP stored941
 
 low947:
-	JMP stored939
+	TESTQ  $0x00000001, SI
+	JZ     low949
+	VMOVSS X1, 96(AX)
 
-low940:
+low949:
+	JMP stored941
+
+low942:
 	TESTQ        $0x00000004, SI
-	JZ           low948
+	JZ           low950
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low949
+	JZ           low951
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low950
+	JZ           low952
 	VMOVSS       X1, 88(AX)
 
-low950:
-	JMP stored939
-
-low949:
-	TESTQ  $0x00000001, SI
-	JZ     low951
-	VMOVSS X1, 80(AX)
+low952:
+	JMP stored941
 
 low951:
-	JMP stored939
+	TESTQ  $0x00000001, SI
+	JZ     low953
+	VMOVSS X1, 80(AX)
 
-low948:
+low953:
+	JMP stored941
+
+low950:
 	TESTQ     $0x00000002, SI
-	JZ        low952
+	JZ        low954
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low953
+	JZ        low955
 	VMOVSS    X1, 72(AX)
 
-low953:
-	JMP stored939
-
-low952:
-	TESTQ  $0x00000001, SI
-	JZ     low954
-	VMOVSS X1, 64(AX)
+low955:
+	JMP stored941
 
 low954:
-stored939:
-end919:
-	JMP gated844
+	TESTQ  $0x00000001, SI
+	JZ     low956
+	VMOVSS X1, 64(AX)
 
-other845:
+low956:
+stored941:
+end921:
+	JMP gated846
+
+other847:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without956
+	JE    without958
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -22076,9 +22077,9 @@ other845:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail958
+	JLT    tail960
 
-block957:
+block959:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -22094,225 +22095,244 @@ block957:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block957
+	JGE     block959
 
-tail958:
+tail960:
 	TESTQ   DI, DI
-	JLE     end959
+	JLE     end961
 	CMPQ    DI, $0x10
-	JLT     part960
+	JLT     part962
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over961
+	JMP     over963
 
-part960:
+part962:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low963
+	JZ            low965
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low964
+	JZ            low966
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low965
+	JZ            low967
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low966
+	JZ            low968
 	VMOVSS        X0, 56(AX)
 
-low966:
-	JMP stored962
-
-low965:
-	TESTQ  $0x00000001, DI
-	JZ     low967
-	VMOVSS X0, 48(AX)
+low968:
+	JMP stored964
 
 low967:
-	JMP stored962
+	TESTQ  $0x00000001, DI
+	JZ     low969
+	VMOVSS X0, 48(AX)
 
-low964:
+low969:
+	JMP stored964
+
+low966:
 	TESTQ     $0x00000002, DI
-	JZ        low968
+	JZ        low970
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low969
+	JZ        low971
 	VMOVSS    X0, 40(AX)
 
-low969:
-	JMP stored962
-
-low968:
-	TESTQ  $0x00000001, DI
-	JZ     low970
-	VMOVSS X0, 32(AX)
+low971:
+	JMP stored964
 
 low970:
-	JMP stored962
+	TESTQ  $0x00000001, DI
+	JZ     low972
+	VMOVSS X0, 32(AX)
 
-low963:
+low972:
+	JMP stored964
+
+low965:
 	TESTQ        $0x00000004, DI
-	JZ           low971
+	JZ           low973
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low972
+	JZ           low974
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low973
+	JZ           low975
 	VMOVSS       X0, 24(AX)
 
-low973:
-	JMP stored962
-
-low972:
-	TESTQ  $0x00000001, DI
-	JZ     low974
-	VMOVSS X0, 16(AX)
+low975:
+	JMP stored964
 
 low974:
-	JMP stored962
+	TESTQ  $0x00000001, DI
+	JZ     low976
+	VMOVSS X0, 16(AX)
 
-low971:
+low976:
+	JMP stored964
+
+low973:
 	TESTQ     $0x00000002, DI
-	JZ        low975
+	JZ        low977
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low976
+	JZ        low978
 	VMOVSS    X0, 8(AX)
 
-low976:
-	JMP stored962
-
-low975:
-	TESTQ  $0x00000001, DI
-	JZ     low977
-	VMOVSS X0, (AX)
+low978:
+	JMP stored964
 
 low977:
-stored962:
-	JMP end959
+	TESTQ  $0x00000001, DI
+	JZ     low979
+	VMOVSS X0, (AX)
 
-over961:
+low979:
+stored964:
+	JMP end961
+
+over963:
 	CMPQ          DI, $0x10
-	JLE           end959
+	JLE           end961
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low980
+	JZ            low982
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low981
+	JZ            low983
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low982
+	JZ            low984
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low983
+	JZ            low985
 	VMOVSS        X0, 120(AX)
 
-low983:
-	JMP stored979
-
-low982:
-	TESTQ  $0x00000001, DI
-	JZ     low984
-	VMOVSS X0, 112(AX)
+low985:
+	JMP stored981
 
 low984:
-	JMP stored979
+	TESTQ  $0x00000001, DI
+	JZ     low986
+	VMOVSS X0, 112(AX)
 
-low981:
+low986:
+	JMP stored981
+
+low983:
 	TESTQ     $0x00000002, DI
-	JZ        low985
+	JZ        low987
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low986
+	JZ        low988
 	VMOVSS    X0, 104(AX)
 
-low986:
-	JMP stored979
-
-low985:
-	TESTQ  $0x00000001, DI
-	JZ     low987
-	VMOVSS X0, 96(AX)
+low988:
+	JMP stored981
 
 low987:
-	JMP stored979
+	TESTQ  $0x00000001, DI
+	JZ     low989
+	VMOVSS X0, 96(AX)
 
-low980:
+low989:
+	JMP stored981
+
+low982:
 	TESTQ        $0x00000004, DI
-	JZ           low988
+	JZ           low990
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low989
+	JZ           low991
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low990
+	JZ           low992
 	VMOVSS       X0, 88(AX)
 
-low990:
-	JMP stored979
-
-low989:
-	TESTQ  $0x00000001, DI
-	JZ     low991
-	VMOVSS X0, 80(AX)
+low992:
+	JMP stored981
 
 low991:
-	JMP stored979
+	TESTQ  $0x00000001, DI
+	JZ     low993
+	VMOVSS X0, 80(AX)
 
-low988:
+low993:
+	JMP stored981
+
+low990:
 	TESTQ     $0x00000002, DI
-	JZ        low992
+	JZ        low994
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low993
+	JZ        low995
 	VMOVSS    X0, 72(AX)
 
-low993:
-	JMP stored979
-
-low992:
-	TESTQ  $0x00000001, DI
-	JZ     low994
-	VMOVSS X0, 64(AX)
+low995:
+	JMP stored981
 
 low994:
-stored979:
-end959:
-	JMP gated844
+	TESTQ  $0x00000001, DI
+	JZ     low996
+	VMOVSS X0, 64(AX)
 
-without956:
-	JMP gated844
+low996:
+stored981:
+end961:
+	JMP gated846
 
-gated844:
-	JMP done346
+without958:
+	JMP gated846
 
-fewer843:
-done346:
+gated846:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer845:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance4:
+	MOVQ   lddy+16(FP), BX
+	IMULQ  AX, BX
+	ADDQ   dy+8(FP), BX
+	MOVQ   BX, dy+8(FP)
+	MOVQ   ldy+32(FP), BX
+	IMULQ  AX, BX
+	ADDQ   y+24(FP), BX
+	MOVQ   BX, y+24(FP)
+	MOVQ   rows+40(FP), BX
+	SUBQ   AX, BX
+	MOVQ   BX, rows+40(FP)
+	CMPQ   BX, $0x01
+	JGE    next1
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -22320,17 +22340,29 @@ done346:
 // func gateAVX512F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·gateAVX512F64(SB), NOSPLIT, $0-64
+next1:
+	// the height of the next tile
 	MOVQ rows+40(FP), AX
+	CMPQ AX, $0x08
+	JGE  full2
 	CMPQ AX, $0x04
-	JLT  rest2
+	JLE  chosen3
+	ADDQ $0x01, AX
+	SHRQ $0x01, AX
+	JMP  chosen3
 
-tile1:
+full2:
+	MOVQ $0x00000004, AX
+
+chosen3:
+	CMPQ  AX, $0x04
+	JNE   fewer5
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other4
+	JNE   other7
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without5
+	JE    without8
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -22347,9 +22379,9 @@ tile1:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x10
-	JLT    tail7
+	JLT    tail10
 
-block6:
+block9:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -22409,13 +22441,13 @@ block6:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block6
+	JGE       block9
 
-tail7:
+tail10:
 	TESTQ     DI, DI
-	JLE       end8
+	JLE       end11
 	CMPQ      DI, $0x08
-	JLT       part9
+	JLT       part12
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -22443,9 +22475,9 @@ tail7:
 	VMOVUPD   Z1, (BX)(R8*1)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over10
+	JMP       over13
 
-part9:
+part12:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -22453,256 +22485,256 @@ part9:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low12
+	JZ            low15
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low13
+	JZ            low16
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low14
+	JZ            low17
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low14:
-	JMP stored11
-
-low13:
-	TESTQ     $0x00000001, DI
-	JZ        low15
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-
-low15:
-	JMP stored11
-
-low12:
-	TESTQ        $0x00000002, DI
-	JZ           low16
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low17
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
 low17:
-	JMP stored11
+	JMP stored14
 
 low16:
 	TESTQ     $0x00000001, DI
 	JZ        low18
-	VMOVSD    X1, (BX)
+	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
 low18:
-stored11:
+	JMP stored14
+
+low15:
+	TESTQ        $0x00000002, DI
+	JZ           low19
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low20
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low20:
+	JMP stored14
+
+low19:
+	TESTQ     $0x00000001, DI
+	JZ        low21
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low21:
+stored14:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low20
+	JZ            low23
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low21
+	JZ            low24
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low22
+	JZ            low25
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low22:
-	JMP stored19
-
-low21:
-	TESTQ     $0x00000001, DI
-	JZ        low23
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low23:
-	JMP stored19
-
-low20:
-	TESTQ        $0x00000002, DI
-	JZ           low24
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low25
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
 low25:
-	JMP stored19
+	JMP stored22
 
 low24:
 	TESTQ     $0x00000001, DI
 	JZ        low26
-	VMOVSD    X1, (BX)(CX*1)
+	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
 low26:
-stored19:
+	JMP stored22
+
+low23:
+	TESTQ        $0x00000002, DI
+	JZ           low27
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low28
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low28:
+	JMP stored22
+
+low27:
+	TESTQ     $0x00000001, DI
+	JZ        low29
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low29:
+stored22:
 	VMOVUPD.Z     (BX)(CX*2), K1, Z1
 	VMOVUPD.Z     (DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low28
+	JZ            low31
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low29
+	JZ            low32
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low30
+	JZ            low33
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low30:
-	JMP stored27
-
-low29:
-	TESTQ     $0x00000001, DI
-	JZ        low31
-	VMOVSD    X1, 32(BX)(CX*2)
-	VUNPCKHPD X1, X1, X1
-
-low31:
-	JMP stored27
-
-low28:
-	TESTQ        $0x00000002, DI
-	JZ           low32
-	VMOVUPS      X1, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low33
-	VMOVSD       X1, 16(BX)(CX*2)
-	VUNPCKHPD    X1, X1, X1
-
 low33:
-	JMP stored27
+	JMP stored30
 
 low32:
 	TESTQ     $0x00000001, DI
 	JZ        low34
-	VMOVSD    X1, (BX)(CX*2)
+	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
 low34:
-stored27:
+	JMP stored30
+
+low31:
+	TESTQ        $0x00000002, DI
+	JZ           low35
+	VMOVUPS      X1, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low36
+	VMOVSD       X1, 16(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low36:
+	JMP stored30
+
+low35:
+	TESTQ     $0x00000001, DI
+	JZ        low37
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low37:
+stored30:
 	VMOVUPD.Z     (BX)(R8*1), K1, Z1
 	VMOVUPD.Z     (DX)(R9*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low36
+	JZ            low39
 	VMOVUPS       Y1, (BX)(R8*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low37
+	JZ            low40
 	VMOVUPS       X1, 32(BX)(R8*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low38
+	JZ            low41
 	VMOVSD        X1, 48(BX)(R8*1)
 	VUNPCKHPD     X1, X1, X1
 
-low38:
-	JMP stored35
-
-low37:
-	TESTQ     $0x00000001, DI
-	JZ        low39
-	VMOVSD    X1, 32(BX)(R8*1)
-	VUNPCKHPD X1, X1, X1
-
-low39:
-	JMP stored35
-
-low36:
-	TESTQ        $0x00000002, DI
-	JZ           low40
-	VMOVUPS      X1, (BX)(R8*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low41
-	VMOVSD       X1, 16(BX)(R8*1)
-	VUNPCKHPD    X1, X1, X1
-
 low41:
-	JMP stored35
+	JMP stored38
 
 low40:
 	TESTQ     $0x00000001, DI
 	JZ        low42
-	VMOVSD    X1, (BX)(R8*1)
+	VMOVSD    X1, 32(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
 low42:
-stored35:
+	JMP stored38
+
+low39:
+	TESTQ        $0x00000002, DI
+	JZ           low43
+	VMOVUPS      X1, (BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low44
+	VMOVSD       X1, 16(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+
+low44:
+	JMP stored38
+
+low43:
+	TESTQ     $0x00000001, DI
+	JZ        low45
+	VMOVSD    X1, (BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+
+low45:
+stored38:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low44
+	JZ            low47
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low45
+	JZ            low48
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low46
+	JZ            low49
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low46:
-	JMP stored43
-
-low45:
-	TESTQ     $0x00000001, DI
-	JZ        low47
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-
-low47:
-	JMP stored43
-
-low44:
-	TESTQ        $0x00000002, DI
-	JZ           low48
-	VMOVUPS      X0, (AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low49
-	VMOVSD       X0, 16(AX)
-	VUNPCKHPD    X0, X0, X0
-
 low49:
-	JMP stored43
+	JMP stored46
 
 low48:
 	TESTQ     $0x00000001, DI
 	JZ        low50
-	VMOVSD    X0, (AX)
+	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
 low50:
-stored43:
-	JMP end8
+	JMP stored46
 
-over10:
+low47:
+	TESTQ        $0x00000002, DI
+	JZ           low51
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low52
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low52:
+	JMP stored46
+
+low51:
+	TESTQ     $0x00000001, DI
+	JZ        low53
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low53:
+stored46:
+	JMP end11
+
+over13:
 	CMPQ          DI, $0x08
-	JLE           end8
+	JLE           end11
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -22710,255 +22742,255 @@ over10:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low53
+	JZ            low56
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low54
+	JZ            low57
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low55
+	JZ            low58
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low55:
-	JMP stored52
-
-low54:
-	TESTQ     $0x00000001, DI
-	JZ        low56
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low56:
-	JMP stored52
-
-low53:
-	TESTQ        $0x00000002, DI
-	JZ           low57
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low58
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
 low58:
-	JMP stored52
+	JMP stored55
 
 low57:
 	TESTQ     $0x00000001, DI
 	JZ        low59
-	VMOVSD    X1, 64(BX)
+	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 
 low59:
-stored52:
+	JMP stored55
+
+low56:
+	TESTQ        $0x00000002, DI
+	JZ           low60
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low61
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low61:
+	JMP stored55
+
+low60:
+	TESTQ     $0x00000001, DI
+	JZ        low62
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+
+low62:
+stored55:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low61
+	JZ            low64
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low62
+	JZ            low65
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low63
+	JZ            low66
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low63:
-	JMP stored60
-
-low62:
-	TESTQ     $0x00000001, DI
-	JZ        low64
-	VMOVSD    X1, 96(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low64:
-	JMP stored60
-
-low61:
-	TESTQ        $0x00000002, DI
-	JZ           low65
-	VMOVUPS      X1, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low66
-	VMOVSD       X1, 80(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
 low66:
-	JMP stored60
+	JMP stored63
 
 low65:
 	TESTQ     $0x00000001, DI
 	JZ        low67
-	VMOVSD    X1, 64(BX)(CX*1)
+	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
 low67:
-stored60:
+	JMP stored63
+
+low64:
+	TESTQ        $0x00000002, DI
+	JZ           low68
+	VMOVUPS      X1, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low69
+	VMOVSD       X1, 80(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low69:
+	JMP stored63
+
+low68:
+	TESTQ     $0x00000001, DI
+	JZ        low70
+	VMOVSD    X1, 64(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low70:
+stored63:
 	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low69
+	JZ            low72
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low70
+	JZ            low73
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low71
+	JZ            low74
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low71:
-	JMP stored68
-
-low70:
-	TESTQ     $0x00000001, DI
-	JZ        low72
-	VMOVSD    X1, 96(BX)(CX*2)
-	VUNPCKHPD X1, X1, X1
-
-low72:
-	JMP stored68
-
-low69:
-	TESTQ        $0x00000002, DI
-	JZ           low73
-	VMOVUPS      X1, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low74
-	VMOVSD       X1, 80(BX)(CX*2)
-	VUNPCKHPD    X1, X1, X1
-
 low74:
-	JMP stored68
+	JMP stored71
 
 low73:
 	TESTQ     $0x00000001, DI
 	JZ        low75
-	VMOVSD    X1, 64(BX)(CX*2)
+	VMOVSD    X1, 96(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
 low75:
-stored68:
+	JMP stored71
+
+low72:
+	TESTQ        $0x00000002, DI
+	JZ           low76
+	VMOVUPS      X1, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low77
+	VMOVSD       X1, 80(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low77:
+	JMP stored71
+
+low76:
+	TESTQ     $0x00000001, DI
+	JZ        low78
+	VMOVSD    X1, 64(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low78:
+stored71:
 	VMOVUPD.Z     64(BX)(R8*1), K1, Z1
 	VMOVUPD.Z     64(DX)(R9*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low77
+	JZ            low80
 	VMOVUPS       Y1, 64(BX)(R8*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low78
+	JZ            low81
 	VMOVUPS       X1, 96(BX)(R8*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low79
+	JZ            low82
 	VMOVSD        X1, 112(BX)(R8*1)
 	VUNPCKHPD     X1, X1, X1
 
-low79:
-	JMP stored76
-
-low78:
-	TESTQ     $0x00000001, DI
-	JZ        low80
-	VMOVSD    X1, 96(BX)(R8*1)
-	VUNPCKHPD X1, X1, X1
-
-low80:
-	JMP stored76
-
-low77:
-	TESTQ        $0x00000002, DI
-	JZ           low81
-	VMOVUPS      X1, 64(BX)(R8*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low82
-	VMOVSD       X1, 80(BX)(R8*1)
-	VUNPCKHPD    X1, X1, X1
-
 low82:
-	JMP stored76
+	JMP stored79
 
 low81:
 	TESTQ     $0x00000001, DI
 	JZ        low83
-	VMOVSD    X1, 64(BX)(R8*1)
+	VMOVSD    X1, 96(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
 low83:
-stored76:
+	JMP stored79
+
+low80:
+	TESTQ        $0x00000002, DI
+	JZ           low84
+	VMOVUPS      X1, 64(BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low85
+	VMOVSD       X1, 80(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+
+low85:
+	JMP stored79
+
+low84:
+	TESTQ     $0x00000001, DI
+	JZ        low86
+	VMOVSD    X1, 64(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+
+low86:
+stored79:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low85
+	JZ            low88
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low86
+	JZ            low89
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low87
+	JZ            low90
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low87:
-	JMP stored84
-
-low86:
-	TESTQ     $0x00000001, DI
-	JZ        low88
-	VMOVSD    X0, 96(AX)
-	VUNPCKHPD X0, X0, X0
-
-low88:
-	JMP stored84
-
-low85:
-	TESTQ        $0x00000002, DI
-	JZ           low89
-	VMOVUPS      X0, 64(AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low90
-	VMOVSD       X0, 80(AX)
-	VUNPCKHPD    X0, X0, X0
-
 low90:
-	JMP stored84
+	JMP stored87
 
 low89:
 	TESTQ     $0x00000001, DI
 	JZ        low91
-	VMOVSD    X0, 64(AX)
+	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
 low91:
-stored84:
-end8:
-	JMP gated3
+	JMP stored87
 
-without5:
+low88:
+	TESTQ        $0x00000002, DI
+	JZ           low92
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low93
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low93:
+	JMP stored87
+
+low92:
+	TESTQ     $0x00000001, DI
+	JZ        low94
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low94:
+stored87:
+end11:
+	JMP gated6
+
+without8:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -22974,9 +23006,9 @@ without5:
 	BZHIL  R10, R9, R9
 	KMOVW  R9, K1
 	CMPQ   SI, $0x10
-	JLT    tail93
+	JLT    tail96
 
-block92:
+block95:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -23021,13 +23053,13 @@ block92:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block92
+	JGE       block95
 
-tail93:
+tail96:
 	TESTQ     SI, SI
-	JLE       end94
+	JLE       end97
 	CMPQ      SI, $0x08
-	JLT       part95
+	JLT       part98
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -23048,421 +23080,421 @@ tail93:
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)(DI*1)
-	JMP       over96
+	JMP       over99
 
-part95:
+part98:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low98
+	JZ            low101
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low99
+	JZ            low102
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low100
+	JZ            low103
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low100:
-	JMP stored97
-
-low99:
-	TESTQ     $0x00000001, SI
-	JZ        low101
-	VMOVSD    X1, 32(AX)
-	VUNPCKHPD X1, X1, X1
-
-low101:
-	JMP stored97
-
-low98:
-	TESTQ        $0x00000002, SI
-	JZ           low102
-	VMOVUPS      X1, (AX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low103
-	VMOVSD       X1, 16(AX)
-	VUNPCKHPD    X1, X1, X1
-
 low103:
-	JMP stored97
+	JMP stored100
 
 low102:
 	TESTQ     $0x00000001, SI
 	JZ        low104
-	VMOVSD    X1, (AX)
+	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
 low104:
-stored97:
+	JMP stored100
+
+low101:
+	TESTQ        $0x00000002, SI
+	JZ           low105
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low106
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low106:
+	JMP stored100
+
+low105:
+	TESTQ     $0x00000001, SI
+	JZ        low107
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low107:
+stored100:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low106
+	JZ            low109
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low107
+	JZ            low110
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low108
+	JZ            low111
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low108:
-	JMP stored105
-
-low107:
-	TESTQ     $0x00000001, SI
-	JZ        low109
-	VMOVSD    X1, 32(AX)(BX*1)
-	VUNPCKHPD X1, X1, X1
-
-low109:
-	JMP stored105
-
-low106:
-	TESTQ        $0x00000002, SI
-	JZ           low110
-	VMOVUPS      X1, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low111
-	VMOVSD       X1, 16(AX)(BX*1)
-	VUNPCKHPD    X1, X1, X1
-
 low111:
-	JMP stored105
+	JMP stored108
 
 low110:
 	TESTQ     $0x00000001, SI
 	JZ        low112
-	VMOVSD    X1, (AX)(BX*1)
+	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
 low112:
-stored105:
+	JMP stored108
+
+low109:
+	TESTQ        $0x00000002, SI
+	JZ           low113
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low114
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low114:
+	JMP stored108
+
+low113:
+	TESTQ     $0x00000001, SI
+	JZ        low115
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low115:
+stored108:
 	VMOVUPD.Z     (AX)(BX*2), K1, Z1
 	VMOVUPD.Z     (CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low114
+	JZ            low117
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low115
+	JZ            low118
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low116
+	JZ            low119
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low116:
-	JMP stored113
-
-low115:
-	TESTQ     $0x00000001, SI
-	JZ        low117
-	VMOVSD    X1, 32(AX)(BX*2)
-	VUNPCKHPD X1, X1, X1
-
-low117:
-	JMP stored113
-
-low114:
-	TESTQ        $0x00000002, SI
-	JZ           low118
-	VMOVUPS      X1, (AX)(BX*2)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low119
-	VMOVSD       X1, 16(AX)(BX*2)
-	VUNPCKHPD    X1, X1, X1
-
 low119:
-	JMP stored113
+	JMP stored116
 
 low118:
 	TESTQ     $0x00000001, SI
 	JZ        low120
-	VMOVSD    X1, (AX)(BX*2)
+	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
 low120:
-stored113:
+	JMP stored116
+
+low117:
+	TESTQ        $0x00000002, SI
+	JZ           low121
+	VMOVUPS      X1, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low122
+	VMOVSD       X1, 16(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low122:
+	JMP stored116
+
+low121:
+	TESTQ     $0x00000001, SI
+	JZ        low123
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low123:
+stored116:
 	VMOVUPD.Z     (AX)(DI*1), K1, Z1
 	VMOVUPD.Z     (CX)(R8*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low122
+	JZ            low125
 	VMOVUPS       Y1, (AX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low123
+	JZ            low126
 	VMOVUPS       X1, 32(AX)(DI*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low124
+	JZ            low127
 	VMOVSD        X1, 48(AX)(DI*1)
 	VUNPCKHPD     X1, X1, X1
 
-low124:
-	JMP stored121
-
-low123:
-	TESTQ     $0x00000001, SI
-	JZ        low125
-	VMOVSD    X1, 32(AX)(DI*1)
-	VUNPCKHPD X1, X1, X1
-
-low125:
-	JMP stored121
-
-low122:
-	TESTQ        $0x00000002, SI
-	JZ           low126
-	VMOVUPS      X1, (AX)(DI*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low127
-	VMOVSD       X1, 16(AX)(DI*1)
-	VUNPCKHPD    X1, X1, X1
-
 low127:
-	JMP stored121
+	JMP stored124
 
 low126:
 	TESTQ     $0x00000001, SI
 	JZ        low128
-	VMOVSD    X1, (AX)(DI*1)
+	VMOVSD    X1, 32(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
 low128:
-stored121:
-	JMP end94
+	JMP stored124
 
-over96:
+low125:
+	TESTQ        $0x00000002, SI
+	JZ           low129
+	VMOVUPS      X1, (AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low130
+	VMOVSD       X1, 16(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+
+low130:
+	JMP stored124
+
+low129:
+	TESTQ     $0x00000001, SI
+	JZ        low131
+	VMOVSD    X1, (AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+
+low131:
+stored124:
+	JMP end97
+
+over99:
 	CMPQ          SI, $0x08
-	JLE           end94
+	JLE           end97
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low131
+	JZ            low134
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low132
+	JZ            low135
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low133
+	JZ            low136
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low133:
-	JMP stored130
-
-low132:
-	TESTQ     $0x00000001, SI
-	JZ        low134
-	VMOVSD    X1, 96(AX)
-	VUNPCKHPD X1, X1, X1
-
-low134:
-	JMP stored130
-
-low131:
-	TESTQ        $0x00000002, SI
-	JZ           low135
-	VMOVUPS      X1, 64(AX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low136
-	VMOVSD       X1, 80(AX)
-	VUNPCKHPD    X1, X1, X1
-
 low136:
-	JMP stored130
+	JMP stored133
 
 low135:
 	TESTQ     $0x00000001, SI
 	JZ        low137
-	VMOVSD    X1, 64(AX)
+	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 
 low137:
-stored130:
+	JMP stored133
+
+low134:
+	TESTQ        $0x00000002, SI
+	JZ           low138
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low139
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low139:
+	JMP stored133
+
+low138:
+	TESTQ     $0x00000001, SI
+	JZ        low140
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+
+low140:
+stored133:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low139
+	JZ            low142
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low140
+	JZ            low143
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low141
+	JZ            low144
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low141:
-	JMP stored138
-
-low140:
-	TESTQ     $0x00000001, SI
-	JZ        low142
-	VMOVSD    X1, 96(AX)(BX*1)
-	VUNPCKHPD X1, X1, X1
-
-low142:
-	JMP stored138
-
-low139:
-	TESTQ        $0x00000002, SI
-	JZ           low143
-	VMOVUPS      X1, 64(AX)(BX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low144
-	VMOVSD       X1, 80(AX)(BX*1)
-	VUNPCKHPD    X1, X1, X1
-
 low144:
-	JMP stored138
+	JMP stored141
 
 low143:
 	TESTQ     $0x00000001, SI
 	JZ        low145
-	VMOVSD    X1, 64(AX)(BX*1)
+	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
 low145:
-stored138:
+	JMP stored141
+
+low142:
+	TESTQ        $0x00000002, SI
+	JZ           low146
+	VMOVUPS      X1, 64(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low147
+	VMOVSD       X1, 80(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low147:
+	JMP stored141
+
+low146:
+	TESTQ     $0x00000001, SI
+	JZ        low148
+	VMOVSD    X1, 64(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low148:
+stored141:
 	VMOVUPD.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low147
+	JZ            low150
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low148
+	JZ            low151
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low149
+	JZ            low152
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low149:
-	JMP stored146
-
-low148:
-	TESTQ     $0x00000001, SI
-	JZ        low150
-	VMOVSD    X1, 96(AX)(BX*2)
-	VUNPCKHPD X1, X1, X1
-
-low150:
-	JMP stored146
-
-low147:
-	TESTQ        $0x00000002, SI
-	JZ           low151
-	VMOVUPS      X1, 64(AX)(BX*2)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low152
-	VMOVSD       X1, 80(AX)(BX*2)
-	VUNPCKHPD    X1, X1, X1
-
 low152:
-	JMP stored146
+	JMP stored149
 
 low151:
 	TESTQ     $0x00000001, SI
 	JZ        low153
-	VMOVSD    X1, 64(AX)(BX*2)
+	VMOVSD    X1, 96(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
 low153:
-stored146:
+	JMP stored149
+
+low150:
+	TESTQ        $0x00000002, SI
+	JZ           low154
+	VMOVUPS      X1, 64(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low155
+	VMOVSD       X1, 80(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low155:
+	JMP stored149
+
+low154:
+	TESTQ     $0x00000001, SI
+	JZ        low156
+	VMOVSD    X1, 64(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low156:
+stored149:
 	VMOVUPD.Z     64(AX)(DI*1), K1, Z1
 	VMOVUPD.Z     64(CX)(R8*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low155
+	JZ            low158
 	VMOVUPS       Y1, 64(AX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low156
+	JZ            low159
 	VMOVUPS       X1, 96(AX)(DI*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low157
+	JZ            low160
 	VMOVSD        X1, 112(AX)(DI*1)
 	VUNPCKHPD     X1, X1, X1
 
-low157:
-	JMP stored154
-
-low156:
-	TESTQ     $0x00000001, SI
-	JZ        low158
-	VMOVSD    X1, 96(AX)(DI*1)
-	VUNPCKHPD X1, X1, X1
-
-low158:
-	JMP stored154
-
-low155:
-	TESTQ        $0x00000002, SI
-	JZ           low159
-	VMOVUPS      X1, 64(AX)(DI*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low160
-	VMOVSD       X1, 80(AX)(DI*1)
-	VUNPCKHPD    X1, X1, X1
-
 low160:
-	JMP stored154
+	JMP stored157
 
 low159:
 	TESTQ     $0x00000001, SI
 	JZ        low161
-	VMOVSD    X1, 64(AX)(DI*1)
+	VMOVSD    X1, 96(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
 low161:
-stored154:
-end94:
-	JMP gated3
+	JMP stored157
 
-other4:
+low158:
+	TESTQ        $0x00000002, SI
+	JZ           low162
+	VMOVUPS      X1, 64(AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low163
+	VMOVSD       X1, 80(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+
+low163:
+	JMP stored157
+
+low162:
+	TESTQ     $0x00000001, SI
+	JZ        low164
+	VMOVSD    X1, 64(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+
+low164:
+stored157:
+end97:
+	JMP gated6
+
+other7:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without163
+	JE    without166
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -23479,9 +23511,9 @@ other4:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x10
-	JLT    tail165
+	JLT    tail168
 
-block164:
+block167:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -23509,13 +23541,13 @@ block164:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block164
+	JGE     block167
 
-tail165:
+tail168:
 	TESTQ   DI, DI
-	JLE     end166
+	JLE     end169
 	CMPQ    DI, $0x08
-	JLT     part167
+	JLT     part170
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -23527,9 +23559,9 @@ tail165:
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over168
+	JMP     over171
 
-part167:
+part170:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -23541,56 +23573,56 @@ part167:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low170
+	JZ            low173
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low171
+	JZ            low174
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low172
+	JZ            low175
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low172:
-	JMP stored169
-
-low171:
-	TESTQ     $0x00000001, DI
-	JZ        low173
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-
-low173:
-	JMP stored169
-
-low170:
-	TESTQ        $0x00000002, DI
-	JZ           low174
-	VMOVUPS      X0, (AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low175
-	VMOVSD       X0, 16(AX)
-	VUNPCKHPD    X0, X0, X0
-
 low175:
-	JMP stored169
+	JMP stored172
 
 low174:
 	TESTQ     $0x00000001, DI
 	JZ        low176
-	VMOVSD    X0, (AX)
+	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
 low176:
-stored169:
-	JMP end166
+	JMP stored172
 
-over168:
+low173:
+	TESTQ        $0x00000002, DI
+	JZ           low177
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low178
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low178:
+	JMP stored172
+
+low177:
+	TESTQ     $0x00000001, DI
+	JZ        low179
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low179:
+stored172:
+	JMP end169
+
+over171:
 	CMPQ          DI, $0x08
-	JLE           end166
+	JLE           end169
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -23602,84 +23634,70 @@ over168:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low179
+	JZ            low182
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low180
+	JZ            low183
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low181
+	JZ            low184
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low181:
-	JMP stored178
-
-low180:
-	TESTQ     $0x00000001, DI
-	JZ        low182
-	VMOVSD    X0, 96(AX)
-	VUNPCKHPD X0, X0, X0
-
-low182:
-	JMP stored178
-
-low179:
-	TESTQ        $0x00000002, DI
-	JZ           low183
-	VMOVUPS      X0, 64(AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low184
-	VMOVSD       X0, 80(AX)
-	VUNPCKHPD    X0, X0, X0
-
 low184:
-	JMP stored178
+	JMP stored181
 
 low183:
 	TESTQ     $0x00000001, DI
 	JZ        low185
-	VMOVSD    X0, 64(AX)
+	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
 low185:
-stored178:
-end166:
-	JMP gated3
+	JMP stored181
 
-without163:
-	JMP gated3
+low182:
+	TESTQ        $0x00000002, DI
+	JZ           low186
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low187
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
 
-gated3:
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, dy+8(FP)
-	MOVQ   y+24(FP), AX
-	MOVQ   ldy+32(FP), BX
-	IMUL3Q $0x04, BX, BX
-	ADDQ   BX, AX
-	MOVQ   AX, y+24(FP)
-	MOVQ   rows+40(FP), AX
-	SUBQ   $0x04, AX
-	MOVQ   AX, rows+40(FP)
-	CMPQ   AX, $0x04
-	JGE    tile1
+low187:
+	JMP stored181
 
-rest2:
-	MOVQ  rows+40(FP), AX
+low186:
+	TESTQ     $0x00000001, DI
+	JZ        low188
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low188:
+stored181:
+end169:
+	JMP gated6
+
+without166:
+	JMP gated6
+
+gated6:
+	MOVQ $0x00000004, AX
+	JMP  advance4
+
+fewer5:
 	CMPQ  AX, $0x03
-	JNE   fewer187
+	JNE   fewer189
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other189
+	JNE   other191
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without190
+	JE    without192
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -23694,9 +23712,9 @@ rest2:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail192
+	JLT    tail194
 
-block191:
+block193:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -23744,13 +23762,13 @@ block191:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block191
+	JGE       block193
 
-tail192:
+tail194:
 	TESTQ     DI, DI
-	JLE       end193
+	JLE       end195
 	CMPQ      DI, $0x08
-	JLT       part194
+	JLT       part196
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -23772,9 +23790,9 @@ tail192:
 	VMOVUPD   Z1, (BX)(CX*2)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over195
+	JMP       over197
 
-part194:
+part196:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -23782,205 +23800,205 @@ part194:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low197
+	JZ            low199
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low198
+	JZ            low200
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low199
+	JZ            low201
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low199:
-	JMP stored196
+low201:
+	JMP stored198
 
-low198:
+low200:
 	TESTQ     $0x00000001, DI
-	JZ        low200
+	JZ        low202
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low200:
-	JMP stored196
+low202:
+	JMP stored198
 
-low197:
+low199:
 	TESTQ        $0x00000002, DI
-	JZ           low201
+	JZ           low203
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low202
+	JZ           low204
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low202:
-	JMP stored196
+low204:
+	JMP stored198
 
-low201:
+low203:
 	TESTQ     $0x00000001, DI
-	JZ        low203
+	JZ        low205
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low203:
-stored196:
+low205:
+stored198:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low205
+	JZ            low207
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low206
+	JZ            low208
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low207
+	JZ            low209
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low207:
-	JMP stored204
+low209:
+	JMP stored206
 
-low206:
+low208:
 	TESTQ     $0x00000001, DI
-	JZ        low208
+	JZ        low210
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low208:
-	JMP stored204
+low210:
+	JMP stored206
 
-low205:
+low207:
 	TESTQ        $0x00000002, DI
-	JZ           low209
+	JZ           low211
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low210
+	JZ           low212
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low210:
-	JMP stored204
+low212:
+	JMP stored206
 
-low209:
+low211:
 	TESTQ     $0x00000001, DI
-	JZ        low211
+	JZ        low213
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low211:
-stored204:
+low213:
+stored206:
 	VMOVUPD.Z     (BX)(CX*2), K1, Z1
 	VMOVUPD.Z     (DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low213
+	JZ            low215
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low214
+	JZ            low216
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low215
+	JZ            low217
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low215:
-	JMP stored212
+low217:
+	JMP stored214
 
-low214:
+low216:
 	TESTQ     $0x00000001, DI
-	JZ        low216
+	JZ        low218
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low216:
-	JMP stored212
+low218:
+	JMP stored214
 
-low213:
+low215:
 	TESTQ        $0x00000002, DI
-	JZ           low217
+	JZ           low219
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low218
+	JZ           low220
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low218:
-	JMP stored212
+low220:
+	JMP stored214
 
-low217:
+low219:
 	TESTQ     $0x00000001, DI
-	JZ        low219
+	JZ        low221
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low219:
-stored212:
+low221:
+stored214:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low221
+	JZ            low223
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low222
+	JZ            low224
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low223
+	JZ            low225
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low223:
-	JMP stored220
+low225:
+	JMP stored222
 
-low222:
+low224:
 	TESTQ     $0x00000001, DI
-	JZ        low224
+	JZ        low226
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low224:
-	JMP stored220
+low226:
+	JMP stored222
 
-low221:
+low223:
 	TESTQ        $0x00000002, DI
-	JZ           low225
+	JZ           low227
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low226
+	JZ           low228
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low226:
-	JMP stored220
+low228:
+	JMP stored222
 
-low225:
+low227:
 	TESTQ     $0x00000001, DI
-	JZ        low227
+	JZ        low229
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low227:
-stored220:
-	JMP end193
+low229:
+stored222:
+	JMP end195
 
-over195:
+over197:
 	CMPQ          DI, $0x08
-	JLE           end193
+	JLE           end195
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -23988,204 +24006,204 @@ over195:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low230
+	JZ            low232
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low231
+	JZ            low233
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low232
+	JZ            low234
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low232:
-	JMP stored229
+low234:
+	JMP stored231
 
-low231:
+low233:
 	TESTQ     $0x00000001, DI
-	JZ        low233
+	JZ        low235
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 
-low233:
-	JMP stored229
+low235:
+	JMP stored231
 
-low230:
+low232:
 	TESTQ        $0x00000002, DI
-	JZ           low234
+	JZ           low236
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low235
+	JZ           low237
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low235:
-	JMP stored229
+low237:
+	JMP stored231
 
-low234:
+low236:
 	TESTQ     $0x00000001, DI
-	JZ        low236
+	JZ        low238
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 
-low236:
-stored229:
+low238:
+stored231:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low238
+	JZ            low240
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low239
+	JZ            low241
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low240
+	JZ            low242
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low240:
-	JMP stored237
+low242:
+	JMP stored239
 
-low239:
+low241:
 	TESTQ     $0x00000001, DI
-	JZ        low241
+	JZ        low243
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low241:
-	JMP stored237
+low243:
+	JMP stored239
 
-low238:
+low240:
 	TESTQ        $0x00000002, DI
-	JZ           low242
+	JZ           low244
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low243
+	JZ           low245
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low243:
-	JMP stored237
+low245:
+	JMP stored239
 
-low242:
+low244:
 	TESTQ     $0x00000001, DI
-	JZ        low244
+	JZ        low246
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low244:
-stored237:
+low246:
+stored239:
 	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low246
+	JZ            low248
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low247
+	JZ            low249
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low248
+	JZ            low250
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low248:
-	JMP stored245
+low250:
+	JMP stored247
 
-low247:
+low249:
 	TESTQ     $0x00000001, DI
-	JZ        low249
+	JZ        low251
 	VMOVSD    X1, 96(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low249:
-	JMP stored245
+low251:
+	JMP stored247
 
-low246:
+low248:
 	TESTQ        $0x00000002, DI
-	JZ           low250
+	JZ           low252
 	VMOVUPS      X1, 64(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low251
+	JZ           low253
 	VMOVSD       X1, 80(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low251:
-	JMP stored245
+low253:
+	JMP stored247
 
-low250:
+low252:
 	TESTQ     $0x00000001, DI
-	JZ        low252
+	JZ        low254
 	VMOVSD    X1, 64(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low252:
-stored245:
+low254:
+stored247:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low254
+	JZ            low256
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low255
+	JZ            low257
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low256
+	JZ            low258
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low256:
-	JMP stored253
+low258:
+	JMP stored255
 
-low255:
+low257:
 	TESTQ     $0x00000001, DI
-	JZ        low257
+	JZ        low259
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low257:
-	JMP stored253
+low259:
+	JMP stored255
 
-low254:
+low256:
 	TESTQ        $0x00000002, DI
-	JZ           low258
+	JZ           low260
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low259
+	JZ           low261
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low259:
-	JMP stored253
+low261:
+	JMP stored255
 
-low258:
+low260:
 	TESTQ     $0x00000001, DI
-	JZ        low260
+	JZ        low262
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low260:
-stored253:
-end193:
-	JMP gated188
+low262:
+stored255:
+end195:
+	JMP gated190
 
-without190:
+without192:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -24199,9 +24217,9 @@ without190:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x10
-	JLT    tail262
+	JLT    tail264
 
-block261:
+block263:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -24236,13 +24254,13 @@ block261:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block261
+	JGE       block263
 
-tail262:
+tail264:
 	TESTQ     SI, SI
-	JLE       end263
+	JLE       end265
 	CMPQ      SI, $0x08
-	JLT       part264
+	JLT       part266
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -24258,321 +24276,321 @@ tail262:
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)(BX*2)
-	JMP       over265
+	JMP       over267
 
-part264:
+part266:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low267
+	JZ            low269
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low268
+	JZ            low270
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low269
+	JZ            low271
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low269:
-	JMP stored266
+low271:
+	JMP stored268
 
-low268:
+low270:
 	TESTQ     $0x00000001, SI
-	JZ        low270
+	JZ        low272
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low270:
-	JMP stored266
+low272:
+	JMP stored268
 
-low267:
+low269:
 	TESTQ        $0x00000002, SI
-	JZ           low271
+	JZ           low273
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low272
+	JZ           low274
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low272:
-	JMP stored266
+low274:
+	JMP stored268
 
-low271:
+low273:
 	TESTQ     $0x00000001, SI
-	JZ        low273
+	JZ        low275
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low273:
-stored266:
+low275:
+stored268:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low275
+	JZ            low277
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low276
+	JZ            low278
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low277
+	JZ            low279
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low277:
-	JMP stored274
+low279:
+	JMP stored276
 
-low276:
+low278:
 	TESTQ     $0x00000001, SI
-	JZ        low278
+	JZ        low280
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low278:
-	JMP stored274
+low280:
+	JMP stored276
 
-low275:
+low277:
 	TESTQ        $0x00000002, SI
-	JZ           low279
+	JZ           low281
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low280
+	JZ           low282
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low280:
-	JMP stored274
+low282:
+	JMP stored276
 
-low279:
+low281:
 	TESTQ     $0x00000001, SI
-	JZ        low281
+	JZ        low283
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low281:
-stored274:
+low283:
+stored276:
 	VMOVUPD.Z     (AX)(BX*2), K1, Z1
 	VMOVUPD.Z     (CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low283
+	JZ            low285
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low284
+	JZ            low286
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low285
+	JZ            low287
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low285:
-	JMP stored282
+low287:
+	JMP stored284
 
-low284:
+low286:
 	TESTQ     $0x00000001, SI
-	JZ        low286
+	JZ        low288
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low286:
-	JMP stored282
+low288:
+	JMP stored284
 
-low283:
+low285:
 	TESTQ        $0x00000002, SI
-	JZ           low287
+	JZ           low289
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low288
+	JZ           low290
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low288:
-	JMP stored282
+low290:
+	JMP stored284
 
-low287:
+low289:
 	TESTQ     $0x00000001, SI
-	JZ        low289
+	JZ        low291
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low289:
-stored282:
-	JMP end263
+low291:
+stored284:
+	JMP end265
 
-over265:
+over267:
 	CMPQ          SI, $0x08
-	JLE           end263
+	JLE           end265
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low292
+	JZ            low294
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low293
+	JZ            low295
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low294
+	JZ            low296
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low294:
-	JMP stored291
+low296:
+	JMP stored293
 
-low293:
+low295:
 	TESTQ     $0x00000001, SI
-	JZ        low295
+	JZ        low297
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 
-low295:
-	JMP stored291
+low297:
+	JMP stored293
 
-low292:
+low294:
 	TESTQ        $0x00000002, SI
-	JZ           low296
+	JZ           low298
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low297
+	JZ           low299
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low297:
-	JMP stored291
+low299:
+	JMP stored293
 
-low296:
+low298:
 	TESTQ     $0x00000001, SI
-	JZ        low298
+	JZ        low300
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 
-low298:
-stored291:
+low300:
+stored293:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low300
+	JZ            low302
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low301
+	JZ            low303
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low302
+	JZ            low304
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low302:
-	JMP stored299
+low304:
+	JMP stored301
 
-low301:
+low303:
 	TESTQ     $0x00000001, SI
-	JZ        low303
+	JZ        low305
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low303:
-	JMP stored299
+low305:
+	JMP stored301
 
-low300:
+low302:
 	TESTQ        $0x00000002, SI
-	JZ           low304
+	JZ           low306
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low305
+	JZ           low307
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low305:
-	JMP stored299
+low307:
+	JMP stored301
 
-low304:
+low306:
 	TESTQ     $0x00000001, SI
-	JZ        low306
+	JZ        low308
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low306:
-stored299:
+low308:
+stored301:
 	VMOVUPD.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low308
+	JZ            low310
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low309
+	JZ            low311
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low310
+	JZ            low312
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low310:
-	JMP stored307
+low312:
+	JMP stored309
 
-low309:
+low311:
 	TESTQ     $0x00000001, SI
-	JZ        low311
+	JZ        low313
 	VMOVSD    X1, 96(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low311:
-	JMP stored307
+low313:
+	JMP stored309
 
-low308:
+low310:
 	TESTQ        $0x00000002, SI
-	JZ           low312
+	JZ           low314
 	VMOVUPS      X1, 64(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low313
+	JZ           low315
 	VMOVSD       X1, 80(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low313:
-	JMP stored307
+low315:
+	JMP stored309
 
-low312:
+low314:
 	TESTQ     $0x00000001, SI
-	JZ        low314
+	JZ        low316
 	VMOVSD    X1, 64(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low314:
-stored307:
-end263:
-	JMP gated188
+low316:
+stored309:
+end265:
+	JMP gated190
 
-other189:
+other191:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without316
+	JE    without318
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -24587,9 +24605,9 @@ other189:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail318
+	JLT    tail320
 
-block317:
+block319:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -24613,13 +24631,13 @@ block317:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block317
+	JGE     block319
 
-tail318:
+tail320:
 	TESTQ   DI, DI
-	JLE     end319
+	JLE     end321
 	CMPQ    DI, $0x08
-	JLT     part320
+	JLT     part322
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -24629,9 +24647,9 @@ tail318:
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over321
+	JMP     over323
 
-part320:
+part322:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -24641,56 +24659,56 @@ part320:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low323
+	JZ            low325
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low324
+	JZ            low326
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low325
+	JZ            low327
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low325:
-	JMP stored322
+low327:
+	JMP stored324
 
-low324:
+low326:
 	TESTQ     $0x00000001, DI
-	JZ        low326
+	JZ        low328
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low326:
-	JMP stored322
+low328:
+	JMP stored324
 
-low323:
+low325:
 	TESTQ        $0x00000002, DI
-	JZ           low327
+	JZ           low329
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low328
+	JZ           low330
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low328:
-	JMP stored322
+low330:
+	JMP stored324
 
-low327:
+low329:
 	TESTQ     $0x00000001, DI
-	JZ        low329
+	JZ        low331
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low329:
-stored322:
-	JMP end319
+low331:
+stored324:
+	JMP end321
 
-over321:
+over323:
 	CMPQ          DI, $0x08
-	JLE           end319
+	JLE           end321
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -24700,69 +24718,70 @@ over321:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low332
+	JZ            low334
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low333
+	JZ            low335
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low334
+	JZ            low336
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low334:
-	JMP stored331
+low336:
+	JMP stored333
 
-low333:
+low335:
 	TESTQ     $0x00000001, DI
-	JZ        low335
+	JZ        low337
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low335:
-	JMP stored331
+low337:
+	JMP stored333
 
-low332:
+low334:
 	TESTQ        $0x00000002, DI
-	JZ           low336
+	JZ           low338
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low337
+	JZ           low339
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low337:
-	JMP stored331
+low339:
+	JMP stored333
 
-low336:
+low338:
 	TESTQ     $0x00000001, DI
-	JZ        low338
+	JZ        low340
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low338:
-stored331:
-end319:
-	JMP gated188
+low340:
+stored333:
+end321:
+	JMP gated190
 
-without316:
-	JMP gated188
+without318:
+	JMP gated190
 
-gated188:
-	JMP done186
+gated190:
+	MOVQ $0x00000003, AX
+	JMP  advance4
 
-fewer187:
+fewer189:
 	CMPQ  AX, $0x02
-	JNE   fewer339
+	JNE   fewer341
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other341
+	JNE   other343
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without342
+	JE    without344
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -24777,9 +24796,9 @@ fewer187:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail344
+	JLT    tail346
 
-block343:
+block345:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -24815,13 +24834,13 @@ block343:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block343
+	JGE       block345
 
-tail344:
+tail346:
 	TESTQ     DI, DI
-	JLE       end345
+	JLE       end347
 	CMPQ      DI, $0x08
-	JLT       part346
+	JLT       part348
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -24837,9 +24856,9 @@ tail344:
 	VMOVUPD   Z1, (BX)(CX*1)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over347
+	JMP       over349
 
-part346:
+part348:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -24847,154 +24866,154 @@ part346:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low349
+	JZ            low351
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low350
+	JZ            low352
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low351
+	JZ            low353
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low351:
-	JMP stored348
+low353:
+	JMP stored350
 
-low350:
+low352:
 	TESTQ     $0x00000001, DI
-	JZ        low352
+	JZ        low354
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low352:
-	JMP stored348
+low354:
+	JMP stored350
 
-low349:
+low351:
 	TESTQ        $0x00000002, DI
-	JZ           low353
+	JZ           low355
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low354
+	JZ           low356
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low354:
-	JMP stored348
+low356:
+	JMP stored350
 
-low353:
+low355:
 	TESTQ     $0x00000001, DI
-	JZ        low355
+	JZ        low357
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low355:
-stored348:
+low357:
+stored350:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low357
+	JZ            low359
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low358
+	JZ            low360
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low359
+	JZ            low361
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low359:
-	JMP stored356
+low361:
+	JMP stored358
 
-low358:
+low360:
 	TESTQ     $0x00000001, DI
-	JZ        low360
+	JZ        low362
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low360:
-	JMP stored356
+low362:
+	JMP stored358
 
-low357:
+low359:
 	TESTQ        $0x00000002, DI
-	JZ           low361
+	JZ           low363
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low362
+	JZ           low364
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low362:
-	JMP stored356
+low364:
+	JMP stored358
 
-low361:
+low363:
 	TESTQ     $0x00000001, DI
-	JZ        low363
+	JZ        low365
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low363:
-stored356:
+low365:
+stored358:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low365
+	JZ            low367
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low366
+	JZ            low368
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low367
+	JZ            low369
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low367:
-	JMP stored364
+low369:
+	JMP stored366
 
-low366:
+low368:
 	TESTQ     $0x00000001, DI
-	JZ        low368
+	JZ        low370
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low368:
-	JMP stored364
+low370:
+	JMP stored366
 
-low365:
+low367:
 	TESTQ        $0x00000002, DI
-	JZ           low369
+	JZ           low371
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low370
+	JZ           low372
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low370:
-	JMP stored364
+low372:
+	JMP stored366
 
-low369:
+low371:
 	TESTQ     $0x00000001, DI
-	JZ        low371
+	JZ        low373
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low371:
-stored364:
-	JMP end345
+low373:
+stored366:
+	JMP end347
 
-over347:
+over349:
 	CMPQ          DI, $0x08
-	JLE           end345
+	JLE           end347
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -25002,153 +25021,153 @@ over347:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low374
+	JZ            low376
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low375
+	JZ            low377
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low376
+	JZ            low378
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low376:
-	JMP stored373
+low378:
+	JMP stored375
 
-low375:
+low377:
 	TESTQ     $0x00000001, DI
-	JZ        low377
+	JZ        low379
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 
-low377:
-	JMP stored373
+low379:
+	JMP stored375
 
-low374:
+low376:
 	TESTQ        $0x00000002, DI
-	JZ           low378
+	JZ           low380
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low379
+	JZ           low381
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low379:
-	JMP stored373
+low381:
+	JMP stored375
 
-low378:
+low380:
 	TESTQ     $0x00000001, DI
-	JZ        low380
+	JZ        low382
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 
-low380:
-stored373:
+low382:
+stored375:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low382
+	JZ            low384
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low383
+	JZ            low385
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low384
+	JZ            low386
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low384:
-	JMP stored381
+low386:
+	JMP stored383
 
-low383:
+low385:
 	TESTQ     $0x00000001, DI
-	JZ        low385
+	JZ        low387
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low385:
-	JMP stored381
+low387:
+	JMP stored383
 
-low382:
+low384:
 	TESTQ        $0x00000002, DI
-	JZ           low386
+	JZ           low388
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low387
+	JZ           low389
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low387:
-	JMP stored381
+low389:
+	JMP stored383
 
-low386:
+low388:
 	TESTQ     $0x00000001, DI
-	JZ        low388
+	JZ        low390
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low388:
-stored381:
+low390:
+stored383:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low390
+	JZ            low392
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low391
+	JZ            low393
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low392
+	JZ            low394
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low392:
-	JMP stored389
+low394:
+	JMP stored391
 
-low391:
+low393:
 	TESTQ     $0x00000001, DI
-	JZ        low393
+	JZ        low395
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low393:
-	JMP stored389
+low395:
+	JMP stored391
 
-low390:
+low392:
 	TESTQ        $0x00000002, DI
-	JZ           low394
+	JZ           low396
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low395
+	JZ           low397
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low395:
-	JMP stored389
+low397:
+	JMP stored391
 
-low394:
+low396:
 	TESTQ     $0x00000001, DI
-	JZ        low396
+	JZ        low398
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low396:
-stored389:
-end345:
-	JMP gated340
+low398:
+stored391:
+end347:
+	JMP gated342
 
-without342:
+without344:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -25162,9 +25181,9 @@ without342:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x10
-	JLT    tail398
+	JLT    tail400
 
-block397:
+block399:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -25189,13 +25208,13 @@ block397:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block397
+	JGE       block399
 
-tail398:
+tail400:
 	TESTQ     SI, SI
-	JLE       end399
+	JLE       end401
 	CMPQ      SI, $0x08
-	JLT       part400
+	JLT       part402
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -25206,221 +25225,221 @@ tail398:
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)(BX*1)
-	JMP       over401
+	JMP       over403
 
-part400:
+part402:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low403
+	JZ            low405
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low404
+	JZ            low406
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low405
+	JZ            low407
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low405:
-	JMP stored402
+low407:
+	JMP stored404
 
-low404:
+low406:
 	TESTQ     $0x00000001, SI
-	JZ        low406
+	JZ        low408
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low406:
-	JMP stored402
+low408:
+	JMP stored404
 
-low403:
+low405:
 	TESTQ        $0x00000002, SI
-	JZ           low407
+	JZ           low409
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low408
+	JZ           low410
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low408:
-	JMP stored402
+low410:
+	JMP stored404
 
-low407:
+low409:
 	TESTQ     $0x00000001, SI
-	JZ        low409
+	JZ        low411
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low409:
-stored402:
+low411:
+stored404:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low411
+	JZ            low413
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low412
+	JZ            low414
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low413
+	JZ            low415
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low413:
-	JMP stored410
+low415:
+	JMP stored412
 
-low412:
+low414:
 	TESTQ     $0x00000001, SI
-	JZ        low414
+	JZ        low416
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low414:
-	JMP stored410
+low416:
+	JMP stored412
 
-low411:
+low413:
 	TESTQ        $0x00000002, SI
-	JZ           low415
+	JZ           low417
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low416
+	JZ           low418
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low416:
-	JMP stored410
+low418:
+	JMP stored412
 
-low415:
+low417:
 	TESTQ     $0x00000001, SI
-	JZ        low417
+	JZ        low419
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low417:
-stored410:
-	JMP end399
+low419:
+stored412:
+	JMP end401
 
-over401:
+over403:
 	CMPQ          SI, $0x08
-	JLE           end399
+	JLE           end401
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low420
+	JZ            low422
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low421
+	JZ            low423
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low422
+	JZ            low424
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low422:
-	JMP stored419
+low424:
+	JMP stored421
 
-low421:
+low423:
 	TESTQ     $0x00000001, SI
-	JZ        low423
+	JZ        low425
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 
-low423:
-	JMP stored419
+low425:
+	JMP stored421
 
-low420:
+low422:
 	TESTQ        $0x00000002, SI
-	JZ           low424
+	JZ           low426
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low425
+	JZ           low427
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low425:
-	JMP stored419
+low427:
+	JMP stored421
 
-low424:
+low426:
 	TESTQ     $0x00000001, SI
-	JZ        low426
+	JZ        low428
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 
-low426:
-stored419:
+low428:
+stored421:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low428
+	JZ            low430
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low429
+	JZ            low431
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low430
+	JZ            low432
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low430:
-	JMP stored427
+low432:
+	JMP stored429
 
-low429:
+low431:
 	TESTQ     $0x00000001, SI
-	JZ        low431
+	JZ        low433
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low431:
-	JMP stored427
+low433:
+	JMP stored429
 
-low428:
+low430:
 	TESTQ        $0x00000002, SI
-	JZ           low432
+	JZ           low434
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low433
+	JZ           low435
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low433:
-	JMP stored427
+low435:
+	JMP stored429
 
-low432:
+low434:
 	TESTQ     $0x00000001, SI
-	JZ        low434
+	JZ        low436
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low434:
-stored427:
-end399:
-	JMP gated340
+low436:
+stored429:
+end401:
+	JMP gated342
 
-other341:
+other343:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without436
+	JE    without438
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -25435,9 +25454,9 @@ other341:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail438
+	JLT    tail440
 
-block437:
+block439:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -25457,13 +25476,13 @@ block437:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block437
+	JGE     block439
 
-tail438:
+tail440:
 	TESTQ   DI, DI
-	JLE     end439
+	JLE     end441
 	CMPQ    DI, $0x08
-	JLT     part440
+	JLT     part442
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -25471,9 +25490,9 @@ tail438:
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over441
+	JMP     over443
 
-part440:
+part442:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -25481,56 +25500,56 @@ part440:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low443
+	JZ            low445
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low444
+	JZ            low446
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low445
+	JZ            low447
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low445:
-	JMP stored442
+low447:
+	JMP stored444
 
-low444:
+low446:
 	TESTQ     $0x00000001, DI
-	JZ        low446
+	JZ        low448
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low446:
-	JMP stored442
+low448:
+	JMP stored444
 
-low443:
+low445:
 	TESTQ        $0x00000002, DI
-	JZ           low447
+	JZ           low449
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low448
+	JZ           low450
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low448:
-	JMP stored442
+low450:
+	JMP stored444
 
-low447:
+low449:
 	TESTQ     $0x00000001, DI
-	JZ        low449
+	JZ        low451
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low449:
-stored442:
-	JMP end439
+low451:
+stored444:
+	JMP end441
 
-over441:
+over443:
 	CMPQ          DI, $0x08
-	JLE           end439
+	JLE           end441
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -25538,69 +25557,71 @@ over441:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low452
+	JZ            low454
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low453
+	JZ            low455
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low454
+	JZ            low456
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low454:
-	JMP stored451
+low456:
+	JMP stored453
 
-low453:
+low455:
 	TESTQ     $0x00000001, DI
-	JZ        low455
+	JZ        low457
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low455:
-	JMP stored451
+low457:
+	JMP stored453
 
-low452:
+low454:
 	TESTQ        $0x00000002, DI
-	JZ           low456
+	JZ           low458
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low457
+	JZ           low459
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low457:
-	JMP stored451
+low459:
+	JMP stored453
 
-low456:
+low458:
 	TESTQ     $0x00000001, DI
-	JZ        low458
+	JZ        low460
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low458:
-stored451:
-end439:
-	JMP gated340
+low460:
+stored453:
+end441:
+	JMP gated342
 
-without436:
-	JMP gated340
+without438:
+	JMP gated342
 
-gated340:
-	JMP done186
+gated342:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer339:
+fewer341:
 	CMPQ  AX, $0x01
-	JNE   fewer459
+	JNE   fewer461
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other461
+	JNE   other463
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without462
+	JE    without464
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -25615,9 +25636,9 @@ fewer339:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail464
+	JLT    tail466
 
-block463:
+block465:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -25641,13 +25662,13 @@ block463:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block463
+	JGE       block465
 
-tail464:
+tail466:
 	TESTQ     DI, DI
-	JLE       end465
+	JLE       end467
 	CMPQ      DI, $0x08
-	JLT       part466
+	JLT       part468
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -25657,9 +25678,9 @@ tail464:
 	VMOVUPD   Z1, (BX)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over467
+	JMP       over469
 
-part466:
+part468:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -25667,103 +25688,103 @@ part466:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low469
+	JZ            low471
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low470
+	JZ            low472
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low471
+	JZ            low473
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low471:
-	JMP stored468
+low473:
+	JMP stored470
 
-low470:
+low472:
 	TESTQ     $0x00000001, DI
-	JZ        low472
+	JZ        low474
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low472:
-	JMP stored468
+low474:
+	JMP stored470
 
-low469:
+low471:
 	TESTQ        $0x00000002, DI
-	JZ           low473
+	JZ           low475
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low474
+	JZ           low476
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low474:
-	JMP stored468
+low476:
+	JMP stored470
 
-low473:
+low475:
 	TESTQ     $0x00000001, DI
-	JZ        low475
+	JZ        low477
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low475:
-stored468:
+low477:
+stored470:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low477
+	JZ            low479
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low478
+	JZ            low480
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low479
+	JZ            low481
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low479:
-	JMP stored476
+low481:
+	JMP stored478
 
-low478:
+low480:
 	TESTQ     $0x00000001, DI
-	JZ        low480
+	JZ        low482
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low480:
-	JMP stored476
+low482:
+	JMP stored478
 
-low477:
+low479:
 	TESTQ        $0x00000002, DI
-	JZ           low481
+	JZ           low483
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low482
+	JZ           low484
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low482:
-	JMP stored476
+low484:
+	JMP stored478
 
-low481:
+low483:
 	TESTQ     $0x00000001, DI
-	JZ        low483
+	JZ        low485
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low483:
-stored476:
-	JMP end465
+low485:
+stored478:
+	JMP end467
 
-over467:
+over469:
 	CMPQ          DI, $0x08
-	JLE           end465
+	JLE           end467
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -25771,102 +25792,102 @@ over467:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low486
+	JZ            low488
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low487
+	JZ            low489
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low488
+	JZ            low490
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low488:
-	JMP stored485
+low490:
+	JMP stored487
 
-low487:
+low489:
 	TESTQ     $0x00000001, DI
-	JZ        low489
+	JZ        low491
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 
-low489:
-	JMP stored485
+low491:
+	JMP stored487
 
-low486:
+low488:
 	TESTQ        $0x00000002, DI
-	JZ           low490
+	JZ           low492
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low491
+	JZ           low493
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low491:
-	JMP stored485
+low493:
+	JMP stored487
 
-low490:
+low492:
 	TESTQ     $0x00000001, DI
-	JZ        low492
+	JZ        low494
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 
-low492:
-stored485:
+low494:
+stored487:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low494
+	JZ            low496
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low495
+	JZ            low497
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low496
+	JZ            low498
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low496:
-	JMP stored493
+low498:
+	JMP stored495
 
-low495:
+low497:
 	TESTQ     $0x00000001, DI
-	JZ        low497
+	JZ        low499
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low497:
-	JMP stored493
+low499:
+	JMP stored495
 
-low494:
+low496:
 	TESTQ        $0x00000002, DI
-	JZ           low498
+	JZ           low500
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low499
+	JZ           low501
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low499:
-	JMP stored493
+low501:
+	JMP stored495
 
-low498:
+low500:
 	TESTQ     $0x00000001, DI
-	JZ        low500
+	JZ        low502
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low500:
-stored493:
-end465:
-	JMP gated460
+low502:
+stored495:
+end467:
+	JMP gated462
 
-without462:
+without464:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -25880,9 +25901,9 @@ without462:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x10
-	JLT    tail502
+	JLT    tail504
 
-block501:
+block503:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -25897,133 +25918,133 @@ block501:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block501
+	JGE       block503
 
-tail502:
+tail504:
 	TESTQ     SI, SI
-	JLE       end503
+	JLE       end505
 	CMPQ      SI, $0x08
-	JLT       part504
+	JLT       part506
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)
-	JMP       over505
+	JMP       over507
 
-part504:
+part506:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low507
+	JZ            low509
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low508
+	JZ            low510
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low509
+	JZ            low511
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low509:
-	JMP stored506
+low511:
+	JMP stored508
 
-low508:
+low510:
 	TESTQ     $0x00000001, SI
-	JZ        low510
+	JZ        low512
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low510:
-	JMP stored506
+low512:
+	JMP stored508
 
-low507:
+low509:
 	TESTQ        $0x00000002, SI
-	JZ           low511
+	JZ           low513
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low512
+	JZ           low514
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low512:
-	JMP stored506
+low514:
+	JMP stored508
 
-low511:
+low513:
 	TESTQ     $0x00000001, SI
-	JZ        low513
+	JZ        low515
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low513:
-stored506:
-	JMP end503
+low515:
+stored508:
+	JMP end505
 
-over505:
+over507:
 	CMPQ          SI, $0x08
-	JLE           end503
+	JLE           end505
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low516
+	JZ            low518
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low517
+	JZ            low519
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low518
+	JZ            low520
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low518:
-	JMP stored515
+low520:
+	JMP stored517
 
-low517:
+low519:
 	TESTQ     $0x00000001, SI
-	JZ        low519
+	JZ        low521
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 
-low519:
-	JMP stored515
+low521:
+	JMP stored517
 
-low516:
+low518:
 	TESTQ        $0x00000002, SI
-	JZ           low520
+	JZ           low522
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low521
+	JZ           low523
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low521:
-	JMP stored515
+low523:
+	JMP stored517
 
-low520:
+low522:
 	TESTQ     $0x00000001, SI
-	JZ        low522
+	JZ        low524
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 
-low522:
-stored515:
-end503:
-	JMP gated460
+low524:
+stored517:
+end505:
+	JMP gated462
 
-other461:
+other463:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without524
+	JE    without526
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -26038,9 +26059,9 @@ other461:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail526
+	JLT    tail528
 
-block525:
+block527:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -26056,137 +26077,156 @@ block525:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block525
+	JGE     block527
 
-tail526:
+tail528:
 	TESTQ   DI, DI
-	JLE     end527
+	JLE     end529
 	CMPQ    DI, $0x08
-	JLT     part528
+	JLT     part530
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over529
+	JMP     over531
 
-part528:
+part530:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low531
+	JZ            low533
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low532
+	JZ            low534
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low533
+	JZ            low535
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low533:
-	JMP stored530
+low535:
+	JMP stored532
 
-low532:
+low534:
 	TESTQ     $0x00000001, DI
-	JZ        low534
+	JZ        low536
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low534:
-	JMP stored530
+low536:
+	JMP stored532
 
-low531:
+low533:
 	TESTQ        $0x00000002, DI
-	JZ           low535
+	JZ           low537
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low536
+	JZ           low538
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low536:
-	JMP stored530
+low538:
+	JMP stored532
 
-low535:
+low537:
 	TESTQ     $0x00000001, DI
-	JZ        low537
+	JZ        low539
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low537:
-stored530:
-	JMP end527
+low539:
+stored532:
+	JMP end529
 
-over529:
+over531:
 	CMPQ          DI, $0x08
-	JLE           end527
+	JLE           end529
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low540
+	JZ            low542
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low541
+	JZ            low543
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low542
+	JZ            low544
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low542:
-	JMP stored539
+low544:
+	JMP stored541
 
-low541:
+low543:
 	TESTQ     $0x00000001, DI
-	JZ        low543
+	JZ        low545
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low543:
-	JMP stored539
+low545:
+	JMP stored541
 
-low540:
+low542:
 	TESTQ        $0x00000002, DI
-	JZ           low544
+	JZ           low546
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low545
+	JZ           low547
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low545:
-	JMP stored539
+low547:
+	JMP stored541
 
-low544:
+low546:
 	TESTQ     $0x00000001, DI
-	JZ        low546
+	JZ        low548
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low546:
-stored539:
-end527:
-	JMP gated460
+low548:
+stored541:
+end529:
+	JMP gated462
 
-without524:
-	JMP gated460
+without526:
+	JMP gated462
 
-gated460:
-	JMP done186
+gated462:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer459:
-done186:
+fewer461:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+advance4:
+	MOVQ   lddy+16(FP), BX
+	IMULQ  AX, BX
+	ADDQ   dy+8(FP), BX
+	MOVQ   BX, dy+8(FP)
+	MOVQ   ldy+32(FP), BX
+	IMULQ  AX, BX
+	ADDQ   y+24(FP), BX
+	MOVQ   BX, y+24(FP)
+	MOVQ   rows+40(FP), BX
+	SUBQ   AX, BX
+	MOVQ   BX, rows+40(FP)
+	CMPQ   BX, $0x01
+	JGE    next1
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -7029,17 +7029,29 @@ unwanted215:
 
 // func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
 TEXT ·gateNEONF32(SB), NOSPLIT, $0-64
+next1:
+	// the height of the next tile
 	MOVD rows+40(FP), R0
+	CMP  $8, R0
+	BGE  full2
 	CMP  $4, R0
-	BLT  rest2
+	BLE  chosen3
+	ADD  $1, R0
+	LSR  $1, R0
+	B    chosen3
 
-tile1:
+full2:
+	MOVD $4, R0
+
+chosen3:
+	CMP  $4, R0
+	BNE  fewer5
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other4
+	BNE  other7
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without5
+	BEQ  without8
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -7055,9 +7067,9 @@ tile1:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail7
+	BLT   tail10
 
-block6:
+block9:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -7123,13 +7135,13 @@ block6:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block6
+	BGE   block9
 
-tail7:
+tail10:
 	CMP   $0, R5
-	BLE   end8
+	BLE   end11
 	CMP   $4, R5
-	BLT   part9
+	BLT   part12
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -7157,408 +7169,408 @@ tail7:
 	FMOVQ F1, 0(R8)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over10
+	B     over13
 
-part9:
+part12:
 	TST   $2, R5
-	BEQ   one11
+	BEQ   one14
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved12
+	BEQ   moved15
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved12
+	B     moved15
 
-one11:
+one14:
 	FMOVS 0(R0), F0
 
-moved12:
+moved15:
 	TST   $2, R5
-	BEQ   one13
+	BEQ   one16
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved14
+	BEQ   moved17
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved14
+	B     moved17
 
-one13:
+one16:
 	FMOVS 0(R1), F1
 
-moved14:
+moved17:
 	TST   $2, R5
-	BEQ   one15
+	BEQ   one18
 	FMOVD 0(R3), F2
 	TST   $1, R5
-	BEQ   moved16
+	BEQ   moved19
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved16
+	B     moved19
 
-one15:
+one18:
 	FMOVS 0(R3), F2
 
-moved16:
+moved19:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one17
+	BEQ   one20
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved18
+	BEQ   moved21
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved18
+	B     moved21
 
-one17:
+one20:
 	FMOVS F1, 0(R1)
 
-moved18:
+moved21:
 	TST   $2, R5
-	BEQ   one19
+	BEQ   one22
 	FMOVD 0(R6), F1
 	TST   $1, R5
-	BEQ   moved20
+	BEQ   moved23
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved20
+	B     moved23
 
-one19:
+one22:
 	FMOVS 0(R6), F1
 
-moved20:
+moved23:
 	TST   $2, R5
-	BEQ   one21
+	BEQ   one24
 	FMOVD 0(R9), F2
 	TST   $1, R5
-	BEQ   moved22
+	BEQ   moved25
 	ADD   $8, R9, R16
 	VLD1  (R16), V2.S[2]
-	B     moved22
+	B     moved25
 
-one21:
+one24:
 	FMOVS 0(R9), F2
 
-moved22:
+moved25:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one23
+	BEQ   one26
 	FMOVD F1, 0(R6)
 	TST   $1, R5
-	BEQ   moved24
+	BEQ   moved27
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved24
+	B     moved27
 
-one23:
+one26:
 	FMOVS F1, 0(R6)
 
-moved24:
+moved27:
 	TST   $2, R5
-	BEQ   one25
+	BEQ   one28
 	FMOVD 0(R7), F1
 	TST   $1, R5
-	BEQ   moved26
+	BEQ   moved29
 	ADD   $8, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved26
+	B     moved29
 
-one25:
+one28:
 	FMOVS 0(R7), F1
 
-moved26:
+moved29:
 	TST   $2, R5
-	BEQ   one27
+	BEQ   one30
 	FMOVD 0(R10), F2
 	TST   $1, R5
-	BEQ   moved28
+	BEQ   moved31
 	ADD   $8, R10, R16
 	VLD1  (R16), V2.S[2]
-	B     moved28
+	B     moved31
 
-one27:
+one30:
 	FMOVS 0(R10), F2
 
-moved28:
+moved31:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one29
+	BEQ   one32
 	FMOVD F1, 0(R7)
 	TST   $1, R5
-	BEQ   moved30
+	BEQ   moved33
 	ADD   $8, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved30
+	B     moved33
 
-one29:
+one32:
 	FMOVS F1, 0(R7)
 
-moved30:
+moved33:
 	TST   $2, R5
-	BEQ   one31
+	BEQ   one34
 	FMOVD 0(R8), F1
 	TST   $1, R5
-	BEQ   moved32
+	BEQ   moved35
 	ADD   $8, R8, R16
 	VLD1  (R16), V1.S[2]
-	B     moved32
+	B     moved35
 
-one31:
+one34:
 	FMOVS 0(R8), F1
 
-moved32:
+moved35:
 	TST   $2, R5
-	BEQ   one33
+	BEQ   one36
 	FMOVD 0(R11), F2
 	TST   $1, R5
-	BEQ   moved34
+	BEQ   moved37
 	ADD   $8, R11, R16
 	VLD1  (R16), V2.S[2]
-	B     moved34
+	B     moved37
 
-one33:
+one36:
 	FMOVS 0(R11), F2
 
-moved34:
+moved37:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one35
+	BEQ   one38
 	FMOVD F1, 0(R8)
 	TST   $1, R5
-	BEQ   moved36
+	BEQ   moved39
 	ADD   $8, R8, R16
 	VST1  V1.S[2], (R16)
-	B     moved36
+	B     moved39
 
-one35:
+one38:
 	FMOVS F1, 0(R8)
 
-moved36:
+moved39:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one37
+	BEQ   one40
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved38
+	BEQ   moved41
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved38
-
-one37:
-	FMOVS F0, 0(R0)
-
-moved38:
-	B end8
-
-over10:
-	CMP   $4, R5
-	BLE   end8
-	TST   $2, R5
-	BEQ   one40
-	FMOVD 16(R0), F0
-	TST   $1, R5
-	BEQ   moved41
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
 	B     moved41
 
 one40:
-	FMOVS 16(R0), F0
+	FMOVS F0, 0(R0)
 
 moved41:
+	B end11
+
+over13:
+	CMP   $4, R5
+	BLE   end11
 	TST   $2, R5
-	BEQ   one42
+	BEQ   one43
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved44
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
+	B     moved44
+
+one43:
+	FMOVS 16(R0), F0
+
+moved44:
+	TST   $2, R5
+	BEQ   one45
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved43
+	BEQ   moved46
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved43
+	B     moved46
 
-one42:
+one45:
 	FMOVS 16(R1), F1
 
-moved43:
+moved46:
 	TST   $2, R5
-	BEQ   one44
+	BEQ   one47
 	FMOVD 16(R3), F2
 	TST   $1, R5
-	BEQ   moved45
+	BEQ   moved48
 	ADD   $24, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved45
+	B     moved48
 
-one44:
+one47:
 	FMOVS 16(R3), F2
 
-moved45:
+moved48:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one46
+	BEQ   one49
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved47
+	BEQ   moved50
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved47
+	B     moved50
 
-one46:
+one49:
 	FMOVS F1, 16(R1)
 
-moved47:
+moved50:
 	TST   $2, R5
-	BEQ   one48
+	BEQ   one51
 	FMOVD 16(R6), F1
 	TST   $1, R5
-	BEQ   moved49
+	BEQ   moved52
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved49
+	B     moved52
 
-one48:
+one51:
 	FMOVS 16(R6), F1
 
-moved49:
+moved52:
 	TST   $2, R5
-	BEQ   one50
+	BEQ   one53
 	FMOVD 16(R9), F2
 	TST   $1, R5
-	BEQ   moved51
+	BEQ   moved54
 	ADD   $24, R9, R16
 	VLD1  (R16), V2.S[2]
-	B     moved51
+	B     moved54
 
-one50:
+one53:
 	FMOVS 16(R9), F2
 
-moved51:
+moved54:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one52
+	BEQ   one55
 	FMOVD F1, 16(R6)
 	TST   $1, R5
-	BEQ   moved53
+	BEQ   moved56
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved53
+	B     moved56
 
-one52:
+one55:
 	FMOVS F1, 16(R6)
 
-moved53:
+moved56:
 	TST   $2, R5
-	BEQ   one54
+	BEQ   one57
 	FMOVD 16(R7), F1
 	TST   $1, R5
-	BEQ   moved55
+	BEQ   moved58
 	ADD   $24, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved55
+	B     moved58
 
-one54:
+one57:
 	FMOVS 16(R7), F1
 
-moved55:
+moved58:
 	TST   $2, R5
-	BEQ   one56
+	BEQ   one59
 	FMOVD 16(R10), F2
 	TST   $1, R5
-	BEQ   moved57
+	BEQ   moved60
 	ADD   $24, R10, R16
 	VLD1  (R16), V2.S[2]
-	B     moved57
+	B     moved60
 
-one56:
+one59:
 	FMOVS 16(R10), F2
 
-moved57:
+moved60:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one58
+	BEQ   one61
 	FMOVD F1, 16(R7)
 	TST   $1, R5
-	BEQ   moved59
+	BEQ   moved62
 	ADD   $24, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved59
+	B     moved62
 
-one58:
+one61:
 	FMOVS F1, 16(R7)
 
-moved59:
+moved62:
 	TST   $2, R5
-	BEQ   one60
+	BEQ   one63
 	FMOVD 16(R8), F1
 	TST   $1, R5
-	BEQ   moved61
+	BEQ   moved64
 	ADD   $24, R8, R16
 	VLD1  (R16), V1.S[2]
-	B     moved61
+	B     moved64
 
-one60:
+one63:
 	FMOVS 16(R8), F1
 
-moved61:
+moved64:
 	TST   $2, R5
-	BEQ   one62
+	BEQ   one65
 	FMOVD 16(R11), F2
 	TST   $1, R5
-	BEQ   moved63
+	BEQ   moved66
 	ADD   $24, R11, R16
 	VLD1  (R16), V2.S[2]
-	B     moved63
+	B     moved66
 
-one62:
+one65:
 	FMOVS 16(R11), F2
 
-moved63:
+moved66:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one64
+	BEQ   one67
 	FMOVD F1, 16(R8)
 	TST   $1, R5
-	BEQ   moved65
+	BEQ   moved68
 	ADD   $24, R8, R16
 	VST1  V1.S[2], (R16)
-	B     moved65
+	B     moved68
 
-one64:
+one67:
 	FMOVS F1, 16(R8)
 
-moved65:
+moved68:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one66
+	BEQ   one69
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved67
+	BEQ   moved70
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved67
+	B     moved70
 
-one66:
+one69:
 	FMOVS F0, 16(R0)
 
-moved67:
-end8:
-	B gated3
+moved70:
+end11:
+	B gated6
 
-without5:
+without8:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -7573,9 +7585,9 @@ without5:
 	ADD   R3, R9, R10
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail69
+	BLT   tail72
 
-block68:
+block71:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -7626,13 +7638,13 @@ block68:
 	ADD   $32, R10
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block68
+	BGE   block71
 
-tail69:
+tail72:
 	CMP   $0, R4
-	BLE   end70
+	BLE   end73
 	CMP   $4, R4
-	BLT   part71
+	BLT   part74
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -7653,349 +7665,349 @@ tail69:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R7)
-	B     over72
+	B     over75
 
-part71:
+part74:
 	TST   $2, R4
-	BEQ   one73
+	BEQ   one76
 	FMOVD 0(R0), F1
 	TST   $1, R4
-	BEQ   moved74
+	BEQ   moved77
 	ADD   $8, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved74
+	B     moved77
 
-one73:
+one76:
 	FMOVS 0(R0), F1
 
-moved74:
+moved77:
 	TST   $2, R4
-	BEQ   one75
+	BEQ   one78
 	FMOVD 0(R2), F2
 	TST   $1, R4
-	BEQ   moved76
+	BEQ   moved79
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved76
+	B     moved79
 
-one75:
+one78:
 	FMOVS 0(R2), F2
 
-moved76:
+moved79:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one77
+	BEQ   one80
 	FMOVD F1, 0(R0)
 	TST   $1, R4
-	BEQ   moved78
+	BEQ   moved81
 	ADD   $8, R0, R16
 	VST1  V1.S[2], (R16)
-	B     moved78
+	B     moved81
 
-one77:
+one80:
 	FMOVS F1, 0(R0)
 
-moved78:
+moved81:
 	TST   $2, R4
-	BEQ   one79
+	BEQ   one82
 	FMOVD 0(R5), F1
 	TST   $1, R4
-	BEQ   moved80
+	BEQ   moved83
 	ADD   $8, R5, R16
 	VLD1  (R16), V1.S[2]
-	B     moved80
+	B     moved83
 
-one79:
+one82:
 	FMOVS 0(R5), F1
 
-moved80:
+moved83:
 	TST   $2, R4
-	BEQ   one81
+	BEQ   one84
 	FMOVD 0(R8), F2
 	TST   $1, R4
-	BEQ   moved82
+	BEQ   moved85
 	ADD   $8, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved82
+	B     moved85
 
-one81:
+one84:
 	FMOVS 0(R8), F2
 
-moved82:
+moved85:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one83
+	BEQ   one86
 	FMOVD F1, 0(R5)
 	TST   $1, R4
-	BEQ   moved84
+	BEQ   moved87
 	ADD   $8, R5, R16
 	VST1  V1.S[2], (R16)
-	B     moved84
+	B     moved87
 
-one83:
+one86:
 	FMOVS F1, 0(R5)
 
-moved84:
+moved87:
 	TST   $2, R4
-	BEQ   one85
+	BEQ   one88
 	FMOVD 0(R6), F1
 	TST   $1, R4
-	BEQ   moved86
+	BEQ   moved89
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved86
+	B     moved89
 
-one85:
+one88:
 	FMOVS 0(R6), F1
 
-moved86:
+moved89:
 	TST   $2, R4
-	BEQ   one87
+	BEQ   one90
 	FMOVD 0(R9), F2
 	TST   $1, R4
-	BEQ   moved88
+	BEQ   moved91
 	ADD   $8, R9, R16
 	VLD1  (R16), V2.S[2]
-	B     moved88
+	B     moved91
 
-one87:
+one90:
 	FMOVS 0(R9), F2
 
-moved88:
+moved91:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one89
+	BEQ   one92
 	FMOVD F1, 0(R6)
 	TST   $1, R4
-	BEQ   moved90
+	BEQ   moved93
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved90
+	B     moved93
 
-one89:
+one92:
 	FMOVS F1, 0(R6)
 
-moved90:
+moved93:
 	TST   $2, R4
-	BEQ   one91
+	BEQ   one94
 	FMOVD 0(R7), F1
 	TST   $1, R4
-	BEQ   moved92
+	BEQ   moved95
 	ADD   $8, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved92
+	B     moved95
 
-one91:
+one94:
 	FMOVS 0(R7), F1
 
-moved92:
+moved95:
 	TST   $2, R4
-	BEQ   one93
+	BEQ   one96
 	FMOVD 0(R10), F2
 	TST   $1, R4
-	BEQ   moved94
+	BEQ   moved97
 	ADD   $8, R10, R16
 	VLD1  (R16), V2.S[2]
-	B     moved94
+	B     moved97
 
-one93:
+one96:
 	FMOVS 0(R10), F2
 
-moved94:
+moved97:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one95
+	BEQ   one98
 	FMOVD F1, 0(R7)
 	TST   $1, R4
-	BEQ   moved96
+	BEQ   moved99
 	ADD   $8, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved96
-
-one95:
-	FMOVS F1, 0(R7)
-
-moved96:
-	B end70
-
-over72:
-	CMP   $4, R4
-	BLE   end70
-	TST   $2, R4
-	BEQ   one98
-	FMOVD 16(R0), F1
-	TST   $1, R4
-	BEQ   moved99
-	ADD   $24, R0, R16
-	VLD1  (R16), V1.S[2]
 	B     moved99
 
 one98:
-	FMOVS 16(R0), F1
+	FMOVS F1, 0(R7)
 
 moved99:
+	B end73
+
+over75:
+	CMP   $4, R4
+	BLE   end73
 	TST   $2, R4
-	BEQ   one100
+	BEQ   one101
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved102
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
+	B     moved102
+
+one101:
+	FMOVS 16(R0), F1
+
+moved102:
+	TST   $2, R4
+	BEQ   one103
 	FMOVD 16(R2), F2
 	TST   $1, R4
-	BEQ   moved101
+	BEQ   moved104
 	ADD   $24, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved101
+	B     moved104
 
-one100:
+one103:
 	FMOVS 16(R2), F2
 
-moved101:
+moved104:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one102
+	BEQ   one105
 	FMOVD F1, 16(R0)
 	TST   $1, R4
-	BEQ   moved103
+	BEQ   moved106
 	ADD   $24, R0, R16
 	VST1  V1.S[2], (R16)
-	B     moved103
+	B     moved106
 
-one102:
+one105:
 	FMOVS F1, 16(R0)
 
-moved103:
+moved106:
 	TST   $2, R4
-	BEQ   one104
+	BEQ   one107
 	FMOVD 16(R5), F1
 	TST   $1, R4
-	BEQ   moved105
+	BEQ   moved108
 	ADD   $24, R5, R16
 	VLD1  (R16), V1.S[2]
-	B     moved105
+	B     moved108
 
-one104:
+one107:
 	FMOVS 16(R5), F1
 
-moved105:
+moved108:
 	TST   $2, R4
-	BEQ   one106
+	BEQ   one109
 	FMOVD 16(R8), F2
 	TST   $1, R4
-	BEQ   moved107
+	BEQ   moved110
 	ADD   $24, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved107
+	B     moved110
 
-one106:
+one109:
 	FMOVS 16(R8), F2
 
-moved107:
+moved110:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one108
+	BEQ   one111
 	FMOVD F1, 16(R5)
 	TST   $1, R4
-	BEQ   moved109
+	BEQ   moved112
 	ADD   $24, R5, R16
 	VST1  V1.S[2], (R16)
-	B     moved109
+	B     moved112
 
-one108:
+one111:
 	FMOVS F1, 16(R5)
 
-moved109:
+moved112:
 	TST   $2, R4
-	BEQ   one110
+	BEQ   one113
 	FMOVD 16(R6), F1
 	TST   $1, R4
-	BEQ   moved111
+	BEQ   moved114
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved111
+	B     moved114
 
-one110:
+one113:
 	FMOVS 16(R6), F1
 
-moved111:
+moved114:
 	TST   $2, R4
-	BEQ   one112
+	BEQ   one115
 	FMOVD 16(R9), F2
 	TST   $1, R4
-	BEQ   moved113
+	BEQ   moved116
 	ADD   $24, R9, R16
 	VLD1  (R16), V2.S[2]
-	B     moved113
+	B     moved116
 
-one112:
+one115:
 	FMOVS 16(R9), F2
 
-moved113:
+moved116:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one114
+	BEQ   one117
 	FMOVD F1, 16(R6)
 	TST   $1, R4
-	BEQ   moved115
+	BEQ   moved118
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved115
+	B     moved118
 
-one114:
+one117:
 	FMOVS F1, 16(R6)
 
-moved115:
+moved118:
 	TST   $2, R4
-	BEQ   one116
+	BEQ   one119
 	FMOVD 16(R7), F1
 	TST   $1, R4
-	BEQ   moved117
+	BEQ   moved120
 	ADD   $24, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved117
+	B     moved120
 
-one116:
+one119:
 	FMOVS 16(R7), F1
 
-moved117:
+moved120:
 	TST   $2, R4
-	BEQ   one118
+	BEQ   one121
 	FMOVD 16(R10), F2
 	TST   $1, R4
-	BEQ   moved119
+	BEQ   moved122
 	ADD   $24, R10, R16
 	VLD1  (R16), V2.S[2]
-	B     moved119
+	B     moved122
 
-one118:
+one121:
 	FMOVS 16(R10), F2
 
-moved119:
+moved122:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one120
+	BEQ   one123
 	FMOVD F1, 16(R7)
 	TST   $1, R4
-	BEQ   moved121
+	BEQ   moved124
 	ADD   $24, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved121
+	B     moved124
 
-one120:
+one123:
 	FMOVS F1, 16(R7)
 
-moved121:
-end70:
-	B gated3
+moved124:
+end73:
+	B gated6
 
-other4:
+other7:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without123
+	BEQ  without126
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -8011,9 +8023,9 @@ other4:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail125
+	BLT   tail128
 
-block124:
+block127:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -8047,13 +8059,13 @@ block124:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block124
+	BGE   block127
 
-tail125:
+tail128:
 	CMP   $0, R5
-	BLE   end126
+	BLE   end129
 	CMP   $4, R5
-	BLT   part127
+	BLT   part130
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -8065,215 +8077,199 @@ tail125:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over128
+	B     over131
 
-part127:
+part130:
 	TST   $2, R5
-	BEQ   one129
+	BEQ   one132
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved130
+	BEQ   moved133
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved130
+	B     moved133
 
-one129:
+one132:
 	FMOVS 0(R0), F0
 
-moved130:
+moved133:
 	TST   $2, R5
-	BEQ   one131
+	BEQ   one134
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved132
+	BEQ   moved135
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved132
+	B     moved135
 
-one131:
+one134:
 	FMOVS 0(R1), F1
 
-moved132:
+moved135:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one133
+	BEQ   one136
 	FMOVD 0(R6), F1
 	TST   $1, R5
-	BEQ   moved134
+	BEQ   moved137
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved134
+	B     moved137
 
-one133:
+one136:
 	FMOVS 0(R6), F1
 
-moved134:
+moved137:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one135
+	BEQ   one138
 	FMOVD 0(R7), F1
 	TST   $1, R5
-	BEQ   moved136
+	BEQ   moved139
 	ADD   $8, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved136
+	B     moved139
 
-one135:
+one138:
 	FMOVS 0(R7), F1
 
-moved136:
+moved139:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one137
+	BEQ   one140
 	FMOVD 0(R8), F1
 	TST   $1, R5
-	BEQ   moved138
+	BEQ   moved141
 	ADD   $8, R8, R16
 	VLD1  (R16), V1.S[2]
-	B     moved138
+	B     moved141
 
-one137:
+one140:
 	FMOVS 0(R8), F1
 
-moved138:
+moved141:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one139
+	BEQ   one142
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved140
+	BEQ   moved143
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved140
-
-one139:
-	FMOVS F0, 0(R0)
-
-moved140:
-	B end126
-
-over128:
-	CMP   $4, R5
-	BLE   end126
-	TST   $2, R5
-	BEQ   one142
-	FMOVD 16(R0), F0
-	TST   $1, R5
-	BEQ   moved143
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
 	B     moved143
 
 one142:
-	FMOVS 16(R0), F0
+	FMOVS F0, 0(R0)
 
 moved143:
+	B end129
+
+over131:
+	CMP   $4, R5
+	BLE   end129
 	TST   $2, R5
-	BEQ   one144
+	BEQ   one145
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved146
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
+	B     moved146
+
+one145:
+	FMOVS 16(R0), F0
+
+moved146:
+	TST   $2, R5
+	BEQ   one147
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved145
+	BEQ   moved148
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved145
+	B     moved148
 
-one144:
+one147:
 	FMOVS 16(R1), F1
 
-moved145:
+moved148:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one146
+	BEQ   one149
 	FMOVD 16(R6), F1
 	TST   $1, R5
-	BEQ   moved147
+	BEQ   moved150
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved147
+	B     moved150
 
-one146:
+one149:
 	FMOVS 16(R6), F1
 
-moved147:
+moved150:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one148
+	BEQ   one151
 	FMOVD 16(R7), F1
 	TST   $1, R5
-	BEQ   moved149
+	BEQ   moved152
 	ADD   $24, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved149
+	B     moved152
 
-one148:
+one151:
 	FMOVS 16(R7), F1
 
-moved149:
+moved152:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one150
+	BEQ   one153
 	FMOVD 16(R8), F1
 	TST   $1, R5
-	BEQ   moved151
+	BEQ   moved154
 	ADD   $24, R8, R16
 	VLD1  (R16), V1.S[2]
-	B     moved151
+	B     moved154
 
-one150:
+one153:
 	FMOVS 16(R8), F1
 
-moved151:
+moved154:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one152
+	BEQ   one155
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved153
+	BEQ   moved156
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved153
+	B     moved156
 
-one152:
+one155:
 	FMOVS F0, 16(R0)
 
-moved153:
-end126:
-	B gated3
+moved156:
+end129:
+	B gated6
 
-without123:
-	B gated3
+without126:
+	B gated6
 
-gated3:
-	MOVD dy+8(FP), R0
-	MOVD lddy+16(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, dy+8(FP)
-	MOVD y+24(FP), R0
-	MOVD ldy+32(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, y+24(FP)
-	MOVD rows+40(FP), R0
-	SUB  $4, R0
-	MOVD R0, rows+40(FP)
-	CMP  $4, R0
-	BGE  tile1
+gated6:
+	MOVD $4, R0
+	B    advance4
 
-rest2:
-	MOVD rows+40(FP), R0
+fewer5:
 	CMP  $3, R0
-	BNE  fewer155
+	BNE  fewer157
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other157
+	BNE  other159
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without158
+	BEQ  without160
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -8287,9 +8283,9 @@ rest2:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail160
+	BLT   tail162
 
-block159:
+block161:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -8341,13 +8337,13 @@ block159:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block159
+	BGE   block161
 
-tail160:
+tail162:
 	CMP   $0, R5
-	BLE   end161
+	BLE   end163
 	CMP   $4, R5
-	BLT   part162
+	BLT   part164
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -8369,324 +8365,324 @@ tail160:
 	FMOVQ F1, 0(R7)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over163
+	B     over165
 
-part162:
-	TST   $2, R5
-	BEQ   one164
-	FMOVD 0(R0), F0
-	TST   $1, R5
-	BEQ   moved165
-	ADD   $8, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved165
-
-one164:
-	FMOVS 0(R0), F0
-
-moved165:
+part164:
 	TST   $2, R5
 	BEQ   one166
-	FMOVD 0(R1), F1
+	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved167
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved167
 
 one166:
-	FMOVS 0(R1), F1
+	FMOVS 0(R0), F0
 
 moved167:
 	TST   $2, R5
 	BEQ   one168
-	FMOVD 0(R3), F2
+	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved169
-	ADD   $8, R3, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved169
 
 one168:
-	FMOVS 0(R3), F2
+	FMOVS 0(R1), F1
 
 moved169:
+	TST   $2, R5
+	BEQ   one170
+	FMOVD 0(R3), F2
+	TST   $1, R5
+	BEQ   moved171
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved171
+
+one170:
+	FMOVS 0(R3), F2
+
+moved171:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one170
+	BEQ   one172
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved171
+	BEQ   moved173
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved171
-
-one170:
-	FMOVS F1, 0(R1)
-
-moved171:
-	TST   $2, R5
-	BEQ   one172
-	FMOVD 0(R6), F1
-	TST   $1, R5
-	BEQ   moved173
-	ADD   $8, R6, R16
-	VLD1  (R16), V1.S[2]
 	B     moved173
 
 one172:
-	FMOVS 0(R6), F1
+	FMOVS F1, 0(R1)
 
 moved173:
 	TST   $2, R5
 	BEQ   one174
-	FMOVD 0(R8), F2
+	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved175
-	ADD   $8, R8, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved175
 
 one174:
-	FMOVS 0(R8), F2
+	FMOVS 0(R6), F1
 
 moved175:
+	TST   $2, R5
+	BEQ   one176
+	FMOVD 0(R8), F2
+	TST   $1, R5
+	BEQ   moved177
+	ADD   $8, R8, R16
+	VLD1  (R16), V2.S[2]
+	B     moved177
+
+one176:
+	FMOVS 0(R8), F2
+
+moved177:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one176
+	BEQ   one178
 	FMOVD F1, 0(R6)
 	TST   $1, R5
-	BEQ   moved177
+	BEQ   moved179
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved177
-
-one176:
-	FMOVS F1, 0(R6)
-
-moved177:
-	TST   $2, R5
-	BEQ   one178
-	FMOVD 0(R7), F1
-	TST   $1, R5
-	BEQ   moved179
-	ADD   $8, R7, R16
-	VLD1  (R16), V1.S[2]
 	B     moved179
 
 one178:
-	FMOVS 0(R7), F1
+	FMOVS F1, 0(R6)
 
 moved179:
 	TST   $2, R5
 	BEQ   one180
-	FMOVD 0(R9), F2
+	FMOVD 0(R7), F1
 	TST   $1, R5
 	BEQ   moved181
-	ADD   $8, R9, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved181
 
 one180:
-	FMOVS 0(R9), F2
+	FMOVS 0(R7), F1
 
 moved181:
+	TST   $2, R5
+	BEQ   one182
+	FMOVD 0(R9), F2
+	TST   $1, R5
+	BEQ   moved183
+	ADD   $8, R9, R16
+	VLD1  (R16), V2.S[2]
+	B     moved183
+
+one182:
+	FMOVS 0(R9), F2
+
+moved183:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one182
+	BEQ   one184
 	FMOVD F1, 0(R7)
 	TST   $1, R5
-	BEQ   moved183
+	BEQ   moved185
 	ADD   $8, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved183
-
-one182:
-	FMOVS F1, 0(R7)
-
-moved183:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one184
-	FMOVD F0, 0(R0)
-	TST   $1, R5
-	BEQ   moved185
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
 	B     moved185
 
 one184:
-	FMOVS F0, 0(R0)
+	FMOVS F1, 0(R7)
 
 moved185:
-	B end161
-
-over163:
-	CMP   $4, R5
-	BLE   end161
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one187
-	FMOVD 16(R0), F0
+	BEQ   one186
+	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved188
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved188
+	BEQ   moved187
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved187
 
-one187:
-	FMOVS 16(R0), F0
+one186:
+	FMOVS F0, 0(R0)
 
-moved188:
+moved187:
+	B end163
+
+over165:
+	CMP   $4, R5
+	BLE   end163
 	TST   $2, R5
 	BEQ   one189
-	FMOVD 16(R1), F1
+	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved190
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved190
 
 one189:
-	FMOVS 16(R1), F1
+	FMOVS 16(R0), F0
 
 moved190:
 	TST   $2, R5
 	BEQ   one191
-	FMOVD 16(R3), F2
+	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved192
-	ADD   $24, R3, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved192
 
 one191:
-	FMOVS 16(R3), F2
+	FMOVS 16(R1), F1
 
 moved192:
+	TST   $2, R5
+	BEQ   one193
+	FMOVD 16(R3), F2
+	TST   $1, R5
+	BEQ   moved194
+	ADD   $24, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved194
+
+one193:
+	FMOVS 16(R3), F2
+
+moved194:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one193
+	BEQ   one195
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved194
+	BEQ   moved196
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved194
-
-one193:
-	FMOVS F1, 16(R1)
-
-moved194:
-	TST   $2, R5
-	BEQ   one195
-	FMOVD 16(R6), F1
-	TST   $1, R5
-	BEQ   moved196
-	ADD   $24, R6, R16
-	VLD1  (R16), V1.S[2]
 	B     moved196
 
 one195:
-	FMOVS 16(R6), F1
+	FMOVS F1, 16(R1)
 
 moved196:
 	TST   $2, R5
 	BEQ   one197
-	FMOVD 16(R8), F2
+	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved198
-	ADD   $24, R8, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved198
 
 one197:
-	FMOVS 16(R8), F2
+	FMOVS 16(R6), F1
 
 moved198:
+	TST   $2, R5
+	BEQ   one199
+	FMOVD 16(R8), F2
+	TST   $1, R5
+	BEQ   moved200
+	ADD   $24, R8, R16
+	VLD1  (R16), V2.S[2]
+	B     moved200
+
+one199:
+	FMOVS 16(R8), F2
+
+moved200:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one199
+	BEQ   one201
 	FMOVD F1, 16(R6)
 	TST   $1, R5
-	BEQ   moved200
+	BEQ   moved202
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved200
-
-one199:
-	FMOVS F1, 16(R6)
-
-moved200:
-	TST   $2, R5
-	BEQ   one201
-	FMOVD 16(R7), F1
-	TST   $1, R5
-	BEQ   moved202
-	ADD   $24, R7, R16
-	VLD1  (R16), V1.S[2]
 	B     moved202
 
 one201:
-	FMOVS 16(R7), F1
+	FMOVS F1, 16(R6)
 
 moved202:
 	TST   $2, R5
 	BEQ   one203
-	FMOVD 16(R9), F2
+	FMOVD 16(R7), F1
 	TST   $1, R5
 	BEQ   moved204
-	ADD   $24, R9, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved204
 
 one203:
-	FMOVS 16(R9), F2
+	FMOVS 16(R7), F1
 
 moved204:
+	TST   $2, R5
+	BEQ   one205
+	FMOVD 16(R9), F2
+	TST   $1, R5
+	BEQ   moved206
+	ADD   $24, R9, R16
+	VLD1  (R16), V2.S[2]
+	B     moved206
+
+one205:
+	FMOVS 16(R9), F2
+
+moved206:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one205
+	BEQ   one207
 	FMOVD F1, 16(R7)
 	TST   $1, R5
-	BEQ   moved206
+	BEQ   moved208
 	ADD   $24, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved206
-
-one205:
-	FMOVS F1, 16(R7)
-
-moved206:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one207
-	FMOVD F0, 16(R0)
-	TST   $1, R5
-	BEQ   moved208
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
 	B     moved208
 
 one207:
-	FMOVS F0, 16(R0)
+	FMOVS F1, 16(R7)
 
 moved208:
-end161:
-	B gated156
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one209
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved210
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved210
 
-without158:
+one209:
+	FMOVS F0, 16(R0)
+
+moved210:
+end163:
+	B gated158
+
+without160:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -8699,9 +8695,9 @@ without158:
 	ADD   R3, R7, R8
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail210
+	BLT   tail212
 
-block209:
+block211:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -8740,13 +8736,13 @@ block209:
 	ADD   $32, R8
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block209
+	BGE   block211
 
-tail210:
+tail212:
 	CMP   $0, R4
-	BLE   end211
+	BLE   end213
 	CMP   $4, R4
-	BLT   part212
+	BLT   part214
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -8762,267 +8758,267 @@ tail210:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R6)
-	B     over213
+	B     over215
 
-part212:
-	TST   $2, R4
-	BEQ   one214
-	FMOVD 0(R0), F1
-	TST   $1, R4
-	BEQ   moved215
-	ADD   $8, R0, R16
-	VLD1  (R16), V1.S[2]
-	B     moved215
-
-one214:
-	FMOVS 0(R0), F1
-
-moved215:
+part214:
 	TST   $2, R4
 	BEQ   one216
-	FMOVD 0(R2), F2
+	FMOVD 0(R0), F1
 	TST   $1, R4
 	BEQ   moved217
-	ADD   $8, R2, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved217
 
 one216:
-	FMOVS 0(R2), F2
+	FMOVS 0(R0), F1
 
 moved217:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one218
-	FMOVD F1, 0(R0)
+	FMOVD 0(R2), F2
 	TST   $1, R4
 	BEQ   moved219
-	ADD   $8, R0, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved219
 
 one218:
-	FMOVS F1, 0(R0)
+	FMOVS 0(R2), F2
 
 moved219:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one220
-	FMOVD 0(R5), F1
+	FMOVD F1, 0(R0)
 	TST   $1, R4
 	BEQ   moved221
-	ADD   $8, R5, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved221
 
 one220:
-	FMOVS 0(R5), F1
+	FMOVS F1, 0(R0)
 
 moved221:
 	TST   $2, R4
 	BEQ   one222
-	FMOVD 0(R7), F2
+	FMOVD 0(R5), F1
 	TST   $1, R4
 	BEQ   moved223
-	ADD   $8, R7, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved223
 
 one222:
-	FMOVS 0(R7), F2
+	FMOVS 0(R5), F1
 
 moved223:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one224
-	FMOVD F1, 0(R5)
+	FMOVD 0(R7), F2
 	TST   $1, R4
 	BEQ   moved225
-	ADD   $8, R5, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved225
 
 one224:
-	FMOVS F1, 0(R5)
+	FMOVS 0(R7), F2
 
 moved225:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one226
-	FMOVD 0(R6), F1
+	FMOVD F1, 0(R5)
 	TST   $1, R4
 	BEQ   moved227
-	ADD   $8, R6, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved227
 
 one226:
-	FMOVS 0(R6), F1
+	FMOVS F1, 0(R5)
 
 moved227:
 	TST   $2, R4
 	BEQ   one228
-	FMOVD 0(R8), F2
+	FMOVD 0(R6), F1
 	TST   $1, R4
 	BEQ   moved229
-	ADD   $8, R8, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved229
 
 one228:
-	FMOVS 0(R8), F2
+	FMOVS 0(R6), F1
 
 moved229:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one230
-	FMOVD F1, 0(R6)
+	FMOVD 0(R8), F2
 	TST   $1, R4
 	BEQ   moved231
-	ADD   $8, R6, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved231
 
 one230:
-	FMOVS F1, 0(R6)
+	FMOVS 0(R8), F2
 
 moved231:
-	B end211
-
-over213:
-	CMP   $4, R4
-	BLE   end211
-	TST   $2, R4
-	BEQ   one233
-	FMOVD 16(R0), F1
-	TST   $1, R4
-	BEQ   moved234
-	ADD   $24, R0, R16
-	VLD1  (R16), V1.S[2]
-	B     moved234
-
-one233:
-	FMOVS 16(R0), F1
-
-moved234:
-	TST   $2, R4
-	BEQ   one235
-	FMOVD 16(R2), F2
-	TST   $1, R4
-	BEQ   moved236
-	ADD   $24, R2, R16
-	VLD1  (R16), V2.S[2]
-	B     moved236
-
-one235:
-	FMOVS 16(R2), F2
-
-moved236:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
+	BEQ   one232
+	FMOVD F1, 0(R6)
+	TST   $1, R4
+	BEQ   moved233
+	ADD   $8, R6, R16
+	VST1  V1.S[2], (R16)
+	B     moved233
+
+one232:
+	FMOVS F1, 0(R6)
+
+moved233:
+	B end213
+
+over215:
+	CMP   $4, R4
+	BLE   end213
+	TST   $2, R4
+	BEQ   one235
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved236
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
+	B     moved236
+
+one235:
+	FMOVS 16(R0), F1
+
+moved236:
+	TST   $2, R4
 	BEQ   one237
-	FMOVD F1, 16(R0)
+	FMOVD 16(R2), F2
 	TST   $1, R4
 	BEQ   moved238
-	ADD   $24, R0, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved238
 
 one237:
-	FMOVS F1, 16(R0)
+	FMOVS 16(R2), F2
 
 moved238:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one239
-	FMOVD 16(R5), F1
+	FMOVD F1, 16(R0)
 	TST   $1, R4
 	BEQ   moved240
-	ADD   $24, R5, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved240
 
 one239:
-	FMOVS 16(R5), F1
+	FMOVS F1, 16(R0)
 
 moved240:
 	TST   $2, R4
 	BEQ   one241
-	FMOVD 16(R7), F2
+	FMOVD 16(R5), F1
 	TST   $1, R4
 	BEQ   moved242
-	ADD   $24, R7, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved242
 
 one241:
-	FMOVS 16(R7), F2
+	FMOVS 16(R5), F1
 
 moved242:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one243
-	FMOVD F1, 16(R5)
+	FMOVD 16(R7), F2
 	TST   $1, R4
 	BEQ   moved244
-	ADD   $24, R5, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved244
 
 one243:
-	FMOVS F1, 16(R5)
+	FMOVS 16(R7), F2
 
 moved244:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one245
-	FMOVD 16(R6), F1
+	FMOVD F1, 16(R5)
 	TST   $1, R4
 	BEQ   moved246
-	ADD   $24, R6, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved246
 
 one245:
-	FMOVS 16(R6), F1
+	FMOVS F1, 16(R5)
 
 moved246:
 	TST   $2, R4
 	BEQ   one247
-	FMOVD 16(R8), F2
+	FMOVD 16(R6), F1
 	TST   $1, R4
 	BEQ   moved248
-	ADD   $24, R8, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved248
 
 one247:
-	FMOVS 16(R8), F2
+	FMOVS 16(R6), F1
 
 moved248:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one249
-	FMOVD F1, 16(R6)
+	FMOVD 16(R8), F2
 	TST   $1, R4
 	BEQ   moved250
-	ADD   $24, R6, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved250
 
 one249:
-	FMOVS F1, 16(R6)
+	FMOVS 16(R8), F2
 
 moved250:
-end211:
-	B gated156
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one251
+	FMOVD F1, 16(R6)
+	TST   $1, R4
+	BEQ   moved252
+	ADD   $24, R6, R16
+	VST1  V1.S[2], (R16)
+	B     moved252
 
-other157:
+one251:
+	FMOVS F1, 16(R6)
+
+moved252:
+end213:
+	B gated158
+
+other159:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without252
+	BEQ  without254
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -9036,9 +9032,9 @@ other157:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail254
+	BLT   tail256
 
-block253:
+block255:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -9066,13 +9062,13 @@ block253:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block253
+	BGE   block255
 
-tail254:
+tail256:
 	CMP   $0, R5
-	BLE   end255
+	BLE   end257
 	CMP   $4, R5
-	BLT   part256
+	BLT   part258
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -9082,170 +9078,171 @@ tail254:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over257
+	B     over259
 
-part256:
-	TST   $2, R5
-	BEQ   one258
-	FMOVD 0(R0), F0
-	TST   $1, R5
-	BEQ   moved259
-	ADD   $8, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved259
-
-one258:
-	FMOVS 0(R0), F0
-
-moved259:
+part258:
 	TST   $2, R5
 	BEQ   one260
-	FMOVD 0(R1), F1
+	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved261
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved261
 
 one260:
-	FMOVS 0(R1), F1
+	FMOVS 0(R0), F0
 
 moved261:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one262
-	FMOVD 0(R6), F1
+	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved263
-	ADD   $8, R6, R16
+	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
 	B     moved263
 
 one262:
-	FMOVS 0(R6), F1
+	FMOVS 0(R1), F1
 
 moved263:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one264
-	FMOVD 0(R7), F1
+	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved265
-	ADD   $8, R7, R16
+	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
 	B     moved265
 
 one264:
-	FMOVS 0(R7), F1
+	FMOVS 0(R6), F1
 
 moved265:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one266
-	FMOVD F0, 0(R0)
+	FMOVD 0(R7), F1
 	TST   $1, R5
 	BEQ   moved267
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved267
 
 one266:
-	FMOVS F0, 0(R0)
+	FMOVS 0(R7), F1
 
 moved267:
-	B end255
-
-over257:
-	CMP   $4, R5
-	BLE   end255
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one269
-	FMOVD 16(R0), F0
+	BEQ   one268
+	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved270
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved270
+	BEQ   moved269
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved269
 
-one269:
-	FMOVS 16(R0), F0
+one268:
+	FMOVS F0, 0(R0)
 
-moved270:
+moved269:
+	B end257
+
+over259:
+	CMP   $4, R5
+	BLE   end257
 	TST   $2, R5
 	BEQ   one271
-	FMOVD 16(R1), F1
+	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved272
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved272
 
 one271:
-	FMOVS 16(R1), F1
+	FMOVS 16(R0), F0
 
 moved272:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one273
-	FMOVD 16(R6), F1
+	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved274
-	ADD   $24, R6, R16
+	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
 	B     moved274
 
 one273:
-	FMOVS 16(R6), F1
+	FMOVS 16(R1), F1
 
 moved274:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one275
-	FMOVD 16(R7), F1
+	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved276
-	ADD   $24, R7, R16
+	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
 	B     moved276
 
 one275:
-	FMOVS 16(R7), F1
+	FMOVS 16(R6), F1
 
 moved276:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one277
-	FMOVD F0, 16(R0)
+	FMOVD 16(R7), F1
 	TST   $1, R5
 	BEQ   moved278
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
+	ADD   $24, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved278
 
 one277:
-	FMOVS F0, 16(R0)
+	FMOVS 16(R7), F1
 
 moved278:
-end255:
-	B gated156
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one279
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved280
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved280
 
-without252:
-	B gated156
+one279:
+	FMOVS F0, 16(R0)
 
-gated156:
-	B done154
+moved280:
+end257:
+	B gated158
 
-fewer155:
+without254:
+	B gated158
+
+gated158:
+	MOVD $3, R0
+	B    advance4
+
+fewer157:
 	CMP  $2, R0
-	BNE  fewer279
+	BNE  fewer281
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other281
+	BNE  other283
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without282
+	BEQ  without284
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -9257,9 +9254,9 @@ fewer155:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail284
+	BLT   tail286
 
-block283:
+block285:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -9297,13 +9294,13 @@ block283:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block283
+	BGE   block285
 
-tail284:
+tail286:
 	CMP   $0, R5
-	BLE   end285
+	BLE   end287
 	CMP   $4, R5
-	BLT   part286
+	BLT   part288
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -9319,240 +9316,240 @@ tail284:
 	FMOVQ F1, 0(R6)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over287
+	B     over289
 
-part286:
-	TST   $2, R5
-	BEQ   one288
-	FMOVD 0(R0), F0
-	TST   $1, R5
-	BEQ   moved289
-	ADD   $8, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved289
-
-one288:
-	FMOVS 0(R0), F0
-
-moved289:
+part288:
 	TST   $2, R5
 	BEQ   one290
-	FMOVD 0(R1), F1
+	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved291
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved291
 
 one290:
-	FMOVS 0(R1), F1
+	FMOVS 0(R0), F0
 
 moved291:
 	TST   $2, R5
 	BEQ   one292
-	FMOVD 0(R3), F2
+	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved293
-	ADD   $8, R3, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved293
 
 one292:
-	FMOVS 0(R3), F2
+	FMOVS 0(R1), F1
 
 moved293:
+	TST   $2, R5
+	BEQ   one294
+	FMOVD 0(R3), F2
+	TST   $1, R5
+	BEQ   moved295
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved295
+
+one294:
+	FMOVS 0(R3), F2
+
+moved295:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one294
+	BEQ   one296
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved295
+	BEQ   moved297
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved295
-
-one294:
-	FMOVS F1, 0(R1)
-
-moved295:
-	TST   $2, R5
-	BEQ   one296
-	FMOVD 0(R6), F1
-	TST   $1, R5
-	BEQ   moved297
-	ADD   $8, R6, R16
-	VLD1  (R16), V1.S[2]
 	B     moved297
 
 one296:
-	FMOVS 0(R6), F1
+	FMOVS F1, 0(R1)
 
 moved297:
 	TST   $2, R5
 	BEQ   one298
-	FMOVD 0(R7), F2
+	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved299
-	ADD   $8, R7, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved299
 
 one298:
-	FMOVS 0(R7), F2
+	FMOVS 0(R6), F1
 
 moved299:
+	TST   $2, R5
+	BEQ   one300
+	FMOVD 0(R7), F2
+	TST   $1, R5
+	BEQ   moved301
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved301
+
+one300:
+	FMOVS 0(R7), F2
+
+moved301:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one300
+	BEQ   one302
 	FMOVD F1, 0(R6)
 	TST   $1, R5
-	BEQ   moved301
+	BEQ   moved303
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved301
-
-one300:
-	FMOVS F1, 0(R6)
-
-moved301:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one302
-	FMOVD F0, 0(R0)
-	TST   $1, R5
-	BEQ   moved303
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
 	B     moved303
 
 one302:
-	FMOVS F0, 0(R0)
+	FMOVS F1, 0(R6)
 
 moved303:
-	B end285
-
-over287:
-	CMP   $4, R5
-	BLE   end285
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one305
-	FMOVD 16(R0), F0
+	BEQ   one304
+	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved306
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved306
+	BEQ   moved305
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved305
 
-one305:
-	FMOVS 16(R0), F0
+one304:
+	FMOVS F0, 0(R0)
 
-moved306:
+moved305:
+	B end287
+
+over289:
+	CMP   $4, R5
+	BLE   end287
 	TST   $2, R5
 	BEQ   one307
-	FMOVD 16(R1), F1
+	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved308
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved308
 
 one307:
-	FMOVS 16(R1), F1
+	FMOVS 16(R0), F0
 
 moved308:
 	TST   $2, R5
 	BEQ   one309
-	FMOVD 16(R3), F2
+	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved310
-	ADD   $24, R3, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved310
 
 one309:
-	FMOVS 16(R3), F2
+	FMOVS 16(R1), F1
 
 moved310:
+	TST   $2, R5
+	BEQ   one311
+	FMOVD 16(R3), F2
+	TST   $1, R5
+	BEQ   moved312
+	ADD   $24, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved312
+
+one311:
+	FMOVS 16(R3), F2
+
+moved312:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one311
+	BEQ   one313
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved312
+	BEQ   moved314
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved312
-
-one311:
-	FMOVS F1, 16(R1)
-
-moved312:
-	TST   $2, R5
-	BEQ   one313
-	FMOVD 16(R6), F1
-	TST   $1, R5
-	BEQ   moved314
-	ADD   $24, R6, R16
-	VLD1  (R16), V1.S[2]
 	B     moved314
 
 one313:
-	FMOVS 16(R6), F1
+	FMOVS F1, 16(R1)
 
 moved314:
 	TST   $2, R5
 	BEQ   one315
-	FMOVD 16(R7), F2
+	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved316
-	ADD   $24, R7, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved316
 
 one315:
-	FMOVS 16(R7), F2
+	FMOVS 16(R6), F1
 
 moved316:
+	TST   $2, R5
+	BEQ   one317
+	FMOVD 16(R7), F2
+	TST   $1, R5
+	BEQ   moved318
+	ADD   $24, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved318
+
+one317:
+	FMOVS 16(R7), F2
+
+moved318:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one317
+	BEQ   one319
 	FMOVD F1, 16(R6)
 	TST   $1, R5
-	BEQ   moved318
+	BEQ   moved320
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved318
-
-one317:
-	FMOVS F1, 16(R6)
-
-moved318:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one319
-	FMOVD F0, 16(R0)
-	TST   $1, R5
-	BEQ   moved320
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
 	B     moved320
 
 one319:
-	FMOVS F0, 16(R0)
+	FMOVS F1, 16(R6)
 
 moved320:
-end285:
-	B gated280
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one321
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved322
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved322
 
-without282:
+one321:
+	FMOVS F0, 16(R0)
+
+moved322:
+end287:
+	B gated282
+
+without284:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -9563,9 +9560,9 @@ without282:
 	ADD   R3, R2, R6
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail322
+	BLT   tail324
 
-block321:
+block323:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -9592,13 +9589,13 @@ block321:
 	ADD   $32, R6
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block321
+	BGE   block323
 
-tail322:
+tail324:
 	CMP   $0, R4
-	BLE   end323
+	BLE   end325
 	CMP   $4, R4
-	BLT   part324
+	BLT   part326
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -9609,185 +9606,185 @@ tail322:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R5)
-	B     over325
+	B     over327
 
-part324:
-	TST   $2, R4
-	BEQ   one326
-	FMOVD 0(R0), F1
-	TST   $1, R4
-	BEQ   moved327
-	ADD   $8, R0, R16
-	VLD1  (R16), V1.S[2]
-	B     moved327
-
-one326:
-	FMOVS 0(R0), F1
-
-moved327:
+part326:
 	TST   $2, R4
 	BEQ   one328
-	FMOVD 0(R2), F2
+	FMOVD 0(R0), F1
 	TST   $1, R4
 	BEQ   moved329
-	ADD   $8, R2, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved329
 
 one328:
-	FMOVS 0(R2), F2
+	FMOVS 0(R0), F1
 
 moved329:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one330
-	FMOVD F1, 0(R0)
+	FMOVD 0(R2), F2
 	TST   $1, R4
 	BEQ   moved331
-	ADD   $8, R0, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved331
 
 one330:
-	FMOVS F1, 0(R0)
+	FMOVS 0(R2), F2
 
 moved331:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one332
-	FMOVD 0(R5), F1
+	FMOVD F1, 0(R0)
 	TST   $1, R4
 	BEQ   moved333
-	ADD   $8, R5, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved333
 
 one332:
-	FMOVS 0(R5), F1
+	FMOVS F1, 0(R0)
 
 moved333:
 	TST   $2, R4
 	BEQ   one334
-	FMOVD 0(R6), F2
+	FMOVD 0(R5), F1
 	TST   $1, R4
 	BEQ   moved335
-	ADD   $8, R6, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved335
 
 one334:
-	FMOVS 0(R6), F2
+	FMOVS 0(R5), F1
 
 moved335:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one336
-	FMOVD F1, 0(R5)
+	FMOVD 0(R6), F2
 	TST   $1, R4
 	BEQ   moved337
-	ADD   $8, R5, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R6, R16
+	VLD1  (R16), V2.S[2]
 	B     moved337
 
 one336:
-	FMOVS F1, 0(R5)
+	FMOVS 0(R6), F2
 
 moved337:
-	B end323
-
-over325:
-	CMP   $4, R4
-	BLE   end323
-	TST   $2, R4
-	BEQ   one339
-	FMOVD 16(R0), F1
-	TST   $1, R4
-	BEQ   moved340
-	ADD   $24, R0, R16
-	VLD1  (R16), V1.S[2]
-	B     moved340
-
-one339:
-	FMOVS 16(R0), F1
-
-moved340:
-	TST   $2, R4
-	BEQ   one341
-	FMOVD 16(R2), F2
-	TST   $1, R4
-	BEQ   moved342
-	ADD   $24, R2, R16
-	VLD1  (R16), V2.S[2]
-	B     moved342
-
-one341:
-	FMOVS 16(R2), F2
-
-moved342:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
+	BEQ   one338
+	FMOVD F1, 0(R5)
+	TST   $1, R4
+	BEQ   moved339
+	ADD   $8, R5, R16
+	VST1  V1.S[2], (R16)
+	B     moved339
+
+one338:
+	FMOVS F1, 0(R5)
+
+moved339:
+	B end325
+
+over327:
+	CMP   $4, R4
+	BLE   end325
+	TST   $2, R4
+	BEQ   one341
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved342
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
+	B     moved342
+
+one341:
+	FMOVS 16(R0), F1
+
+moved342:
+	TST   $2, R4
 	BEQ   one343
-	FMOVD F1, 16(R0)
+	FMOVD 16(R2), F2
 	TST   $1, R4
 	BEQ   moved344
-	ADD   $24, R0, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved344
 
 one343:
-	FMOVS F1, 16(R0)
+	FMOVS 16(R2), F2
 
 moved344:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one345
-	FMOVD 16(R5), F1
+	FMOVD F1, 16(R0)
 	TST   $1, R4
 	BEQ   moved346
-	ADD   $24, R5, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved346
 
 one345:
-	FMOVS 16(R5), F1
+	FMOVS F1, 16(R0)
 
 moved346:
 	TST   $2, R4
 	BEQ   one347
-	FMOVD 16(R6), F2
+	FMOVD 16(R5), F1
 	TST   $1, R4
 	BEQ   moved348
-	ADD   $24, R6, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved348
 
 one347:
-	FMOVS 16(R6), F2
+	FMOVS 16(R5), F1
 
 moved348:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one349
-	FMOVD F1, 16(R5)
+	FMOVD 16(R6), F2
 	TST   $1, R4
 	BEQ   moved350
-	ADD   $24, R5, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R6, R16
+	VLD1  (R16), V2.S[2]
 	B     moved350
 
 one349:
-	FMOVS F1, 16(R5)
+	FMOVS 16(R6), F2
 
 moved350:
-end323:
-	B gated280
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one351
+	FMOVD F1, 16(R5)
+	TST   $1, R4
+	BEQ   moved352
+	ADD   $24, R5, R16
+	VST1  V1.S[2], (R16)
+	B     moved352
 
-other281:
+one351:
+	FMOVS F1, 16(R5)
+
+moved352:
+end325:
+	B gated282
+
+other283:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without352
+	BEQ  without354
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -9799,9 +9796,9 @@ other281:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail354
+	BLT   tail356
 
-block353:
+block355:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -9823,13 +9820,13 @@ block353:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block353
+	BGE   block355
 
-tail354:
+tail356:
 	CMP   $0, R5
-	BLE   end355
+	BLE   end357
 	CMP   $4, R5
-	BLT   part356
+	BLT   part358
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -9837,142 +9834,142 @@ tail354:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over357
+	B     over359
 
-part356:
-	TST   $2, R5
-	BEQ   one358
-	FMOVD 0(R0), F0
-	TST   $1, R5
-	BEQ   moved359
-	ADD   $8, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved359
-
-one358:
-	FMOVS 0(R0), F0
-
-moved359:
+part358:
 	TST   $2, R5
 	BEQ   one360
-	FMOVD 0(R1), F1
+	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved361
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved361
 
 one360:
-	FMOVS 0(R1), F1
+	FMOVS 0(R0), F0
 
 moved361:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one362
-	FMOVD 0(R6), F1
+	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved363
-	ADD   $8, R6, R16
+	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
 	B     moved363
 
 one362:
-	FMOVS 0(R6), F1
+	FMOVS 0(R1), F1
 
 moved363:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one364
-	FMOVD F0, 0(R0)
+	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved365
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved365
 
 one364:
-	FMOVS F0, 0(R0)
+	FMOVS 0(R6), F1
 
 moved365:
-	B end355
-
-over357:
-	CMP   $4, R5
-	BLE   end355
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one367
-	FMOVD 16(R0), F0
+	BEQ   one366
+	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved368
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved368
+	BEQ   moved367
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved367
 
-one367:
-	FMOVS 16(R0), F0
+one366:
+	FMOVS F0, 0(R0)
 
-moved368:
+moved367:
+	B end357
+
+over359:
+	CMP   $4, R5
+	BLE   end357
 	TST   $2, R5
 	BEQ   one369
-	FMOVD 16(R1), F1
+	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved370
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved370
 
 one369:
-	FMOVS 16(R1), F1
+	FMOVS 16(R0), F0
 
 moved370:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one371
-	FMOVD 16(R6), F1
+	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved372
-	ADD   $24, R6, R16
+	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
 	B     moved372
 
 one371:
-	FMOVS 16(R6), F1
+	FMOVS 16(R1), F1
 
 moved372:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one373
-	FMOVD F0, 16(R0)
+	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved374
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved374
 
 one373:
-	FMOVS F0, 16(R0)
+	FMOVS 16(R6), F1
 
 moved374:
-end355:
-	B gated280
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one375
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved376
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved376
 
-without352:
-	B gated280
+one375:
+	FMOVS F0, 16(R0)
 
-gated280:
-	B done154
+moved376:
+end357:
+	B gated282
 
-fewer279:
+without354:
+	B gated282
+
+gated282:
+	RET
+
+fewer281:
 	CMP  $1, R0
-	BNE  fewer375
+	BNE  fewer377
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other377
+	BNE  other379
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without378
+	BEQ  without380
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -9982,9 +9979,9 @@ fewer279:
 	MOVD  cols+48(FP), R5
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail380
+	BLT   tail382
 
-block379:
+block381:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -10008,13 +10005,13 @@ block379:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block379
+	BGE   block381
 
-tail380:
+tail382:
 	CMP   $0, R5
-	BLE   end381
+	BLE   end383
 	CMP   $4, R5
-	BLT   part382
+	BLT   part384
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -10024,156 +10021,156 @@ tail380:
 	FMOVQ F1, 0(R1)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over383
+	B     over385
 
-part382:
-	TST   $2, R5
-	BEQ   one384
-	FMOVD 0(R0), F0
-	TST   $1, R5
-	BEQ   moved385
-	ADD   $8, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved385
-
-one384:
-	FMOVS 0(R0), F0
-
-moved385:
+part384:
 	TST   $2, R5
 	BEQ   one386
-	FMOVD 0(R1), F1
+	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved387
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved387
 
 one386:
-	FMOVS 0(R1), F1
+	FMOVS 0(R0), F0
 
 moved387:
 	TST   $2, R5
 	BEQ   one388
-	FMOVD 0(R3), F2
+	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved389
-	ADD   $8, R3, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved389
 
 one388:
-	FMOVS 0(R3), F2
+	FMOVS 0(R1), F1
 
 moved389:
+	TST   $2, R5
+	BEQ   one390
+	FMOVD 0(R3), F2
+	TST   $1, R5
+	BEQ   moved391
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved391
+
+one390:
+	FMOVS 0(R3), F2
+
+moved391:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one390
+	BEQ   one392
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved391
+	BEQ   moved393
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved391
-
-one390:
-	FMOVS F1, 0(R1)
-
-moved391:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one392
-	FMOVD F0, 0(R0)
-	TST   $1, R5
-	BEQ   moved393
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
 	B     moved393
 
 one392:
-	FMOVS F0, 0(R0)
+	FMOVS F1, 0(R1)
 
 moved393:
-	B end381
-
-over383:
-	CMP   $4, R5
-	BLE   end381
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one395
-	FMOVD 16(R0), F0
+	BEQ   one394
+	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved396
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved396
+	BEQ   moved395
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved395
 
-one395:
-	FMOVS 16(R0), F0
+one394:
+	FMOVS F0, 0(R0)
 
-moved396:
+moved395:
+	B end383
+
+over385:
+	CMP   $4, R5
+	BLE   end383
 	TST   $2, R5
 	BEQ   one397
-	FMOVD 16(R1), F1
+	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved398
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved398
 
 one397:
-	FMOVS 16(R1), F1
+	FMOVS 16(R0), F0
 
 moved398:
 	TST   $2, R5
 	BEQ   one399
-	FMOVD 16(R3), F2
+	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved400
-	ADD   $24, R3, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved400
 
 one399:
-	FMOVS 16(R3), F2
+	FMOVS 16(R1), F1
 
 moved400:
+	TST   $2, R5
+	BEQ   one401
+	FMOVD 16(R3), F2
+	TST   $1, R5
+	BEQ   moved402
+	ADD   $24, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved402
+
+one401:
+	FMOVS 16(R3), F2
+
+moved402:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one401
+	BEQ   one403
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved402
+	BEQ   moved404
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved402
-
-one401:
-	FMOVS F1, 16(R1)
-
-moved402:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one403
-	FMOVD F0, 16(R0)
-	TST   $1, R5
-	BEQ   moved404
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
 	B     moved404
 
 one403:
-	FMOVS F0, 16(R0)
+	FMOVS F1, 16(R1)
 
 moved404:
-end381:
-	B gated376
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one405
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved406
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved406
 
-without378:
+one405:
+	FMOVS F0, 16(R0)
+
+moved406:
+end383:
+	B gated378
+
+without380:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -10182,9 +10179,9 @@ without378:
 	MOVD  cols+48(FP), R4
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail406
+	BLT   tail408
 
-block405:
+block407:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -10199,115 +10196,115 @@ block405:
 	ADD   $32, R2
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block405
+	BGE   block407
 
-tail406:
+tail408:
 	CMP   $0, R4
-	BLE   end407
+	BLE   end409
 	CMP   $4, R4
-	BLT   part408
+	BLT   part410
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R0)
-	B     over409
+	B     over411
 
-part408:
-	TST   $2, R4
-	BEQ   one410
-	FMOVD 0(R0), F1
-	TST   $1, R4
-	BEQ   moved411
-	ADD   $8, R0, R16
-	VLD1  (R16), V1.S[2]
-	B     moved411
-
-one410:
-	FMOVS 0(R0), F1
-
-moved411:
+part410:
 	TST   $2, R4
 	BEQ   one412
-	FMOVD 0(R2), F2
+	FMOVD 0(R0), F1
 	TST   $1, R4
 	BEQ   moved413
-	ADD   $8, R2, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved413
 
 one412:
-	FMOVS 0(R2), F2
+	FMOVS 0(R0), F1
 
 moved413:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one414
-	FMOVD F1, 0(R0)
+	FMOVD 0(R2), F2
 	TST   $1, R4
 	BEQ   moved415
-	ADD   $8, R0, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved415
 
 one414:
-	FMOVS F1, 0(R0)
+	FMOVS 0(R2), F2
 
 moved415:
-	B end407
-
-over409:
-	CMP   $4, R4
-	BLE   end407
-	TST   $2, R4
-	BEQ   one417
-	FMOVD 16(R0), F1
-	TST   $1, R4
-	BEQ   moved418
-	ADD   $24, R0, R16
-	VLD1  (R16), V1.S[2]
-	B     moved418
-
-one417:
-	FMOVS 16(R0), F1
-
-moved418:
-	TST   $2, R4
-	BEQ   one419
-	FMOVD 16(R2), F2
-	TST   $1, R4
-	BEQ   moved420
-	ADD   $24, R2, R16
-	VLD1  (R16), V2.S[2]
-	B     moved420
-
-one419:
-	FMOVS 16(R2), F2
-
-moved420:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
+	BEQ   one416
+	FMOVD F1, 0(R0)
+	TST   $1, R4
+	BEQ   moved417
+	ADD   $8, R0, R16
+	VST1  V1.S[2], (R16)
+	B     moved417
+
+one416:
+	FMOVS F1, 0(R0)
+
+moved417:
+	B end409
+
+over411:
+	CMP   $4, R4
+	BLE   end409
+	TST   $2, R4
+	BEQ   one419
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved420
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
+	B     moved420
+
+one419:
+	FMOVS 16(R0), F1
+
+moved420:
+	TST   $2, R4
 	BEQ   one421
-	FMOVD F1, 16(R0)
+	FMOVD 16(R2), F2
 	TST   $1, R4
 	BEQ   moved422
-	ADD   $24, R0, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved422
 
 one421:
-	FMOVS F1, 16(R0)
+	FMOVS 16(R2), F2
 
 moved422:
-end407:
-	B gated376
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one423
+	FMOVD F1, 16(R0)
+	TST   $1, R4
+	BEQ   moved424
+	ADD   $24, R0, R16
+	VST1  V1.S[2], (R16)
+	B     moved424
 
-other377:
+one423:
+	FMOVS F1, 16(R0)
+
+moved424:
+end409:
+	B gated378
+
+other379:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without424
+	BEQ  without426
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -10317,9 +10314,9 @@ other377:
 	MOVD  cols+48(FP), R5
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail426
+	BLT   tail428
 
-block425:
+block427:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -10335,134 +10332,163 @@ block425:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block425
+	BGE   block427
 
-tail426:
+tail428:
 	CMP   $0, R5
-	BLE   end427
+	BLE   end429
 	CMP   $4, R5
-	BLT   part428
+	BLT   part430
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over429
+	B     over431
 
-part428:
-	TST   $2, R5
-	BEQ   one430
-	FMOVD 0(R0), F0
-	TST   $1, R5
-	BEQ   moved431
-	ADD   $8, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved431
-
-one430:
-	FMOVS 0(R0), F0
-
-moved431:
+part430:
 	TST   $2, R5
 	BEQ   one432
-	FMOVD 0(R1), F1
+	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved433
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved433
 
 one432:
-	FMOVS 0(R1), F1
+	FMOVS 0(R0), F0
 
 moved433:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one434
-	FMOVD F0, 0(R0)
+	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved435
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved435
 
 one434:
-	FMOVS F0, 0(R0)
+	FMOVS 0(R1), F1
 
 moved435:
-	B end427
-
-over429:
-	CMP   $4, R5
-	BLE   end427
-	TST   $2, R5
-	BEQ   one437
-	FMOVD 16(R0), F0
-	TST   $1, R5
-	BEQ   moved438
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved438
-
-one437:
-	FMOVS 16(R0), F0
-
-moved438:
-	TST   $2, R5
-	BEQ   one439
-	FMOVD 16(R1), F1
-	TST   $1, R5
-	BEQ   moved440
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
-	B     moved440
-
-one439:
-	FMOVS 16(R1), F1
-
-moved440:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
+	BEQ   one436
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved437
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved437
+
+one436:
+	FMOVS F0, 0(R0)
+
+moved437:
+	B end429
+
+over431:
+	CMP   $4, R5
+	BLE   end429
+	TST   $2, R5
+	BEQ   one439
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved440
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
+	B     moved440
+
+one439:
+	FMOVS 16(R0), F0
+
+moved440:
+	TST   $2, R5
 	BEQ   one441
-	FMOVD F0, 16(R0)
+	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved442
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved442
 
 one441:
-	FMOVS F0, 16(R0)
+	FMOVS 16(R1), F1
 
 moved442:
-end427:
-	B gated376
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one443
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved444
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved444
 
-without424:
-	B gated376
+one443:
+	FMOVS F0, 16(R0)
 
-gated376:
-	B done154
+moved444:
+end429:
+	B gated378
 
-fewer375:
-done154:
+without426:
+	B gated378
+
+gated378:
+	RET
+
+fewer377:
+	RET
+
+advance4:
+	MOVD lddy+16(FP), R1
+	MUL  R0, R1
+	MOVD dy+8(FP), R16
+	ADD  R16, R1
+	MOVD R1, dy+8(FP)
+	MOVD ldy+32(FP), R1
+	MUL  R0, R1
+	MOVD y+24(FP), R16
+	ADD  R16, R1
+	MOVD R1, y+24(FP)
+	MOVD rows+40(FP), R1
+	SUB  R0, R1
+	MOVD R1, rows+40(FP)
+	CMP  $1, R1
+	BGE  next1
 	RET
 
 // func gateNEONF64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
 TEXT ·gateNEONF64(SB), NOSPLIT, $0-64
+next1:
+	// the height of the next tile
 	MOVD rows+40(FP), R0
+	CMP  $8, R0
+	BGE  full2
 	CMP  $4, R0
-	BLT  rest2
+	BLE  chosen3
+	ADD  $1, R0
+	LSR  $1, R0
+	B    chosen3
 
-tile1:
+full2:
+	MOVD $4, R0
+
+chosen3:
+	CMP  $4, R0
+	BNE  fewer5
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other4
+	BNE  other7
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without5
+	BEQ  without8
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -10478,9 +10504,9 @@ tile1:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail7
+	BLT   tail10
 
-block6:
+block9:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -10546,13 +10572,13 @@ block6:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block6
+	BGE   block9
 
-tail7:
+tail10:
 	CMP   $0, R5
-	BLE   end8
+	BLE   end11
 	CMP   $2, R5
-	BLT   part9
+	BLT   part12
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -10580,9 +10606,9 @@ tail7:
 	FMOVQ F1, 0(R8)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over10
+	B     over13
 
-part9:
+part12:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -10610,11 +10636,11 @@ part9:
 	FMOVD F1, 0(R8)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end8
+	B     end11
 
-over10:
+over13:
 	CMP   $2, R5
-	BLE   end8
+	BLE   end11
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -10643,10 +10669,10 @@ over10:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end8:
-	B gated3
+end11:
+	B gated6
 
-without5:
+without8:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -10661,9 +10687,9 @@ without5:
 	ADD   R3, R9, R10
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail13
+	BLT   tail16
 
-block12:
+block15:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -10714,13 +10740,13 @@ block12:
 	ADD   $32, R10
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block12
+	BGE   block15
 
-tail13:
+tail16:
 	CMP   $0, R4
-	BLE   end14
+	BLE   end17
 	CMP   $2, R4
-	BLT   part15
+	BLT   part18
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -10741,9 +10767,9 @@ tail13:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R7)
-	B     over16
+	B     over19
 
-part15:
+part18:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -10764,11 +10790,11 @@ part15:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R7)
-	B     end14
+	B     end17
 
-over16:
+over19:
 	CMP   $2, R4
-	BLE   end14
+	BLE   end17
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -10790,13 +10816,13 @@ over16:
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R7)
 
-end14:
-	B gated3
+end17:
+	B gated6
 
-other4:
+other7:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without19
+	BEQ  without22
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -10812,9 +10838,9 @@ other4:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail21
+	BLT   tail24
 
-block20:
+block23:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -10848,13 +10874,13 @@ block20:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block20
+	BGE   block23
 
-tail21:
+tail24:
 	CMP   $0, R5
-	BLE   end22
+	BLE   end25
 	CMP   $2, R5
-	BLT   part23
+	BLT   part26
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -10866,9 +10892,9 @@ tail21:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over24
+	B     over27
 
-part23:
+part26:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -10880,11 +10906,11 @@ part23:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end22
+	B     end25
 
-over24:
+over27:
 	CMP   $2, R5
-	BLE   end22
+	BLE   end25
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -10897,41 +10923,25 @@ over24:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end22:
-	B gated3
+end25:
+	B gated6
 
-without19:
-	B gated3
+without22:
+	B gated6
 
-gated3:
-	MOVD dy+8(FP), R0
-	MOVD lddy+16(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, dy+8(FP)
-	MOVD y+24(FP), R0
-	MOVD ldy+32(FP), R1
-	MOVD $4, R16
-	MUL  R16, R1, R1
-	ADD  R1, R0
-	MOVD R0, y+24(FP)
-	MOVD rows+40(FP), R0
-	SUB  $4, R0
-	MOVD R0, rows+40(FP)
-	CMP  $4, R0
-	BGE  tile1
+gated6:
+	MOVD $4, R0
+	B    advance4
 
-rest2:
-	MOVD rows+40(FP), R0
+fewer5:
 	CMP  $3, R0
-	BNE  fewer27
+	BNE  fewer29
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other29
+	BNE  other31
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without30
+	BEQ  without32
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -10945,9 +10955,9 @@ rest2:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail32
+	BLT   tail34
 
-block31:
+block33:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -10999,13 +11009,13 @@ block31:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block31
+	BGE   block33
 
-tail32:
+tail34:
 	CMP   $0, R5
-	BLE   end33
+	BLE   end35
 	CMP   $2, R5
-	BLT   part34
+	BLT   part36
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -11027,9 +11037,9 @@ tail32:
 	FMOVQ F1, 0(R7)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over35
+	B     over37
 
-part34:
+part36:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -11051,11 +11061,11 @@ part34:
 	FMOVD F1, 0(R7)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end33
+	B     end35
 
-over35:
+over37:
 	CMP   $2, R5
-	BLE   end33
+	BLE   end35
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -11078,10 +11088,10 @@ over35:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end33:
-	B gated28
+end35:
+	B gated30
 
-without30:
+without32:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -11094,9 +11104,9 @@ without30:
 	ADD   R3, R7, R8
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail38
+	BLT   tail40
 
-block37:
+block39:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -11135,13 +11145,13 @@ block37:
 	ADD   $32, R8
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block37
+	BGE   block39
 
-tail38:
+tail40:
 	CMP   $0, R4
-	BLE   end39
+	BLE   end41
 	CMP   $2, R4
-	BLT   part40
+	BLT   part42
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -11157,9 +11167,9 @@ tail38:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R6)
-	B     over41
+	B     over43
 
-part40:
+part42:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -11175,11 +11185,11 @@ part40:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R6)
-	B     end39
+	B     end41
 
-over41:
+over43:
 	CMP   $2, R4
-	BLE   end39
+	BLE   end41
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -11196,13 +11206,13 @@ over41:
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R6)
 
-end39:
-	B gated28
+end41:
+	B gated30
 
-other29:
+other31:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without44
+	BEQ  without46
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -11216,9 +11226,9 @@ other29:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail46
+	BLT   tail48
 
-block45:
+block47:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -11246,13 +11256,13 @@ block45:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block45
+	BGE   block47
 
-tail46:
+tail48:
 	CMP   $0, R5
-	BLE   end47
+	BLE   end49
 	CMP   $2, R5
-	BLT   part48
+	BLT   part50
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -11262,9 +11272,9 @@ tail46:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over49
+	B     over51
 
-part48:
+part50:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -11274,11 +11284,11 @@ part48:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end47
+	B     end49
 
-over49:
+over51:
 	CMP   $2, R5
-	BLE   end47
+	BLE   end49
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -11289,24 +11299,25 @@ over49:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end47:
-	B gated28
+end49:
+	B gated30
 
-without44:
-	B gated28
+without46:
+	B gated30
 
-gated28:
-	B done26
+gated30:
+	MOVD $3, R0
+	B    advance4
 
-fewer27:
+fewer29:
 	CMP  $2, R0
-	BNE  fewer51
+	BNE  fewer53
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other53
+	BNE  other55
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without54
+	BEQ  without56
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -11318,9 +11329,9 @@ fewer27:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail56
+	BLT   tail58
 
-block55:
+block57:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -11358,13 +11369,13 @@ block55:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block55
+	BGE   block57
 
-tail56:
+tail58:
 	CMP   $0, R5
-	BLE   end57
+	BLE   end59
 	CMP   $2, R5
-	BLT   part58
+	BLT   part60
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -11380,9 +11391,9 @@ tail56:
 	FMOVQ F1, 0(R6)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over59
+	B     over61
 
-part58:
+part60:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -11398,11 +11409,11 @@ part58:
 	FMOVD F1, 0(R6)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end57
+	B     end59
 
-over59:
+over61:
 	CMP   $2, R5
-	BLE   end57
+	BLE   end59
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -11419,10 +11430,10 @@ over59:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end57:
-	B gated52
+end59:
+	B gated54
 
-without54:
+without56:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -11433,9 +11444,9 @@ without54:
 	ADD   R3, R2, R6
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail62
+	BLT   tail64
 
-block61:
+block63:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -11462,13 +11473,13 @@ block61:
 	ADD   $32, R6
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block61
+	BGE   block63
 
-tail62:
+tail64:
 	CMP   $0, R4
-	BLE   end63
+	BLE   end65
 	CMP   $2, R4
-	BLT   part64
+	BLT   part66
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -11479,9 +11490,9 @@ tail62:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R5)
-	B     over65
+	B     over67
 
-part64:
+part66:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -11492,11 +11503,11 @@ part64:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R5)
-	B     end63
+	B     end65
 
-over65:
+over67:
 	CMP   $2, R4
-	BLE   end63
+	BLE   end65
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -11508,13 +11519,13 @@ over65:
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R5)
 
-end63:
-	B gated52
+end65:
+	B gated54
 
-other53:
+other55:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without68
+	BEQ  without70
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -11526,9 +11537,9 @@ other53:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail70
+	BLT   tail72
 
-block69:
+block71:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -11550,13 +11561,13 @@ block69:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block69
+	BGE   block71
 
-tail70:
+tail72:
 	CMP   $0, R5
-	BLE   end71
+	BLE   end73
 	CMP   $2, R5
-	BLT   part72
+	BLT   part74
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -11564,9 +11575,9 @@ tail70:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over73
+	B     over75
 
-part72:
+part74:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -11574,11 +11585,11 @@ part72:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end71
+	B     end73
 
-over73:
+over75:
 	CMP   $2, R5
-	BLE   end71
+	BLE   end73
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -11587,24 +11598,24 @@ over73:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end71:
-	B gated52
+end73:
+	B gated54
 
-without68:
-	B gated52
+without70:
+	B gated54
 
-gated52:
-	B done26
+gated54:
+	RET
 
-fewer51:
+fewer53:
 	CMP  $1, R0
-	BNE  fewer75
+	BNE  fewer77
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other77
+	BNE  other79
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without78
+	BEQ  without80
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -11614,9 +11625,9 @@ fewer51:
 	MOVD  cols+48(FP), R5
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail80
+	BLT   tail82
 
-block79:
+block81:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -11640,13 +11651,13 @@ block79:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block79
+	BGE   block81
 
-tail80:
+tail82:
 	CMP   $0, R5
-	BLE   end81
+	BLE   end83
 	CMP   $2, R5
-	BLT   part82
+	BLT   part84
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -11656,9 +11667,9 @@ tail80:
 	FMOVQ F1, 0(R1)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over83
+	B     over85
 
-part82:
+part84:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -11668,11 +11679,11 @@ part82:
 	FMOVD F1, 0(R1)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end81
+	B     end83
 
-over83:
+over85:
 	CMP   $2, R5
-	BLE   end81
+	BLE   end83
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -11683,10 +11694,10 @@ over83:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end81:
-	B gated76
+end83:
+	B gated78
 
-without78:
+without80:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -11695,9 +11706,9 @@ without78:
 	MOVD  cols+48(FP), R4
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail86
+	BLT   tail88
 
-block85:
+block87:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -11712,44 +11723,44 @@ block85:
 	ADD   $32, R2
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block85
+	BGE   block87
 
-tail86:
+tail88:
 	CMP   $0, R4
-	BLE   end87
+	BLE   end89
 	CMP   $2, R4
-	BLT   part88
+	BLT   part90
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R0)
-	B     over89
+	B     over91
 
-part88:
+part90:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R0)
-	B     end87
+	B     end89
 
-over89:
+over91:
 	CMP   $2, R4
-	BLE   end87
+	BLE   end89
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R0)
 
-end87:
-	B gated76
+end89:
+	B gated78
 
-other77:
+other79:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without92
+	BEQ  without94
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -11759,9 +11770,9 @@ other77:
 	MOVD  cols+48(FP), R5
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail94
+	BLT   tail96
 
-block93:
+block95:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -11777,48 +11788,65 @@ block93:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block93
+	BGE   block95
 
-tail94:
+tail96:
 	CMP   $0, R5
-	BLE   end95
+	BLE   end97
 	CMP   $2, R5
-	BLT   part96
+	BLT   part98
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over97
+	B     over99
 
-part96:
+part98:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end95
+	B     end97
 
-over97:
+over99:
 	CMP   $2, R5
-	BLE   end95
+	BLE   end97
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end95:
-	B gated76
+end97:
+	B gated78
 
-without92:
-	B gated76
+without94:
+	B gated78
 
-gated76:
-	B done26
+gated78:
+	RET
 
-fewer75:
-done26:
+fewer77:
+	RET
+
+advance4:
+	MOVD lddy+16(FP), R1
+	MUL  R0, R1
+	MOVD dy+8(FP), R16
+	ADD  R16, R1
+	MOVD R1, dy+8(FP)
+	MOVD ldy+32(FP), R1
+	MUL  R0, R1
+	MOVD y+24(FP), R16
+	ADD  R16, R1
+	MOVD R1, y+24(FP)
+	MOVD rows+40(FP), R1
+	SUB  R0, R1
+	MOVD R1, rows+40(FP)
+	CMP  $1, R1
+	BGE  next1
 	RET
 
 // func columnNEONF32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)

@@ -78,8 +78,11 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 	rows := end - from
 	switch {
 	case rows <= 0 || p.c.Cols == 0:
-	case rows <= smallRows && p.n <= smallTerms && p.c.Cols <= t.panelCols && !transposed:
-		t.block(p, from, rows, &panel[T]{cols: p.c.Cols, b: m.at(0, 0), ldb: m.pitch()}, true)
+	case rows <= smallRows && p.n <= smallTerms && !transposed:
+		for b := (panel[T]{ldb: m.pitch()}); b.j < p.c.Cols; b.j += b.cols {
+			b.cols, b.b = t.panelWidth(p.c.Cols-b.j), m.at(0, b.j)
+			t.block(p, from, rows, &b, true)
+		}
 	default:
 		t.multiplyBlocks(p, from, end, m, transposed)
 	}
@@ -194,7 +197,7 @@ func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k int, b 
 	}
 	// Each tile asks for one line of the next panel's rows, until they are there.
 	for asked, lines := 0, t.panelCols*int(size[T]())/line+1; i < end; {
-		count := t.together(end-i, tall)
+		count := min(end-i, tall)
 		if asked >= lines {
 			b.ldsoon = 0
 		}
@@ -217,20 +220,6 @@ func (t *tiles[T]) panelWidth(left int) int {
 // wholeTiles rounds a number of rows up to the tallest tiles.
 func (t *tiles[T]) wholeTiles(rows int) int {
 	return (rows + t.panelRows - 1) / t.panelRows * t.panelRows
-}
-
-// together is how many of the rows left to compute in one call: whole tiles, no
-// more than tall. Where one or two rows are over, too few chains for a tile of
-// their own, they share two tiles with the last whole one.
-func (t *tiles[T]) together(left, tall int) int {
-	over := left % t.panelRows
-	switch {
-	case over == 0 || over > 2 || left < t.panelRows || left == tall:
-		return min(left, tall)
-	case left > 2*t.panelRows:
-		return min(left-over-t.panelRows, tall)
-	}
-	return (left + 1) / 2
 }
 
 // sweepRows computes rows i to end-1 of c, few of them or of few terms, a row
