@@ -12,7 +12,7 @@ const (
 	smallSteps = 1 << 14 // rows times terms,
 	smallTerms = 320     // and terms of one that a call for each panel does, or one of sweep
 	sweepTall  = 4       // rows, or
-	sweepSteps = 512     // rows times terms, up to which a product of many columns is for sweep
+	sweepSteps = 1 << 10 // rows times terms, up to which a product of many columns is for sweep
 	thinFew    = 2       // terms that are for thin, whatever the rows
 	thinTall   = 8       // rows from which it takes more columns than two panels have
 	flatTurns  = 16      // so many times as many rows as repeat are worth flat
@@ -45,12 +45,18 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardAtOnce(y, x, w, b, act, sweep)
 		return
 	}
-	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
-	if sweep {
-		t.sweepRows(&p, 0, y.Rows, w, 0)
-	} else {
-		t.multiply(&p, 0, y.Rows, w, false)
+	// Where rows of w crowd the cache, each tile takes them from further off: better
+	// sweep the last rows than make two tiles of them and others.
+	few := y.Rows % t.panelRows
+	switch {
+	case sweep:
+		few = y.Rows
+	case few > 2 || y.Rows > manyRows || !crowds(w.pitch(), x.Cols):
+		few = 0
 	}
+	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
+	t.multiply(&p, 0, y.Rows-few, w, false)
+	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
 }
 
 // forwardAtOnce is forward for a product that a single call, of sweep or panel, can do.

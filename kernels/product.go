@@ -78,7 +78,7 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 	rows := end - from
 	switch {
 	case rows <= 0 || p.c.Cols == 0:
-	case rows <= smallRows && p.n <= smallTerms && !transposed:
+	case rows <= smallRows && p.n <= smallTerms && !transposed && (p.c.Cols <= t.panelCols || m.bytes() <= blockBytes && !crowds(m.pitch(), p.n)):
 		for b := (panel[T]{ldb: m.pitch()}); b.j < p.c.Cols; b.j += b.cols {
 			b.cols, b.b = t.panelWidth(p.c.Cols-b.j), m.at(0, b.j)
 			t.block(p, from, rows, &b, true)
@@ -225,19 +225,20 @@ func (t *tiles[T]) wholeTiles(rows int) int {
 // sweepRows computes rows i to end-1 of c, few of them or of few terms, a row
 // at a time.
 func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
-	// As many columns as a call may take, in whole tiles, and as many rows.
-	fold, cols := even(p.n, maxFold), p.c.Cols
+	// As many columns as a call may take of a tile's rows, in whole tiles, and then as
+	// many rows.
+	fold, cols, tall := even(p.n, maxFold), p.c.Cols, max(1, min(end-i, sweepTall))
 	far := m.far()
 	ahead := m.bytes() > streamBytes && p.stepa == size[T]()
 	if far {
 		fold, cols = even(p.n, streams), min(cols, maxWork/8/fewRows)
 	}
 	terms := max(fold, 8)
-	cols = min(cols, max(maxWork/2/terms/t.wideCols, 1)*t.wideCols)
+	cols = min(cols, max(maxWork/tall/terms/t.wideCols, 1)*t.wideCols)
 	if far && !ahead && end-i == 1 {
 		cols = min(cols, 4*t.lanes) // a wider tile makes the streams take longer turns
 	}
-	tall := min(max(maxWork/(cols*terms), 2), maxRun)
+	tall = even(end-i, min(max(maxWork/(cols*terms), tall), maxRun))
 	var part product[T]
 	for ; i < end; i += tall {
 		for from := 0; from == 0 || from < p.n; from += fold {
