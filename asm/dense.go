@@ -256,21 +256,23 @@ func byHeight(m Machine, tall int, ptrs []string, body func(rows int)) {
 		}
 		m.Label(fewer)
 	}
-	m.Return()
+	m.Return() // there are no rows
 	m.Label(advance)
-	left := m.Int()
+	left, done := m.Int(), m.NewLabel("done")
+	m.Arg(left, "rows")
+	m.Sub(left, height)
+	m.SetArg("rows", left)
+	m.JumpIf(left, AtMost, 0, done)
 	for _, p := range ptrs {
 		m.Arg(left, "ld"+p)
 		m.Mul(left, height)
 		m.AddArg(left, p)
 		m.SetArg(p, left)
 	}
-	m.Arg(left, "rows")
-	m.Sub(left, height)
-	m.SetArg("rows", left)
-	m.JumpIf(left, AtLeast, 1, next)
-	m.FreeInts(height, left)
+	m.Jump(next)
+	m.Label(done)
 	m.Return()
+	m.FreeInts(height, left)
 }
 
 func panel(m Machine) {

@@ -419,23 +419,26 @@ fewer21:
 	RET
 
 advance6:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next3
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done25
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next3
+
+done25:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -444,26 +447,26 @@ over2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
-next25:
+next26:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JGE  full26
+	JGE  full27
 	CMPQ BX, $0x04
-	JLE  chosen27
+	JLE  chosen28
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen27
+	JMP  chosen28
 
-full26:
+full27:
 	MOVQ $0x00000004, BX
 
-chosen27:
+chosen28:
 	CMPQ BX, $0x04
-	JNE  fewer29
+	JNE  fewer30
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few30
+	JLT  few31
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -472,10 +475,10 @@ chosen27:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more31
+	JGE    more32
 	MOVQ   then+88(FP), BX
 
-more31:
+more32:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -490,7 +493,7 @@ more31:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few30:
+few31:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -512,7 +515,7 @@ few30:
 	VMOVUPS 64(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded32
+	JLE     folded33
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -523,7 +526,7 @@ few30:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold34:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI)(AX*1), Y15
@@ -548,9 +551,9 @@ fold33:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold33
+	JNZ          fold34
 
-folded32:
+folded33:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -567,7 +570,7 @@ folded32:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear34
+	JNE    linear35
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -581,7 +584,7 @@ folded32:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear34:
+linear35:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -604,11 +607,11 @@ linear34:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance28
+	JMP     advance29
 
-fewer29:
+fewer30:
 	CMPQ BX, $0x03
-	JNE  fewer35
+	JNE  fewer36
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -626,7 +629,7 @@ fewer29:
 	VMOVUPS 64(DX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded36
+	JLE     folded37
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -636,7 +639,7 @@ fewer29:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold38:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI)(AX*1), Y12
@@ -657,9 +660,9 @@ fold37:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold37
+	JNZ          fold38
 
-folded36:
+folded37:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -673,7 +676,7 @@ folded36:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear38
+	JNE    linear39
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -684,7 +687,7 @@ folded36:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear38:
+linear39:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -702,11 +705,11 @@ linear38:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000003, BX
-	JMP     advance28
+	JMP     advance29
 
-fewer35:
+fewer36:
 	CMPQ BX, $0x02
-	JNE  fewer39
+	JNE  fewer40
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -721,7 +724,7 @@ fewer35:
 	VMOVUPS 64(DX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded40
+	JLE     folded41
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -731,7 +734,7 @@ fewer35:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold41:
+fold42:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI)(AX*1), Y9
@@ -748,9 +751,9 @@ fold41:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold41
+	JNZ          fold42
 
-folded40:
+folded41:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -761,7 +764,7 @@ folded40:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear42
+	JNE    linear43
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -769,7 +772,7 @@ folded40:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear42:
+linear43:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -787,9 +790,9 @@ linear42:
 	VZEROUPPER
 	RET
 
-fewer39:
+fewer40:
 	CMPQ BX, $0x01
-	JNE  fewer43
+	JNE  fewer44
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -800,7 +803,7 @@ fewer39:
 	VMOVUPS 64(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded44
+	JLE     folded45
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -810,7 +813,7 @@ fewer39:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold46:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI)(AX*1), Y6
@@ -823,9 +826,9 @@ fold45:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold45
+	JNZ          fold46
 
-folded44:
+folded45:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -833,12 +836,12 @@ folded44:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear46
+	JNE    linear47
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear46:
+linear47:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -852,59 +855,62 @@ linear46:
 	VZEROUPPER
 	RET
 
-fewer43:
+fewer44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance28:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next25
+advance29:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done48
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next26
+
+done48:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower47
+	JLE  narrower49
 	CMPQ AX, $0x10
-	JNE  over48
+	JNE  over50
 
-next49:
+next51:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x0c
-	JGE  full50
+	JGE  full52
 	CMPQ BX, $0x06
-	JLE  chosen51
+	JLE  chosen53
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen51
+	JMP  chosen53
 
-full50:
+full52:
 	MOVQ $0x00000006, BX
 
-chosen51:
+chosen53:
 	CMPQ BX, $0x06
-	JNE  fewer53
+	JNE  fewer55
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few54
+	JLT  few56
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -913,10 +919,10 @@ chosen51:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more55
+	JGE    more57
 	MOVQ   then+88(FP), BX
 
-more55:
+more57:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -932,7 +938,7 @@ more55:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few54:
+few56:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -952,7 +958,7 @@ few54:
 	VMOVUPS 32(BX)(SI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded56
+	JLE     folded58
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -964,7 +970,7 @@ few54:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold57:
+fold59:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	ADDQ         DI, SI
@@ -990,9 +996,9 @@ fold57:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold57
+	JNZ          fold59
 
-folded56:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -1009,7 +1015,7 @@ folded56:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear58
+	JNE    linear60
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -1023,7 +1029,7 @@ folded56:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear58:
+linear60:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1044,11 +1050,11 @@ linear58:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance52
+	JMP     advance54
 
-fewer53:
+fewer55:
 	CMPQ BX, $0x05
-	JNE  fewer59
+	JNE  fewer61
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1066,7 +1072,7 @@ fewer53:
 	VMOVUPS 32(BX)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded60
+	JLE     folded62
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1077,7 +1083,7 @@ fewer53:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold61:
+fold63:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI), Y12
 	ADDQ         DI, SI
@@ -1100,9 +1106,9 @@ fold61:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold61
+	JNZ          fold63
 
-folded60:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -1117,7 +1123,7 @@ folded60:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear62
+	JNE    linear64
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -1129,7 +1135,7 @@ folded60:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear62:
+linear64:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1147,11 +1153,11 @@ linear62:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance52
+	JMP     advance54
 
-fewer59:
+fewer61:
 	CMPQ BX, $0x04
-	JNE  fewer63
+	JNE  fewer65
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1167,7 +1173,7 @@ fewer59:
 	VMOVUPS 32(BX)(DX*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded64
+	JLE     folded66
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1178,7 +1184,7 @@ fewer59:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold67:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI), Y10
 	ADDQ         DI, SI
@@ -1198,9 +1204,9 @@ fold65:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold65
+	JNZ          fold67
 
-folded64:
+folded66:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -1213,7 +1219,7 @@ folded64:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear66
+	JNE    linear68
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1223,7 +1229,7 @@ folded64:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear66:
+linear68:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1239,11 +1245,11 @@ linear66:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance52
+	JMP     advance54
 
-fewer63:
+fewer65:
 	CMPQ BX, $0x03
-	JNE  fewer67
+	JNE  fewer69
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1256,7 +1262,7 @@ fewer63:
 	VMOVUPS 32(BX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded68
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1266,7 +1272,7 @@ fewer63:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold69:
+fold71:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	ADDQ         DI, SI
@@ -1283,9 +1289,9 @@ fold69:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold69
+	JNZ          fold71
 
-folded68:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -1296,7 +1302,7 @@ folded68:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear70
+	JNE    linear72
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -1304,7 +1310,7 @@ folded68:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear70:
+linear72:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1320,9 +1326,9 @@ linear70:
 	VZEROUPPER
 	RET
 
-fewer67:
+fewer69:
 	CMPQ BX, $0x02
-	JNE  fewer71
+	JNE  fewer73
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1333,7 +1339,7 @@ fewer67:
 	VMOVUPS 32(BX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded72
+	JLE     folded74
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1343,7 +1349,7 @@ fewer67:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold73:
+fold75:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI), Y6
 	ADDQ         DI, SI
@@ -1357,9 +1363,9 @@ fold73:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold73
+	JNZ          fold75
 
-folded72:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -1368,13 +1374,13 @@ folded72:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear74
+	JNE    linear76
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear74:
+linear76:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1388,9 +1394,9 @@ linear74:
 	VZEROUPPER
 	RET
 
-fewer71:
+fewer73:
 	CMPQ BX, $0x01
-	JNE  fewer75
+	JNE  fewer77
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1398,7 +1404,7 @@ fewer71:
 	VMOVUPS 32(BX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded76
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1408,7 +1414,7 @@ fewer71:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold77:
+fold79:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI), Y4
 	ADDQ         DI, SI
@@ -1419,20 +1425,20 @@ fold77:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold77
+	JNZ          fold79
 
-folded76:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear78
+	JNE    linear80
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear78:
+linear80:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -1443,57 +1449,60 @@ linear78:
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer77:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance52:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next49
+advance54:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done81
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next51
+
+done81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over48:
+over50:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
-next79:
+next82:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x0c
-	JGE  full80
+	JGE  full83
 	CMPQ BX, $0x06
-	JLE  chosen81
+	JLE  chosen84
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen81
+	JMP  chosen84
 
-full80:
+full83:
 	MOVQ $0x00000006, BX
 
-chosen81:
+chosen84:
 	CMPQ BX, $0x06
-	JNE  fewer83
+	JNE  fewer86
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few84
+	JLT  few87
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -1502,10 +1511,10 @@ chosen81:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more85
+	JGE    more88
 	MOVQ   then+88(FP), BX
 
-more85:
+more88:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -1521,7 +1530,7 @@ more85:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few84:
+few87:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1545,7 +1554,7 @@ few84:
 	VMOVUPS 32(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded86
+	JLE     folded89
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1557,7 +1566,7 @@ few84:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold90:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -1583,9 +1592,9 @@ fold87:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold87
+	JNZ          fold90
 
-folded86:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -1602,7 +1611,7 @@ folded86:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear88
+	JNE    linear91
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -1616,7 +1625,7 @@ folded86:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear88:
+linear91:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1641,11 +1650,11 @@ linear88:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance82
+	JMP     advance85
 
-fewer83:
+fewer86:
 	CMPQ BX, $0x05
-	JNE  fewer89
+	JNE  fewer92
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1666,7 +1675,7 @@ fewer83:
 	VMOVUPS 32(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded90
+	JLE     folded93
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1677,7 +1686,7 @@ fewer83:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold94:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -1700,9 +1709,9 @@ fold91:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold91
+	JNZ          fold94
 
-folded90:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -1717,7 +1726,7 @@ folded90:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear95
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -1729,7 +1738,7 @@ folded90:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear92:
+linear95:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1750,11 +1759,11 @@ linear92:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance82
+	JMP     advance85
 
-fewer89:
+fewer92:
 	CMPQ BX, $0x04
-	JNE  fewer93
+	JNE  fewer96
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1773,7 +1782,7 @@ fewer89:
 	VMOVUPS 32(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded94
+	JLE     folded97
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1784,7 +1793,7 @@ fewer89:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold98:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -1804,9 +1813,9 @@ fold95:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold95
+	JNZ          fold98
 
-folded94:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -1819,7 +1828,7 @@ folded94:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear96
+	JNE    linear99
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1829,7 +1838,7 @@ folded94:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear96:
+linear99:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1848,11 +1857,11 @@ linear96:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance82
+	JMP     advance85
 
-fewer93:
+fewer96:
 	CMPQ BX, $0x03
-	JNE  fewer97
+	JNE  fewer100
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1867,7 +1876,7 @@ fewer93:
 	VMOVUPS 32(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded98
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1877,7 +1886,7 @@ fewer93:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
+fold102:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -1894,9 +1903,9 @@ fold99:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold99
+	JNZ          fold102
 
-folded98:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -1907,7 +1916,7 @@ folded98:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear100
+	JNE    linear103
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -1915,7 +1924,7 @@ folded98:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear100:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1933,9 +1942,9 @@ linear100:
 	VZEROUPPER
 	RET
 
-fewer97:
+fewer100:
 	CMPQ BX, $0x02
-	JNE  fewer101
+	JNE  fewer104
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1948,7 +1957,7 @@ fewer97:
 	VMOVUPS 32(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded102
+	JLE     folded105
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1958,7 +1967,7 @@ fewer97:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold103:
+fold106:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -1972,9 +1981,9 @@ fold103:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold103
+	JNZ          fold106
 
-folded102:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -1983,13 +1992,13 @@ folded102:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear104
+	JNE    linear107
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear104:
+linear107:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -2005,9 +2014,9 @@ linear104:
 	VZEROUPPER
 	RET
 
-fewer101:
+fewer104:
 	CMPQ BX, $0x01
-	JNE  fewer105
+	JNE  fewer108
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2017,7 +2026,7 @@ fewer101:
 	VMOVUPS 32(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded106
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2027,7 +2036,7 @@ fewer101:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold107:
+fold110:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -2038,20 +2047,20 @@ fold107:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold107
+	JNZ          fold110
 
-folded106:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear108
+	JNE    linear111
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear108:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2064,57 +2073,60 @@ linear108:
 	VZEROUPPER
 	RET
 
-fewer105:
+fewer108:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance82:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next79
+advance85:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done112
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next82
+
+done112:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower47:
+narrower49:
 	CMPQ AX, $0x08
-	JNE  over109
+	JNE  over113
 
-next110:
+next114:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full111
+	JGE  full115
 	CMPQ BX, $0x08
-	JLE  chosen112
+	JLE  chosen116
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen112
+	JMP  chosen116
 
-full111:
+full115:
 	MOVQ $0x00000008, BX
 
-chosen112:
+chosen116:
 	CMPQ BX, $0x08
-	JNE  fewer114
+	JNE  fewer118
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few115
+	JLT  few119
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -2123,10 +2135,10 @@ chosen112:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more116
+	JGE    more120
 	MOVQ   then+88(FP), BX
 
-more116:
+more120:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2147,7 +2159,7 @@ more116:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few115:
+few119:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2164,7 +2176,7 @@ few115:
 	VMOVUPS (BX)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded117
+	JLE     folded121
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2177,7 +2189,7 @@ few115:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold118:
+fold122:
 	VMOVUPS      (SI), Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -2200,9 +2212,9 @@ fold118:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold118
+	JNZ          fold122
 
-folded117:
+folded121:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -2215,7 +2227,7 @@ folded117:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear119
+	JNE    linear123
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -2225,7 +2237,7 @@ folded117:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear119:
+linear123:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2243,11 +2255,11 @@ linear119:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance113
+	JMP     advance117
 
-fewer114:
+fewer118:
 	CMPQ BX, $0x07
-	JNE  fewer120
+	JNE  fewer124
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2263,7 +2275,7 @@ fewer114:
 	VMOVUPS (BX)(DX*2), Y6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded121
+	JLE     folded125
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2275,7 +2287,7 @@ fewer114:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold122:
+fold126:
 	VMOVUPS      (SI), Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -2296,9 +2308,9 @@ fold122:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold122
+	JNZ          fold126
 
-folded121:
+folded125:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -2310,7 +2322,7 @@ folded121:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear123
+	JNE    linear127
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -2319,7 +2331,7 @@ folded121:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear123:
+linear127:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2335,11 +2347,11 @@ linear123:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance113
+	JMP     advance117
 
-fewer120:
+fewer124:
 	CMPQ BX, $0x06
-	JNE  fewer124
+	JNE  fewer128
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2354,7 +2366,7 @@ fewer120:
 	VMOVUPS (BX)(SI*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded125
+	JLE     folded129
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2366,7 +2378,7 @@ fewer120:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold126:
+fold130:
 	VMOVUPS      (SI), Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -2385,9 +2397,9 @@ fold126:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold126
+	JNZ          fold130
 
-folded125:
+folded129:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -2398,7 +2410,7 @@ folded125:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear127
+	JNE    linear131
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -2406,7 +2418,7 @@ folded125:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear127:
+linear131:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2421,11 +2433,11 @@ linear127:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance113
+	JMP     advance117
 
-fewer124:
+fewer128:
 	CMPQ BX, $0x05
-	JNE  fewer128
+	JNE  fewer132
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2438,7 +2450,7 @@ fewer124:
 	VMOVUPS (BX)(CX*4), Y4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded129
+	JLE     folded133
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2449,7 +2461,7 @@ fewer124:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold130:
+fold134:
 	VMOVUPS      (SI), Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -2466,9 +2478,9 @@ fold130:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold130
+	JNZ          fold134
 
-folded129:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -2478,14 +2490,14 @@ folded129:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear131
+	JNE    linear135
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear131:
+linear135:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2498,11 +2510,11 @@ linear131:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance113
+	JMP     advance117
 
-fewer128:
+fewer132:
 	CMPQ BX, $0x04
-	JNE  fewer132
+	JNE  fewer136
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2514,7 +2526,7 @@ fewer128:
 	VMOVUPS (BX)(DX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded133
+	JLE     folded137
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2525,7 +2537,7 @@ fewer128:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold134:
+fold138:
 	VMOVUPS      (SI), Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -2540,9 +2552,9 @@ fold134:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold134
+	JNZ          fold138
 
-folded133:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -2551,13 +2563,13 @@ folded133:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear135
+	JNE    linear139
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear135:
+linear139:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2572,9 +2584,9 @@ linear135:
 	VZEROUPPER
 	RET
 
-fewer132:
+fewer136:
 	CMPQ BX, $0x03
-	JNE  fewer136
+	JNE  fewer140
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2582,68 +2594,6 @@ fewer132:
 	VMOVUPS (BX), Y0
 	VMOVUPS (BX)(CX*1), Y1
 	VMOVUPS (BX)(CX*2), Y2
-	MOVQ    n+112(FP), R8
-	TESTQ   R8, R8
-	JLE     folded137
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold138:
-	VMOVUPS      (SI), Y4
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (BX), Y3
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (BX)(CX*1), Y3
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (BX)(CX*2), Y3
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold138
-
-folded137:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+120(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
-	VADDPS Y3, Y1, Y1
-	VADDPS Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear139
-	VMAXPS Y0, Y3, Y0
-	VMAXPS Y1, Y3, Y1
-	VMAXPS Y2, Y3, Y2
-
-linear139:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, (BX)(CX*1)
-	VMOVUPS Y2, (BX)(CX*2)
-	MOVQ    soon+72(FP), BX
-	ADDQ    $0x40, BX
-	MOVQ    BX, soon+72(FP)
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer136:
-	CMPQ BX, $0x02
-	JNE  fewer140
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX)(CX*1), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
 	JLE     folded141
@@ -2657,14 +2607,16 @@ fewer136:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold142:
-	VMOVUPS      (SI), Y3
+	VMOVUPS      (SI), Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
 	ADDQ         R10, R9
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (BX)(CX*1), Y2
-	VFMADD231PS  Y2, Y3, Y1
+	VBROADCASTSS (BX), Y3
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (BX)(CX*1), Y3
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (BX)(CX*2), Y3
+	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold142
@@ -2672,19 +2624,22 @@ fold142:
 folded141:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VADDPS Y2, Y1, Y1
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
 	JNE    linear143
-	VMAXPS Y0, Y2, Y0
-	VMAXPS Y1, Y2, Y1
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
 
 linear143:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
@@ -2693,12 +2648,14 @@ linear143:
 	RET
 
 fewer140:
-	CMPQ BX, $0x01
+	CMPQ BX, $0x02
 	JNE  fewer144
 
-	// acc[i,j] = init[i,j], 1×1 vectors
+	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
 	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
 	JLE     folded145
@@ -2712,6 +2669,61 @@ fewer140:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold146:
+	VMOVUPS      (SI), Y3
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (BX)(CX*1), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold146
+
+folded145:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear147
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+linear147:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer144:
+	CMPQ BX, $0x01
+	JNE  fewer148
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPS (BX), Y0
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded149
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold150:
 	VMOVUPS      (SI), Y2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2720,18 +2732,18 @@ fold146:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold146
+	JNZ          fold150
 
-folded145:
+folded149:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear147
+	JNE    linear151
 	VMAXPS Y0, Y1, Y0
 
-linear147:
+linear151:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	MOVQ    soon+72(FP), BX
@@ -2741,34 +2753,37 @@ linear147:
 	VZEROUPPER
 	RET
 
-fewer144:
+fewer148:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance113:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next110
+advance117:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done152
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next114
+
+done152:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over109:
+over113:
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
@@ -2776,26 +2791,26 @@ over109:
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 
-next148:
+next153:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full149
+	JGE  full154
 	CMPQ BX, $0x08
-	JLE  chosen150
+	JLE  chosen155
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen150
+	JMP  chosen155
 
-full149:
+full154:
 	MOVQ $0x00000008, BX
 
-chosen150:
+chosen155:
 	CMPQ BX, $0x08
-	JNE  fewer152
+	JNE  fewer157
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few153
+	JLT  few158
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -2804,10 +2819,10 @@ chosen150:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more154
+	JGE    more159
 	MOVQ   then+88(FP), BX
 
-more154:
+more159:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2828,7 +2843,7 @@ more154:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few153:
+few158:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -2845,7 +2860,7 @@ few153:
 	VMASKMOVPS (BX)(DI*1), Y0, Y8
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded155
+	JLE        folded160
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -2858,7 +2873,7 @@ few153:
 	MOVQ       ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold156:
+fold161:
 	VMASKMOVPS   (SI), Y0, Y10
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -2881,9 +2896,9 @@ fold156:
 	VFMADD231PS  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold156
+	JNZ          fold161
 
-folded155:
+folded160:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -2896,7 +2911,7 @@ folded155:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear157
+	JNE    linear162
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
 	VMAXPS Y3, Y9, Y3
@@ -2906,357 +2921,357 @@ folded155:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear157:
+linear162:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000004, AX
-	JZ           low159
+	JZ           low164
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low160
+	JZ           low165
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low161
+	JZ           low166
 	VMOVSS       X1, 24(BX)
 
-low161:
-	JMP stored158
+low166:
+	JMP stored163
 
-low160:
+low165:
 	TESTQ  $0x00000001, AX
-	JZ     low162
+	JZ     low167
 	VMOVSS X1, 16(BX)
 
-low162:
-	JMP stored158
+low167:
+	JMP stored163
 
-low159:
+low164:
 	TESTQ     $0x00000002, AX
-	JZ        low163
+	JZ        low168
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low164
+	JZ        low169
 	VMOVSS    X1, 8(BX)
 
-low164:
-	JMP stored158
-
-low163:
-	TESTQ  $0x00000001, AX
-	JZ     low165
-	VMOVSS X1, (BX)
-
-low165:
-stored158:
-	TESTQ        $0x00000004, AX
-	JZ           low167
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low168
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low169
-	VMOVSS       X2, 24(BX)(CX*1)
-
 low169:
-	JMP stored166
+	JMP stored163
 
 low168:
 	TESTQ  $0x00000001, AX
 	JZ     low170
-	VMOVSS X2, 16(BX)(CX*1)
+	VMOVSS X1, (BX)
 
 low170:
-	JMP stored166
+stored163:
+	TESTQ        $0x00000004, AX
+	JZ           low172
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low173
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low174
+	VMOVSS       X2, 24(BX)(CX*1)
 
-low167:
+low174:
+	JMP stored171
+
+low173:
+	TESTQ  $0x00000001, AX
+	JZ     low175
+	VMOVSS X2, 16(BX)(CX*1)
+
+low175:
+	JMP stored171
+
+low172:
 	TESTQ     $0x00000002, AX
-	JZ        low171
+	JZ        low176
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low172
+	JZ        low177
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low172:
-	JMP stored166
-
-low171:
-	TESTQ  $0x00000001, AX
-	JZ     low173
-	VMOVSS X2, (BX)(CX*1)
-
-low173:
-stored166:
-	TESTQ        $0x00000004, AX
-	JZ           low175
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low176
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low177
-	VMOVSS       X3, 24(BX)(CX*2)
-
 low177:
-	JMP stored174
+	JMP stored171
 
 low176:
 	TESTQ  $0x00000001, AX
 	JZ     low178
-	VMOVSS X3, 16(BX)(CX*2)
+	VMOVSS X2, (BX)(CX*1)
 
 low178:
-	JMP stored174
+stored171:
+	TESTQ        $0x00000004, AX
+	JZ           low180
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low181
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low182
+	VMOVSS       X3, 24(BX)(CX*2)
 
-low175:
+low182:
+	JMP stored179
+
+low181:
+	TESTQ  $0x00000001, AX
+	JZ     low183
+	VMOVSS X3, 16(BX)(CX*2)
+
+low183:
+	JMP stored179
+
+low180:
 	TESTQ     $0x00000002, AX
-	JZ        low179
+	JZ        low184
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low180
+	JZ        low185
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low180:
-	JMP stored174
-
-low179:
-	TESTQ  $0x00000001, AX
-	JZ     low181
-	VMOVSS X3, (BX)(CX*2)
-
-low181:
-stored174:
-	TESTQ        $0x00000004, AX
-	JZ           low183
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low184
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low185
-	VMOVSS       X4, 24(BX)(DX*1)
-
 low185:
-	JMP stored182
+	JMP stored179
 
 low184:
 	TESTQ  $0x00000001, AX
 	JZ     low186
-	VMOVSS X4, 16(BX)(DX*1)
+	VMOVSS X3, (BX)(CX*2)
 
 low186:
-	JMP stored182
+stored179:
+	TESTQ        $0x00000004, AX
+	JZ           low188
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low189
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low190
+	VMOVSS       X4, 24(BX)(DX*1)
 
-low183:
+low190:
+	JMP stored187
+
+low189:
+	TESTQ  $0x00000001, AX
+	JZ     low191
+	VMOVSS X4, 16(BX)(DX*1)
+
+low191:
+	JMP stored187
+
+low188:
 	TESTQ     $0x00000002, AX
-	JZ        low187
+	JZ        low192
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low188
+	JZ        low193
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low188:
-	JMP stored182
-
-low187:
-	TESTQ  $0x00000001, AX
-	JZ     low189
-	VMOVSS X4, (BX)(DX*1)
-
-low189:
-stored182:
-	TESTQ        $0x00000004, AX
-	JZ           low191
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low192
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low193
-	VMOVSS       X5, 24(BX)(CX*4)
-
 low193:
-	JMP stored190
+	JMP stored187
 
 low192:
 	TESTQ  $0x00000001, AX
 	JZ     low194
-	VMOVSS X5, 16(BX)(CX*4)
+	VMOVSS X4, (BX)(DX*1)
 
 low194:
-	JMP stored190
+stored187:
+	TESTQ        $0x00000004, AX
+	JZ           low196
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low197
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low198
+	VMOVSS       X5, 24(BX)(CX*4)
 
-low191:
+low198:
+	JMP stored195
+
+low197:
+	TESTQ  $0x00000001, AX
+	JZ     low199
+	VMOVSS X5, 16(BX)(CX*4)
+
+low199:
+	JMP stored195
+
+low196:
 	TESTQ     $0x00000002, AX
-	JZ        low195
+	JZ        low200
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low196
+	JZ        low201
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low196:
-	JMP stored190
-
-low195:
-	TESTQ  $0x00000001, AX
-	JZ     low197
-	VMOVSS X5, (BX)(CX*4)
-
-low197:
-stored190:
-	TESTQ        $0x00000004, AX
-	JZ           low199
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low200
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low201
-	VMOVSS       X6, 24(BX)(SI*1)
-
 low201:
-	JMP stored198
+	JMP stored195
 
 low200:
 	TESTQ  $0x00000001, AX
 	JZ     low202
-	VMOVSS X6, 16(BX)(SI*1)
+	VMOVSS X5, (BX)(CX*4)
 
 low202:
-	JMP stored198
+stored195:
+	TESTQ        $0x00000004, AX
+	JZ           low204
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low205
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low206
+	VMOVSS       X6, 24(BX)(SI*1)
 
-low199:
+low206:
+	JMP stored203
+
+low205:
+	TESTQ  $0x00000001, AX
+	JZ     low207
+	VMOVSS X6, 16(BX)(SI*1)
+
+low207:
+	JMP stored203
+
+low204:
 	TESTQ     $0x00000002, AX
-	JZ        low203
+	JZ        low208
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low204
+	JZ        low209
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low204:
-	JMP stored198
-
-low203:
-	TESTQ  $0x00000001, AX
-	JZ     low205
-	VMOVSS X6, (BX)(SI*1)
-
-low205:
-stored198:
-	TESTQ        $0x00000004, AX
-	JZ           low207
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low208
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low209
-	VMOVSS       X7, 24(BX)(DX*2)
-
 low209:
-	JMP stored206
+	JMP stored203
 
 low208:
 	TESTQ  $0x00000001, AX
 	JZ     low210
-	VMOVSS X7, 16(BX)(DX*2)
+	VMOVSS X6, (BX)(SI*1)
 
 low210:
-	JMP stored206
+stored203:
+	TESTQ        $0x00000004, AX
+	JZ           low212
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low213
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low214
+	VMOVSS       X7, 24(BX)(DX*2)
 
-low207:
+low214:
+	JMP stored211
+
+low213:
+	TESTQ  $0x00000001, AX
+	JZ     low215
+	VMOVSS X7, 16(BX)(DX*2)
+
+low215:
+	JMP stored211
+
+low212:
 	TESTQ     $0x00000002, AX
-	JZ        low211
+	JZ        low216
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low212
+	JZ        low217
 	VMOVSS    X7, 8(BX)(DX*2)
 
-low212:
-	JMP stored206
-
-low211:
-	TESTQ  $0x00000001, AX
-	JZ     low213
-	VMOVSS X7, (BX)(DX*2)
-
-low213:
-stored206:
-	TESTQ        $0x00000004, AX
-	JZ           low215
-	VMOVUPS      X8, (BX)(DI*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low216
-	VMOVSD       X8, 16(BX)(DI*1)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low217
-	VMOVSS       X8, 24(BX)(DI*1)
-
 low217:
-	JMP stored214
+	JMP stored211
 
 low216:
 	TESTQ  $0x00000001, AX
 	JZ     low218
-	VMOVSS X8, 16(BX)(DI*1)
+	VMOVSS X7, (BX)(DX*2)
 
 low218:
-	JMP stored214
+stored211:
+	TESTQ        $0x00000004, AX
+	JZ           low220
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low221
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low222
+	VMOVSS       X8, 24(BX)(DI*1)
 
-low215:
+low222:
+	JMP stored219
+
+low221:
+	TESTQ  $0x00000001, AX
+	JZ     low223
+	VMOVSS X8, 16(BX)(DI*1)
+
+low223:
+	JMP stored219
+
+low220:
 	TESTQ     $0x00000002, AX
-	JZ        low219
+	JZ        low224
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low220
+	JZ        low225
 	VMOVSS    X8, 8(BX)(DI*1)
 
-low220:
-	JMP stored214
+low225:
+	JMP stored219
 
-low219:
+low224:
 	TESTQ  $0x00000001, AX
-	JZ     low221
+	JZ     low226
 	VMOVSS X8, (BX)(DI*1)
 
-low221:
-stored214:
+low226:
+stored219:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000008, BX
-	JMP  advance151
+	JMP  advance156
 
-fewer152:
+fewer157:
 	CMPQ BX, $0x07
-	JNE  fewer222
+	JNE  fewer227
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3272,7 +3287,7 @@ fewer152:
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded223
+	JLE        folded228
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3284,7 +3299,7 @@ fewer152:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold224:
+fold229:
 	VMASKMOVPS   (SI), Y0, Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -3305,9 +3320,9 @@ fold224:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold224
+	JNZ          fold229
 
-folded223:
+folded228:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -3319,7 +3334,7 @@ folded223:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear225
+	JNE    linear230
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
@@ -3328,314 +3343,314 @@ folded223:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear225:
+linear230:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low227
+	JZ           low232
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low228
+	JZ           low233
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low229
+	JZ           low234
 	VMOVSS       X1, 24(BX)
 
-low229:
-	JMP stored226
+low234:
+	JMP stored231
 
-low228:
+low233:
 	TESTQ  $0x00000001, AX
-	JZ     low230
+	JZ     low235
 	VMOVSS X1, 16(BX)
 
-low230:
-	JMP stored226
+low235:
+	JMP stored231
 
-low227:
+low232:
 	TESTQ     $0x00000002, AX
-	JZ        low231
+	JZ        low236
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low232
+	JZ        low237
 	VMOVSS    X1, 8(BX)
 
-low232:
-	JMP stored226
-
-low231:
-	TESTQ  $0x00000001, AX
-	JZ     low233
-	VMOVSS X1, (BX)
-
-low233:
-stored226:
-	TESTQ        $0x00000004, AX
-	JZ           low235
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low236
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low237
-	VMOVSS       X2, 24(BX)(CX*1)
-
 low237:
-	JMP stored234
+	JMP stored231
 
 low236:
 	TESTQ  $0x00000001, AX
 	JZ     low238
-	VMOVSS X2, 16(BX)(CX*1)
+	VMOVSS X1, (BX)
 
 low238:
-	JMP stored234
+stored231:
+	TESTQ        $0x00000004, AX
+	JZ           low240
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low241
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low242
+	VMOVSS       X2, 24(BX)(CX*1)
 
-low235:
+low242:
+	JMP stored239
+
+low241:
+	TESTQ  $0x00000001, AX
+	JZ     low243
+	VMOVSS X2, 16(BX)(CX*1)
+
+low243:
+	JMP stored239
+
+low240:
 	TESTQ     $0x00000002, AX
-	JZ        low239
+	JZ        low244
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low240
+	JZ        low245
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low240:
-	JMP stored234
-
-low239:
-	TESTQ  $0x00000001, AX
-	JZ     low241
-	VMOVSS X2, (BX)(CX*1)
-
-low241:
-stored234:
-	TESTQ        $0x00000004, AX
-	JZ           low243
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low244
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low245
-	VMOVSS       X3, 24(BX)(CX*2)
-
 low245:
-	JMP stored242
+	JMP stored239
 
 low244:
 	TESTQ  $0x00000001, AX
 	JZ     low246
-	VMOVSS X3, 16(BX)(CX*2)
+	VMOVSS X2, (BX)(CX*1)
 
 low246:
-	JMP stored242
+stored239:
+	TESTQ        $0x00000004, AX
+	JZ           low248
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low249
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low250
+	VMOVSS       X3, 24(BX)(CX*2)
 
-low243:
+low250:
+	JMP stored247
+
+low249:
+	TESTQ  $0x00000001, AX
+	JZ     low251
+	VMOVSS X3, 16(BX)(CX*2)
+
+low251:
+	JMP stored247
+
+low248:
 	TESTQ     $0x00000002, AX
-	JZ        low247
+	JZ        low252
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low248
+	JZ        low253
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low248:
-	JMP stored242
-
-low247:
-	TESTQ  $0x00000001, AX
-	JZ     low249
-	VMOVSS X3, (BX)(CX*2)
-
-low249:
-stored242:
-	TESTQ        $0x00000004, AX
-	JZ           low251
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low252
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low253
-	VMOVSS       X4, 24(BX)(DX*1)
-
 low253:
-	JMP stored250
+	JMP stored247
 
 low252:
 	TESTQ  $0x00000001, AX
 	JZ     low254
-	VMOVSS X4, 16(BX)(DX*1)
+	VMOVSS X3, (BX)(CX*2)
 
 low254:
-	JMP stored250
+stored247:
+	TESTQ        $0x00000004, AX
+	JZ           low256
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low257
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low258
+	VMOVSS       X4, 24(BX)(DX*1)
 
-low251:
+low258:
+	JMP stored255
+
+low257:
+	TESTQ  $0x00000001, AX
+	JZ     low259
+	VMOVSS X4, 16(BX)(DX*1)
+
+low259:
+	JMP stored255
+
+low256:
 	TESTQ     $0x00000002, AX
-	JZ        low255
+	JZ        low260
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low256
+	JZ        low261
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low256:
-	JMP stored250
-
-low255:
-	TESTQ  $0x00000001, AX
-	JZ     low257
-	VMOVSS X4, (BX)(DX*1)
-
-low257:
-stored250:
-	TESTQ        $0x00000004, AX
-	JZ           low259
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low260
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low261
-	VMOVSS       X5, 24(BX)(CX*4)
-
 low261:
-	JMP stored258
+	JMP stored255
 
 low260:
 	TESTQ  $0x00000001, AX
 	JZ     low262
-	VMOVSS X5, 16(BX)(CX*4)
+	VMOVSS X4, (BX)(DX*1)
 
 low262:
-	JMP stored258
+stored255:
+	TESTQ        $0x00000004, AX
+	JZ           low264
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low265
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low266
+	VMOVSS       X5, 24(BX)(CX*4)
 
-low259:
+low266:
+	JMP stored263
+
+low265:
+	TESTQ  $0x00000001, AX
+	JZ     low267
+	VMOVSS X5, 16(BX)(CX*4)
+
+low267:
+	JMP stored263
+
+low264:
 	TESTQ     $0x00000002, AX
-	JZ        low263
+	JZ        low268
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low264
+	JZ        low269
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low264:
-	JMP stored258
-
-low263:
-	TESTQ  $0x00000001, AX
-	JZ     low265
-	VMOVSS X5, (BX)(CX*4)
-
-low265:
-stored258:
-	TESTQ        $0x00000004, AX
-	JZ           low267
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low268
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low269
-	VMOVSS       X6, 24(BX)(SI*1)
-
 low269:
-	JMP stored266
+	JMP stored263
 
 low268:
 	TESTQ  $0x00000001, AX
 	JZ     low270
-	VMOVSS X6, 16(BX)(SI*1)
+	VMOVSS X5, (BX)(CX*4)
 
 low270:
-	JMP stored266
+stored263:
+	TESTQ        $0x00000004, AX
+	JZ           low272
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low273
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low274
+	VMOVSS       X6, 24(BX)(SI*1)
 
-low267:
+low274:
+	JMP stored271
+
+low273:
+	TESTQ  $0x00000001, AX
+	JZ     low275
+	VMOVSS X6, 16(BX)(SI*1)
+
+low275:
+	JMP stored271
+
+low272:
 	TESTQ     $0x00000002, AX
-	JZ        low271
+	JZ        low276
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low272
+	JZ        low277
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low272:
-	JMP stored266
-
-low271:
-	TESTQ  $0x00000001, AX
-	JZ     low273
-	VMOVSS X6, (BX)(SI*1)
-
-low273:
-stored266:
-	TESTQ        $0x00000004, AX
-	JZ           low275
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low276
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low277
-	VMOVSS       X7, 24(BX)(DX*2)
-
 low277:
-	JMP stored274
+	JMP stored271
 
 low276:
 	TESTQ  $0x00000001, AX
 	JZ     low278
-	VMOVSS X7, 16(BX)(DX*2)
+	VMOVSS X6, (BX)(SI*1)
 
 low278:
-	JMP stored274
+stored271:
+	TESTQ        $0x00000004, AX
+	JZ           low280
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low281
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low282
+	VMOVSS       X7, 24(BX)(DX*2)
 
-low275:
+low282:
+	JMP stored279
+
+low281:
+	TESTQ  $0x00000001, AX
+	JZ     low283
+	VMOVSS X7, 16(BX)(DX*2)
+
+low283:
+	JMP stored279
+
+low280:
 	TESTQ     $0x00000002, AX
-	JZ        low279
+	JZ        low284
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low280
+	JZ        low285
 	VMOVSS    X7, 8(BX)(DX*2)
 
-low280:
-	JMP stored274
+low285:
+	JMP stored279
 
-low279:
+low284:
 	TESTQ  $0x00000001, AX
-	JZ     low281
+	JZ     low286
 	VMOVSS X7, (BX)(DX*2)
 
-low281:
-stored274:
+low286:
+stored279:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000007, BX
-	JMP  advance151
+	JMP  advance156
 
-fewer222:
+fewer227:
 	CMPQ BX, $0x06
-	JNE  fewer282
+	JNE  fewer287
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3650,7 +3665,7 @@ fewer222:
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded283
+	JLE        folded288
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3662,7 +3677,7 @@ fewer222:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold284:
+fold289:
 	VMASKMOVPS   (SI), Y0, Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -3681,9 +3696,9 @@ fold284:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold284
+	JNZ          fold289
 
-folded283:
+folded288:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -3694,7 +3709,7 @@ folded283:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear285
+	JNE    linear290
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
@@ -3702,272 +3717,272 @@ folded283:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear285:
+linear290:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low287
+	JZ           low292
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low288
+	JZ           low293
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low289
+	JZ           low294
 	VMOVSS       X1, 24(BX)
 
-low289:
-	JMP stored286
+low294:
+	JMP stored291
 
-low288:
+low293:
 	TESTQ  $0x00000001, AX
-	JZ     low290
+	JZ     low295
 	VMOVSS X1, 16(BX)
 
-low290:
-	JMP stored286
+low295:
+	JMP stored291
 
-low287:
+low292:
 	TESTQ     $0x00000002, AX
-	JZ        low291
+	JZ        low296
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low292
+	JZ        low297
 	VMOVSS    X1, 8(BX)
 
-low292:
-	JMP stored286
-
-low291:
-	TESTQ  $0x00000001, AX
-	JZ     low293
-	VMOVSS X1, (BX)
-
-low293:
-stored286:
-	TESTQ        $0x00000004, AX
-	JZ           low295
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low296
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low297
-	VMOVSS       X2, 24(BX)(CX*1)
-
 low297:
-	JMP stored294
+	JMP stored291
 
 low296:
 	TESTQ  $0x00000001, AX
 	JZ     low298
-	VMOVSS X2, 16(BX)(CX*1)
+	VMOVSS X1, (BX)
 
 low298:
-	JMP stored294
+stored291:
+	TESTQ        $0x00000004, AX
+	JZ           low300
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low301
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low302
+	VMOVSS       X2, 24(BX)(CX*1)
 
-low295:
+low302:
+	JMP stored299
+
+low301:
+	TESTQ  $0x00000001, AX
+	JZ     low303
+	VMOVSS X2, 16(BX)(CX*1)
+
+low303:
+	JMP stored299
+
+low300:
 	TESTQ     $0x00000002, AX
-	JZ        low299
+	JZ        low304
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low300
+	JZ        low305
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low300:
-	JMP stored294
-
-low299:
-	TESTQ  $0x00000001, AX
-	JZ     low301
-	VMOVSS X2, (BX)(CX*1)
-
-low301:
-stored294:
-	TESTQ        $0x00000004, AX
-	JZ           low303
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low304
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low305
-	VMOVSS       X3, 24(BX)(CX*2)
-
 low305:
-	JMP stored302
+	JMP stored299
 
 low304:
 	TESTQ  $0x00000001, AX
 	JZ     low306
-	VMOVSS X3, 16(BX)(CX*2)
+	VMOVSS X2, (BX)(CX*1)
 
 low306:
-	JMP stored302
+stored299:
+	TESTQ        $0x00000004, AX
+	JZ           low308
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low309
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low310
+	VMOVSS       X3, 24(BX)(CX*2)
 
-low303:
+low310:
+	JMP stored307
+
+low309:
+	TESTQ  $0x00000001, AX
+	JZ     low311
+	VMOVSS X3, 16(BX)(CX*2)
+
+low311:
+	JMP stored307
+
+low308:
 	TESTQ     $0x00000002, AX
-	JZ        low307
+	JZ        low312
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low308
+	JZ        low313
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low308:
-	JMP stored302
-
-low307:
-	TESTQ  $0x00000001, AX
-	JZ     low309
-	VMOVSS X3, (BX)(CX*2)
-
-low309:
-stored302:
-	TESTQ        $0x00000004, AX
-	JZ           low311
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low312
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low313
-	VMOVSS       X4, 24(BX)(DX*1)
-
 low313:
-	JMP stored310
+	JMP stored307
 
 low312:
 	TESTQ  $0x00000001, AX
 	JZ     low314
-	VMOVSS X4, 16(BX)(DX*1)
+	VMOVSS X3, (BX)(CX*2)
 
 low314:
-	JMP stored310
+stored307:
+	TESTQ        $0x00000004, AX
+	JZ           low316
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low317
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low318
+	VMOVSS       X4, 24(BX)(DX*1)
 
-low311:
+low318:
+	JMP stored315
+
+low317:
+	TESTQ  $0x00000001, AX
+	JZ     low319
+	VMOVSS X4, 16(BX)(DX*1)
+
+low319:
+	JMP stored315
+
+low316:
 	TESTQ     $0x00000002, AX
-	JZ        low315
+	JZ        low320
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low316
+	JZ        low321
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low316:
-	JMP stored310
-
-low315:
-	TESTQ  $0x00000001, AX
-	JZ     low317
-	VMOVSS X4, (BX)(DX*1)
-
-low317:
-stored310:
-	TESTQ        $0x00000004, AX
-	JZ           low319
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low320
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low321
-	VMOVSS       X5, 24(BX)(CX*4)
-
 low321:
-	JMP stored318
+	JMP stored315
 
 low320:
 	TESTQ  $0x00000001, AX
 	JZ     low322
-	VMOVSS X5, 16(BX)(CX*4)
+	VMOVSS X4, (BX)(DX*1)
 
 low322:
-	JMP stored318
+stored315:
+	TESTQ        $0x00000004, AX
+	JZ           low324
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low325
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low326
+	VMOVSS       X5, 24(BX)(CX*4)
 
-low319:
+low326:
+	JMP stored323
+
+low325:
+	TESTQ  $0x00000001, AX
+	JZ     low327
+	VMOVSS X5, 16(BX)(CX*4)
+
+low327:
+	JMP stored323
+
+low324:
 	TESTQ     $0x00000002, AX
-	JZ        low323
+	JZ        low328
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low324
+	JZ        low329
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low324:
-	JMP stored318
-
-low323:
-	TESTQ  $0x00000001, AX
-	JZ     low325
-	VMOVSS X5, (BX)(CX*4)
-
-low325:
-stored318:
-	TESTQ        $0x00000004, AX
-	JZ           low327
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low328
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low329
-	VMOVSS       X6, 24(BX)(SI*1)
-
 low329:
-	JMP stored326
+	JMP stored323
 
 low328:
 	TESTQ  $0x00000001, AX
 	JZ     low330
-	VMOVSS X6, 16(BX)(SI*1)
+	VMOVSS X5, (BX)(CX*4)
 
 low330:
-	JMP stored326
+stored323:
+	TESTQ        $0x00000004, AX
+	JZ           low332
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low333
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low334
+	VMOVSS       X6, 24(BX)(SI*1)
 
-low327:
+low334:
+	JMP stored331
+
+low333:
+	TESTQ  $0x00000001, AX
+	JZ     low335
+	VMOVSS X6, 16(BX)(SI*1)
+
+low335:
+	JMP stored331
+
+low332:
 	TESTQ     $0x00000002, AX
-	JZ        low331
+	JZ        low336
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low332
+	JZ        low337
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low332:
-	JMP stored326
+low337:
+	JMP stored331
 
-low331:
+low336:
 	TESTQ  $0x00000001, AX
-	JZ     low333
+	JZ     low338
 	VMOVSS X6, (BX)(SI*1)
 
-low333:
-stored326:
+low338:
+stored331:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000006, BX
-	JMP  advance151
+	JMP  advance156
 
-fewer282:
+fewer287:
 	CMPQ BX, $0x05
-	JNE  fewer334
+	JNE  fewer339
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3980,7 +3995,7 @@ fewer282:
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded335
+	JLE        folded340
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3991,7 +4006,7 @@ fewer282:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold336:
+fold341:
 	VMASKMOVPS   (SI), Y0, Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -4008,9 +4023,9 @@ fold336:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold336
+	JNZ          fold341
 
-folded335:
+folded340:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -4020,236 +4035,236 @@ folded335:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear337
+	JNE    linear342
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear337:
+linear342:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low339
+	JZ           low344
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low340
+	JZ           low345
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low341
+	JZ           low346
 	VMOVSS       X1, 24(BX)
 
-low341:
-	JMP stored338
+low346:
+	JMP stored343
 
-low340:
+low345:
 	TESTQ  $0x00000001, AX
-	JZ     low342
+	JZ     low347
 	VMOVSS X1, 16(BX)
 
-low342:
-	JMP stored338
+low347:
+	JMP stored343
 
-low339:
+low344:
 	TESTQ     $0x00000002, AX
-	JZ        low343
+	JZ        low348
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low344
+	JZ        low349
 	VMOVSS    X1, 8(BX)
 
-low344:
-	JMP stored338
-
-low343:
-	TESTQ  $0x00000001, AX
-	JZ     low345
-	VMOVSS X1, (BX)
-
-low345:
-stored338:
-	TESTQ        $0x00000004, AX
-	JZ           low347
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low348
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low349
-	VMOVSS       X2, 24(BX)(CX*1)
-
 low349:
-	JMP stored346
+	JMP stored343
 
 low348:
 	TESTQ  $0x00000001, AX
 	JZ     low350
-	VMOVSS X2, 16(BX)(CX*1)
+	VMOVSS X1, (BX)
 
 low350:
-	JMP stored346
+stored343:
+	TESTQ        $0x00000004, AX
+	JZ           low352
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low353
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low354
+	VMOVSS       X2, 24(BX)(CX*1)
 
-low347:
+low354:
+	JMP stored351
+
+low353:
+	TESTQ  $0x00000001, AX
+	JZ     low355
+	VMOVSS X2, 16(BX)(CX*1)
+
+low355:
+	JMP stored351
+
+low352:
 	TESTQ     $0x00000002, AX
-	JZ        low351
+	JZ        low356
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low352
+	JZ        low357
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low352:
-	JMP stored346
-
-low351:
-	TESTQ  $0x00000001, AX
-	JZ     low353
-	VMOVSS X2, (BX)(CX*1)
-
-low353:
-stored346:
-	TESTQ        $0x00000004, AX
-	JZ           low355
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low356
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low357
-	VMOVSS       X3, 24(BX)(CX*2)
-
 low357:
-	JMP stored354
+	JMP stored351
 
 low356:
 	TESTQ  $0x00000001, AX
 	JZ     low358
-	VMOVSS X3, 16(BX)(CX*2)
+	VMOVSS X2, (BX)(CX*1)
 
 low358:
-	JMP stored354
+stored351:
+	TESTQ        $0x00000004, AX
+	JZ           low360
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low361
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low362
+	VMOVSS       X3, 24(BX)(CX*2)
 
-low355:
+low362:
+	JMP stored359
+
+low361:
+	TESTQ  $0x00000001, AX
+	JZ     low363
+	VMOVSS X3, 16(BX)(CX*2)
+
+low363:
+	JMP stored359
+
+low360:
 	TESTQ     $0x00000002, AX
-	JZ        low359
+	JZ        low364
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low360
+	JZ        low365
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low360:
-	JMP stored354
-
-low359:
-	TESTQ  $0x00000001, AX
-	JZ     low361
-	VMOVSS X3, (BX)(CX*2)
-
-low361:
-stored354:
-	TESTQ        $0x00000004, AX
-	JZ           low363
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low364
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low365
-	VMOVSS       X4, 24(BX)(DX*1)
-
 low365:
-	JMP stored362
+	JMP stored359
 
 low364:
 	TESTQ  $0x00000001, AX
 	JZ     low366
-	VMOVSS X4, 16(BX)(DX*1)
+	VMOVSS X3, (BX)(CX*2)
 
 low366:
-	JMP stored362
+stored359:
+	TESTQ        $0x00000004, AX
+	JZ           low368
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low369
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low370
+	VMOVSS       X4, 24(BX)(DX*1)
 
-low363:
+low370:
+	JMP stored367
+
+low369:
+	TESTQ  $0x00000001, AX
+	JZ     low371
+	VMOVSS X4, 16(BX)(DX*1)
+
+low371:
+	JMP stored367
+
+low368:
 	TESTQ     $0x00000002, AX
-	JZ        low367
+	JZ        low372
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low368
+	JZ        low373
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low368:
-	JMP stored362
-
-low367:
-	TESTQ  $0x00000001, AX
-	JZ     low369
-	VMOVSS X4, (BX)(DX*1)
-
-low369:
-stored362:
-	TESTQ        $0x00000004, AX
-	JZ           low371
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low372
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low373
-	VMOVSS       X5, 24(BX)(CX*4)
-
 low373:
-	JMP stored370
+	JMP stored367
 
 low372:
 	TESTQ  $0x00000001, AX
 	JZ     low374
-	VMOVSS X5, 16(BX)(CX*4)
+	VMOVSS X4, (BX)(DX*1)
 
 low374:
-	JMP stored370
+stored367:
+	TESTQ        $0x00000004, AX
+	JZ           low376
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low377
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low378
+	VMOVSS       X5, 24(BX)(CX*4)
 
-low371:
+low378:
+	JMP stored375
+
+low377:
+	TESTQ  $0x00000001, AX
+	JZ     low379
+	VMOVSS X5, 16(BX)(CX*4)
+
+low379:
+	JMP stored375
+
+low376:
 	TESTQ     $0x00000002, AX
-	JZ        low375
+	JZ        low380
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low376
+	JZ        low381
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low376:
-	JMP stored370
+low381:
+	JMP stored375
 
-low375:
+low380:
 	TESTQ  $0x00000001, AX
-	JZ     low377
+	JZ     low382
 	VMOVSS X5, (BX)(CX*4)
 
-low377:
-stored370:
+low382:
+stored375:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000005, BX
-	JMP  advance151
+	JMP  advance156
 
-fewer334:
+fewer339:
 	CMPQ BX, $0x04
-	JNE  fewer378
+	JNE  fewer383
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4261,7 +4276,7 @@ fewer334:
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded379
+	JLE        folded384
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4272,7 +4287,7 @@ fewer334:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold380:
+fold385:
 	VMASKMOVPS   (SI), Y0, Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -4287,9 +4302,9 @@ fold380:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold380
+	JNZ          fold385
 
-folded379:
+folded384:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -4298,184 +4313,184 @@ folded379:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear381
+	JNE    linear386
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear381:
+linear386:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low383
+	JZ           low388
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low384
+	JZ           low389
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low385
+	JZ           low390
 	VMOVSS       X1, 24(BX)
 
-low385:
-	JMP stored382
+low390:
+	JMP stored387
 
-low384:
+low389:
 	TESTQ  $0x00000001, AX
-	JZ     low386
+	JZ     low391
 	VMOVSS X1, 16(BX)
 
-low386:
-	JMP stored382
+low391:
+	JMP stored387
 
-low383:
+low388:
 	TESTQ     $0x00000002, AX
-	JZ        low387
+	JZ        low392
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low388
+	JZ        low393
 	VMOVSS    X1, 8(BX)
 
-low388:
-	JMP stored382
-
-low387:
-	TESTQ  $0x00000001, AX
-	JZ     low389
-	VMOVSS X1, (BX)
-
-low389:
-stored382:
-	TESTQ        $0x00000004, AX
-	JZ           low391
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low392
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low393
-	VMOVSS       X2, 24(BX)(CX*1)
-
 low393:
-	JMP stored390
+	JMP stored387
 
 low392:
 	TESTQ  $0x00000001, AX
 	JZ     low394
-	VMOVSS X2, 16(BX)(CX*1)
+	VMOVSS X1, (BX)
 
 low394:
-	JMP stored390
+stored387:
+	TESTQ        $0x00000004, AX
+	JZ           low396
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low397
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low398
+	VMOVSS       X2, 24(BX)(CX*1)
 
-low391:
+low398:
+	JMP stored395
+
+low397:
+	TESTQ  $0x00000001, AX
+	JZ     low399
+	VMOVSS X2, 16(BX)(CX*1)
+
+low399:
+	JMP stored395
+
+low396:
 	TESTQ     $0x00000002, AX
-	JZ        low395
+	JZ        low400
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low396
+	JZ        low401
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low396:
-	JMP stored390
-
-low395:
-	TESTQ  $0x00000001, AX
-	JZ     low397
-	VMOVSS X2, (BX)(CX*1)
-
-low397:
-stored390:
-	TESTQ        $0x00000004, AX
-	JZ           low399
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low400
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low401
-	VMOVSS       X3, 24(BX)(CX*2)
-
 low401:
-	JMP stored398
+	JMP stored395
 
 low400:
 	TESTQ  $0x00000001, AX
 	JZ     low402
-	VMOVSS X3, 16(BX)(CX*2)
+	VMOVSS X2, (BX)(CX*1)
 
 low402:
-	JMP stored398
+stored395:
+	TESTQ        $0x00000004, AX
+	JZ           low404
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low405
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low406
+	VMOVSS       X3, 24(BX)(CX*2)
 
-low399:
+low406:
+	JMP stored403
+
+low405:
+	TESTQ  $0x00000001, AX
+	JZ     low407
+	VMOVSS X3, 16(BX)(CX*2)
+
+low407:
+	JMP stored403
+
+low404:
 	TESTQ     $0x00000002, AX
-	JZ        low403
+	JZ        low408
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low404
+	JZ        low409
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low404:
-	JMP stored398
-
-low403:
-	TESTQ  $0x00000001, AX
-	JZ     low405
-	VMOVSS X3, (BX)(CX*2)
-
-low405:
-stored398:
-	TESTQ        $0x00000004, AX
-	JZ           low407
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low408
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low409
-	VMOVSS       X4, 24(BX)(DX*1)
-
 low409:
-	JMP stored406
+	JMP stored403
 
 low408:
 	TESTQ  $0x00000001, AX
 	JZ     low410
-	VMOVSS X4, 16(BX)(DX*1)
+	VMOVSS X3, (BX)(CX*2)
 
 low410:
-	JMP stored406
+stored403:
+	TESTQ        $0x00000004, AX
+	JZ           low412
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low413
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low414
+	VMOVSS       X4, 24(BX)(DX*1)
 
-low407:
+low414:
+	JMP stored411
+
+low413:
+	TESTQ  $0x00000001, AX
+	JZ     low415
+	VMOVSS X4, 16(BX)(DX*1)
+
+low415:
+	JMP stored411
+
+low412:
 	TESTQ     $0x00000002, AX
-	JZ        low411
+	JZ        low416
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low412
+	JZ        low417
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low412:
-	JMP stored406
+low417:
+	JMP stored411
 
-low411:
+low416:
 	TESTQ  $0x00000001, AX
-	JZ     low413
+	JZ     low418
 	VMOVSS X4, (BX)(DX*1)
 
-low413:
-stored406:
+low418:
+stored411:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -4483,9 +4498,9 @@ stored406:
 	VZEROUPPER
 	RET
 
-fewer378:
+fewer383:
 	CMPQ BX, $0x03
-	JNE  fewer414
+	JNE  fewer419
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4495,7 +4510,7 @@ fewer378:
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded415
+	JLE        folded420
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4505,7 +4520,7 @@ fewer378:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold416:
+fold421:
 	VMASKMOVPS   (SI), Y0, Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4518,9 +4533,9 @@ fold416:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold416
+	JNZ          fold421
 
-folded415:
+folded420:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -4528,140 +4543,140 @@ folded415:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear417
+	JNE    linear422
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear417:
+linear422:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low419
+	JZ           low424
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low420
+	JZ           low425
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low421
+	JZ           low426
 	VMOVSS       X1, 24(BX)
 
-low421:
-	JMP stored418
+low426:
+	JMP stored423
 
-low420:
+low425:
 	TESTQ  $0x00000001, AX
-	JZ     low422
+	JZ     low427
 	VMOVSS X1, 16(BX)
 
-low422:
-	JMP stored418
+low427:
+	JMP stored423
 
-low419:
+low424:
 	TESTQ     $0x00000002, AX
-	JZ        low423
+	JZ        low428
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low424
+	JZ        low429
 	VMOVSS    X1, 8(BX)
 
-low424:
-	JMP stored418
-
-low423:
-	TESTQ  $0x00000001, AX
-	JZ     low425
-	VMOVSS X1, (BX)
-
-low425:
-stored418:
-	TESTQ        $0x00000004, AX
-	JZ           low427
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low428
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low429
-	VMOVSS       X2, 24(BX)(CX*1)
-
 low429:
-	JMP stored426
+	JMP stored423
 
 low428:
 	TESTQ  $0x00000001, AX
 	JZ     low430
-	VMOVSS X2, 16(BX)(CX*1)
+	VMOVSS X1, (BX)
 
 low430:
-	JMP stored426
+stored423:
+	TESTQ        $0x00000004, AX
+	JZ           low432
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low433
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low434
+	VMOVSS       X2, 24(BX)(CX*1)
 
-low427:
+low434:
+	JMP stored431
+
+low433:
+	TESTQ  $0x00000001, AX
+	JZ     low435
+	VMOVSS X2, 16(BX)(CX*1)
+
+low435:
+	JMP stored431
+
+low432:
 	TESTQ     $0x00000002, AX
-	JZ        low431
+	JZ        low436
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low432
+	JZ        low437
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low432:
-	JMP stored426
-
-low431:
-	TESTQ  $0x00000001, AX
-	JZ     low433
-	VMOVSS X2, (BX)(CX*1)
-
-low433:
-stored426:
-	TESTQ        $0x00000004, AX
-	JZ           low435
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low436
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low437
-	VMOVSS       X3, 24(BX)(CX*2)
-
 low437:
-	JMP stored434
+	JMP stored431
 
 low436:
 	TESTQ  $0x00000001, AX
 	JZ     low438
-	VMOVSS X3, 16(BX)(CX*2)
+	VMOVSS X2, (BX)(CX*1)
 
 low438:
-	JMP stored434
+stored431:
+	TESTQ        $0x00000004, AX
+	JZ           low440
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low441
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low442
+	VMOVSS       X3, 24(BX)(CX*2)
 
-low435:
+low442:
+	JMP stored439
+
+low441:
+	TESTQ  $0x00000001, AX
+	JZ     low443
+	VMOVSS X3, 16(BX)(CX*2)
+
+low443:
+	JMP stored439
+
+low440:
 	TESTQ     $0x00000002, AX
-	JZ        low439
+	JZ        low444
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low440
+	JZ        low445
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low440:
-	JMP stored434
+low445:
+	JMP stored439
 
-low439:
+low444:
 	TESTQ  $0x00000001, AX
-	JZ     low441
+	JZ     low446
 	VMOVSS X3, (BX)(CX*2)
 
-low441:
-stored434:
+low446:
+stored439:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -4669,9 +4684,9 @@ stored434:
 	VZEROUPPER
 	RET
 
-fewer414:
+fewer419:
 	CMPQ BX, $0x02
-	JNE  fewer442
+	JNE  fewer447
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4680,7 +4695,7 @@ fewer414:
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded443
+	JLE        folded448
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4690,7 +4705,7 @@ fewer414:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold444:
+fold449:
 	VMASKMOVPS   (SI), Y0, Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4701,106 +4716,106 @@ fold444:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold444
+	JNZ          fold449
 
-folded443:
+folded448:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear445
+	JNE    linear450
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear445:
+linear450:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low447
+	JZ           low452
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low448
+	JZ           low453
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low449
+	JZ           low454
 	VMOVSS       X1, 24(BX)
 
-low449:
-	JMP stored446
+low454:
+	JMP stored451
 
-low448:
+low453:
 	TESTQ  $0x00000001, AX
-	JZ     low450
+	JZ     low455
 	VMOVSS X1, 16(BX)
 
-low450:
-	JMP stored446
+low455:
+	JMP stored451
 
-low447:
+low452:
 	TESTQ     $0x00000002, AX
-	JZ        low451
+	JZ        low456
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low452
+	JZ        low457
 	VMOVSS    X1, 8(BX)
 
-low452:
-	JMP stored446
-
-low451:
-	TESTQ  $0x00000001, AX
-	JZ     low453
-	VMOVSS X1, (BX)
-
-low453:
-stored446:
-	TESTQ        $0x00000004, AX
-	JZ           low455
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low456
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low457
-	VMOVSS       X2, 24(BX)(CX*1)
-
 low457:
-	JMP stored454
+	JMP stored451
 
 low456:
 	TESTQ  $0x00000001, AX
 	JZ     low458
-	VMOVSS X2, 16(BX)(CX*1)
+	VMOVSS X1, (BX)
 
 low458:
-	JMP stored454
+stored451:
+	TESTQ        $0x00000004, AX
+	JZ           low460
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low461
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low462
+	VMOVSS       X2, 24(BX)(CX*1)
 
-low455:
+low462:
+	JMP stored459
+
+low461:
+	TESTQ  $0x00000001, AX
+	JZ     low463
+	VMOVSS X2, 16(BX)(CX*1)
+
+low463:
+	JMP stored459
+
+low460:
 	TESTQ     $0x00000002, AX
-	JZ        low459
+	JZ        low464
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low460
+	JZ        low465
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low460:
-	JMP stored454
+low465:
+	JMP stored459
 
-low459:
+low464:
 	TESTQ  $0x00000001, AX
-	JZ     low461
+	JZ     low466
 	VMOVSS X2, (BX)(CX*1)
 
-low461:
-stored454:
+low466:
+stored459:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -4808,16 +4823,16 @@ stored454:
 	VZEROUPPER
 	RET
 
-fewer442:
+fewer447:
 	CMPQ BX, $0x01
-	JNE  fewer462
+	JNE  fewer467
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPS (BX), Y0, Y1
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded463
+	JLE        folded468
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4827,7 +4842,7 @@ fewer442:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold464:
+fold469:
 	VMASKMOVPS   (SI), Y0, Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4836,61 +4851,61 @@ fold464:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold464
+	JNZ          fold469
 
-folded463:
+folded468:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear465
+	JNE    linear470
 	VMAXPS Y1, Y2, Y1
 
-linear465:
+linear470:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low467
+	JZ           low472
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low468
+	JZ           low473
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low469
+	JZ           low474
 	VMOVSS       X1, 24(BX)
 
-low469:
-	JMP stored466
+low474:
+	JMP stored471
 
-low468:
+low473:
 	TESTQ  $0x00000001, AX
-	JZ     low470
+	JZ     low475
 	VMOVSS X1, 16(BX)
 
-low470:
-	JMP stored466
+low475:
+	JMP stored471
 
-low467:
+low472:
 	TESTQ     $0x00000002, AX
-	JZ        low471
+	JZ        low476
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low472
+	JZ        low477
 	VMOVSS    X1, 8(BX)
 
-low472:
-	JMP stored466
+low477:
+	JMP stored471
 
-low471:
+low476:
 	TESTQ  $0x00000001, AX
-	JZ     low473
+	JZ     low478
 	VMOVSS X1, (BX)
 
-low473:
-stored466:
+low478:
+stored471:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -4898,29 +4913,32 @@ stored466:
 	VZEROUPPER
 	RET
 
-fewer462:
+fewer467:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance151:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next148
+advance156:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done479
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next153
+
+done479:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5330,23 +5348,26 @@ fewer21:
 	RET
 
 advance6:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next3
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done25
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next3
+
+done25:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5355,26 +5376,26 @@ over2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
-next25:
+next26:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JGE  full26
+	JGE  full27
 	CMPQ BX, $0x04
-	JLE  chosen27
+	JLE  chosen28
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen27
+	JMP  chosen28
 
-full26:
+full27:
 	MOVQ $0x00000004, BX
 
-chosen27:
+chosen28:
 	CMPQ BX, $0x04
-	JNE  fewer29
+	JNE  fewer30
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few30
+	JLT  few31
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5383,10 +5404,10 @@ chosen27:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more31
+	JGE    more32
 	MOVQ   then+88(FP), BX
 
-more31:
+more32:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -5401,7 +5422,7 @@ more31:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few30:
+few31:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5423,7 +5444,7 @@ few30:
 	VMOVUPD 64(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded32
+	JLE     folded33
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5434,7 +5455,7 @@ few30:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold34:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI)(AX*1), Y15
@@ -5459,9 +5480,9 @@ fold33:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold33
+	JNZ          fold34
 
-folded32:
+folded33:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -5478,7 +5499,7 @@ folded32:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear34
+	JNE    linear35
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5492,7 +5513,7 @@ folded32:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear34:
+linear35:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5515,11 +5536,11 @@ linear34:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance28
+	JMP     advance29
 
-fewer29:
+fewer30:
 	CMPQ BX, $0x03
-	JNE  fewer35
+	JNE  fewer36
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5537,7 +5558,7 @@ fewer29:
 	VMOVUPD 64(DX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded36
+	JLE     folded37
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5547,7 +5568,7 @@ fewer29:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold38:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
 	VMOVUPD      64(SI)(AX*1), Y12
@@ -5568,9 +5589,9 @@ fold37:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold37
+	JNZ          fold38
 
-folded36:
+folded37:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -5584,7 +5605,7 @@ folded36:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear38
+	JNE    linear39
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -5595,7 +5616,7 @@ folded36:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear38:
+linear39:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5613,11 +5634,11 @@ linear38:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000003, BX
-	JMP     advance28
+	JMP     advance29
 
-fewer35:
+fewer36:
 	CMPQ BX, $0x02
-	JNE  fewer39
+	JNE  fewer40
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5632,7 +5653,7 @@ fewer35:
 	VMOVUPD 64(DX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded40
+	JLE     folded41
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5642,7 +5663,7 @@ fewer35:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold41:
+fold42:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	VMOVUPD      64(SI)(AX*1), Y9
@@ -5659,9 +5680,9 @@ fold41:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold41
+	JNZ          fold42
 
-folded40:
+folded41:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -5672,7 +5693,7 @@ folded40:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear42
+	JNE    linear43
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -5680,7 +5701,7 @@ folded40:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear42:
+linear43:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5698,9 +5719,9 @@ linear42:
 	VZEROUPPER
 	RET
 
-fewer39:
+fewer40:
 	CMPQ BX, $0x01
-	JNE  fewer43
+	JNE  fewer44
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5711,7 +5732,7 @@ fewer39:
 	VMOVUPD 64(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded44
+	JLE     folded45
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5721,7 +5742,7 @@ fewer39:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold46:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
 	VMOVUPD      64(SI)(AX*1), Y6
@@ -5734,9 +5755,9 @@ fold45:
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold45
+	JNZ          fold46
 
-folded44:
+folded45:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -5744,12 +5765,12 @@ folded44:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear46
+	JNE    linear47
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear46:
+linear47:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5763,59 +5784,62 @@ linear46:
 	VZEROUPPER
 	RET
 
-fewer43:
+fewer44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance28:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next25
+advance29:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done48
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next26
+
+done48:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x04
-	JLE  narrower47
+	JLE  narrower49
 	CMPQ AX, $0x08
-	JNE  over48
+	JNE  over50
 
-next49:
+next51:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x0c
-	JGE  full50
+	JGE  full52
 	CMPQ BX, $0x06
-	JLE  chosen51
+	JLE  chosen53
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen51
+	JMP  chosen53
 
-full50:
+full52:
 	MOVQ $0x00000006, BX
 
-chosen51:
+chosen53:
 	CMPQ BX, $0x06
-	JNE  fewer53
+	JNE  fewer55
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few54
+	JLT  few56
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5824,10 +5848,10 @@ chosen51:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more55
+	JGE    more57
 	MOVQ   then+88(FP), BX
 
-more55:
+more57:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -5843,7 +5867,7 @@ more55:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few54:
+few56:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5863,7 +5887,7 @@ few54:
 	VMOVUPD 32(BX)(SI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded56
+	JLE     folded58
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5875,7 +5899,7 @@ few54:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold57:
+fold59:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	ADDQ         DI, SI
@@ -5901,9 +5925,9 @@ fold57:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold57
+	JNZ          fold59
 
-folded56:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -5920,7 +5944,7 @@ folded56:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear58
+	JNE    linear60
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5934,7 +5958,7 @@ folded56:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear58:
+linear60:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5955,11 +5979,11 @@ linear58:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance52
+	JMP     advance54
 
-fewer53:
+fewer55:
 	CMPQ BX, $0x05
-	JNE  fewer59
+	JNE  fewer61
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5977,7 +6001,7 @@ fewer53:
 	VMOVUPD 32(BX)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded60
+	JLE     folded62
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5988,7 +6012,7 @@ fewer53:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold61:
+fold63:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI), Y12
 	ADDQ         DI, SI
@@ -6011,9 +6035,9 @@ fold61:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold61
+	JNZ          fold63
 
-folded60:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -6028,7 +6052,7 @@ folded60:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear62
+	JNE    linear64
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -6040,7 +6064,7 @@ folded60:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear62:
+linear64:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6058,11 +6082,11 @@ linear62:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance52
+	JMP     advance54
 
-fewer59:
+fewer61:
 	CMPQ BX, $0x04
-	JNE  fewer63
+	JNE  fewer65
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6078,7 +6102,7 @@ fewer59:
 	VMOVUPD 32(BX)(DX*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded64
+	JLE     folded66
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6089,7 +6113,7 @@ fewer59:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold67:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI), Y10
 	ADDQ         DI, SI
@@ -6109,9 +6133,9 @@ fold65:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold65
+	JNZ          fold67
 
-folded64:
+folded66:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -6124,7 +6148,7 @@ folded64:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear66
+	JNE    linear68
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6134,7 +6158,7 @@ folded64:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear66:
+linear68:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6150,11 +6174,11 @@ linear66:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance52
+	JMP     advance54
 
-fewer63:
+fewer65:
 	CMPQ BX, $0x03
-	JNE  fewer67
+	JNE  fewer69
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6167,7 +6191,7 @@ fewer63:
 	VMOVUPD 32(BX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded68
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6177,7 +6201,7 @@ fewer63:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold69:
+fold71:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	ADDQ         DI, SI
@@ -6194,9 +6218,9 @@ fold69:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold69
+	JNZ          fold71
 
-folded68:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -6207,7 +6231,7 @@ folded68:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear70
+	JNE    linear72
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -6215,7 +6239,7 @@ folded68:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear70:
+linear72:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -6231,9 +6255,9 @@ linear70:
 	VZEROUPPER
 	RET
 
-fewer67:
+fewer69:
 	CMPQ BX, $0x02
-	JNE  fewer71
+	JNE  fewer73
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6244,7 +6268,7 @@ fewer67:
 	VMOVUPD 32(BX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded72
+	JLE     folded74
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6254,7 +6278,7 @@ fewer67:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold73:
+fold75:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI), Y6
 	ADDQ         DI, SI
@@ -6268,9 +6292,9 @@ fold73:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold73
+	JNZ          fold75
 
-folded72:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -6279,13 +6303,13 @@ folded72:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear74
+	JNE    linear76
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear74:
+linear76:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -6299,9 +6323,9 @@ linear74:
 	VZEROUPPER
 	RET
 
-fewer71:
+fewer73:
 	CMPQ BX, $0x01
-	JNE  fewer75
+	JNE  fewer77
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6309,7 +6333,7 @@ fewer71:
 	VMOVUPD 32(BX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded76
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6319,7 +6343,7 @@ fewer71:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold77:
+fold79:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI), Y4
 	ADDQ         DI, SI
@@ -6330,20 +6354,20 @@ fold77:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold77
+	JNZ          fold79
 
-folded76:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear78
+	JNE    linear80
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear78:
+linear80:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
@@ -6354,57 +6378,60 @@ linear78:
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer77:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance52:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next49
+advance54:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done81
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next51
+
+done81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over48:
+over50:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
-next79:
+next82:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x0c
-	JGE  full80
+	JGE  full83
 	CMPQ BX, $0x06
-	JLE  chosen81
+	JLE  chosen84
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen81
+	JMP  chosen84
 
-full80:
+full83:
 	MOVQ $0x00000006, BX
 
-chosen81:
+chosen84:
 	CMPQ BX, $0x06
-	JNE  fewer83
+	JNE  fewer86
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few84
+	JLT  few87
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -6413,10 +6440,10 @@ chosen81:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more85
+	JGE    more88
 	MOVQ   then+88(FP), BX
 
-more85:
+more88:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -6432,7 +6459,7 @@ more85:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few84:
+few87:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6456,7 +6483,7 @@ few84:
 	VMOVUPD 32(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded86
+	JLE     folded89
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6468,7 +6495,7 @@ few84:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold90:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -6494,9 +6521,9 @@ fold87:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold87
+	JNZ          fold90
 
-folded86:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -6513,7 +6540,7 @@ folded86:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear88
+	JNE    linear91
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -6527,7 +6554,7 @@ folded86:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear88:
+linear91:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6552,11 +6579,11 @@ linear88:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance82
+	JMP     advance85
 
-fewer83:
+fewer86:
 	CMPQ BX, $0x05
-	JNE  fewer89
+	JNE  fewer92
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6577,7 +6604,7 @@ fewer83:
 	VMOVUPD 32(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded90
+	JLE     folded93
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6588,7 +6615,7 @@ fewer83:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold94:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -6611,9 +6638,9 @@ fold91:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold91
+	JNZ          fold94
 
-folded90:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -6628,7 +6655,7 @@ folded90:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear95
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -6640,7 +6667,7 @@ folded90:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear92:
+linear95:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6661,11 +6688,11 @@ linear92:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance82
+	JMP     advance85
 
-fewer89:
+fewer92:
 	CMPQ BX, $0x04
-	JNE  fewer93
+	JNE  fewer96
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6684,7 +6711,7 @@ fewer89:
 	VMOVUPD 32(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded94
+	JLE     folded97
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6695,7 +6722,7 @@ fewer89:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold98:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -6715,9 +6742,9 @@ fold95:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold95
+	JNZ          fold98
 
-folded94:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -6730,7 +6757,7 @@ folded94:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear96
+	JNE    linear99
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6740,7 +6767,7 @@ folded94:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear96:
+linear99:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6759,11 +6786,11 @@ linear96:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance82
+	JMP     advance85
 
-fewer93:
+fewer96:
 	CMPQ BX, $0x03
-	JNE  fewer97
+	JNE  fewer100
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6778,7 +6805,7 @@ fewer93:
 	VMOVUPD 32(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded98
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6788,7 +6815,7 @@ fewer93:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
+fold102:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -6805,9 +6832,9 @@ fold99:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold99
+	JNZ          fold102
 
-folded98:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -6818,7 +6845,7 @@ folded98:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear100
+	JNE    linear103
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -6826,7 +6853,7 @@ folded98:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear100:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6844,9 +6871,9 @@ linear100:
 	VZEROUPPER
 	RET
 
-fewer97:
+fewer100:
 	CMPQ BX, $0x02
-	JNE  fewer101
+	JNE  fewer104
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6859,7 +6886,7 @@ fewer97:
 	VMOVUPD 32(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded102
+	JLE     folded105
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6869,7 +6896,7 @@ fewer97:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold103:
+fold106:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -6883,9 +6910,9 @@ fold103:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold103
+	JNZ          fold106
 
-folded102:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -6894,13 +6921,13 @@ folded102:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear104
+	JNE    linear107
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear104:
+linear107:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6916,9 +6943,9 @@ linear104:
 	VZEROUPPER
 	RET
 
-fewer101:
+fewer104:
 	CMPQ BX, $0x01
-	JNE  fewer105
+	JNE  fewer108
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6928,7 +6955,7 @@ fewer101:
 	VMOVUPD 32(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded106
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6938,7 +6965,7 @@ fewer101:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold107:
+fold110:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -6949,20 +6976,20 @@ fold107:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold107
+	JNZ          fold110
 
-folded106:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear108
+	JNE    linear111
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear108:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -6975,57 +7002,60 @@ linear108:
 	VZEROUPPER
 	RET
 
-fewer105:
+fewer108:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance82:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next79
+advance85:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done112
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next82
+
+done112:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower47:
+narrower49:
 	CMPQ AX, $0x04
-	JNE  over109
+	JNE  over113
 
-next110:
+next114:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full111
+	JGE  full115
 	CMPQ BX, $0x08
-	JLE  chosen112
+	JLE  chosen116
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen112
+	JMP  chosen116
 
-full111:
+full115:
 	MOVQ $0x00000008, BX
 
-chosen112:
+chosen116:
 	CMPQ BX, $0x08
-	JNE  fewer114
+	JNE  fewer118
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few115
+	JLT  few119
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -7034,10 +7064,10 @@ chosen112:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more116
+	JGE    more120
 	MOVQ   then+88(FP), BX
 
-more116:
+more120:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -7058,7 +7088,7 @@ more116:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few115:
+few119:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -7075,7 +7105,7 @@ few115:
 	VMOVUPD (BX)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded117
+	JLE     folded121
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7088,7 +7118,7 @@ few115:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold118:
+fold122:
 	VMOVUPD      (SI), Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -7111,9 +7141,9 @@ fold118:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold118
+	JNZ          fold122
 
-folded117:
+folded121:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -7126,7 +7156,7 @@ folded117:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear119
+	JNE    linear123
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -7136,7 +7166,7 @@ folded117:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear119:
+linear123:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7154,11 +7184,11 @@ linear119:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance113
+	JMP     advance117
 
-fewer114:
+fewer118:
 	CMPQ BX, $0x07
-	JNE  fewer120
+	JNE  fewer124
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7174,7 +7204,7 @@ fewer114:
 	VMOVUPD (BX)(DX*2), Y6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded121
+	JLE     folded125
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7186,7 +7216,7 @@ fewer114:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold122:
+fold126:
 	VMOVUPD      (SI), Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -7207,9 +7237,9 @@ fold122:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold122
+	JNZ          fold126
 
-folded121:
+folded125:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -7221,7 +7251,7 @@ folded121:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear123
+	JNE    linear127
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -7230,7 +7260,7 @@ folded121:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear123:
+linear127:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7246,11 +7276,11 @@ linear123:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance113
+	JMP     advance117
 
-fewer120:
+fewer124:
 	CMPQ BX, $0x06
-	JNE  fewer124
+	JNE  fewer128
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7265,7 +7295,7 @@ fewer120:
 	VMOVUPD (BX)(SI*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded125
+	JLE     folded129
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7277,7 +7307,7 @@ fewer120:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold126:
+fold130:
 	VMOVUPD      (SI), Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -7296,9 +7326,9 @@ fold126:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold126
+	JNZ          fold130
 
-folded125:
+folded129:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -7309,7 +7339,7 @@ folded125:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear127
+	JNE    linear131
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -7317,7 +7347,7 @@ folded125:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear127:
+linear131:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7332,11 +7362,11 @@ linear127:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance113
+	JMP     advance117
 
-fewer124:
+fewer128:
 	CMPQ BX, $0x05
-	JNE  fewer128
+	JNE  fewer132
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7349,7 +7379,7 @@ fewer124:
 	VMOVUPD (BX)(CX*4), Y4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded129
+	JLE     folded133
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7360,7 +7390,7 @@ fewer124:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold130:
+fold134:
 	VMOVUPD      (SI), Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -7377,9 +7407,9 @@ fold130:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold130
+	JNZ          fold134
 
-folded129:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -7389,14 +7419,14 @@ folded129:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear131
+	JNE    linear135
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear131:
+linear135:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7409,11 +7439,11 @@ linear131:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance113
+	JMP     advance117
 
-fewer128:
+fewer132:
 	CMPQ BX, $0x04
-	JNE  fewer132
+	JNE  fewer136
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7425,7 +7455,7 @@ fewer128:
 	VMOVUPD (BX)(DX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded133
+	JLE     folded137
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7436,7 +7466,7 @@ fewer128:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold134:
+fold138:
 	VMOVUPD      (SI), Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -7451,9 +7481,9 @@ fold134:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold134
+	JNZ          fold138
 
-folded133:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -7462,13 +7492,13 @@ folded133:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear135
+	JNE    linear139
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear135:
+linear139:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7483,9 +7513,9 @@ linear135:
 	VZEROUPPER
 	RET
 
-fewer132:
+fewer136:
 	CMPQ BX, $0x03
-	JNE  fewer136
+	JNE  fewer140
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7493,68 +7523,6 @@ fewer132:
 	VMOVUPD (BX), Y0
 	VMOVUPD (BX)(CX*1), Y1
 	VMOVUPD (BX)(CX*2), Y2
-	MOVQ    n+112(FP), R8
-	TESTQ   R8, R8
-	JLE     folded137
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold138:
-	VMOVUPD      (SI), Y4
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Y3
-	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (BX)(CX*1), Y3
-	VFMADD231PD  Y3, Y4, Y1
-	VBROADCASTSD (BX)(CX*2), Y3
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold138
-
-folded137:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+120(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y0, Y0
-	VADDPD Y3, Y1, Y1
-	VADDPD Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear139
-	VMAXPD Y0, Y3, Y0
-	VMAXPD Y1, Y3, Y1
-	VMAXPD Y2, Y3, Y2
-
-linear139:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, (BX)(CX*1)
-	VMOVUPD Y2, (BX)(CX*2)
-	MOVQ    soon+72(FP), BX
-	ADDQ    $0x40, BX
-	MOVQ    BX, soon+72(FP)
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer136:
-	CMPQ BX, $0x02
-	JNE  fewer140
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPD (BX), Y0
-	VMOVUPD (BX)(CX*1), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
 	JLE     folded141
@@ -7568,14 +7536,16 @@ fewer136:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold142:
-	VMOVUPD      (SI), Y3
+	VMOVUPD      (SI), Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
 	ADDQ         R10, R9
-	VBROADCASTSD (BX), Y2
-	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (BX)(CX*1), Y2
-	VFMADD231PD  Y2, Y3, Y1
+	VBROADCASTSD (BX), Y3
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD (BX)(CX*1), Y3
+	VFMADD231PD  Y3, Y4, Y1
+	VBROADCASTSD (BX)(CX*2), Y3
+	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold142
@@ -7583,19 +7553,22 @@ fold142:
 folded141:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	VADDPD Y2, Y1, Y1
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
 	JNE    linear143
-	VMAXPD Y0, Y2, Y0
-	VMAXPD Y1, Y2, Y1
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
 
 linear143:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
@@ -7604,12 +7577,14 @@ linear143:
 	RET
 
 fewer140:
-	CMPQ BX, $0x01
+	CMPQ BX, $0x02
 	JNE  fewer144
 
-	// acc[i,j] = init[i,j], 1×1 vectors
+	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
 	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
 	JLE     folded145
@@ -7623,6 +7598,61 @@ fewer140:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold146:
+	VMOVUPD      (SI), Y3
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Y2
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD (BX)(CX*1), Y2
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold146
+
+folded145:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VADDPD Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear147
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+linear147:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer144:
+	CMPQ BX, $0x01
+	JNE  fewer148
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPD (BX), Y0
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded149
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold150:
 	VMOVUPD      (SI), Y2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7631,18 +7661,18 @@ fold146:
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold146
+	JNZ          fold150
 
-folded145:
+folded149:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear147
+	JNE    linear151
 	VMAXPD Y0, Y1, Y0
 
-linear147:
+linear151:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	MOVQ    soon+72(FP), BX
@@ -7652,34 +7682,37 @@ linear147:
 	VZEROUPPER
 	RET
 
-fewer144:
+fewer148:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance113:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next110
+advance117:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done152
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next114
+
+done152:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over109:
+over113:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -7687,26 +7720,26 @@ over109:
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 
-next148:
+next153:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full149
+	JGE  full154
 	CMPQ BX, $0x08
-	JLE  chosen150
+	JLE  chosen155
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen150
+	JMP  chosen155
 
-full149:
+full154:
 	MOVQ $0x00000008, BX
 
-chosen150:
+chosen155:
 	CMPQ BX, $0x08
-	JNE  fewer152
+	JNE  fewer157
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few153
+	JLT  few158
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -7715,10 +7748,10 @@ chosen150:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more154
+	JGE    more159
 	MOVQ   then+88(FP), BX
 
-more154:
+more159:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -7739,7 +7772,7 @@ more154:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few153:
+few158:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -7756,7 +7789,7 @@ few153:
 	VMASKMOVPD (BX)(DI*1), Y0, Y8
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded155
+	JLE        folded160
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7769,7 +7802,7 @@ few153:
 	MOVQ       ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold156:
+fold161:
 	VMASKMOVPD   (SI), Y0, Y10
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -7792,9 +7825,9 @@ fold156:
 	VFMADD231PD  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold156
+	JNZ          fold161
 
-folded155:
+folded160:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -7807,7 +7840,7 @@ folded155:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear157
+	JNE    linear162
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
 	VMAXPD Y3, Y9, Y3
@@ -7817,181 +7850,181 @@ folded155:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear157:
+linear162:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000002, AX
-	JZ           low159
+	JZ           low164
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low160
+	JZ           low165
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low160:
-	JMP stored158
+low165:
+	JMP stored163
 
-low159:
+low164:
 	TESTQ     $0x00000001, AX
-	JZ        low161
+	JZ        low166
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low161:
-stored158:
+low166:
+stored163:
 	TESTQ        $0x00000002, AX
-	JZ           low163
+	JZ           low168
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low164
+	JZ           low169
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low164:
-	JMP stored162
+low169:
+	JMP stored167
 
-low163:
+low168:
 	TESTQ     $0x00000001, AX
-	JZ        low165
+	JZ        low170
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low165:
-stored162:
+low170:
+stored167:
 	TESTQ        $0x00000002, AX
-	JZ           low167
+	JZ           low172
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low168
+	JZ           low173
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low168:
-	JMP stored166
+low173:
+	JMP stored171
 
-low167:
+low172:
 	TESTQ     $0x00000001, AX
-	JZ        low169
+	JZ        low174
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low169:
-stored166:
+low174:
+stored171:
 	TESTQ        $0x00000002, AX
-	JZ           low171
+	JZ           low176
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low172
+	JZ           low177
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low172:
-	JMP stored170
+low177:
+	JMP stored175
 
-low171:
+low176:
 	TESTQ     $0x00000001, AX
-	JZ        low173
+	JZ        low178
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low173:
-stored170:
+low178:
+stored175:
 	TESTQ        $0x00000002, AX
-	JZ           low175
+	JZ           low180
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low176
+	JZ           low181
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low176:
-	JMP stored174
+low181:
+	JMP stored179
 
-low175:
+low180:
 	TESTQ     $0x00000001, AX
-	JZ        low177
+	JZ        low182
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low177:
-stored174:
+low182:
+stored179:
 	TESTQ        $0x00000002, AX
-	JZ           low179
+	JZ           low184
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low180
+	JZ           low185
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low180:
-	JMP stored178
+low185:
+	JMP stored183
 
-low179:
+low184:
 	TESTQ     $0x00000001, AX
-	JZ        low181
+	JZ        low186
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low181:
-stored178:
+low186:
+stored183:
 	TESTQ        $0x00000002, AX
-	JZ           low183
+	JZ           low188
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low184
+	JZ           low189
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 
-low184:
-	JMP stored182
+low189:
+	JMP stored187
 
-low183:
+low188:
 	TESTQ     $0x00000001, AX
-	JZ        low185
+	JZ        low190
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 
-low185:
-stored182:
+low190:
+stored187:
 	TESTQ        $0x00000002, AX
-	JZ           low187
+	JZ           low192
 	VMOVUPS      X8, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low188
+	JZ           low193
 	VMOVSD       X8, 16(BX)(DI*1)
 	VUNPCKHPD    X8, X8, X8
 
-low188:
-	JMP stored186
+low193:
+	JMP stored191
 
-low187:
+low192:
 	TESTQ     $0x00000001, AX
-	JZ        low189
+	JZ        low194
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 
-low189:
-stored186:
+low194:
+stored191:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000008, BX
-	JMP  advance151
+	JMP  advance156
 
-fewer152:
+fewer157:
 	CMPQ BX, $0x07
-	JNE  fewer190
+	JNE  fewer195
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8007,7 +8040,7 @@ fewer152:
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded191
+	JLE        folded196
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8019,7 +8052,7 @@ fewer152:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold192:
+fold197:
 	VMASKMOVPD   (SI), Y0, Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -8040,9 +8073,9 @@ fold192:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold192
+	JNZ          fold197
 
-folded191:
+folded196:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -8054,7 +8087,7 @@ folded191:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear193
+	JNE    linear198
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
@@ -8063,160 +8096,160 @@ folded191:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear193:
+linear198:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000002, AX
-	JZ           low195
+	JZ           low200
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low196
+	JZ           low201
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low196:
-	JMP stored194
+low201:
+	JMP stored199
 
-low195:
+low200:
 	TESTQ     $0x00000001, AX
-	JZ        low197
+	JZ        low202
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low197:
-stored194:
+low202:
+stored199:
 	TESTQ        $0x00000002, AX
-	JZ           low199
+	JZ           low204
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low200
+	JZ           low205
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low200:
-	JMP stored198
+low205:
+	JMP stored203
 
-low199:
+low204:
 	TESTQ     $0x00000001, AX
-	JZ        low201
+	JZ        low206
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low201:
-stored198:
+low206:
+stored203:
 	TESTQ        $0x00000002, AX
-	JZ           low203
+	JZ           low208
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low204
+	JZ           low209
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low204:
-	JMP stored202
+low209:
+	JMP stored207
 
-low203:
+low208:
 	TESTQ     $0x00000001, AX
-	JZ        low205
+	JZ        low210
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low205:
-stored202:
+low210:
+stored207:
 	TESTQ        $0x00000002, AX
-	JZ           low207
+	JZ           low212
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low208
+	JZ           low213
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low208:
-	JMP stored206
+low213:
+	JMP stored211
 
-low207:
+low212:
 	TESTQ     $0x00000001, AX
-	JZ        low209
+	JZ        low214
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low209:
-stored206:
+low214:
+stored211:
 	TESTQ        $0x00000002, AX
-	JZ           low211
+	JZ           low216
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low212
+	JZ           low217
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low212:
-	JMP stored210
+low217:
+	JMP stored215
 
-low211:
+low216:
 	TESTQ     $0x00000001, AX
-	JZ        low213
+	JZ        low218
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low213:
-stored210:
+low218:
+stored215:
 	TESTQ        $0x00000002, AX
-	JZ           low215
+	JZ           low220
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low216
+	JZ           low221
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low216:
-	JMP stored214
+low221:
+	JMP stored219
 
-low215:
+low220:
 	TESTQ     $0x00000001, AX
-	JZ        low217
+	JZ        low222
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low217:
-stored214:
+low222:
+stored219:
 	TESTQ        $0x00000002, AX
-	JZ           low219
+	JZ           low224
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low220
+	JZ           low225
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 
-low220:
-	JMP stored218
+low225:
+	JMP stored223
 
-low219:
+low224:
 	TESTQ     $0x00000001, AX
-	JZ        low221
+	JZ        low226
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 
-low221:
-stored218:
+low226:
+stored223:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000007, BX
-	JMP  advance151
+	JMP  advance156
 
-fewer190:
+fewer195:
 	CMPQ BX, $0x06
-	JNE  fewer222
+	JNE  fewer227
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8231,7 +8264,7 @@ fewer190:
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded223
+	JLE        folded228
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8243,7 +8276,7 @@ fewer190:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold224:
+fold229:
 	VMASKMOVPD   (SI), Y0, Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -8262,9 +8295,9 @@ fold224:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold224
+	JNZ          fold229
 
-folded223:
+folded228:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -8275,7 +8308,7 @@ folded223:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear225
+	JNE    linear230
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
 	VMAXPD Y3, Y7, Y3
@@ -8283,140 +8316,140 @@ folded223:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear225:
+linear230:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000002, AX
-	JZ           low227
+	JZ           low232
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low228
+	JZ           low233
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low228:
-	JMP stored226
+low233:
+	JMP stored231
 
-low227:
+low232:
 	TESTQ     $0x00000001, AX
-	JZ        low229
+	JZ        low234
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low229:
-stored226:
+low234:
+stored231:
 	TESTQ        $0x00000002, AX
-	JZ           low231
+	JZ           low236
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low232
+	JZ           low237
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low232:
-	JMP stored230
+low237:
+	JMP stored235
 
-low231:
+low236:
 	TESTQ     $0x00000001, AX
-	JZ        low233
+	JZ        low238
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low233:
-stored230:
+low238:
+stored235:
 	TESTQ        $0x00000002, AX
-	JZ           low235
+	JZ           low240
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low236
+	JZ           low241
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low236:
-	JMP stored234
+low241:
+	JMP stored239
 
-low235:
+low240:
 	TESTQ     $0x00000001, AX
-	JZ        low237
+	JZ        low242
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low237:
-stored234:
+low242:
+stored239:
 	TESTQ        $0x00000002, AX
-	JZ           low239
+	JZ           low244
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low240
+	JZ           low245
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low240:
-	JMP stored238
+low245:
+	JMP stored243
 
-low239:
+low244:
 	TESTQ     $0x00000001, AX
-	JZ        low241
+	JZ        low246
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low241:
-stored238:
+low246:
+stored243:
 	TESTQ        $0x00000002, AX
-	JZ           low243
+	JZ           low248
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low244
+	JZ           low249
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low244:
-	JMP stored242
+low249:
+	JMP stored247
 
-low243:
+low248:
 	TESTQ     $0x00000001, AX
-	JZ        low245
+	JZ        low250
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low245:
-stored242:
+low250:
+stored247:
 	TESTQ        $0x00000002, AX
-	JZ           low247
+	JZ           low252
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low248
+	JZ           low253
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low248:
-	JMP stored246
+low253:
+	JMP stored251
 
-low247:
+low252:
 	TESTQ     $0x00000001, AX
-	JZ        low249
+	JZ        low254
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low249:
-stored246:
+low254:
+stored251:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000006, BX
-	JMP  advance151
+	JMP  advance156
 
-fewer222:
+fewer227:
 	CMPQ BX, $0x05
-	JNE  fewer250
+	JNE  fewer255
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8429,7 +8462,7 @@ fewer222:
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded251
+	JLE        folded256
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8440,7 +8473,7 @@ fewer222:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold252:
+fold257:
 	VMASKMOVPD   (SI), Y0, Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -8457,9 +8490,9 @@ fold252:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold252
+	JNZ          fold257
 
-folded251:
+folded256:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -8469,126 +8502,126 @@ folded251:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear253
+	JNE    linear258
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear253:
+linear258:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000002, AX
-	JZ           low255
+	JZ           low260
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low256
+	JZ           low261
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low256:
-	JMP stored254
+low261:
+	JMP stored259
 
-low255:
+low260:
 	TESTQ     $0x00000001, AX
-	JZ        low257
+	JZ        low262
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low257:
-stored254:
+low262:
+stored259:
 	TESTQ        $0x00000002, AX
-	JZ           low259
+	JZ           low264
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low260
+	JZ           low265
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low260:
-	JMP stored258
+low265:
+	JMP stored263
 
-low259:
+low264:
 	TESTQ     $0x00000001, AX
-	JZ        low261
+	JZ        low266
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low261:
-stored258:
+low266:
+stored263:
 	TESTQ        $0x00000002, AX
-	JZ           low263
+	JZ           low268
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low264
+	JZ           low269
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low264:
-	JMP stored262
+low269:
+	JMP stored267
 
-low263:
+low268:
 	TESTQ     $0x00000001, AX
-	JZ        low265
+	JZ        low270
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low265:
-stored262:
+low270:
+stored267:
 	TESTQ        $0x00000002, AX
-	JZ           low267
+	JZ           low272
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low268
+	JZ           low273
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low268:
-	JMP stored266
+low273:
+	JMP stored271
 
-low267:
+low272:
 	TESTQ     $0x00000001, AX
-	JZ        low269
+	JZ        low274
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low269:
-stored266:
+low274:
+stored271:
 	TESTQ        $0x00000002, AX
-	JZ           low271
+	JZ           low276
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low272
+	JZ           low277
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low272:
-	JMP stored270
+low277:
+	JMP stored275
 
-low271:
+low276:
 	TESTQ     $0x00000001, AX
-	JZ        low273
+	JZ        low278
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low273:
-stored270:
+low278:
+stored275:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000005, BX
-	JMP  advance151
+	JMP  advance156
 
-fewer250:
+fewer255:
 	CMPQ BX, $0x04
-	JNE  fewer274
+	JNE  fewer279
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8600,7 +8633,7 @@ fewer250:
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded275
+	JLE        folded280
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8611,7 +8644,7 @@ fewer250:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold276:
+fold281:
 	VMASKMOVPD   (SI), Y0, Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -8626,9 +8659,9 @@ fold276:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold276
+	JNZ          fold281
 
-folded275:
+folded280:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -8637,96 +8670,96 @@ folded275:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear277
+	JNE    linear282
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear277:
+linear282:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000002, AX
-	JZ           low279
+	JZ           low284
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low280
+	JZ           low285
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low280:
-	JMP stored278
+low285:
+	JMP stored283
 
-low279:
+low284:
 	TESTQ     $0x00000001, AX
-	JZ        low281
+	JZ        low286
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low281:
-stored278:
+low286:
+stored283:
 	TESTQ        $0x00000002, AX
-	JZ           low283
+	JZ           low288
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low284
+	JZ           low289
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low284:
-	JMP stored282
+low289:
+	JMP stored287
 
-low283:
+low288:
 	TESTQ     $0x00000001, AX
-	JZ        low285
+	JZ        low290
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low285:
-stored282:
+low290:
+stored287:
 	TESTQ        $0x00000002, AX
-	JZ           low287
+	JZ           low292
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low288
+	JZ           low293
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low288:
-	JMP stored286
+low293:
+	JMP stored291
 
-low287:
+low292:
 	TESTQ     $0x00000001, AX
-	JZ        low289
+	JZ        low294
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low289:
-stored286:
+low294:
+stored291:
 	TESTQ        $0x00000002, AX
-	JZ           low291
+	JZ           low296
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low292
+	JZ           low297
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low292:
-	JMP stored290
+low297:
+	JMP stored295
 
-low291:
+low296:
 	TESTQ     $0x00000001, AX
-	JZ        low293
+	JZ        low298
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low293:
-stored290:
+low298:
+stored295:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -8734,9 +8767,9 @@ stored290:
 	VZEROUPPER
 	RET
 
-fewer274:
+fewer279:
 	CMPQ BX, $0x03
-	JNE  fewer294
+	JNE  fewer299
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8746,7 +8779,7 @@ fewer274:
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded295
+	JLE        folded300
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8756,7 +8789,7 @@ fewer274:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold296:
+fold301:
 	VMASKMOVPD   (SI), Y0, Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -8769,9 +8802,9 @@ fold296:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold296
+	JNZ          fold301
 
-folded295:
+folded300:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -8779,74 +8812,74 @@ folded295:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear297
+	JNE    linear302
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear297:
+linear302:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
-	JZ           low299
+	JZ           low304
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low300
+	JZ           low305
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low300:
-	JMP stored298
+low305:
+	JMP stored303
 
-low299:
+low304:
 	TESTQ     $0x00000001, AX
-	JZ        low301
+	JZ        low306
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low301:
-stored298:
+low306:
+stored303:
 	TESTQ        $0x00000002, AX
-	JZ           low303
+	JZ           low308
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low304
+	JZ           low309
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low304:
-	JMP stored302
+low309:
+	JMP stored307
 
-low303:
+low308:
 	TESTQ     $0x00000001, AX
-	JZ        low305
+	JZ        low310
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low305:
-stored302:
+low310:
+stored307:
 	TESTQ        $0x00000002, AX
-	JZ           low307
+	JZ           low312
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low308
+	JZ           low313
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low308:
-	JMP stored306
+low313:
+	JMP stored311
 
-low307:
+low312:
 	TESTQ     $0x00000001, AX
-	JZ        low309
+	JZ        low314
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low309:
-stored306:
+low314:
+stored311:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -8854,9 +8887,9 @@ stored306:
 	VZEROUPPER
 	RET
 
-fewer294:
+fewer299:
 	CMPQ BX, $0x02
-	JNE  fewer310
+	JNE  fewer315
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8865,7 +8898,7 @@ fewer294:
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded311
+	JLE        folded316
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8875,7 +8908,7 @@ fewer294:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold312:
+fold317:
 	VMASKMOVPD   (SI), Y0, Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -8886,62 +8919,62 @@ fold312:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold312
+	JNZ          fold317
 
-folded311:
+folded316:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear313
+	JNE    linear318
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear313:
+linear318:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
-	JZ           low315
+	JZ           low320
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low316
+	JZ           low321
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low316:
-	JMP stored314
+low321:
+	JMP stored319
 
-low315:
+low320:
 	TESTQ     $0x00000001, AX
-	JZ        low317
+	JZ        low322
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low317:
-stored314:
+low322:
+stored319:
 	TESTQ        $0x00000002, AX
-	JZ           low319
+	JZ           low324
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low320
+	JZ           low325
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low320:
-	JMP stored318
+low325:
+	JMP stored323
 
-low319:
+low324:
 	TESTQ     $0x00000001, AX
-	JZ        low321
+	JZ        low326
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low321:
-stored318:
+low326:
+stored323:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -8949,16 +8982,16 @@ stored318:
 	VZEROUPPER
 	RET
 
-fewer310:
+fewer315:
 	CMPQ BX, $0x01
-	JNE  fewer322
+	JNE  fewer327
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPD (BX), Y0, Y1
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded323
+	JLE        folded328
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8968,7 +9001,7 @@ fewer310:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold324:
+fold329:
 	VMASKMOVPD   (SI), Y0, Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -8977,39 +9010,39 @@ fold324:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold324
+	JNZ          fold329
 
-folded323:
+folded328:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear325
+	JNE    linear330
 	VMAXPD Y1, Y2, Y1
 
-linear325:
+linear330:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low327
+	JZ           low332
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low328
+	JZ           low333
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low328:
-	JMP stored326
+low333:
+	JMP stored331
 
-low327:
+low332:
 	TESTQ     $0x00000001, AX
-	JZ        low329
+	JZ        low334
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low329:
-stored326:
+low334:
+stored331:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -9017,29 +9050,32 @@ stored326:
 	VZEROUPPER
 	RET
 
-fewer322:
+fewer327:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance151:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next148
+advance156:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done335
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next153
+
+done335:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -1057,53 +1057,56 @@ fewer37:
 	RET
 
 advance6:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next3
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done41
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next3
+
+done41:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x29
-	JGE    over41
+	JGE    over42
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
-next42:
+next43:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full43
+	JGE  full44
 	CMPQ BX, $0x08
-	JLE  chosen44
+	JLE  chosen45
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen44
+	JMP  chosen45
 
-full43:
+full44:
 	MOVQ $0x00000008, BX
 
-chosen44:
+chosen45:
 	CMPQ BX, $0x08
-	JNE  fewer46
+	JNE  fewer47
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few47
+	JLT  few48
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -1112,10 +1115,10 @@ chosen44:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more48
+	JGE    more49
 	MOVQ   then+88(FP), BX
 
-more48:
+more49:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -1152,7 +1155,7 @@ more48:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few47:
+few48:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1190,7 +1193,7 @@ few47:
 	VMOVUPS 128(R8)(R11*1), Y23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded49
+	JLE     folded50
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1203,7 +1206,7 @@ few47:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold50:
+fold51:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI)(AX*1), Y27
@@ -1244,9 +1247,9 @@ fold50:
 	VFMADD231PS  Y24, Y27, Y23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold50
+	JNZ          fold51
 
-folded49:
+folded50:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -1275,7 +1278,7 @@ folded49:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear51
+	JNE    linear52
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -1301,7 +1304,7 @@ folded49:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear51:
+linear52:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1340,11 +1343,11 @@ linear51:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance45
+	JMP     advance46
 
-fewer46:
+fewer47:
 	CMPQ BX, $0x07
-	JNE  fewer52
+	JNE  fewer53
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1378,7 +1381,7 @@ fewer46:
 	VMOVUPS 128(DI)(R8*2), Y20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded53
+	JLE     folded54
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1390,7 +1393,7 @@ fewer46:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold54:
+fold55:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI)(AX*1), Y24
@@ -1427,9 +1430,9 @@ fold54:
 	VFMADD231PS  Y21, Y24, Y20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold54
+	JNZ          fold55
 
-folded53:
+folded54:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -1455,7 +1458,7 @@ folded53:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear55
+	JNE    linear56
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -1478,7 +1481,7 @@ folded53:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear55:
+linear56:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1512,11 +1515,11 @@ linear55:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance45
+	JMP     advance46
 
-fewer52:
+fewer53:
 	CMPQ BX, $0x06
-	JNE  fewer56
+	JNE  fewer57
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1547,7 +1550,7 @@ fewer52:
 	VMOVUPS 128(DI)(R9*1), Y17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded57
+	JLE     folded58
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1559,7 +1562,7 @@ fewer52:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold58:
+fold59:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI)(AX*1), Y21
@@ -1592,9 +1595,9 @@ fold58:
 	VFMADD231PS  Y18, Y21, Y17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold58
+	JNZ          fold59
 
-folded57:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -1617,7 +1620,7 @@ folded57:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear59
+	JNE    linear60
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -1637,7 +1640,7 @@ folded57:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear59:
+linear60:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1668,11 +1671,11 @@ linear59:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance45
+	JMP     advance46
 
-fewer56:
+fewer57:
 	CMPQ BX, $0x05
-	JNE  fewer60
+	JNE  fewer61
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1698,7 +1701,7 @@ fewer56:
 	VMOVUPS 128(SI)(CX*4), Y14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded61
+	JLE     folded62
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1709,7 +1712,7 @@ fewer56:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold62:
+fold63:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI)(AX*1), Y18
@@ -1738,9 +1741,9 @@ fold62:
 	VFMADD231PS  Y15, Y18, Y14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold62
+	JNZ          fold63
 
-folded61:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -1760,7 +1763,7 @@ folded61:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear63
+	JNE    linear64
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -1777,7 +1780,7 @@ folded61:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear63:
+linear64:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1803,11 +1806,11 @@ linear63:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance45
+	JMP     advance46
 
-fewer60:
+fewer61:
 	CMPQ BX, $0x04
-	JNE  fewer64
+	JNE  fewer65
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1830,7 +1833,7 @@ fewer60:
 	VMOVUPS 128(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded65
+	JLE     folded66
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1841,7 +1844,7 @@ fewer60:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold66:
+fold67:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI)(AX*1), Y15
@@ -1866,9 +1869,9 @@ fold66:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold66
+	JNZ          fold67
 
-folded65:
+folded66:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -1885,7 +1888,7 @@ folded65:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear67
+	JNE    linear68
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -1899,7 +1902,7 @@ folded65:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear67:
+linear68:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1925,9 +1928,9 @@ linear67:
 	VZEROUPPER
 	RET
 
-fewer64:
+fewer65:
 	CMPQ BX, $0x03
-	JNE  fewer68
+	JNE  fewer69
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1945,7 +1948,7 @@ fewer64:
 	VMOVUPS 128(DX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded69
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1955,7 +1958,7 @@ fewer64:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold70:
+fold71:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI)(AX*1), Y12
@@ -1976,9 +1979,9 @@ fold70:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold70
+	JNZ          fold71
 
-folded69:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -1992,7 +1995,7 @@ folded69:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear71
+	JNE    linear72
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -2003,7 +2006,7 @@ folded69:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear71:
+linear72:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -2024,9 +2027,9 @@ linear71:
 	VZEROUPPER
 	RET
 
-fewer68:
+fewer69:
 	CMPQ BX, $0x02
-	JNE  fewer72
+	JNE  fewer73
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2041,7 +2044,7 @@ fewer68:
 	VMOVUPS 128(DX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded73
+	JLE     folded74
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2051,7 +2054,7 @@ fewer68:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold74:
+fold75:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI)(AX*1), Y9
@@ -2068,9 +2071,9 @@ fold74:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold74
+	JNZ          fold75
 
-folded73:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -2081,7 +2084,7 @@ folded73:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear75
+	JNE    linear76
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -2089,7 +2092,7 @@ folded73:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear75:
+linear76:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -2107,9 +2110,9 @@ linear75:
 	VZEROUPPER
 	RET
 
-fewer72:
+fewer73:
 	CMPQ BX, $0x01
-	JNE  fewer76
+	JNE  fewer77
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2120,7 +2123,7 @@ fewer72:
 	VMOVUPS 128(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded77
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2130,7 +2133,7 @@ fewer72:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold78:
+fold79:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI)(AX*1), Y6
@@ -2143,9 +2146,9 @@ fold78:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold78
+	JNZ          fold79
 
-folded77:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -2153,12 +2156,12 @@ folded77:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear79
+	JNE    linear80
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear79:
+linear80:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2172,57 +2175,60 @@ linear79:
 	VZEROUPPER
 	RET
 
-fewer76:
+fewer77:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance45:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next42
+advance46:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done81
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next43
+
+done81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over41:
+over42:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
-next80:
+next82:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full81
+	JGE  full83
 	CMPQ BX, $0x08
-	JLE  chosen82
+	JLE  chosen84
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen82
+	JMP  chosen84
 
-full81:
+full83:
 	MOVQ $0x00000008, BX
 
-chosen82:
+chosen84:
 	CMPQ BX, $0x08
-	JNE  fewer84
+	JNE  fewer86
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few85
+	JLT  few87
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -2231,10 +2237,10 @@ chosen82:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more86
+	JGE    more88
 	MOVQ   then+88(FP), BX
 
-more86:
+more88:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2271,7 +2277,7 @@ more86:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few85:
+few87:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2309,7 +2315,7 @@ few85:
 	VMOVUPS 128(R8)(R11*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded87
+	JLE     folded89
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2322,7 +2328,7 @@ few85:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold88:
+fold90:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI)(AX*1), Z27
@@ -2363,9 +2369,9 @@ fold88:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold88
+	JNZ          fold90
 
-folded87:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -2394,7 +2400,7 @@ folded87:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear89
+	JNE    linear91
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -2420,7 +2426,7 @@ folded87:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear89:
+linear91:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2459,11 +2465,11 @@ linear89:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance83
+	JMP     advance85
 
-fewer84:
+fewer86:
 	CMPQ BX, $0x07
-	JNE  fewer90
+	JNE  fewer92
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2497,7 +2503,7 @@ fewer84:
 	VMOVUPS 128(DI)(R8*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded91
+	JLE     folded93
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2509,7 +2515,7 @@ fewer84:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold92:
+fold94:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI)(AX*1), Z24
@@ -2546,9 +2552,9 @@ fold92:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold92
+	JNZ          fold94
 
-folded91:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -2574,7 +2580,7 @@ folded91:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear93
+	JNE    linear95
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -2597,7 +2603,7 @@ folded91:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear93:
+linear95:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2631,11 +2637,11 @@ linear93:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance83
+	JMP     advance85
 
-fewer90:
+fewer92:
 	CMPQ BX, $0x06
-	JNE  fewer94
+	JNE  fewer96
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2666,7 +2672,7 @@ fewer90:
 	VMOVUPS 128(DI)(R9*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded95
+	JLE     folded97
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2678,7 +2684,7 @@ fewer90:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold96:
+fold98:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI)(AX*1), Z21
@@ -2711,9 +2717,9 @@ fold96:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold96
+	JNZ          fold98
 
-folded95:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -2736,7 +2742,7 @@ folded95:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear97
+	JNE    linear99
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -2756,7 +2762,7 @@ folded95:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear97:
+linear99:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2787,11 +2793,11 @@ linear97:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance83
+	JMP     advance85
 
-fewer94:
+fewer96:
 	CMPQ BX, $0x05
-	JNE  fewer98
+	JNE  fewer100
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2817,7 +2823,7 @@ fewer94:
 	VMOVUPS 128(SI)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded99
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2828,7 +2834,7 @@ fewer94:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold100:
+fold102:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI)(AX*1), Z18
@@ -2857,9 +2863,9 @@ fold100:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold100
+	JNZ          fold102
 
-folded99:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -2879,7 +2885,7 @@ folded99:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear101
+	JNE    linear103
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -2896,7 +2902,7 @@ folded99:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear101:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2922,11 +2928,11 @@ linear101:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance83
+	JMP     advance85
 
-fewer98:
+fewer100:
 	CMPQ BX, $0x04
-	JNE  fewer102
+	JNE  fewer104
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2949,7 +2955,7 @@ fewer98:
 	VMOVUPS 128(SI)(DI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded103
+	JLE     folded105
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2960,7 +2966,7 @@ fewer98:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold104:
+fold106:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI)(AX*1), Z15
@@ -2985,9 +2991,9 @@ fold104:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold104
+	JNZ          fold106
 
-folded103:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -3004,7 +3010,7 @@ folded103:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear105
+	JNE    linear107
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -3018,7 +3024,7 @@ folded103:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear105:
+linear107:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3044,9 +3050,9 @@ linear105:
 	VZEROUPPER
 	RET
 
-fewer102:
+fewer104:
 	CMPQ BX, $0x03
-	JNE  fewer106
+	JNE  fewer108
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -3064,7 +3070,7 @@ fewer102:
 	VMOVUPS 128(DX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded107
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3074,7 +3080,7 @@ fewer102:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold108:
+fold110:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI)(AX*1), Z12
@@ -3095,9 +3101,9 @@ fold108:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold108
+	JNZ          fold110
 
-folded107:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -3111,7 +3117,7 @@ folded107:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear109
+	JNE    linear111
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -3122,7 +3128,7 @@ folded107:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear109:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3143,9 +3149,9 @@ linear109:
 	VZEROUPPER
 	RET
 
-fewer106:
+fewer108:
 	CMPQ BX, $0x02
-	JNE  fewer110
+	JNE  fewer112
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -3160,7 +3166,7 @@ fewer106:
 	VMOVUPS 128(DX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded111
+	JLE     folded113
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3170,7 +3176,7 @@ fewer106:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold112:
+fold114:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI)(AX*1), Z9
@@ -3187,9 +3193,9 @@ fold112:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold112
+	JNZ          fold114
 
-folded111:
+folded113:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -3200,7 +3206,7 @@ folded111:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear113
+	JNE    linear115
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -3208,7 +3214,7 @@ folded111:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear113:
+linear115:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3226,9 +3232,9 @@ linear113:
 	VZEROUPPER
 	RET
 
-fewer110:
+fewer112:
 	CMPQ BX, $0x01
-	JNE  fewer114
+	JNE  fewer116
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -3239,7 +3245,7 @@ fewer110:
 	VMOVUPS 128(DX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded115
+	JLE     folded117
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3249,7 +3255,7 @@ fewer110:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold116:
+fold118:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI)(AX*1), Z6
@@ -3262,9 +3268,9 @@ fold116:
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold116
+	JNZ          fold118
 
-folded115:
+folded117:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -3272,12 +3278,12 @@ folded115:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear117
+	JNE    linear119
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear117:
+linear119:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3291,59 +3297,62 @@ linear117:
 	VZEROUPPER
 	RET
 
-fewer114:
+fewer116:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance83:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next80
+advance85:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done120
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next82
+
+done120:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower118
+	JLE  narrower121
 	CMPQ AX, $0x20
-	JNE  over119
+	JNE  over122
 
-next120:
+next123:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full121
+	JGE  full124
 	CMPQ BX, $0x08
-	JLE  chosen122
+	JLE  chosen125
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen122
+	JMP  chosen125
 
-full121:
+full124:
 	MOVQ $0x00000008, BX
 
-chosen122:
+chosen125:
 	CMPQ BX, $0x08
-	JNE  fewer124
+	JNE  fewer127
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few125
+	JLT  few128
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -3352,10 +3361,10 @@ chosen122:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more126
+	JGE    more129
 	MOVQ   then+88(FP), BX
 
-more126:
+more129:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -3384,7 +3393,7 @@ more126:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few125:
+few128:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3409,7 +3418,7 @@ few125:
 	VMOVUPS 64(BX)(DI*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded127
+	JLE     folded130
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3422,7 +3431,7 @@ few125:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold128:
+fold131:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI), Z18
 	ADDQ         DI, SI
@@ -3454,9 +3463,9 @@ fold128:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold128
+	JNZ          fold131
 
-folded127:
+folded130:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -3477,7 +3486,7 @@ folded127:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear129
+	JNE    linear132
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -3495,7 +3504,7 @@ folded127:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear129:
+linear132:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3521,11 +3530,11 @@ linear129:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance123
+	JMP     advance126
 
-fewer124:
+fewer127:
 	CMPQ BX, $0x07
-	JNE  fewer130
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3548,7 +3557,7 @@ fewer124:
 	VMOVUPS 64(BX)(DX*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded131
+	JLE     folded134
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3560,7 +3569,7 @@ fewer124:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold135:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI), Z16
 	ADDQ         DI, SI
@@ -3589,9 +3598,9 @@ fold132:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold132
+	JNZ          fold135
 
-folded131:
+folded134:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -3610,7 +3619,7 @@ folded131:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear133
+	JNE    linear136
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -3626,7 +3635,7 @@ folded131:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear133:
+linear136:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3649,11 +3658,11 @@ linear133:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance123
+	JMP     advance126
 
-fewer130:
+fewer133:
 	CMPQ BX, $0x06
-	JNE  fewer134
+	JNE  fewer137
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3674,7 +3683,7 @@ fewer130:
 	VMOVUPS 64(BX)(SI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded135
+	JLE     folded138
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3686,7 +3695,7 @@ fewer130:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold136:
+fold139:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	ADDQ         DI, SI
@@ -3712,9 +3721,9 @@ fold136:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold136
+	JNZ          fold139
 
-folded135:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -3731,7 +3740,7 @@ folded135:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear137
+	JNE    linear140
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -3745,7 +3754,7 @@ folded135:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear137:
+linear140:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3766,11 +3775,11 @@ linear137:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance123
+	JMP     advance126
 
-fewer134:
+fewer137:
 	CMPQ BX, $0x05
-	JNE  fewer138
+	JNE  fewer141
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3788,7 +3797,7 @@ fewer134:
 	VMOVUPS 64(BX)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded139
+	JLE     folded142
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3799,7 +3808,7 @@ fewer134:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold140:
+fold143:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI), Z12
 	ADDQ         DI, SI
@@ -3822,9 +3831,9 @@ fold140:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold140
+	JNZ          fold143
 
-folded139:
+folded142:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -3839,7 +3848,7 @@ folded139:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear141
+	JNE    linear144
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -3851,7 +3860,7 @@ folded139:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear141:
+linear144:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3869,11 +3878,11 @@ linear141:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance123
+	JMP     advance126
 
-fewer138:
+fewer141:
 	CMPQ BX, $0x04
-	JNE  fewer142
+	JNE  fewer145
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3889,7 +3898,7 @@ fewer138:
 	VMOVUPS 64(BX)(DX*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded143
+	JLE     folded146
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3900,7 +3909,7 @@ fewer138:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold144:
+fold147:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI), Z10
 	ADDQ         DI, SI
@@ -3920,9 +3929,9 @@ fold144:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold144
+	JNZ          fold147
 
-folded143:
+folded146:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -3935,7 +3944,7 @@ folded143:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear145
+	JNE    linear148
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -3945,7 +3954,7 @@ folded143:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear145:
+linear148:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3964,9 +3973,9 @@ linear145:
 	VZEROUPPER
 	RET
 
-fewer142:
+fewer145:
 	CMPQ BX, $0x03
-	JNE  fewer146
+	JNE  fewer149
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3979,7 +3988,7 @@ fewer142:
 	VMOVUPS 64(BX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded147
+	JLE     folded150
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3989,7 +3998,7 @@ fewer142:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold148:
+fold151:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	ADDQ         DI, SI
@@ -4006,9 +4015,9 @@ fold148:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold148
+	JNZ          fold151
 
-folded147:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -4019,7 +4028,7 @@ folded147:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear149
+	JNE    linear152
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -4027,7 +4036,7 @@ folded147:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear149:
+linear152:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -4043,9 +4052,9 @@ linear149:
 	VZEROUPPER
 	RET
 
-fewer146:
+fewer149:
 	CMPQ BX, $0x02
-	JNE  fewer150
+	JNE  fewer153
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4056,7 +4065,7 @@ fewer146:
 	VMOVUPS 64(BX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded151
+	JLE     folded154
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4066,7 +4075,7 @@ fewer146:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold152:
+fold155:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI), Z6
 	ADDQ         DI, SI
@@ -4080,9 +4089,9 @@ fold152:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold152
+	JNZ          fold155
 
-folded151:
+folded154:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -4091,13 +4100,13 @@ folded151:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear153
+	JNE    linear156
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear153:
+linear156:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -4111,9 +4120,9 @@ linear153:
 	VZEROUPPER
 	RET
 
-fewer150:
+fewer153:
 	CMPQ BX, $0x01
-	JNE  fewer154
+	JNE  fewer157
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4121,7 +4130,7 @@ fewer150:
 	VMOVUPS 64(BX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded155
+	JLE     folded158
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4131,7 +4140,7 @@ fewer150:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold156:
+fold159:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI), Z4
 	ADDQ         DI, SI
@@ -4142,20 +4151,20 @@ fold156:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold156
+	JNZ          fold159
 
-folded155:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear157
+	JNE    linear160
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear157:
+linear160:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
@@ -4166,59 +4175,62 @@ linear157:
 	VZEROUPPER
 	RET
 
-fewer154:
+fewer157:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance123:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next120
+advance126:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done161
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next123
+
+done161:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over119:
+over122:
 	CMPQ   AX, $0x19
-	JGE    over158
+	JGE    over162
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
-next159:
+next163:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full160
+	JGE  full164
 	CMPQ BX, $0x08
-	JLE  chosen161
+	JLE  chosen165
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen161
+	JMP  chosen165
 
-full160:
+full164:
 	MOVQ $0x00000008, BX
 
-chosen161:
+chosen165:
 	CMPQ BX, $0x08
-	JNE  fewer163
+	JNE  fewer167
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few164
+	JLT  few168
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -4227,10 +4239,10 @@ chosen161:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more165
+	JGE    more169
 	MOVQ   then+88(FP), BX
 
-more165:
+more169:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -4259,7 +4271,7 @@ more165:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few164:
+few168:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4289,7 +4301,7 @@ few164:
 	VMOVUPS 64(R8)(R11*1), Y15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded166
+	JLE     folded170
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4302,7 +4314,7 @@ few164:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
+fold171:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Y18
 	ADDQ         DI, SI
@@ -4334,9 +4346,9 @@ fold167:
 	VFMADD231PS  Y16, Y18, Y15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold167
+	JNZ          fold171
 
-folded166:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -4357,7 +4369,7 @@ folded166:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear168
+	JNE    linear172
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -4375,7 +4387,7 @@ folded166:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear168:
+linear172:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4406,11 +4418,11 @@ linear168:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance162
+	JMP     advance166
 
-fewer163:
+fewer167:
 	CMPQ BX, $0x07
-	JNE  fewer169
+	JNE  fewer173
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4437,7 +4449,7 @@ fewer163:
 	VMOVUPS 64(DI)(R8*2), Y13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded170
+	JLE     folded174
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4449,7 +4461,7 @@ fewer163:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold171:
+fold175:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI)(AX*1), Y16
 	ADDQ         DI, SI
@@ -4478,9 +4490,9 @@ fold171:
 	VFMADD231PS  Y14, Y16, Y13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold171
+	JNZ          fold175
 
-folded170:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -4499,7 +4511,7 @@ folded170:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear172
+	JNE    linear176
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -4515,7 +4527,7 @@ folded170:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear172:
+linear176:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4542,11 +4554,11 @@ linear172:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance162
+	JMP     advance166
 
-fewer169:
+fewer173:
 	CMPQ BX, $0x06
-	JNE  fewer173
+	JNE  fewer177
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4571,7 +4583,7 @@ fewer169:
 	VMOVUPS 64(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded174
+	JLE     folded178
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4583,7 +4595,7 @@ fewer169:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold179:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -4609,9 +4621,9 @@ fold175:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold175
+	JNZ          fold179
 
-folded174:
+folded178:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -4628,7 +4640,7 @@ folded174:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear176
+	JNE    linear180
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -4642,7 +4654,7 @@ folded174:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear176:
+linear180:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4667,11 +4679,11 @@ linear176:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance162
+	JMP     advance166
 
-fewer173:
+fewer177:
 	CMPQ BX, $0x05
-	JNE  fewer177
+	JNE  fewer181
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4692,7 +4704,7 @@ fewer173:
 	VMOVUPS 64(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded178
+	JLE     folded182
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4703,7 +4715,7 @@ fewer173:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold183:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -4726,9 +4738,9 @@ fold179:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold179
+	JNZ          fold183
 
-folded178:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -4743,7 +4755,7 @@ folded178:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear184
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -4755,7 +4767,7 @@ folded178:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear180:
+linear184:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4776,11 +4788,11 @@ linear180:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance162
+	JMP     advance166
 
-fewer177:
+fewer181:
 	CMPQ BX, $0x04
-	JNE  fewer181
+	JNE  fewer185
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4799,7 +4811,7 @@ fewer177:
 	VMOVUPS 64(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded182
+	JLE     folded186
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4810,7 +4822,7 @@ fewer177:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold187:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -4830,9 +4842,9 @@ fold183:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold183
+	JNZ          fold187
 
-folded182:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -4845,7 +4857,7 @@ folded182:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear184
+	JNE    linear188
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4855,7 +4867,7 @@ folded182:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear184:
+linear188:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4877,9 +4889,9 @@ linear184:
 	VZEROUPPER
 	RET
 
-fewer181:
+fewer185:
 	CMPQ BX, $0x03
-	JNE  fewer185
+	JNE  fewer189
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4894,7 +4906,7 @@ fewer181:
 	VMOVUPS 64(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded186
+	JLE     folded190
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4904,7 +4916,7 @@ fewer181:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold187:
+fold191:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -4921,9 +4933,9 @@ fold187:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold187
+	JNZ          fold191
 
-folded186:
+folded190:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -4934,7 +4946,7 @@ folded186:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear188
+	JNE    linear192
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -4942,7 +4954,7 @@ folded186:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear188:
+linear192:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -4960,9 +4972,9 @@ linear188:
 	VZEROUPPER
 	RET
 
-fewer185:
+fewer189:
 	CMPQ BX, $0x02
-	JNE  fewer189
+	JNE  fewer193
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4975,7 +4987,7 @@ fewer185:
 	VMOVUPS 64(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded190
+	JLE     folded194
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4985,7 +4997,7 @@ fewer185:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold191:
+fold195:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -4999,9 +5011,9 @@ fold191:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold191
+	JNZ          fold195
 
-folded190:
+folded194:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -5010,13 +5022,13 @@ folded190:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear192
+	JNE    linear196
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear192:
+linear196:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5032,9 +5044,9 @@ linear192:
 	VZEROUPPER
 	RET
 
-fewer189:
+fewer193:
 	CMPQ BX, $0x01
-	JNE  fewer193
+	JNE  fewer197
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5044,7 +5056,7 @@ fewer189:
 	VMOVUPS 64(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded194
+	JLE     folded198
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5054,7 +5066,7 @@ fewer189:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
+fold199:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -5065,20 +5077,20 @@ fold195:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold195
+	JNZ          fold199
 
-folded194:
+folded198:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear196
+	JNE    linear200
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear196:
+linear200:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5091,57 +5103,60 @@ linear196:
 	VZEROUPPER
 	RET
 
-fewer193:
+fewer197:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance162:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next159
+advance166:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done201
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next163
+
+done201:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over158:
+over162:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
-next197:
+next202:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full198
+	JGE  full203
 	CMPQ BX, $0x08
-	JLE  chosen199
+	JLE  chosen204
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen199
+	JMP  chosen204
 
-full198:
+full203:
 	MOVQ $0x00000008, BX
 
-chosen199:
+chosen204:
 	CMPQ BX, $0x08
-	JNE  fewer201
+	JNE  fewer206
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few202
+	JLT  few207
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5150,10 +5165,10 @@ chosen199:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more203
+	JGE    more208
 	MOVQ   then+88(FP), BX
 
-more203:
+more208:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -5182,7 +5197,7 @@ more203:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few202:
+few207:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5212,7 +5227,7 @@ few202:
 	VMOVUPS 64(R8)(R11*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded204
+	JLE     folded209
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5225,7 +5240,7 @@ few202:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
+fold210:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -5257,9 +5272,9 @@ fold205:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold205
+	JNZ          fold210
 
-folded204:
+folded209:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -5280,7 +5295,7 @@ folded204:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear206
+	JNE    linear211
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -5298,7 +5313,7 @@ folded204:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear206:
+linear211:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5329,11 +5344,11 @@ linear206:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance200
+	JMP     advance205
 
-fewer201:
+fewer206:
 	CMPQ BX, $0x07
-	JNE  fewer207
+	JNE  fewer212
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5360,7 +5375,7 @@ fewer201:
 	VMOVUPS 64(DI)(R8*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded208
+	JLE     folded213
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5372,7 +5387,7 @@ fewer201:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold209:
+fold214:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
@@ -5401,9 +5416,9 @@ fold209:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold209
+	JNZ          fold214
 
-folded208:
+folded213:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -5422,7 +5437,7 @@ folded208:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear210
+	JNE    linear215
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -5438,7 +5453,7 @@ folded208:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear210:
+linear215:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5465,11 +5480,11 @@ linear210:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance200
+	JMP     advance205
 
-fewer207:
+fewer212:
 	CMPQ BX, $0x06
-	JNE  fewer211
+	JNE  fewer216
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5494,7 +5509,7 @@ fewer207:
 	VMOVUPS 64(DI)(R9*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded212
+	JLE     folded217
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5506,7 +5521,7 @@ fewer207:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold213:
+fold218:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
@@ -5532,9 +5547,9 @@ fold213:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold213
+	JNZ          fold218
 
-folded212:
+folded217:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -5551,7 +5566,7 @@ folded212:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear214
+	JNE    linear219
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -5565,7 +5580,7 @@ folded212:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear214:
+linear219:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5590,11 +5605,11 @@ linear214:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance200
+	JMP     advance205
 
-fewer211:
+fewer216:
 	CMPQ BX, $0x05
-	JNE  fewer215
+	JNE  fewer220
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5615,7 +5630,7 @@ fewer211:
 	VMOVUPS 64(SI)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded216
+	JLE     folded221
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5626,7 +5641,7 @@ fewer211:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold217:
+fold222:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
@@ -5649,9 +5664,9 @@ fold217:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold217
+	JNZ          fold222
 
-folded216:
+folded221:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -5666,7 +5681,7 @@ folded216:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear218
+	JNE    linear223
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -5678,7 +5693,7 @@ folded216:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear218:
+linear223:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5699,11 +5714,11 @@ linear218:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance200
+	JMP     advance205
 
-fewer215:
+fewer220:
 	CMPQ BX, $0x04
-	JNE  fewer219
+	JNE  fewer224
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5722,7 +5737,7 @@ fewer215:
 	VMOVUPS 64(SI)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded220
+	JLE     folded225
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5733,7 +5748,7 @@ fewer215:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
+fold226:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
@@ -5753,9 +5768,9 @@ fold221:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold221
+	JNZ          fold226
 
-folded220:
+folded225:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -5768,7 +5783,7 @@ folded220:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear222
+	JNE    linear227
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -5778,7 +5793,7 @@ folded220:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear222:
+linear227:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5800,9 +5815,9 @@ linear222:
 	VZEROUPPER
 	RET
 
-fewer219:
+fewer224:
 	CMPQ BX, $0x03
-	JNE  fewer223
+	JNE  fewer228
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5817,7 +5832,7 @@ fewer219:
 	VMOVUPS 64(DX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded224
+	JLE     folded229
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5827,7 +5842,7 @@ fewer219:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold225:
+fold230:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
@@ -5844,9 +5859,9 @@ fold225:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold225
+	JNZ          fold230
 
-folded224:
+folded229:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -5857,7 +5872,7 @@ folded224:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear226
+	JNE    linear231
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -5865,7 +5880,7 @@ folded224:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear226:
+linear231:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5883,9 +5898,9 @@ linear226:
 	VZEROUPPER
 	RET
 
-fewer223:
+fewer228:
 	CMPQ BX, $0x02
-	JNE  fewer227
+	JNE  fewer232
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5898,7 +5913,7 @@ fewer223:
 	VMOVUPS 64(DX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded228
+	JLE     folded233
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5908,7 +5923,7 @@ fewer223:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
+fold234:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
@@ -5922,9 +5937,9 @@ fold229:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold229
+	JNZ          fold234
 
-folded228:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -5933,13 +5948,13 @@ folded228:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear230
+	JNE    linear235
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear230:
+linear235:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5955,9 +5970,9 @@ linear230:
 	VZEROUPPER
 	RET
 
-fewer227:
+fewer232:
 	CMPQ BX, $0x01
-	JNE  fewer231
+	JNE  fewer236
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5967,7 +5982,7 @@ fewer227:
 	VMOVUPS 64(DX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded232
+	JLE     folded237
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5977,7 +5992,7 @@ fewer227:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold233:
+fold238:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
@@ -5988,20 +6003,20 @@ fold233:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold233
+	JNZ          fold238
 
-folded232:
+folded237:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear234
+	JNE    linear239
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear234:
+linear239:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -6014,57 +6029,60 @@ linear234:
 	VZEROUPPER
 	RET
 
-fewer231:
+fewer236:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance200:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next197
+advance205:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done240
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next202
+
+done240:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower118:
+narrower121:
 	CMPQ AX, $0x10
-	JNE  over235
+	JNE  over241
 
-next236:
+next242:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full237
+	JGE  full243
 	CMPQ BX, $0x08
-	JLE  chosen238
+	JLE  chosen244
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen238
+	JMP  chosen244
 
-full237:
+full243:
 	MOVQ $0x00000008, BX
 
-chosen238:
+chosen244:
 	CMPQ BX, $0x08
-	JNE  fewer240
+	JNE  fewer246
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few241
+	JLT  few247
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -6073,10 +6091,10 @@ chosen238:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more242
+	JGE    more248
 	MOVQ   then+88(FP), BX
 
-more242:
+more248:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -6097,7 +6115,7 @@ more242:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few241:
+few247:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6114,7 +6132,7 @@ few241:
 	VMOVUPS (BX)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded243
+	JLE     folded249
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6127,7 +6145,7 @@ few241:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold244:
+fold250:
 	VMOVUPS          (SI), Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -6142,9 +6160,9 @@ fold244:
 	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold244
+	JNZ              fold250
 
-folded243:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -6157,7 +6175,7 @@ folded243:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear245
+	JNE    linear251
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6167,7 +6185,7 @@ folded243:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear245:
+linear251:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6185,11 +6203,11 @@ linear245:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance239
+	JMP     advance245
 
-fewer240:
+fewer246:
 	CMPQ BX, $0x07
-	JNE  fewer246
+	JNE  fewer252
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6205,7 +6223,7 @@ fewer240:
 	VMOVUPS (BX)(DX*2), Z6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded247
+	JLE     folded253
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6217,7 +6235,7 @@ fewer240:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold248:
+fold254:
 	VMOVUPS          (SI), Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -6231,9 +6249,9 @@ fold248:
 	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold248
+	JNZ              fold254
 
-folded247:
+folded253:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -6245,7 +6263,7 @@ folded247:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear249
+	JNE    linear255
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -6254,7 +6272,7 @@ folded247:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear249:
+linear255:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6270,11 +6288,11 @@ linear249:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance239
+	JMP     advance245
 
-fewer246:
+fewer252:
 	CMPQ BX, $0x06
-	JNE  fewer250
+	JNE  fewer256
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6289,7 +6307,7 @@ fewer246:
 	VMOVUPS (BX)(SI*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded251
+	JLE     folded257
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6301,7 +6319,7 @@ fewer246:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold252:
+fold258:
 	VMOVUPS          (SI), Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -6314,9 +6332,9 @@ fold252:
 	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold252
+	JNZ              fold258
 
-folded251:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -6327,7 +6345,7 @@ folded251:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear253
+	JNE    linear259
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -6335,7 +6353,7 @@ folded251:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear253:
+linear259:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6350,11 +6368,11 @@ linear253:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance239
+	JMP     advance245
 
-fewer250:
+fewer256:
 	CMPQ BX, $0x05
-	JNE  fewer254
+	JNE  fewer260
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6367,7 +6385,7 @@ fewer250:
 	VMOVUPS (BX)(CX*4), Z4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded255
+	JLE     folded261
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6378,7 +6396,7 @@ fewer250:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold256:
+fold262:
 	VMOVUPS          (SI), Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -6390,9 +6408,9 @@ fold256:
 	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold256
+	JNZ              fold262
 
-folded255:
+folded261:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -6402,14 +6420,14 @@ folded255:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear257
+	JNE    linear263
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear257:
+linear263:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6422,11 +6440,11 @@ linear257:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance239
+	JMP     advance245
 
-fewer254:
+fewer260:
 	CMPQ BX, $0x04
-	JNE  fewer258
+	JNE  fewer264
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6438,7 +6456,7 @@ fewer254:
 	VMOVUPS (BX)(DX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded259
+	JLE     folded265
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6449,7 +6467,7 @@ fewer254:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold260:
+fold266:
 	VMOVUPS          (SI), Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -6460,9 +6478,9 @@ fold260:
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold260
+	JNZ              fold266
 
-folded259:
+folded265:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -6471,13 +6489,13 @@ folded259:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear261
+	JNE    linear267
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear261:
+linear267:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6492,9 +6510,9 @@ linear261:
 	VZEROUPPER
 	RET
 
-fewer258:
+fewer264:
 	CMPQ BX, $0x03
-	JNE  fewer262
+	JNE  fewer268
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6504,7 +6522,7 @@ fewer258:
 	VMOVUPS (BX)(CX*2), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded263
+	JLE     folded269
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6514,7 +6532,7 @@ fewer258:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold264:
+fold270:
 	VMOVUPS          (SI), Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -6524,9 +6542,9 @@ fold264:
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold264
+	JNZ              fold270
 
-folded263:
+folded269:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -6534,12 +6552,12 @@ folded263:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear265
+	JNE    linear271
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear265:
+linear271:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -6552,9 +6570,9 @@ linear265:
 	VZEROUPPER
 	RET
 
-fewer262:
+fewer268:
 	CMPQ BX, $0x02
-	JNE  fewer266
+	JNE  fewer272
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6563,7 +6581,7 @@ fewer262:
 	VMOVUPS (BX)(CX*1), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded267
+	JLE     folded273
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6573,7 +6591,7 @@ fewer262:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold268:
+fold274:
 	VMOVUPS          (SI), Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -6582,20 +6600,20 @@ fold268:
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold268
+	JNZ              fold274
 
-folded267:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear269
+	JNE    linear275
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear269:
+linear275:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -6607,16 +6625,16 @@ linear269:
 	VZEROUPPER
 	RET
 
-fewer266:
+fewer272:
 	CMPQ BX, $0x01
-	JNE  fewer270
+	JNE  fewer276
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded271
+	JLE     folded277
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6626,7 +6644,7 @@ fewer266:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold272:
+fold278:
 	VMOVUPS          (SI), Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -6634,18 +6652,18 @@ fold272:
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold272
+	JNZ              fold278
 
-folded271:
+folded277:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear273
+	JNE    linear279
 	VMAXPS Z0, Z1, Z0
 
-linear273:
+linear279:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	MOVQ    soon+72(FP), BX
@@ -6655,60 +6673,63 @@ linear273:
 	VZEROUPPER
 	RET
 
-fewer270:
+fewer276:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance239:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next236
+advance245:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done280
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next242
+
+done280:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over235:
+over241:
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-next274:
+next281:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full275
+	JGE  full282
 	CMPQ BX, $0x08
-	JLE  chosen276
+	JLE  chosen283
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen276
+	JMP  chosen283
 
-full275:
+full282:
 	MOVQ $0x00000008, BX
 
-chosen276:
+chosen283:
 	CMPQ BX, $0x08
-	JNE  fewer278
+	JNE  fewer285
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few279
+	JLT  few286
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -6717,10 +6738,10 @@ chosen276:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more280
+	JGE    more287
 	MOVQ   then+88(FP), BX
 
-more280:
+more287:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -6741,7 +6762,7 @@ more280:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few279:
+few286:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -6758,7 +6779,7 @@ few279:
 	VMOVUPS.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded281
+	JLE       folded288
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -6771,7 +6792,7 @@ few279:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold282:
+fold289:
 	VMOVUPS.Z        (SI), K1, Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -6786,9 +6807,9 @@ fold282:
 	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold282
+	JNZ              fold289
 
-folded281:
+folded288:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -6801,7 +6822,7 @@ folded281:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear283
+	JNE    linear290
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6811,741 +6832,741 @@ folded281:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear283:
+linear290:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000008, AX
-	JZ            low285
+	JZ            low292
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low286
+	JZ            low293
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low287
+	JZ            low294
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low288
+	JZ            low295
 	VMOVSS        X0, 56(BX)
 
-low288:
-	JMP stored284
-
-low287:
-	TESTQ  $0x00000001, AX
-	JZ     low289
-	VMOVSS X0, 48(BX)
-
-low289:
-	JMP stored284
-
-low286:
-	TESTQ     $0x00000002, AX
-	JZ        low290
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low291
-	VMOVSS    X0, 40(BX)
-
-low291:
-	JMP stored284
-
-low290:
-	TESTQ  $0x00000001, AX
-	JZ     low292
-	VMOVSS X0, 32(BX)
-
-low292:
-	JMP stored284
-
-low285:
-	TESTQ        $0x00000004, AX
-	JZ           low293
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low294
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low295
-	VMOVSS       X0, 24(BX)
-
 low295:
-	JMP stored284
+	JMP stored291
 
 low294:
 	TESTQ  $0x00000001, AX
 	JZ     low296
-	VMOVSS X0, 16(BX)
+	VMOVSS X0, 48(BX)
 
 low296:
-	JMP stored284
+	JMP stored291
 
 low293:
 	TESTQ     $0x00000002, AX
 	JZ        low297
-	VMOVSD    X0, (BX)
+	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low298
-	VMOVSS    X0, 8(BX)
+	VMOVSS    X0, 40(BX)
 
 low298:
-	JMP stored284
+	JMP stored291
 
 low297:
 	TESTQ  $0x00000001, AX
 	JZ     low299
-	VMOVSS X0, (BX)
+	VMOVSS X0, 32(BX)
 
 low299:
-stored284:
+	JMP stored291
+
+low292:
+	TESTQ        $0x00000004, AX
+	JZ           low300
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low301
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low302
+	VMOVSS       X0, 24(BX)
+
+low302:
+	JMP stored291
+
+low301:
+	TESTQ  $0x00000001, AX
+	JZ     low303
+	VMOVSS X0, 16(BX)
+
+low303:
+	JMP stored291
+
+low300:
+	TESTQ     $0x00000002, AX
+	JZ        low304
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low305
+	VMOVSS    X0, 8(BX)
+
+low305:
+	JMP stored291
+
+low304:
+	TESTQ  $0x00000001, AX
+	JZ     low306
+	VMOVSS X0, (BX)
+
+low306:
+stored291:
 	TESTQ         $0x00000008, AX
-	JZ            low301
+	JZ            low308
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low302
+	JZ            low309
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low303
+	JZ            low310
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low304
+	JZ            low311
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low304:
-	JMP stored300
-
-low303:
-	TESTQ  $0x00000001, AX
-	JZ     low305
-	VMOVSS X1, 48(BX)(CX*1)
-
-low305:
-	JMP stored300
-
-low302:
-	TESTQ     $0x00000002, AX
-	JZ        low306
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low307
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low307:
-	JMP stored300
-
-low306:
-	TESTQ  $0x00000001, AX
-	JZ     low308
-	VMOVSS X1, 32(BX)(CX*1)
-
-low308:
-	JMP stored300
-
-low301:
-	TESTQ        $0x00000004, AX
-	JZ           low309
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low310
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low311
-	VMOVSS       X1, 24(BX)(CX*1)
-
 low311:
-	JMP stored300
+	JMP stored307
 
 low310:
 	TESTQ  $0x00000001, AX
 	JZ     low312
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low312:
-	JMP stored300
+	JMP stored307
 
 low309:
 	TESTQ     $0x00000002, AX
 	JZ        low313
-	VMOVSD    X1, (BX)(CX*1)
+	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low314
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low314:
-	JMP stored300
+	JMP stored307
 
 low313:
 	TESTQ  $0x00000001, AX
 	JZ     low315
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low315:
-stored300:
+	JMP stored307
+
+low308:
+	TESTQ        $0x00000004, AX
+	JZ           low316
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low317
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low318
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low318:
+	JMP stored307
+
+low317:
+	TESTQ  $0x00000001, AX
+	JZ     low319
+	VMOVSS X1, 16(BX)(CX*1)
+
+low319:
+	JMP stored307
+
+low316:
+	TESTQ     $0x00000002, AX
+	JZ        low320
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low321
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low321:
+	JMP stored307
+
+low320:
+	TESTQ  $0x00000001, AX
+	JZ     low322
+	VMOVSS X1, (BX)(CX*1)
+
+low322:
+stored307:
 	TESTQ         $0x00000008, AX
-	JZ            low317
+	JZ            low324
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low318
+	JZ            low325
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low319
+	JZ            low326
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low320
+	JZ            low327
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low320:
-	JMP stored316
-
-low319:
-	TESTQ  $0x00000001, AX
-	JZ     low321
-	VMOVSS X2, 48(BX)(CX*2)
-
-low321:
-	JMP stored316
-
-low318:
-	TESTQ     $0x00000002, AX
-	JZ        low322
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low323
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low323:
-	JMP stored316
-
-low322:
-	TESTQ  $0x00000001, AX
-	JZ     low324
-	VMOVSS X2, 32(BX)(CX*2)
-
-low324:
-	JMP stored316
-
-low317:
-	TESTQ        $0x00000004, AX
-	JZ           low325
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low326
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low327
-	VMOVSS       X2, 24(BX)(CX*2)
-
 low327:
-	JMP stored316
+	JMP stored323
 
 low326:
 	TESTQ  $0x00000001, AX
 	JZ     low328
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low328:
-	JMP stored316
+	JMP stored323
 
 low325:
 	TESTQ     $0x00000002, AX
 	JZ        low329
-	VMOVSD    X2, (BX)(CX*2)
+	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low330
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low330:
-	JMP stored316
+	JMP stored323
 
 low329:
 	TESTQ  $0x00000001, AX
 	JZ     low331
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low331:
-stored316:
+	JMP stored323
+
+low324:
+	TESTQ        $0x00000004, AX
+	JZ           low332
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low333
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low334
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low334:
+	JMP stored323
+
+low333:
+	TESTQ  $0x00000001, AX
+	JZ     low335
+	VMOVSS X2, 16(BX)(CX*2)
+
+low335:
+	JMP stored323
+
+low332:
+	TESTQ     $0x00000002, AX
+	JZ        low336
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low337
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low337:
+	JMP stored323
+
+low336:
+	TESTQ  $0x00000001, AX
+	JZ     low338
+	VMOVSS X2, (BX)(CX*2)
+
+low338:
+stored323:
 	TESTQ         $0x00000008, AX
-	JZ            low333
+	JZ            low340
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low334
+	JZ            low341
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low335
+	JZ            low342
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low336
+	JZ            low343
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low336:
-	JMP stored332
-
-low335:
-	TESTQ  $0x00000001, AX
-	JZ     low337
-	VMOVSS X3, 48(BX)(DX*1)
-
-low337:
-	JMP stored332
-
-low334:
-	TESTQ     $0x00000002, AX
-	JZ        low338
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low339
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low339:
-	JMP stored332
-
-low338:
-	TESTQ  $0x00000001, AX
-	JZ     low340
-	VMOVSS X3, 32(BX)(DX*1)
-
-low340:
-	JMP stored332
-
-low333:
-	TESTQ        $0x00000004, AX
-	JZ           low341
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low342
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low343
-	VMOVSS       X3, 24(BX)(DX*1)
-
 low343:
-	JMP stored332
+	JMP stored339
 
 low342:
 	TESTQ  $0x00000001, AX
 	JZ     low344
-	VMOVSS X3, 16(BX)(DX*1)
+	VMOVSS X3, 48(BX)(DX*1)
 
 low344:
-	JMP stored332
+	JMP stored339
 
 low341:
 	TESTQ     $0x00000002, AX
 	JZ        low345
-	VMOVSD    X3, (BX)(DX*1)
+	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low346
-	VMOVSS    X3, 8(BX)(DX*1)
+	VMOVSS    X3, 40(BX)(DX*1)
 
 low346:
-	JMP stored332
+	JMP stored339
 
 low345:
 	TESTQ  $0x00000001, AX
 	JZ     low347
-	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X3, 32(BX)(DX*1)
 
 low347:
-stored332:
+	JMP stored339
+
+low340:
+	TESTQ        $0x00000004, AX
+	JZ           low348
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low349
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low350
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low350:
+	JMP stored339
+
+low349:
+	TESTQ  $0x00000001, AX
+	JZ     low351
+	VMOVSS X3, 16(BX)(DX*1)
+
+low351:
+	JMP stored339
+
+low348:
+	TESTQ     $0x00000002, AX
+	JZ        low352
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low353
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low353:
+	JMP stored339
+
+low352:
+	TESTQ  $0x00000001, AX
+	JZ     low354
+	VMOVSS X3, (BX)(DX*1)
+
+low354:
+stored339:
 	TESTQ         $0x00000008, AX
-	JZ            low349
+	JZ            low356
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low350
+	JZ            low357
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low351
+	JZ            low358
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low352
+	JZ            low359
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low352:
-	JMP stored348
-
-low351:
-	TESTQ  $0x00000001, AX
-	JZ     low353
-	VMOVSS X4, 48(BX)(CX*4)
-
-low353:
-	JMP stored348
-
-low350:
-	TESTQ     $0x00000002, AX
-	JZ        low354
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low355
-	VMOVSS    X4, 40(BX)(CX*4)
-
-low355:
-	JMP stored348
-
-low354:
-	TESTQ  $0x00000001, AX
-	JZ     low356
-	VMOVSS X4, 32(BX)(CX*4)
-
-low356:
-	JMP stored348
-
-low349:
-	TESTQ        $0x00000004, AX
-	JZ           low357
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low358
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low359
-	VMOVSS       X4, 24(BX)(CX*4)
-
 low359:
-	JMP stored348
+	JMP stored355
 
 low358:
 	TESTQ  $0x00000001, AX
 	JZ     low360
-	VMOVSS X4, 16(BX)(CX*4)
+	VMOVSS X4, 48(BX)(CX*4)
 
 low360:
-	JMP stored348
+	JMP stored355
 
 low357:
 	TESTQ     $0x00000002, AX
 	JZ        low361
-	VMOVSD    X4, (BX)(CX*4)
+	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
 	JZ        low362
-	VMOVSS    X4, 8(BX)(CX*4)
+	VMOVSS    X4, 40(BX)(CX*4)
 
 low362:
-	JMP stored348
+	JMP stored355
 
 low361:
 	TESTQ  $0x00000001, AX
 	JZ     low363
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X4, 32(BX)(CX*4)
 
 low363:
-stored348:
+	JMP stored355
+
+low356:
+	TESTQ        $0x00000004, AX
+	JZ           low364
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low365
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low366
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low366:
+	JMP stored355
+
+low365:
+	TESTQ  $0x00000001, AX
+	JZ     low367
+	VMOVSS X4, 16(BX)(CX*4)
+
+low367:
+	JMP stored355
+
+low364:
+	TESTQ     $0x00000002, AX
+	JZ        low368
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low369
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low369:
+	JMP stored355
+
+low368:
+	TESTQ  $0x00000001, AX
+	JZ     low370
+	VMOVSS X4, (BX)(CX*4)
+
+low370:
+stored355:
 	TESTQ         $0x00000008, AX
-	JZ            low365
+	JZ            low372
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low366
+	JZ            low373
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low367
+	JZ            low374
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low368
+	JZ            low375
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low368:
-	JMP stored364
-
-low367:
-	TESTQ  $0x00000001, AX
-	JZ     low369
-	VMOVSS X5, 48(BX)(SI*1)
-
-low369:
-	JMP stored364
-
-low366:
-	TESTQ     $0x00000002, AX
-	JZ        low370
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low371
-	VMOVSS    X5, 40(BX)(SI*1)
-
-low371:
-	JMP stored364
-
-low370:
-	TESTQ  $0x00000001, AX
-	JZ     low372
-	VMOVSS X5, 32(BX)(SI*1)
-
-low372:
-	JMP stored364
-
-low365:
-	TESTQ        $0x00000004, AX
-	JZ           low373
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low374
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low375
-	VMOVSS       X5, 24(BX)(SI*1)
-
 low375:
-	JMP stored364
+	JMP stored371
 
 low374:
 	TESTQ  $0x00000001, AX
 	JZ     low376
-	VMOVSS X5, 16(BX)(SI*1)
+	VMOVSS X5, 48(BX)(SI*1)
 
 low376:
-	JMP stored364
+	JMP stored371
 
 low373:
 	TESTQ     $0x00000002, AX
 	JZ        low377
-	VMOVSD    X5, (BX)(SI*1)
+	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
 	JZ        low378
-	VMOVSS    X5, 8(BX)(SI*1)
+	VMOVSS    X5, 40(BX)(SI*1)
 
 low378:
-	JMP stored364
+	JMP stored371
 
 low377:
 	TESTQ  $0x00000001, AX
 	JZ     low379
-	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X5, 32(BX)(SI*1)
 
 low379:
-stored364:
+	JMP stored371
+
+low372:
+	TESTQ        $0x00000004, AX
+	JZ           low380
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low381
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low382
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low382:
+	JMP stored371
+
+low381:
+	TESTQ  $0x00000001, AX
+	JZ     low383
+	VMOVSS X5, 16(BX)(SI*1)
+
+low383:
+	JMP stored371
+
+low380:
+	TESTQ     $0x00000002, AX
+	JZ        low384
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low385
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low385:
+	JMP stored371
+
+low384:
+	TESTQ  $0x00000001, AX
+	JZ     low386
+	VMOVSS X5, (BX)(SI*1)
+
+low386:
+stored371:
 	TESTQ         $0x00000008, AX
-	JZ            low381
+	JZ            low388
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000004, AX
-	JZ            low382
+	JZ            low389
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000002, AX
-	JZ            low383
+	JZ            low390
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low384
+	JZ            low391
 	VMOVSS        X6, 56(BX)(DX*2)
 
-low384:
-	JMP stored380
-
-low383:
-	TESTQ  $0x00000001, AX
-	JZ     low385
-	VMOVSS X6, 48(BX)(DX*2)
-
-low385:
-	JMP stored380
-
-low382:
-	TESTQ     $0x00000002, AX
-	JZ        low386
-	VMOVSD    X6, 32(BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low387
-	VMOVSS    X6, 40(BX)(DX*2)
-
-low387:
-	JMP stored380
-
-low386:
-	TESTQ  $0x00000001, AX
-	JZ     low388
-	VMOVSS X6, 32(BX)(DX*2)
-
-low388:
-	JMP stored380
-
-low381:
-	TESTQ        $0x00000004, AX
-	JZ           low389
-	VMOVUPS      X6, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low390
-	VMOVSD       X6, 16(BX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low391
-	VMOVSS       X6, 24(BX)(DX*2)
-
 low391:
-	JMP stored380
+	JMP stored387
 
 low390:
 	TESTQ  $0x00000001, AX
 	JZ     low392
-	VMOVSS X6, 16(BX)(DX*2)
+	VMOVSS X6, 48(BX)(DX*2)
 
 low392:
-	JMP stored380
+	JMP stored387
 
 low389:
 	TESTQ     $0x00000002, AX
 	JZ        low393
-	VMOVSD    X6, (BX)(DX*2)
+	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
 	JZ        low394
-	VMOVSS    X6, 8(BX)(DX*2)
+	VMOVSS    X6, 40(BX)(DX*2)
 
 low394:
-	JMP stored380
+	JMP stored387
 
 low393:
 	TESTQ  $0x00000001, AX
 	JZ     low395
-	VMOVSS X6, (BX)(DX*2)
+	VMOVSS X6, 32(BX)(DX*2)
 
 low395:
-stored380:
+	JMP stored387
+
+low388:
+	TESTQ        $0x00000004, AX
+	JZ           low396
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low397
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low398
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low398:
+	JMP stored387
+
+low397:
+	TESTQ  $0x00000001, AX
+	JZ     low399
+	VMOVSS X6, 16(BX)(DX*2)
+
+low399:
+	JMP stored387
+
+low396:
+	TESTQ     $0x00000002, AX
+	JZ        low400
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low401
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low401:
+	JMP stored387
+
+low400:
+	TESTQ  $0x00000001, AX
+	JZ     low402
+	VMOVSS X6, (BX)(DX*2)
+
+low402:
+stored387:
 	TESTQ         $0x00000008, AX
-	JZ            low397
+	JZ            low404
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000004, AX
-	JZ            low398
+	JZ            low405
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000002, AX
-	JZ            low399
+	JZ            low406
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low400
+	JZ            low407
 	VMOVSS        X7, 56(BX)(DI*1)
 
-low400:
-	JMP stored396
-
-low399:
-	TESTQ  $0x00000001, AX
-	JZ     low401
-	VMOVSS X7, 48(BX)(DI*1)
-
-low401:
-	JMP stored396
-
-low398:
-	TESTQ     $0x00000002, AX
-	JZ        low402
-	VMOVSD    X7, 32(BX)(DI*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low403
-	VMOVSS    X7, 40(BX)(DI*1)
-
-low403:
-	JMP stored396
-
-low402:
-	TESTQ  $0x00000001, AX
-	JZ     low404
-	VMOVSS X7, 32(BX)(DI*1)
-
-low404:
-	JMP stored396
-
-low397:
-	TESTQ        $0x00000004, AX
-	JZ           low405
-	VMOVUPS      X7, (BX)(DI*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low406
-	VMOVSD       X7, 16(BX)(DI*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low407
-	VMOVSS       X7, 24(BX)(DI*1)
-
 low407:
-	JMP stored396
+	JMP stored403
 
 low406:
 	TESTQ  $0x00000001, AX
 	JZ     low408
-	VMOVSS X7, 16(BX)(DI*1)
+	VMOVSS X7, 48(BX)(DI*1)
 
 low408:
-	JMP stored396
+	JMP stored403
 
 low405:
 	TESTQ     $0x00000002, AX
 	JZ        low409
-	VMOVSD    X7, (BX)(DI*1)
+	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
 	JZ        low410
-	VMOVSS    X7, 8(BX)(DI*1)
+	VMOVSS    X7, 40(BX)(DI*1)
 
 low410:
-	JMP stored396
+	JMP stored403
 
 low409:
 	TESTQ  $0x00000001, AX
 	JZ     low411
-	VMOVSS X7, (BX)(DI*1)
+	VMOVSS X7, 32(BX)(DI*1)
 
 low411:
-stored396:
+	JMP stored403
+
+low404:
+	TESTQ        $0x00000004, AX
+	JZ           low412
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low413
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low414
+	VMOVSS       X7, 24(BX)(DI*1)
+
+low414:
+	JMP stored403
+
+low413:
+	TESTQ  $0x00000001, AX
+	JZ     low415
+	VMOVSS X7, 16(BX)(DI*1)
+
+low415:
+	JMP stored403
+
+low412:
+	TESTQ     $0x00000002, AX
+	JZ        low416
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low417
+	VMOVSS    X7, 8(BX)(DI*1)
+
+low417:
+	JMP stored403
+
+low416:
+	TESTQ  $0x00000001, AX
+	JZ     low418
+	VMOVSS X7, (BX)(DI*1)
+
+low418:
+stored403:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000008, BX
-	JMP  advance277
+	JMP  advance284
 
-fewer278:
+fewer285:
 	CMPQ BX, $0x07
-	JNE  fewer412
+	JNE  fewer419
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -7561,7 +7582,7 @@ fewer278:
 	VMOVUPS.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded413
+	JLE       folded420
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -7573,7 +7594,7 @@ fewer278:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold414:
+fold421:
 	VMOVUPS.Z        (SI), K1, Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -7587,9 +7608,9 @@ fold414:
 	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold414
+	JNZ              fold421
 
-folded413:
+folded420:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -7601,7 +7622,7 @@ folded413:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear415
+	JNE    linear422
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -7610,650 +7631,650 @@ folded413:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear415:
+linear422:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low417
+	JZ            low424
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low418
+	JZ            low425
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low419
+	JZ            low426
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low420
+	JZ            low427
 	VMOVSS        X0, 56(BX)
 
-low420:
-	JMP stored416
-
-low419:
-	TESTQ  $0x00000001, AX
-	JZ     low421
-	VMOVSS X0, 48(BX)
-
-low421:
-	JMP stored416
-
-low418:
-	TESTQ     $0x00000002, AX
-	JZ        low422
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low423
-	VMOVSS    X0, 40(BX)
-
-low423:
-	JMP stored416
-
-low422:
-	TESTQ  $0x00000001, AX
-	JZ     low424
-	VMOVSS X0, 32(BX)
-
-low424:
-	JMP stored416
-
-low417:
-	TESTQ        $0x00000004, AX
-	JZ           low425
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low426
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low427
-	VMOVSS       X0, 24(BX)
-
 low427:
-	JMP stored416
+	JMP stored423
 
 low426:
 	TESTQ  $0x00000001, AX
 	JZ     low428
-	VMOVSS X0, 16(BX)
+	VMOVSS X0, 48(BX)
 
 low428:
-	JMP stored416
+	JMP stored423
 
 low425:
 	TESTQ     $0x00000002, AX
 	JZ        low429
-	VMOVSD    X0, (BX)
+	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low430
-	VMOVSS    X0, 8(BX)
+	VMOVSS    X0, 40(BX)
 
 low430:
-	JMP stored416
+	JMP stored423
 
 low429:
 	TESTQ  $0x00000001, AX
 	JZ     low431
-	VMOVSS X0, (BX)
+	VMOVSS X0, 32(BX)
 
 low431:
-stored416:
+	JMP stored423
+
+low424:
+	TESTQ        $0x00000004, AX
+	JZ           low432
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low433
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low434
+	VMOVSS       X0, 24(BX)
+
+low434:
+	JMP stored423
+
+low433:
+	TESTQ  $0x00000001, AX
+	JZ     low435
+	VMOVSS X0, 16(BX)
+
+low435:
+	JMP stored423
+
+low432:
+	TESTQ     $0x00000002, AX
+	JZ        low436
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low437
+	VMOVSS    X0, 8(BX)
+
+low437:
+	JMP stored423
+
+low436:
+	TESTQ  $0x00000001, AX
+	JZ     low438
+	VMOVSS X0, (BX)
+
+low438:
+stored423:
 	TESTQ         $0x00000008, AX
-	JZ            low433
+	JZ            low440
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low434
+	JZ            low441
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low435
+	JZ            low442
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low436
+	JZ            low443
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low436:
-	JMP stored432
-
-low435:
-	TESTQ  $0x00000001, AX
-	JZ     low437
-	VMOVSS X1, 48(BX)(CX*1)
-
-low437:
-	JMP stored432
-
-low434:
-	TESTQ     $0x00000002, AX
-	JZ        low438
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low439
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low439:
-	JMP stored432
-
-low438:
-	TESTQ  $0x00000001, AX
-	JZ     low440
-	VMOVSS X1, 32(BX)(CX*1)
-
-low440:
-	JMP stored432
-
-low433:
-	TESTQ        $0x00000004, AX
-	JZ           low441
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low442
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low443
-	VMOVSS       X1, 24(BX)(CX*1)
-
 low443:
-	JMP stored432
+	JMP stored439
 
 low442:
 	TESTQ  $0x00000001, AX
 	JZ     low444
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low444:
-	JMP stored432
+	JMP stored439
 
 low441:
 	TESTQ     $0x00000002, AX
 	JZ        low445
-	VMOVSD    X1, (BX)(CX*1)
+	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low446
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low446:
-	JMP stored432
+	JMP stored439
 
 low445:
 	TESTQ  $0x00000001, AX
 	JZ     low447
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low447:
-stored432:
+	JMP stored439
+
+low440:
+	TESTQ        $0x00000004, AX
+	JZ           low448
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low449
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low450
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low450:
+	JMP stored439
+
+low449:
+	TESTQ  $0x00000001, AX
+	JZ     low451
+	VMOVSS X1, 16(BX)(CX*1)
+
+low451:
+	JMP stored439
+
+low448:
+	TESTQ     $0x00000002, AX
+	JZ        low452
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low453
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low453:
+	JMP stored439
+
+low452:
+	TESTQ  $0x00000001, AX
+	JZ     low454
+	VMOVSS X1, (BX)(CX*1)
+
+low454:
+stored439:
 	TESTQ         $0x00000008, AX
-	JZ            low449
+	JZ            low456
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low450
+	JZ            low457
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low451
+	JZ            low458
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low452
+	JZ            low459
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low452:
-	JMP stored448
-
-low451:
-	TESTQ  $0x00000001, AX
-	JZ     low453
-	VMOVSS X2, 48(BX)(CX*2)
-
-low453:
-	JMP stored448
-
-low450:
-	TESTQ     $0x00000002, AX
-	JZ        low454
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low455
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low455:
-	JMP stored448
-
-low454:
-	TESTQ  $0x00000001, AX
-	JZ     low456
-	VMOVSS X2, 32(BX)(CX*2)
-
-low456:
-	JMP stored448
-
-low449:
-	TESTQ        $0x00000004, AX
-	JZ           low457
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low458
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low459
-	VMOVSS       X2, 24(BX)(CX*2)
-
 low459:
-	JMP stored448
+	JMP stored455
 
 low458:
 	TESTQ  $0x00000001, AX
 	JZ     low460
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low460:
-	JMP stored448
+	JMP stored455
 
 low457:
 	TESTQ     $0x00000002, AX
 	JZ        low461
-	VMOVSD    X2, (BX)(CX*2)
+	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low462
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low462:
-	JMP stored448
+	JMP stored455
 
 low461:
 	TESTQ  $0x00000001, AX
 	JZ     low463
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low463:
-stored448:
+	JMP stored455
+
+low456:
+	TESTQ        $0x00000004, AX
+	JZ           low464
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low465
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low466
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low466:
+	JMP stored455
+
+low465:
+	TESTQ  $0x00000001, AX
+	JZ     low467
+	VMOVSS X2, 16(BX)(CX*2)
+
+low467:
+	JMP stored455
+
+low464:
+	TESTQ     $0x00000002, AX
+	JZ        low468
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low469
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low469:
+	JMP stored455
+
+low468:
+	TESTQ  $0x00000001, AX
+	JZ     low470
+	VMOVSS X2, (BX)(CX*2)
+
+low470:
+stored455:
 	TESTQ         $0x00000008, AX
-	JZ            low465
+	JZ            low472
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low466
+	JZ            low473
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low467
+	JZ            low474
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low468
+	JZ            low475
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low468:
-	JMP stored464
-
-low467:
-	TESTQ  $0x00000001, AX
-	JZ     low469
-	VMOVSS X3, 48(BX)(DX*1)
-
-low469:
-	JMP stored464
-
-low466:
-	TESTQ     $0x00000002, AX
-	JZ        low470
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low471
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low471:
-	JMP stored464
-
-low470:
-	TESTQ  $0x00000001, AX
-	JZ     low472
-	VMOVSS X3, 32(BX)(DX*1)
-
-low472:
-	JMP stored464
-
-low465:
-	TESTQ        $0x00000004, AX
-	JZ           low473
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low474
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low475
-	VMOVSS       X3, 24(BX)(DX*1)
-
 low475:
-	JMP stored464
+	JMP stored471
 
 low474:
 	TESTQ  $0x00000001, AX
 	JZ     low476
-	VMOVSS X3, 16(BX)(DX*1)
+	VMOVSS X3, 48(BX)(DX*1)
 
 low476:
-	JMP stored464
+	JMP stored471
 
 low473:
 	TESTQ     $0x00000002, AX
 	JZ        low477
-	VMOVSD    X3, (BX)(DX*1)
+	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low478
-	VMOVSS    X3, 8(BX)(DX*1)
+	VMOVSS    X3, 40(BX)(DX*1)
 
 low478:
-	JMP stored464
+	JMP stored471
 
 low477:
 	TESTQ  $0x00000001, AX
 	JZ     low479
-	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X3, 32(BX)(DX*1)
 
 low479:
-stored464:
+	JMP stored471
+
+low472:
+	TESTQ        $0x00000004, AX
+	JZ           low480
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low481
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low482
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low482:
+	JMP stored471
+
+low481:
+	TESTQ  $0x00000001, AX
+	JZ     low483
+	VMOVSS X3, 16(BX)(DX*1)
+
+low483:
+	JMP stored471
+
+low480:
+	TESTQ     $0x00000002, AX
+	JZ        low484
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low485
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low485:
+	JMP stored471
+
+low484:
+	TESTQ  $0x00000001, AX
+	JZ     low486
+	VMOVSS X3, (BX)(DX*1)
+
+low486:
+stored471:
 	TESTQ         $0x00000008, AX
-	JZ            low481
+	JZ            low488
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low482
+	JZ            low489
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low483
+	JZ            low490
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low484
+	JZ            low491
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low484:
-	JMP stored480
-
-low483:
-	TESTQ  $0x00000001, AX
-	JZ     low485
-	VMOVSS X4, 48(BX)(CX*4)
-
-low485:
-	JMP stored480
-
-low482:
-	TESTQ     $0x00000002, AX
-	JZ        low486
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low487
-	VMOVSS    X4, 40(BX)(CX*4)
-
-low487:
-	JMP stored480
-
-low486:
-	TESTQ  $0x00000001, AX
-	JZ     low488
-	VMOVSS X4, 32(BX)(CX*4)
-
-low488:
-	JMP stored480
-
-low481:
-	TESTQ        $0x00000004, AX
-	JZ           low489
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low490
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low491
-	VMOVSS       X4, 24(BX)(CX*4)
-
 low491:
-	JMP stored480
+	JMP stored487
 
 low490:
 	TESTQ  $0x00000001, AX
 	JZ     low492
-	VMOVSS X4, 16(BX)(CX*4)
+	VMOVSS X4, 48(BX)(CX*4)
 
 low492:
-	JMP stored480
+	JMP stored487
 
 low489:
 	TESTQ     $0x00000002, AX
 	JZ        low493
-	VMOVSD    X4, (BX)(CX*4)
+	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
 	JZ        low494
-	VMOVSS    X4, 8(BX)(CX*4)
+	VMOVSS    X4, 40(BX)(CX*4)
 
 low494:
-	JMP stored480
+	JMP stored487
 
 low493:
 	TESTQ  $0x00000001, AX
 	JZ     low495
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X4, 32(BX)(CX*4)
 
 low495:
-stored480:
+	JMP stored487
+
+low488:
+	TESTQ        $0x00000004, AX
+	JZ           low496
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low497
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low498
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low498:
+	JMP stored487
+
+low497:
+	TESTQ  $0x00000001, AX
+	JZ     low499
+	VMOVSS X4, 16(BX)(CX*4)
+
+low499:
+	JMP stored487
+
+low496:
+	TESTQ     $0x00000002, AX
+	JZ        low500
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low501
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low501:
+	JMP stored487
+
+low500:
+	TESTQ  $0x00000001, AX
+	JZ     low502
+	VMOVSS X4, (BX)(CX*4)
+
+low502:
+stored487:
 	TESTQ         $0x00000008, AX
-	JZ            low497
+	JZ            low504
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low498
+	JZ            low505
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low499
+	JZ            low506
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low500
+	JZ            low507
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low500:
-	JMP stored496
-
-low499:
-	TESTQ  $0x00000001, AX
-	JZ     low501
-	VMOVSS X5, 48(BX)(SI*1)
-
-low501:
-	JMP stored496
-
-low498:
-	TESTQ     $0x00000002, AX
-	JZ        low502
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low503
-	VMOVSS    X5, 40(BX)(SI*1)
-
-low503:
-	JMP stored496
-
-low502:
-	TESTQ  $0x00000001, AX
-	JZ     low504
-	VMOVSS X5, 32(BX)(SI*1)
-
-low504:
-	JMP stored496
-
-low497:
-	TESTQ        $0x00000004, AX
-	JZ           low505
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low506
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low507
-	VMOVSS       X5, 24(BX)(SI*1)
-
 low507:
-	JMP stored496
+	JMP stored503
 
 low506:
 	TESTQ  $0x00000001, AX
 	JZ     low508
-	VMOVSS X5, 16(BX)(SI*1)
+	VMOVSS X5, 48(BX)(SI*1)
 
 low508:
-	JMP stored496
+	JMP stored503
 
 low505:
 	TESTQ     $0x00000002, AX
 	JZ        low509
-	VMOVSD    X5, (BX)(SI*1)
+	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
 	JZ        low510
-	VMOVSS    X5, 8(BX)(SI*1)
+	VMOVSS    X5, 40(BX)(SI*1)
 
 low510:
-	JMP stored496
+	JMP stored503
 
 low509:
 	TESTQ  $0x00000001, AX
 	JZ     low511
-	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X5, 32(BX)(SI*1)
 
 low511:
-stored496:
+	JMP stored503
+
+low504:
+	TESTQ        $0x00000004, AX
+	JZ           low512
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low513
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low514
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low514:
+	JMP stored503
+
+low513:
+	TESTQ  $0x00000001, AX
+	JZ     low515
+	VMOVSS X5, 16(BX)(SI*1)
+
+low515:
+	JMP stored503
+
+low512:
+	TESTQ     $0x00000002, AX
+	JZ        low516
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low517
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low517:
+	JMP stored503
+
+low516:
+	TESTQ  $0x00000001, AX
+	JZ     low518
+	VMOVSS X5, (BX)(SI*1)
+
+low518:
+stored503:
 	TESTQ         $0x00000008, AX
-	JZ            low513
+	JZ            low520
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000004, AX
-	JZ            low514
+	JZ            low521
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000002, AX
-	JZ            low515
+	JZ            low522
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low516
+	JZ            low523
 	VMOVSS        X6, 56(BX)(DX*2)
 
-low516:
-	JMP stored512
-
-low515:
-	TESTQ  $0x00000001, AX
-	JZ     low517
-	VMOVSS X6, 48(BX)(DX*2)
-
-low517:
-	JMP stored512
-
-low514:
-	TESTQ     $0x00000002, AX
-	JZ        low518
-	VMOVSD    X6, 32(BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low519
-	VMOVSS    X6, 40(BX)(DX*2)
-
-low519:
-	JMP stored512
-
-low518:
-	TESTQ  $0x00000001, AX
-	JZ     low520
-	VMOVSS X6, 32(BX)(DX*2)
-
-low520:
-	JMP stored512
-
-low513:
-	TESTQ        $0x00000004, AX
-	JZ           low521
-	VMOVUPS      X6, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low522
-	VMOVSD       X6, 16(BX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low523
-	VMOVSS       X6, 24(BX)(DX*2)
-
 low523:
-	JMP stored512
+	JMP stored519
 
 low522:
 	TESTQ  $0x00000001, AX
 	JZ     low524
-	VMOVSS X6, 16(BX)(DX*2)
+	VMOVSS X6, 48(BX)(DX*2)
 
 low524:
-	JMP stored512
+	JMP stored519
 
 low521:
 	TESTQ     $0x00000002, AX
 	JZ        low525
-	VMOVSD    X6, (BX)(DX*2)
+	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
 	JZ        low526
-	VMOVSS    X6, 8(BX)(DX*2)
+	VMOVSS    X6, 40(BX)(DX*2)
 
 low526:
-	JMP stored512
+	JMP stored519
 
 low525:
 	TESTQ  $0x00000001, AX
 	JZ     low527
-	VMOVSS X6, (BX)(DX*2)
+	VMOVSS X6, 32(BX)(DX*2)
 
 low527:
-stored512:
+	JMP stored519
+
+low520:
+	TESTQ        $0x00000004, AX
+	JZ           low528
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low529
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low530
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low530:
+	JMP stored519
+
+low529:
+	TESTQ  $0x00000001, AX
+	JZ     low531
+	VMOVSS X6, 16(BX)(DX*2)
+
+low531:
+	JMP stored519
+
+low528:
+	TESTQ     $0x00000002, AX
+	JZ        low532
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low533
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low533:
+	JMP stored519
+
+low532:
+	TESTQ  $0x00000001, AX
+	JZ     low534
+	VMOVSS X6, (BX)(DX*2)
+
+low534:
+stored519:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000007, BX
-	JMP  advance277
+	JMP  advance284
 
-fewer412:
+fewer419:
 	CMPQ BX, $0x06
-	JNE  fewer528
+	JNE  fewer535
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -8268,7 +8289,7 @@ fewer412:
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded529
+	JLE       folded536
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -8280,7 +8301,7 @@ fewer412:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold530:
+fold537:
 	VMOVUPS.Z        (SI), K1, Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -8293,9 +8314,9 @@ fold530:
 	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold530
+	JNZ              fold537
 
-folded529:
+folded536:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -8306,7 +8327,7 @@ folded529:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear531
+	JNE    linear538
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -8314,560 +8335,560 @@ folded529:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear531:
+linear538:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low533
+	JZ            low540
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low534
+	JZ            low541
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low535
+	JZ            low542
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low536
+	JZ            low543
 	VMOVSS        X0, 56(BX)
 
-low536:
-	JMP stored532
-
-low535:
-	TESTQ  $0x00000001, AX
-	JZ     low537
-	VMOVSS X0, 48(BX)
-
-low537:
-	JMP stored532
-
-low534:
-	TESTQ     $0x00000002, AX
-	JZ        low538
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low539
-	VMOVSS    X0, 40(BX)
-
-low539:
-	JMP stored532
-
-low538:
-	TESTQ  $0x00000001, AX
-	JZ     low540
-	VMOVSS X0, 32(BX)
-
-low540:
-	JMP stored532
-
-low533:
-	TESTQ        $0x00000004, AX
-	JZ           low541
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low542
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low543
-	VMOVSS       X0, 24(BX)
-
 low543:
-	JMP stored532
+	JMP stored539
 
 low542:
 	TESTQ  $0x00000001, AX
 	JZ     low544
-	VMOVSS X0, 16(BX)
+	VMOVSS X0, 48(BX)
 
 low544:
-	JMP stored532
+	JMP stored539
 
 low541:
 	TESTQ     $0x00000002, AX
 	JZ        low545
-	VMOVSD    X0, (BX)
+	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low546
-	VMOVSS    X0, 8(BX)
+	VMOVSS    X0, 40(BX)
 
 low546:
-	JMP stored532
+	JMP stored539
 
 low545:
 	TESTQ  $0x00000001, AX
 	JZ     low547
-	VMOVSS X0, (BX)
+	VMOVSS X0, 32(BX)
 
 low547:
-stored532:
+	JMP stored539
+
+low540:
+	TESTQ        $0x00000004, AX
+	JZ           low548
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low549
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low550
+	VMOVSS       X0, 24(BX)
+
+low550:
+	JMP stored539
+
+low549:
+	TESTQ  $0x00000001, AX
+	JZ     low551
+	VMOVSS X0, 16(BX)
+
+low551:
+	JMP stored539
+
+low548:
+	TESTQ     $0x00000002, AX
+	JZ        low552
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low553
+	VMOVSS    X0, 8(BX)
+
+low553:
+	JMP stored539
+
+low552:
+	TESTQ  $0x00000001, AX
+	JZ     low554
+	VMOVSS X0, (BX)
+
+low554:
+stored539:
 	TESTQ         $0x00000008, AX
-	JZ            low549
+	JZ            low556
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low550
+	JZ            low557
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low551
+	JZ            low558
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low552
+	JZ            low559
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low552:
-	JMP stored548
-
-low551:
-	TESTQ  $0x00000001, AX
-	JZ     low553
-	VMOVSS X1, 48(BX)(CX*1)
-
-low553:
-	JMP stored548
-
-low550:
-	TESTQ     $0x00000002, AX
-	JZ        low554
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low555
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low555:
-	JMP stored548
-
-low554:
-	TESTQ  $0x00000001, AX
-	JZ     low556
-	VMOVSS X1, 32(BX)(CX*1)
-
-low556:
-	JMP stored548
-
-low549:
-	TESTQ        $0x00000004, AX
-	JZ           low557
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low558
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low559
-	VMOVSS       X1, 24(BX)(CX*1)
-
 low559:
-	JMP stored548
+	JMP stored555
 
 low558:
 	TESTQ  $0x00000001, AX
 	JZ     low560
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low560:
-	JMP stored548
+	JMP stored555
 
 low557:
 	TESTQ     $0x00000002, AX
 	JZ        low561
-	VMOVSD    X1, (BX)(CX*1)
+	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low562
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low562:
-	JMP stored548
+	JMP stored555
 
 low561:
 	TESTQ  $0x00000001, AX
 	JZ     low563
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low563:
-stored548:
+	JMP stored555
+
+low556:
+	TESTQ        $0x00000004, AX
+	JZ           low564
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low565
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low566
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low566:
+	JMP stored555
+
+low565:
+	TESTQ  $0x00000001, AX
+	JZ     low567
+	VMOVSS X1, 16(BX)(CX*1)
+
+low567:
+	JMP stored555
+
+low564:
+	TESTQ     $0x00000002, AX
+	JZ        low568
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low569
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low569:
+	JMP stored555
+
+low568:
+	TESTQ  $0x00000001, AX
+	JZ     low570
+	VMOVSS X1, (BX)(CX*1)
+
+low570:
+stored555:
 	TESTQ         $0x00000008, AX
-	JZ            low565
+	JZ            low572
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low566
+	JZ            low573
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low567
+	JZ            low574
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low568
+	JZ            low575
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low568:
-	JMP stored564
-
-low567:
-	TESTQ  $0x00000001, AX
-	JZ     low569
-	VMOVSS X2, 48(BX)(CX*2)
-
-low569:
-	JMP stored564
-
-low566:
-	TESTQ     $0x00000002, AX
-	JZ        low570
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low571
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low571:
-	JMP stored564
-
-low570:
-	TESTQ  $0x00000001, AX
-	JZ     low572
-	VMOVSS X2, 32(BX)(CX*2)
-
-low572:
-	JMP stored564
-
-low565:
-	TESTQ        $0x00000004, AX
-	JZ           low573
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low574
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low575
-	VMOVSS       X2, 24(BX)(CX*2)
-
 low575:
-	JMP stored564
+	JMP stored571
 
 low574:
 	TESTQ  $0x00000001, AX
 	JZ     low576
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low576:
-	JMP stored564
+	JMP stored571
 
 low573:
 	TESTQ     $0x00000002, AX
 	JZ        low577
-	VMOVSD    X2, (BX)(CX*2)
+	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low578
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low578:
-	JMP stored564
+	JMP stored571
 
 low577:
 	TESTQ  $0x00000001, AX
 	JZ     low579
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low579:
-stored564:
+	JMP stored571
+
+low572:
+	TESTQ        $0x00000004, AX
+	JZ           low580
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low581
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low582
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low582:
+	JMP stored571
+
+low581:
+	TESTQ  $0x00000001, AX
+	JZ     low583
+	VMOVSS X2, 16(BX)(CX*2)
+
+low583:
+	JMP stored571
+
+low580:
+	TESTQ     $0x00000002, AX
+	JZ        low584
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low585
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low585:
+	JMP stored571
+
+low584:
+	TESTQ  $0x00000001, AX
+	JZ     low586
+	VMOVSS X2, (BX)(CX*2)
+
+low586:
+stored571:
 	TESTQ         $0x00000008, AX
-	JZ            low581
+	JZ            low588
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low582
+	JZ            low589
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low583
+	JZ            low590
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low584
+	JZ            low591
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low584:
-	JMP stored580
-
-low583:
-	TESTQ  $0x00000001, AX
-	JZ     low585
-	VMOVSS X3, 48(BX)(DX*1)
-
-low585:
-	JMP stored580
-
-low582:
-	TESTQ     $0x00000002, AX
-	JZ        low586
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low587
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low587:
-	JMP stored580
-
-low586:
-	TESTQ  $0x00000001, AX
-	JZ     low588
-	VMOVSS X3, 32(BX)(DX*1)
-
-low588:
-	JMP stored580
-
-low581:
-	TESTQ        $0x00000004, AX
-	JZ           low589
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low590
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low591
-	VMOVSS       X3, 24(BX)(DX*1)
-
 low591:
-	JMP stored580
+	JMP stored587
 
 low590:
 	TESTQ  $0x00000001, AX
 	JZ     low592
-	VMOVSS X3, 16(BX)(DX*1)
+	VMOVSS X3, 48(BX)(DX*1)
 
 low592:
-	JMP stored580
+	JMP stored587
 
 low589:
 	TESTQ     $0x00000002, AX
 	JZ        low593
-	VMOVSD    X3, (BX)(DX*1)
+	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low594
-	VMOVSS    X3, 8(BX)(DX*1)
+	VMOVSS    X3, 40(BX)(DX*1)
 
 low594:
-	JMP stored580
+	JMP stored587
 
 low593:
 	TESTQ  $0x00000001, AX
 	JZ     low595
-	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X3, 32(BX)(DX*1)
 
 low595:
-stored580:
+	JMP stored587
+
+low588:
+	TESTQ        $0x00000004, AX
+	JZ           low596
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low597
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low598
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low598:
+	JMP stored587
+
+low597:
+	TESTQ  $0x00000001, AX
+	JZ     low599
+	VMOVSS X3, 16(BX)(DX*1)
+
+low599:
+	JMP stored587
+
+low596:
+	TESTQ     $0x00000002, AX
+	JZ        low600
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low601
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low601:
+	JMP stored587
+
+low600:
+	TESTQ  $0x00000001, AX
+	JZ     low602
+	VMOVSS X3, (BX)(DX*1)
+
+low602:
+stored587:
 	TESTQ         $0x00000008, AX
-	JZ            low597
+	JZ            low604
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low598
+	JZ            low605
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low599
+	JZ            low606
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low600
+	JZ            low607
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low600:
-	JMP stored596
-
-low599:
-	TESTQ  $0x00000001, AX
-	JZ     low601
-	VMOVSS X4, 48(BX)(CX*4)
-
-low601:
-	JMP stored596
-
-low598:
-	TESTQ     $0x00000002, AX
-	JZ        low602
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low603
-	VMOVSS    X4, 40(BX)(CX*4)
-
-low603:
-	JMP stored596
-
-low602:
-	TESTQ  $0x00000001, AX
-	JZ     low604
-	VMOVSS X4, 32(BX)(CX*4)
-
-low604:
-	JMP stored596
-
-low597:
-	TESTQ        $0x00000004, AX
-	JZ           low605
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low606
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low607
-	VMOVSS       X4, 24(BX)(CX*4)
-
 low607:
-	JMP stored596
+	JMP stored603
 
 low606:
 	TESTQ  $0x00000001, AX
 	JZ     low608
-	VMOVSS X4, 16(BX)(CX*4)
+	VMOVSS X4, 48(BX)(CX*4)
 
 low608:
-	JMP stored596
+	JMP stored603
 
 low605:
 	TESTQ     $0x00000002, AX
 	JZ        low609
-	VMOVSD    X4, (BX)(CX*4)
+	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
 	JZ        low610
-	VMOVSS    X4, 8(BX)(CX*4)
+	VMOVSS    X4, 40(BX)(CX*4)
 
 low610:
-	JMP stored596
+	JMP stored603
 
 low609:
 	TESTQ  $0x00000001, AX
 	JZ     low611
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X4, 32(BX)(CX*4)
 
 low611:
-stored596:
+	JMP stored603
+
+low604:
+	TESTQ        $0x00000004, AX
+	JZ           low612
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low613
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low614
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low614:
+	JMP stored603
+
+low613:
+	TESTQ  $0x00000001, AX
+	JZ     low615
+	VMOVSS X4, 16(BX)(CX*4)
+
+low615:
+	JMP stored603
+
+low612:
+	TESTQ     $0x00000002, AX
+	JZ        low616
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low617
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low617:
+	JMP stored603
+
+low616:
+	TESTQ  $0x00000001, AX
+	JZ     low618
+	VMOVSS X4, (BX)(CX*4)
+
+low618:
+stored603:
 	TESTQ         $0x00000008, AX
-	JZ            low613
+	JZ            low620
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low614
+	JZ            low621
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low615
+	JZ            low622
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low616
+	JZ            low623
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low616:
-	JMP stored612
-
-low615:
-	TESTQ  $0x00000001, AX
-	JZ     low617
-	VMOVSS X5, 48(BX)(SI*1)
-
-low617:
-	JMP stored612
-
-low614:
-	TESTQ     $0x00000002, AX
-	JZ        low618
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low619
-	VMOVSS    X5, 40(BX)(SI*1)
-
-low619:
-	JMP stored612
-
-low618:
-	TESTQ  $0x00000001, AX
-	JZ     low620
-	VMOVSS X5, 32(BX)(SI*1)
-
-low620:
-	JMP stored612
-
-low613:
-	TESTQ        $0x00000004, AX
-	JZ           low621
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low622
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low623
-	VMOVSS       X5, 24(BX)(SI*1)
-
 low623:
-	JMP stored612
+	JMP stored619
 
 low622:
 	TESTQ  $0x00000001, AX
 	JZ     low624
-	VMOVSS X5, 16(BX)(SI*1)
+	VMOVSS X5, 48(BX)(SI*1)
 
 low624:
-	JMP stored612
+	JMP stored619
 
 low621:
 	TESTQ     $0x00000002, AX
 	JZ        low625
-	VMOVSD    X5, (BX)(SI*1)
+	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
 	JZ        low626
-	VMOVSS    X5, 8(BX)(SI*1)
+	VMOVSS    X5, 40(BX)(SI*1)
 
 low626:
-	JMP stored612
+	JMP stored619
 
 low625:
 	TESTQ  $0x00000001, AX
 	JZ     low627
-	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X5, 32(BX)(SI*1)
 
 low627:
-stored612:
+	JMP stored619
+
+low620:
+	TESTQ        $0x00000004, AX
+	JZ           low628
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low629
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low630
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low630:
+	JMP stored619
+
+low629:
+	TESTQ  $0x00000001, AX
+	JZ     low631
+	VMOVSS X5, 16(BX)(SI*1)
+
+low631:
+	JMP stored619
+
+low628:
+	TESTQ     $0x00000002, AX
+	JZ        low632
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low633
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low633:
+	JMP stored619
+
+low632:
+	TESTQ  $0x00000001, AX
+	JZ     low634
+	VMOVSS X5, (BX)(SI*1)
+
+low634:
+stored619:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000006, BX
-	JMP  advance277
+	JMP  advance284
 
-fewer528:
+fewer535:
 	CMPQ BX, $0x05
-	JNE  fewer628
+	JNE  fewer635
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -8880,7 +8901,7 @@ fewer528:
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded629
+	JLE       folded636
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -8891,7 +8912,7 @@ fewer528:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold630:
+fold637:
 	VMOVUPS.Z        (SI), K1, Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -8903,9 +8924,9 @@ fold630:
 	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold630
+	JNZ              fold637
 
-folded629:
+folded636:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -8915,476 +8936,476 @@ folded629:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear631
+	JNE    linear638
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear631:
+linear638:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low633
+	JZ            low640
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low634
+	JZ            low641
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low635
+	JZ            low642
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low636
+	JZ            low643
 	VMOVSS        X0, 56(BX)
 
-low636:
-	JMP stored632
-
-low635:
-	TESTQ  $0x00000001, AX
-	JZ     low637
-	VMOVSS X0, 48(BX)
-
-low637:
-	JMP stored632
-
-low634:
-	TESTQ     $0x00000002, AX
-	JZ        low638
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low639
-	VMOVSS    X0, 40(BX)
-
-low639:
-	JMP stored632
-
-low638:
-	TESTQ  $0x00000001, AX
-	JZ     low640
-	VMOVSS X0, 32(BX)
-
-low640:
-	JMP stored632
-
-low633:
-	TESTQ        $0x00000004, AX
-	JZ           low641
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low642
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low643
-	VMOVSS       X0, 24(BX)
-
 low643:
-	JMP stored632
+	JMP stored639
 
 low642:
 	TESTQ  $0x00000001, AX
 	JZ     low644
-	VMOVSS X0, 16(BX)
+	VMOVSS X0, 48(BX)
 
 low644:
-	JMP stored632
+	JMP stored639
 
 low641:
 	TESTQ     $0x00000002, AX
 	JZ        low645
-	VMOVSD    X0, (BX)
+	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low646
-	VMOVSS    X0, 8(BX)
+	VMOVSS    X0, 40(BX)
 
 low646:
-	JMP stored632
+	JMP stored639
 
 low645:
 	TESTQ  $0x00000001, AX
 	JZ     low647
-	VMOVSS X0, (BX)
+	VMOVSS X0, 32(BX)
 
 low647:
-stored632:
+	JMP stored639
+
+low640:
+	TESTQ        $0x00000004, AX
+	JZ           low648
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low649
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low650
+	VMOVSS       X0, 24(BX)
+
+low650:
+	JMP stored639
+
+low649:
+	TESTQ  $0x00000001, AX
+	JZ     low651
+	VMOVSS X0, 16(BX)
+
+low651:
+	JMP stored639
+
+low648:
+	TESTQ     $0x00000002, AX
+	JZ        low652
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low653
+	VMOVSS    X0, 8(BX)
+
+low653:
+	JMP stored639
+
+low652:
+	TESTQ  $0x00000001, AX
+	JZ     low654
+	VMOVSS X0, (BX)
+
+low654:
+stored639:
 	TESTQ         $0x00000008, AX
-	JZ            low649
+	JZ            low656
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low650
+	JZ            low657
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low651
+	JZ            low658
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low652
+	JZ            low659
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low652:
-	JMP stored648
-
-low651:
-	TESTQ  $0x00000001, AX
-	JZ     low653
-	VMOVSS X1, 48(BX)(CX*1)
-
-low653:
-	JMP stored648
-
-low650:
-	TESTQ     $0x00000002, AX
-	JZ        low654
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low655
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low655:
-	JMP stored648
-
-low654:
-	TESTQ  $0x00000001, AX
-	JZ     low656
-	VMOVSS X1, 32(BX)(CX*1)
-
-low656:
-	JMP stored648
-
-low649:
-	TESTQ        $0x00000004, AX
-	JZ           low657
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low658
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low659
-	VMOVSS       X1, 24(BX)(CX*1)
-
 low659:
-	JMP stored648
+	JMP stored655
 
 low658:
 	TESTQ  $0x00000001, AX
 	JZ     low660
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low660:
-	JMP stored648
+	JMP stored655
 
 low657:
 	TESTQ     $0x00000002, AX
 	JZ        low661
-	VMOVSD    X1, (BX)(CX*1)
+	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low662
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low662:
-	JMP stored648
+	JMP stored655
 
 low661:
 	TESTQ  $0x00000001, AX
 	JZ     low663
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low663:
-stored648:
+	JMP stored655
+
+low656:
+	TESTQ        $0x00000004, AX
+	JZ           low664
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low665
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low666
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low666:
+	JMP stored655
+
+low665:
+	TESTQ  $0x00000001, AX
+	JZ     low667
+	VMOVSS X1, 16(BX)(CX*1)
+
+low667:
+	JMP stored655
+
+low664:
+	TESTQ     $0x00000002, AX
+	JZ        low668
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low669
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low669:
+	JMP stored655
+
+low668:
+	TESTQ  $0x00000001, AX
+	JZ     low670
+	VMOVSS X1, (BX)(CX*1)
+
+low670:
+stored655:
 	TESTQ         $0x00000008, AX
-	JZ            low665
+	JZ            low672
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low666
+	JZ            low673
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low667
+	JZ            low674
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low668
+	JZ            low675
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low668:
-	JMP stored664
-
-low667:
-	TESTQ  $0x00000001, AX
-	JZ     low669
-	VMOVSS X2, 48(BX)(CX*2)
-
-low669:
-	JMP stored664
-
-low666:
-	TESTQ     $0x00000002, AX
-	JZ        low670
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low671
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low671:
-	JMP stored664
-
-low670:
-	TESTQ  $0x00000001, AX
-	JZ     low672
-	VMOVSS X2, 32(BX)(CX*2)
-
-low672:
-	JMP stored664
-
-low665:
-	TESTQ        $0x00000004, AX
-	JZ           low673
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low674
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low675
-	VMOVSS       X2, 24(BX)(CX*2)
-
 low675:
-	JMP stored664
+	JMP stored671
 
 low674:
 	TESTQ  $0x00000001, AX
 	JZ     low676
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low676:
-	JMP stored664
+	JMP stored671
 
 low673:
 	TESTQ     $0x00000002, AX
 	JZ        low677
-	VMOVSD    X2, (BX)(CX*2)
+	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low678
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low678:
-	JMP stored664
+	JMP stored671
 
 low677:
 	TESTQ  $0x00000001, AX
 	JZ     low679
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low679:
-stored664:
+	JMP stored671
+
+low672:
+	TESTQ        $0x00000004, AX
+	JZ           low680
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low681
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low682
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low682:
+	JMP stored671
+
+low681:
+	TESTQ  $0x00000001, AX
+	JZ     low683
+	VMOVSS X2, 16(BX)(CX*2)
+
+low683:
+	JMP stored671
+
+low680:
+	TESTQ     $0x00000002, AX
+	JZ        low684
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low685
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low685:
+	JMP stored671
+
+low684:
+	TESTQ  $0x00000001, AX
+	JZ     low686
+	VMOVSS X2, (BX)(CX*2)
+
+low686:
+stored671:
 	TESTQ         $0x00000008, AX
-	JZ            low681
+	JZ            low688
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low682
+	JZ            low689
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low683
+	JZ            low690
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low684
+	JZ            low691
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low684:
-	JMP stored680
-
-low683:
-	TESTQ  $0x00000001, AX
-	JZ     low685
-	VMOVSS X3, 48(BX)(DX*1)
-
-low685:
-	JMP stored680
-
-low682:
-	TESTQ     $0x00000002, AX
-	JZ        low686
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low687
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low687:
-	JMP stored680
-
-low686:
-	TESTQ  $0x00000001, AX
-	JZ     low688
-	VMOVSS X3, 32(BX)(DX*1)
-
-low688:
-	JMP stored680
-
-low681:
-	TESTQ        $0x00000004, AX
-	JZ           low689
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low690
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low691
-	VMOVSS       X3, 24(BX)(DX*1)
-
 low691:
-	JMP stored680
+	JMP stored687
 
 low690:
 	TESTQ  $0x00000001, AX
 	JZ     low692
-	VMOVSS X3, 16(BX)(DX*1)
+	VMOVSS X3, 48(BX)(DX*1)
 
 low692:
-	JMP stored680
+	JMP stored687
 
 low689:
 	TESTQ     $0x00000002, AX
 	JZ        low693
-	VMOVSD    X3, (BX)(DX*1)
+	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low694
-	VMOVSS    X3, 8(BX)(DX*1)
+	VMOVSS    X3, 40(BX)(DX*1)
 
 low694:
-	JMP stored680
+	JMP stored687
 
 low693:
 	TESTQ  $0x00000001, AX
 	JZ     low695
-	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X3, 32(BX)(DX*1)
 
 low695:
-stored680:
+	JMP stored687
+
+low688:
+	TESTQ        $0x00000004, AX
+	JZ           low696
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low697
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low698
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low698:
+	JMP stored687
+
+low697:
+	TESTQ  $0x00000001, AX
+	JZ     low699
+	VMOVSS X3, 16(BX)(DX*1)
+
+low699:
+	JMP stored687
+
+low696:
+	TESTQ     $0x00000002, AX
+	JZ        low700
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low701
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low701:
+	JMP stored687
+
+low700:
+	TESTQ  $0x00000001, AX
+	JZ     low702
+	VMOVSS X3, (BX)(DX*1)
+
+low702:
+stored687:
 	TESTQ         $0x00000008, AX
-	JZ            low697
+	JZ            low704
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low698
+	JZ            low705
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low699
+	JZ            low706
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low700
+	JZ            low707
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low700:
-	JMP stored696
-
-low699:
-	TESTQ  $0x00000001, AX
-	JZ     low701
-	VMOVSS X4, 48(BX)(CX*4)
-
-low701:
-	JMP stored696
-
-low698:
-	TESTQ     $0x00000002, AX
-	JZ        low702
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low703
-	VMOVSS    X4, 40(BX)(CX*4)
-
-low703:
-	JMP stored696
-
-low702:
-	TESTQ  $0x00000001, AX
-	JZ     low704
-	VMOVSS X4, 32(BX)(CX*4)
-
-low704:
-	JMP stored696
-
-low697:
-	TESTQ        $0x00000004, AX
-	JZ           low705
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low706
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low707
-	VMOVSS       X4, 24(BX)(CX*4)
-
 low707:
-	JMP stored696
+	JMP stored703
 
 low706:
 	TESTQ  $0x00000001, AX
 	JZ     low708
-	VMOVSS X4, 16(BX)(CX*4)
+	VMOVSS X4, 48(BX)(CX*4)
 
 low708:
-	JMP stored696
+	JMP stored703
 
 low705:
 	TESTQ     $0x00000002, AX
 	JZ        low709
-	VMOVSD    X4, (BX)(CX*4)
+	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
 	JZ        low710
-	VMOVSS    X4, 8(BX)(CX*4)
+	VMOVSS    X4, 40(BX)(CX*4)
 
 low710:
-	JMP stored696
+	JMP stored703
 
 low709:
 	TESTQ  $0x00000001, AX
 	JZ     low711
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X4, 32(BX)(CX*4)
 
 low711:
-stored696:
+	JMP stored703
+
+low704:
+	TESTQ        $0x00000004, AX
+	JZ           low712
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low713
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low714
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low714:
+	JMP stored703
+
+low713:
+	TESTQ  $0x00000001, AX
+	JZ     low715
+	VMOVSS X4, 16(BX)(CX*4)
+
+low715:
+	JMP stored703
+
+low712:
+	TESTQ     $0x00000002, AX
+	JZ        low716
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low717
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low717:
+	JMP stored703
+
+low716:
+	TESTQ  $0x00000001, AX
+	JZ     low718
+	VMOVSS X4, (BX)(CX*4)
+
+low718:
+stored703:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000005, BX
-	JMP  advance277
+	JMP  advance284
 
-fewer628:
+fewer635:
 	CMPQ BX, $0x04
-	JNE  fewer712
+	JNE  fewer719
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -9396,7 +9417,7 @@ fewer628:
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded713
+	JLE       folded720
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -9407,7 +9428,7 @@ fewer628:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold714:
+fold721:
 	VMOVUPS.Z        (SI), K1, Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -9418,9 +9439,9 @@ fold714:
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold714
+	JNZ              fold721
 
-folded713:
+folded720:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -9429,376 +9450,376 @@ folded713:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear715
+	JNE    linear722
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear715:
+linear722:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low717
+	JZ            low724
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low718
+	JZ            low725
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low719
+	JZ            low726
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low720
+	JZ            low727
 	VMOVSS        X0, 56(BX)
 
-low720:
-	JMP stored716
-
-low719:
-	TESTQ  $0x00000001, AX
-	JZ     low721
-	VMOVSS X0, 48(BX)
-
-low721:
-	JMP stored716
-
-low718:
-	TESTQ     $0x00000002, AX
-	JZ        low722
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low723
-	VMOVSS    X0, 40(BX)
-
-low723:
-	JMP stored716
-
-low722:
-	TESTQ  $0x00000001, AX
-	JZ     low724
-	VMOVSS X0, 32(BX)
-
-low724:
-	JMP stored716
-
-low717:
-	TESTQ        $0x00000004, AX
-	JZ           low725
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low726
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low727
-	VMOVSS       X0, 24(BX)
-
 low727:
-	JMP stored716
+	JMP stored723
 
 low726:
 	TESTQ  $0x00000001, AX
 	JZ     low728
-	VMOVSS X0, 16(BX)
+	VMOVSS X0, 48(BX)
 
 low728:
-	JMP stored716
+	JMP stored723
 
 low725:
 	TESTQ     $0x00000002, AX
 	JZ        low729
-	VMOVSD    X0, (BX)
+	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low730
-	VMOVSS    X0, 8(BX)
+	VMOVSS    X0, 40(BX)
 
 low730:
-	JMP stored716
+	JMP stored723
 
 low729:
 	TESTQ  $0x00000001, AX
 	JZ     low731
-	VMOVSS X0, (BX)
+	VMOVSS X0, 32(BX)
 
 low731:
-stored716:
+	JMP stored723
+
+low724:
+	TESTQ        $0x00000004, AX
+	JZ           low732
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low733
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low734
+	VMOVSS       X0, 24(BX)
+
+low734:
+	JMP stored723
+
+low733:
+	TESTQ  $0x00000001, AX
+	JZ     low735
+	VMOVSS X0, 16(BX)
+
+low735:
+	JMP stored723
+
+low732:
+	TESTQ     $0x00000002, AX
+	JZ        low736
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low737
+	VMOVSS    X0, 8(BX)
+
+low737:
+	JMP stored723
+
+low736:
+	TESTQ  $0x00000001, AX
+	JZ     low738
+	VMOVSS X0, (BX)
+
+low738:
+stored723:
 	TESTQ         $0x00000008, AX
-	JZ            low733
+	JZ            low740
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low734
+	JZ            low741
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low735
+	JZ            low742
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low736
+	JZ            low743
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low736:
-	JMP stored732
-
-low735:
-	TESTQ  $0x00000001, AX
-	JZ     low737
-	VMOVSS X1, 48(BX)(CX*1)
-
-low737:
-	JMP stored732
-
-low734:
-	TESTQ     $0x00000002, AX
-	JZ        low738
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low739
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low739:
-	JMP stored732
-
-low738:
-	TESTQ  $0x00000001, AX
-	JZ     low740
-	VMOVSS X1, 32(BX)(CX*1)
-
-low740:
-	JMP stored732
-
-low733:
-	TESTQ        $0x00000004, AX
-	JZ           low741
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low742
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low743
-	VMOVSS       X1, 24(BX)(CX*1)
-
 low743:
-	JMP stored732
+	JMP stored739
 
 low742:
 	TESTQ  $0x00000001, AX
 	JZ     low744
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low744:
-	JMP stored732
+	JMP stored739
 
 low741:
 	TESTQ     $0x00000002, AX
 	JZ        low745
-	VMOVSD    X1, (BX)(CX*1)
+	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low746
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low746:
-	JMP stored732
+	JMP stored739
 
 low745:
 	TESTQ  $0x00000001, AX
 	JZ     low747
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low747:
-stored732:
+	JMP stored739
+
+low740:
+	TESTQ        $0x00000004, AX
+	JZ           low748
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low749
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low750
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low750:
+	JMP stored739
+
+low749:
+	TESTQ  $0x00000001, AX
+	JZ     low751
+	VMOVSS X1, 16(BX)(CX*1)
+
+low751:
+	JMP stored739
+
+low748:
+	TESTQ     $0x00000002, AX
+	JZ        low752
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low753
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low753:
+	JMP stored739
+
+low752:
+	TESTQ  $0x00000001, AX
+	JZ     low754
+	VMOVSS X1, (BX)(CX*1)
+
+low754:
+stored739:
 	TESTQ         $0x00000008, AX
-	JZ            low749
+	JZ            low756
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low750
+	JZ            low757
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low751
+	JZ            low758
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low752
+	JZ            low759
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low752:
-	JMP stored748
-
-low751:
-	TESTQ  $0x00000001, AX
-	JZ     low753
-	VMOVSS X2, 48(BX)(CX*2)
-
-low753:
-	JMP stored748
-
-low750:
-	TESTQ     $0x00000002, AX
-	JZ        low754
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low755
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low755:
-	JMP stored748
-
-low754:
-	TESTQ  $0x00000001, AX
-	JZ     low756
-	VMOVSS X2, 32(BX)(CX*2)
-
-low756:
-	JMP stored748
-
-low749:
-	TESTQ        $0x00000004, AX
-	JZ           low757
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low758
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low759
-	VMOVSS       X2, 24(BX)(CX*2)
-
 low759:
-	JMP stored748
+	JMP stored755
 
 low758:
 	TESTQ  $0x00000001, AX
 	JZ     low760
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low760:
-	JMP stored748
+	JMP stored755
 
 low757:
 	TESTQ     $0x00000002, AX
 	JZ        low761
-	VMOVSD    X2, (BX)(CX*2)
+	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low762
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low762:
-	JMP stored748
+	JMP stored755
 
 low761:
 	TESTQ  $0x00000001, AX
 	JZ     low763
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low763:
-stored748:
+	JMP stored755
+
+low756:
+	TESTQ        $0x00000004, AX
+	JZ           low764
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low765
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low766
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low766:
+	JMP stored755
+
+low765:
+	TESTQ  $0x00000001, AX
+	JZ     low767
+	VMOVSS X2, 16(BX)(CX*2)
+
+low767:
+	JMP stored755
+
+low764:
+	TESTQ     $0x00000002, AX
+	JZ        low768
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low769
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low769:
+	JMP stored755
+
+low768:
+	TESTQ  $0x00000001, AX
+	JZ     low770
+	VMOVSS X2, (BX)(CX*2)
+
+low770:
+stored755:
 	TESTQ         $0x00000008, AX
-	JZ            low765
+	JZ            low772
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low766
+	JZ            low773
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low767
+	JZ            low774
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low768
+	JZ            low775
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low768:
-	JMP stored764
-
-low767:
-	TESTQ  $0x00000001, AX
-	JZ     low769
-	VMOVSS X3, 48(BX)(DX*1)
-
-low769:
-	JMP stored764
-
-low766:
-	TESTQ     $0x00000002, AX
-	JZ        low770
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low771
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low771:
-	JMP stored764
-
-low770:
-	TESTQ  $0x00000001, AX
-	JZ     low772
-	VMOVSS X3, 32(BX)(DX*1)
-
-low772:
-	JMP stored764
-
-low765:
-	TESTQ        $0x00000004, AX
-	JZ           low773
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low774
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low775
-	VMOVSS       X3, 24(BX)(DX*1)
-
 low775:
-	JMP stored764
+	JMP stored771
 
 low774:
 	TESTQ  $0x00000001, AX
 	JZ     low776
-	VMOVSS X3, 16(BX)(DX*1)
+	VMOVSS X3, 48(BX)(DX*1)
 
 low776:
-	JMP stored764
+	JMP stored771
 
 low773:
 	TESTQ     $0x00000002, AX
 	JZ        low777
-	VMOVSD    X3, (BX)(DX*1)
+	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low778
-	VMOVSS    X3, 8(BX)(DX*1)
+	VMOVSS    X3, 40(BX)(DX*1)
 
 low778:
-	JMP stored764
+	JMP stored771
 
 low777:
 	TESTQ  $0x00000001, AX
 	JZ     low779
-	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X3, 32(BX)(DX*1)
 
 low779:
-stored764:
+	JMP stored771
+
+low772:
+	TESTQ        $0x00000004, AX
+	JZ           low780
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low781
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low782
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low782:
+	JMP stored771
+
+low781:
+	TESTQ  $0x00000001, AX
+	JZ     low783
+	VMOVSS X3, 16(BX)(DX*1)
+
+low783:
+	JMP stored771
+
+low780:
+	TESTQ     $0x00000002, AX
+	JZ        low784
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low785
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low785:
+	JMP stored771
+
+low784:
+	TESTQ  $0x00000001, AX
+	JZ     low786
+	VMOVSS X3, (BX)(DX*1)
+
+low786:
+stored771:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -9806,9 +9827,9 @@ stored764:
 	VZEROUPPER
 	RET
 
-fewer712:
+fewer719:
 	CMPQ BX, $0x03
-	JNE  fewer780
+	JNE  fewer787
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -9818,7 +9839,7 @@ fewer712:
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded781
+	JLE       folded788
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -9828,7 +9849,7 @@ fewer712:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold782:
+fold789:
 	VMOVUPS.Z        (SI), K1, Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -9838,9 +9859,9 @@ fold782:
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold782
+	JNZ              fold789
 
-folded781:
+folded788:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -9848,284 +9869,284 @@ folded781:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear783
+	JNE    linear790
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear783:
+linear790:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low785
+	JZ            low792
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low786
+	JZ            low793
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low787
+	JZ            low794
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low788
+	JZ            low795
 	VMOVSS        X0, 56(BX)
 
-low788:
-	JMP stored784
-
-low787:
-	TESTQ  $0x00000001, AX
-	JZ     low789
-	VMOVSS X0, 48(BX)
-
-low789:
-	JMP stored784
-
-low786:
-	TESTQ     $0x00000002, AX
-	JZ        low790
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low791
-	VMOVSS    X0, 40(BX)
-
-low791:
-	JMP stored784
-
-low790:
-	TESTQ  $0x00000001, AX
-	JZ     low792
-	VMOVSS X0, 32(BX)
-
-low792:
-	JMP stored784
-
-low785:
-	TESTQ        $0x00000004, AX
-	JZ           low793
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low794
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low795
-	VMOVSS       X0, 24(BX)
-
 low795:
-	JMP stored784
+	JMP stored791
 
 low794:
 	TESTQ  $0x00000001, AX
 	JZ     low796
-	VMOVSS X0, 16(BX)
+	VMOVSS X0, 48(BX)
 
 low796:
-	JMP stored784
+	JMP stored791
 
 low793:
 	TESTQ     $0x00000002, AX
 	JZ        low797
-	VMOVSD    X0, (BX)
+	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low798
-	VMOVSS    X0, 8(BX)
+	VMOVSS    X0, 40(BX)
 
 low798:
-	JMP stored784
+	JMP stored791
 
 low797:
 	TESTQ  $0x00000001, AX
 	JZ     low799
-	VMOVSS X0, (BX)
+	VMOVSS X0, 32(BX)
 
 low799:
-stored784:
+	JMP stored791
+
+low792:
+	TESTQ        $0x00000004, AX
+	JZ           low800
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low801
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low802
+	VMOVSS       X0, 24(BX)
+
+low802:
+	JMP stored791
+
+low801:
+	TESTQ  $0x00000001, AX
+	JZ     low803
+	VMOVSS X0, 16(BX)
+
+low803:
+	JMP stored791
+
+low800:
+	TESTQ     $0x00000002, AX
+	JZ        low804
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low805
+	VMOVSS    X0, 8(BX)
+
+low805:
+	JMP stored791
+
+low804:
+	TESTQ  $0x00000001, AX
+	JZ     low806
+	VMOVSS X0, (BX)
+
+low806:
+stored791:
 	TESTQ         $0x00000008, AX
-	JZ            low801
+	JZ            low808
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low802
+	JZ            low809
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low803
+	JZ            low810
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low804
+	JZ            low811
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low804:
-	JMP stored800
-
-low803:
-	TESTQ  $0x00000001, AX
-	JZ     low805
-	VMOVSS X1, 48(BX)(CX*1)
-
-low805:
-	JMP stored800
-
-low802:
-	TESTQ     $0x00000002, AX
-	JZ        low806
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low807
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low807:
-	JMP stored800
-
-low806:
-	TESTQ  $0x00000001, AX
-	JZ     low808
-	VMOVSS X1, 32(BX)(CX*1)
-
-low808:
-	JMP stored800
-
-low801:
-	TESTQ        $0x00000004, AX
-	JZ           low809
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low810
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low811
-	VMOVSS       X1, 24(BX)(CX*1)
-
 low811:
-	JMP stored800
+	JMP stored807
 
 low810:
 	TESTQ  $0x00000001, AX
 	JZ     low812
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low812:
-	JMP stored800
+	JMP stored807
 
 low809:
 	TESTQ     $0x00000002, AX
 	JZ        low813
-	VMOVSD    X1, (BX)(CX*1)
+	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low814
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low814:
-	JMP stored800
+	JMP stored807
 
 low813:
 	TESTQ  $0x00000001, AX
 	JZ     low815
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low815:
-stored800:
+	JMP stored807
+
+low808:
+	TESTQ        $0x00000004, AX
+	JZ           low816
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low817
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low818
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low818:
+	JMP stored807
+
+low817:
+	TESTQ  $0x00000001, AX
+	JZ     low819
+	VMOVSS X1, 16(BX)(CX*1)
+
+low819:
+	JMP stored807
+
+low816:
+	TESTQ     $0x00000002, AX
+	JZ        low820
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low821
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low821:
+	JMP stored807
+
+low820:
+	TESTQ  $0x00000001, AX
+	JZ     low822
+	VMOVSS X1, (BX)(CX*1)
+
+low822:
+stored807:
 	TESTQ         $0x00000008, AX
-	JZ            low817
+	JZ            low824
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low818
+	JZ            low825
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low819
+	JZ            low826
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low820
+	JZ            low827
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low820:
-	JMP stored816
-
-low819:
-	TESTQ  $0x00000001, AX
-	JZ     low821
-	VMOVSS X2, 48(BX)(CX*2)
-
-low821:
-	JMP stored816
-
-low818:
-	TESTQ     $0x00000002, AX
-	JZ        low822
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low823
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low823:
-	JMP stored816
-
-low822:
-	TESTQ  $0x00000001, AX
-	JZ     low824
-	VMOVSS X2, 32(BX)(CX*2)
-
-low824:
-	JMP stored816
-
-low817:
-	TESTQ        $0x00000004, AX
-	JZ           low825
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low826
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low827
-	VMOVSS       X2, 24(BX)(CX*2)
-
 low827:
-	JMP stored816
+	JMP stored823
 
 low826:
 	TESTQ  $0x00000001, AX
 	JZ     low828
-	VMOVSS X2, 16(BX)(CX*2)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low828:
-	JMP stored816
+	JMP stored823
 
 low825:
 	TESTQ     $0x00000002, AX
 	JZ        low829
-	VMOVSD    X2, (BX)(CX*2)
+	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
 	JZ        low830
-	VMOVSS    X2, 8(BX)(CX*2)
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low830:
-	JMP stored816
+	JMP stored823
 
 low829:
 	TESTQ  $0x00000001, AX
 	JZ     low831
-	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X2, 32(BX)(CX*2)
 
 low831:
-stored816:
+	JMP stored823
+
+low824:
+	TESTQ        $0x00000004, AX
+	JZ           low832
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low833
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low834
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low834:
+	JMP stored823
+
+low833:
+	TESTQ  $0x00000001, AX
+	JZ     low835
+	VMOVSS X2, 16(BX)(CX*2)
+
+low835:
+	JMP stored823
+
+low832:
+	TESTQ     $0x00000002, AX
+	JZ        low836
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low837
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low837:
+	JMP stored823
+
+low836:
+	TESTQ  $0x00000001, AX
+	JZ     low838
+	VMOVSS X2, (BX)(CX*2)
+
+low838:
+stored823:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -10133,9 +10154,9 @@ stored816:
 	VZEROUPPER
 	RET
 
-fewer780:
+fewer787:
 	CMPQ BX, $0x02
-	JNE  fewer832
+	JNE  fewer839
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
@@ -10144,7 +10165,7 @@ fewer780:
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded833
+	JLE       folded840
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -10154,7 +10175,7 @@ fewer780:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold834:
+fold841:
 	VMOVUPS.Z        (SI), K1, Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -10163,202 +10184,202 @@ fold834:
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold834
+	JNZ              fold841
 
-folded833:
+folded840:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear835
+	JNE    linear842
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear835:
+linear842:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low837
+	JZ            low844
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low838
+	JZ            low845
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low839
+	JZ            low846
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low840
+	JZ            low847
 	VMOVSS        X0, 56(BX)
 
-low840:
-	JMP stored836
-
-low839:
-	TESTQ  $0x00000001, AX
-	JZ     low841
-	VMOVSS X0, 48(BX)
-
-low841:
-	JMP stored836
-
-low838:
-	TESTQ     $0x00000002, AX
-	JZ        low842
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low843
-	VMOVSS    X0, 40(BX)
-
-low843:
-	JMP stored836
-
-low842:
-	TESTQ  $0x00000001, AX
-	JZ     low844
-	VMOVSS X0, 32(BX)
-
-low844:
-	JMP stored836
-
-low837:
-	TESTQ        $0x00000004, AX
-	JZ           low845
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low846
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low847
-	VMOVSS       X0, 24(BX)
-
 low847:
-	JMP stored836
+	JMP stored843
 
 low846:
 	TESTQ  $0x00000001, AX
 	JZ     low848
-	VMOVSS X0, 16(BX)
+	VMOVSS X0, 48(BX)
 
 low848:
-	JMP stored836
+	JMP stored843
 
 low845:
 	TESTQ     $0x00000002, AX
 	JZ        low849
-	VMOVSD    X0, (BX)
+	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low850
-	VMOVSS    X0, 8(BX)
+	VMOVSS    X0, 40(BX)
 
 low850:
-	JMP stored836
+	JMP stored843
 
 low849:
 	TESTQ  $0x00000001, AX
 	JZ     low851
-	VMOVSS X0, (BX)
+	VMOVSS X0, 32(BX)
 
 low851:
-stored836:
+	JMP stored843
+
+low844:
+	TESTQ        $0x00000004, AX
+	JZ           low852
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low853
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low854
+	VMOVSS       X0, 24(BX)
+
+low854:
+	JMP stored843
+
+low853:
+	TESTQ  $0x00000001, AX
+	JZ     low855
+	VMOVSS X0, 16(BX)
+
+low855:
+	JMP stored843
+
+low852:
+	TESTQ     $0x00000002, AX
+	JZ        low856
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low857
+	VMOVSS    X0, 8(BX)
+
+low857:
+	JMP stored843
+
+low856:
+	TESTQ  $0x00000001, AX
+	JZ     low858
+	VMOVSS X0, (BX)
+
+low858:
+stored843:
 	TESTQ         $0x00000008, AX
-	JZ            low853
+	JZ            low860
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low854
+	JZ            low861
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low855
+	JZ            low862
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low856
+	JZ            low863
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low856:
-	JMP stored852
-
-low855:
-	TESTQ  $0x00000001, AX
-	JZ     low857
-	VMOVSS X1, 48(BX)(CX*1)
-
-low857:
-	JMP stored852
-
-low854:
-	TESTQ     $0x00000002, AX
-	JZ        low858
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low859
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low859:
-	JMP stored852
-
-low858:
-	TESTQ  $0x00000001, AX
-	JZ     low860
-	VMOVSS X1, 32(BX)(CX*1)
-
-low860:
-	JMP stored852
-
-low853:
-	TESTQ        $0x00000004, AX
-	JZ           low861
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low862
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low863
-	VMOVSS       X1, 24(BX)(CX*1)
-
 low863:
-	JMP stored852
+	JMP stored859
 
 low862:
 	TESTQ  $0x00000001, AX
 	JZ     low864
-	VMOVSS X1, 16(BX)(CX*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low864:
-	JMP stored852
+	JMP stored859
 
 low861:
 	TESTQ     $0x00000002, AX
 	JZ        low865
-	VMOVSD    X1, (BX)(CX*1)
+	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
 	JZ        low866
-	VMOVSS    X1, 8(BX)(CX*1)
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low866:
-	JMP stored852
+	JMP stored859
 
 low865:
 	TESTQ  $0x00000001, AX
 	JZ     low867
-	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X1, 32(BX)(CX*1)
 
 low867:
-stored852:
+	JMP stored859
+
+low860:
+	TESTQ        $0x00000004, AX
+	JZ           low868
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low869
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low870
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low870:
+	JMP stored859
+
+low869:
+	TESTQ  $0x00000001, AX
+	JZ     low871
+	VMOVSS X1, 16(BX)(CX*1)
+
+low871:
+	JMP stored859
+
+low868:
+	TESTQ     $0x00000002, AX
+	JZ        low872
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low873
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low873:
+	JMP stored859
+
+low872:
+	TESTQ  $0x00000001, AX
+	JZ     low874
+	VMOVSS X1, (BX)(CX*1)
+
+low874:
+stored859:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -10366,16 +10387,16 @@ stored852:
 	VZEROUPPER
 	RET
 
-fewer832:
+fewer839:
 	CMPQ BX, $0x01
-	JNE  fewer868
+	JNE  fewer875
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded869
+	JLE       folded876
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -10385,7 +10406,7 @@ fewer832:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold870:
+fold877:
 	VMOVUPS.Z        (SI), K1, Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -10393,109 +10414,109 @@ fold870:
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold870
+	JNZ              fold877
 
-folded869:
+folded876:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear871
+	JNE    linear878
 	VMAXPS Z0, Z1, Z0
 
-linear871:
+linear878:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low873
+	JZ            low880
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low874
+	JZ            low881
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low875
+	JZ            low882
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low876
+	JZ            low883
 	VMOVSS        X0, 56(BX)
 
-low876:
-	JMP stored872
-
-low875:
-	TESTQ  $0x00000001, AX
-	JZ     low877
-	VMOVSS X0, 48(BX)
-
-low877:
-	JMP stored872
-
-low874:
-	TESTQ     $0x00000002, AX
-	JZ        low878
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low879
-	VMOVSS    X0, 40(BX)
-
-low879:
-	JMP stored872
-
-low878:
-	TESTQ  $0x00000001, AX
-	JZ     low880
-	VMOVSS X0, 32(BX)
-
-low880:
-	JMP stored872
-
-low873:
-	TESTQ        $0x00000004, AX
-	JZ           low881
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low882
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low883
-	VMOVSS       X0, 24(BX)
-
 low883:
-	JMP stored872
+	JMP stored879
 
 low882:
 	TESTQ  $0x00000001, AX
 	JZ     low884
-	VMOVSS X0, 16(BX)
+	VMOVSS X0, 48(BX)
 
 low884:
-	JMP stored872
+	JMP stored879
 
 low881:
 	TESTQ     $0x00000002, AX
 	JZ        low885
-	VMOVSD    X0, (BX)
+	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
 	JZ        low886
-	VMOVSS    X0, 8(BX)
+	VMOVSS    X0, 40(BX)
 
 low886:
-	JMP stored872
+	JMP stored879
 
 low885:
 	TESTQ  $0x00000001, AX
 	JZ     low887
-	VMOVSS X0, (BX)
+	VMOVSS X0, 32(BX)
 
 low887:
-stored872:
+	JMP stored879
+
+low880:
+	TESTQ        $0x00000004, AX
+	JZ           low888
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low889
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low890
+	VMOVSS       X0, 24(BX)
+
+low890:
+	JMP stored879
+
+low889:
+	TESTQ  $0x00000001, AX
+	JZ     low891
+	VMOVSS X0, 16(BX)
+
+low891:
+	JMP stored879
+
+low888:
+	TESTQ     $0x00000002, AX
+	JZ        low892
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low893
+	VMOVSS    X0, 8(BX)
+
+low893:
+	JMP stored879
+
+low892:
+	TESTQ  $0x00000001, AX
+	JZ     low894
+	VMOVSS X0, (BX)
+
+low894:
+stored879:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -10503,29 +10524,32 @@ stored872:
 	VZEROUPPER
 	RET
 
-fewer868:
+fewer875:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance277:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next274
+advance284:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done895
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next281
+
+done895:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11583,53 +11607,56 @@ fewer37:
 	RET
 
 advance6:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next3
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done41
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next3
+
+done41:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x15
-	JGE    over41
+	JGE    over42
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
-next42:
+next43:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full43
+	JGE  full44
 	CMPQ BX, $0x08
-	JLE  chosen44
+	JLE  chosen45
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen44
+	JMP  chosen45
 
-full43:
+full44:
 	MOVQ $0x00000008, BX
 
-chosen44:
+chosen45:
 	CMPQ BX, $0x08
-	JNE  fewer46
+	JNE  fewer47
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few47
+	JLT  few48
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -11638,10 +11665,10 @@ chosen44:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more48
+	JGE    more49
 	MOVQ   then+88(FP), BX
 
-more48:
+more49:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -11678,7 +11705,7 @@ more48:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few47:
+few48:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11716,7 +11743,7 @@ few47:
 	VMOVUPD 128(R8)(R11*1), Y23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded49
+	JLE     folded50
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11729,7 +11756,7 @@ few47:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold50:
+fold51:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI)(AX*1), Y27
@@ -11770,9 +11797,9 @@ fold50:
 	VFMADD231PD  Y24, Y27, Y23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold50
+	JNZ          fold51
 
-folded49:
+folded50:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -11801,7 +11828,7 @@ folded49:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear51
+	JNE    linear52
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -11827,7 +11854,7 @@ folded49:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear51:
+linear52:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11866,11 +11893,11 @@ linear51:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance45
+	JMP     advance46
 
-fewer46:
+fewer47:
 	CMPQ BX, $0x07
-	JNE  fewer52
+	JNE  fewer53
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11904,7 +11931,7 @@ fewer46:
 	VMOVUPD 128(DI)(R8*2), Y20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded53
+	JLE     folded54
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11916,7 +11943,7 @@ fewer46:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold54:
+fold55:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI)(AX*1), Y24
@@ -11953,9 +11980,9 @@ fold54:
 	VFMADD231PD  Y21, Y24, Y20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold54
+	JNZ          fold55
 
-folded53:
+folded54:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -11981,7 +12008,7 @@ folded53:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear55
+	JNE    linear56
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -12004,7 +12031,7 @@ folded53:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear55:
+linear56:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12038,11 +12065,11 @@ linear55:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance45
+	JMP     advance46
 
-fewer52:
+fewer53:
 	CMPQ BX, $0x06
-	JNE  fewer56
+	JNE  fewer57
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12073,7 +12100,7 @@ fewer52:
 	VMOVUPD 128(DI)(R9*1), Y17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded57
+	JLE     folded58
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12085,7 +12112,7 @@ fewer52:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold58:
+fold59:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI)(AX*1), Y21
@@ -12118,9 +12145,9 @@ fold58:
 	VFMADD231PD  Y18, Y21, Y17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold58
+	JNZ          fold59
 
-folded57:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -12143,7 +12170,7 @@ folded57:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear59
+	JNE    linear60
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -12163,7 +12190,7 @@ folded57:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear59:
+linear60:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12194,11 +12221,11 @@ linear59:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance45
+	JMP     advance46
 
-fewer56:
+fewer57:
 	CMPQ BX, $0x05
-	JNE  fewer60
+	JNE  fewer61
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12224,7 +12251,7 @@ fewer56:
 	VMOVUPD 128(SI)(CX*4), Y14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded61
+	JLE     folded62
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12235,7 +12262,7 @@ fewer56:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold62:
+fold63:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI)(AX*1), Y18
@@ -12264,9 +12291,9 @@ fold62:
 	VFMADD231PD  Y15, Y18, Y14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold62
+	JNZ          fold63
 
-folded61:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -12286,7 +12313,7 @@ folded61:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear63
+	JNE    linear64
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -12303,7 +12330,7 @@ folded61:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear63:
+linear64:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12329,11 +12356,11 @@ linear63:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance45
+	JMP     advance46
 
-fewer60:
+fewer61:
 	CMPQ BX, $0x04
-	JNE  fewer64
+	JNE  fewer65
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12356,7 +12383,7 @@ fewer60:
 	VMOVUPD 128(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded65
+	JLE     folded66
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12367,7 +12394,7 @@ fewer60:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold66:
+fold67:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI)(AX*1), Y15
@@ -12392,9 +12419,9 @@ fold66:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold66
+	JNZ          fold67
 
-folded65:
+folded66:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -12411,7 +12438,7 @@ folded65:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear67
+	JNE    linear68
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -12425,7 +12452,7 @@ folded65:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear67:
+linear68:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12451,9 +12478,9 @@ linear67:
 	VZEROUPPER
 	RET
 
-fewer64:
+fewer65:
 	CMPQ BX, $0x03
-	JNE  fewer68
+	JNE  fewer69
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12471,7 +12498,7 @@ fewer64:
 	VMOVUPD 128(DX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded69
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12481,7 +12508,7 @@ fewer64:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold70:
+fold71:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI)(AX*1), Y12
@@ -12502,9 +12529,9 @@ fold70:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold70
+	JNZ          fold71
 
-folded69:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -12518,7 +12545,7 @@ folded69:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear71
+	JNE    linear72
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -12529,7 +12556,7 @@ folded69:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear71:
+linear72:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -12550,9 +12577,9 @@ linear71:
 	VZEROUPPER
 	RET
 
-fewer68:
+fewer69:
 	CMPQ BX, $0x02
-	JNE  fewer72
+	JNE  fewer73
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12567,7 +12594,7 @@ fewer68:
 	VMOVUPD 128(DX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded73
+	JLE     folded74
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12577,7 +12604,7 @@ fewer68:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold74:
+fold75:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI)(AX*1), Y9
@@ -12594,9 +12621,9 @@ fold74:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold74
+	JNZ          fold75
 
-folded73:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -12607,7 +12634,7 @@ folded73:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear75
+	JNE    linear76
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -12615,7 +12642,7 @@ folded73:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear75:
+linear76:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -12633,9 +12660,9 @@ linear75:
 	VZEROUPPER
 	RET
 
-fewer72:
+fewer73:
 	CMPQ BX, $0x01
-	JNE  fewer76
+	JNE  fewer77
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12646,7 +12673,7 @@ fewer72:
 	VMOVUPD 128(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded77
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12656,7 +12683,7 @@ fewer72:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold78:
+fold79:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI)(AX*1), Y6
@@ -12669,9 +12696,9 @@ fold78:
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold78
+	JNZ          fold79
 
-folded77:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -12679,12 +12706,12 @@ folded77:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear79
+	JNE    linear80
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear79:
+linear80:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -12698,57 +12725,60 @@ linear79:
 	VZEROUPPER
 	RET
 
-fewer76:
+fewer77:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance45:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next42
+advance46:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done81
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next43
+
+done81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over41:
+over42:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
-next80:
+next82:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full81
+	JGE  full83
 	CMPQ BX, $0x08
-	JLE  chosen82
+	JLE  chosen84
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen82
+	JMP  chosen84
 
-full81:
+full83:
 	MOVQ $0x00000008, BX
 
-chosen82:
+chosen84:
 	CMPQ BX, $0x08
-	JNE  fewer84
+	JNE  fewer86
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few85
+	JLT  few87
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -12757,10 +12787,10 @@ chosen82:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more86
+	JGE    more88
 	MOVQ   then+88(FP), BX
 
-more86:
+more88:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -12797,7 +12827,7 @@ more86:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few85:
+few87:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -12835,7 +12865,7 @@ few85:
 	VMOVUPD 128(R8)(R11*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded87
+	JLE     folded89
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12848,7 +12878,7 @@ few85:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold88:
+fold90:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI)(AX*1), Z27
@@ -12889,9 +12919,9 @@ fold88:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold88
+	JNZ          fold90
 
-folded87:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -12920,7 +12950,7 @@ folded87:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear89
+	JNE    linear91
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -12946,7 +12976,7 @@ folded87:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear89:
+linear91:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12985,11 +13015,11 @@ linear89:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance83
+	JMP     advance85
 
-fewer84:
+fewer86:
 	CMPQ BX, $0x07
-	JNE  fewer90
+	JNE  fewer92
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13023,7 +13053,7 @@ fewer84:
 	VMOVUPD 128(DI)(R8*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded91
+	JLE     folded93
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13035,7 +13065,7 @@ fewer84:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold92:
+fold94:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI)(AX*1), Z24
@@ -13072,9 +13102,9 @@ fold92:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold92
+	JNZ          fold94
 
-folded91:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -13100,7 +13130,7 @@ folded91:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear93
+	JNE    linear95
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -13123,7 +13153,7 @@ folded91:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear93:
+linear95:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13157,11 +13187,11 @@ linear93:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance83
+	JMP     advance85
 
-fewer90:
+fewer92:
 	CMPQ BX, $0x06
-	JNE  fewer94
+	JNE  fewer96
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13192,7 +13222,7 @@ fewer90:
 	VMOVUPD 128(DI)(R9*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded95
+	JLE     folded97
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13204,7 +13234,7 @@ fewer90:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold96:
+fold98:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI)(AX*1), Z21
@@ -13237,9 +13267,9 @@ fold96:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold96
+	JNZ          fold98
 
-folded95:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -13262,7 +13292,7 @@ folded95:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear97
+	JNE    linear99
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -13282,7 +13312,7 @@ folded95:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear97:
+linear99:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13313,11 +13343,11 @@ linear97:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance83
+	JMP     advance85
 
-fewer94:
+fewer96:
 	CMPQ BX, $0x05
-	JNE  fewer98
+	JNE  fewer100
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13343,7 +13373,7 @@ fewer94:
 	VMOVUPD 128(SI)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded99
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13354,7 +13384,7 @@ fewer94:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold100:
+fold102:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI)(AX*1), Z18
@@ -13383,9 +13413,9 @@ fold100:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold100
+	JNZ          fold102
 
-folded99:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -13405,7 +13435,7 @@ folded99:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear101
+	JNE    linear103
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -13422,7 +13452,7 @@ folded99:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear101:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13448,11 +13478,11 @@ linear101:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance83
+	JMP     advance85
 
-fewer98:
+fewer100:
 	CMPQ BX, $0x04
-	JNE  fewer102
+	JNE  fewer104
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13475,7 +13505,7 @@ fewer98:
 	VMOVUPD 128(SI)(DI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded103
+	JLE     folded105
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13486,7 +13516,7 @@ fewer98:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold104:
+fold106:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI)(AX*1), Z15
@@ -13511,9 +13541,9 @@ fold104:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold104
+	JNZ          fold106
 
-folded103:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -13530,7 +13560,7 @@ folded103:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear105
+	JNE    linear107
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -13544,7 +13574,7 @@ folded103:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear105:
+linear107:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13570,9 +13600,9 @@ linear105:
 	VZEROUPPER
 	RET
 
-fewer102:
+fewer104:
 	CMPQ BX, $0x03
-	JNE  fewer106
+	JNE  fewer108
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13590,7 +13620,7 @@ fewer102:
 	VMOVUPD 128(DX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded107
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13600,7 +13630,7 @@ fewer102:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold108:
+fold110:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI)(AX*1), Z12
@@ -13621,9 +13651,9 @@ fold108:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold108
+	JNZ          fold110
 
-folded107:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -13637,7 +13667,7 @@ folded107:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear109
+	JNE    linear111
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -13648,7 +13678,7 @@ folded107:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear109:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -13669,9 +13699,9 @@ linear109:
 	VZEROUPPER
 	RET
 
-fewer106:
+fewer108:
 	CMPQ BX, $0x02
-	JNE  fewer110
+	JNE  fewer112
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13686,7 +13716,7 @@ fewer106:
 	VMOVUPD 128(DX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded111
+	JLE     folded113
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13696,7 +13726,7 @@ fewer106:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold112:
+fold114:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI)(AX*1), Z9
@@ -13713,9 +13743,9 @@ fold112:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold112
+	JNZ          fold114
 
-folded111:
+folded113:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -13726,7 +13756,7 @@ folded111:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear113
+	JNE    linear115
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -13734,7 +13764,7 @@ folded111:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear113:
+linear115:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -13752,9 +13782,9 @@ linear113:
 	VZEROUPPER
 	RET
 
-fewer110:
+fewer112:
 	CMPQ BX, $0x01
-	JNE  fewer114
+	JNE  fewer116
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13765,7 +13795,7 @@ fewer110:
 	VMOVUPD 128(DX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded115
+	JLE     folded117
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13775,7 +13805,7 @@ fewer110:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold116:
+fold118:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI)(AX*1), Z6
@@ -13788,9 +13818,9 @@ fold116:
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold116
+	JNZ          fold118
 
-folded115:
+folded117:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -13798,12 +13828,12 @@ folded115:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear117
+	JNE    linear119
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear117:
+linear119:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -13817,59 +13847,62 @@ linear117:
 	VZEROUPPER
 	RET
 
-fewer114:
+fewer116:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance83:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next80
+advance85:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done120
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next82
+
+done120:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower118
+	JLE  narrower121
 	CMPQ AX, $0x10
-	JNE  over119
+	JNE  over122
 
-next120:
+next123:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full121
+	JGE  full124
 	CMPQ BX, $0x08
-	JLE  chosen122
+	JLE  chosen125
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen122
+	JMP  chosen125
 
-full121:
+full124:
 	MOVQ $0x00000008, BX
 
-chosen122:
+chosen125:
 	CMPQ BX, $0x08
-	JNE  fewer124
+	JNE  fewer127
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few125
+	JLT  few128
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -13878,10 +13911,10 @@ chosen122:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more126
+	JGE    more129
 	MOVQ   then+88(FP), BX
 
-more126:
+more129:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -13910,7 +13943,7 @@ more126:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few125:
+few128:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -13935,7 +13968,7 @@ few125:
 	VMOVUPD 64(BX)(DI*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded127
+	JLE     folded130
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13948,7 +13981,7 @@ few125:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold128:
+fold131:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI), Z18
 	ADDQ         DI, SI
@@ -13980,9 +14013,9 @@ fold128:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold128
+	JNZ          fold131
 
-folded127:
+folded130:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -14003,7 +14036,7 @@ folded127:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear129
+	JNE    linear132
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -14021,7 +14054,7 @@ folded127:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear129:
+linear132:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14047,11 +14080,11 @@ linear129:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance123
+	JMP     advance126
 
-fewer124:
+fewer127:
 	CMPQ BX, $0x07
-	JNE  fewer130
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14074,7 +14107,7 @@ fewer124:
 	VMOVUPD 64(BX)(DX*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded131
+	JLE     folded134
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14086,7 +14119,7 @@ fewer124:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold135:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI), Z16
 	ADDQ         DI, SI
@@ -14115,9 +14148,9 @@ fold132:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold132
+	JNZ          fold135
 
-folded131:
+folded134:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -14136,7 +14169,7 @@ folded131:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear133
+	JNE    linear136
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -14152,7 +14185,7 @@ folded131:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear133:
+linear136:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14175,11 +14208,11 @@ linear133:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance123
+	JMP     advance126
 
-fewer130:
+fewer133:
 	CMPQ BX, $0x06
-	JNE  fewer134
+	JNE  fewer137
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14200,7 +14233,7 @@ fewer130:
 	VMOVUPD 64(BX)(SI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded135
+	JLE     folded138
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14212,7 +14245,7 @@ fewer130:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold136:
+fold139:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	ADDQ         DI, SI
@@ -14238,9 +14271,9 @@ fold136:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold136
+	JNZ          fold139
 
-folded135:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -14257,7 +14290,7 @@ folded135:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear137
+	JNE    linear140
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -14271,7 +14304,7 @@ folded135:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear137:
+linear140:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14292,11 +14325,11 @@ linear137:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance123
+	JMP     advance126
 
-fewer134:
+fewer137:
 	CMPQ BX, $0x05
-	JNE  fewer138
+	JNE  fewer141
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14314,7 +14347,7 @@ fewer134:
 	VMOVUPD 64(BX)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded139
+	JLE     folded142
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14325,7 +14358,7 @@ fewer134:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold140:
+fold143:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI), Z12
 	ADDQ         DI, SI
@@ -14348,9 +14381,9 @@ fold140:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold140
+	JNZ          fold143
 
-folded139:
+folded142:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -14365,7 +14398,7 @@ folded139:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear141
+	JNE    linear144
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -14377,7 +14410,7 @@ folded139:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear141:
+linear144:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14395,11 +14428,11 @@ linear141:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance123
+	JMP     advance126
 
-fewer138:
+fewer141:
 	CMPQ BX, $0x04
-	JNE  fewer142
+	JNE  fewer145
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14415,7 +14448,7 @@ fewer138:
 	VMOVUPD 64(BX)(DX*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded143
+	JLE     folded146
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14426,7 +14459,7 @@ fewer138:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold144:
+fold147:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI), Z10
 	ADDQ         DI, SI
@@ -14446,9 +14479,9 @@ fold144:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold144
+	JNZ          fold147
 
-folded143:
+folded146:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -14461,7 +14494,7 @@ folded143:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear145
+	JNE    linear148
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -14471,7 +14504,7 @@ folded143:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear145:
+linear148:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14490,9 +14523,9 @@ linear145:
 	VZEROUPPER
 	RET
 
-fewer142:
+fewer145:
 	CMPQ BX, $0x03
-	JNE  fewer146
+	JNE  fewer149
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14505,7 +14538,7 @@ fewer142:
 	VMOVUPD 64(BX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded147
+	JLE     folded150
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14515,7 +14548,7 @@ fewer142:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold148:
+fold151:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	ADDQ         DI, SI
@@ -14532,9 +14565,9 @@ fold148:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold148
+	JNZ          fold151
 
-folded147:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -14545,7 +14578,7 @@ folded147:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear149
+	JNE    linear152
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -14553,7 +14586,7 @@ folded147:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear149:
+linear152:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -14569,9 +14602,9 @@ linear149:
 	VZEROUPPER
 	RET
 
-fewer146:
+fewer149:
 	CMPQ BX, $0x02
-	JNE  fewer150
+	JNE  fewer153
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14582,7 +14615,7 @@ fewer146:
 	VMOVUPD 64(BX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded151
+	JLE     folded154
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14592,7 +14625,7 @@ fewer146:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold152:
+fold155:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI), Z6
 	ADDQ         DI, SI
@@ -14606,9 +14639,9 @@ fold152:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold152
+	JNZ          fold155
 
-folded151:
+folded154:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -14617,13 +14650,13 @@ folded151:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear153
+	JNE    linear156
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear153:
+linear156:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -14637,9 +14670,9 @@ linear153:
 	VZEROUPPER
 	RET
 
-fewer150:
+fewer153:
 	CMPQ BX, $0x01
-	JNE  fewer154
+	JNE  fewer157
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14647,7 +14680,7 @@ fewer150:
 	VMOVUPD 64(BX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded155
+	JLE     folded158
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14657,7 +14690,7 @@ fewer150:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold156:
+fold159:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI), Z4
 	ADDQ         DI, SI
@@ -14668,20 +14701,20 @@ fold156:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold156
+	JNZ          fold159
 
-folded155:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear157
+	JNE    linear160
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear157:
+linear160:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
@@ -14692,59 +14725,62 @@ linear157:
 	VZEROUPPER
 	RET
 
-fewer154:
+fewer157:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance123:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next120
+advance126:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done161
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next123
+
+done161:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over119:
+over122:
 	CMPQ   AX, $0x0d
-	JGE    over158
+	JGE    over162
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
-next159:
+next163:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full160
+	JGE  full164
 	CMPQ BX, $0x08
-	JLE  chosen161
+	JLE  chosen165
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen161
+	JMP  chosen165
 
-full160:
+full164:
 	MOVQ $0x00000008, BX
 
-chosen161:
+chosen165:
 	CMPQ BX, $0x08
-	JNE  fewer163
+	JNE  fewer167
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few164
+	JLT  few168
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -14753,10 +14789,10 @@ chosen161:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more165
+	JGE    more169
 	MOVQ   then+88(FP), BX
 
-more165:
+more169:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -14785,7 +14821,7 @@ more165:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few164:
+few168:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -14815,7 +14851,7 @@ few164:
 	VMOVUPD 64(R8)(R11*1), Y15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded166
+	JLE     folded170
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14828,7 +14864,7 @@ few164:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
+fold171:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Y18
 	ADDQ         DI, SI
@@ -14860,9 +14896,9 @@ fold167:
 	VFMADD231PD  Y16, Y18, Y15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold167
+	JNZ          fold171
 
-folded166:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -14883,7 +14919,7 @@ folded166:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear168
+	JNE    linear172
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -14901,7 +14937,7 @@ folded166:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear168:
+linear172:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14932,11 +14968,11 @@ linear168:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance162
+	JMP     advance166
 
-fewer163:
+fewer167:
 	CMPQ BX, $0x07
-	JNE  fewer169
+	JNE  fewer173
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14963,7 +14999,7 @@ fewer163:
 	VMOVUPD 64(DI)(R8*2), Y13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded170
+	JLE     folded174
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14975,7 +15011,7 @@ fewer163:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold171:
+fold175:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI)(AX*1), Y16
 	ADDQ         DI, SI
@@ -15004,9 +15040,9 @@ fold171:
 	VFMADD231PD  Y14, Y16, Y13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold171
+	JNZ          fold175
 
-folded170:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -15025,7 +15061,7 @@ folded170:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear172
+	JNE    linear176
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -15041,7 +15077,7 @@ folded170:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear172:
+linear176:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15068,11 +15104,11 @@ linear172:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance162
+	JMP     advance166
 
-fewer169:
+fewer173:
 	CMPQ BX, $0x06
-	JNE  fewer173
+	JNE  fewer177
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15097,7 +15133,7 @@ fewer169:
 	VMOVUPD 64(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded174
+	JLE     folded178
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15109,7 +15145,7 @@ fewer169:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold179:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -15135,9 +15171,9 @@ fold175:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold175
+	JNZ          fold179
 
-folded174:
+folded178:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -15154,7 +15190,7 @@ folded174:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear176
+	JNE    linear180
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -15168,7 +15204,7 @@ folded174:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear176:
+linear180:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15193,11 +15229,11 @@ linear176:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance162
+	JMP     advance166
 
-fewer173:
+fewer177:
 	CMPQ BX, $0x05
-	JNE  fewer177
+	JNE  fewer181
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15218,7 +15254,7 @@ fewer173:
 	VMOVUPD 64(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded178
+	JLE     folded182
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15229,7 +15265,7 @@ fewer173:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold183:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -15252,9 +15288,9 @@ fold179:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold179
+	JNZ          fold183
 
-folded178:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -15269,7 +15305,7 @@ folded178:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear184
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -15281,7 +15317,7 @@ folded178:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear180:
+linear184:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15302,11 +15338,11 @@ linear180:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance162
+	JMP     advance166
 
-fewer177:
+fewer181:
 	CMPQ BX, $0x04
-	JNE  fewer181
+	JNE  fewer185
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15325,7 +15361,7 @@ fewer177:
 	VMOVUPD 64(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded182
+	JLE     folded186
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15336,7 +15372,7 @@ fewer177:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold187:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -15356,9 +15392,9 @@ fold183:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold183
+	JNZ          fold187
 
-folded182:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -15371,7 +15407,7 @@ folded182:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear184
+	JNE    linear188
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -15381,7 +15417,7 @@ folded182:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear184:
+linear188:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15403,9 +15439,9 @@ linear184:
 	VZEROUPPER
 	RET
 
-fewer181:
+fewer185:
 	CMPQ BX, $0x03
-	JNE  fewer185
+	JNE  fewer189
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15420,7 +15456,7 @@ fewer181:
 	VMOVUPD 64(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded186
+	JLE     folded190
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15430,7 +15466,7 @@ fewer181:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold187:
+fold191:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -15447,9 +15483,9 @@ fold187:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold187
+	JNZ          fold191
 
-folded186:
+folded190:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -15460,7 +15496,7 @@ folded186:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear188
+	JNE    linear192
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -15468,7 +15504,7 @@ folded186:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear188:
+linear192:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -15486,9 +15522,9 @@ linear188:
 	VZEROUPPER
 	RET
 
-fewer185:
+fewer189:
 	CMPQ BX, $0x02
-	JNE  fewer189
+	JNE  fewer193
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15501,7 +15537,7 @@ fewer185:
 	VMOVUPD 64(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded190
+	JLE     folded194
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15511,7 +15547,7 @@ fewer185:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold191:
+fold195:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -15525,9 +15561,9 @@ fold191:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold191
+	JNZ          fold195
 
-folded190:
+folded194:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -15536,13 +15572,13 @@ folded190:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear192
+	JNE    linear196
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear192:
+linear196:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -15558,9 +15594,9 @@ linear192:
 	VZEROUPPER
 	RET
 
-fewer189:
+fewer193:
 	CMPQ BX, $0x01
-	JNE  fewer193
+	JNE  fewer197
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15570,7 +15606,7 @@ fewer189:
 	VMOVUPD 64(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded194
+	JLE     folded198
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15580,7 +15616,7 @@ fewer189:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
+fold199:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -15591,20 +15627,20 @@ fold195:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold195
+	JNZ          fold199
 
-folded194:
+folded198:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear196
+	JNE    linear200
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear196:
+linear200:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -15617,57 +15653,60 @@ linear196:
 	VZEROUPPER
 	RET
 
-fewer193:
+fewer197:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance162:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next159
+advance166:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done201
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next163
+
+done201:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over158:
+over162:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
-next197:
+next202:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full198
+	JGE  full203
 	CMPQ BX, $0x08
-	JLE  chosen199
+	JLE  chosen204
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen199
+	JMP  chosen204
 
-full198:
+full203:
 	MOVQ $0x00000008, BX
 
-chosen199:
+chosen204:
 	CMPQ BX, $0x08
-	JNE  fewer201
+	JNE  fewer206
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few202
+	JLT  few207
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -15676,10 +15715,10 @@ chosen199:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more203
+	JGE    more208
 	MOVQ   then+88(FP), BX
 
-more203:
+more208:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -15708,7 +15747,7 @@ more203:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few202:
+few207:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -15738,7 +15777,7 @@ few202:
 	VMOVUPD 64(R8)(R11*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded204
+	JLE     folded209
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15751,7 +15790,7 @@ few202:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
+fold210:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -15783,9 +15822,9 @@ fold205:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold205
+	JNZ          fold210
 
-folded204:
+folded209:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -15806,7 +15845,7 @@ folded204:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear206
+	JNE    linear211
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -15824,7 +15863,7 @@ folded204:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear206:
+linear211:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15855,11 +15894,11 @@ linear206:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance200
+	JMP     advance205
 
-fewer201:
+fewer206:
 	CMPQ BX, $0x07
-	JNE  fewer207
+	JNE  fewer212
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15886,7 +15925,7 @@ fewer201:
 	VMOVUPD 64(DI)(R8*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded208
+	JLE     folded213
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15898,7 +15937,7 @@ fewer201:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold209:
+fold214:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
@@ -15927,9 +15966,9 @@ fold209:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold209
+	JNZ          fold214
 
-folded208:
+folded213:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -15948,7 +15987,7 @@ folded208:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear210
+	JNE    linear215
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -15964,7 +16003,7 @@ folded208:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear210:
+linear215:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15991,11 +16030,11 @@ linear210:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance200
+	JMP     advance205
 
-fewer207:
+fewer212:
 	CMPQ BX, $0x06
-	JNE  fewer211
+	JNE  fewer216
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16020,7 +16059,7 @@ fewer207:
 	VMOVUPD 64(DI)(R9*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded212
+	JLE     folded217
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16032,7 +16071,7 @@ fewer207:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold213:
+fold218:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
@@ -16058,9 +16097,9 @@ fold213:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold213
+	JNZ          fold218
 
-folded212:
+folded217:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -16077,7 +16116,7 @@ folded212:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear214
+	JNE    linear219
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16091,7 +16130,7 @@ folded212:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear214:
+linear219:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16116,11 +16155,11 @@ linear214:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance200
+	JMP     advance205
 
-fewer211:
+fewer216:
 	CMPQ BX, $0x05
-	JNE  fewer215
+	JNE  fewer220
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16141,7 +16180,7 @@ fewer211:
 	VMOVUPD 64(SI)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded216
+	JLE     folded221
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16152,7 +16191,7 @@ fewer211:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold217:
+fold222:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
@@ -16175,9 +16214,9 @@ fold217:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold217
+	JNZ          fold222
 
-folded216:
+folded221:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -16192,7 +16231,7 @@ folded216:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear218
+	JNE    linear223
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -16204,7 +16243,7 @@ folded216:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear218:
+linear223:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16225,11 +16264,11 @@ linear218:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance200
+	JMP     advance205
 
-fewer215:
+fewer220:
 	CMPQ BX, $0x04
-	JNE  fewer219
+	JNE  fewer224
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16248,7 +16287,7 @@ fewer215:
 	VMOVUPD 64(SI)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded220
+	JLE     folded225
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16259,7 +16298,7 @@ fewer215:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
+fold226:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
@@ -16279,9 +16318,9 @@ fold221:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold221
+	JNZ          fold226
 
-folded220:
+folded225:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -16294,7 +16333,7 @@ folded220:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear222
+	JNE    linear227
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -16304,7 +16343,7 @@ folded220:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear222:
+linear227:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16326,9 +16365,9 @@ linear222:
 	VZEROUPPER
 	RET
 
-fewer219:
+fewer224:
 	CMPQ BX, $0x03
-	JNE  fewer223
+	JNE  fewer228
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16343,7 +16382,7 @@ fewer219:
 	VMOVUPD 64(DX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded224
+	JLE     folded229
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16353,7 +16392,7 @@ fewer219:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold225:
+fold230:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
@@ -16370,9 +16409,9 @@ fold225:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold225
+	JNZ          fold230
 
-folded224:
+folded229:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -16383,7 +16422,7 @@ folded224:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear226
+	JNE    linear231
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -16391,7 +16430,7 @@ folded224:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear226:
+linear231:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -16409,9 +16448,9 @@ linear226:
 	VZEROUPPER
 	RET
 
-fewer223:
+fewer228:
 	CMPQ BX, $0x02
-	JNE  fewer227
+	JNE  fewer232
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16424,7 +16463,7 @@ fewer223:
 	VMOVUPD 64(DX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded228
+	JLE     folded233
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16434,7 +16473,7 @@ fewer223:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
+fold234:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
@@ -16448,9 +16487,9 @@ fold229:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold229
+	JNZ          fold234
 
-folded228:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -16459,13 +16498,13 @@ folded228:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear230
+	JNE    linear235
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear230:
+linear235:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -16481,9 +16520,9 @@ linear230:
 	VZEROUPPER
 	RET
 
-fewer227:
+fewer232:
 	CMPQ BX, $0x01
-	JNE  fewer231
+	JNE  fewer236
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16493,7 +16532,7 @@ fewer227:
 	VMOVUPD 64(DX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded232
+	JLE     folded237
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16503,7 +16542,7 @@ fewer227:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold233:
+fold238:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
@@ -16514,20 +16553,20 @@ fold233:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold233
+	JNZ          fold238
 
-folded232:
+folded237:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear234
+	JNE    linear239
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear234:
+linear239:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -16540,57 +16579,60 @@ linear234:
 	VZEROUPPER
 	RET
 
-fewer231:
+fewer236:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance200:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next197
+advance205:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done240
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next202
+
+done240:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower118:
+narrower121:
 	CMPQ AX, $0x08
-	JNE  over235
+	JNE  over241
 
-next236:
+next242:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full237
+	JGE  full243
 	CMPQ BX, $0x08
-	JLE  chosen238
+	JLE  chosen244
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen238
+	JMP  chosen244
 
-full237:
+full243:
 	MOVQ $0x00000008, BX
 
-chosen238:
+chosen244:
 	CMPQ BX, $0x08
-	JNE  fewer240
+	JNE  fewer246
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few241
+	JLT  few247
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -16599,10 +16641,10 @@ chosen238:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more242
+	JGE    more248
 	MOVQ   then+88(FP), BX
 
-more242:
+more248:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -16623,7 +16665,7 @@ more242:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few241:
+few247:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -16640,7 +16682,7 @@ few241:
 	VMOVUPD (BX)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded243
+	JLE     folded249
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16653,7 +16695,7 @@ few241:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold244:
+fold250:
 	VMOVUPD          (SI), Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -16668,9 +16710,9 @@ fold244:
 	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold244
+	JNZ              fold250
 
-folded243:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -16683,7 +16725,7 @@ folded243:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear245
+	JNE    linear251
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -16693,7 +16735,7 @@ folded243:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear245:
+linear251:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16711,11 +16753,11 @@ linear245:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance239
+	JMP     advance245
 
-fewer240:
+fewer246:
 	CMPQ BX, $0x07
-	JNE  fewer246
+	JNE  fewer252
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16731,7 +16773,7 @@ fewer240:
 	VMOVUPD (BX)(DX*2), Z6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded247
+	JLE     folded253
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16743,7 +16785,7 @@ fewer240:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold248:
+fold254:
 	VMOVUPD          (SI), Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -16757,9 +16799,9 @@ fold248:
 	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold248
+	JNZ              fold254
 
-folded247:
+folded253:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -16771,7 +16813,7 @@ folded247:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear249
+	JNE    linear255
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -16780,7 +16822,7 @@ folded247:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear249:
+linear255:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16796,11 +16838,11 @@ linear249:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance239
+	JMP     advance245
 
-fewer246:
+fewer252:
 	CMPQ BX, $0x06
-	JNE  fewer250
+	JNE  fewer256
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16815,7 +16857,7 @@ fewer246:
 	VMOVUPD (BX)(SI*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded251
+	JLE     folded257
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16827,7 +16869,7 @@ fewer246:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold252:
+fold258:
 	VMOVUPD          (SI), Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -16840,9 +16882,9 @@ fold252:
 	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold252
+	JNZ              fold258
 
-folded251:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -16853,7 +16895,7 @@ folded251:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear253
+	JNE    linear259
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -16861,7 +16903,7 @@ folded251:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear253:
+linear259:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16876,11 +16918,11 @@ linear253:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance239
+	JMP     advance245
 
-fewer250:
+fewer256:
 	CMPQ BX, $0x05
-	JNE  fewer254
+	JNE  fewer260
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16893,7 +16935,7 @@ fewer250:
 	VMOVUPD (BX)(CX*4), Z4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded255
+	JLE     folded261
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16904,7 +16946,7 @@ fewer250:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold256:
+fold262:
 	VMOVUPD          (SI), Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -16916,9 +16958,9 @@ fold256:
 	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold256
+	JNZ              fold262
 
-folded255:
+folded261:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -16928,14 +16970,14 @@ folded255:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear257
+	JNE    linear263
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear257:
+linear263:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16948,11 +16990,11 @@ linear257:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance239
+	JMP     advance245
 
-fewer254:
+fewer260:
 	CMPQ BX, $0x04
-	JNE  fewer258
+	JNE  fewer264
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16964,7 +17006,7 @@ fewer254:
 	VMOVUPD (BX)(DX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded259
+	JLE     folded265
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16975,7 +17017,7 @@ fewer254:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold260:
+fold266:
 	VMOVUPD          (SI), Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -16986,9 +17028,9 @@ fold260:
 	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold260
+	JNZ              fold266
 
-folded259:
+folded265:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -16997,13 +17039,13 @@ folded259:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear261
+	JNE    linear267
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear261:
+linear267:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -17018,9 +17060,9 @@ linear261:
 	VZEROUPPER
 	RET
 
-fewer258:
+fewer264:
 	CMPQ BX, $0x03
-	JNE  fewer262
+	JNE  fewer268
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -17030,7 +17072,7 @@ fewer258:
 	VMOVUPD (BX)(CX*2), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded263
+	JLE     folded269
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -17040,7 +17082,7 @@ fewer258:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold264:
+fold270:
 	VMOVUPD          (SI), Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -17050,9 +17092,9 @@ fold264:
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold264
+	JNZ              fold270
 
-folded263:
+folded269:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -17060,12 +17102,12 @@ folded263:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear265
+	JNE    linear271
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear265:
+linear271:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -17078,9 +17120,9 @@ linear265:
 	VZEROUPPER
 	RET
 
-fewer262:
+fewer268:
 	CMPQ BX, $0x02
-	JNE  fewer266
+	JNE  fewer272
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -17089,7 +17131,7 @@ fewer262:
 	VMOVUPD (BX)(CX*1), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded267
+	JLE     folded273
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -17099,7 +17141,7 @@ fewer262:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold268:
+fold274:
 	VMOVUPD          (SI), Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -17108,20 +17150,20 @@ fold268:
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold268
+	JNZ              fold274
 
-folded267:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear269
+	JNE    linear275
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear269:
+linear275:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -17133,16 +17175,16 @@ linear269:
 	VZEROUPPER
 	RET
 
-fewer266:
+fewer272:
 	CMPQ BX, $0x01
-	JNE  fewer270
+	JNE  fewer276
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded271
+	JLE     folded277
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -17152,7 +17194,7 @@ fewer266:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold272:
+fold278:
 	VMOVUPD          (SI), Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -17160,18 +17202,18 @@ fold272:
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold272
+	JNZ              fold278
 
-folded271:
+folded277:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear273
+	JNE    linear279
 	VMAXPD Z0, Z1, Z0
 
-linear273:
+linear279:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	MOVQ    soon+72(FP), BX
@@ -17181,60 +17223,63 @@ linear273:
 	VZEROUPPER
 	RET
 
-fewer270:
+fewer276:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance239:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next236
+advance245:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done280
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next242
+
+done280:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over235:
+over241:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-next274:
+next281:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full275
+	JGE  full282
 	CMPQ BX, $0x08
-	JLE  chosen276
+	JLE  chosen283
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen276
+	JMP  chosen283
 
-full275:
+full282:
 	MOVQ $0x00000008, BX
 
-chosen276:
+chosen283:
 	CMPQ BX, $0x08
-	JNE  fewer278
+	JNE  fewer285
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few279
+	JLT  few286
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -17243,10 +17288,10 @@ chosen276:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more280
+	JGE    more287
 	MOVQ   then+88(FP), BX
 
-more280:
+more287:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -17267,7 +17312,7 @@ more280:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few279:
+few286:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -17284,7 +17329,7 @@ few279:
 	VMOVUPD.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded281
+	JLE       folded288
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -17297,7 +17342,7 @@ few279:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold282:
+fold289:
 	VMOVUPD.Z        (SI), K1, Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -17312,9 +17357,9 @@ fold282:
 	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold282
+	JNZ              fold289
 
-folded281:
+folded288:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -17327,7 +17372,7 @@ folded281:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear283
+	JNE    linear290
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -17337,389 +17382,389 @@ folded281:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear283:
+linear290:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000004, AX
-	JZ            low285
+	JZ            low292
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low286
+	JZ            low293
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low287
+	JZ            low294
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low287:
-	JMP stored284
+low294:
+	JMP stored291
 
-low286:
+low293:
 	TESTQ     $0x00000001, AX
-	JZ        low288
+	JZ        low295
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low288:
-	JMP stored284
+low295:
+	JMP stored291
 
-low285:
+low292:
 	TESTQ        $0x00000002, AX
-	JZ           low289
+	JZ           low296
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low290
+	JZ           low297
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low290:
-	JMP stored284
+low297:
+	JMP stored291
 
-low289:
+low296:
 	TESTQ     $0x00000001, AX
-	JZ        low291
+	JZ        low298
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low291:
-stored284:
+low298:
+stored291:
 	TESTQ         $0x00000004, AX
-	JZ            low293
+	JZ            low300
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low294
+	JZ            low301
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low295
+	JZ            low302
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low295:
-	JMP stored292
+low302:
+	JMP stored299
 
-low294:
+low301:
 	TESTQ     $0x00000001, AX
-	JZ        low296
+	JZ        low303
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low296:
-	JMP stored292
+low303:
+	JMP stored299
 
-low293:
+low300:
 	TESTQ        $0x00000002, AX
-	JZ           low297
+	JZ           low304
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low298
+	JZ           low305
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low298:
-	JMP stored292
+low305:
+	JMP stored299
 
-low297:
+low304:
 	TESTQ     $0x00000001, AX
-	JZ        low299
+	JZ        low306
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low299:
-stored292:
+low306:
+stored299:
 	TESTQ         $0x00000004, AX
-	JZ            low301
+	JZ            low308
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low302
+	JZ            low309
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low303
+	JZ            low310
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low303:
-	JMP stored300
+low310:
+	JMP stored307
 
-low302:
+low309:
 	TESTQ     $0x00000001, AX
-	JZ        low304
+	JZ        low311
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low304:
-	JMP stored300
+low311:
+	JMP stored307
 
-low301:
+low308:
 	TESTQ        $0x00000002, AX
-	JZ           low305
+	JZ           low312
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low306
+	JZ           low313
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low306:
-	JMP stored300
+low313:
+	JMP stored307
 
-low305:
+low312:
 	TESTQ     $0x00000001, AX
-	JZ        low307
+	JZ        low314
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low307:
-stored300:
+low314:
+stored307:
 	TESTQ         $0x00000004, AX
-	JZ            low309
+	JZ            low316
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low310
+	JZ            low317
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low311
+	JZ            low318
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low311:
-	JMP stored308
+low318:
+	JMP stored315
 
-low310:
+low317:
 	TESTQ     $0x00000001, AX
-	JZ        low312
+	JZ        low319
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low312:
-	JMP stored308
+low319:
+	JMP stored315
 
-low309:
+low316:
 	TESTQ        $0x00000002, AX
-	JZ           low313
+	JZ           low320
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low314
+	JZ           low321
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low314:
-	JMP stored308
+low321:
+	JMP stored315
 
-low313:
+low320:
 	TESTQ     $0x00000001, AX
-	JZ        low315
+	JZ        low322
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low315:
-stored308:
+low322:
+stored315:
 	TESTQ         $0x00000004, AX
-	JZ            low317
+	JZ            low324
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low318
+	JZ            low325
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low319
+	JZ            low326
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low319:
-	JMP stored316
+low326:
+	JMP stored323
 
-low318:
+low325:
 	TESTQ     $0x00000001, AX
-	JZ        low320
+	JZ        low327
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low320:
-	JMP stored316
+low327:
+	JMP stored323
 
-low317:
+low324:
 	TESTQ        $0x00000002, AX
-	JZ           low321
+	JZ           low328
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low322
+	JZ           low329
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low322:
-	JMP stored316
+low329:
+	JMP stored323
 
-low321:
+low328:
 	TESTQ     $0x00000001, AX
-	JZ        low323
+	JZ        low330
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low323:
-stored316:
+low330:
+stored323:
 	TESTQ         $0x00000004, AX
-	JZ            low325
+	JZ            low332
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low326
+	JZ            low333
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low327
+	JZ            low334
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low327:
-	JMP stored324
+low334:
+	JMP stored331
 
-low326:
+low333:
 	TESTQ     $0x00000001, AX
-	JZ        low328
+	JZ        low335
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low328:
-	JMP stored324
+low335:
+	JMP stored331
 
-low325:
+low332:
 	TESTQ        $0x00000002, AX
-	JZ           low329
+	JZ           low336
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low330
+	JZ           low337
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low330:
-	JMP stored324
+low337:
+	JMP stored331
 
-low329:
+low336:
 	TESTQ     $0x00000001, AX
-	JZ        low331
+	JZ        low338
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low331:
-stored324:
+low338:
+stored331:
 	TESTQ         $0x00000004, AX
-	JZ            low333
+	JZ            low340
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low334
+	JZ            low341
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low335
+	JZ            low342
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low335:
-	JMP stored332
+low342:
+	JMP stored339
 
-low334:
+low341:
 	TESTQ     $0x00000001, AX
-	JZ        low336
+	JZ        low343
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low336:
-	JMP stored332
+low343:
+	JMP stored339
 
-low333:
+low340:
 	TESTQ        $0x00000002, AX
-	JZ           low337
+	JZ           low344
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low338
+	JZ           low345
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low338:
-	JMP stored332
+low345:
+	JMP stored339
 
-low337:
+low344:
 	TESTQ     $0x00000001, AX
-	JZ        low339
+	JZ        low346
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low339:
-stored332:
+low346:
+stored339:
 	TESTQ         $0x00000004, AX
-	JZ            low341
+	JZ            low348
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000002, AX
-	JZ            low342
+	JZ            low349
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low343
+	JZ            low350
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 
-low343:
-	JMP stored340
+low350:
+	JMP stored347
 
-low342:
+low349:
 	TESTQ     $0x00000001, AX
-	JZ        low344
+	JZ        low351
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low344:
-	JMP stored340
+low351:
+	JMP stored347
 
-low341:
+low348:
 	TESTQ        $0x00000002, AX
-	JZ           low345
+	JZ           low352
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low346
+	JZ           low353
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 
-low346:
-	JMP stored340
+low353:
+	JMP stored347
 
-low345:
+low352:
 	TESTQ     $0x00000001, AX
-	JZ        low347
+	JZ        low354
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low347:
-stored340:
+low354:
+stored347:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000008, BX
-	JMP  advance277
+	JMP  advance284
 
-fewer278:
+fewer285:
 	CMPQ BX, $0x07
-	JNE  fewer348
+	JNE  fewer355
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -17735,7 +17780,7 @@ fewer278:
 	VMOVUPD.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded349
+	JLE       folded356
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -17747,7 +17792,7 @@ fewer278:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold350:
+fold357:
 	VMOVUPD.Z        (SI), K1, Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -17761,9 +17806,9 @@ fold350:
 	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold350
+	JNZ              fold357
 
-folded349:
+folded356:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -17775,7 +17820,7 @@ folded349:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear351
+	JNE    linear358
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -17784,342 +17829,342 @@ folded349:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear351:
+linear358:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low353
+	JZ            low360
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low354
+	JZ            low361
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low355
+	JZ            low362
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low355:
-	JMP stored352
+low362:
+	JMP stored359
 
-low354:
+low361:
 	TESTQ     $0x00000001, AX
-	JZ        low356
+	JZ        low363
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low356:
-	JMP stored352
+low363:
+	JMP stored359
 
-low353:
+low360:
 	TESTQ        $0x00000002, AX
-	JZ           low357
+	JZ           low364
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low358
+	JZ           low365
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low358:
-	JMP stored352
+low365:
+	JMP stored359
 
-low357:
+low364:
 	TESTQ     $0x00000001, AX
-	JZ        low359
+	JZ        low366
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low359:
-stored352:
+low366:
+stored359:
 	TESTQ         $0x00000004, AX
-	JZ            low361
+	JZ            low368
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low362
+	JZ            low369
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low363
+	JZ            low370
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low363:
-	JMP stored360
+low370:
+	JMP stored367
 
-low362:
+low369:
 	TESTQ     $0x00000001, AX
-	JZ        low364
+	JZ        low371
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low364:
-	JMP stored360
+low371:
+	JMP stored367
 
-low361:
+low368:
 	TESTQ        $0x00000002, AX
-	JZ           low365
+	JZ           low372
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low366
+	JZ           low373
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low366:
-	JMP stored360
+low373:
+	JMP stored367
 
-low365:
+low372:
 	TESTQ     $0x00000001, AX
-	JZ        low367
+	JZ        low374
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low367:
-stored360:
+low374:
+stored367:
 	TESTQ         $0x00000004, AX
-	JZ            low369
+	JZ            low376
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low370
+	JZ            low377
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low371
+	JZ            low378
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low371:
-	JMP stored368
+low378:
+	JMP stored375
 
-low370:
+low377:
 	TESTQ     $0x00000001, AX
-	JZ        low372
+	JZ        low379
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low372:
-	JMP stored368
+low379:
+	JMP stored375
 
-low369:
+low376:
 	TESTQ        $0x00000002, AX
-	JZ           low373
+	JZ           low380
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low374
+	JZ           low381
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low374:
-	JMP stored368
+low381:
+	JMP stored375
 
-low373:
+low380:
 	TESTQ     $0x00000001, AX
-	JZ        low375
+	JZ        low382
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low375:
-stored368:
+low382:
+stored375:
 	TESTQ         $0x00000004, AX
-	JZ            low377
+	JZ            low384
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low378
+	JZ            low385
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low379
+	JZ            low386
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low379:
-	JMP stored376
+low386:
+	JMP stored383
 
-low378:
+low385:
 	TESTQ     $0x00000001, AX
-	JZ        low380
+	JZ        low387
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low380:
-	JMP stored376
+low387:
+	JMP stored383
 
-low377:
+low384:
 	TESTQ        $0x00000002, AX
-	JZ           low381
+	JZ           low388
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low382
+	JZ           low389
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low382:
-	JMP stored376
+low389:
+	JMP stored383
 
-low381:
+low388:
 	TESTQ     $0x00000001, AX
-	JZ        low383
+	JZ        low390
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low383:
-stored376:
+low390:
+stored383:
 	TESTQ         $0x00000004, AX
-	JZ            low385
+	JZ            low392
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low386
+	JZ            low393
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low387
+	JZ            low394
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low387:
-	JMP stored384
+low394:
+	JMP stored391
 
-low386:
+low393:
 	TESTQ     $0x00000001, AX
-	JZ        low388
+	JZ        low395
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low388:
-	JMP stored384
+low395:
+	JMP stored391
 
-low385:
+low392:
 	TESTQ        $0x00000002, AX
-	JZ           low389
+	JZ           low396
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low390
+	JZ           low397
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low390:
-	JMP stored384
+low397:
+	JMP stored391
 
-low389:
+low396:
 	TESTQ     $0x00000001, AX
-	JZ        low391
+	JZ        low398
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low391:
-stored384:
+low398:
+stored391:
 	TESTQ         $0x00000004, AX
-	JZ            low393
+	JZ            low400
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low394
+	JZ            low401
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low395
+	JZ            low402
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low395:
-	JMP stored392
+low402:
+	JMP stored399
 
-low394:
+low401:
 	TESTQ     $0x00000001, AX
-	JZ        low396
+	JZ        low403
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low396:
-	JMP stored392
+low403:
+	JMP stored399
 
-low393:
+low400:
 	TESTQ        $0x00000002, AX
-	JZ           low397
+	JZ           low404
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low398
+	JZ           low405
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low398:
-	JMP stored392
+low405:
+	JMP stored399
 
-low397:
+low404:
 	TESTQ     $0x00000001, AX
-	JZ        low399
+	JZ        low406
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low399:
-stored392:
+low406:
+stored399:
 	TESTQ         $0x00000004, AX
-	JZ            low401
+	JZ            low408
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low402
+	JZ            low409
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low403
+	JZ            low410
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low403:
-	JMP stored400
+low410:
+	JMP stored407
 
-low402:
+low409:
 	TESTQ     $0x00000001, AX
-	JZ        low404
+	JZ        low411
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low404:
-	JMP stored400
+low411:
+	JMP stored407
 
-low401:
+low408:
 	TESTQ        $0x00000002, AX
-	JZ           low405
+	JZ           low412
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low406
+	JZ           low413
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low406:
-	JMP stored400
+low413:
+	JMP stored407
 
-low405:
+low412:
 	TESTQ     $0x00000001, AX
-	JZ        low407
+	JZ        low414
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low407:
-stored400:
+low414:
+stored407:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000007, BX
-	JMP  advance277
+	JMP  advance284
 
-fewer348:
+fewer355:
 	CMPQ BX, $0x06
-	JNE  fewer408
+	JNE  fewer415
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -18134,7 +18179,7 @@ fewer348:
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded409
+	JLE       folded416
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18146,7 +18191,7 @@ fewer348:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold410:
+fold417:
 	VMOVUPD.Z        (SI), K1, Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -18159,9 +18204,9 @@ fold410:
 	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold410
+	JNZ              fold417
 
-folded409:
+folded416:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -18172,7 +18217,7 @@ folded409:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear411
+	JNE    linear418
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -18180,296 +18225,296 @@ folded409:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear411:
+linear418:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low413
+	JZ            low420
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low414
+	JZ            low421
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low415
+	JZ            low422
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low415:
-	JMP stored412
+low422:
+	JMP stored419
 
-low414:
+low421:
 	TESTQ     $0x00000001, AX
-	JZ        low416
+	JZ        low423
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low416:
-	JMP stored412
+low423:
+	JMP stored419
 
-low413:
+low420:
 	TESTQ        $0x00000002, AX
-	JZ           low417
+	JZ           low424
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low418
+	JZ           low425
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low418:
-	JMP stored412
+low425:
+	JMP stored419
 
-low417:
+low424:
 	TESTQ     $0x00000001, AX
-	JZ        low419
+	JZ        low426
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low419:
-stored412:
+low426:
+stored419:
 	TESTQ         $0x00000004, AX
-	JZ            low421
+	JZ            low428
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low422
+	JZ            low429
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low423
+	JZ            low430
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low423:
-	JMP stored420
+low430:
+	JMP stored427
 
-low422:
+low429:
 	TESTQ     $0x00000001, AX
-	JZ        low424
+	JZ        low431
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low424:
-	JMP stored420
+low431:
+	JMP stored427
 
-low421:
+low428:
 	TESTQ        $0x00000002, AX
-	JZ           low425
+	JZ           low432
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low426
+	JZ           low433
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low426:
-	JMP stored420
+low433:
+	JMP stored427
 
-low425:
+low432:
 	TESTQ     $0x00000001, AX
-	JZ        low427
+	JZ        low434
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low427:
-stored420:
+low434:
+stored427:
 	TESTQ         $0x00000004, AX
-	JZ            low429
+	JZ            low436
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low430
+	JZ            low437
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low431
+	JZ            low438
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low431:
-	JMP stored428
+low438:
+	JMP stored435
 
-low430:
+low437:
 	TESTQ     $0x00000001, AX
-	JZ        low432
+	JZ        low439
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low432:
-	JMP stored428
+low439:
+	JMP stored435
 
-low429:
+low436:
 	TESTQ        $0x00000002, AX
-	JZ           low433
+	JZ           low440
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low434
+	JZ           low441
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low434:
-	JMP stored428
+low441:
+	JMP stored435
 
-low433:
+low440:
 	TESTQ     $0x00000001, AX
-	JZ        low435
+	JZ        low442
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low435:
-stored428:
+low442:
+stored435:
 	TESTQ         $0x00000004, AX
-	JZ            low437
+	JZ            low444
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low438
+	JZ            low445
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low439
+	JZ            low446
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low439:
-	JMP stored436
+low446:
+	JMP stored443
 
-low438:
+low445:
 	TESTQ     $0x00000001, AX
-	JZ        low440
+	JZ        low447
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low440:
-	JMP stored436
+low447:
+	JMP stored443
 
-low437:
+low444:
 	TESTQ        $0x00000002, AX
-	JZ           low441
+	JZ           low448
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low442
+	JZ           low449
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low442:
-	JMP stored436
+low449:
+	JMP stored443
 
-low441:
+low448:
 	TESTQ     $0x00000001, AX
-	JZ        low443
+	JZ        low450
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low443:
-stored436:
+low450:
+stored443:
 	TESTQ         $0x00000004, AX
-	JZ            low445
+	JZ            low452
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low446
+	JZ            low453
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low447
+	JZ            low454
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low447:
-	JMP stored444
+low454:
+	JMP stored451
 
-low446:
+low453:
 	TESTQ     $0x00000001, AX
-	JZ        low448
+	JZ        low455
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low448:
-	JMP stored444
+low455:
+	JMP stored451
 
-low445:
+low452:
 	TESTQ        $0x00000002, AX
-	JZ           low449
+	JZ           low456
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low450
+	JZ           low457
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low450:
-	JMP stored444
+low457:
+	JMP stored451
 
-low449:
+low456:
 	TESTQ     $0x00000001, AX
-	JZ        low451
+	JZ        low458
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low451:
-stored444:
+low458:
+stored451:
 	TESTQ         $0x00000004, AX
-	JZ            low453
+	JZ            low460
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low454
+	JZ            low461
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low455
+	JZ            low462
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low455:
-	JMP stored452
+low462:
+	JMP stored459
 
-low454:
+low461:
 	TESTQ     $0x00000001, AX
-	JZ        low456
+	JZ        low463
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low456:
-	JMP stored452
+low463:
+	JMP stored459
 
-low453:
+low460:
 	TESTQ        $0x00000002, AX
-	JZ           low457
+	JZ           low464
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low458
+	JZ           low465
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low458:
-	JMP stored452
+low465:
+	JMP stored459
 
-low457:
+low464:
 	TESTQ     $0x00000001, AX
-	JZ        low459
+	JZ        low466
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low459:
-stored452:
+low466:
+stored459:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000006, BX
-	JMP  advance277
+	JMP  advance284
 
-fewer408:
+fewer415:
 	CMPQ BX, $0x05
-	JNE  fewer460
+	JNE  fewer467
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -18482,7 +18527,7 @@ fewer408:
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded461
+	JLE       folded468
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18493,7 +18538,7 @@ fewer408:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold462:
+fold469:
 	VMOVUPD.Z        (SI), K1, Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -18505,9 +18550,9 @@ fold462:
 	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold462
+	JNZ              fold469
 
-folded461:
+folded468:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -18517,256 +18562,256 @@ folded461:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear463
+	JNE    linear470
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear463:
+linear470:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low465
+	JZ            low472
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low466
+	JZ            low473
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low467
+	JZ            low474
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low467:
-	JMP stored464
+low474:
+	JMP stored471
 
-low466:
+low473:
 	TESTQ     $0x00000001, AX
-	JZ        low468
+	JZ        low475
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low468:
-	JMP stored464
+low475:
+	JMP stored471
 
-low465:
+low472:
 	TESTQ        $0x00000002, AX
-	JZ           low469
+	JZ           low476
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low470
+	JZ           low477
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low470:
-	JMP stored464
+low477:
+	JMP stored471
 
-low469:
+low476:
 	TESTQ     $0x00000001, AX
-	JZ        low471
+	JZ        low478
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low471:
-stored464:
+low478:
+stored471:
 	TESTQ         $0x00000004, AX
-	JZ            low473
+	JZ            low480
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low474
+	JZ            low481
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low475
+	JZ            low482
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low475:
-	JMP stored472
+low482:
+	JMP stored479
 
-low474:
+low481:
 	TESTQ     $0x00000001, AX
-	JZ        low476
+	JZ        low483
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low476:
-	JMP stored472
+low483:
+	JMP stored479
 
-low473:
+low480:
 	TESTQ        $0x00000002, AX
-	JZ           low477
+	JZ           low484
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low478
+	JZ           low485
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low478:
-	JMP stored472
+low485:
+	JMP stored479
 
-low477:
+low484:
 	TESTQ     $0x00000001, AX
-	JZ        low479
+	JZ        low486
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low479:
-stored472:
+low486:
+stored479:
 	TESTQ         $0x00000004, AX
-	JZ            low481
+	JZ            low488
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low482
+	JZ            low489
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low483
+	JZ            low490
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low483:
-	JMP stored480
+low490:
+	JMP stored487
 
-low482:
+low489:
 	TESTQ     $0x00000001, AX
-	JZ        low484
+	JZ        low491
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low484:
-	JMP stored480
+low491:
+	JMP stored487
 
-low481:
+low488:
 	TESTQ        $0x00000002, AX
-	JZ           low485
+	JZ           low492
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low486
+	JZ           low493
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low486:
-	JMP stored480
+low493:
+	JMP stored487
 
-low485:
+low492:
 	TESTQ     $0x00000001, AX
-	JZ        low487
+	JZ        low494
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low487:
-stored480:
+low494:
+stored487:
 	TESTQ         $0x00000004, AX
-	JZ            low489
+	JZ            low496
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low490
+	JZ            low497
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low491
+	JZ            low498
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low491:
-	JMP stored488
+low498:
+	JMP stored495
 
-low490:
+low497:
 	TESTQ     $0x00000001, AX
-	JZ        low492
+	JZ        low499
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low492:
-	JMP stored488
+low499:
+	JMP stored495
 
-low489:
+low496:
 	TESTQ        $0x00000002, AX
-	JZ           low493
+	JZ           low500
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low494
+	JZ           low501
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low494:
-	JMP stored488
+low501:
+	JMP stored495
 
-low493:
+low500:
 	TESTQ     $0x00000001, AX
-	JZ        low495
+	JZ        low502
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low495:
-stored488:
+low502:
+stored495:
 	TESTQ         $0x00000004, AX
-	JZ            low497
+	JZ            low504
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low498
+	JZ            low505
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low499
+	JZ            low506
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low499:
-	JMP stored496
+low506:
+	JMP stored503
 
-low498:
+low505:
 	TESTQ     $0x00000001, AX
-	JZ        low500
+	JZ        low507
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low500:
-	JMP stored496
+low507:
+	JMP stored503
 
-low497:
+low504:
 	TESTQ        $0x00000002, AX
-	JZ           low501
+	JZ           low508
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low502
+	JZ           low509
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low502:
-	JMP stored496
+low509:
+	JMP stored503
 
-low501:
+low508:
 	TESTQ     $0x00000001, AX
-	JZ        low503
+	JZ        low510
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low503:
-stored496:
+low510:
+stored503:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000005, BX
-	JMP  advance277
+	JMP  advance284
 
-fewer460:
+fewer467:
 	CMPQ BX, $0x04
-	JNE  fewer504
+	JNE  fewer511
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -18778,7 +18823,7 @@ fewer460:
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded505
+	JLE       folded512
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18789,7 +18834,7 @@ fewer460:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold506:
+fold513:
 	VMOVUPD.Z        (SI), K1, Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -18800,9 +18845,9 @@ fold506:
 	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold506
+	JNZ              fold513
 
-folded505:
+folded512:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -18811,200 +18856,200 @@ folded505:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear507
+	JNE    linear514
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear507:
+linear514:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low509
+	JZ            low516
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low510
+	JZ            low517
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low511
+	JZ            low518
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low511:
-	JMP stored508
+low518:
+	JMP stored515
 
-low510:
+low517:
 	TESTQ     $0x00000001, AX
-	JZ        low512
+	JZ        low519
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low512:
-	JMP stored508
+low519:
+	JMP stored515
 
-low509:
+low516:
 	TESTQ        $0x00000002, AX
-	JZ           low513
+	JZ           low520
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low514
+	JZ           low521
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low514:
-	JMP stored508
+low521:
+	JMP stored515
 
-low513:
+low520:
 	TESTQ     $0x00000001, AX
-	JZ        low515
+	JZ        low522
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low515:
-stored508:
+low522:
+stored515:
 	TESTQ         $0x00000004, AX
-	JZ            low517
+	JZ            low524
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low518
+	JZ            low525
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low519
+	JZ            low526
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low519:
-	JMP stored516
+low526:
+	JMP stored523
 
-low518:
+low525:
 	TESTQ     $0x00000001, AX
-	JZ        low520
+	JZ        low527
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low520:
-	JMP stored516
+low527:
+	JMP stored523
 
-low517:
+low524:
 	TESTQ        $0x00000002, AX
-	JZ           low521
+	JZ           low528
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low522
+	JZ           low529
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low522:
-	JMP stored516
+low529:
+	JMP stored523
 
-low521:
+low528:
 	TESTQ     $0x00000001, AX
-	JZ        low523
+	JZ        low530
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low523:
-stored516:
+low530:
+stored523:
 	TESTQ         $0x00000004, AX
-	JZ            low525
+	JZ            low532
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low526
+	JZ            low533
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low527
+	JZ            low534
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low527:
-	JMP stored524
+low534:
+	JMP stored531
 
-low526:
+low533:
 	TESTQ     $0x00000001, AX
-	JZ        low528
+	JZ        low535
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low528:
-	JMP stored524
+low535:
+	JMP stored531
 
-low525:
+low532:
 	TESTQ        $0x00000002, AX
-	JZ           low529
+	JZ           low536
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low530
+	JZ           low537
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low530:
-	JMP stored524
+low537:
+	JMP stored531
 
-low529:
+low536:
 	TESTQ     $0x00000001, AX
-	JZ        low531
+	JZ        low538
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low531:
-stored524:
+low538:
+stored531:
 	TESTQ         $0x00000004, AX
-	JZ            low533
+	JZ            low540
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low534
+	JZ            low541
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low535
+	JZ            low542
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low535:
-	JMP stored532
+low542:
+	JMP stored539
 
-low534:
+low541:
 	TESTQ     $0x00000001, AX
-	JZ        low536
+	JZ        low543
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low536:
-	JMP stored532
+low543:
+	JMP stored539
 
-low533:
+low540:
 	TESTQ        $0x00000002, AX
-	JZ           low537
+	JZ           low544
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low538
+	JZ           low545
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low538:
-	JMP stored532
+low545:
+	JMP stored539
 
-low537:
+low544:
 	TESTQ     $0x00000001, AX
-	JZ        low539
+	JZ        low546
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low539:
-stored532:
+low546:
+stored539:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -19012,9 +19057,9 @@ stored532:
 	VZEROUPPER
 	RET
 
-fewer504:
+fewer511:
 	CMPQ BX, $0x03
-	JNE  fewer540
+	JNE  fewer547
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -19024,7 +19069,7 @@ fewer504:
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded541
+	JLE       folded548
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -19034,7 +19079,7 @@ fewer504:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold542:
+fold549:
 	VMOVUPD.Z        (SI), K1, Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -19044,9 +19089,9 @@ fold542:
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold542
+	JNZ              fold549
 
-folded541:
+folded548:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -19054,152 +19099,152 @@ folded541:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear543
+	JNE    linear550
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear543:
+linear550:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low545
+	JZ            low552
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low546
+	JZ            low553
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low547
+	JZ            low554
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low547:
-	JMP stored544
+low554:
+	JMP stored551
 
-low546:
+low553:
 	TESTQ     $0x00000001, AX
-	JZ        low548
+	JZ        low555
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low548:
-	JMP stored544
+low555:
+	JMP stored551
 
-low545:
+low552:
 	TESTQ        $0x00000002, AX
-	JZ           low549
+	JZ           low556
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low550
+	JZ           low557
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low550:
-	JMP stored544
+low557:
+	JMP stored551
 
-low549:
+low556:
 	TESTQ     $0x00000001, AX
-	JZ        low551
+	JZ        low558
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low551:
-stored544:
+low558:
+stored551:
 	TESTQ         $0x00000004, AX
-	JZ            low553
+	JZ            low560
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low554
+	JZ            low561
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low555
+	JZ            low562
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low555:
-	JMP stored552
+low562:
+	JMP stored559
 
-low554:
+low561:
 	TESTQ     $0x00000001, AX
-	JZ        low556
+	JZ        low563
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low556:
-	JMP stored552
+low563:
+	JMP stored559
 
-low553:
+low560:
 	TESTQ        $0x00000002, AX
-	JZ           low557
+	JZ           low564
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low558
+	JZ           low565
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low558:
-	JMP stored552
+low565:
+	JMP stored559
 
-low557:
+low564:
 	TESTQ     $0x00000001, AX
-	JZ        low559
+	JZ        low566
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low559:
-stored552:
+low566:
+stored559:
 	TESTQ         $0x00000004, AX
-	JZ            low561
+	JZ            low568
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low562
+	JZ            low569
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low563
+	JZ            low570
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low563:
-	JMP stored560
+low570:
+	JMP stored567
 
-low562:
+low569:
 	TESTQ     $0x00000001, AX
-	JZ        low564
+	JZ        low571
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low564:
-	JMP stored560
+low571:
+	JMP stored567
 
-low561:
+low568:
 	TESTQ        $0x00000002, AX
-	JZ           low565
+	JZ           low572
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low566
+	JZ           low573
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low566:
-	JMP stored560
+low573:
+	JMP stored567
 
-low565:
+low572:
 	TESTQ     $0x00000001, AX
-	JZ        low567
+	JZ        low574
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low567:
-stored560:
+low574:
+stored567:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -19207,9 +19252,9 @@ stored560:
 	VZEROUPPER
 	RET
 
-fewer540:
+fewer547:
 	CMPQ BX, $0x02
-	JNE  fewer568
+	JNE  fewer575
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
@@ -19218,7 +19263,7 @@ fewer540:
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded569
+	JLE       folded576
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -19228,7 +19273,7 @@ fewer540:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold570:
+fold577:
 	VMOVUPD.Z        (SI), K1, Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -19237,114 +19282,114 @@ fold570:
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold570
+	JNZ              fold577
 
-folded569:
+folded576:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear571
+	JNE    linear578
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear571:
+linear578:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low573
+	JZ            low580
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low574
+	JZ            low581
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low575
+	JZ            low582
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low575:
-	JMP stored572
+low582:
+	JMP stored579
 
-low574:
+low581:
 	TESTQ     $0x00000001, AX
-	JZ        low576
+	JZ        low583
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low576:
-	JMP stored572
+low583:
+	JMP stored579
 
-low573:
+low580:
 	TESTQ        $0x00000002, AX
-	JZ           low577
+	JZ           low584
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low578
+	JZ           low585
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low578:
-	JMP stored572
+low585:
+	JMP stored579
 
-low577:
+low584:
 	TESTQ     $0x00000001, AX
-	JZ        low579
+	JZ        low586
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low579:
-stored572:
+low586:
+stored579:
 	TESTQ         $0x00000004, AX
-	JZ            low581
+	JZ            low588
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low582
+	JZ            low589
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low583
+	JZ            low590
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low583:
-	JMP stored580
+low590:
+	JMP stored587
 
-low582:
+low589:
 	TESTQ     $0x00000001, AX
-	JZ        low584
+	JZ        low591
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low584:
-	JMP stored580
+low591:
+	JMP stored587
 
-low581:
+low588:
 	TESTQ        $0x00000002, AX
-	JZ           low585
+	JZ           low592
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low586
+	JZ           low593
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low586:
-	JMP stored580
+low593:
+	JMP stored587
 
-low585:
+low592:
 	TESTQ     $0x00000001, AX
-	JZ        low587
+	JZ        low594
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low587:
-stored580:
+low594:
+stored587:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -19352,16 +19397,16 @@ stored580:
 	VZEROUPPER
 	RET
 
-fewer568:
+fewer575:
 	CMPQ BX, $0x01
-	JNE  fewer588
+	JNE  fewer595
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded589
+	JLE       folded596
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -19371,7 +19416,7 @@ fewer568:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold590:
+fold597:
 	VMOVUPD.Z        (SI), K1, Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -19379,65 +19424,65 @@ fold590:
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold590
+	JNZ              fold597
 
-folded589:
+folded596:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear591
+	JNE    linear598
 	VMAXPD Z0, Z1, Z0
 
-linear591:
+linear598:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low593
+	JZ            low600
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low594
+	JZ            low601
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low595
+	JZ            low602
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low595:
-	JMP stored592
+low602:
+	JMP stored599
 
-low594:
+low601:
 	TESTQ     $0x00000001, AX
-	JZ        low596
+	JZ        low603
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low596:
-	JMP stored592
+low603:
+	JMP stored599
 
-low593:
+low600:
 	TESTQ        $0x00000002, AX
-	JZ           low597
+	JZ           low604
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low598
+	JZ           low605
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low598:
-	JMP stored592
+low605:
+	JMP stored599
 
-low597:
+low604:
 	TESTQ     $0x00000001, AX
-	JZ        low599
+	JZ        low606
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low599:
-stored592:
+low606:
+stored599:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -19445,29 +19490,32 @@ stored592:
 	VZEROUPPER
 	RET
 
-fewer588:
+fewer595:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-advance277:
-	MOVQ   ldc+8(FP), CX
-	IMULQ  BX, CX
-	ADDQ   c+0(FP), CX
-	MOVQ   CX, c+0(FP)
-	MOVQ   ldinit+24(FP), CX
-	IMULQ  BX, CX
-	ADDQ   init+16(FP), CX
-	MOVQ   CX, init+16(FP)
-	MOVQ   lda+40(FP), CX
-	IMULQ  BX, CX
-	ADDQ   a+32(FP), CX
-	MOVQ   CX, a+32(FP)
-	MOVQ   rows+96(FP), CX
-	SUBQ   BX, CX
-	MOVQ   CX, rows+96(FP)
-	CMPQ   CX, $0x01
-	JGE    next274
+advance284:
+	MOVQ  rows+96(FP), CX
+	SUBQ  BX, CX
+	MOVQ  CX, rows+96(FP)
+	TESTQ CX, CX
+	JLE   done607
+	MOVQ  ldc+8(FP), CX
+	IMULQ BX, CX
+	ADDQ  c+0(FP), CX
+	MOVQ  CX, c+0(FP)
+	MOVQ  ldinit+24(FP), CX
+	IMULQ BX, CX
+	ADDQ  init+16(FP), CX
+	MOVQ  CX, init+16(FP)
+	MOVQ  lda+40(FP), CX
+	IMULQ BX, CX
+	ADDQ  a+32(FP), CX
+	MOVQ  CX, a+32(FP)
+	JMP   next281
+
+done607:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

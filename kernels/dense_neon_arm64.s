@@ -1616,6 +1616,11 @@ fewer51:
 	RET
 
 advance6:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done57
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -1631,11 +1636,9 @@ advance6:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next3
+	B    next3
+
+done57:
 	RET
 
 over2:
@@ -1643,26 +1646,26 @@ over2:
 	MUL  R16, R0, R0
 	SUB  $48, R0
 
-next57:
+next58:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full58
+	BGE  full59
 	CMP  $8, R1
-	BLE  chosen59
+	BLE  chosen60
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen59
+	B    chosen60
 
-full58:
+full59:
 	MOVD $8, R1
 
-chosen59:
+chosen60:
 	CMP  $8, R1
-	BNE  fewer61
+	BNE  fewer62
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few62
+	BLT  few63
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -1672,10 +1675,10 @@ chosen59:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more63
+	BGE  more64
 	MOVD then+88(FP), R1
 
-more63:
+more64:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -1700,7 +1703,7 @@ more63:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few62:
+few63:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -1746,7 +1749,7 @@ few62:
 	FMOVQ 32(R20), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded64
+	BLE   folded65
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1764,11 +1767,11 @@ few62:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single66
+	BNE single67
 	CMP $2, R6
-	BLT single66
+	BLT single67
 
-several65:
+several66:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -1849,13 +1852,13 @@ several65:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several65
+	BGE   several66
 	CMP   $0, R6
-	BEQ   folded64
+	BEQ   folded65
 
-single66:
+single67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold68:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -1904,9 +1907,9 @@ fold67:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold67
+	BNE   fold68
 
-folded64:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -1935,7 +1938,7 @@ folded64:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear68
+	BNE   linear69
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -1961,7 +1964,7 @@ folded64:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear68:
+linear69:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2008,11 +2011,11 @@ linear68:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance60
+	B     advance61
 
-fewer61:
+fewer62:
 	CMP $7, R1
-	BNE fewer69
+	BNE fewer70
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -2054,7 +2057,7 @@ fewer61:
 	FMOVQ 32(R15), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded70
+	BLE   folded71
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2071,11 +2074,11 @@ fewer61:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single72
+	BNE single73
 	CMP $2, R6
-	BLT single72
+	BLT single73
 
-several71:
+several72:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -2148,13 +2151,13 @@ several71:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several71
+	BGE   several72
 	CMP   $0, R6
-	BEQ   folded70
+	BEQ   folded71
 
-single72:
+single73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold73:
+fold74:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -2198,9 +2201,9 @@ fold73:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold73
+	BNE   fold74
 
-folded70:
+folded71:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -2226,7 +2229,7 @@ folded70:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear74
+	BNE   linear75
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -2249,7 +2252,7 @@ folded70:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear74:
+linear75:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2291,11 +2294,11 @@ linear74:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance60
+	B     advance61
 
-fewer69:
+fewer70:
 	CMP $6, R1
-	BNE fewer75
+	BNE fewer76
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -2332,7 +2335,7 @@ fewer69:
 	FMOVQ 32(R13), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded76
+	BLE   folded77
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2348,11 +2351,11 @@ fewer69:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single78
+	BNE single79
 	CMP $2, R6
-	BLT single78
+	BLT single79
 
-several77:
+several78:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -2417,13 +2420,13 @@ several77:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several77
+	BGE   several78
 	CMP   $0, R6
-	BEQ   folded76
+	BEQ   folded77
 
-single78:
+single79:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold80:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -2462,9 +2465,9 @@ fold79:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold79
+	BNE   fold80
 
-folded76:
+folded77:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -2487,7 +2490,7 @@ folded76:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear80
+	BNE   linear81
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -2507,7 +2510,7 @@ folded76:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear80:
+linear81:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2544,11 +2547,11 @@ linear80:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance60
+	B     advance61
 
-fewer75:
+fewer76:
 	CMP $5, R1
-	BNE fewer81
+	BNE fewer82
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -2580,7 +2583,7 @@ fewer75:
 	FMOVQ 32(R11), F14
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded82
+	BLE   folded83
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2595,11 +2598,11 @@ fewer75:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single84
+	BNE single85
 	CMP $2, R6
-	BLT single84
+	BLT single85
 
-several83:
+several84:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -2656,13 +2659,13 @@ several83:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several83
+	BGE   several84
 	CMP   $0, R6
-	BEQ   folded82
+	BEQ   folded83
 
-single84:
+single85:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold85:
+fold86:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -2696,9 +2699,9 @@ fold85:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold85
+	BNE   fold86
 
-folded82:
+folded83:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
@@ -2718,7 +2721,7 @@ folded82:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear86
+	BNE   linear87
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -2735,7 +2738,7 @@ folded82:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear86:
+linear87:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2767,11 +2770,11 @@ linear86:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance60
+	B     advance61
 
-fewer81:
+fewer82:
 	CMP $4, R1
-	BNE fewer87
+	BNE fewer88
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -2798,7 +2801,7 @@ fewer81:
 	FMOVQ 32(R9), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded88
+	BLE   folded89
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2812,11 +2815,11 @@ fewer81:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single90
+	BNE single91
 	CMP $2, R6
-	BLT single90
+	BLT single91
 
-several89:
+several90:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -2865,13 +2868,13 @@ several89:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several89
+	BGE   several90
 	CMP   $0, R6
-	BEQ   folded88
+	BEQ   folded89
 
-single90:
+single91:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold92:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -2900,9 +2903,9 @@ fold91:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold91
+	BNE   fold92
 
-folded88:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -2919,7 +2922,7 @@ folded88:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear92
+	BNE   linear93
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -2933,7 +2936,7 @@ folded88:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear92:
+linear93:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2961,9 +2964,9 @@ linear92:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer87:
+fewer88:
 	CMP $3, R1
-	BNE fewer93
+	BNE fewer94
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -2985,7 +2988,7 @@ fewer87:
 	FMOVQ 32(R7), F8
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded94
+	BLE   folded95
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2998,11 +3001,11 @@ fewer87:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single96
+	BNE single97
 	CMP $2, R6
-	BLT single96
+	BLT single97
 
-several95:
+several96:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -3043,13 +3046,13 @@ several95:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several95
+	BGE   several96
 	CMP   $0, R6
-	BEQ   folded94
+	BEQ   folded95
 
-single96:
+single97:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold97:
+fold98:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -3073,9 +3076,9 @@ fold97:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold97
+	BNE   fold98
 
-folded94:
+folded95:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
@@ -3089,7 +3092,7 @@ folded94:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear98
+	BNE   linear99
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -3100,7 +3103,7 @@ folded94:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear98:
+linear99:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3123,9 +3126,9 @@ linear98:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer93:
+fewer94:
 	CMP $2, R1
-	BNE fewer99
+	BNE fewer100
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -3142,7 +3145,7 @@ fewer93:
 	FMOVQ 32(R5), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded100
+	BLE   folded101
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3154,11 +3157,11 @@ fewer93:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single102
+	BNE single103
 	CMP $2, R6
-	BLT single102
+	BLT single103
 
-several101:
+several102:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -3191,13 +3194,13 @@ several101:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several101
+	BGE   several102
 	CMP   $0, R6
-	BEQ   folded100
+	BEQ   folded101
 
-single102:
+single103:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold103:
+fold104:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -3216,9 +3219,9 @@ fold103:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold103
+	BNE   fold104
 
-folded100:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -3229,7 +3232,7 @@ folded100:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear104
+	BNE   linear105
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -3237,7 +3240,7 @@ folded100:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear104:
+linear105:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3255,9 +3258,9 @@ linear104:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer99:
+fewer100:
 	CMP $1, R1
-	BNE fewer105
+	BNE fewer106
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -3268,7 +3271,7 @@ fewer99:
 	FMOVQ 32(R3), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded106
+	BLE   folded107
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3279,11 +3282,11 @@ fewer99:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single108
+	BNE single109
 	CMP $2, R6
-	BLT single108
+	BLT single109
 
-several107:
+several108:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -3308,13 +3311,13 @@ several107:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several107
+	BGE   several108
 	CMP   $0, R6
-	BEQ   folded106
+	BEQ   folded107
 
-single108:
+single109:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold109:
+fold110:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -3328,9 +3331,9 @@ fold109:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold109
+	BNE   fold110
 
-folded106:
+folded107:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -3338,12 +3341,12 @@ folded106:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear110
+	BNE   linear111
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear110:
+linear111:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -3355,10 +3358,15 @@ linear110:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer105:
+fewer106:
 	RET
 
-advance60:
+advance61:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done112
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -3374,39 +3382,37 @@ advance60:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next57
+	B    next58
+
+done112:
 	RET
 
 narrower1:
 	CMP $4, R0
-	BLE narrower111
+	BLE narrower113
 	CMP $8, R0
-	BNE over112
+	BNE over114
 
-next113:
+next115:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full114
+	BGE  full116
 	CMP  $8, R1
-	BLE  chosen115
+	BLE  chosen117
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen115
+	B    chosen117
 
-full114:
+full116:
 	MOVD $8, R1
 
-chosen115:
+chosen117:
 	CMP  $8, R1
-	BNE  fewer117
+	BNE  fewer119
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few118
+	BLT  few120
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -3416,10 +3422,10 @@ chosen115:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more119
+	BGE  more121
 	MOVD then+88(FP), R1
 
-more119:
+more121:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -3444,7 +3450,7 @@ more119:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few118:
+few120:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -3473,7 +3479,7 @@ few118:
 	FMOVQ 16(R9), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded120
+	BLE   folded122
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3491,11 +3497,11 @@ few118:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single122
+	BNE single124
 	CMP $2, R6
-	BLT single122
+	BLT single124
 
-several121:
+several123:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3556,13 +3562,13 @@ several121:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several121
+	BGE   several123
 	CMP   $0, R6
-	BEQ   folded120
+	BEQ   folded122
 
-single122:
+single124:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold125:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3601,9 +3607,9 @@ fold123:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold123
+	BNE   fold125
 
-folded120:
+folded122:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -3624,7 +3630,7 @@ folded120:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear124
+	BNE   linear126
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -3642,7 +3648,7 @@ folded120:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear124:
+linear126:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3672,11 +3678,11 @@ linear124:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance116
+	B     advance118
 
-fewer117:
+fewer119:
 	CMP $7, R1
-	BNE fewer125
+	BNE fewer127
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -3703,7 +3709,7 @@ fewer117:
 	FMOVQ 16(R8), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded126
+	BLE   folded128
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3720,11 +3726,11 @@ fewer117:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single128
+	BNE single130
 	CMP $2, R6
-	BLT single128
+	BLT single130
 
-several127:
+several129:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -3779,13 +3785,13 @@ several127:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several127
+	BGE   several129
 	CMP   $0, R6
-	BEQ   folded126
+	BEQ   folded128
 
-single128:
+single130:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold129:
+fold131:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -3820,9 +3826,9 @@ fold129:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold129
+	BNE   fold131
 
-folded126:
+folded128:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -3841,7 +3847,7 @@ folded126:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear130
+	BNE   linear132
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -3857,7 +3863,7 @@ folded126:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear130:
+linear132:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3884,11 +3890,11 @@ linear130:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance116
+	B     advance118
 
-fewer125:
+fewer127:
 	CMP $6, R1
-	BNE fewer131
+	BNE fewer133
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -3912,7 +3918,7 @@ fewer125:
 	FMOVQ 16(R7), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded132
+	BLE   folded134
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3928,11 +3934,11 @@ fewer125:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single134
+	BNE single136
 	CMP $2, R6
-	BLT single134
+	BLT single136
 
-several133:
+several135:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -3981,13 +3987,13 @@ several133:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several133
+	BGE   several135
 	CMP   $0, R6
-	BEQ   folded132
+	BEQ   folded134
 
-single134:
+single136:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold137:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -4018,9 +4024,9 @@ fold135:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold135
+	BNE   fold137
 
-folded132:
+folded134:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -4037,7 +4043,7 @@ folded132:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear136
+	BNE   linear138
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4051,7 +4057,7 @@ folded132:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear136:
+linear138:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4075,11 +4081,11 @@ linear136:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance116
+	B     advance118
 
-fewer131:
+fewer133:
 	CMP $5, R1
-	BNE fewer137
+	BNE fewer139
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -4100,7 +4106,7 @@ fewer131:
 	FMOVQ 16(R6), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded138
+	BLE   folded140
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4115,11 +4121,11 @@ fewer131:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single140
+	BNE single142
 	CMP $2, R6
-	BLT single140
+	BLT single142
 
-several139:
+several141:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -4162,13 +4168,13 @@ several139:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several139
+	BGE   several141
 	CMP   $0, R6
-	BEQ   folded138
+	BEQ   folded140
 
-single140:
+single142:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
+fold143:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -4195,9 +4201,9 @@ fold141:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold141
+	BNE   fold143
 
-folded138:
+folded140:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -4212,7 +4218,7 @@ folded138:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear142
+	BNE   linear144
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -4224,7 +4230,7 @@ folded138:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear142:
+linear144:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4245,11 +4251,11 @@ linear142:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance116
+	B     advance118
 
-fewer137:
+fewer139:
 	CMP $4, R1
-	BNE fewer143
+	BNE fewer145
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -4267,7 +4273,7 @@ fewer137:
 	FMOVQ 16(R5), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded144
+	BLE   folded146
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4281,11 +4287,11 @@ fewer137:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single146
+	BNE single148
 	CMP $2, R6
-	BLT single146
+	BLT single148
 
-several145:
+several147:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -4322,13 +4328,13 @@ several145:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several145
+	BGE   several147
 	CMP   $0, R6
-	BEQ   folded144
+	BEQ   folded146
 
-single146:
+single148:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold149:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -4351,9 +4357,9 @@ fold147:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold147
+	BNE   fold149
 
-folded144:
+folded146:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -4366,7 +4372,7 @@ folded144:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear148
+	BNE   linear150
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -4376,7 +4382,7 @@ folded144:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear148:
+linear150:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4395,9 +4401,9 @@ linear148:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer143:
+fewer145:
 	CMP $3, R1
-	BNE fewer149
+	BNE fewer151
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -4412,7 +4418,7 @@ fewer143:
 	FMOVQ 16(R4), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded150
+	BLE   folded152
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4425,11 +4431,11 @@ fewer143:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single152
+	BNE single154
 	CMP $2, R6
-	BLT single152
+	BLT single154
 
-several151:
+several153:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -4460,13 +4466,13 @@ several151:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several151
+	BGE   several153
 	CMP   $0, R6
-	BEQ   folded150
+	BEQ   folded152
 
-single152:
+single154:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
+fold155:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -4485,9 +4491,9 @@ fold153:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold153
+	BNE   fold155
 
-folded150:
+folded152:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -4498,7 +4504,7 @@ folded150:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear154
+	BNE   linear156
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -4506,7 +4512,7 @@ folded150:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear154:
+linear156:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4522,9 +4528,9 @@ linear154:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer149:
+fewer151:
 	CMP $2, R1
-	BNE fewer155
+	BNE fewer157
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -4536,7 +4542,7 @@ fewer149:
 	FMOVQ 16(R3), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded156
+	BLE   folded158
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4548,11 +4554,11 @@ fewer149:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single158
+	BNE single160
 	CMP $2, R6
-	BLT single158
+	BLT single160
 
-several157:
+several159:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -4577,13 +4583,13 @@ several157:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several157
+	BGE   several159
 	CMP   $0, R6
-	BEQ   folded156
+	BEQ   folded158
 
-single158:
+single160:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold161:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -4598,9 +4604,9 @@ fold159:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold159
+	BNE   fold161
 
-folded156:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -4609,13 +4615,13 @@ folded156:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear160
+	BNE   linear162
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear160:
+linear162:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4628,9 +4634,9 @@ linear160:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer155:
+fewer157:
 	CMP $1, R1
-	BNE fewer161
+	BNE fewer163
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -4638,7 +4644,7 @@ fewer155:
 	FMOVQ 16(R1), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded162
+	BLE   folded164
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4649,11 +4655,11 @@ fewer155:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single164
+	BNE single166
 	CMP $2, R6
-	BLT single164
+	BLT single166
 
-several163:
+several165:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -4672,13 +4678,13 @@ several163:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several163
+	BGE   several165
 	CMP   $0, R6
-	BEQ   folded162
+	BEQ   folded164
 
-single164:
+single166:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold165:
+fold167:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -4689,20 +4695,20 @@ fold165:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold165
+	BNE   fold167
 
-folded162:
+folded164:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear166
+	BNE   linear168
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear166:
+linear168:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -4711,10 +4717,15 @@ linear166:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer161:
+fewer163:
 	RET
 
-advance116:
+advance118:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done169
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -4730,38 +4741,36 @@ advance116:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next113
+	B    next115
+
+done169:
 	RET
 
-over112:
+over114:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
 
-next167:
+next170:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full168
+	BGE  full171
 	CMP  $8, R1
-	BLE  chosen169
+	BLE  chosen172
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen169
+	B    chosen172
 
-full168:
+full171:
 	MOVD $8, R1
 
-chosen169:
+chosen172:
 	CMP  $8, R1
-	BNE  fewer171
+	BNE  fewer174
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few172
+	BLT  few175
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -4771,10 +4780,10 @@ chosen169:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more173
+	BGE  more176
 	MOVD then+88(FP), R1
 
-more173:
+more176:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -4799,7 +4808,7 @@ more173:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few172:
+few175:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -4837,7 +4846,7 @@ few172:
 	FMOVQ 16(R20), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded174
+	BLE   folded177
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4855,11 +4864,11 @@ few172:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single176
+	BNE single179
 	CMP $2, R6
-	BLT single176
+	BLT single179
 
-several175:
+several178:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -4922,13 +4931,13 @@ several175:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several175
+	BGE   several178
 	CMP   $0, R6
-	BEQ   folded174
+	BEQ   folded177
 
-single176:
+single179:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold177:
+fold180:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -4968,9 +4977,9 @@ fold177:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold177
+	BNE   fold180
 
-folded174:
+folded177:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -4991,7 +5000,7 @@ folded174:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear178
+	BNE   linear181
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -5009,7 +5018,7 @@ folded174:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear178:
+linear181:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5048,11 +5057,11 @@ linear178:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance170
+	B     advance173
 
-fewer171:
+fewer174:
 	CMP $7, R1
-	BNE fewer179
+	BNE fewer182
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -5087,7 +5096,7 @@ fewer171:
 	FMOVQ 16(R15), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded180
+	BLE   folded183
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5104,11 +5113,11 @@ fewer171:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single182
+	BNE single185
 	CMP $2, R6
-	BLT single182
+	BLT single185
 
-several181:
+several184:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -5165,13 +5174,13 @@ several181:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several181
+	BGE   several184
 	CMP   $0, R6
-	BEQ   folded180
+	BEQ   folded183
 
-single182:
+single185:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold186:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -5207,9 +5216,9 @@ fold183:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold183
+	BNE   fold186
 
-folded180:
+folded183:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -5228,7 +5237,7 @@ folded180:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear184
+	BNE   linear187
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -5244,7 +5253,7 @@ folded180:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear184:
+linear187:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5279,11 +5288,11 @@ linear184:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance170
+	B     advance173
 
-fewer179:
+fewer182:
 	CMP $6, R1
-	BNE fewer185
+	BNE fewer188
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -5314,7 +5323,7 @@ fewer179:
 	FMOVQ 16(R13), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded186
+	BLE   folded189
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5330,11 +5339,11 @@ fewer179:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single188
+	BNE single191
 	CMP $2, R6
-	BLT single188
+	BLT single191
 
-several187:
+several190:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -5385,13 +5394,13 @@ several187:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several187
+	BGE   several190
 	CMP   $0, R6
-	BEQ   folded186
+	BEQ   folded189
 
-single188:
+single191:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold189:
+fold192:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -5423,9 +5432,9 @@ fold189:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold189
+	BNE   fold192
 
-folded186:
+folded189:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -5442,7 +5451,7 @@ folded186:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear190
+	BNE   linear193
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -5456,7 +5465,7 @@ folded186:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear190:
+linear193:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5487,11 +5496,11 @@ linear190:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance170
+	B     advance173
 
-fewer185:
+fewer188:
 	CMP $5, R1
-	BNE fewer191
+	BNE fewer194
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -5518,7 +5527,7 @@ fewer185:
 	FMOVQ 16(R11), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded192
+	BLE   folded195
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5533,11 +5542,11 @@ fewer185:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single194
+	BNE single197
 	CMP $2, R6
-	BLT single194
+	BLT single197
 
-several193:
+several196:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -5582,13 +5591,13 @@ several193:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several193
+	BGE   several196
 	CMP   $0, R6
-	BEQ   folded192
+	BEQ   folded195
 
-single194:
+single197:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
+fold198:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -5616,9 +5625,9 @@ fold195:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold195
+	BNE   fold198
 
-folded192:
+folded195:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -5633,7 +5642,7 @@ folded192:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear196
+	BNE   linear199
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -5645,7 +5654,7 @@ folded192:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear196:
+linear199:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5672,11 +5681,11 @@ linear196:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance170
+	B     advance173
 
-fewer191:
+fewer194:
 	CMP $4, R1
-	BNE fewer197
+	BNE fewer200
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -5699,7 +5708,7 @@ fewer191:
 	FMOVQ 16(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded198
+	BLE   folded201
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5713,11 +5722,11 @@ fewer191:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single200
+	BNE single203
 	CMP $2, R6
-	BLT single200
+	BLT single203
 
-several199:
+several202:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -5756,13 +5765,13 @@ several199:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several199
+	BGE   several202
 	CMP   $0, R6
-	BEQ   folded198
+	BEQ   folded201
 
-single200:
+single203:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
+fold204:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -5786,9 +5795,9 @@ fold201:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold201
+	BNE   fold204
 
-folded198:
+folded201:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -5801,7 +5810,7 @@ folded198:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear202
+	BNE   linear205
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5811,7 +5820,7 @@ folded198:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear202:
+linear205:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5835,9 +5844,9 @@ linear202:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer197:
+fewer200:
 	CMP $3, R1
-	BNE fewer203
+	BNE fewer206
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -5856,7 +5865,7 @@ fewer197:
 	FMOVQ 16(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded204
+	BLE   folded207
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5869,11 +5878,11 @@ fewer197:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single206
+	BNE single209
 	CMP $2, R6
-	BLT single206
+	BLT single209
 
-several205:
+several208:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -5906,13 +5915,13 @@ several205:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several205
+	BGE   several208
 	CMP   $0, R6
-	BEQ   folded204
+	BEQ   folded207
 
-single206:
+single209:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold207:
+fold210:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -5932,9 +5941,9 @@ fold207:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold207
+	BNE   fold210
 
-folded204:
+folded207:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -5945,7 +5954,7 @@ folded204:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear208
+	BNE   linear211
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -5953,7 +5962,7 @@ folded204:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear208:
+linear211:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5973,9 +5982,9 @@ linear208:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer203:
+fewer206:
 	CMP $2, R1
-	BNE fewer209
+	BNE fewer212
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -5990,7 +5999,7 @@ fewer203:
 	FMOVQ 16(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded210
+	BLE   folded213
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6002,11 +6011,11 @@ fewer203:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single212
+	BNE single215
 	CMP $2, R6
-	BLT single212
+	BLT single215
 
-several211:
+several214:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -6033,13 +6042,13 @@ several211:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several211
+	BGE   several214
 	CMP   $0, R6
-	BEQ   folded210
+	BEQ   folded213
 
-single212:
+single215:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold213:
+fold216:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -6055,9 +6064,9 @@ fold213:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold213
+	BNE   fold216
 
-folded210:
+folded213:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -6066,13 +6075,13 @@ folded210:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear214
+	BNE   linear217
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear214:
+linear217:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6088,9 +6097,9 @@ linear214:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer209:
+fewer212:
 	CMP $1, R1
-	BNE fewer215
+	BNE fewer218
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -6100,7 +6109,7 @@ fewer209:
 	FMOVQ 16(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded216
+	BLE   folded219
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6111,11 +6120,11 @@ fewer209:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single218
+	BNE single221
 	CMP $2, R6
-	BLT single218
+	BLT single221
 
-several217:
+several220:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -6136,13 +6145,13 @@ several217:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several217
+	BGE   several220
 	CMP   $0, R6
-	BEQ   folded216
+	BEQ   folded219
 
-single218:
+single221:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold219:
+fold222:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -6154,20 +6163,20 @@ fold219:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold219
+	BNE   fold222
 
-folded216:
+folded219:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear220
+	BNE   linear223
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear220:
+linear223:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -6178,10 +6187,15 @@ linear220:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer215:
+fewer218:
 	RET
 
-advance170:
+advance173:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done224
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -6197,37 +6211,35 @@ advance170:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next167
+	B    next170
+
+done224:
 	RET
 
-narrower111:
+narrower113:
 	CMP $4, R0
-	BNE over221
+	BNE over225
 
-next222:
+next226:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full223
+	BGE  full227
 	CMP  $8, R1
-	BLE  chosen224
+	BLE  chosen228
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen224
+	B    chosen228
 
-full223:
+full227:
 	MOVD $8, R1
 
-chosen224:
+chosen228:
 	CMP  $8, R1
-	BNE  fewer226
+	BNE  fewer230
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few227
+	BLT  few231
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -6237,10 +6249,10 @@ chosen224:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more228
+	BGE  more232
 	MOVD then+88(FP), R1
 
-more228:
+more232:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -6265,7 +6277,7 @@ more228:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few227:
+few231:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6286,7 +6298,7 @@ few227:
 	FMOVQ 0(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded229
+	BLE   folded233
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6304,11 +6316,11 @@ few227:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single231
+	BNE single235
 	CMP $2, R6
-	BLT single231
+	BLT single235
 
-several230:
+several234:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -6351,13 +6363,13 @@ several230:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several230
+	BGE   several234
 	CMP   $0, R6
-	BEQ   folded229
+	BEQ   folded233
 
-single231:
+single235:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold232:
+fold236:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -6387,9 +6399,9 @@ fold232:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold232
+	BNE   fold236
 
-folded229:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -6402,7 +6414,7 @@ folded229:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear233
+	BNE   linear237
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -6412,7 +6424,7 @@ folded229:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear233:
+linear237:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6434,11 +6446,11 @@ linear233:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance225
+	B     advance229
 
-fewer226:
+fewer230:
 	CMP $7, R1
-	BNE fewer234
+	BNE fewer238
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -6458,7 +6470,7 @@ fewer226:
 	FMOVQ 0(R8), F6
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded235
+	BLE   folded239
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6475,11 +6487,11 @@ fewer226:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single237
+	BNE single241
 	CMP $2, R6
-	BLT single237
+	BLT single241
 
-several236:
+several240:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -6518,13 +6530,13 @@ several236:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several236
+	BGE   several240
 	CMP   $0, R6
-	BEQ   folded235
+	BEQ   folded239
 
-single237:
+single241:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold238:
+fold242:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -6551,9 +6563,9 @@ fold238:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold238
+	BNE   fold242
 
-folded235:
+folded239:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -6565,7 +6577,7 @@ folded235:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear239
+	BNE   linear243
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -6574,7 +6586,7 @@ folded235:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear239:
+linear243:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6594,11 +6606,11 @@ linear239:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance225
+	B     advance229
 
-fewer234:
+fewer238:
 	CMP $6, R1
-	BNE fewer240
+	BNE fewer244
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -6616,7 +6628,7 @@ fewer234:
 	FMOVQ 0(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded241
+	BLE   folded245
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6632,11 +6644,11 @@ fewer234:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single243
+	BNE single247
 	CMP $2, R6
-	BLT single243
+	BLT single247
 
-several242:
+several246:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -6671,13 +6683,13 @@ several242:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several242
+	BGE   several246
 	CMP   $0, R6
-	BEQ   folded241
+	BEQ   folded245
 
-single243:
+single247:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold244:
+fold248:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -6701,9 +6713,9 @@ fold244:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold244
+	BNE   fold248
 
-folded241:
+folded245:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -6714,7 +6726,7 @@ folded241:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear245
+	BNE   linear249
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -6722,7 +6734,7 @@ folded241:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear245:
+linear249:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6740,11 +6752,11 @@ linear245:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance225
+	B     advance229
 
-fewer240:
+fewer244:
 	CMP $5, R1
-	BNE fewer246
+	BNE fewer250
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -6760,7 +6772,7 @@ fewer240:
 	FMOVQ 0(R6), F4
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded247
+	BLE   folded251
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6775,11 +6787,11 @@ fewer240:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single249
+	BNE single253
 	CMP $2, R6
-	BLT single249
+	BLT single253
 
-several248:
+several252:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -6810,13 +6822,13 @@ several248:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several248
+	BGE   several252
 	CMP   $0, R6
-	BEQ   folded247
+	BEQ   folded251
 
-single249:
+single253:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
+fold254:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -6837,9 +6849,9 @@ fold250:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold250
+	BNE   fold254
 
-folded247:
+folded251:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -6849,14 +6861,14 @@ folded247:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear251
+	BNE   linear255
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear251:
+linear255:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6872,11 +6884,11 @@ linear251:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance225
+	B     advance229
 
-fewer246:
+fewer250:
 	CMP $4, R1
-	BNE fewer252
+	BNE fewer256
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -6890,7 +6902,7 @@ fewer246:
 	FMOVQ 0(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded253
+	BLE   folded257
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6904,11 +6916,11 @@ fewer246:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single255
+	BNE single259
 	CMP $2, R6
-	BLT single255
+	BLT single259
 
-several254:
+several258:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -6935,13 +6947,13 @@ several254:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several254
+	BGE   several258
 	CMP   $0, R6
-	BEQ   folded253
+	BEQ   folded257
 
-single255:
+single259:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold256:
+fold260:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -6959,9 +6971,9 @@ fold256:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold256
+	BNE   fold260
 
-folded253:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -6970,13 +6982,13 @@ folded253:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear257
+	BNE   linear261
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear257:
+linear261:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6991,9 +7003,9 @@ linear257:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer252:
+fewer256:
 	CMP $3, R1
-	BNE fewer258
+	BNE fewer262
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -7005,7 +7017,7 @@ fewer252:
 	FMOVQ 0(R4), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded259
+	BLE   folded263
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7018,11 +7030,11 @@ fewer252:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single261
+	BNE single265
 	CMP $2, R6
-	BLT single261
+	BLT single265
 
-several260:
+several264:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -7045,13 +7057,13 @@ several260:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several260
+	BGE   several264
 	CMP   $0, R6
-	BEQ   folded259
+	BEQ   folded263
 
-single261:
+single265:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold262:
+fold266:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -7066,9 +7078,9 @@ fold262:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold262
+	BNE   fold266
 
-folded259:
+folded263:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -7076,12 +7088,12 @@ folded259:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear263
+	BNE   linear267
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear263:
+linear267:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7094,9 +7106,9 @@ linear263:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer258:
+fewer262:
 	CMP $2, R1
-	BNE fewer264
+	BNE fewer268
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -7106,7 +7118,7 @@ fewer258:
 	FMOVQ 0(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded265
+	BLE   folded269
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7118,11 +7130,11 @@ fewer258:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single267
+	BNE single271
 	CMP $2, R6
-	BLT single267
+	BLT single271
 
-several266:
+several270:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -7141,13 +7153,13 @@ several266:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several266
+	BGE   several270
 	CMP   $0, R6
-	BEQ   folded265
+	BEQ   folded269
 
-single267:
+single271:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold268:
+fold272:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -7159,20 +7171,20 @@ fold268:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold268
+	BNE   fold272
 
-folded265:
+folded269:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear269
+	BNE   linear273
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear269:
+linear273:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7183,16 +7195,16 @@ linear269:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer264:
+fewer268:
 	CMP $1, R1
-	BNE fewer270
+	BNE fewer274
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded271
+	BLE   folded275
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7203,11 +7215,11 @@ fewer264:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single273
+	BNE single277
 	CMP $2, R6
-	BLT single273
+	BLT single277
 
-several272:
+several276:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -7222,13 +7234,13 @@ several272:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several272
+	BGE   several276
 	CMP   $0, R6
-	BEQ   folded271
+	BEQ   folded275
 
-single273:
+single277:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold274:
+fold278:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -7237,18 +7249,18 @@ fold274:
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold274
+	BNE   fold278
 
-folded271:
+folded275:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear275
+	BNE   linear279
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear275:
+linear279:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  soon+72(FP), R1
@@ -7256,10 +7268,15 @@ linear275:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer270:
+fewer274:
 	RET
 
-advance225:
+advance229:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done280
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -7275,34 +7292,32 @@ advance225:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next222
+	B    next226
+
+done280:
 	RET
 
-over221:
-next276:
+over225:
+next281:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full277
+	BGE  full282
 	CMP  $8, R1
-	BLE  chosen278
+	BLE  chosen283
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen278
+	B    chosen283
 
-full277:
+full282:
 	MOVD $8, R1
 
-chosen278:
+chosen283:
 	CMP  $8, R1
-	BNE  fewer280
+	BNE  fewer285
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few281
+	BLT  few286
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -7312,10 +7327,10 @@ chosen278:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more282
+	BGE  more287
 	MOVD then+88(FP), R1
 
-more282:
+more287:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -7340,7 +7355,7 @@ more282:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few281:
+few286:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -7352,112 +7367,112 @@ few281:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one283
+	BEQ   one288
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved284
+	BEQ   moved289
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved284
+	B     moved289
 
-one283:
+one288:
 	FMOVS 0(R1), F0
 
-moved284:
+moved289:
 	TST   $2, R0
-	BEQ   one285
+	BEQ   one290
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved286
+	BEQ   moved291
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved286
+	B     moved291
 
-one285:
+one290:
 	FMOVS 0(R3), F1
 
-moved286:
+moved291:
 	TST   $2, R0
-	BEQ   one287
+	BEQ   one292
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved288
+	BEQ   moved293
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved288
+	B     moved293
 
-one287:
+one292:
 	FMOVS 0(R4), F2
 
-moved288:
+moved293:
 	TST   $2, R0
-	BEQ   one289
+	BEQ   one294
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved290
+	BEQ   moved295
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved290
+	B     moved295
 
-one289:
+one294:
 	FMOVS 0(R5), F3
 
-moved290:
+moved295:
 	TST   $2, R0
-	BEQ   one291
+	BEQ   one296
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved292
+	BEQ   moved297
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved292
+	B     moved297
 
-one291:
+one296:
 	FMOVS 0(R6), F4
 
-moved292:
+moved297:
 	TST   $2, R0
-	BEQ   one293
+	BEQ   one298
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved294
+	BEQ   moved299
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved294
+	B     moved299
 
-one293:
+one298:
 	FMOVS 0(R7), F5
 
-moved294:
+moved299:
 	TST   $2, R0
-	BEQ   one295
+	BEQ   one300
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved296
+	BEQ   moved301
 	ADD   $8, R8, R16
 	VLD1  (R16), V6.S[2]
-	B     moved296
+	B     moved301
 
-one295:
+one300:
 	FMOVS 0(R8), F6
 
-moved296:
+moved301:
 	TST   $2, R0
-	BEQ   one297
+	BEQ   one302
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved298
+	BEQ   moved303
 	ADD   $8, R9, R16
 	VLD1  (R16), V7.S[2]
-	B     moved298
+	B     moved303
 
-one297:
+one302:
 	FMOVS 0(R9), F7
 
-moved298:
+moved303:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded299
+	BLE  folded304
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7475,40 +7490,40 @@ moved298:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single301
+	BNE single306
 	CMP $2, R6
-	BLT single301
+	BLT single306
 
-several300:
+several305:
 	TST   $2, R0
-	BEQ   one302
+	BEQ   one307
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved303
+	BEQ   moved308
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved303
+	B     moved308
 
-one302:
+one307:
 	FMOVS 0(R4), F9
 
-moved303:
+moved308:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
 	TST   $2, R0
-	BEQ   one304
+	BEQ   one309
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved305
+	BEQ   moved310
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved305
+	B     moved310
 
-one304:
+one309:
 	FMOVS 0(R4), F10
 
-moved305:
+moved310:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
@@ -7546,26 +7561,26 @@ moved305:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several300
+	BGE   several305
 	CMP   $0, R6
-	BEQ   folded299
+	BEQ   folded304
 
-single301:
+single306:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold306:
+fold311:
 	TST   $2, R0
-	BEQ   one307
+	BEQ   one312
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved308
+	BEQ   moved313
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved308
+	B     moved313
 
-one307:
+one312:
 	FMOVS 0(R4), F9
 
-moved308:
+moved313:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
@@ -7594,9 +7609,9 @@ moved308:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold306
+	BNE   fold311
 
-folded299:
+folded304:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -7609,7 +7624,7 @@ folded299:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear309
+	BNE   linear314
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7619,7 +7634,7 @@ folded299:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear309:
+linear314:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7630,118 +7645,118 @@ linear309:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one310
+	BEQ   one315
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved311
+	BEQ   moved316
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved311
+	B     moved316
 
-one310:
+one315:
 	FMOVS F0, 0(R1)
 
-moved311:
+moved316:
 	TST   $2, R0
-	BEQ   one312
+	BEQ   one317
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved313
+	BEQ   moved318
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved313
+	B     moved318
 
-one312:
+one317:
 	FMOVS F1, 0(R3)
 
-moved313:
+moved318:
 	TST   $2, R0
-	BEQ   one314
+	BEQ   one319
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved315
+	BEQ   moved320
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved315
+	B     moved320
 
-one314:
+one319:
 	FMOVS F2, 0(R4)
 
-moved315:
+moved320:
 	TST   $2, R0
-	BEQ   one316
+	BEQ   one321
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved317
+	BEQ   moved322
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved317
+	B     moved322
 
-one316:
+one321:
 	FMOVS F3, 0(R5)
 
-moved317:
+moved322:
 	TST   $2, R0
-	BEQ   one318
+	BEQ   one323
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved319
+	BEQ   moved324
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved319
+	B     moved324
 
-one318:
+one323:
 	FMOVS F4, 0(R6)
 
-moved319:
+moved324:
 	TST   $2, R0
-	BEQ   one320
+	BEQ   one325
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved321
+	BEQ   moved326
 	ADD   $8, R7, R16
 	VST1  V5.S[2], (R16)
-	B     moved321
+	B     moved326
 
-one320:
+one325:
 	FMOVS F5, 0(R7)
 
-moved321:
+moved326:
 	TST   $2, R0
-	BEQ   one322
+	BEQ   one327
 	FMOVD F6, 0(R8)
 	TST   $1, R0
-	BEQ   moved323
+	BEQ   moved328
 	ADD   $8, R8, R16
 	VST1  V6.S[2], (R16)
-	B     moved323
+	B     moved328
 
-one322:
+one327:
 	FMOVS F6, 0(R8)
 
-moved323:
+moved328:
 	TST   $2, R0
-	BEQ   one324
+	BEQ   one329
 	FMOVD F7, 0(R9)
 	TST   $1, R0
-	BEQ   moved325
+	BEQ   moved330
 	ADD   $8, R9, R16
 	VST1  V7.S[2], (R16)
-	B     moved325
+	B     moved330
 
-one324:
+one329:
 	FMOVS F7, 0(R9)
 
-moved325:
+moved330:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	MOVD $8, R1
-	B    advance279
+	B    advance284
 
-fewer280:
+fewer285:
 	CMP $7, R1
-	BNE fewer326
+	BNE fewer331
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -7753,99 +7768,99 @@ fewer280:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one327
+	BEQ   one332
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved328
+	BEQ   moved333
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved328
+	B     moved333
 
-one327:
+one332:
 	FMOVS 0(R1), F0
 
-moved328:
+moved333:
 	TST   $2, R0
-	BEQ   one329
+	BEQ   one334
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved330
+	BEQ   moved335
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved330
+	B     moved335
 
-one329:
+one334:
 	FMOVS 0(R3), F1
 
-moved330:
+moved335:
 	TST   $2, R0
-	BEQ   one331
+	BEQ   one336
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved332
+	BEQ   moved337
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved332
+	B     moved337
 
-one331:
+one336:
 	FMOVS 0(R4), F2
 
-moved332:
+moved337:
 	TST   $2, R0
-	BEQ   one333
+	BEQ   one338
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved334
+	BEQ   moved339
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved334
+	B     moved339
 
-one333:
+one338:
 	FMOVS 0(R5), F3
 
-moved334:
+moved339:
 	TST   $2, R0
-	BEQ   one335
+	BEQ   one340
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved336
+	BEQ   moved341
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved336
+	B     moved341
 
-one335:
+one340:
 	FMOVS 0(R6), F4
 
-moved336:
+moved341:
 	TST   $2, R0
-	BEQ   one337
+	BEQ   one342
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved338
+	BEQ   moved343
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved338
+	B     moved343
 
-one337:
+one342:
 	FMOVS 0(R7), F5
 
-moved338:
+moved343:
 	TST   $2, R0
-	BEQ   one339
+	BEQ   one344
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved340
+	BEQ   moved345
 	ADD   $8, R8, R16
 	VLD1  (R16), V6.S[2]
-	B     moved340
+	B     moved345
 
-one339:
+one344:
 	FMOVS 0(R8), F6
 
-moved340:
+moved345:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded341
+	BLE  folded346
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7862,40 +7877,40 @@ moved340:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single343
+	BNE single348
 	CMP $2, R6
-	BLT single343
+	BLT single348
 
-several342:
+several347:
 	TST   $2, R0
-	BEQ   one344
+	BEQ   one349
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved345
+	BEQ   moved350
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved345
+	B     moved350
 
-one344:
+one349:
 	FMOVS 0(R4), F8
 
-moved345:
+moved350:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
 	TST   $2, R0
-	BEQ   one346
+	BEQ   one351
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved347
+	BEQ   moved352
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved347
+	B     moved352
 
-one346:
+one351:
 	FMOVS 0(R4), F9
 
-moved347:
+moved352:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
@@ -7929,26 +7944,26 @@ moved347:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several342
+	BGE   several347
 	CMP   $0, R6
-	BEQ   folded341
+	BEQ   folded346
 
-single343:
+single348:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold348:
+fold353:
 	TST   $2, R0
-	BEQ   one349
+	BEQ   one354
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved350
+	BEQ   moved355
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved350
+	B     moved355
 
-one349:
+one354:
 	FMOVS 0(R4), F8
 
-moved350:
+moved355:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
@@ -7974,9 +7989,9 @@ moved350:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold348
+	BNE   fold353
 
-folded341:
+folded346:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -7988,7 +8003,7 @@ folded341:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear351
+	BNE   linear356
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -7997,7 +8012,7 @@ folded341:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear351:
+linear356:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8007,105 +8022,105 @@ linear351:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one352
+	BEQ   one357
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved353
+	BEQ   moved358
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved353
+	B     moved358
 
-one352:
+one357:
 	FMOVS F0, 0(R1)
 
-moved353:
+moved358:
 	TST   $2, R0
-	BEQ   one354
+	BEQ   one359
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved355
+	BEQ   moved360
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved355
+	B     moved360
 
-one354:
+one359:
 	FMOVS F1, 0(R3)
 
-moved355:
+moved360:
 	TST   $2, R0
-	BEQ   one356
+	BEQ   one361
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved357
+	BEQ   moved362
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved357
+	B     moved362
 
-one356:
+one361:
 	FMOVS F2, 0(R4)
 
-moved357:
+moved362:
 	TST   $2, R0
-	BEQ   one358
+	BEQ   one363
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved359
+	BEQ   moved364
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved359
+	B     moved364
 
-one358:
+one363:
 	FMOVS F3, 0(R5)
 
-moved359:
+moved364:
 	TST   $2, R0
-	BEQ   one360
+	BEQ   one365
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved361
+	BEQ   moved366
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved361
+	B     moved366
 
-one360:
+one365:
 	FMOVS F4, 0(R6)
 
-moved361:
+moved366:
 	TST   $2, R0
-	BEQ   one362
+	BEQ   one367
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved363
+	BEQ   moved368
 	ADD   $8, R7, R16
 	VST1  V5.S[2], (R16)
-	B     moved363
+	B     moved368
 
-one362:
+one367:
 	FMOVS F5, 0(R7)
 
-moved363:
+moved368:
 	TST   $2, R0
-	BEQ   one364
+	BEQ   one369
 	FMOVD F6, 0(R8)
 	TST   $1, R0
-	BEQ   moved365
+	BEQ   moved370
 	ADD   $8, R8, R16
 	VST1  V6.S[2], (R16)
-	B     moved365
+	B     moved370
 
-one364:
+one369:
 	FMOVS F6, 0(R8)
 
-moved365:
+moved370:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	MOVD $7, R1
-	B    advance279
+	B    advance284
 
-fewer326:
+fewer331:
 	CMP $6, R1
-	BNE fewer366
+	BNE fewer371
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -8116,86 +8131,86 @@ fewer326:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one367
+	BEQ   one372
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved368
+	BEQ   moved373
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved368
+	B     moved373
 
-one367:
+one372:
 	FMOVS 0(R1), F0
 
-moved368:
+moved373:
 	TST   $2, R0
-	BEQ   one369
+	BEQ   one374
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved370
+	BEQ   moved375
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved370
+	B     moved375
 
-one369:
+one374:
 	FMOVS 0(R3), F1
 
-moved370:
+moved375:
 	TST   $2, R0
-	BEQ   one371
+	BEQ   one376
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved372
+	BEQ   moved377
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved372
+	B     moved377
 
-one371:
+one376:
 	FMOVS 0(R4), F2
 
-moved372:
+moved377:
 	TST   $2, R0
-	BEQ   one373
+	BEQ   one378
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved374
+	BEQ   moved379
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved374
+	B     moved379
 
-one373:
+one378:
 	FMOVS 0(R5), F3
 
-moved374:
+moved379:
 	TST   $2, R0
-	BEQ   one375
+	BEQ   one380
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved376
+	BEQ   moved381
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved376
+	B     moved381
 
-one375:
+one380:
 	FMOVS 0(R6), F4
 
-moved376:
+moved381:
 	TST   $2, R0
-	BEQ   one377
+	BEQ   one382
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved378
+	BEQ   moved383
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved378
+	B     moved383
 
-one377:
+one382:
 	FMOVS 0(R7), F5
 
-moved378:
+moved383:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded379
+	BLE  folded384
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8211,40 +8226,40 @@ moved378:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single381
+	BNE single386
 	CMP $2, R6
-	BLT single381
+	BLT single386
 
-several380:
+several385:
 	TST   $2, R0
-	BEQ   one382
+	BEQ   one387
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved383
+	BEQ   moved388
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved383
+	B     moved388
 
-one382:
+one387:
 	FMOVS 0(R4), F7
 
-moved383:
+moved388:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
 	TST   $2, R0
-	BEQ   one384
+	BEQ   one389
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved385
+	BEQ   moved390
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved385
+	B     moved390
 
-one384:
+one389:
 	FMOVS 0(R4), F8
 
-moved385:
+moved390:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
@@ -8274,26 +8289,26 @@ moved385:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several380
+	BGE   several385
 	CMP   $0, R6
-	BEQ   folded379
+	BEQ   folded384
 
-single381:
+single386:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold386:
+fold391:
 	TST   $2, R0
-	BEQ   one387
+	BEQ   one392
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved388
+	BEQ   moved393
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved388
+	B     moved393
 
-one387:
+one392:
 	FMOVS 0(R4), F7
 
-moved388:
+moved393:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
@@ -8316,9 +8331,9 @@ moved388:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold386
+	BNE   fold391
 
-folded379:
+folded384:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -8329,7 +8344,7 @@ folded379:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear389
+	BNE   linear394
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -8337,7 +8352,7 @@ folded379:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear389:
+linear394:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8346,92 +8361,92 @@ linear389:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one390
+	BEQ   one395
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved391
+	BEQ   moved396
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved391
+	B     moved396
 
-one390:
+one395:
 	FMOVS F0, 0(R1)
 
-moved391:
+moved396:
 	TST   $2, R0
-	BEQ   one392
+	BEQ   one397
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved393
+	BEQ   moved398
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved393
+	B     moved398
 
-one392:
+one397:
 	FMOVS F1, 0(R3)
 
-moved393:
+moved398:
 	TST   $2, R0
-	BEQ   one394
+	BEQ   one399
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved395
+	BEQ   moved400
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved395
+	B     moved400
 
-one394:
+one399:
 	FMOVS F2, 0(R4)
 
-moved395:
+moved400:
 	TST   $2, R0
-	BEQ   one396
+	BEQ   one401
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved397
+	BEQ   moved402
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved397
+	B     moved402
 
-one396:
+one401:
 	FMOVS F3, 0(R5)
 
-moved397:
+moved402:
 	TST   $2, R0
-	BEQ   one398
+	BEQ   one403
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved399
+	BEQ   moved404
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved399
+	B     moved404
 
-one398:
+one403:
 	FMOVS F4, 0(R6)
 
-moved399:
+moved404:
 	TST   $2, R0
-	BEQ   one400
+	BEQ   one405
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved401
+	BEQ   moved406
 	ADD   $8, R7, R16
 	VST1  V5.S[2], (R16)
-	B     moved401
+	B     moved406
 
-one400:
+one405:
 	FMOVS F5, 0(R7)
 
-moved401:
+moved406:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	MOVD $6, R1
-	B    advance279
+	B    advance284
 
-fewer366:
+fewer371:
 	CMP $5, R1
-	BNE fewer402
+	BNE fewer407
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -8441,73 +8456,73 @@ fewer366:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one403
+	BEQ   one408
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved404
+	BEQ   moved409
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved404
+	B     moved409
 
-one403:
+one408:
 	FMOVS 0(R1), F0
 
-moved404:
+moved409:
 	TST   $2, R0
-	BEQ   one405
+	BEQ   one410
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved406
+	BEQ   moved411
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved406
+	B     moved411
 
-one405:
+one410:
 	FMOVS 0(R3), F1
 
-moved406:
+moved411:
 	TST   $2, R0
-	BEQ   one407
+	BEQ   one412
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved408
+	BEQ   moved413
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved408
+	B     moved413
 
-one407:
+one412:
 	FMOVS 0(R4), F2
 
-moved408:
+moved413:
 	TST   $2, R0
-	BEQ   one409
+	BEQ   one414
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved410
+	BEQ   moved415
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved410
+	B     moved415
 
-one409:
+one414:
 	FMOVS 0(R5), F3
 
-moved410:
+moved415:
 	TST   $2, R0
-	BEQ   one411
+	BEQ   one416
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved412
+	BEQ   moved417
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved412
+	B     moved417
 
-one411:
+one416:
 	FMOVS 0(R6), F4
 
-moved412:
+moved417:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded413
+	BLE  folded418
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8522,40 +8537,40 @@ moved412:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single415
+	BNE single420
 	CMP $2, R6
-	BLT single415
+	BLT single420
 
-several414:
+several419:
 	TST   $2, R0
-	BEQ   one416
+	BEQ   one421
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved417
+	BEQ   moved422
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved417
+	B     moved422
 
-one416:
+one421:
 	FMOVS 0(R4), F6
 
-moved417:
+moved422:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
 	TST   $2, R0
-	BEQ   one418
+	BEQ   one423
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved419
+	BEQ   moved424
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved419
+	B     moved424
 
-one418:
+one423:
 	FMOVS 0(R4), F7
 
-moved419:
+moved424:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
@@ -8581,26 +8596,26 @@ moved419:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several414
+	BGE   several419
 	CMP   $0, R6
-	BEQ   folded413
+	BEQ   folded418
 
-single415:
+single420:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold420:
+fold425:
 	TST   $2, R0
-	BEQ   one421
+	BEQ   one426
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved422
+	BEQ   moved427
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved422
+	B     moved427
 
-one421:
+one426:
 	FMOVS 0(R4), F6
 
-moved422:
+moved427:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
@@ -8620,9 +8635,9 @@ moved422:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold420
+	BNE   fold425
 
-folded413:
+folded418:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -8632,14 +8647,14 @@ folded413:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear423
+	BNE   linear428
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear423:
+linear428:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8647,79 +8662,79 @@ linear423:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one424
+	BEQ   one429
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved425
+	BEQ   moved430
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved425
+	B     moved430
 
-one424:
+one429:
 	FMOVS F0, 0(R1)
 
-moved425:
+moved430:
 	TST   $2, R0
-	BEQ   one426
+	BEQ   one431
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved427
+	BEQ   moved432
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved427
+	B     moved432
 
-one426:
+one431:
 	FMOVS F1, 0(R3)
 
-moved427:
+moved432:
 	TST   $2, R0
-	BEQ   one428
+	BEQ   one433
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved429
+	BEQ   moved434
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved429
+	B     moved434
 
-one428:
+one433:
 	FMOVS F2, 0(R4)
 
-moved429:
+moved434:
 	TST   $2, R0
-	BEQ   one430
+	BEQ   one435
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved431
+	BEQ   moved436
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved431
+	B     moved436
 
-one430:
+one435:
 	FMOVS F3, 0(R5)
 
-moved431:
+moved436:
 	TST   $2, R0
-	BEQ   one432
+	BEQ   one437
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved433
+	BEQ   moved438
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved433
+	B     moved438
 
-one432:
+one437:
 	FMOVS F4, 0(R6)
 
-moved433:
+moved438:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	MOVD $5, R1
-	B    advance279
+	B    advance284
 
-fewer402:
+fewer407:
 	CMP $4, R1
-	BNE fewer434
+	BNE fewer439
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -8728,60 +8743,60 @@ fewer402:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one435
+	BEQ   one440
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved436
+	BEQ   moved441
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved436
+	B     moved441
 
-one435:
+one440:
 	FMOVS 0(R1), F0
 
-moved436:
+moved441:
 	TST   $2, R0
-	BEQ   one437
+	BEQ   one442
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved438
+	BEQ   moved443
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved438
+	B     moved443
 
-one437:
+one442:
 	FMOVS 0(R3), F1
 
-moved438:
+moved443:
 	TST   $2, R0
-	BEQ   one439
+	BEQ   one444
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved440
+	BEQ   moved445
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved440
+	B     moved445
 
-one439:
+one444:
 	FMOVS 0(R4), F2
 
-moved440:
+moved445:
 	TST   $2, R0
-	BEQ   one441
+	BEQ   one446
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved442
+	BEQ   moved447
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved442
+	B     moved447
 
-one441:
+one446:
 	FMOVS 0(R5), F3
 
-moved442:
+moved447:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded443
+	BLE  folded448
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8795,40 +8810,40 @@ moved442:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single445
+	BNE single450
 	CMP $2, R6
-	BLT single445
+	BLT single450
 
-several444:
+several449:
 	TST   $2, R0
-	BEQ   one446
+	BEQ   one451
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved447
+	BEQ   moved452
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved447
+	B     moved452
 
-one446:
+one451:
 	FMOVS 0(R4), F5
 
-moved447:
+moved452:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
 	TST   $2, R0
-	BEQ   one448
+	BEQ   one453
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved449
+	BEQ   moved454
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved449
+	B     moved454
 
-one448:
+one453:
 	FMOVS 0(R4), F6
 
-moved449:
+moved454:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
@@ -8850,26 +8865,26 @@ moved449:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several444
+	BGE   several449
 	CMP   $0, R6
-	BEQ   folded443
+	BEQ   folded448
 
-single445:
+single450:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold450:
+fold455:
 	TST   $2, R0
-	BEQ   one451
+	BEQ   one456
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved452
+	BEQ   moved457
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved452
+	B     moved457
 
-one451:
+one456:
 	FMOVS 0(R4), F5
 
-moved452:
+moved457:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
@@ -8886,9 +8901,9 @@ moved452:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold450
+	BNE   fold455
 
-folded443:
+folded448:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -8897,78 +8912,78 @@ folded443:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear453
+	BNE   linear458
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear453:
+linear458:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one454
+	BEQ   one459
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved455
+	BEQ   moved460
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved455
+	B     moved460
 
-one454:
+one459:
 	FMOVS F0, 0(R1)
 
-moved455:
+moved460:
 	TST   $2, R0
-	BEQ   one456
+	BEQ   one461
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved457
+	BEQ   moved462
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved457
+	B     moved462
 
-one456:
+one461:
 	FMOVS F1, 0(R3)
 
-moved457:
+moved462:
 	TST   $2, R0
-	BEQ   one458
+	BEQ   one463
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved459
+	BEQ   moved464
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved459
+	B     moved464
 
-one458:
+one463:
 	FMOVS F2, 0(R4)
 
-moved459:
+moved464:
 	TST   $2, R0
-	BEQ   one460
+	BEQ   one465
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved461
+	BEQ   moved466
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved461
+	B     moved466
 
-one460:
+one465:
 	FMOVS F3, 0(R5)
 
-moved461:
+moved466:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	RET
 
-fewer434:
+fewer439:
 	CMP $3, R1
-	BNE fewer462
+	BNE fewer467
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -8976,47 +8991,47 @@ fewer434:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one463
+	BEQ   one468
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved464
+	BEQ   moved469
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved464
+	B     moved469
 
-one463:
+one468:
 	FMOVS 0(R1), F0
 
-moved464:
+moved469:
 	TST   $2, R0
-	BEQ   one465
+	BEQ   one470
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved466
+	BEQ   moved471
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved466
+	B     moved471
 
-one465:
+one470:
 	FMOVS 0(R3), F1
 
-moved466:
+moved471:
 	TST   $2, R0
-	BEQ   one467
+	BEQ   one472
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved468
+	BEQ   moved473
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved468
+	B     moved473
 
-one467:
+one472:
 	FMOVS 0(R4), F2
 
-moved468:
+moved473:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded469
+	BLE  folded474
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9029,40 +9044,40 @@ moved468:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single471
+	BNE single476
 	CMP $2, R6
-	BLT single471
+	BLT single476
 
-several470:
+several475:
 	TST   $2, R0
-	BEQ   one472
+	BEQ   one477
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved473
+	BEQ   moved478
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved473
+	B     moved478
 
-one472:
+one477:
 	FMOVS 0(R4), F4
 
-moved473:
+moved478:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
 	TST   $2, R0
-	BEQ   one474
+	BEQ   one479
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved475
+	BEQ   moved480
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved475
+	B     moved480
 
-one474:
+one479:
 	FMOVS 0(R4), F5
 
-moved475:
+moved480:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
@@ -9080,26 +9095,26 @@ moved475:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several470
+	BGE   several475
 	CMP   $0, R6
-	BEQ   folded469
+	BEQ   folded474
 
-single471:
+single476:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold476:
+fold481:
 	TST   $2, R0
-	BEQ   one477
+	BEQ   one482
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved478
+	BEQ   moved483
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved478
+	B     moved483
 
-one477:
+one482:
 	FMOVS 0(R4), F4
 
-moved478:
+moved483:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
@@ -9113,9 +9128,9 @@ moved478:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold476
+	BNE   fold481
 
-folded469:
+folded474:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -9123,97 +9138,97 @@ folded469:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear479
+	BNE   linear484
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear479:
+linear484:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one480
+	BEQ   one485
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved481
+	BEQ   moved486
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved481
+	B     moved486
 
-one480:
+one485:
 	FMOVS F0, 0(R1)
 
-moved481:
+moved486:
 	TST   $2, R0
-	BEQ   one482
+	BEQ   one487
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved483
+	BEQ   moved488
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved483
+	B     moved488
 
-one482:
+one487:
 	FMOVS F1, 0(R3)
 
-moved483:
+moved488:
 	TST   $2, R0
-	BEQ   one484
+	BEQ   one489
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved485
+	BEQ   moved490
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved485
+	B     moved490
 
-one484:
+one489:
 	FMOVS F2, 0(R4)
 
-moved485:
+moved490:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	RET
 
-fewer462:
+fewer467:
 	CMP $2, R1
-	BNE fewer486
+	BNE fewer491
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one487
+	BEQ   one492
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved488
+	BEQ   moved493
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved488
+	B     moved493
 
-one487:
+one492:
 	FMOVS 0(R1), F0
 
-moved488:
+moved493:
 	TST   $2, R0
-	BEQ   one489
+	BEQ   one494
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved490
+	BEQ   moved495
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved490
+	B     moved495
 
-one489:
+one494:
 	FMOVS 0(R3), F1
 
-moved490:
+moved495:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded491
+	BLE  folded496
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9225,60 +9240,11 @@ moved490:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single493
+	BNE single498
 	CMP $2, R6
-	BLT single493
+	BLT single498
 
-several492:
-	TST   $2, R0
-	BEQ   one494
-	FMOVD 0(R4), F3
-	TST   $1, R0
-	BEQ   moved495
-	ADD   $8, R4, R16
-	VLD1  (R16), V3.S[2]
-	B     moved495
-
-one494:
-	FMOVS 0(R4), F3
-
-moved495:
-	ADD   R5, R4
-	PRFM  0(R8), PLDL2KEEP
-	ADD   R9, R8
-	TST   $2, R0
-	BEQ   one496
-	FMOVD 0(R4), F4
-	TST   $1, R0
-	BEQ   moved497
-	ADD   $8, R4, R16
-	VLD1  (R16), V4.S[2]
-	B     moved497
-
-one496:
-	FMOVS 0(R4), F4
-
-moved497:
-	ADD   R5, R4
-	PRFM  0(R8), PLDL2KEEP
-	ADD   R9, R8
-	FMOVD 0(R1), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
-	FMOVD 0(R7), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	WORD  $0x4fa21081 // fmla v1.4s, v4.4s, v2.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several492
-	CMP   $0, R6
-	BEQ   folded491
-
-single493:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold498:
+several497:
 	TST   $2, R0
 	BEQ   one499
 	FMOVD 0(R4), F3
@@ -9295,6 +9261,55 @@ moved500:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
+	TST   $2, R0
+	BEQ   one501
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved502
+	ADD   $8, R4, R16
+	VLD1  (R16), V4.S[2]
+	B     moved502
+
+one501:
+	FMOVS 0(R4), F4
+
+moved502:
+	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
+	FMOVD 0(R1), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
+	FMOVD 0(R7), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21081 // fmla v1.4s, v4.4s, v2.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several497
+	CMP   $0, R6
+	BEQ   folded496
+
+single498:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold503:
+	TST   $2, R0
+	BEQ   one504
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved505
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
+	B     moved505
+
+one504:
+	FMOVS 0(R4), F3
+
+moved505:
+	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	FMOVS 0(R7), F2
@@ -9302,76 +9317,76 @@ moved500:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold498
+	BNE   fold503
 
-folded491:
+folded496:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear501
+	BNE   linear506
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear501:
+linear506:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one502
+	BEQ   one507
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved503
+	BEQ   moved508
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved503
+	B     moved508
 
-one502:
+one507:
 	FMOVS F0, 0(R1)
 
-moved503:
+moved508:
 	TST   $2, R0
-	BEQ   one504
+	BEQ   one509
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved505
+	BEQ   moved510
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved505
+	B     moved510
 
-one504:
+one509:
 	FMOVS F1, 0(R3)
 
-moved505:
+moved510:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	RET
 
-fewer486:
+fewer491:
 	CMP $1, R1
-	BNE fewer506
+	BNE fewer511
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	TST   $2, R0
-	BEQ   one507
+	BEQ   one512
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved508
+	BEQ   moved513
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved508
+	B     moved513
 
-one507:
+one512:
 	FMOVS 0(R1), F0
 
-moved508:
+moved513:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded509
+	BLE  folded514
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9382,56 +9397,11 @@ moved508:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single511
+	BNE single516
 	CMP $2, R6
-	BLT single511
+	BLT single516
 
-several510:
-	TST   $2, R0
-	BEQ   one512
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved513
-	ADD   $8, R4, R16
-	VLD1  (R16), V2.S[2]
-	B     moved513
-
-one512:
-	FMOVS 0(R4), F2
-
-moved513:
-	ADD   R5, R4
-	PRFM  0(R7), PLDL2KEEP
-	ADD   R8, R7
-	TST   $2, R0
-	BEQ   one514
-	FMOVD 0(R4), F3
-	TST   $1, R0
-	BEQ   moved515
-	ADD   $8, R4, R16
-	VLD1  (R16), V3.S[2]
-	B     moved515
-
-one514:
-	FMOVS 0(R4), F3
-
-moved515:
-	ADD   R5, R4
-	PRFM  0(R7), PLDL2KEEP
-	ADD   R8, R7
-	FMOVD 0(R1), F1
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
-	ADD   $8, R1
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several510
-	CMP   $0, R6
-	BEQ   folded509
-
-single511:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold516:
+several515:
 	TST   $2, R0
 	BEQ   one517
 	FMOVD 0(R4), F2
@@ -9448,45 +9418,95 @@ moved518:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
+	TST   $2, R0
+	BEQ   one519
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved520
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
+	B     moved520
+
+one519:
+	FMOVS 0(R4), F3
+
+moved520:
+	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
+	FMOVD 0(R1), F1
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
+	ADD   $8, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several515
+	CMP   $0, R6
+	BEQ   folded514
+
+single516:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold521:
+	TST   $2, R0
+	BEQ   one522
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved523
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
+	B     moved523
+
+one522:
+	FMOVS 0(R4), F2
+
+moved523:
+	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVS 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold516
+	BNE   fold521
 
-folded509:
+folded514:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear519
+	BNE   linear524
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear519:
+linear524:
 	MOVD  c+0(FP), R1
 	TST   $2, R0
-	BEQ   one520
+	BEQ   one525
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved521
+	BEQ   moved526
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved521
+	B     moved526
 
-one520:
+one525:
 	FMOVS F0, 0(R1)
 
-moved521:
+moved526:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	RET
 
-fewer506:
+fewer511:
 	RET
 
-advance279:
+advance284:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done527
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -9502,11 +9522,9 @@ advance279:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next276
+	B    next281
+
+done527:
 	RET
 
 // func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
@@ -11121,6 +11139,11 @@ fewer51:
 	RET
 
 advance6:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done57
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -11136,11 +11159,9 @@ advance6:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next3
+	B    next3
+
+done57:
 	RET
 
 over2:
@@ -11148,26 +11169,26 @@ over2:
 	MUL  R16, R0, R0
 	SUB  $48, R0
 
-next57:
+next58:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full58
+	BGE  full59
 	CMP  $8, R1
-	BLE  chosen59
+	BLE  chosen60
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen59
+	B    chosen60
 
-full58:
+full59:
 	MOVD $8, R1
 
-chosen59:
+chosen60:
 	CMP  $8, R1
-	BNE  fewer61
+	BNE  fewer62
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few62
+	BLT  few63
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -11177,10 +11198,10 @@ chosen59:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more63
+	BGE  more64
 	MOVD then+88(FP), R1
 
-more63:
+more64:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -11205,7 +11226,7 @@ more63:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few62:
+few63:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -11251,7 +11272,7 @@ few62:
 	FMOVQ 32(R20), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded64
+	BLE   folded65
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11269,11 +11290,11 @@ few62:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single66
+	BNE single67
 	CMP $2, R6
-	BLT single66
+	BLT single67
 
-several65:
+several66:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -11354,13 +11375,13 @@ several65:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several65
+	BGE   several66
 	CMP   $0, R6
-	BEQ   folded64
+	BEQ   folded65
 
-single66:
+single67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold68:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -11409,9 +11430,9 @@ fold67:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold67
+	BNE   fold68
 
-folded64:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -11440,7 +11461,7 @@ folded64:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear68
+	BNE   linear69
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -11466,7 +11487,7 @@ folded64:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear68:
+linear69:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11513,11 +11534,11 @@ linear68:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance60
+	B     advance61
 
-fewer61:
+fewer62:
 	CMP $7, R1
-	BNE fewer69
+	BNE fewer70
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -11559,7 +11580,7 @@ fewer61:
 	FMOVQ 32(R15), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded70
+	BLE   folded71
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11576,11 +11597,11 @@ fewer61:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single72
+	BNE single73
 	CMP $2, R6
-	BLT single72
+	BLT single73
 
-several71:
+several72:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -11653,13 +11674,13 @@ several71:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several71
+	BGE   several72
 	CMP   $0, R6
-	BEQ   folded70
+	BEQ   folded71
 
-single72:
+single73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold73:
+fold74:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -11703,9 +11724,9 @@ fold73:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold73
+	BNE   fold74
 
-folded70:
+folded71:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -11731,7 +11752,7 @@ folded70:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear74
+	BNE   linear75
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -11754,7 +11775,7 @@ folded70:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear74:
+linear75:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11796,11 +11817,11 @@ linear74:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance60
+	B     advance61
 
-fewer69:
+fewer70:
 	CMP $6, R1
-	BNE fewer75
+	BNE fewer76
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -11837,7 +11858,7 @@ fewer69:
 	FMOVQ 32(R13), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded76
+	BLE   folded77
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11853,11 +11874,11 @@ fewer69:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single78
+	BNE single79
 	CMP $2, R6
-	BLT single78
+	BLT single79
 
-several77:
+several78:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -11922,13 +11943,13 @@ several77:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several77
+	BGE   several78
 	CMP   $0, R6
-	BEQ   folded76
+	BEQ   folded77
 
-single78:
+single79:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold80:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -11967,9 +11988,9 @@ fold79:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold79
+	BNE   fold80
 
-folded76:
+folded77:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -11992,7 +12013,7 @@ folded76:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear80
+	BNE   linear81
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -12012,7 +12033,7 @@ folded76:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear80:
+linear81:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12049,11 +12070,11 @@ linear80:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance60
+	B     advance61
 
-fewer75:
+fewer76:
 	CMP $5, R1
-	BNE fewer81
+	BNE fewer82
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -12085,7 +12106,7 @@ fewer75:
 	FMOVQ 32(R11), F14
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded82
+	BLE   folded83
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12100,11 +12121,11 @@ fewer75:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single84
+	BNE single85
 	CMP $2, R6
-	BLT single84
+	BLT single85
 
-several83:
+several84:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -12161,13 +12182,13 @@ several83:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several83
+	BGE   several84
 	CMP   $0, R6
-	BEQ   folded82
+	BEQ   folded83
 
-single84:
+single85:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold85:
+fold86:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -12201,9 +12222,9 @@ fold85:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold85
+	BNE   fold86
 
-folded82:
+folded83:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
@@ -12223,7 +12244,7 @@ folded82:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear86
+	BNE   linear87
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -12240,7 +12261,7 @@ folded82:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear86:
+linear87:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12272,11 +12293,11 @@ linear86:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance60
+	B     advance61
 
-fewer81:
+fewer82:
 	CMP $4, R1
-	BNE fewer87
+	BNE fewer88
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -12303,7 +12324,7 @@ fewer81:
 	FMOVQ 32(R9), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded88
+	BLE   folded89
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12317,11 +12338,11 @@ fewer81:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single90
+	BNE single91
 	CMP $2, R6
-	BLT single90
+	BLT single91
 
-several89:
+several90:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -12370,13 +12391,13 @@ several89:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several89
+	BGE   several90
 	CMP   $0, R6
-	BEQ   folded88
+	BEQ   folded89
 
-single90:
+single91:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold92:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -12405,9 +12426,9 @@ fold91:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold91
+	BNE   fold92
 
-folded88:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -12424,7 +12445,7 @@ folded88:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear92
+	BNE   linear93
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -12438,7 +12459,7 @@ folded88:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear92:
+linear93:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12466,9 +12487,9 @@ linear92:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer87:
+fewer88:
 	CMP $3, R1
-	BNE fewer93
+	BNE fewer94
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -12490,7 +12511,7 @@ fewer87:
 	FMOVQ 32(R7), F8
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded94
+	BLE   folded95
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12503,11 +12524,11 @@ fewer87:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single96
+	BNE single97
 	CMP $2, R6
-	BLT single96
+	BLT single97
 
-several95:
+several96:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -12548,13 +12569,13 @@ several95:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several95
+	BGE   several96
 	CMP   $0, R6
-	BEQ   folded94
+	BEQ   folded95
 
-single96:
+single97:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold97:
+fold98:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -12578,9 +12599,9 @@ fold97:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold97
+	BNE   fold98
 
-folded94:
+folded95:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
@@ -12594,7 +12615,7 @@ folded94:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear98
+	BNE   linear99
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -12605,7 +12626,7 @@ folded94:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear98:
+linear99:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12628,9 +12649,9 @@ linear98:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer93:
+fewer94:
 	CMP $2, R1
-	BNE fewer99
+	BNE fewer100
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -12647,7 +12668,7 @@ fewer93:
 	FMOVQ 32(R5), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded100
+	BLE   folded101
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12659,11 +12680,11 @@ fewer93:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single102
+	BNE single103
 	CMP $2, R6
-	BLT single102
+	BLT single103
 
-several101:
+several102:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -12696,13 +12717,13 @@ several101:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several101
+	BGE   several102
 	CMP   $0, R6
-	BEQ   folded100
+	BEQ   folded101
 
-single102:
+single103:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold103:
+fold104:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -12721,9 +12742,9 @@ fold103:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold103
+	BNE   fold104
 
-folded100:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -12734,7 +12755,7 @@ folded100:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear104
+	BNE   linear105
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -12742,7 +12763,7 @@ folded100:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear104:
+linear105:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12760,9 +12781,9 @@ linear104:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer99:
+fewer100:
 	CMP $1, R1
-	BNE fewer105
+	BNE fewer106
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -12773,7 +12794,7 @@ fewer99:
 	FMOVQ 32(R3), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded106
+	BLE   folded107
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12784,11 +12805,11 @@ fewer99:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single108
+	BNE single109
 	CMP $2, R6
-	BLT single108
+	BLT single109
 
-several107:
+several108:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -12813,13 +12834,13 @@ several107:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several107
+	BGE   several108
 	CMP   $0, R6
-	BEQ   folded106
+	BEQ   folded107
 
-single108:
+single109:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold109:
+fold110:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -12833,9 +12854,9 @@ fold109:
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold109
+	BNE   fold110
 
-folded106:
+folded107:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -12843,12 +12864,12 @@ folded106:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear110
+	BNE   linear111
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear110:
+linear111:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -12860,10 +12881,15 @@ linear110:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer105:
+fewer106:
 	RET
 
-advance60:
+advance61:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done112
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -12879,39 +12905,37 @@ advance60:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next57
+	B    next58
+
+done112:
 	RET
 
 narrower1:
 	CMP $2, R0
-	BLE narrower111
+	BLE narrower113
 	CMP $4, R0
-	BNE over112
+	BNE over114
 
-next113:
+next115:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full114
+	BGE  full116
 	CMP  $8, R1
-	BLE  chosen115
+	BLE  chosen117
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen115
+	B    chosen117
 
-full114:
+full116:
 	MOVD $8, R1
 
-chosen115:
+chosen117:
 	CMP  $8, R1
-	BNE  fewer117
+	BNE  fewer119
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few118
+	BLT  few120
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -12921,10 +12945,10 @@ chosen115:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more119
+	BGE  more121
 	MOVD then+88(FP), R1
 
-more119:
+more121:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -12949,7 +12973,7 @@ more119:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few118:
+few120:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -12978,7 +13002,7 @@ few118:
 	FMOVQ 16(R9), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded120
+	BLE   folded122
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12996,11 +13020,11 @@ few118:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single122
+	BNE single124
 	CMP $2, R6
-	BLT single122
+	BLT single124
 
-several121:
+several123:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -13061,13 +13085,13 @@ several121:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several121
+	BGE   several123
 	CMP   $0, R6
-	BEQ   folded120
+	BEQ   folded122
 
-single122:
+single124:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold125:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -13106,9 +13130,9 @@ fold123:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold123
+	BNE   fold125
 
-folded120:
+folded122:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -13129,7 +13153,7 @@ folded120:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear124
+	BNE   linear126
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -13147,7 +13171,7 @@ folded120:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear124:
+linear126:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13177,11 +13201,11 @@ linear124:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance116
+	B     advance118
 
-fewer117:
+fewer119:
 	CMP $7, R1
-	BNE fewer125
+	BNE fewer127
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -13208,7 +13232,7 @@ fewer117:
 	FMOVQ 16(R8), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded126
+	BLE   folded128
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13225,11 +13249,11 @@ fewer117:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single128
+	BNE single130
 	CMP $2, R6
-	BLT single128
+	BLT single130
 
-several127:
+several129:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -13284,13 +13308,13 @@ several127:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several127
+	BGE   several129
 	CMP   $0, R6
-	BEQ   folded126
+	BEQ   folded128
 
-single128:
+single130:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold129:
+fold131:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -13325,9 +13349,9 @@ fold129:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold129
+	BNE   fold131
 
-folded126:
+folded128:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -13346,7 +13370,7 @@ folded126:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear130
+	BNE   linear132
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -13362,7 +13386,7 @@ folded126:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear130:
+linear132:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13389,11 +13413,11 @@ linear130:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance116
+	B     advance118
 
-fewer125:
+fewer127:
 	CMP $6, R1
-	BNE fewer131
+	BNE fewer133
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -13417,7 +13441,7 @@ fewer125:
 	FMOVQ 16(R7), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded132
+	BLE   folded134
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13433,11 +13457,11 @@ fewer125:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single134
+	BNE single136
 	CMP $2, R6
-	BLT single134
+	BLT single136
 
-several133:
+several135:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -13486,13 +13510,13 @@ several133:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several133
+	BGE   several135
 	CMP   $0, R6
-	BEQ   folded132
+	BEQ   folded134
 
-single134:
+single136:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold137:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -13523,9 +13547,9 @@ fold135:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold135
+	BNE   fold137
 
-folded132:
+folded134:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -13542,7 +13566,7 @@ folded132:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear136
+	BNE   linear138
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -13556,7 +13580,7 @@ folded132:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear136:
+linear138:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13580,11 +13604,11 @@ linear136:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance116
+	B     advance118
 
-fewer131:
+fewer133:
 	CMP $5, R1
-	BNE fewer137
+	BNE fewer139
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -13605,7 +13629,7 @@ fewer131:
 	FMOVQ 16(R6), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded138
+	BLE   folded140
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13620,11 +13644,11 @@ fewer131:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single140
+	BNE single142
 	CMP $2, R6
-	BLT single140
+	BLT single142
 
-several139:
+several141:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -13667,13 +13691,13 @@ several139:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several139
+	BGE   several141
 	CMP   $0, R6
-	BEQ   folded138
+	BEQ   folded140
 
-single140:
+single142:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
+fold143:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -13700,9 +13724,9 @@ fold141:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold141
+	BNE   fold143
 
-folded138:
+folded140:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -13717,7 +13741,7 @@ folded138:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear142
+	BNE   linear144
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -13729,7 +13753,7 @@ folded138:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear142:
+linear144:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13750,11 +13774,11 @@ linear142:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance116
+	B     advance118
 
-fewer137:
+fewer139:
 	CMP $4, R1
-	BNE fewer143
+	BNE fewer145
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -13772,7 +13796,7 @@ fewer137:
 	FMOVQ 16(R5), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded144
+	BLE   folded146
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13786,11 +13810,11 @@ fewer137:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single146
+	BNE single148
 	CMP $2, R6
-	BLT single146
+	BLT single148
 
-several145:
+several147:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -13827,13 +13851,13 @@ several145:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several145
+	BGE   several147
 	CMP   $0, R6
-	BEQ   folded144
+	BEQ   folded146
 
-single146:
+single148:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold149:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -13856,9 +13880,9 @@ fold147:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold147
+	BNE   fold149
 
-folded144:
+folded146:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -13871,7 +13895,7 @@ folded144:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear148
+	BNE   linear150
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -13881,7 +13905,7 @@ folded144:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear148:
+linear150:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13900,9 +13924,9 @@ linear148:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer143:
+fewer145:
 	CMP $3, R1
-	BNE fewer149
+	BNE fewer151
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -13917,7 +13941,7 @@ fewer143:
 	FMOVQ 16(R4), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded150
+	BLE   folded152
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13930,11 +13954,11 @@ fewer143:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single152
+	BNE single154
 	CMP $2, R6
-	BLT single152
+	BLT single154
 
-several151:
+several153:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -13965,13 +13989,13 @@ several151:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several151
+	BGE   several153
 	CMP   $0, R6
-	BEQ   folded150
+	BEQ   folded152
 
-single152:
+single154:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
+fold155:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -13990,9 +14014,9 @@ fold153:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold153
+	BNE   fold155
 
-folded150:
+folded152:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -14003,7 +14027,7 @@ folded150:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear154
+	BNE   linear156
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -14011,7 +14035,7 @@ folded150:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear154:
+linear156:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14027,9 +14051,9 @@ linear154:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer149:
+fewer151:
 	CMP $2, R1
-	BNE fewer155
+	BNE fewer157
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -14041,7 +14065,7 @@ fewer149:
 	FMOVQ 16(R3), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded156
+	BLE   folded158
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14053,11 +14077,11 @@ fewer149:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single158
+	BNE single160
 	CMP $2, R6
-	BLT single158
+	BLT single160
 
-several157:
+several159:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -14082,13 +14106,13 @@ several157:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several157
+	BGE   several159
 	CMP   $0, R6
-	BEQ   folded156
+	BEQ   folded158
 
-single158:
+single160:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold161:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -14103,9 +14127,9 @@ fold159:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold159
+	BNE   fold161
 
-folded156:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -14114,13 +14138,13 @@ folded156:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear160
+	BNE   linear162
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear160:
+linear162:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14133,9 +14157,9 @@ linear160:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer155:
+fewer157:
 	CMP $1, R1
-	BNE fewer161
+	BNE fewer163
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -14143,7 +14167,7 @@ fewer155:
 	FMOVQ 16(R1), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded162
+	BLE   folded164
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14154,11 +14178,11 @@ fewer155:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single164
+	BNE single166
 	CMP $2, R6
-	BLT single164
+	BLT single166
 
-several163:
+several165:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -14177,13 +14201,13 @@ several163:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several163
+	BGE   several165
 	CMP   $0, R6
-	BEQ   folded162
+	BEQ   folded164
 
-single164:
+single166:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold165:
+fold167:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -14194,20 +14218,20 @@ fold165:
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold165
+	BNE   fold167
 
-folded162:
+folded164:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear166
+	BNE   linear168
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear166:
+linear168:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -14216,10 +14240,15 @@ linear166:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer161:
+fewer163:
 	RET
 
-advance116:
+advance118:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done169
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -14235,38 +14264,36 @@ advance116:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next113
+	B    next115
+
+done169:
 	RET
 
-over112:
+over114:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
 
-next167:
+next170:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full168
+	BGE  full171
 	CMP  $8, R1
-	BLE  chosen169
+	BLE  chosen172
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen169
+	B    chosen172
 
-full168:
+full171:
 	MOVD $8, R1
 
-chosen169:
+chosen172:
 	CMP  $8, R1
-	BNE  fewer171
+	BNE  fewer174
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few172
+	BLT  few175
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -14276,10 +14303,10 @@ chosen169:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more173
+	BGE  more176
 	MOVD then+88(FP), R1
 
-more173:
+more176:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -14304,7 +14331,7 @@ more173:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few172:
+few175:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -14342,7 +14369,7 @@ few172:
 	FMOVQ 16(R20), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded174
+	BLE   folded177
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14360,11 +14387,11 @@ few172:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single176
+	BNE single179
 	CMP $2, R6
-	BLT single176
+	BLT single179
 
-several175:
+several178:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -14427,13 +14454,13 @@ several175:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several175
+	BGE   several178
 	CMP   $0, R6
-	BEQ   folded174
+	BEQ   folded177
 
-single176:
+single179:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold177:
+fold180:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -14473,9 +14500,9 @@ fold177:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold177
+	BNE   fold180
 
-folded174:
+folded177:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -14496,7 +14523,7 @@ folded174:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear178
+	BNE   linear181
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -14514,7 +14541,7 @@ folded174:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear178:
+linear181:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14553,11 +14580,11 @@ linear178:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance170
+	B     advance173
 
-fewer171:
+fewer174:
 	CMP $7, R1
-	BNE fewer179
+	BNE fewer182
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -14592,7 +14619,7 @@ fewer171:
 	FMOVQ 16(R15), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded180
+	BLE   folded183
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14609,11 +14636,11 @@ fewer171:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single182
+	BNE single185
 	CMP $2, R6
-	BLT single182
+	BLT single185
 
-several181:
+several184:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -14670,13 +14697,13 @@ several181:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several181
+	BGE   several184
 	CMP   $0, R6
-	BEQ   folded180
+	BEQ   folded183
 
-single182:
+single185:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold186:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -14712,9 +14739,9 @@ fold183:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold183
+	BNE   fold186
 
-folded180:
+folded183:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -14733,7 +14760,7 @@ folded180:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear184
+	BNE   linear187
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -14749,7 +14776,7 @@ folded180:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear184:
+linear187:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14784,11 +14811,11 @@ linear184:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance170
+	B     advance173
 
-fewer179:
+fewer182:
 	CMP $6, R1
-	BNE fewer185
+	BNE fewer188
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -14819,7 +14846,7 @@ fewer179:
 	FMOVQ 16(R13), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded186
+	BLE   folded189
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14835,11 +14862,11 @@ fewer179:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single188
+	BNE single191
 	CMP $2, R6
-	BLT single188
+	BLT single191
 
-several187:
+several190:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -14890,13 +14917,13 @@ several187:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several187
+	BGE   several190
 	CMP   $0, R6
-	BEQ   folded186
+	BEQ   folded189
 
-single188:
+single191:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold189:
+fold192:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -14928,9 +14955,9 @@ fold189:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold189
+	BNE   fold192
 
-folded186:
+folded189:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -14947,7 +14974,7 @@ folded186:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear190
+	BNE   linear193
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -14961,7 +14988,7 @@ folded186:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear190:
+linear193:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14992,11 +15019,11 @@ linear190:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance170
+	B     advance173
 
-fewer185:
+fewer188:
 	CMP $5, R1
-	BNE fewer191
+	BNE fewer194
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -15023,7 +15050,7 @@ fewer185:
 	FMOVQ 16(R11), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded192
+	BLE   folded195
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15038,11 +15065,11 @@ fewer185:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single194
+	BNE single197
 	CMP $2, R6
-	BLT single194
+	BLT single197
 
-several193:
+several196:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -15087,13 +15114,13 @@ several193:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several193
+	BGE   several196
 	CMP   $0, R6
-	BEQ   folded192
+	BEQ   folded195
 
-single194:
+single197:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
+fold198:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -15121,9 +15148,9 @@ fold195:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold195
+	BNE   fold198
 
-folded192:
+folded195:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -15138,7 +15165,7 @@ folded192:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear196
+	BNE   linear199
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -15150,7 +15177,7 @@ folded192:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear196:
+linear199:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15177,11 +15204,11 @@ linear196:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance170
+	B     advance173
 
-fewer191:
+fewer194:
 	CMP $4, R1
-	BNE fewer197
+	BNE fewer200
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -15204,7 +15231,7 @@ fewer191:
 	FMOVQ 16(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded198
+	BLE   folded201
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15218,11 +15245,11 @@ fewer191:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single200
+	BNE single203
 	CMP $2, R6
-	BLT single200
+	BLT single203
 
-several199:
+several202:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -15261,13 +15288,13 @@ several199:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several199
+	BGE   several202
 	CMP   $0, R6
-	BEQ   folded198
+	BEQ   folded201
 
-single200:
+single203:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
+fold204:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -15291,9 +15318,9 @@ fold201:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold201
+	BNE   fold204
 
-folded198:
+folded201:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -15306,7 +15333,7 @@ folded198:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear202
+	BNE   linear205
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15316,7 +15343,7 @@ folded198:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear202:
+linear205:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15340,9 +15367,9 @@ linear202:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer197:
+fewer200:
 	CMP $3, R1
-	BNE fewer203
+	BNE fewer206
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -15361,7 +15388,7 @@ fewer197:
 	FMOVQ 16(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded204
+	BLE   folded207
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15374,11 +15401,11 @@ fewer197:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single206
+	BNE single209
 	CMP $2, R6
-	BLT single206
+	BLT single209
 
-several205:
+several208:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -15411,13 +15438,13 @@ several205:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several205
+	BGE   several208
 	CMP   $0, R6
-	BEQ   folded204
+	BEQ   folded207
 
-single206:
+single209:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold207:
+fold210:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -15437,9 +15464,9 @@ fold207:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold207
+	BNE   fold210
 
-folded204:
+folded207:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -15450,7 +15477,7 @@ folded204:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear208
+	BNE   linear211
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -15458,7 +15485,7 @@ folded204:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear208:
+linear211:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15478,9 +15505,9 @@ linear208:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer203:
+fewer206:
 	CMP $2, R1
-	BNE fewer209
+	BNE fewer212
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -15495,7 +15522,7 @@ fewer203:
 	FMOVQ 16(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded210
+	BLE   folded213
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15507,11 +15534,11 @@ fewer203:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single212
+	BNE single215
 	CMP $2, R6
-	BLT single212
+	BLT single215
 
-several211:
+several214:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -15538,13 +15565,13 @@ several211:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several211
+	BGE   several214
 	CMP   $0, R6
-	BEQ   folded210
+	BEQ   folded213
 
-single212:
+single215:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold213:
+fold216:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -15560,9 +15587,9 @@ fold213:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold213
+	BNE   fold216
 
-folded210:
+folded213:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -15571,13 +15598,13 @@ folded210:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear214
+	BNE   linear217
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear214:
+linear217:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15593,9 +15620,9 @@ linear214:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer209:
+fewer212:
 	CMP $1, R1
-	BNE fewer215
+	BNE fewer218
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -15605,7 +15632,7 @@ fewer209:
 	FMOVQ 16(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded216
+	BLE   folded219
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15616,11 +15643,11 @@ fewer209:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single218
+	BNE single221
 	CMP $2, R6
-	BLT single218
+	BLT single221
 
-several217:
+several220:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -15641,13 +15668,13 @@ several217:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several217
+	BGE   several220
 	CMP   $0, R6
-	BEQ   folded216
+	BEQ   folded219
 
-single218:
+single221:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold219:
+fold222:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -15659,20 +15686,20 @@ fold219:
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold219
+	BNE   fold222
 
-folded216:
+folded219:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear220
+	BNE   linear223
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear220:
+linear223:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -15683,10 +15710,15 @@ linear220:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer215:
+fewer218:
 	RET
 
-advance170:
+advance173:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done224
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -15702,37 +15734,35 @@ advance170:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next167
+	B    next170
+
+done224:
 	RET
 
-narrower111:
+narrower113:
 	CMP $2, R0
-	BNE over221
+	BNE over225
 
-next222:
+next226:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full223
+	BGE  full227
 	CMP  $8, R1
-	BLE  chosen224
+	BLE  chosen228
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen224
+	B    chosen228
 
-full223:
+full227:
 	MOVD $8, R1
 
-chosen224:
+chosen228:
 	CMP  $8, R1
-	BNE  fewer226
+	BNE  fewer230
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few227
+	BLT  few231
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -15742,10 +15772,10 @@ chosen224:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more228
+	BGE  more232
 	MOVD then+88(FP), R1
 
-more228:
+more232:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -15770,7 +15800,7 @@ more228:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few227:
+few231:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -15791,7 +15821,7 @@ few227:
 	FMOVQ 0(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded229
+	BLE   folded233
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15809,11 +15839,11 @@ few227:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single231
+	BNE single235
 	CMP $2, R6
-	BLT single231
+	BLT single235
 
-several230:
+several234:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -15856,13 +15886,13 @@ several230:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several230
+	BGE   several234
 	CMP   $0, R6
-	BEQ   folded229
+	BEQ   folded233
 
-single231:
+single235:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold232:
+fold236:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -15892,9 +15922,9 @@ fold232:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold232
+	BNE   fold236
 
-folded229:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -15907,7 +15937,7 @@ folded229:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear233
+	BNE   linear237
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15917,7 +15947,7 @@ folded229:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear233:
+linear237:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15939,11 +15969,11 @@ linear233:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance225
+	B     advance229
 
-fewer226:
+fewer230:
 	CMP $7, R1
-	BNE fewer234
+	BNE fewer238
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -15963,7 +15993,7 @@ fewer226:
 	FMOVQ 0(R8), F6
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded235
+	BLE   folded239
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15980,11 +16010,11 @@ fewer226:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single237
+	BNE single241
 	CMP $2, R6
-	BLT single237
+	BLT single241
 
-several236:
+several240:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -16023,13 +16053,13 @@ several236:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several236
+	BGE   several240
 	CMP   $0, R6
-	BEQ   folded235
+	BEQ   folded239
 
-single237:
+single241:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold238:
+fold242:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -16056,9 +16086,9 @@ fold238:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold238
+	BNE   fold242
 
-folded235:
+folded239:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -16070,7 +16100,7 @@ folded235:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear239
+	BNE   linear243
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -16079,7 +16109,7 @@ folded235:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear239:
+linear243:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16099,11 +16129,11 @@ linear239:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance225
+	B     advance229
 
-fewer234:
+fewer238:
 	CMP $6, R1
-	BNE fewer240
+	BNE fewer244
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -16121,7 +16151,7 @@ fewer234:
 	FMOVQ 0(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded241
+	BLE   folded245
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16137,11 +16167,11 @@ fewer234:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single243
+	BNE single247
 	CMP $2, R6
-	BLT single243
+	BLT single247
 
-several242:
+several246:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -16176,13 +16206,13 @@ several242:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several242
+	BGE   several246
 	CMP   $0, R6
-	BEQ   folded241
+	BEQ   folded245
 
-single243:
+single247:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold244:
+fold248:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -16206,9 +16236,9 @@ fold244:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold244
+	BNE   fold248
 
-folded241:
+folded245:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -16219,7 +16249,7 @@ folded241:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear245
+	BNE   linear249
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -16227,7 +16257,7 @@ folded241:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear245:
+linear249:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16245,11 +16275,11 @@ linear245:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance225
+	B     advance229
 
-fewer240:
+fewer244:
 	CMP $5, R1
-	BNE fewer246
+	BNE fewer250
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -16265,7 +16295,7 @@ fewer240:
 	FMOVQ 0(R6), F4
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded247
+	BLE   folded251
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16280,11 +16310,11 @@ fewer240:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single249
+	BNE single253
 	CMP $2, R6
-	BLT single249
+	BLT single253
 
-several248:
+several252:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -16315,13 +16345,13 @@ several248:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several248
+	BGE   several252
 	CMP   $0, R6
-	BEQ   folded247
+	BEQ   folded251
 
-single249:
+single253:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
+fold254:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -16342,9 +16372,9 @@ fold250:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold250
+	BNE   fold254
 
-folded247:
+folded251:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -16354,14 +16384,14 @@ folded247:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear251
+	BNE   linear255
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear251:
+linear255:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16377,11 +16407,11 @@ linear251:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance225
+	B     advance229
 
-fewer246:
+fewer250:
 	CMP $4, R1
-	BNE fewer252
+	BNE fewer256
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -16395,7 +16425,7 @@ fewer246:
 	FMOVQ 0(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded253
+	BLE   folded257
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16409,11 +16439,11 @@ fewer246:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single255
+	BNE single259
 	CMP $2, R6
-	BLT single255
+	BLT single259
 
-several254:
+several258:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -16440,13 +16470,13 @@ several254:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several254
+	BGE   several258
 	CMP   $0, R6
-	BEQ   folded253
+	BEQ   folded257
 
-single255:
+single259:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold256:
+fold260:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -16464,9 +16494,9 @@ fold256:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold256
+	BNE   fold260
 
-folded253:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -16475,13 +16505,13 @@ folded253:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear257
+	BNE   linear261
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear257:
+linear261:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16496,9 +16526,9 @@ linear257:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer252:
+fewer256:
 	CMP $3, R1
-	BNE fewer258
+	BNE fewer262
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -16510,7 +16540,7 @@ fewer252:
 	FMOVQ 0(R4), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded259
+	BLE   folded263
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16523,11 +16553,11 @@ fewer252:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single261
+	BNE single265
 	CMP $2, R6
-	BLT single261
+	BLT single265
 
-several260:
+several264:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -16550,13 +16580,13 @@ several260:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several260
+	BGE   several264
 	CMP   $0, R6
-	BEQ   folded259
+	BEQ   folded263
 
-single261:
+single265:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold262:
+fold266:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -16571,9 +16601,9 @@ fold262:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold262
+	BNE   fold266
 
-folded259:
+folded263:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -16581,12 +16611,12 @@ folded259:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear263
+	BNE   linear267
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear263:
+linear267:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16599,9 +16629,9 @@ linear263:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer258:
+fewer262:
 	CMP $2, R1
-	BNE fewer264
+	BNE fewer268
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -16611,7 +16641,7 @@ fewer258:
 	FMOVQ 0(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded265
+	BLE   folded269
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16623,11 +16653,11 @@ fewer258:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single267
+	BNE single271
 	CMP $2, R6
-	BLT single267
+	BLT single271
 
-several266:
+several270:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -16646,13 +16676,13 @@ several266:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several266
+	BGE   several270
 	CMP   $0, R6
-	BEQ   folded265
+	BEQ   folded269
 
-single267:
+single271:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold268:
+fold272:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -16664,20 +16694,20 @@ fold268:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold268
+	BNE   fold272
 
-folded265:
+folded269:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear269
+	BNE   linear273
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear269:
+linear273:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16688,16 +16718,16 @@ linear269:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer264:
+fewer268:
 	CMP $1, R1
-	BNE fewer270
+	BNE fewer274
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded271
+	BLE   folded275
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16708,11 +16738,11 @@ fewer264:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single273
+	BNE single277
 	CMP $2, R6
-	BLT single273
+	BLT single277
 
-several272:
+several276:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -16727,13 +16757,13 @@ several272:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several272
+	BGE   several276
 	CMP   $0, R6
-	BEQ   folded271
+	BEQ   folded275
 
-single273:
+single277:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold274:
+fold278:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -16742,18 +16772,18 @@ fold274:
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold274
+	BNE   fold278
 
-folded271:
+folded275:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear275
+	BNE   linear279
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear275:
+linear279:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  soon+72(FP), R1
@@ -16761,10 +16791,15 @@ linear275:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer270:
+fewer274:
 	RET
 
-advance225:
+advance229:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done280
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -16780,34 +16815,32 @@ advance225:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next222
+	B    next226
+
+done280:
 	RET
 
-over221:
-next276:
+over225:
+next281:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full277
+	BGE  full282
 	CMP  $8, R1
-	BLE  chosen278
+	BLE  chosen283
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen278
+	B    chosen283
 
-full277:
+full282:
 	MOVD $8, R1
 
-chosen278:
+chosen283:
 	CMP  $8, R1
-	BNE  fewer280
+	BNE  fewer285
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few281
+	BLT  few286
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -16817,10 +16850,10 @@ chosen278:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more282
+	BGE  more287
 	MOVD then+88(FP), R1
 
-more282:
+more287:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -16845,7 +16878,7 @@ more282:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few281:
+few286:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -16866,7 +16899,7 @@ few281:
 	FMOVD 0(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded283
+	BLE   folded288
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16884,11 +16917,11 @@ few281:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single285
+	BNE single290
 	CMP $2, R6
-	BLT single285
+	BLT single290
 
-several284:
+several289:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -16931,13 +16964,13 @@ several284:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several284
+	BGE   several289
 	CMP   $0, R6
-	BEQ   folded283
+	BEQ   folded288
 
-single285:
+single290:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold286:
+fold291:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -16967,9 +17000,9 @@ fold286:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold286
+	BNE   fold291
 
-folded283:
+folded288:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -16982,7 +17015,7 @@ folded283:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear287
+	BNE   linear292
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -16992,7 +17025,7 @@ folded283:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear287:
+linear292:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17014,11 +17047,11 @@ linear287:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance279
+	B     advance284
 
-fewer280:
+fewer285:
 	CMP $7, R1
-	BNE fewer288
+	BNE fewer293
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -17038,7 +17071,7 @@ fewer280:
 	FMOVD 0(R8), F6
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded289
+	BLE   folded294
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17055,11 +17088,11 @@ fewer280:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single291
+	BNE single296
 	CMP $2, R6
-	BLT single291
+	BLT single296
 
-several290:
+several295:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -17098,13 +17131,13 @@ several290:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several290
+	BGE   several295
 	CMP   $0, R6
-	BEQ   folded289
+	BEQ   folded294
 
-single291:
+single296:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold292:
+fold297:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -17131,9 +17164,9 @@ fold292:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold292
+	BNE   fold297
 
-folded289:
+folded294:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -17145,7 +17178,7 @@ folded289:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear293
+	BNE   linear298
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -17154,7 +17187,7 @@ folded289:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear293:
+linear298:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17174,11 +17207,11 @@ linear293:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance279
+	B     advance284
 
-fewer288:
+fewer293:
 	CMP $6, R1
-	BNE fewer294
+	BNE fewer299
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -17196,7 +17229,7 @@ fewer288:
 	FMOVD 0(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded295
+	BLE   folded300
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17212,11 +17245,11 @@ fewer288:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single297
+	BNE single302
 	CMP $2, R6
-	BLT single297
+	BLT single302
 
-several296:
+several301:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -17251,13 +17284,13 @@ several296:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several296
+	BGE   several301
 	CMP   $0, R6
-	BEQ   folded295
+	BEQ   folded300
 
-single297:
+single302:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold298:
+fold303:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -17281,9 +17314,9 @@ fold298:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold298
+	BNE   fold303
 
-folded295:
+folded300:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -17294,7 +17327,7 @@ folded295:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear299
+	BNE   linear304
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -17302,7 +17335,7 @@ folded295:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear299:
+linear304:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17320,11 +17353,11 @@ linear299:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance279
+	B     advance284
 
-fewer294:
+fewer299:
 	CMP $5, R1
-	BNE fewer300
+	BNE fewer305
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -17340,7 +17373,7 @@ fewer294:
 	FMOVD 0(R6), F4
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded301
+	BLE   folded306
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17355,11 +17388,11 @@ fewer294:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single303
+	BNE single308
 	CMP $2, R6
-	BLT single303
+	BLT single308
 
-several302:
+several307:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -17390,13 +17423,13 @@ several302:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several302
+	BGE   several307
 	CMP   $0, R6
-	BEQ   folded301
+	BEQ   folded306
 
-single303:
+single308:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold304:
+fold309:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -17417,9 +17450,9 @@ fold304:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold304
+	BNE   fold309
 
-folded301:
+folded306:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -17429,14 +17462,14 @@ folded301:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear305
+	BNE   linear310
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear305:
+linear310:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17452,11 +17485,11 @@ linear305:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance279
+	B     advance284
 
-fewer300:
+fewer305:
 	CMP $4, R1
-	BNE fewer306
+	BNE fewer311
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -17470,7 +17503,7 @@ fewer300:
 	FMOVD 0(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded307
+	BLE   folded312
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17484,11 +17517,11 @@ fewer300:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single309
+	BNE single314
 	CMP $2, R6
-	BLT single309
+	BLT single314
 
-several308:
+several313:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -17515,13 +17548,13 @@ several308:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several308
+	BGE   several313
 	CMP   $0, R6
-	BEQ   folded307
+	BEQ   folded312
 
-single309:
+single314:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold310:
+fold315:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -17539,9 +17572,9 @@ fold310:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold310
+	BNE   fold315
 
-folded307:
+folded312:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -17550,13 +17583,13 @@ folded307:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear311
+	BNE   linear316
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear311:
+linear316:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17571,9 +17604,9 @@ linear311:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer306:
+fewer311:
 	CMP $3, R1
-	BNE fewer312
+	BNE fewer317
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -17585,7 +17618,7 @@ fewer306:
 	FMOVD 0(R4), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded313
+	BLE   folded318
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17598,11 +17631,11 @@ fewer306:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single315
+	BNE single320
 	CMP $2, R6
-	BLT single315
+	BLT single320
 
-several314:
+several319:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -17625,13 +17658,13 @@ several314:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several314
+	BGE   several319
 	CMP   $0, R6
-	BEQ   folded313
+	BEQ   folded318
 
-single315:
+single320:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold316:
+fold321:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -17646,9 +17679,9 @@ fold316:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold316
+	BNE   fold321
 
-folded313:
+folded318:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -17656,12 +17689,12 @@ folded313:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear317
+	BNE   linear322
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear317:
+linear322:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17674,9 +17707,9 @@ linear317:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer312:
+fewer317:
 	CMP $2, R1
-	BNE fewer318
+	BNE fewer323
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -17686,7 +17719,7 @@ fewer312:
 	FMOVD 0(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded319
+	BLE   folded324
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17698,11 +17731,11 @@ fewer312:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single321
+	BNE single326
 	CMP $2, R6
-	BLT single321
+	BLT single326
 
-several320:
+several325:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -17721,13 +17754,13 @@ several320:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several320
+	BGE   several325
 	CMP   $0, R6
-	BEQ   folded319
+	BEQ   folded324
 
-single321:
+single326:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold322:
+fold327:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -17739,20 +17772,20 @@ fold322:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold322
+	BNE   fold327
 
-folded319:
+folded324:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear323
+	BNE   linear328
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear323:
+linear328:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17763,16 +17796,16 @@ linear323:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer318:
+fewer323:
 	CMP $1, R1
-	BNE fewer324
+	BNE fewer329
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVD 0(R1), F0
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded325
+	BLE   folded330
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17783,11 +17816,11 @@ fewer318:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single327
+	BNE single332
 	CMP $2, R6
-	BLT single327
+	BLT single332
 
-several326:
+several331:
 	FMOVD 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -17802,13 +17835,13 @@ several326:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several326
+	BGE   several331
 	CMP   $0, R6
-	BEQ   folded325
+	BEQ   folded330
 
-single327:
+single332:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold328:
+fold333:
 	FMOVD 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -17817,18 +17850,18 @@ fold328:
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold328
+	BNE   fold333
 
-folded325:
+folded330:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear329
+	BNE   linear334
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear329:
+linear334:
 	MOVD  c+0(FP), R1
 	FMOVD F0, 0(R1)
 	MOVD  soon+72(FP), R1
@@ -17836,10 +17869,15 @@ linear329:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer324:
+fewer329:
 	RET
 
-advance279:
+advance284:
+	MOVD rows+96(FP), R2
+	SUB  R1, R2
+	MOVD R2, rows+96(FP)
+	CMP  $0, R2
+	BLE  done335
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -17855,11 +17893,9 @@ advance279:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	MOVD rows+96(FP), R2
-	SUB  R1, R2
-	MOVD R2, rows+96(FP)
-	CMP  $1, R2
-	BGE  next276
+	B    next281
+
+done335:
 	RET
 
 // func packingNEONF32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)

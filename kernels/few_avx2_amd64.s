@@ -4338,23 +4338,26 @@ fewer239:
 	RET
 
 advance4:
-	MOVQ   ldc+8(FP), BX
-	IMULQ  AX, BX
-	ADDQ   c+0(FP), BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   ldinit+24(FP), BX
-	IMULQ  AX, BX
-	ADDQ   init+16(FP), BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   lda+40(FP), BX
-	IMULQ  AX, BX
-	ADDQ   a+32(FP), BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   AX, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x01
-	JGE    next1
+	MOVQ  rows+72(FP), BX
+	SUBQ  AX, BX
+	MOVQ  BX, rows+72(FP)
+	TESTQ BX, BX
+	JLE   done357
+	MOVQ  ldc+8(FP), BX
+	IMULQ AX, BX
+	ADDQ  c+0(FP), BX
+	MOVQ  BX, c+0(FP)
+	MOVQ  ldinit+24(FP), BX
+	IMULQ AX, BX
+	ADDQ  init+16(FP), BX
+	MOVQ  BX, init+16(FP)
+	MOVQ  lda+40(FP), BX
+	IMULQ AX, BX
+	ADDQ  a+32(FP), BX
+	MOVQ  BX, a+32(FP)
+	JMP   next1
+
+done357:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8463,23 +8466,26 @@ fewer203:
 	RET
 
 advance4:
-	MOVQ   ldc+8(FP), BX
-	IMULQ  AX, BX
-	ADDQ   c+0(FP), BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   ldinit+24(FP), BX
-	IMULQ  AX, BX
-	ADDQ   init+16(FP), BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   lda+40(FP), BX
-	IMULQ  AX, BX
-	ADDQ   a+32(FP), BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   AX, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x01
-	JGE    next1
+	MOVQ  rows+72(FP), BX
+	SUBQ  AX, BX
+	MOVQ  BX, rows+72(FP)
+	TESTQ BX, BX
+	JLE   done317
+	MOVQ  ldc+8(FP), BX
+	IMULQ AX, BX
+	ADDQ  c+0(FP), BX
+	MOVQ  BX, c+0(FP)
+	MOVQ  ldinit+24(FP), BX
+	IMULQ AX, BX
+	ADDQ  init+16(FP), BX
+	MOVQ  BX, init+16(FP)
+	MOVQ  lda+40(FP), BX
+	IMULQ AX, BX
+	ADDQ  a+32(FP), BX
+	MOVQ  BX, a+32(FP)
+	JMP   next1
+
+done317:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -10176,6 +10176,11 @@ fewer329:
 	RET
 
 advance4:
+	MOVD rows+72(FP), R1
+	SUB  R0, R1
+	MOVD R1, rows+72(FP)
+	CMP  $0, R1
+	BLE  done541
 	MOVD ldc+8(FP), R1
 	MUL  R0, R1
 	MOVD c+0(FP), R16
@@ -10191,11 +10196,9 @@ advance4:
 	MOVD a+32(FP), R16
 	ADD  R16, R1
 	MOVD R1, a+32(FP)
-	MOVD rows+72(FP), R1
-	SUB  R0, R1
-	MOVD R1, rows+72(FP)
-	CMP  $1, R1
-	BGE  next1
+	B    next1
+
+done541:
 	RET
 
 // func sweepNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
@@ -20082,6 +20085,11 @@ fewer287:
 	RET
 
 advance4:
+	MOVD rows+72(FP), R1
+	SUB  R0, R1
+	MOVD R1, rows+72(FP)
+	CMP  $0, R1
+	BLE  done493
 	MOVD ldc+8(FP), R1
 	MUL  R0, R1
 	MOVD c+0(FP), R16
@@ -20097,11 +20105,9 @@ advance4:
 	MOVD a+32(FP), R16
 	ADD  R16, R1
 	MOVD R1, a+32(FP)
-	MOVD rows+72(FP), R1
-	SUB  R0, R1
-	MOVD R1, rows+72(FP)
-	CMP  $1, R1
-	BGE  next1
+	B    next1
+
+done493:
 	RET
 
 // func streamNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)

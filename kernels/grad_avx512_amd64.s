@@ -22320,19 +22320,22 @@ fewer845:
 	RET
 
 advance4:
-	MOVQ   lddy+16(FP), BX
-	IMULQ  AX, BX
-	ADDQ   dy+8(FP), BX
-	MOVQ   BX, dy+8(FP)
-	MOVQ   ldy+32(FP), BX
-	IMULQ  AX, BX
-	ADDQ   y+24(FP), BX
-	MOVQ   BX, y+24(FP)
-	MOVQ   rows+40(FP), BX
-	SUBQ   AX, BX
-	MOVQ   BX, rows+40(FP)
-	CMPQ   BX, $0x01
-	JGE    next1
+	MOVQ  rows+40(FP), BX
+	SUBQ  AX, BX
+	MOVQ  BX, rows+40(FP)
+	TESTQ BX, BX
+	JLE   done997
+	MOVQ  lddy+16(FP), BX
+	IMULQ AX, BX
+	ADDQ  dy+8(FP), BX
+	MOVQ  BX, dy+8(FP)
+	MOVQ  ldy+32(FP), BX
+	IMULQ AX, BX
+	ADDQ  y+24(FP), BX
+	MOVQ  BX, y+24(FP)
+	JMP   next1
+
+done997:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -26214,19 +26217,22 @@ fewer461:
 	RET
 
 advance4:
-	MOVQ   lddy+16(FP), BX
-	IMULQ  AX, BX
-	ADDQ   dy+8(FP), BX
-	MOVQ   BX, dy+8(FP)
-	MOVQ   ldy+32(FP), BX
-	IMULQ  AX, BX
-	ADDQ   y+24(FP), BX
-	MOVQ   BX, y+24(FP)
-	MOVQ   rows+40(FP), BX
-	SUBQ   AX, BX
-	MOVQ   BX, rows+40(FP)
-	CMPQ   BX, $0x01
-	JGE    next1
+	MOVQ  rows+40(FP), BX
+	SUBQ  AX, BX
+	MOVQ  BX, rows+40(FP)
+	TESTQ BX, BX
+	JLE   done549
+	MOVQ  lddy+16(FP), BX
+	IMULQ AX, BX
+	ADDQ  dy+8(FP), BX
+	MOVQ  BX, dy+8(FP)
+	MOVQ  ldy+32(FP), BX
+	IMULQ AX, BX
+	ADDQ  y+24(FP), BX
+	MOVQ  BX, y+24(FP)
+	JMP   next1
+
+done549:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -10447,6 +10447,11 @@ fewer377:
 	RET
 
 advance4:
+	MOVD rows+40(FP), R1
+	SUB  R0, R1
+	MOVD R1, rows+40(FP)
+	CMP  $0, R1
+	BLE  done445
 	MOVD lddy+16(FP), R1
 	MUL  R0, R1
 	MOVD dy+8(FP), R16
@@ -10457,11 +10462,9 @@ advance4:
 	MOVD y+24(FP), R16
 	ADD  R16, R1
 	MOVD R1, y+24(FP)
-	MOVD rows+40(FP), R1
-	SUB  R0, R1
-	MOVD R1, rows+40(FP)
-	CMP  $1, R1
-	BGE  next1
+	B    next1
+
+done445:
 	RET
 
 // func gateNEONF64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
@@ -11832,6 +11835,11 @@ fewer77:
 	RET
 
 advance4:
+	MOVD rows+40(FP), R1
+	SUB  R0, R1
+	MOVD R1, rows+40(FP)
+	CMP  $0, R1
+	BLE  done101
 	MOVD lddy+16(FP), R1
 	MUL  R0, R1
 	MOVD dy+8(FP), R16
@@ -11842,11 +11850,9 @@ advance4:
 	MOVD y+24(FP), R16
 	ADD  R16, R1
 	MOVD R1, y+24(FP)
-	MOVD rows+40(FP), R1
-	SUB  R0, R1
-	MOVD R1, rows+40(FP)
-	CMP  $1, R1
-	BGE  next1
+	B    next1
+
+done101:
 	RET
 
 // func columnNEONF32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)

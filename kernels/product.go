@@ -79,7 +79,8 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 	switch {
 	case rows <= 0 || p.c.Cols == 0:
 	case rows <= smallRows && p.n <= smallTerms && !transposed && (p.c.Cols <= t.panelCols || m.bytes() <= blockBytes && !crowds(m.pitch(), p.n)):
-		for b := (panel[T]{ldb: m.pitch()}); b.j < p.c.Cols; b.j += b.cols {
+		b := panel[T]{ldb: m.pitch()}
+		for ; b.j < p.c.Cols; b.j += b.cols {
 			b.cols, b.b = t.panelWidth(p.c.Cols-b.j), m.at(0, b.j)
 			t.block(p, from, rows, &b, true)
 		}
@@ -134,7 +135,8 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 					r = &copied
 				}
 				to := packed
-				for b := (panel[T]{j: first}); b.j < last; b.j += b.cols {
+				b := panel[T]{j: first} // here, or each turn has a copy of it
+				for ; b.j < last; b.j += b.cols {
 					b.cols = t.panelWidth(last - b.j)
 					next := b.j + b.cols
 					b.soon, b.ldsoon, b.then = 0, 0, uintptr(unsafe.Pointer(p.c.at(i, next%p.c.Cols)))
