@@ -98,8 +98,7 @@ func bothForm(m Machine) inputForm {
 		m.Label(row)
 		m.Move(v, zero)
 		for i, z := range zs {
-			m.Scalars(xk, x.At[i], 1)
-			m.FMAScalar(v, z, xk, 0)
+			m.FMASplat(v, z, x.At[i], xk)
 		}
 		m.AddVec(v, v, zero)
 		m.Store(At(to, 0), v)
@@ -195,8 +194,7 @@ func bothTurnedForm(m Machine) inputForm {
 		m.Label(row)
 		m.Load(z, At(from, 0))
 		for k, v := range dw {
-			m.Scalars(xk, At(xp, k*s.Float.Size), 1)
-			m.FMAScalar(v, z, xk, 0)
+			m.FMASplat(v, z, At(xp, k*s.Float.Size), xk)
 		}
 		m.AddArg(from, "lddz")
 		m.AddArg(xp, "ldx")
@@ -593,8 +591,7 @@ func stripsOf(m Machine, r int) {
 	row := func(k int) { // of dw
 		for i, z := range zs {
 			if a := x.At[i].Plus(k * size); i == 0 {
-				m.Splat(t, a)
-				m.MulVec(v, z, t)
+				m.MulSplat(v, z, a, t)
 			} else {
 				m.FMASplat(v, z, a, t)
 			}
@@ -818,8 +815,7 @@ func dotsWeights(m Machine, c int, z Rows, dw Int, zs []Vec, v Vec, p piece) {
 	for k := range c {
 		m.Move(v, zero)
 		for i, z := range zs {
-			m.Scalars(xk, x.At[i].Plus(k*m.Spec().Float.Size), 1)
-			m.FMAScalar(v, z, xk, 0)
+			m.FMASplat(v, z, x.At[i].Plus(k*m.Spec().Float.Size), xk)
 		}
 		m.AddVec(v, v, zero)
 		p.store(m, 0, At(to, 0), v)

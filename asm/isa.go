@@ -177,9 +177,10 @@ type Machine interface {
 	// Short is the same machine with vectors of so many bytes at the most.
 	Short(bytes int) Machine
 
-	// FMASplat is FMA with b one element in memory; MulAdd puts the result in
-	// the place of a factor, d = fma(d, a, b). Both may destroy t.
+	// FMASplat and MulSplat are FMA and MulVec with b one element in memory; MulAdd
+	// puts the result in the place of a factor, d = fma(d, a, b). They may destroy t.
 	FMASplat(acc, a Vec, b Addr, t Vec)
+	MulSplat(d, a Vec, b Addr, t Vec)
 	MulAdd(d, a, b, t Vec)
 
 	// Transpose takes as many vectors as one has lanes for the rows of a square

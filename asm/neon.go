@@ -332,6 +332,11 @@ func (m *neon) FMASplat(acc, a Vec, b Addr, t Vec) {
 	m.FMAScalar(acc, a, t, 0)
 }
 
+func (m *neon) MulSplat(d, a Vec, b Addr, t Vec) {
+	m.Splat(t, b)
+	m.MulVec(d, a, t)
+}
+
 func (m *neon) MulAdd(d, a, b, t Vec) {
 	m.Move(t, b)
 	m.FMA(t, d, a)

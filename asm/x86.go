@@ -712,6 +712,11 @@ func (m *avx2) FMASplat(acc, a Vec, b Addr, t Vec) {
 	m.FMA(acc, a, t)
 }
 
+func (m *avx2) MulSplat(d, a Vec, b Addr, t Vec) {
+	m.Splat(t, b)
+	m.MulVec(d, a, t)
+}
+
 // Permute: there is none of 64 bits that takes its indices from a register, so
 // those of float64 are pairs of 32 bits.
 func (m *avx2) Permute(d, s, by Vec) { m.VPERMPS(m.ymm(s), m.ymm(by), m.ymm(d)) }
@@ -802,9 +807,14 @@ func (m *avx512) Short(bytes int) Machine {
 
 func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
 
-// FMASplat is one instruction.
+// FMASplat is one instruction, and so is MulSplat: a vector of 512 bits that is loaded
+// to hold one element takes its time.
 func (m *avx512) FMASplat(acc, a Vec, b Addr, _ Vec) {
 	pick(&m.x86, m.VFMADD231PS_BCST, m.VFMADD231PD_BCST)(m.mem(b), m.vec(a), m.vec(acc))
+}
+
+func (m *avx512) MulSplat(d, a Vec, b Addr, _ Vec) {
+	pick(&m.x86, m.VMULPS_BCST, m.VMULPD_BCST)(m.mem(b), m.vec(a), m.vec(d))
 }
 
 func (m *avx512) Permute(d, s, by Vec) {

@@ -10335,25 +10335,22 @@ fewer14:
 	VMOVUPD (DI)(R8*2), Z5
 
 row13:
-	VMOVAPD      Z8, Z6
-	VBROADCASTSD (R10), Z7
-	VFMADD231PD  Z7, Z3, Z6
-	VBROADCASTSD (R10)(R12*1), Z7
-	VFMADD231PD  Z7, Z4, Z6
-	VBROADCASTSD (R10)(R12*2), Z7
-	VFMADD231PD  Z7, Z5, Z6
-	VADDPD       Z8, Z6, Z6
-	VMOVUPD      Z6, (R9)
-	ADDQ         lddw+24(FP), R9
-	ADDQ         $0x08, R10
-	DECQ         R11
-	JNZ          row13
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	SUBQ         $0x08, AX
-	CMPQ         AX, $0x08
-	JGE          square3
+	VMOVAPD          Z8, Z6
+	VFMADD231PD.BCST (R10), Z3, Z6
+	VFMADD231PD.BCST (R10)(R12*1), Z4, Z6
+	VFMADD231PD.BCST (R10)(R12*2), Z5, Z6
+	VADDPD           Z8, Z6, Z6
+	VMOVUPD          Z6, (R9)
+	ADDQ             lddw+24(FP), R9
+	ADDQ             $0x08, R10
+	DECQ             R11
+	JNZ              row13
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	SUBQ             $0x08, AX
+	CMPQ             AX, $0x08
+	JGE              square3
 
 tail4:
 	TESTQ AX, AX
@@ -10520,19 +10517,16 @@ fewer21:
 	VMOVUPD (DI)(R8*2), Z5
 
 row20:
-	VMOVAPD      Z8, Z6
-	VBROADCASTSD (R10), Z7
-	VFMADD231PD  Z7, Z3, Z6
-	VBROADCASTSD (R10)(R12*1), Z7
-	VFMADD231PD  Z7, Z4, Z6
-	VBROADCASTSD (R10)(R12*2), Z7
-	VFMADD231PD  Z7, Z5, Z6
-	VADDPD       Z8, Z6, Z6
-	VMOVUPD      Z6, (R9)
-	ADDQ         lddw+24(FP), R9
-	ADDQ         $0x08, R10
-	DECQ         R11
-	JNZ          row20
+	VMOVAPD          Z8, Z6
+	VFMADD231PD.BCST (R10), Z3, Z6
+	VFMADD231PD.BCST (R10)(R12*1), Z4, Z6
+	VFMADD231PD.BCST (R10)(R12*2), Z5, Z6
+	VADDPD           Z8, Z6, Z6
+	VMOVUPD          Z6, (R9)
+	ADDQ             lddw+24(FP), R9
+	ADDQ             $0x08, R10
+	DECQ             R11
+	JNZ              row20
 
 end5:
 	VPXORD Z3, Z3, Z3
@@ -10751,23 +10745,21 @@ fewer39:
 	VMOVUPD (DI)(R8*1), Z3
 
 row38:
-	VMOVAPD      Z6, Z4
-	VBROADCASTSD (R10), Z5
-	VFMADD231PD  Z5, Z2, Z4
-	VBROADCASTSD (R10)(R12*1), Z5
-	VFMADD231PD  Z5, Z3, Z4
-	VADDPD       Z6, Z4, Z4
-	VMOVUPD      Z4, (R9)
-	ADDQ         lddw+24(FP), R9
-	ADDQ         $0x08, R10
-	DECQ         R11
-	JNZ          row38
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	SUBQ         $0x08, AX
-	CMPQ         AX, $0x08
-	JGE          square28
+	VMOVAPD          Z6, Z4
+	VFMADD231PD.BCST (R10), Z2, Z4
+	VFMADD231PD.BCST (R10)(R12*1), Z3, Z4
+	VADDPD           Z6, Z4, Z4
+	VMOVUPD          Z4, (R9)
+	ADDQ             lddw+24(FP), R9
+	ADDQ             $0x08, R10
+	DECQ             R11
+	JNZ              row38
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	SUBQ             $0x08, AX
+	CMPQ             AX, $0x08
+	JGE              square28
 
 tail29:
 	TESTQ AX, AX
@@ -10913,17 +10905,15 @@ fewer46:
 	VMOVUPD (DI)(R8*1), Z3
 
 row45:
-	VMOVAPD      Z6, Z4
-	VBROADCASTSD (R10), Z5
-	VFMADD231PD  Z5, Z2, Z4
-	VBROADCASTSD (R10)(R12*1), Z5
-	VFMADD231PD  Z5, Z3, Z4
-	VADDPD       Z6, Z4, Z4
-	VMOVUPD      Z4, (R9)
-	ADDQ         lddw+24(FP), R9
-	ADDQ         $0x08, R10
-	DECQ         R11
-	JNZ          row45
+	VMOVAPD          Z6, Z4
+	VFMADD231PD.BCST (R10), Z2, Z4
+	VFMADD231PD.BCST (R10)(R12*1), Z3, Z4
+	VADDPD           Z6, Z4, Z4
+	VMOVUPD          Z4, (R9)
+	ADDQ             lddw+24(FP), R9
+	ADDQ             $0x08, R10
+	DECQ             R11
+	JNZ              row45
 
 end30:
 	VPXORD Z2, Z2, Z2
@@ -11163,23 +11153,22 @@ fewer64:
 	VMOVUPD (R9), Z2
 
 row63:
-	VMOVAPD      Z5, Z3
-	VBROADCASTSD (R11), Z4
-	VFMADD231PD  Z4, Z2, Z3
-	VADDPD       Z5, Z3, Z3
-	VMOVUPD      Z3, (R10)
-	ADDQ         lddw+24(FP), R10
-	ADDQ         $0x08, R11
-	DECQ         R12
-	JNZ          row63
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R9
-	SUBQ         $0x08, AX
-	CMPQ         AX, $0x08
-	JGE          square53
+	VMOVAPD          Z5, Z3
+	VFMADD231PD.BCST (R11), Z2, Z3
+	VADDPD           Z5, Z3, Z3
+	VMOVUPD          Z3, (R10)
+	ADDQ             lddw+24(FP), R10
+	ADDQ             $0x08, R11
+	DECQ             R12
+	JNZ              row63
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R9
+	SUBQ             $0x08, AX
+	CMPQ             AX, $0x08
+	JGE              square53
 
 tail54:
 	TESTQ AX, AX
@@ -11370,15 +11359,14 @@ fewer71:
 	VMOVUPD (R9), Z2
 
 row70:
-	VMOVAPD      Z5, Z3
-	VBROADCASTSD (R11), Z4
-	VFMADD231PD  Z4, Z2, Z3
-	VADDPD       Z5, Z3, Z3
-	VMOVUPD      Z3, (R10)
-	ADDQ         lddw+24(FP), R10
-	ADDQ         $0x08, R11
-	DECQ         R12
-	JNZ          row70
+	VMOVAPD          Z5, Z3
+	VFMADD231PD.BCST (R11), Z2, Z3
+	VADDPD           Z5, Z3, Z3
+	VMOVUPD          Z3, (R10)
+	ADDQ             lddw+24(FP), R10
+	ADDQ             $0x08, R11
+	DECQ             R12
+	JNZ              row70
 
 end55:
 	VPXORD Z2, Z2, Z2
@@ -11566,21 +11554,20 @@ fewer88:
 	VMOVUPD (DI), Z1
 
 row87:
-	VMOVAPD      Z4, Z2
-	VBROADCASTSD (R9), Z3
-	VFMADD231PD  Z3, Z1, Z2
-	VADDPD       Z4, Z2, Z2
-	VMOVUPD      Z2, (R8)
-	ADDQ         lddw+24(FP), R8
-	ADDQ         $0x08, R9
-	DECQ         R10
-	JNZ          row87
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	SUBQ         $0x08, AX
-	CMPQ         AX, $0x08
-	JGE          square77
+	VMOVAPD          Z4, Z2
+	VFMADD231PD.BCST (R9), Z1, Z2
+	VADDPD           Z4, Z2, Z2
+	VMOVUPD          Z2, (R8)
+	ADDQ             lddw+24(FP), R8
+	ADDQ             $0x08, R9
+	DECQ             R10
+	JNZ              row87
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	SUBQ             $0x08, AX
+	CMPQ             AX, $0x08
+	JGE              square77
 
 tail78:
 	TESTQ AX, AX
@@ -11704,15 +11691,14 @@ fewer95:
 	VMOVUPD (DI), Z1
 
 row94:
-	VMOVAPD      Z4, Z2
-	VBROADCASTSD (R9), Z3
-	VFMADD231PD  Z3, Z1, Z2
-	VADDPD       Z4, Z2, Z2
-	VMOVUPD      Z2, (R8)
-	ADDQ         lddw+24(FP), R8
-	ADDQ         $0x08, R9
-	DECQ         R10
-	JNZ          row94
+	VMOVAPD          Z4, Z2
+	VFMADD231PD.BCST (R9), Z1, Z2
+	VADDPD           Z4, Z2, Z2
+	VMOVUPD          Z2, (R8)
+	ADDQ             lddw+24(FP), R8
+	ADDQ             $0x08, R9
+	DECQ             R10
+	JNZ              row94
 
 end79:
 	VPXORD Z1, Z1, Z1
@@ -12003,31 +11989,29 @@ square3:
 	VPXORD Z5, Z5, Z5
 
 row13:
-	VMOVUPS      (R11), Z2
-	VBROADCASTSS (R12), Z3
-	VFMADD231PS  Z3, Z2, Z4
-	VBROADCASTSS 4(R12), Z3
-	VFMADD231PS  Z3, Z2, Z5
-	ADDQ         lddz+72(FP), R11
-	ADDQ         ldx+56(FP), R12
-	DECQ         R13
-	JNZ          row13
-	MOVQ         R9, R11
-	SUBQ         w+32(FP), R11
-	ADDQ         dw+16(FP), R11
-	VPXORD       Z2, Z2, Z2
-	VADDPS       Z2, Z4, Z4
-	VADDPS       Z2, Z5, Z5
-	VMOVUPS      Z4, (R11)
-	ADDQ         lddw+24(FP), R11
-	VMOVUPS      Z5, (R11)
-	ADDQ         lddw+24(FP), R11
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, R9
-	SUBQ         $0x10, AX
-	CMPQ         AX, $0x10
-	JGE          square3
+	VMOVUPS          (R11), Z2
+	VFMADD231PS.BCST (R12), Z2, Z4
+	VFMADD231PS.BCST 4(R12), Z2, Z5
+	ADDQ             lddz+72(FP), R11
+	ADDQ             ldx+56(FP), R12
+	DECQ             R13
+	JNZ              row13
+	MOVQ             R9, R11
+	SUBQ             w+32(FP), R11
+	ADDQ             dw+16(FP), R11
+	VPXORD           Z2, Z2, Z2
+	VADDPS           Z2, Z4, Z4
+	VADDPS           Z2, Z5, Z5
+	VMOVUPS          Z4, (R11)
+	ADDQ             lddw+24(FP), R11
+	VMOVUPS          Z5, (R11)
+	ADDQ             lddw+24(FP), R11
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, R9
+	SUBQ             $0x10, AX
+	CMPQ             AX, $0x10
+	JGE              square3
 
 tail4:
 	TESTQ AX, AX
@@ -12310,25 +12294,23 @@ ready14:
 	VPXORD Z5, Z5, Z5
 
 row19:
-	VMOVUPS      (R11), Z2
-	VBROADCASTSS (R12), Z3
-	VFMADD231PS  Z3, Z2, Z4
-	VBROADCASTSS 4(R12), Z3
-	VFMADD231PS  Z3, Z2, Z5
-	ADDQ         lddz+72(FP), R11
-	ADDQ         ldx+56(FP), R12
-	DECQ         R13
-	JNZ          row19
-	MOVQ         R9, R11
-	SUBQ         w+32(FP), R11
-	ADDQ         dw+16(FP), R11
-	VPXORD       Z2, Z2, Z2
-	VADDPS       Z2, Z4, Z4
-	VADDPS       Z2, Z5, Z5
-	VMOVUPS      Z4, (R11)
-	ADDQ         lddw+24(FP), R11
-	VMOVUPS      Z5, (R11)
-	ADDQ         lddw+24(FP), R11
+	VMOVUPS          (R11), Z2
+	VFMADD231PS.BCST (R12), Z2, Z4
+	VFMADD231PS.BCST 4(R12), Z2, Z5
+	ADDQ             lddz+72(FP), R11
+	ADDQ             ldx+56(FP), R12
+	DECQ             R13
+	JNZ              row19
+	MOVQ             R9, R11
+	SUBQ             w+32(FP), R11
+	ADDQ             dw+16(FP), R11
+	VPXORD           Z2, Z2, Z2
+	VADDPS           Z2, Z4, Z4
+	VADDPS           Z2, Z5, Z5
+	VMOVUPS          Z4, (R11)
+	ADDQ             lddw+24(FP), R11
+	VMOVUPS          Z5, (R11)
+	ADDQ             lddw+24(FP), R11
 
 end5:
 	VPXORD Z2, Z2, Z2
@@ -12609,26 +12591,25 @@ square28:
 	VPXORD Z3, Z3, Z3
 
 row38:
-	VMOVUPS      (R10), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z2, Z1, Z3
-	ADDQ         lddz+72(FP), R10
-	ADDQ         ldx+56(FP), R11
-	DECQ         R12
-	JNZ          row38
-	MOVQ         R9, R10
-	SUBQ         w+32(FP), R10
-	ADDQ         dw+16(FP), R10
-	VPXORD       Z1, Z1, Z1
-	VADDPS       Z1, Z3, Z3
-	VMOVUPS      Z3, (R10)
-	ADDQ         lddw+24(FP), R10
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, R9
-	SUBQ         $0x10, AX
-	CMPQ         AX, $0x10
-	JGE          square28
+	VMOVUPS          (R10), Z1
+	VFMADD231PS.BCST (R11), Z1, Z3
+	ADDQ             lddz+72(FP), R10
+	ADDQ             ldx+56(FP), R11
+	DECQ             R12
+	JNZ              row38
+	MOVQ             R9, R10
+	SUBQ             w+32(FP), R10
+	ADDQ             dw+16(FP), R10
+	VPXORD           Z1, Z1, Z1
+	VADDPS           Z1, Z3, Z3
+	VMOVUPS          Z3, (R10)
+	ADDQ             lddw+24(FP), R10
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, R9
+	SUBQ             $0x10, AX
+	CMPQ             AX, $0x10
+	JGE              square28
 
 tail29:
 	TESTQ AX, AX
@@ -12866,20 +12847,19 @@ ready39:
 	VPXORD Z3, Z3, Z3
 
 row44:
-	VMOVUPS      (R10), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z2, Z1, Z3
-	ADDQ         lddz+72(FP), R10
-	ADDQ         ldx+56(FP), R11
-	DECQ         R12
-	JNZ          row44
-	MOVQ         R9, R10
-	SUBQ         w+32(FP), R10
-	ADDQ         dw+16(FP), R10
-	VPXORD       Z1, Z1, Z1
-	VADDPS       Z1, Z3, Z3
-	VMOVUPS      Z3, (R10)
-	ADDQ         lddw+24(FP), R10
+	VMOVUPS          (R10), Z1
+	VFMADD231PS.BCST (R11), Z1, Z3
+	ADDQ             lddz+72(FP), R10
+	ADDQ             ldx+56(FP), R11
+	DECQ             R12
+	JNZ              row44
+	MOVQ             R9, R10
+	SUBQ             w+32(FP), R10
+	ADDQ             dw+16(FP), R10
+	VPXORD           Z1, Z1, Z1
+	VADDPS           Z1, Z3, Z3
+	VMOVUPS          Z3, (R10)
+	ADDQ             lddw+24(FP), R10
 
 end30:
 	VPXORD Z1, Z1, Z1
@@ -13161,33 +13141,31 @@ square3:
 	VPXORD Z7, Z7, Z7
 
 row13:
-	VMOVUPD      (R11), Z4
-	VBROADCASTSD (R12), Z5
-	VFMADD231PD  Z5, Z4, Z6
-	VBROADCASTSD 8(R12), Z5
-	VFMADD231PD  Z5, Z4, Z7
-	ADDQ         lddz+72(FP), R11
-	ADDQ         ldx+56(FP), R12
-	DECQ         R13
-	JNZ          row13
-	MOVQ         R9, R11
-	SUBQ         w+32(FP), R11
-	ADDQ         dw+16(FP), R11
-	VPXORD       Z4, Z4, Z4
-	VADDPD       Z4, Z6, Z6
-	VADDPD       Z4, Z7, Z7
-	VMOVUPD      Z6, (R11)
-	ADDQ         lddw+24(FP), R11
-	VMOVUPD      Z7, (R11)
-	ADDQ         lddw+24(FP), R11
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R9
-	SUBQ         $0x08, AX
-	CMPQ         AX, $0x08
-	JGE          square3
+	VMOVUPD          (R11), Z4
+	VFMADD231PD.BCST (R12), Z4, Z6
+	VFMADD231PD.BCST 8(R12), Z4, Z7
+	ADDQ             lddz+72(FP), R11
+	ADDQ             ldx+56(FP), R12
+	DECQ             R13
+	JNZ              row13
+	MOVQ             R9, R11
+	SUBQ             w+32(FP), R11
+	ADDQ             dw+16(FP), R11
+	VPXORD           Z4, Z4, Z4
+	VADDPD           Z4, Z6, Z6
+	VADDPD           Z4, Z7, Z7
+	VMOVUPD          Z6, (R11)
+	ADDQ             lddw+24(FP), R11
+	VMOVUPD          Z7, (R11)
+	ADDQ             lddw+24(FP), R11
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R9
+	SUBQ             $0x08, AX
+	CMPQ             AX, $0x08
+	JGE              square3
 
 tail4:
 	TESTQ AX, AX
@@ -13403,25 +13381,23 @@ ready14:
 	VPXORD Z7, Z7, Z7
 
 row19:
-	VMOVUPD      (R11), Z4
-	VBROADCASTSD (R12), Z5
-	VFMADD231PD  Z5, Z4, Z6
-	VBROADCASTSD 8(R12), Z5
-	VFMADD231PD  Z5, Z4, Z7
-	ADDQ         lddz+72(FP), R11
-	ADDQ         ldx+56(FP), R12
-	DECQ         R13
-	JNZ          row19
-	MOVQ         R9, R11
-	SUBQ         w+32(FP), R11
-	ADDQ         dw+16(FP), R11
-	VPXORD       Z4, Z4, Z4
-	VADDPD       Z4, Z6, Z6
-	VADDPD       Z4, Z7, Z7
-	VMOVUPD      Z6, (R11)
-	ADDQ         lddw+24(FP), R11
-	VMOVUPD      Z7, (R11)
-	ADDQ         lddw+24(FP), R11
+	VMOVUPD          (R11), Z4
+	VFMADD231PD.BCST (R12), Z4, Z6
+	VFMADD231PD.BCST 8(R12), Z4, Z7
+	ADDQ             lddz+72(FP), R11
+	ADDQ             ldx+56(FP), R12
+	DECQ             R13
+	JNZ              row19
+	MOVQ             R9, R11
+	SUBQ             w+32(FP), R11
+	ADDQ             dw+16(FP), R11
+	VPXORD           Z4, Z4, Z4
+	VADDPD           Z4, Z6, Z6
+	VADDPD           Z4, Z7, Z7
+	VMOVUPD          Z6, (R11)
+	ADDQ             lddw+24(FP), R11
+	VMOVUPD          Z7, (R11)
+	ADDQ             lddw+24(FP), R11
 
 end5:
 	VPXORD Z4, Z4, Z4
@@ -13656,31 +13632,29 @@ square29:
 	VPXORD Z5, Z5, Z5
 
 row39:
-	VMOVUPD      (R9), Z2
-	VBROADCASTSD (R10), Z3
-	VFMADD231PD  Z3, Z2, Z4
-	VBROADCASTSD 8(R10), Z3
-	VFMADD231PD  Z3, Z2, Z5
-	ADDQ         lddz+72(FP), R9
-	ADDQ         ldx+56(FP), R10
-	DECQ         R11
-	JNZ          row39
-	MOVQ         DI, R9
-	SUBQ         w+32(FP), R9
-	ADDQ         dw+16(FP), R9
-	VPXORD       Z2, Z2, Z2
-	VADDPD       Z2, Z4, Z4
-	VADDPD       Z2, Z5, Z5
-	VMOVUPD      Z4, (R9)
-	ADDQ         lddw+24(FP), R9
-	VMOVUPD      Z5, (R9)
-	ADDQ         lddw+24(FP), R9
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	SUBQ         $0x08, AX
-	CMPQ         AX, $0x08
-	JGE          square29
+	VMOVUPD          (R9), Z2
+	VFMADD231PD.BCST (R10), Z2, Z4
+	VFMADD231PD.BCST 8(R10), Z2, Z5
+	ADDQ             lddz+72(FP), R9
+	ADDQ             ldx+56(FP), R10
+	DECQ             R11
+	JNZ              row39
+	MOVQ             DI, R9
+	SUBQ             w+32(FP), R9
+	ADDQ             dw+16(FP), R9
+	VPXORD           Z2, Z2, Z2
+	VADDPD           Z2, Z4, Z4
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z4, (R9)
+	ADDQ             lddw+24(FP), R9
+	VMOVUPD          Z5, (R9)
+	ADDQ             lddw+24(FP), R9
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	SUBQ             $0x08, AX
+	CMPQ             AX, $0x08
+	JGE              square29
 
 tail30:
 	TESTQ AX, AX
@@ -13819,25 +13793,23 @@ ready40:
 	VPXORD Z5, Z5, Z5
 
 row45:
-	VMOVUPD      (R9), Z2
-	VBROADCASTSD (R10), Z3
-	VFMADD231PD  Z3, Z2, Z4
-	VBROADCASTSD 8(R10), Z3
-	VFMADD231PD  Z3, Z2, Z5
-	ADDQ         lddz+72(FP), R9
-	ADDQ         ldx+56(FP), R10
-	DECQ         R11
-	JNZ          row45
-	MOVQ         DI, R9
-	SUBQ         w+32(FP), R9
-	ADDQ         dw+16(FP), R9
-	VPXORD       Z2, Z2, Z2
-	VADDPD       Z2, Z4, Z4
-	VADDPD       Z2, Z5, Z5
-	VMOVUPD      Z4, (R9)
-	ADDQ         lddw+24(FP), R9
-	VMOVUPD      Z5, (R9)
-	ADDQ         lddw+24(FP), R9
+	VMOVUPD          (R9), Z2
+	VFMADD231PD.BCST (R10), Z2, Z4
+	VFMADD231PD.BCST 8(R10), Z2, Z5
+	ADDQ             lddz+72(FP), R9
+	ADDQ             ldx+56(FP), R10
+	DECQ             R11
+	JNZ              row45
+	MOVQ             DI, R9
+	SUBQ             w+32(FP), R9
+	ADDQ             dw+16(FP), R9
+	VPXORD           Z2, Z2, Z2
+	VADDPD           Z2, Z4, Z4
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z4, (R9)
+	ADDQ             lddw+24(FP), R9
+	VMOVUPD          Z5, (R9)
+	ADDQ             lddw+24(FP), R9
 
 end31:
 	VPXORD Z2, Z2, Z2
@@ -14080,28 +14052,27 @@ square54:
 	VPXORD Z4, Z4, Z4
 
 row64:
-	VMOVUPD      (R10), Z2
-	VBROADCASTSD (R11), Z3
-	VFMADD231PD  Z3, Z2, Z4
-	ADDQ         lddz+72(FP), R10
-	ADDQ         ldx+56(FP), R11
-	DECQ         R12
-	JNZ          row64
-	MOVQ         R9, R10
-	SUBQ         w+32(FP), R10
-	ADDQ         dw+16(FP), R10
-	VPXORD       Z2, Z2, Z2
-	VADDPD       Z2, Z4, Z4
-	VMOVUPD      Z4, (R10)
-	ADDQ         lddw+24(FP), R10
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R9
-	SUBQ         $0x08, AX
-	CMPQ         AX, $0x08
-	JGE          square54
+	VMOVUPD          (R10), Z2
+	VFMADD231PD.BCST (R11), Z2, Z4
+	ADDQ             lddz+72(FP), R10
+	ADDQ             ldx+56(FP), R11
+	DECQ             R12
+	JNZ              row64
+	MOVQ             R9, R10
+	SUBQ             w+32(FP), R10
+	ADDQ             dw+16(FP), R10
+	VPXORD           Z2, Z2, Z2
+	VADDPD           Z2, Z4, Z4
+	VMOVUPD          Z4, (R10)
+	ADDQ             lddw+24(FP), R10
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R9
+	SUBQ             $0x08, AX
+	CMPQ             AX, $0x08
+	JGE              square54
 
 tail55:
 	TESTQ AX, AX
@@ -14286,20 +14257,19 @@ ready65:
 	VPXORD Z4, Z4, Z4
 
 row70:
-	VMOVUPD      (R10), Z2
-	VBROADCASTSD (R11), Z3
-	VFMADD231PD  Z3, Z2, Z4
-	ADDQ         lddz+72(FP), R10
-	ADDQ         ldx+56(FP), R11
-	DECQ         R12
-	JNZ          row70
-	MOVQ         R9, R10
-	SUBQ         w+32(FP), R10
-	ADDQ         dw+16(FP), R10
-	VPXORD       Z2, Z2, Z2
-	VADDPD       Z2, Z4, Z4
-	VMOVUPD      Z4, (R10)
-	ADDQ         lddw+24(FP), R10
+	VMOVUPD          (R10), Z2
+	VFMADD231PD.BCST (R11), Z2, Z4
+	ADDQ             lddz+72(FP), R10
+	ADDQ             ldx+56(FP), R11
+	DECQ             R12
+	JNZ              row70
+	MOVQ             R9, R10
+	SUBQ             w+32(FP), R10
+	ADDQ             dw+16(FP), R10
+	VPXORD           Z2, Z2, Z2
+	VADDPD           Z2, Z4, Z4
+	VMOVUPD          Z4, (R10)
+	ADDQ             lddw+24(FP), R10
 
 end56:
 	VPXORD Z2, Z2, Z2
@@ -14508,26 +14478,25 @@ square80:
 	VPXORD Z3, Z3, Z3
 
 row90:
-	VMOVUPD      (R8), Z1
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z2, Z1, Z3
-	ADDQ         lddz+72(FP), R8
-	ADDQ         ldx+56(FP), R9
-	DECQ         R10
-	JNZ          row90
-	MOVQ         DI, R8
-	SUBQ         w+32(FP), R8
-	ADDQ         dw+16(FP), R8
-	VPXORD       Z1, Z1, Z1
-	VADDPD       Z1, Z3, Z3
-	VMOVUPD      Z3, (R8)
-	ADDQ         lddw+24(FP), R8
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	SUBQ         $0x08, AX
-	CMPQ         AX, $0x08
-	JGE          square80
+	VMOVUPD          (R8), Z1
+	VFMADD231PD.BCST (R9), Z1, Z3
+	ADDQ             lddz+72(FP), R8
+	ADDQ             ldx+56(FP), R9
+	DECQ             R10
+	JNZ              row90
+	MOVQ             DI, R8
+	SUBQ             w+32(FP), R8
+	ADDQ             dw+16(FP), R8
+	VPXORD           Z1, Z1, Z1
+	VADDPD           Z1, Z3, Z3
+	VMOVUPD          Z3, (R8)
+	ADDQ             lddw+24(FP), R8
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	SUBQ             $0x08, AX
+	CMPQ             AX, $0x08
+	JGE              square80
 
 tail81:
 	TESTQ AX, AX
@@ -14645,20 +14614,19 @@ ready91:
 	VPXORD Z3, Z3, Z3
 
 row96:
-	VMOVUPD      (R8), Z1
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z2, Z1, Z3
-	ADDQ         lddz+72(FP), R8
-	ADDQ         ldx+56(FP), R9
-	DECQ         R10
-	JNZ          row96
-	MOVQ         DI, R8
-	SUBQ         w+32(FP), R8
-	ADDQ         dw+16(FP), R8
-	VPXORD       Z1, Z1, Z1
-	VADDPD       Z1, Z3, Z3
-	VMOVUPD      Z3, (R8)
-	ADDQ         lddw+24(FP), R8
+	VMOVUPD          (R8), Z1
+	VFMADD231PD.BCST (R9), Z1, Z3
+	ADDQ             lddz+72(FP), R8
+	ADDQ             ldx+56(FP), R9
+	DECQ             R10
+	JNZ              row96
+	MOVQ             DI, R8
+	SUBQ             w+32(FP), R8
+	ADDQ             dw+16(FP), R8
+	VPXORD           Z1, Z1, Z1
+	VADDPD           Z1, Z3, Z3
+	VMOVUPD          Z3, (R8)
+	ADDQ             lddw+24(FP), R8
 
 end82:
 	VPXORD Z1, Z1, Z1
@@ -14865,64 +14833,56 @@ square3:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSS     (DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      (DX), Z4, Z10
 	VFMADD231PS.BCST (DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST (DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST (DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     4(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      4(DX), Z4, Z10
 	VFMADD231PS.BCST 4(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 4(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 4(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     8(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      8(DX), Z4, Z10
 	VFMADD231PS.BCST 8(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 8(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 8(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     12(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      12(DX), Z4, Z10
 	VFMADD231PS.BCST 12(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 12(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 12(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     16(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      16(DX), Z4, Z10
 	VFMADD231PS.BCST 16(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 16(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 16(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     20(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      20(DX), Z4, Z10
 	VFMADD231PS.BCST 20(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 20(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 20(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     24(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      24(DX), Z4, Z10
 	VFMADD231PS.BCST 24(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 24(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 24(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     28(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      28(DX), Z4, Z10
 	VFMADD231PS.BCST 28(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 28(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 28(DX)(R13*1), Z7, Z10
@@ -15007,64 +14967,56 @@ square3:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSS     32(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      32(DX), Z4, Z10
 	VFMADD231PS.BCST 32(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 32(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 32(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     36(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      36(DX), Z4, Z10
 	VFMADD231PS.BCST 36(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 36(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 36(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     40(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      40(DX), Z4, Z10
 	VFMADD231PS.BCST 40(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 40(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 40(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     44(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      44(DX), Z4, Z10
 	VFMADD231PS.BCST 44(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 44(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 44(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     48(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      48(DX), Z4, Z10
 	VFMADD231PS.BCST 48(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 48(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 48(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     52(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      52(DX), Z4, Z10
 	VFMADD231PS.BCST 52(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 52(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 52(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     56(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      56(DX), Z4, Z10
 	VFMADD231PS.BCST 56(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 56(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 56(DX)(R13*1), Z7, Z10
 	VADDPS           Z8, Z10, Z10
 	VMOVUPS          Z10, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSS     60(DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      60(DX), Z4, Z10
 	VFMADD231PS.BCST 60(DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST 60(DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST 60(DX)(R13*1), Z7, Z10
@@ -15466,8 +15418,7 @@ ready6:
 	MOVQ    $0x00000010, R9
 
 row20:
-	VBROADCASTSS     (DX), Z9
-	VMULPS           Z9, Z4, Z10
+	VMULPS.BCST      (DX), Z4, Z10
 	VFMADD231PS.BCST (DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST (DX)(R8*2), Z6, Z10
 	VFMADD231PS.BCST (DX)(R13*1), Z7, Z10
@@ -15625,57 +15576,49 @@ square23:
 	VFMADD231PS.BCST 28(BX), Z10, Z2
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSS     (DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      (DX), Z3, Z8
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST (DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     4(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      4(DX), Z3, Z8
 	VFMADD231PS.BCST 4(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 4(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     8(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      8(DX), Z3, Z8
 	VFMADD231PS.BCST 8(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 8(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     12(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      12(DX), Z3, Z8
 	VFMADD231PS.BCST 12(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 12(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     16(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      16(DX), Z3, Z8
 	VFMADD231PS.BCST 16(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 16(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     20(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      20(DX), Z3, Z8
 	VFMADD231PS.BCST 20(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 20(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     24(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      24(DX), Z3, Z8
 	VFMADD231PS.BCST 24(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 24(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     28(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      28(DX), Z3, Z8
 	VFMADD231PS.BCST 28(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 28(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
@@ -15749,57 +15692,49 @@ square23:
 	VFMADD231PS.BCST 60(BX), Z10, Z2
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSS     32(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      32(DX), Z3, Z8
 	VFMADD231PS.BCST 32(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 32(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     36(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      36(DX), Z3, Z8
 	VFMADD231PS.BCST 36(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 36(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     40(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      40(DX), Z3, Z8
 	VFMADD231PS.BCST 40(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 40(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     44(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      44(DX), Z3, Z8
 	VFMADD231PS.BCST 44(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 44(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     48(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      48(DX), Z3, Z8
 	VFMADD231PS.BCST 48(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 48(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     52(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      52(DX), Z3, Z8
 	VFMADD231PS.BCST 52(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 52(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     56(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      56(DX), Z3, Z8
 	VFMADD231PS.BCST 56(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 56(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
 	VMOVUPS          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     60(DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      60(DX), Z3, Z8
 	VFMADD231PS.BCST 60(DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST 60(DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
@@ -16141,8 +16076,7 @@ ready26:
 	MOVQ    $0x00000010, R9
 
 row37:
-	VBROADCASTSS     (DX), Z7
-	VMULPS           Z7, Z3, Z8
+	VMULPS.BCST      (DX), Z3, Z8
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST (DX)(R8*2), Z5, Z8
 	VADDPS           Z6, Z8, Z8
@@ -16282,50 +16216,42 @@ square40:
 	VFMADD231PS.BCST 24(BX), Z14, Z1
 	VFMADD231PS.BCST 28(BX), Z8, Z1
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSS     (DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      (DX), Z2, Z6
 	VFMADD231PS.BCST (DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     4(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      4(DX), Z2, Z6
 	VFMADD231PS.BCST 4(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     8(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      8(DX), Z2, Z6
 	VFMADD231PS.BCST 8(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     12(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      12(DX), Z2, Z6
 	VFMADD231PS.BCST 12(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     16(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      16(DX), Z2, Z6
 	VFMADD231PS.BCST 16(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     20(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      20(DX), Z2, Z6
 	VFMADD231PS.BCST 20(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     24(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      24(DX), Z2, Z6
 	VFMADD231PS.BCST 24(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     28(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      28(DX), Z2, Z6
 	VFMADD231PS.BCST 28(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
@@ -16388,50 +16314,42 @@ square40:
 	VFMADD231PS.BCST 56(BX), Z14, Z1
 	VFMADD231PS.BCST 60(BX), Z8, Z1
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSS     32(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      32(DX), Z2, Z6
 	VFMADD231PS.BCST 32(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     36(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      36(DX), Z2, Z6
 	VFMADD231PS.BCST 36(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     40(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      40(DX), Z2, Z6
 	VFMADD231PS.BCST 40(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     44(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      44(DX), Z2, Z6
 	VFMADD231PS.BCST 44(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     48(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      48(DX), Z2, Z6
 	VFMADD231PS.BCST 48(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     52(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      52(DX), Z2, Z6
 	VFMADD231PS.BCST 52(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     56(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      56(DX), Z2, Z6
 	VFMADD231PS.BCST 56(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSS     60(DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      60(DX), Z2, Z6
 	VFMADD231PS.BCST 60(DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
@@ -16713,8 +16631,7 @@ ready43:
 	MOVQ    $0x00000010, R9
 
 row51:
-	VBROADCASTSS     (DX), Z5
-	VMULPS           Z5, Z2, Z6
+	VMULPS.BCST      (DX), Z2, Z6
 	VFMADD231PS.BCST (DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
 	VMOVUPS          Z6, (CX)
@@ -16833,43 +16750,35 @@ square54:
 	VFMADD231PS.BCST 20(BX), Z9, Z0
 	VFMADD231PS.BCST 24(BX), Z12, Z0
 	VFMADD231PS.BCST 28(BX), Z6, Z0
-	VBROADCASTSS     (DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      (DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     4(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      4(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     8(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      8(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     12(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      12(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     16(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      16(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     20(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      20(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     24(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      24(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     28(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      28(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
@@ -16921,43 +16830,35 @@ square54:
 	VFMADD231PS.BCST 52(BX), Z9, Z0
 	VFMADD231PS.BCST 56(BX), Z12, Z0
 	VFMADD231PS.BCST 60(BX), Z6, Z0
-	VBROADCASTSS     32(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      32(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     36(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      36(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     40(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      40(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     44(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      44(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     48(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      48(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     52(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      52(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     56(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      56(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSS     60(DX), Z3
-	VMULPS           Z3, Z1, Z4
+	VMULPS.BCST      60(DX), Z1, Z4
 	VADDPS           Z2, Z4, Z4
 	VMOVUPS          Z4, (CX)
 	ADDQ             R12, CX
@@ -17178,14 +17079,13 @@ ready57:
 	MOVQ    $0x00000010, R8
 
 row62:
-	VBROADCASTSS (DX), Z3
-	VMULPS       Z3, Z1, Z4
-	VADDPS       Z2, Z4, Z4
-	VMOVUPS      Z4, (CX)
-	ADDQ         R12, CX
-	ADDQ         $0x04, DX
-	DECQ         R8
-	JNZ          row62
+	VMULPS.BCST (DX), Z1, Z4
+	VADDPS      Z2, Z4, Z4
+	VMOVUPS     Z4, (CX)
+	ADDQ        R12, CX
+	ADDQ        $0x04, DX
+	DECQ        R8
+	JNZ         row62
 
 end56:
 	VPXORD  Z2, Z2, Z2
@@ -17306,32 +17206,28 @@ square3:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     (DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      (DX), Z8, Z14
 	VFMADD231PD.BCST (DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST (DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST (DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     8(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      8(DX), Z8, Z14
 	VFMADD231PD.BCST 8(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 8(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 8(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     16(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      16(DX), Z8, Z14
 	VFMADD231PD.BCST 16(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 16(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 16(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     24(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      24(DX), Z8, Z14
 	VFMADD231PD.BCST 24(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 24(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 24(DX)(R13*1), Z11, Z14
@@ -17376,32 +17272,28 @@ square3:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     32(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      32(DX), Z8, Z14
 	VFMADD231PD.BCST 32(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 32(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 32(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     40(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      40(DX), Z8, Z14
 	VFMADD231PD.BCST 40(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 40(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 40(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     48(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      48(DX), Z8, Z14
 	VFMADD231PD.BCST 48(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 48(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 48(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     56(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      56(DX), Z8, Z14
 	VFMADD231PD.BCST 56(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 56(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 56(DX)(R13*1), Z11, Z14
@@ -17446,32 +17338,28 @@ square3:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     64(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      64(DX), Z8, Z14
 	VFMADD231PD.BCST 64(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 64(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 64(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     72(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      72(DX), Z8, Z14
 	VFMADD231PD.BCST 72(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 72(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 72(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     80(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      80(DX), Z8, Z14
 	VFMADD231PD.BCST 80(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 80(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 80(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     88(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      88(DX), Z8, Z14
 	VFMADD231PD.BCST 88(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 88(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 88(DX)(R13*1), Z11, Z14
@@ -17516,32 +17404,28 @@ square3:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     96(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      96(DX), Z8, Z14
 	VFMADD231PD.BCST 96(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 96(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 96(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     104(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      104(DX), Z8, Z14
 	VFMADD231PD.BCST 104(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 104(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 104(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     112(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      112(DX), Z8, Z14
 	VFMADD231PD.BCST 112(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 112(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 112(DX)(R13*1), Z11, Z14
 	VADDPD           Z12, Z14, Z14
 	VMOVUPD          Z14, (CX)
 	ADDQ             lddw+24(FP), CX
-	VBROADCASTSD     120(DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      120(DX), Z8, Z14
 	VFMADD231PD.BCST 120(DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST 120(DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST 120(DX)(R13*1), Z11, Z14
@@ -17914,8 +17798,7 @@ ready6:
 	MOVQ    $0x00000010, R9
 
 row32:
-	VBROADCASTSD     (DX), Z13
-	VMULPD           Z13, Z8, Z14
+	VMULPD.BCST      (DX), Z8, Z14
 	VFMADD231PD.BCST (DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST (DX)(R8*2), Z10, Z14
 	VFMADD231PD.BCST (DX)(R13*1), Z11, Z14
@@ -18048,29 +17931,25 @@ square35:
 	VFMADD231PD.BCST 24(BX), Z14, Z2
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     (DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      (DX), Z6, Z11
 	VFMADD231PD.BCST (DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST (DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     8(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      8(DX), Z6, Z11
 	VFMADD231PD.BCST 8(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 8(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     16(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      16(DX), Z6, Z11
 	VFMADD231PD.BCST 16(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 16(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     24(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      24(DX), Z6, Z11
 	VFMADD231PD.BCST 24(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 24(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
@@ -18108,29 +17987,25 @@ square35:
 	VFMADD231PD.BCST 56(BX), Z14, Z2
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     32(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      32(DX), Z6, Z11
 	VFMADD231PD.BCST 32(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 32(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     40(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      40(DX), Z6, Z11
 	VFMADD231PD.BCST 40(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 40(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     48(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      48(DX), Z6, Z11
 	VFMADD231PD.BCST 48(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 48(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     56(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      56(DX), Z6, Z11
 	VFMADD231PD.BCST 56(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 56(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
@@ -18168,29 +18043,25 @@ square35:
 	VFMADD231PD.BCST 24(BX), Z14, Z5
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     64(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      64(DX), Z6, Z11
 	VFMADD231PD.BCST 64(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 64(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     72(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      72(DX), Z6, Z11
 	VFMADD231PD.BCST 72(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 72(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     80(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      80(DX), Z6, Z11
 	VFMADD231PD.BCST 80(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 80(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     88(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      88(DX), Z6, Z11
 	VFMADD231PD.BCST 88(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 88(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
@@ -18228,29 +18099,25 @@ square35:
 	VFMADD231PD.BCST 56(BX), Z14, Z5
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     96(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      96(DX), Z6, Z11
 	VFMADD231PD.BCST 96(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 96(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     104(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      104(DX), Z6, Z11
 	VFMADD231PD.BCST 104(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 104(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     112(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      112(DX), Z6, Z11
 	VFMADD231PD.BCST 112(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 112(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
 	VMOVUPD          Z11, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     120(DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      120(DX), Z6, Z11
 	VFMADD231PD.BCST 120(DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST 120(DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
@@ -18563,8 +18430,7 @@ ready38:
 	MOVQ    $0x00000010, R9
 
 row58:
-	VBROADCASTSD     (DX), Z10
-	VMULPD           Z10, Z6, Z11
+	VMULPD.BCST      (DX), Z6, Z11
 	VFMADD231PD.BCST (DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST (DX)(R8*2), Z8, Z11
 	VADDPD           Z9, Z11, Z11
@@ -18680,26 +18546,22 @@ square61:
 	VFMADD231PD.BCST 16(BX), Z12, Z1
 	VFMADD231PD.BCST 24(BX), Z11, Z1
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     (DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      (DX), Z4, Z8
 	VFMADD231PD.BCST (DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     8(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      8(DX), Z4, Z8
 	VFMADD231PD.BCST 8(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     16(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      16(DX), Z4, Z8
 	VFMADD231PD.BCST 16(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     24(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      24(DX), Z4, Z8
 	VFMADD231PD.BCST 24(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
@@ -18730,26 +18592,22 @@ square61:
 	VFMADD231PD.BCST 48(BX), Z12, Z1
 	VFMADD231PD.BCST 56(BX), Z11, Z1
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     32(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      32(DX), Z4, Z8
 	VFMADD231PD.BCST 32(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     40(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      40(DX), Z4, Z8
 	VFMADD231PD.BCST 40(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     48(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      48(DX), Z4, Z8
 	VFMADD231PD.BCST 48(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     56(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      56(DX), Z4, Z8
 	VFMADD231PD.BCST 56(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
@@ -18780,26 +18638,22 @@ square61:
 	VFMADD231PD.BCST 16(BX), Z12, Z3
 	VFMADD231PD.BCST 24(BX), Z11, Z3
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     64(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      64(DX), Z4, Z8
 	VFMADD231PD.BCST 64(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     72(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      72(DX), Z4, Z8
 	VFMADD231PD.BCST 72(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     80(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      80(DX), Z4, Z8
 	VFMADD231PD.BCST 80(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     88(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      88(DX), Z4, Z8
 	VFMADD231PD.BCST 88(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
@@ -18830,26 +18684,22 @@ square61:
 	VFMADD231PD.BCST 48(BX), Z12, Z3
 	VFMADD231PD.BCST 56(BX), Z11, Z3
 	SUBQ             lddz+40(FP), BX
-	VBROADCASTSD     96(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      96(DX), Z4, Z8
 	VFMADD231PD.BCST 96(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     104(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      104(DX), Z4, Z8
 	VFMADD231PD.BCST 104(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     112(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      112(DX), Z4, Z8
 	VFMADD231PD.BCST 112(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
 	ADDQ             R13, CX
-	VBROADCASTSD     120(DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      120(DX), Z4, Z8
 	VFMADD231PD.BCST 120(DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
@@ -19102,8 +18952,7 @@ ready64:
 	MOVQ    $0x00000010, R9
 
 row78:
-	VBROADCASTSD     (DX), Z7
-	VMULPD           Z7, Z4, Z8
+	VMULPD.BCST      (DX), Z4, Z8
 	VFMADD231PD.BCST (DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
 	VMOVUPD          Z8, (CX)
@@ -19199,23 +19048,19 @@ square81:
 	VFMADD231PD.BCST 8(BX), Z10, Z0
 	VFMADD231PD.BCST 16(BX), Z9, Z0
 	VFMADD231PD.BCST 24(BX), Z8, Z0
-	VBROADCASTSD     (DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      (DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     8(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      8(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     16(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      16(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     24(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      24(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
@@ -19239,23 +19084,19 @@ square81:
 	VFMADD231PD.BCST 40(BX), Z10, Z0
 	VFMADD231PD.BCST 48(BX), Z9, Z0
 	VFMADD231PD.BCST 56(BX), Z8, Z0
-	VBROADCASTSD     32(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      32(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     40(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      40(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     48(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      48(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     56(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      56(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
@@ -19279,23 +19120,19 @@ square81:
 	VFMADD231PD.BCST 8(BX), Z10, Z1
 	VFMADD231PD.BCST 16(BX), Z9, Z1
 	VFMADD231PD.BCST 24(BX), Z8, Z1
-	VBROADCASTSD     64(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      64(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     72(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      72(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     80(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      80(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     88(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      88(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
@@ -19319,23 +19156,19 @@ square81:
 	VFMADD231PD.BCST 40(BX), Z10, Z1
 	VFMADD231PD.BCST 48(BX), Z9, Z1
 	VFMADD231PD.BCST 56(BX), Z8, Z1
-	VBROADCASTSD     96(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      96(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     104(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      104(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     112(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      112(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
-	VBROADCASTSD     120(DX), Z4
-	VMULPD           Z4, Z2, Z5
+	VMULPD.BCST      120(DX), Z2, Z5
 	VADDPD           Z3, Z5, Z5
 	VMOVUPD          Z5, (CX)
 	ADDQ             R12, CX
@@ -19527,14 +19360,13 @@ ready84:
 	MOVQ    $0x00000010, R8
 
 row92:
-	VBROADCASTSD (DX), Z4
-	VMULPD       Z4, Z2, Z5
-	VADDPD       Z3, Z5, Z5
-	VMOVUPD      Z5, (CX)
-	ADDQ         R12, CX
-	ADDQ         $0x08, DX
-	DECQ         R8
-	JNZ          row92
+	VMULPD.BCST (DX), Z2, Z5
+	VADDPD      Z3, Z5, Z5
+	VMOVUPD     Z5, (CX)
+	ADDQ        R12, CX
+	ADDQ        $0x08, DX
+	DECQ        R8
+	JNZ         row92
 
 end83:
 	VPXORD  Z3, Z3, Z3
