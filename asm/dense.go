@@ -62,6 +62,18 @@ func (w width) on(m Machine, q int) Arithmetic {
 	return m.First(w.size(q))
 }
 
+// fold continues acc by the products of vs and the element at b. It may destroy t.
+func (w width) fold(m Machine, acc, vs []Vec, b Addr, t Vec) {
+	if w.vecs == 1 {
+		w.on(m, 0).FMASplat(acc[0], vs[0], b, t)
+		return
+	}
+	m.Scalars(t, b, 1)
+	for q, v := range vs {
+		w.on(m, q).FMAScalar(acc[q], v, t, 0)
+	}
+}
+
 func (w width) load(m Machine, q int, v Vec, a Addr) {
 	if w.part != nil {
 		m.LoadPart(v, a, *w.part)

@@ -100,10 +100,7 @@ func gradTile(m Machine, r int, w width) {
 			on.AddVec(db[0][q], db[0][q], z)
 		}
 		for k := range dw {
-			m.Scalars(xv, At(x, k*m.Spec().Float.Size), 1)
-			for q, z := range dz {
-				w.on(m, q).FMAScalar(dw[k][q], z, xv, 0)
-			}
+			w.fold(m, dw[k], dz, At(x, k*m.Spec().Float.Size), xv)
 		}
 		if d.times != nil {
 			for q, z := range dz {

@@ -177,10 +177,8 @@ type Machine interface {
 	// Short is the same machine with vectors of so many bytes at the most.
 	Short(bytes int) Machine
 
-	// FMASplat and MulSplat are FMA and MulVec with b one element in memory; MulAdd
-	// puts the result in the place of a factor, d = fma(d, a, b). They may destroy t.
-	FMASplat(acc, a Vec, b Addr, t Vec)
-	MulSplat(d, a Vec, b Addr, t Vec)
+	// MulAdd is FMA with the result in the place of a factor, d = fma(d, a, b). It
+	// may destroy t.
 	MulAdd(d, a, b, t Vec)
 
 	// Transpose takes as many vectors as one has lanes for the rows of a square
@@ -220,6 +218,11 @@ type Arithmetic interface {
 	MulVec(d, a, b Vec)             // d = a·b
 	FMA(acc, a, b Vec)              // acc = fma(a, b, acc)
 	FMAScalar(acc, a, s Vec, e int) // the same, b being element e of Scalars s
+
+	// FMASplat and MulSplat are FMA and MulVec with b one element in memory, which is
+	// best if that has no other use. They may destroy t.
+	FMASplat(acc, a Vec, b Addr, t Vec)
+	MulSplat(d, a Vec, b Addr, t Vec)
 
 	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
 	ReLU(v, zero Vec)

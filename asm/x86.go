@@ -320,6 +320,10 @@ func (m *x86) storePart(a Addr, v Vec, count Int, half int, done string) {
 
 func (m *x86) LoadOne(v Vec, a Addr) { pick(m, m.VMOVSS, m.VMOVSD)(m.mem(a), m.xmm(v)) }
 func (m *x86) Splat(v Vec, a Addr) {
+	if m.spec.VecBytes == 16 && m.spec.Float == F64 {
+		m.VMOVDDUP(m.mem(a), m.vec(v))
+		return
+	}
 	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.mem(a), m.vec(v))
 }
 

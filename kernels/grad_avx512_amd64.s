@@ -4814,45 +4814,37 @@ narrower145:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold293:
-	VMOVUPS      (BX), Z5
-	VMOVUPS      (DX), Z6
-	VCMPPS       $0x06, Z8, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VADDPS       Z5, Z4, Z4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Z7, Z5, Z0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Z7, Z5, Z1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Z7, Z5, Z2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Z7, Z5, Z3
-	VMOVUPS      Z5, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold293
-	JMP          folded291
+	VMOVUPS          (BX), Z5
+	VMOVUPS          (DX), Z6
+	VCMPPS           $0x06, Z8, Z6, K2
+	VMOVAPS.Z        Z5, K2, Z5
+	VADDPS           Z5, Z4, Z4
+	VFMADD231PS.BCST (DI), Z5, Z0
+	VFMADD231PS.BCST 4(DI), Z5, Z1
+	VFMADD231PS.BCST 8(DI), Z5, Z2
+	VFMADD231PS.BCST 12(DI), Z5, Z3
+	VMOVUPS          Z5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold293
+	JMP              folded291
 
 other292:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold295:
-	VMOVUPS      (BX), Z5
-	VADDPS       Z5, Z4, Z4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Z7, Z5, Z0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Z7, Z5, Z1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Z7, Z5, Z2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Z7, Z5, Z3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold295
-	JMP          folded291
+	VMOVUPS          (BX), Z5
+	VADDPS           Z5, Z4, Z4
+	VFMADD231PS.BCST (DI), Z5, Z0
+	VFMADD231PS.BCST 4(DI), Z5, Z1
+	VFMADD231PS.BCST 8(DI), Z5, Z2
+	VFMADD231PS.BCST 12(DI), Z5, Z3
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold295
+	JMP              folded291
 
 folded291:
 	VPXORD  Z8, Z8, Z8
@@ -4910,41 +4902,35 @@ fewer290:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold300:
-	VMOVUPS      (BX), Z4
-	VMOVUPS      (DX), Z5
-	VCMPPS       $0x06, Z7, Z5, K2
-	VMOVAPS.Z    Z4, K2, Z4
-	VADDPS       Z4, Z3, Z3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z6, Z4, Z0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z6, Z4, Z1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Z6, Z4, Z2
-	VMOVUPS      Z4, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold300
-	JMP          folded298
+	VMOVUPS          (BX), Z4
+	VMOVUPS          (DX), Z5
+	VCMPPS           $0x06, Z7, Z5, K2
+	VMOVAPS.Z        Z4, K2, Z4
+	VADDPS           Z4, Z3, Z3
+	VFMADD231PS.BCST (DI), Z4, Z0
+	VFMADD231PS.BCST 4(DI), Z4, Z1
+	VFMADD231PS.BCST 8(DI), Z4, Z2
+	VMOVUPS          Z4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold300
+	JMP              folded298
 
 other299:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold302:
-	VMOVUPS      (BX), Z4
-	VADDPS       Z4, Z3, Z3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z6, Z4, Z0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z6, Z4, Z1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Z6, Z4, Z2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold302
-	JMP          folded298
+	VMOVUPS          (BX), Z4
+	VADDPS           Z4, Z3, Z3
+	VFMADD231PS.BCST (DI), Z4, Z0
+	VFMADD231PS.BCST 4(DI), Z4, Z1
+	VFMADD231PS.BCST 8(DI), Z4, Z2
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold302
+	JMP              folded298
 
 folded298:
 	VPXORD  Z7, Z7, Z7
@@ -4998,37 +4984,33 @@ fewer297:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold307:
-	VMOVUPS      (BX), Z3
-	VMOVUPS      (DX), Z4
-	VCMPPS       $0x06, Z6, Z4, K2
-	VMOVAPS.Z    Z3, K2, Z3
-	VADDPS       Z3, Z2, Z2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Z5, Z3, Z0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Z5, Z3, Z1
-	VMOVUPS      Z3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold307
-	JMP          folded305
+	VMOVUPS          (BX), Z3
+	VMOVUPS          (DX), Z4
+	VCMPPS           $0x06, Z6, Z4, K2
+	VMOVAPS.Z        Z3, K2, Z3
+	VADDPS           Z3, Z2, Z2
+	VFMADD231PS.BCST (DI), Z3, Z0
+	VFMADD231PS.BCST 4(DI), Z3, Z1
+	VMOVUPS          Z3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold307
+	JMP              folded305
 
 other306:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold309:
-	VMOVUPS      (BX), Z3
-	VADDPS       Z3, Z2, Z2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Z5, Z3, Z0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Z5, Z3, Z1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold309
-	JMP          folded305
+	VMOVUPS          (BX), Z3
+	VADDPS           Z3, Z2, Z2
+	VFMADD231PS.BCST (DI), Z3, Z0
+	VFMADD231PS.BCST 4(DI), Z3, Z1
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold309
+	JMP              folded305
 
 folded305:
 	VPXORD  Z6, Z6, Z6
@@ -5078,33 +5060,31 @@ fewer304:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold314:
-	VMOVUPS      (BX), Z2
-	VMOVUPS      (DX), Z3
-	VCMPPS       $0x06, Z5, Z3, K2
-	VMOVAPS.Z    Z2, K2, Z2
-	VADDPS       Z2, Z1, Z1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z4, Z2, Z0
-	VMOVUPS      Z2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold314
-	JMP          folded312
+	VMOVUPS          (BX), Z2
+	VMOVUPS          (DX), Z3
+	VCMPPS           $0x06, Z5, Z3, K2
+	VMOVAPS.Z        Z2, K2, Z2
+	VADDPS           Z2, Z1, Z1
+	VFMADD231PS.BCST (DI), Z2, Z0
+	VMOVUPS          Z2, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold314
+	JMP              folded312
 
 other313:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold316:
-	VMOVUPS      (BX), Z2
-	VADDPS       Z2, Z1, Z1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z4, Z2, Z0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold316
-	JMP          folded312
+	VMOVUPS          (BX), Z2
+	VADDPS           Z2, Z1, Z1
+	VFMADD231PS.BCST (DI), Z2, Z0
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold316
+	JMP              folded312
 
 folded312:
 	VPXORD  Z5, Z5, Z5
@@ -5220,45 +5200,37 @@ over289:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold329:
-	VMOVUPS      (BX), Y5
-	VMOVUPS      (DX), Y6
-	VCMPPS       $0x06, Y8, Y6, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y4, Y4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Y7, Y5, Y0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Y7, Y5, Y1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Y7, Y5, Y2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Y7, Y5, Y3
-	VMOVUPS      Y5, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold329
-	JMP          folded327
+	VMOVUPS          (BX), Y5
+	VMOVUPS          (DX), Y6
+	VCMPPS           $0x06, Y8, Y6, K2
+	VMOVAPS.Z        Y5, K2, Y5
+	VADDPS           Y5, Y4, Y4
+	VFMADD231PS.BCST (DI), Y5, Y0
+	VFMADD231PS.BCST 4(DI), Y5, Y1
+	VFMADD231PS.BCST 8(DI), Y5, Y2
+	VFMADD231PS.BCST 12(DI), Y5, Y3
+	VMOVUPS          Y5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold329
+	JMP              folded327
 
 other328:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold331:
-	VMOVUPS      (BX), Y5
-	VADDPS       Y5, Y4, Y4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Y7, Y5, Y0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Y7, Y5, Y1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Y7, Y5, Y2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Y7, Y5, Y3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold331
-	JMP          folded327
+	VMOVUPS          (BX), Y5
+	VADDPS           Y5, Y4, Y4
+	VFMADD231PS.BCST (DI), Y5, Y0
+	VFMADD231PS.BCST 4(DI), Y5, Y1
+	VFMADD231PS.BCST 8(DI), Y5, Y2
+	VFMADD231PS.BCST 12(DI), Y5, Y3
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold331
+	JMP              folded327
 
 folded327:
 	VPXORD  Z8, Z8, Z8
@@ -5316,41 +5288,35 @@ fewer326:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold336:
-	VMOVUPS      (BX), Y4
-	VMOVUPS      (DX), Y5
-	VCMPPS       $0x06, Y7, Y5, K2
-	VMOVAPS.Z    Y4, K2, Y4
-	VADDPS       Y4, Y3, Y3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Y6, Y4, Y0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Y6, Y4, Y1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Y6, Y4, Y2
-	VMOVUPS      Y4, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold336
-	JMP          folded334
+	VMOVUPS          (BX), Y4
+	VMOVUPS          (DX), Y5
+	VCMPPS           $0x06, Y7, Y5, K2
+	VMOVAPS.Z        Y4, K2, Y4
+	VADDPS           Y4, Y3, Y3
+	VFMADD231PS.BCST (DI), Y4, Y0
+	VFMADD231PS.BCST 4(DI), Y4, Y1
+	VFMADD231PS.BCST 8(DI), Y4, Y2
+	VMOVUPS          Y4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold336
+	JMP              folded334
 
 other335:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold338:
-	VMOVUPS      (BX), Y4
-	VADDPS       Y4, Y3, Y3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Y6, Y4, Y0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Y6, Y4, Y1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Y6, Y4, Y2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold338
-	JMP          folded334
+	VMOVUPS          (BX), Y4
+	VADDPS           Y4, Y3, Y3
+	VFMADD231PS.BCST (DI), Y4, Y0
+	VFMADD231PS.BCST 4(DI), Y4, Y1
+	VFMADD231PS.BCST 8(DI), Y4, Y2
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold338
+	JMP              folded334
 
 folded334:
 	VPXORD  Z7, Z7, Z7
@@ -5404,37 +5370,33 @@ fewer333:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold343:
-	VMOVUPS      (BX), Y3
-	VMOVUPS      (DX), Y4
-	VCMPPS       $0x06, Y6, Y4, K2
-	VMOVAPS.Z    Y3, K2, Y3
-	VADDPS       Y3, Y2, Y2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Y5, Y3, Y0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Y5, Y3, Y1
-	VMOVUPS      Y3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold343
-	JMP          folded341
+	VMOVUPS          (BX), Y3
+	VMOVUPS          (DX), Y4
+	VCMPPS           $0x06, Y6, Y4, K2
+	VMOVAPS.Z        Y3, K2, Y3
+	VADDPS           Y3, Y2, Y2
+	VFMADD231PS.BCST (DI), Y3, Y0
+	VFMADD231PS.BCST 4(DI), Y3, Y1
+	VMOVUPS          Y3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold343
+	JMP              folded341
 
 other342:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold345:
-	VMOVUPS      (BX), Y3
-	VADDPS       Y3, Y2, Y2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Y5, Y3, Y0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Y5, Y3, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold345
-	JMP          folded341
+	VMOVUPS          (BX), Y3
+	VADDPS           Y3, Y2, Y2
+	VFMADD231PS.BCST (DI), Y3, Y0
+	VFMADD231PS.BCST 4(DI), Y3, Y1
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold345
+	JMP              folded341
 
 folded341:
 	VPXORD  Z6, Z6, Z6
@@ -5484,33 +5446,31 @@ fewer340:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold350:
-	VMOVUPS      (BX), Y2
-	VMOVUPS      (DX), Y3
-	VCMPPS       $0x06, Y5, Y3, K2
-	VMOVAPS.Z    Y2, K2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Y4, Y2, Y0
-	VMOVUPS      Y2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold350
-	JMP          folded348
+	VMOVUPS          (BX), Y2
+	VMOVUPS          (DX), Y3
+	VCMPPS           $0x06, Y5, Y3, K2
+	VMOVAPS.Z        Y2, K2, Y2
+	VADDPS           Y2, Y1, Y1
+	VFMADD231PS.BCST (DI), Y2, Y0
+	VMOVUPS          Y2, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold350
+	JMP              folded348
 
 other349:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold352:
-	VMOVUPS      (BX), Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Y4, Y2, Y0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold352
-	JMP          folded348
+	VMOVUPS          (BX), Y2
+	VADDPS           Y2, Y1, Y1
+	VFMADD231PS.BCST (DI), Y2, Y0
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold352
+	JMP              folded348
 
 folded348:
 	VPXORD  Z5, Z5, Z5
@@ -6181,45 +6141,37 @@ over361:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold401:
-	VMOVUPS      (BX), X5
-	VMOVUPS      (DX), X6
-	VCMPPS       $0x06, X8, X6, K2
-	VMOVAPS.Z    X5, K2, X5
-	VADDPS       X5, X4, X4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  X7, X5, X0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  X7, X5, X1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  X7, X5, X2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  X7, X5, X3
-	VMOVUPS      X5, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold401
-	JMP          folded399
+	VMOVUPS          (BX), X5
+	VMOVUPS          (DX), X6
+	VCMPPS           $0x06, X8, X6, K2
+	VMOVAPS.Z        X5, K2, X5
+	VADDPS           X5, X4, X4
+	VFMADD231PS.BCST (DI), X5, X0
+	VFMADD231PS.BCST 4(DI), X5, X1
+	VFMADD231PS.BCST 8(DI), X5, X2
+	VFMADD231PS.BCST 12(DI), X5, X3
+	VMOVUPS          X5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold401
+	JMP              folded399
 
 other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold403:
-	VMOVUPS      (BX), X5
-	VADDPS       X5, X4, X4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  X7, X5, X0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  X7, X5, X1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  X7, X5, X2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  X7, X5, X3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold403
-	JMP          folded399
+	VMOVUPS          (BX), X5
+	VADDPS           X5, X4, X4
+	VFMADD231PS.BCST (DI), X5, X0
+	VFMADD231PS.BCST 4(DI), X5, X1
+	VFMADD231PS.BCST 8(DI), X5, X2
+	VFMADD231PS.BCST 12(DI), X5, X3
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold403
+	JMP              folded399
 
 folded399:
 	VPXORD  Z8, Z8, Z8
@@ -6277,41 +6229,35 @@ fewer398:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold408:
-	VMOVUPS      (BX), X4
-	VMOVUPS      (DX), X5
-	VCMPPS       $0x06, X7, X5, K2
-	VMOVAPS.Z    X4, K2, X4
-	VADDPS       X4, X3, X3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  X6, X4, X0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  X6, X4, X1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  X6, X4, X2
-	VMOVUPS      X4, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold408
-	JMP          folded406
+	VMOVUPS          (BX), X4
+	VMOVUPS          (DX), X5
+	VCMPPS           $0x06, X7, X5, K2
+	VMOVAPS.Z        X4, K2, X4
+	VADDPS           X4, X3, X3
+	VFMADD231PS.BCST (DI), X4, X0
+	VFMADD231PS.BCST 4(DI), X4, X1
+	VFMADD231PS.BCST 8(DI), X4, X2
+	VMOVUPS          X4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold408
+	JMP              folded406
 
 other407:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold410:
-	VMOVUPS      (BX), X4
-	VADDPS       X4, X3, X3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  X6, X4, X0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  X6, X4, X1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  X6, X4, X2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold410
-	JMP          folded406
+	VMOVUPS          (BX), X4
+	VADDPS           X4, X3, X3
+	VFMADD231PS.BCST (DI), X4, X0
+	VFMADD231PS.BCST 4(DI), X4, X1
+	VFMADD231PS.BCST 8(DI), X4, X2
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold410
+	JMP              folded406
 
 folded406:
 	VPXORD  Z7, Z7, Z7
@@ -6365,37 +6311,33 @@ fewer405:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold415:
-	VMOVUPS      (BX), X3
-	VMOVUPS      (DX), X4
-	VCMPPS       $0x06, X6, X4, K2
-	VMOVAPS.Z    X3, K2, X3
-	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  X5, X3, X1
-	VMOVUPS      X3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold415
-	JMP          folded413
+	VMOVUPS          (BX), X3
+	VMOVUPS          (DX), X4
+	VCMPPS           $0x06, X6, X4, K2
+	VMOVAPS.Z        X3, K2, X3
+	VADDPS           X3, X2, X2
+	VFMADD231PS.BCST (DI), X3, X0
+	VFMADD231PS.BCST 4(DI), X3, X1
+	VMOVUPS          X3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold415
+	JMP              folded413
 
 other414:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold417:
-	VMOVUPS      (BX), X3
-	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  X5, X3, X1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold417
-	JMP          folded413
+	VMOVUPS          (BX), X3
+	VADDPS           X3, X2, X2
+	VFMADD231PS.BCST (DI), X3, X0
+	VFMADD231PS.BCST 4(DI), X3, X1
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold417
+	JMP              folded413
 
 folded413:
 	VPXORD  Z6, Z6, Z6
@@ -6445,33 +6387,31 @@ fewer412:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold422:
-	VMOVUPS      (BX), X2
-	VMOVUPS      (DX), X3
-	VCMPPS       $0x06, X5, X3, K2
-	VMOVAPS.Z    X2, K2, X2
-	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  X4, X2, X0
-	VMOVUPS      X2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold422
-	JMP          folded420
+	VMOVUPS          (BX), X2
+	VMOVUPS          (DX), X3
+	VCMPPS           $0x06, X5, X3, K2
+	VMOVAPS.Z        X2, K2, X2
+	VADDPS           X2, X1, X1
+	VFMADD231PS.BCST (DI), X2, X0
+	VMOVUPS          X2, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold422
+	JMP              folded420
 
 other421:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold424:
-	VMOVUPS      (BX), X2
-	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  X4, X2, X0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold424
-	JMP          folded420
+	VMOVUPS          (BX), X2
+	VADDPS           X2, X1, X1
+	VFMADD231PS.BCST (DI), X2, X0
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold424
+	JMP              folded420
 
 folded420:
 	VPXORD  Z5, Z5, Z5
@@ -7142,45 +7082,37 @@ over433:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold473:
-	VMOVSD       (BX), X5
-	VMOVSD       (DX), X6
-	VCMPPS       $0x06, X8, X6, K2
-	VMOVAPS.Z    X5, K2, X5
-	VADDPS       X5, X4, X4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  X7, X5, X0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  X7, X5, X1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  X7, X5, X2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  X7, X5, X3
-	VMOVSD       X5, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold473
-	JMP          folded471
+	VMOVSD           (BX), X5
+	VMOVSD           (DX), X6
+	VCMPPS           $0x06, X8, X6, K2
+	VMOVAPS.Z        X5, K2, X5
+	VADDPS           X5, X4, X4
+	VFMADD231PS.BCST (DI), X5, X0
+	VFMADD231PS.BCST 4(DI), X5, X1
+	VFMADD231PS.BCST 8(DI), X5, X2
+	VFMADD231PS.BCST 12(DI), X5, X3
+	VMOVSD           X5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold473
+	JMP              folded471
 
 other472:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold475:
-	VMOVSD       (BX), X5
-	VADDPS       X5, X4, X4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  X7, X5, X0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  X7, X5, X1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  X7, X5, X2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  X7, X5, X3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold475
-	JMP          folded471
+	VMOVSD           (BX), X5
+	VADDPS           X5, X4, X4
+	VFMADD231PS.BCST (DI), X5, X0
+	VFMADD231PS.BCST 4(DI), X5, X1
+	VFMADD231PS.BCST 8(DI), X5, X2
+	VFMADD231PS.BCST 12(DI), X5, X3
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold475
+	JMP              folded471
 
 folded471:
 	VPXORD Z8, Z8, Z8
@@ -7238,41 +7170,35 @@ fewer470:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold480:
-	VMOVSD       (BX), X4
-	VMOVSD       (DX), X5
-	VCMPPS       $0x06, X7, X5, K2
-	VMOVAPS.Z    X4, K2, X4
-	VADDPS       X4, X3, X3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  X6, X4, X0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  X6, X4, X1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  X6, X4, X2
-	VMOVSD       X4, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold480
-	JMP          folded478
+	VMOVSD           (BX), X4
+	VMOVSD           (DX), X5
+	VCMPPS           $0x06, X7, X5, K2
+	VMOVAPS.Z        X4, K2, X4
+	VADDPS           X4, X3, X3
+	VFMADD231PS.BCST (DI), X4, X0
+	VFMADD231PS.BCST 4(DI), X4, X1
+	VFMADD231PS.BCST 8(DI), X4, X2
+	VMOVSD           X4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold480
+	JMP              folded478
 
 other479:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold482:
-	VMOVSD       (BX), X4
-	VADDPS       X4, X3, X3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  X6, X4, X0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  X6, X4, X1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  X6, X4, X2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold482
-	JMP          folded478
+	VMOVSD           (BX), X4
+	VADDPS           X4, X3, X3
+	VFMADD231PS.BCST (DI), X4, X0
+	VFMADD231PS.BCST 4(DI), X4, X1
+	VFMADD231PS.BCST 8(DI), X4, X2
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold482
+	JMP              folded478
 
 folded478:
 	VPXORD Z7, Z7, Z7
@@ -7326,37 +7252,33 @@ fewer477:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold487:
-	VMOVSD       (BX), X3
-	VMOVSD       (DX), X4
-	VCMPPS       $0x06, X6, X4, K2
-	VMOVAPS.Z    X3, K2, X3
-	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  X5, X3, X1
-	VMOVSD       X3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold487
-	JMP          folded485
+	VMOVSD           (BX), X3
+	VMOVSD           (DX), X4
+	VCMPPS           $0x06, X6, X4, K2
+	VMOVAPS.Z        X3, K2, X3
+	VADDPS           X3, X2, X2
+	VFMADD231PS.BCST (DI), X3, X0
+	VFMADD231PS.BCST 4(DI), X3, X1
+	VMOVSD           X3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold487
+	JMP              folded485
 
 other486:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold489:
-	VMOVSD       (BX), X3
-	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  X5, X3, X1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold489
-	JMP          folded485
+	VMOVSD           (BX), X3
+	VADDPS           X3, X2, X2
+	VFMADD231PS.BCST (DI), X3, X0
+	VFMADD231PS.BCST 4(DI), X3, X1
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold489
+	JMP              folded485
 
 folded485:
 	VPXORD Z6, Z6, Z6
@@ -7406,33 +7328,31 @@ fewer484:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold494:
-	VMOVSD       (BX), X2
-	VMOVSD       (DX), X3
-	VCMPPS       $0x06, X5, X3, K2
-	VMOVAPS.Z    X2, K2, X2
-	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  X4, X2, X0
-	VMOVSD       X2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold494
-	JMP          folded492
+	VMOVSD           (BX), X2
+	VMOVSD           (DX), X3
+	VCMPPS           $0x06, X5, X3, K2
+	VMOVAPS.Z        X2, K2, X2
+	VADDPS           X2, X1, X1
+	VFMADD231PS.BCST (DI), X2, X0
+	VMOVSD           X2, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold494
+	JMP              folded492
 
 other493:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold496:
-	VMOVSD       (BX), X2
-	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  X4, X2, X0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold496
-	JMP          folded492
+	VMOVSD           (BX), X2
+	VADDPS           X2, X1, X1
+	VFMADD231PS.BCST (DI), X2, X0
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold496
+	JMP              folded492
 
 folded492:
 	VPXORD Z5, Z5, Z5
@@ -8101,45 +8021,37 @@ over505:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold544:
-	VMOVSS       (BX), X5
-	VMOVSS       (DX), X6
-	VCMPPS       $0x06, X8, X6, K2
-	VMOVAPS.Z    X5, K2, X5
-	VADDPS       X5, X4, X4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  X7, X5, X0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  X7, X5, X1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  X7, X5, X2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  X7, X5, X3
-	VMOVSS       X5, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold544
-	JMP          folded542
+	VMOVSS           (BX), X5
+	VMOVSS           (DX), X6
+	VCMPPS           $0x06, X8, X6, K2
+	VMOVAPS.Z        X5, K2, X5
+	VADDPS           X5, X4, X4
+	VFMADD231PS.BCST (DI), X5, X0
+	VFMADD231PS.BCST 4(DI), X5, X1
+	VFMADD231PS.BCST 8(DI), X5, X2
+	VFMADD231PS.BCST 12(DI), X5, X3
+	VMOVSS           X5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold544
+	JMP              folded542
 
 other543:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold546:
-	VMOVSS       (BX), X5
-	VADDPS       X5, X4, X4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  X7, X5, X0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  X7, X5, X1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  X7, X5, X2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  X7, X5, X3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold546
-	JMP          folded542
+	VMOVSS           (BX), X5
+	VADDPS           X5, X4, X4
+	VFMADD231PS.BCST (DI), X5, X0
+	VFMADD231PS.BCST 4(DI), X5, X1
+	VFMADD231PS.BCST 8(DI), X5, X2
+	VFMADD231PS.BCST 12(DI), X5, X3
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold546
+	JMP              folded542
 
 folded542:
 	VPXORD Z8, Z8, Z8
@@ -8197,41 +8109,35 @@ fewer541:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold551:
-	VMOVSS       (BX), X4
-	VMOVSS       (DX), X5
-	VCMPPS       $0x06, X7, X5, K2
-	VMOVAPS.Z    X4, K2, X4
-	VADDPS       X4, X3, X3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  X6, X4, X0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  X6, X4, X1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  X6, X4, X2
-	VMOVSS       X4, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold551
-	JMP          folded549
+	VMOVSS           (BX), X4
+	VMOVSS           (DX), X5
+	VCMPPS           $0x06, X7, X5, K2
+	VMOVAPS.Z        X4, K2, X4
+	VADDPS           X4, X3, X3
+	VFMADD231PS.BCST (DI), X4, X0
+	VFMADD231PS.BCST 4(DI), X4, X1
+	VFMADD231PS.BCST 8(DI), X4, X2
+	VMOVSS           X4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold551
+	JMP              folded549
 
 other550:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold553:
-	VMOVSS       (BX), X4
-	VADDPS       X4, X3, X3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  X6, X4, X0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  X6, X4, X1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  X6, X4, X2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold553
-	JMP          folded549
+	VMOVSS           (BX), X4
+	VADDPS           X4, X3, X3
+	VFMADD231PS.BCST (DI), X4, X0
+	VFMADD231PS.BCST 4(DI), X4, X1
+	VFMADD231PS.BCST 8(DI), X4, X2
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold553
+	JMP              folded549
 
 folded549:
 	VPXORD Z7, Z7, Z7
@@ -8285,37 +8191,33 @@ fewer548:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold558:
-	VMOVSS       (BX), X3
-	VMOVSS       (DX), X4
-	VCMPPS       $0x06, X6, X4, K2
-	VMOVAPS.Z    X3, K2, X3
-	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  X5, X3, X1
-	VMOVSS       X3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold558
-	JMP          folded556
+	VMOVSS           (BX), X3
+	VMOVSS           (DX), X4
+	VCMPPS           $0x06, X6, X4, K2
+	VMOVAPS.Z        X3, K2, X3
+	VADDPS           X3, X2, X2
+	VFMADD231PS.BCST (DI), X3, X0
+	VFMADD231PS.BCST 4(DI), X3, X1
+	VMOVSS           X3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold558
+	JMP              folded556
 
 other557:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold560:
-	VMOVSS       (BX), X3
-	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  X5, X3, X1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold560
-	JMP          folded556
+	VMOVSS           (BX), X3
+	VADDPS           X3, X2, X2
+	VFMADD231PS.BCST (DI), X3, X0
+	VFMADD231PS.BCST 4(DI), X3, X1
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold560
+	JMP              folded556
 
 folded556:
 	VPXORD Z6, Z6, Z6
@@ -8365,33 +8267,31 @@ fewer555:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold565:
-	VMOVSS       (BX), X2
-	VMOVSS       (DX), X3
-	VCMPPS       $0x06, X5, X3, K2
-	VMOVAPS.Z    X2, K2, X2
-	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  X4, X2, X0
-	VMOVSS       X2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold565
-	JMP          folded563
+	VMOVSS           (BX), X2
+	VMOVSS           (DX), X3
+	VCMPPS           $0x06, X5, X3, K2
+	VMOVAPS.Z        X2, K2, X2
+	VADDPS           X2, X1, X1
+	VFMADD231PS.BCST (DI), X2, X0
+	VMOVSS           X2, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold565
+	JMP              folded563
 
 other564:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold567:
-	VMOVSS       (BX), X2
-	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  X4, X2, X0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold567
-	JMP          folded563
+	VMOVSS           (BX), X2
+	VADDPS           X2, X1, X1
+	VFMADD231PS.BCST (DI), X2, X0
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold567
+	JMP              folded563
 
 folded563:
 	VPXORD Z5, Z5, Z5
@@ -13282,45 +13182,37 @@ narrower145:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold293:
-	VMOVUPD      (BX), Z5
-	VMOVUPD      (DX), Z6
-	VCMPPD       $0x06, Z8, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VADDPD       Z5, Z4, Z4
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  Z7, Z5, Z0
-	VBROADCASTSD 8(DI), Z7
-	VFMADD231PD  Z7, Z5, Z1
-	VBROADCASTSD 16(DI), Z7
-	VFMADD231PD  Z7, Z5, Z2
-	VBROADCASTSD 24(DI), Z7
-	VFMADD231PD  Z7, Z5, Z3
-	VMOVUPD      Z5, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold293
-	JMP          folded291
+	VMOVUPD          (BX), Z5
+	VMOVUPD          (DX), Z6
+	VCMPPD           $0x06, Z8, Z6, K2
+	VMOVAPD.Z        Z5, K2, Z5
+	VADDPD           Z5, Z4, Z4
+	VFMADD231PD.BCST (DI), Z5, Z0
+	VFMADD231PD.BCST 8(DI), Z5, Z1
+	VFMADD231PD.BCST 16(DI), Z5, Z2
+	VFMADD231PD.BCST 24(DI), Z5, Z3
+	VMOVUPD          Z5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold293
+	JMP              folded291
 
 other292:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold295:
-	VMOVUPD      (BX), Z5
-	VADDPD       Z5, Z4, Z4
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  Z7, Z5, Z0
-	VBROADCASTSD 8(DI), Z7
-	VFMADD231PD  Z7, Z5, Z1
-	VBROADCASTSD 16(DI), Z7
-	VFMADD231PD  Z7, Z5, Z2
-	VBROADCASTSD 24(DI), Z7
-	VFMADD231PD  Z7, Z5, Z3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold295
-	JMP          folded291
+	VMOVUPD          (BX), Z5
+	VADDPD           Z5, Z4, Z4
+	VFMADD231PD.BCST (DI), Z5, Z0
+	VFMADD231PD.BCST 8(DI), Z5, Z1
+	VFMADD231PD.BCST 16(DI), Z5, Z2
+	VFMADD231PD.BCST 24(DI), Z5, Z3
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold295
+	JMP              folded291
 
 folded291:
 	VPXORD  Z8, Z8, Z8
@@ -13378,41 +13270,35 @@ fewer290:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold300:
-	VMOVUPD      (BX), Z4
-	VMOVUPD      (DX), Z5
-	VCMPPD       $0x06, Z7, Z5, K2
-	VMOVAPD.Z    Z4, K2, Z4
-	VADDPD       Z4, Z3, Z3
-	VBROADCASTSD (DI), Z6
-	VFMADD231PD  Z6, Z4, Z0
-	VBROADCASTSD 8(DI), Z6
-	VFMADD231PD  Z6, Z4, Z1
-	VBROADCASTSD 16(DI), Z6
-	VFMADD231PD  Z6, Z4, Z2
-	VMOVUPD      Z4, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold300
-	JMP          folded298
+	VMOVUPD          (BX), Z4
+	VMOVUPD          (DX), Z5
+	VCMPPD           $0x06, Z7, Z5, K2
+	VMOVAPD.Z        Z4, K2, Z4
+	VADDPD           Z4, Z3, Z3
+	VFMADD231PD.BCST (DI), Z4, Z0
+	VFMADD231PD.BCST 8(DI), Z4, Z1
+	VFMADD231PD.BCST 16(DI), Z4, Z2
+	VMOVUPD          Z4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold300
+	JMP              folded298
 
 other299:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold302:
-	VMOVUPD      (BX), Z4
-	VADDPD       Z4, Z3, Z3
-	VBROADCASTSD (DI), Z6
-	VFMADD231PD  Z6, Z4, Z0
-	VBROADCASTSD 8(DI), Z6
-	VFMADD231PD  Z6, Z4, Z1
-	VBROADCASTSD 16(DI), Z6
-	VFMADD231PD  Z6, Z4, Z2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold302
-	JMP          folded298
+	VMOVUPD          (BX), Z4
+	VADDPD           Z4, Z3, Z3
+	VFMADD231PD.BCST (DI), Z4, Z0
+	VFMADD231PD.BCST 8(DI), Z4, Z1
+	VFMADD231PD.BCST 16(DI), Z4, Z2
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold302
+	JMP              folded298
 
 folded298:
 	VPXORD  Z7, Z7, Z7
@@ -13466,37 +13352,33 @@ fewer297:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold307:
-	VMOVUPD      (BX), Z3
-	VMOVUPD      (DX), Z4
-	VCMPPD       $0x06, Z6, Z4, K2
-	VMOVAPD.Z    Z3, K2, Z3
-	VADDPD       Z3, Z2, Z2
-	VBROADCASTSD (DI), Z5
-	VFMADD231PD  Z5, Z3, Z0
-	VBROADCASTSD 8(DI), Z5
-	VFMADD231PD  Z5, Z3, Z1
-	VMOVUPD      Z3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold307
-	JMP          folded305
+	VMOVUPD          (BX), Z3
+	VMOVUPD          (DX), Z4
+	VCMPPD           $0x06, Z6, Z4, K2
+	VMOVAPD.Z        Z3, K2, Z3
+	VADDPD           Z3, Z2, Z2
+	VFMADD231PD.BCST (DI), Z3, Z0
+	VFMADD231PD.BCST 8(DI), Z3, Z1
+	VMOVUPD          Z3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold307
+	JMP              folded305
 
 other306:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold309:
-	VMOVUPD      (BX), Z3
-	VADDPD       Z3, Z2, Z2
-	VBROADCASTSD (DI), Z5
-	VFMADD231PD  Z5, Z3, Z0
-	VBROADCASTSD 8(DI), Z5
-	VFMADD231PD  Z5, Z3, Z1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold309
-	JMP          folded305
+	VMOVUPD          (BX), Z3
+	VADDPD           Z3, Z2, Z2
+	VFMADD231PD.BCST (DI), Z3, Z0
+	VFMADD231PD.BCST 8(DI), Z3, Z1
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold309
+	JMP              folded305
 
 folded305:
 	VPXORD  Z6, Z6, Z6
@@ -13546,33 +13428,31 @@ fewer304:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold314:
-	VMOVUPD      (BX), Z2
-	VMOVUPD      (DX), Z3
-	VCMPPD       $0x06, Z5, Z3, K2
-	VMOVAPD.Z    Z2, K2, Z2
-	VADDPD       Z2, Z1, Z1
-	VBROADCASTSD (DI), Z4
-	VFMADD231PD  Z4, Z2, Z0
-	VMOVUPD      Z2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold314
-	JMP          folded312
+	VMOVUPD          (BX), Z2
+	VMOVUPD          (DX), Z3
+	VCMPPD           $0x06, Z5, Z3, K2
+	VMOVAPD.Z        Z2, K2, Z2
+	VADDPD           Z2, Z1, Z1
+	VFMADD231PD.BCST (DI), Z2, Z0
+	VMOVUPD          Z2, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold314
+	JMP              folded312
 
 other313:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold316:
-	VMOVUPD      (BX), Z2
-	VADDPD       Z2, Z1, Z1
-	VBROADCASTSD (DI), Z4
-	VFMADD231PD  Z4, Z2, Z0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold316
-	JMP          folded312
+	VMOVUPD          (BX), Z2
+	VADDPD           Z2, Z1, Z1
+	VFMADD231PD.BCST (DI), Z2, Z0
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold316
+	JMP              folded312
 
 folded312:
 	VPXORD  Z5, Z5, Z5
@@ -13688,45 +13568,37 @@ over289:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold329:
-	VMOVUPD      (BX), Y5
-	VMOVUPD      (DX), Y6
-	VCMPPD       $0x06, Y8, Y6, K2
-	VMOVAPD.Z    Y5, K2, Y5
-	VADDPD       Y5, Y4, Y4
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  Y7, Y5, Y0
-	VBROADCASTSD 8(DI), Z7
-	VFMADD231PD  Y7, Y5, Y1
-	VBROADCASTSD 16(DI), Z7
-	VFMADD231PD  Y7, Y5, Y2
-	VBROADCASTSD 24(DI), Z7
-	VFMADD231PD  Y7, Y5, Y3
-	VMOVUPD      Y5, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold329
-	JMP          folded327
+	VMOVUPD          (BX), Y5
+	VMOVUPD          (DX), Y6
+	VCMPPD           $0x06, Y8, Y6, K2
+	VMOVAPD.Z        Y5, K2, Y5
+	VADDPD           Y5, Y4, Y4
+	VFMADD231PD.BCST (DI), Y5, Y0
+	VFMADD231PD.BCST 8(DI), Y5, Y1
+	VFMADD231PD.BCST 16(DI), Y5, Y2
+	VFMADD231PD.BCST 24(DI), Y5, Y3
+	VMOVUPD          Y5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold329
+	JMP              folded327
 
 other328:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold331:
-	VMOVUPD      (BX), Y5
-	VADDPD       Y5, Y4, Y4
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  Y7, Y5, Y0
-	VBROADCASTSD 8(DI), Z7
-	VFMADD231PD  Y7, Y5, Y1
-	VBROADCASTSD 16(DI), Z7
-	VFMADD231PD  Y7, Y5, Y2
-	VBROADCASTSD 24(DI), Z7
-	VFMADD231PD  Y7, Y5, Y3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold331
-	JMP          folded327
+	VMOVUPD          (BX), Y5
+	VADDPD           Y5, Y4, Y4
+	VFMADD231PD.BCST (DI), Y5, Y0
+	VFMADD231PD.BCST 8(DI), Y5, Y1
+	VFMADD231PD.BCST 16(DI), Y5, Y2
+	VFMADD231PD.BCST 24(DI), Y5, Y3
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold331
+	JMP              folded327
 
 folded327:
 	VPXORD  Z8, Z8, Z8
@@ -13784,41 +13656,35 @@ fewer326:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold336:
-	VMOVUPD      (BX), Y4
-	VMOVUPD      (DX), Y5
-	VCMPPD       $0x06, Y7, Y5, K2
-	VMOVAPD.Z    Y4, K2, Y4
-	VADDPD       Y4, Y3, Y3
-	VBROADCASTSD (DI), Z6
-	VFMADD231PD  Y6, Y4, Y0
-	VBROADCASTSD 8(DI), Z6
-	VFMADD231PD  Y6, Y4, Y1
-	VBROADCASTSD 16(DI), Z6
-	VFMADD231PD  Y6, Y4, Y2
-	VMOVUPD      Y4, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold336
-	JMP          folded334
+	VMOVUPD          (BX), Y4
+	VMOVUPD          (DX), Y5
+	VCMPPD           $0x06, Y7, Y5, K2
+	VMOVAPD.Z        Y4, K2, Y4
+	VADDPD           Y4, Y3, Y3
+	VFMADD231PD.BCST (DI), Y4, Y0
+	VFMADD231PD.BCST 8(DI), Y4, Y1
+	VFMADD231PD.BCST 16(DI), Y4, Y2
+	VMOVUPD          Y4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold336
+	JMP              folded334
 
 other335:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold338:
-	VMOVUPD      (BX), Y4
-	VADDPD       Y4, Y3, Y3
-	VBROADCASTSD (DI), Z6
-	VFMADD231PD  Y6, Y4, Y0
-	VBROADCASTSD 8(DI), Z6
-	VFMADD231PD  Y6, Y4, Y1
-	VBROADCASTSD 16(DI), Z6
-	VFMADD231PD  Y6, Y4, Y2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold338
-	JMP          folded334
+	VMOVUPD          (BX), Y4
+	VADDPD           Y4, Y3, Y3
+	VFMADD231PD.BCST (DI), Y4, Y0
+	VFMADD231PD.BCST 8(DI), Y4, Y1
+	VFMADD231PD.BCST 16(DI), Y4, Y2
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold338
+	JMP              folded334
 
 folded334:
 	VPXORD  Z7, Z7, Z7
@@ -13872,37 +13738,33 @@ fewer333:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold343:
-	VMOVUPD      (BX), Y3
-	VMOVUPD      (DX), Y4
-	VCMPPD       $0x06, Y6, Y4, K2
-	VMOVAPD.Z    Y3, K2, Y3
-	VADDPD       Y3, Y2, Y2
-	VBROADCASTSD (DI), Z5
-	VFMADD231PD  Y5, Y3, Y0
-	VBROADCASTSD 8(DI), Z5
-	VFMADD231PD  Y5, Y3, Y1
-	VMOVUPD      Y3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold343
-	JMP          folded341
+	VMOVUPD          (BX), Y3
+	VMOVUPD          (DX), Y4
+	VCMPPD           $0x06, Y6, Y4, K2
+	VMOVAPD.Z        Y3, K2, Y3
+	VADDPD           Y3, Y2, Y2
+	VFMADD231PD.BCST (DI), Y3, Y0
+	VFMADD231PD.BCST 8(DI), Y3, Y1
+	VMOVUPD          Y3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold343
+	JMP              folded341
 
 other342:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold345:
-	VMOVUPD      (BX), Y3
-	VADDPD       Y3, Y2, Y2
-	VBROADCASTSD (DI), Z5
-	VFMADD231PD  Y5, Y3, Y0
-	VBROADCASTSD 8(DI), Z5
-	VFMADD231PD  Y5, Y3, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold345
-	JMP          folded341
+	VMOVUPD          (BX), Y3
+	VADDPD           Y3, Y2, Y2
+	VFMADD231PD.BCST (DI), Y3, Y0
+	VFMADD231PD.BCST 8(DI), Y3, Y1
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold345
+	JMP              folded341
 
 folded341:
 	VPXORD  Z6, Z6, Z6
@@ -13952,33 +13814,31 @@ fewer340:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold350:
-	VMOVUPD      (BX), Y2
-	VMOVUPD      (DX), Y3
-	VCMPPD       $0x06, Y5, Y3, K2
-	VMOVAPD.Z    Y2, K2, Y2
-	VADDPD       Y2, Y1, Y1
-	VBROADCASTSD (DI), Z4
-	VFMADD231PD  Y4, Y2, Y0
-	VMOVUPD      Y2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold350
-	JMP          folded348
+	VMOVUPD          (BX), Y2
+	VMOVUPD          (DX), Y3
+	VCMPPD           $0x06, Y5, Y3, K2
+	VMOVAPD.Z        Y2, K2, Y2
+	VADDPD           Y2, Y1, Y1
+	VFMADD231PD.BCST (DI), Y2, Y0
+	VMOVUPD          Y2, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold350
+	JMP              folded348
 
 other349:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold352:
-	VMOVUPD      (BX), Y2
-	VADDPD       Y2, Y1, Y1
-	VBROADCASTSD (DI), Z4
-	VFMADD231PD  Y4, Y2, Y0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold352
-	JMP          folded348
+	VMOVUPD          (BX), Y2
+	VADDPD           Y2, Y1, Y1
+	VFMADD231PD.BCST (DI), Y2, Y0
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold352
+	JMP              folded348
 
 folded348:
 	VPXORD  Z5, Z5, Z5
@@ -14649,45 +14509,37 @@ over361:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold401:
-	VMOVUPD      (BX), X5
-	VMOVUPD      (DX), X6
-	VCMPPD       $0x06, X8, X6, K2
-	VMOVAPD.Z    X5, K2, X5
-	VADDPD       X5, X4, X4
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  X7, X5, X0
-	VBROADCASTSD 8(DI), Z7
-	VFMADD231PD  X7, X5, X1
-	VBROADCASTSD 16(DI), Z7
-	VFMADD231PD  X7, X5, X2
-	VBROADCASTSD 24(DI), Z7
-	VFMADD231PD  X7, X5, X3
-	VMOVUPD      X5, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold401
-	JMP          folded399
+	VMOVUPD          (BX), X5
+	VMOVUPD          (DX), X6
+	VCMPPD           $0x06, X8, X6, K2
+	VMOVAPD.Z        X5, K2, X5
+	VADDPD           X5, X4, X4
+	VFMADD231PD.BCST (DI), X5, X0
+	VFMADD231PD.BCST 8(DI), X5, X1
+	VFMADD231PD.BCST 16(DI), X5, X2
+	VFMADD231PD.BCST 24(DI), X5, X3
+	VMOVUPD          X5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold401
+	JMP              folded399
 
 other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold403:
-	VMOVUPD      (BX), X5
-	VADDPD       X5, X4, X4
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  X7, X5, X0
-	VBROADCASTSD 8(DI), Z7
-	VFMADD231PD  X7, X5, X1
-	VBROADCASTSD 16(DI), Z7
-	VFMADD231PD  X7, X5, X2
-	VBROADCASTSD 24(DI), Z7
-	VFMADD231PD  X7, X5, X3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold403
-	JMP          folded399
+	VMOVUPD          (BX), X5
+	VADDPD           X5, X4, X4
+	VFMADD231PD.BCST (DI), X5, X0
+	VFMADD231PD.BCST 8(DI), X5, X1
+	VFMADD231PD.BCST 16(DI), X5, X2
+	VFMADD231PD.BCST 24(DI), X5, X3
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold403
+	JMP              folded399
 
 folded399:
 	VPXORD  Z8, Z8, Z8
@@ -14745,41 +14597,35 @@ fewer398:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold408:
-	VMOVUPD      (BX), X4
-	VMOVUPD      (DX), X5
-	VCMPPD       $0x06, X7, X5, K2
-	VMOVAPD.Z    X4, K2, X4
-	VADDPD       X4, X3, X3
-	VBROADCASTSD (DI), Z6
-	VFMADD231PD  X6, X4, X0
-	VBROADCASTSD 8(DI), Z6
-	VFMADD231PD  X6, X4, X1
-	VBROADCASTSD 16(DI), Z6
-	VFMADD231PD  X6, X4, X2
-	VMOVUPD      X4, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold408
-	JMP          folded406
+	VMOVUPD          (BX), X4
+	VMOVUPD          (DX), X5
+	VCMPPD           $0x06, X7, X5, K2
+	VMOVAPD.Z        X4, K2, X4
+	VADDPD           X4, X3, X3
+	VFMADD231PD.BCST (DI), X4, X0
+	VFMADD231PD.BCST 8(DI), X4, X1
+	VFMADD231PD.BCST 16(DI), X4, X2
+	VMOVUPD          X4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold408
+	JMP              folded406
 
 other407:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold410:
-	VMOVUPD      (BX), X4
-	VADDPD       X4, X3, X3
-	VBROADCASTSD (DI), Z6
-	VFMADD231PD  X6, X4, X0
-	VBROADCASTSD 8(DI), Z6
-	VFMADD231PD  X6, X4, X1
-	VBROADCASTSD 16(DI), Z6
-	VFMADD231PD  X6, X4, X2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold410
-	JMP          folded406
+	VMOVUPD          (BX), X4
+	VADDPD           X4, X3, X3
+	VFMADD231PD.BCST (DI), X4, X0
+	VFMADD231PD.BCST 8(DI), X4, X1
+	VFMADD231PD.BCST 16(DI), X4, X2
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold410
+	JMP              folded406
 
 folded406:
 	VPXORD  Z7, Z7, Z7
@@ -14833,37 +14679,33 @@ fewer405:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold415:
-	VMOVUPD      (BX), X3
-	VMOVUPD      (DX), X4
-	VCMPPD       $0x06, X6, X4, K2
-	VMOVAPD.Z    X3, K2, X3
-	VADDPD       X3, X2, X2
-	VBROADCASTSD (DI), Z5
-	VFMADD231PD  X5, X3, X0
-	VBROADCASTSD 8(DI), Z5
-	VFMADD231PD  X5, X3, X1
-	VMOVUPD      X3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold415
-	JMP          folded413
+	VMOVUPD          (BX), X3
+	VMOVUPD          (DX), X4
+	VCMPPD           $0x06, X6, X4, K2
+	VMOVAPD.Z        X3, K2, X3
+	VADDPD           X3, X2, X2
+	VFMADD231PD.BCST (DI), X3, X0
+	VFMADD231PD.BCST 8(DI), X3, X1
+	VMOVUPD          X3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold415
+	JMP              folded413
 
 other414:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold417:
-	VMOVUPD      (BX), X3
-	VADDPD       X3, X2, X2
-	VBROADCASTSD (DI), Z5
-	VFMADD231PD  X5, X3, X0
-	VBROADCASTSD 8(DI), Z5
-	VFMADD231PD  X5, X3, X1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold417
-	JMP          folded413
+	VMOVUPD          (BX), X3
+	VADDPD           X3, X2, X2
+	VFMADD231PD.BCST (DI), X3, X0
+	VFMADD231PD.BCST 8(DI), X3, X1
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold417
+	JMP              folded413
 
 folded413:
 	VPXORD  Z6, Z6, Z6
@@ -14913,33 +14755,31 @@ fewer412:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold422:
-	VMOVUPD      (BX), X2
-	VMOVUPD      (DX), X3
-	VCMPPD       $0x06, X5, X3, K2
-	VMOVAPD.Z    X2, K2, X2
-	VADDPD       X2, X1, X1
-	VBROADCASTSD (DI), Z4
-	VFMADD231PD  X4, X2, X0
-	VMOVUPD      X2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold422
-	JMP          folded420
+	VMOVUPD          (BX), X2
+	VMOVUPD          (DX), X3
+	VCMPPD           $0x06, X5, X3, K2
+	VMOVAPD.Z        X2, K2, X2
+	VADDPD           X2, X1, X1
+	VFMADD231PD.BCST (DI), X2, X0
+	VMOVUPD          X2, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold422
+	JMP              folded420
 
 other421:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold424:
-	VMOVUPD      (BX), X2
-	VADDPD       X2, X1, X1
-	VBROADCASTSD (DI), Z4
-	VFMADD231PD  X4, X2, X0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold424
-	JMP          folded420
+	VMOVUPD          (BX), X2
+	VADDPD           X2, X1, X1
+	VFMADD231PD.BCST (DI), X2, X0
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold424
+	JMP              folded420
 
 folded420:
 	VPXORD  Z5, Z5, Z5
@@ -15608,45 +15448,37 @@ over433:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold472:
-	VMOVSD       (BX), X5
-	VMOVSD       (DX), X6
-	VCMPPD       $0x06, X8, X6, K2
-	VMOVAPD.Z    X5, K2, X5
-	VADDPD       X5, X4, X4
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  X7, X5, X0
-	VBROADCASTSD 8(DI), Z7
-	VFMADD231PD  X7, X5, X1
-	VBROADCASTSD 16(DI), Z7
-	VFMADD231PD  X7, X5, X2
-	VBROADCASTSD 24(DI), Z7
-	VFMADD231PD  X7, X5, X3
-	VMOVSD       X5, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold472
-	JMP          folded470
+	VMOVSD           (BX), X5
+	VMOVSD           (DX), X6
+	VCMPPD           $0x06, X8, X6, K2
+	VMOVAPD.Z        X5, K2, X5
+	VADDPD           X5, X4, X4
+	VFMADD231PD.BCST (DI), X5, X0
+	VFMADD231PD.BCST 8(DI), X5, X1
+	VFMADD231PD.BCST 16(DI), X5, X2
+	VFMADD231PD.BCST 24(DI), X5, X3
+	VMOVSD           X5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold472
+	JMP              folded470
 
 other471:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold474:
-	VMOVSD       (BX), X5
-	VADDPD       X5, X4, X4
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  X7, X5, X0
-	VBROADCASTSD 8(DI), Z7
-	VFMADD231PD  X7, X5, X1
-	VBROADCASTSD 16(DI), Z7
-	VFMADD231PD  X7, X5, X2
-	VBROADCASTSD 24(DI), Z7
-	VFMADD231PD  X7, X5, X3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold474
-	JMP          folded470
+	VMOVSD           (BX), X5
+	VADDPD           X5, X4, X4
+	VFMADD231PD.BCST (DI), X5, X0
+	VFMADD231PD.BCST 8(DI), X5, X1
+	VFMADD231PD.BCST 16(DI), X5, X2
+	VFMADD231PD.BCST 24(DI), X5, X3
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold474
+	JMP              folded470
 
 folded470:
 	VPXORD Z8, Z8, Z8
@@ -15704,41 +15536,35 @@ fewer469:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold479:
-	VMOVSD       (BX), X4
-	VMOVSD       (DX), X5
-	VCMPPD       $0x06, X7, X5, K2
-	VMOVAPD.Z    X4, K2, X4
-	VADDPD       X4, X3, X3
-	VBROADCASTSD (DI), Z6
-	VFMADD231PD  X6, X4, X0
-	VBROADCASTSD 8(DI), Z6
-	VFMADD231PD  X6, X4, X1
-	VBROADCASTSD 16(DI), Z6
-	VFMADD231PD  X6, X4, X2
-	VMOVSD       X4, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold479
-	JMP          folded477
+	VMOVSD           (BX), X4
+	VMOVSD           (DX), X5
+	VCMPPD           $0x06, X7, X5, K2
+	VMOVAPD.Z        X4, K2, X4
+	VADDPD           X4, X3, X3
+	VFMADD231PD.BCST (DI), X4, X0
+	VFMADD231PD.BCST 8(DI), X4, X1
+	VFMADD231PD.BCST 16(DI), X4, X2
+	VMOVSD           X4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold479
+	JMP              folded477
 
 other478:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold481:
-	VMOVSD       (BX), X4
-	VADDPD       X4, X3, X3
-	VBROADCASTSD (DI), Z6
-	VFMADD231PD  X6, X4, X0
-	VBROADCASTSD 8(DI), Z6
-	VFMADD231PD  X6, X4, X1
-	VBROADCASTSD 16(DI), Z6
-	VFMADD231PD  X6, X4, X2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold481
-	JMP          folded477
+	VMOVSD           (BX), X4
+	VADDPD           X4, X3, X3
+	VFMADD231PD.BCST (DI), X4, X0
+	VFMADD231PD.BCST 8(DI), X4, X1
+	VFMADD231PD.BCST 16(DI), X4, X2
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold481
+	JMP              folded477
 
 folded477:
 	VPXORD Z7, Z7, Z7
@@ -15792,37 +15618,33 @@ fewer476:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold486:
-	VMOVSD       (BX), X3
-	VMOVSD       (DX), X4
-	VCMPPD       $0x06, X6, X4, K2
-	VMOVAPD.Z    X3, K2, X3
-	VADDPD       X3, X2, X2
-	VBROADCASTSD (DI), Z5
-	VFMADD231PD  X5, X3, X0
-	VBROADCASTSD 8(DI), Z5
-	VFMADD231PD  X5, X3, X1
-	VMOVSD       X3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold486
-	JMP          folded484
+	VMOVSD           (BX), X3
+	VMOVSD           (DX), X4
+	VCMPPD           $0x06, X6, X4, K2
+	VMOVAPD.Z        X3, K2, X3
+	VADDPD           X3, X2, X2
+	VFMADD231PD.BCST (DI), X3, X0
+	VFMADD231PD.BCST 8(DI), X3, X1
+	VMOVSD           X3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold486
+	JMP              folded484
 
 other485:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold488:
-	VMOVSD       (BX), X3
-	VADDPD       X3, X2, X2
-	VBROADCASTSD (DI), Z5
-	VFMADD231PD  X5, X3, X0
-	VBROADCASTSD 8(DI), Z5
-	VFMADD231PD  X5, X3, X1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold488
-	JMP          folded484
+	VMOVSD           (BX), X3
+	VADDPD           X3, X2, X2
+	VFMADD231PD.BCST (DI), X3, X0
+	VFMADD231PD.BCST 8(DI), X3, X1
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold488
+	JMP              folded484
 
 folded484:
 	VPXORD Z6, Z6, Z6
@@ -15872,33 +15694,31 @@ fewer483:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold493:
-	VMOVSD       (BX), X2
-	VMOVSD       (DX), X3
-	VCMPPD       $0x06, X5, X3, K2
-	VMOVAPD.Z    X2, K2, X2
-	VADDPD       X2, X1, X1
-	VBROADCASTSD (DI), Z4
-	VFMADD231PD  X4, X2, X0
-	VMOVSD       X2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold493
-	JMP          folded491
+	VMOVSD           (BX), X2
+	VMOVSD           (DX), X3
+	VCMPPD           $0x06, X5, X3, K2
+	VMOVAPD.Z        X2, K2, X2
+	VADDPD           X2, X1, X1
+	VFMADD231PD.BCST (DI), X2, X0
+	VMOVSD           X2, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold493
+	JMP              folded491
 
 other492:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold495:
-	VMOVSD       (BX), X2
-	VADDPD       X2, X1, X1
-	VBROADCASTSD (DI), Z4
-	VFMADD231PD  X4, X2, X0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold495
-	JMP          folded491
+	VMOVSD           (BX), X2
+	VADDPD           X2, X1, X1
+	VFMADD231PD.BCST (DI), X2, X0
+	ADDQ             CX, BX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold495
+	JMP              folded491
 
 folded491:
 	VPXORD Z5, Z5, Z5
