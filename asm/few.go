@@ -103,13 +103,19 @@ func sweepTile(m Machine, r int, w width, off Int) {
 	f := loadFactors(m, r, end)
 	m.Add(f.b, off)
 	m.Label(loop)
-	for i := range acc {
-		m.Scalars(x[i], f.a.At[i], 1)
+	if w.vecs > 1 {
+		for i := range acc {
+			m.Scalars(x[i], f.a.At[i], 1)
+		}
 	}
 	for q := range w.vecs {
 		w.load(m, q, t, At(f.b, 0))
 		for i := range acc {
-			m.FMAScalar(acc[i][q], t, x[i], 0)
+			if w.vecs > 1 {
+				m.FMAScalar(acc[i][q], t, x[i], 0)
+			} else {
+				m.FMASplat(acc[i][q], t, f.a.At[i], x[i])
+			}
 		}
 	}
 	m.Step(f.a, f.step)
@@ -238,14 +244,20 @@ func thinPanel(m Machine, w width, terms int) {
 	m.Comment("c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))")
 	row, linear := m.NewLabel("row"), m.NewLabel("linear")
 	m.Label(row)
-	for p, v := range x {
-		m.Scalars(v, a.At[p], 1)
+	if w.vecs > 1 {
+		for p, v := range x {
+			m.Scalars(v, a.At[p], 1)
+		}
 	}
 	for q, v := range acc {
 		on := w.on(m, q)
 		on.Move(v, bias[q])
 		for p := range x {
-			on.FMAScalar(v, b[p][q], x[p], 0)
+			if w.vecs > 1 {
+				on.FMAScalar(v, b[p][q], x[p], 0)
+			} else {
+				on.FMASplat(v, b[p][q], a.At[p], x[p])
+			}
 		}
 	}
 	for q, v := range acc {

@@ -326,19 +326,15 @@ ready24:
 	ADDQ  AX, DI
 
 fold25:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VBROADCASTSS (CX)(DX*2), Z6
-	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVUPS      (DI), Z8
-	VFMADD231PS  Z4, Z8, Z0
-	VFMADD231PS  Z5, Z8, Z1
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold25
+	VMOVUPS          (DI), Z8
+	VFMADD231PS.BCST (CX), Z8, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PS.BCST (CX)(DX*2), Z8, Z2
+	VFMADD231PS.BCST (CX)(R10*1), Z8, Z3
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold25
 
 folded26:
 	// c[i,j] = act(acc[i,j])
@@ -406,19 +402,15 @@ ready29:
 	ADDQ  AX, DI
 
 fold30:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VBROADCASTSS (CX)(DX*2), Z6
-	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVUPS.Z    (DI), K1, Z8
-	VFMADD231PS  Z4, Z8, Z0
-	VFMADD231PS  Z5, Z8, Z1
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold30
+	VMOVUPS.Z        (DI), K1, Z8
+	VFMADD231PS.BCST (CX), Z8, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PS.BCST (CX)(DX*2), Z8, Z2
+	VFMADD231PS.BCST (CX)(R10*1), Z8, Z3
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold30
 
 folded31:
 	// c[i,j] = act(acc[i,j])
@@ -1960,17 +1952,14 @@ ready151:
 	ADDQ  AX, DI
 
 fold152:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVUPS      (DI), Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold152
+	VMOVUPS          (DI), Z6
+	VFMADD231PS.BCST (CX), Z6, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z6, Z1
+	VFMADD231PS.BCST (CX)(DX*2), Z6, Z2
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold152
 
 folded153:
 	// c[i,j] = act(acc[i,j])
@@ -2030,17 +2019,14 @@ ready156:
 	ADDQ  AX, DI
 
 fold157:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVUPS.Z    (DI), K1, Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold157
+	VMOVUPS.Z        (DI), K1, Z6
+	VFMADD231PS.BCST (CX), Z6, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z6, Z1
+	VFMADD231PS.BCST (CX)(DX*2), Z6, Z2
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold157
 
 folded158:
 	// c[i,j] = act(acc[i,j])
@@ -4669,15 +4655,13 @@ ready309:
 	ADDQ  AX, DI
 
 fold310:
-	VBROADCASTSS (CX), Z2
-	VBROADCASTSS (CX)(DX*1), Z3
-	VMOVUPS      (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold310
+	VMOVUPS          (DI), Z4
+	VFMADD231PS.BCST (CX), Z4, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z4, Z1
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold310
 
 folded311:
 	// c[i,j] = act(acc[i,j])
@@ -4732,15 +4716,13 @@ ready314:
 	ADDQ  AX, DI
 
 fold315:
-	VBROADCASTSS (CX), Z2
-	VBROADCASTSS (CX)(DX*1), Z3
-	VMOVUPS.Z    (DI), K1, Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold315
+	VMOVUPS.Z        (DI), K1, Z4
+	VFMADD231PS.BCST (CX), Z4, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z4, Z1
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold315
 
 folded316:
 	// c[i,j] = act(acc[i,j])
@@ -6854,13 +6836,12 @@ ready452:
 	ADDQ  AX, DI
 
 fold453:
-	VBROADCASTSS (CX), Z1
-	VMOVUPS      (DI), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold453
+	VMOVUPS          (DI), Z2
+	VFMADD231PS.BCST (CX), Z2, Z0
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold453
 
 folded454:
 	// c[i,j] = act(acc[i,j])
@@ -6910,13 +6891,12 @@ ready457:
 	ADDQ  AX, DI
 
 fold458:
-	VBROADCASTSS (CX), Z1
-	VMOVUPS.Z    (DI), K1, Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold458
+	VMOVUPS.Z        (DI), K1, Z2
+	VFMADD231PS.BCST (CX), Z2, Z0
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold458
 
 folded459:
 	// c[i,j] = act(acc[i,j])
@@ -10731,19 +10711,15 @@ ready24:
 	ADDQ  AX, DI
 
 fold25:
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (CX)(DX*1), Z5
-	VBROADCASTSD (CX)(DX*2), Z6
-	VBROADCASTSD (CX)(R10*1), Z7
-	VMOVUPD      (DI), Z8
-	VFMADD231PD  Z4, Z8, Z0
-	VFMADD231PD  Z5, Z8, Z1
-	VFMADD231PD  Z6, Z8, Z2
-	VFMADD231PD  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold25
+	VMOVUPD          (DI), Z8
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST (CX)(DX*2), Z8, Z2
+	VFMADD231PD.BCST (CX)(R10*1), Z8, Z3
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold25
 
 folded26:
 	// c[i,j] = act(acc[i,j])
@@ -10811,19 +10787,15 @@ ready29:
 	ADDQ  AX, DI
 
 fold30:
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (CX)(DX*1), Z5
-	VBROADCASTSD (CX)(DX*2), Z6
-	VBROADCASTSD (CX)(R10*1), Z7
-	VMOVUPD.Z    (DI), K1, Z8
-	VFMADD231PD  Z4, Z8, Z0
-	VFMADD231PD  Z5, Z8, Z1
-	VFMADD231PD  Z6, Z8, Z2
-	VFMADD231PD  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold30
+	VMOVUPD.Z        (DI), K1, Z8
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST (CX)(DX*2), Z8, Z2
+	VFMADD231PD.BCST (CX)(R10*1), Z8, Z3
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold30
 
 folded31:
 	// c[i,j] = act(acc[i,j])
@@ -12189,17 +12161,14 @@ ready119:
 	ADDQ  AX, DI
 
 fold120:
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVUPD      (DI), Z6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold120
+	VMOVUPD          (DI), Z6
+	VFMADD231PD.BCST (CX), Z6, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z6, Z1
+	VFMADD231PD.BCST (CX)(DX*2), Z6, Z2
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold120
 
 folded121:
 	// c[i,j] = act(acc[i,j])
@@ -12259,17 +12228,14 @@ ready124:
 	ADDQ  AX, DI
 
 fold125:
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVUPD.Z    (DI), K1, Z6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold125
+	VMOVUPD.Z        (DI), K1, Z6
+	VFMADD231PD.BCST (CX), Z6, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z6, Z1
+	VFMADD231PD.BCST (CX)(DX*2), Z6, Z2
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold125
 
 folded126:
 	// c[i,j] = act(acc[i,j])
@@ -14766,15 +14732,13 @@ ready253:
 	ADDQ  AX, DI
 
 fold254:
-	VBROADCASTSD (CX), Z2
-	VBROADCASTSD (CX)(DX*1), Z3
-	VMOVUPD      (DI), Z4
-	VFMADD231PD  Z2, Z4, Z0
-	VFMADD231PD  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold254
+	VMOVUPD          (DI), Z4
+	VFMADD231PD.BCST (CX), Z4, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z4, Z1
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold254
 
 folded255:
 	// c[i,j] = act(acc[i,j])
@@ -14829,15 +14793,13 @@ ready258:
 	ADDQ  AX, DI
 
 fold259:
-	VBROADCASTSD (CX), Z2
-	VBROADCASTSD (CX)(DX*1), Z3
-	VMOVUPD.Z    (DI), K1, Z4
-	VFMADD231PD  Z2, Z4, Z0
-	VFMADD231PD  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold259
+	VMOVUPD.Z        (DI), K1, Z4
+	VFMADD231PD.BCST (CX), Z4, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z4, Z1
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold259
 
 folded260:
 	// c[i,j] = act(acc[i,j])
@@ -16863,13 +16825,12 @@ ready380:
 	ADDQ  AX, DI
 
 fold381:
-	VBROADCASTSD (CX), Z1
-	VMOVUPD      (DI), Z2
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold381
+	VMOVUPD          (DI), Z2
+	VFMADD231PD.BCST (CX), Z2, Z0
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold381
 
 folded382:
 	// c[i,j] = act(acc[i,j])
@@ -16919,13 +16880,12 @@ ready385:
 	ADDQ  AX, DI
 
 fold386:
-	VBROADCASTSD (CX), Z1
-	VMOVUPD.Z    (DI), K1, Z2
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold386
+	VMOVUPD.Z        (DI), K1, Z2
+	VFMADD231PD.BCST (CX), Z2, Z0
+	ADDQ             SI, CX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              fold386
 
 folded387:
 	// c[i,j] = act(acc[i,j])
@@ -20499,7 +20459,7 @@ row2:
 	RET
 
 // func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, FMA3
+// Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·thinAVX512F32(SB), NOSPLIT, $0-96
 	MOVQ n+80(FP), AX
 	CMPQ AX, $0x06
@@ -21268,23 +21228,17 @@ narrower14:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row27:
-	VBROADCASTSS (DX), Z7
-	VBROADCASTSS (DX)(DI*1), Z8
-	VBROADCASTSS (DX)(DI*2), Z9
-	VBROADCASTSS (DX)(R10*1), Z10
-	VBROADCASTSS (DX)(DI*4), Z11
-	VBROADCASTSS (DX)(R11*1), Z12
-	VMOVAPS      Z0, Z14
-	VFMADD231PS  Z7, Z1, Z14
-	VFMADD231PS  Z8, Z2, Z14
-	VFMADD231PS  Z9, Z3, Z14
-	VFMADD231PS  Z10, Z4, Z14
-	VFMADD231PS  Z11, Z5, Z14
-	VFMADD231PS  Z12, Z6, Z14
-	VADDPS       Z13, Z14, Z14
-	CMPQ         R9, $0x01
-	JNE          linear28
-	VMAXPS       Z14, Z13, Z14
+	VMOVAPS          Z0, Z14
+	VFMADD231PS.BCST (DX), Z1, Z14
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z14
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z14
+	VFMADD231PS.BCST (DX)(R10*1), Z4, Z14
+	VFMADD231PS.BCST (DX)(DI*4), Z5, Z14
+	VFMADD231PS.BCST (DX)(R11*1), Z6, Z14
+	VADDPS           Z13, Z14, Z14
+	CMPQ             R9, $0x01
+	JNE              linear28
+	VMAXPS           Z14, Z13, Z14
 
 linear28:
 	VMOVUPS Z14, (BX)
@@ -21328,23 +21282,17 @@ over26:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row30:
-	VBROADCASTSS (DX), Z7
-	VBROADCASTSS (DX)(DI*1), Z8
-	VBROADCASTSS (DX)(DI*2), Z9
-	VBROADCASTSS (DX)(R10*1), Z10
-	VBROADCASTSS (DX)(DI*4), Z11
-	VBROADCASTSS (DX)(R11*1), Z12
-	VMOVAPS      Y0, Y14
-	VFMADD231PS  Y7, Y1, Y14
-	VFMADD231PS  Y8, Y2, Y14
-	VFMADD231PS  Y9, Y3, Y14
-	VFMADD231PS  Y10, Y4, Y14
-	VFMADD231PS  Y11, Y5, Y14
-	VFMADD231PS  Y12, Y6, Y14
-	VADDPS       Y13, Y14, Y14
-	CMPQ         R9, $0x01
-	JNE          linear31
-	VMAXPS       Y14, Y13, Y14
+	VMOVAPS          Y0, Y14
+	VFMADD231PS.BCST (DX), Y1, Y14
+	VFMADD231PS.BCST (DX)(DI*1), Y2, Y14
+	VFMADD231PS.BCST (DX)(DI*2), Y3, Y14
+	VFMADD231PS.BCST (DX)(R10*1), Y4, Y14
+	VFMADD231PS.BCST (DX)(DI*4), Y5, Y14
+	VFMADD231PS.BCST (DX)(R11*1), Y6, Y14
+	VADDPS           Y13, Y14, Y14
+	CMPQ             R9, $0x01
+	JNE              linear31
+	VMAXPS           Y14, Y13, Y14
 
 linear31:
 	VMOVUPS Y14, (BX)
@@ -21473,23 +21421,17 @@ over32:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row36:
-	VBROADCASTSS (DX), Z7
-	VBROADCASTSS (DX)(DI*1), Z8
-	VBROADCASTSS (DX)(DI*2), Z9
-	VBROADCASTSS (DX)(R10*1), Z10
-	VBROADCASTSS (DX)(DI*4), Z11
-	VBROADCASTSS (DX)(R11*1), Z12
-	VMOVAPS      X0, X14
-	VFMADD231PS  X7, X1, X14
-	VFMADD231PS  X8, X2, X14
-	VFMADD231PS  X9, X3, X14
-	VFMADD231PS  X10, X4, X14
-	VFMADD231PS  X11, X5, X14
-	VFMADD231PS  X12, X6, X14
-	VADDPS       X13, X14, X14
-	CMPQ         R9, $0x01
-	JNE          linear37
-	VMAXPS       X14, X13, X14
+	VMOVAPS          X0, X14
+	VFMADD231PS.BCST (DX), X1, X14
+	VFMADD231PS.BCST (DX)(DI*1), X2, X14
+	VFMADD231PS.BCST (DX)(DI*2), X3, X14
+	VFMADD231PS.BCST (DX)(R10*1), X4, X14
+	VFMADD231PS.BCST (DX)(DI*4), X5, X14
+	VFMADD231PS.BCST (DX)(R11*1), X6, X14
+	VADDPS           X13, X14, X14
+	CMPQ             R9, $0x01
+	JNE              linear37
+	VMAXPS           X14, X13, X14
 
 linear37:
 	VMOVUPS X14, (BX)
@@ -21618,23 +21560,17 @@ over38:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row42:
-	VBROADCASTSS (DX), Z7
-	VBROADCASTSS (DX)(DI*1), Z8
-	VBROADCASTSS (DX)(DI*2), Z9
-	VBROADCASTSS (DX)(R10*1), Z10
-	VBROADCASTSS (DX)(DI*4), Z11
-	VBROADCASTSS (DX)(R11*1), Z12
-	VMOVAPS      X0, X14
-	VFMADD231PS  X7, X1, X14
-	VFMADD231PS  X8, X2, X14
-	VFMADD231PS  X9, X3, X14
-	VFMADD231PS  X10, X4, X14
-	VFMADD231PS  X11, X5, X14
-	VFMADD231PS  X12, X6, X14
-	VADDPS       X13, X14, X14
-	CMPQ         R9, $0x01
-	JNE          linear43
-	VMAXPS       X14, X13, X14
+	VMOVAPS          X0, X14
+	VFMADD231PS.BCST (DX), X1, X14
+	VFMADD231PS.BCST (DX)(DI*1), X2, X14
+	VFMADD231PS.BCST (DX)(DI*2), X3, X14
+	VFMADD231PS.BCST (DX)(R10*1), X4, X14
+	VFMADD231PS.BCST (DX)(DI*4), X5, X14
+	VFMADD231PS.BCST (DX)(R11*1), X6, X14
+	VADDPS           X13, X14, X14
+	CMPQ             R9, $0x01
+	JNE              linear43
+	VMAXPS           X14, X13, X14
 
 linear43:
 	VMOVSD X14, (BX)
@@ -21760,23 +21696,17 @@ over44:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row47:
-	VBROADCASTSS (DX), Z7
-	VBROADCASTSS (DX)(DI*1), Z8
-	VBROADCASTSS (DX)(DI*2), Z9
-	VBROADCASTSS (DX)(R10*1), Z10
-	VBROADCASTSS (DX)(DI*4), Z11
-	VBROADCASTSS (DX)(R11*1), Z12
-	VMOVAPS      X0, X14
-	VFMADD231PS  X7, X1, X14
-	VFMADD231PS  X8, X2, X14
-	VFMADD231PS  X9, X3, X14
-	VFMADD231PS  X10, X4, X14
-	VFMADD231PS  X11, X5, X14
-	VFMADD231PS  X12, X6, X14
-	VADDPS       X13, X14, X14
-	CMPQ         R9, $0x01
-	JNE          linear48
-	VMAXPS       X14, X13, X14
+	VMOVAPS          X0, X14
+	VFMADD231PS.BCST (DX), X1, X14
+	VFMADD231PS.BCST (DX)(DI*1), X2, X14
+	VFMADD231PS.BCST (DX)(DI*2), X3, X14
+	VFMADD231PS.BCST (DX)(R10*1), X4, X14
+	VFMADD231PS.BCST (DX)(DI*4), X5, X14
+	VFMADD231PS.BCST (DX)(R11*1), X6, X14
+	VADDPS           X13, X14, X14
+	CMPQ             R9, $0x01
+	JNE              linear48
+	VMAXPS           X14, X13, X14
 
 linear48:
 	VMOVSS X14, (BX)
@@ -22482,21 +22412,16 @@ narrower62:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row75:
-	VBROADCASTSS (DX), Z6
-	VBROADCASTSS (DX)(DI*1), Z7
-	VBROADCASTSS (DX)(DI*2), Z8
-	VBROADCASTSS (DX)(R10*1), Z9
-	VBROADCASTSS (DX)(DI*4), Z10
-	VMOVAPS      Z0, Z12
-	VFMADD231PS  Z6, Z1, Z12
-	VFMADD231PS  Z7, Z2, Z12
-	VFMADD231PS  Z8, Z3, Z12
-	VFMADD231PS  Z9, Z4, Z12
-	VFMADD231PS  Z10, Z5, Z12
-	VADDPS       Z11, Z12, Z12
-	CMPQ         R9, $0x01
-	JNE          linear76
-	VMAXPS       Z12, Z11, Z12
+	VMOVAPS          Z0, Z12
+	VFMADD231PS.BCST (DX), Z1, Z12
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z12
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z12
+	VFMADD231PS.BCST (DX)(R10*1), Z4, Z12
+	VFMADD231PS.BCST (DX)(DI*4), Z5, Z12
+	VADDPS           Z11, Z12, Z12
+	CMPQ             R9, $0x01
+	JNE              linear76
+	VMAXPS           Z12, Z11, Z12
 
 linear76:
 	VMOVUPS Z12, (BX)
@@ -22537,21 +22462,16 @@ over74:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row78:
-	VBROADCASTSS (DX), Z6
-	VBROADCASTSS (DX)(DI*1), Z7
-	VBROADCASTSS (DX)(DI*2), Z8
-	VBROADCASTSS (DX)(R10*1), Z9
-	VBROADCASTSS (DX)(DI*4), Z10
-	VMOVAPS      Y0, Y12
-	VFMADD231PS  Y6, Y1, Y12
-	VFMADD231PS  Y7, Y2, Y12
-	VFMADD231PS  Y8, Y3, Y12
-	VFMADD231PS  Y9, Y4, Y12
-	VFMADD231PS  Y10, Y5, Y12
-	VADDPS       Y11, Y12, Y12
-	CMPQ         R9, $0x01
-	JNE          linear79
-	VMAXPS       Y12, Y11, Y12
+	VMOVAPS          Y0, Y12
+	VFMADD231PS.BCST (DX), Y1, Y12
+	VFMADD231PS.BCST (DX)(DI*1), Y2, Y12
+	VFMADD231PS.BCST (DX)(DI*2), Y3, Y12
+	VFMADD231PS.BCST (DX)(R10*1), Y4, Y12
+	VFMADD231PS.BCST (DX)(DI*4), Y5, Y12
+	VADDPS           Y11, Y12, Y12
+	CMPQ             R9, $0x01
+	JNE              linear79
+	VMAXPS           Y12, Y11, Y12
 
 linear79:
 	VMOVUPS Y12, (BX)
@@ -22669,21 +22589,16 @@ over80:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row84:
-	VBROADCASTSS (DX), Z6
-	VBROADCASTSS (DX)(DI*1), Z7
-	VBROADCASTSS (DX)(DI*2), Z8
-	VBROADCASTSS (DX)(R10*1), Z9
-	VBROADCASTSS (DX)(DI*4), Z10
-	VMOVAPS      X0, X12
-	VFMADD231PS  X6, X1, X12
-	VFMADD231PS  X7, X2, X12
-	VFMADD231PS  X8, X3, X12
-	VFMADD231PS  X9, X4, X12
-	VFMADD231PS  X10, X5, X12
-	VADDPS       X11, X12, X12
-	CMPQ         R9, $0x01
-	JNE          linear85
-	VMAXPS       X12, X11, X12
+	VMOVAPS          X0, X12
+	VFMADD231PS.BCST (DX), X1, X12
+	VFMADD231PS.BCST (DX)(DI*1), X2, X12
+	VFMADD231PS.BCST (DX)(DI*2), X3, X12
+	VFMADD231PS.BCST (DX)(R10*1), X4, X12
+	VFMADD231PS.BCST (DX)(DI*4), X5, X12
+	VADDPS           X11, X12, X12
+	CMPQ             R9, $0x01
+	JNE              linear85
+	VMAXPS           X12, X11, X12
 
 linear85:
 	VMOVUPS X12, (BX)
@@ -22801,21 +22716,16 @@ over86:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row90:
-	VBROADCASTSS (DX), Z6
-	VBROADCASTSS (DX)(DI*1), Z7
-	VBROADCASTSS (DX)(DI*2), Z8
-	VBROADCASTSS (DX)(R10*1), Z9
-	VBROADCASTSS (DX)(DI*4), Z10
-	VMOVAPS      X0, X12
-	VFMADD231PS  X6, X1, X12
-	VFMADD231PS  X7, X2, X12
-	VFMADD231PS  X8, X3, X12
-	VFMADD231PS  X9, X4, X12
-	VFMADD231PS  X10, X5, X12
-	VADDPS       X11, X12, X12
-	CMPQ         R9, $0x01
-	JNE          linear91
-	VMAXPS       X12, X11, X12
+	VMOVAPS          X0, X12
+	VFMADD231PS.BCST (DX), X1, X12
+	VFMADD231PS.BCST (DX)(DI*1), X2, X12
+	VFMADD231PS.BCST (DX)(DI*2), X3, X12
+	VFMADD231PS.BCST (DX)(R10*1), X4, X12
+	VFMADD231PS.BCST (DX)(DI*4), X5, X12
+	VADDPS           X11, X12, X12
+	CMPQ             R9, $0x01
+	JNE              linear91
+	VMAXPS           X12, X11, X12
 
 linear91:
 	VMOVSD X12, (BX)
@@ -22930,21 +22840,16 @@ over92:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row95:
-	VBROADCASTSS (DX), Z6
-	VBROADCASTSS (DX)(DI*1), Z7
-	VBROADCASTSS (DX)(DI*2), Z8
-	VBROADCASTSS (DX)(R10*1), Z9
-	VBROADCASTSS (DX)(DI*4), Z10
-	VMOVAPS      X0, X12
-	VFMADD231PS  X6, X1, X12
-	VFMADD231PS  X7, X2, X12
-	VFMADD231PS  X8, X3, X12
-	VFMADD231PS  X9, X4, X12
-	VFMADD231PS  X10, X5, X12
-	VADDPS       X11, X12, X12
-	CMPQ         R9, $0x01
-	JNE          linear96
-	VMAXPS       X12, X11, X12
+	VMOVAPS          X0, X12
+	VFMADD231PS.BCST (DX), X1, X12
+	VFMADD231PS.BCST (DX)(DI*1), X2, X12
+	VFMADD231PS.BCST (DX)(DI*2), X3, X12
+	VFMADD231PS.BCST (DX)(R10*1), X4, X12
+	VFMADD231PS.BCST (DX)(DI*4), X5, X12
+	VADDPS           X11, X12, X12
+	CMPQ             R9, $0x01
+	JNE              linear96
+	VMAXPS           X12, X11, X12
 
 linear96:
 	VMOVSS X12, (BX)
@@ -23601,19 +23506,15 @@ narrower110:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row123:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DX)(DI*1), Z6
-	VBROADCASTSS (DX)(DI*2), Z7
-	VBROADCASTSS (DX)(R10*1), Z8
-	VMOVAPS      Z0, Z10
-	VFMADD231PS  Z5, Z1, Z10
-	VFMADD231PS  Z6, Z2, Z10
-	VFMADD231PS  Z7, Z3, Z10
-	VFMADD231PS  Z8, Z4, Z10
-	VADDPS       Z9, Z10, Z10
-	CMPQ         R9, $0x01
-	JNE          linear124
-	VMAXPS       Z10, Z9, Z10
+	VMOVAPS          Z0, Z10
+	VFMADD231PS.BCST (DX), Z1, Z10
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z10
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z10
+	VFMADD231PS.BCST (DX)(R10*1), Z4, Z10
+	VADDPS           Z9, Z10, Z10
+	CMPQ             R9, $0x01
+	JNE              linear124
+	VMAXPS           Z10, Z9, Z10
 
 linear124:
 	VMOVUPS Z10, (BX)
@@ -23653,19 +23554,15 @@ over122:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row126:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DX)(DI*1), Z6
-	VBROADCASTSS (DX)(DI*2), Z7
-	VBROADCASTSS (DX)(R10*1), Z8
-	VMOVAPS      Y0, Y10
-	VFMADD231PS  Y5, Y1, Y10
-	VFMADD231PS  Y6, Y2, Y10
-	VFMADD231PS  Y7, Y3, Y10
-	VFMADD231PS  Y8, Y4, Y10
-	VADDPS       Y9, Y10, Y10
-	CMPQ         R9, $0x01
-	JNE          linear127
-	VMAXPS       Y10, Y9, Y10
+	VMOVAPS          Y0, Y10
+	VFMADD231PS.BCST (DX), Y1, Y10
+	VFMADD231PS.BCST (DX)(DI*1), Y2, Y10
+	VFMADD231PS.BCST (DX)(DI*2), Y3, Y10
+	VFMADD231PS.BCST (DX)(R10*1), Y4, Y10
+	VADDPS           Y9, Y10, Y10
+	CMPQ             R9, $0x01
+	JNE              linear127
+	VMAXPS           Y10, Y9, Y10
 
 linear127:
 	VMOVUPS Y10, (BX)
@@ -23777,19 +23674,15 @@ over128:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row132:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DX)(DI*1), Z6
-	VBROADCASTSS (DX)(DI*2), Z7
-	VBROADCASTSS (DX)(R10*1), Z8
-	VMOVAPS      X0, X10
-	VFMADD231PS  X5, X1, X10
-	VFMADD231PS  X6, X2, X10
-	VFMADD231PS  X7, X3, X10
-	VFMADD231PS  X8, X4, X10
-	VADDPS       X9, X10, X10
-	CMPQ         R9, $0x01
-	JNE          linear133
-	VMAXPS       X10, X9, X10
+	VMOVAPS          X0, X10
+	VFMADD231PS.BCST (DX), X1, X10
+	VFMADD231PS.BCST (DX)(DI*1), X2, X10
+	VFMADD231PS.BCST (DX)(DI*2), X3, X10
+	VFMADD231PS.BCST (DX)(R10*1), X4, X10
+	VADDPS           X9, X10, X10
+	CMPQ             R9, $0x01
+	JNE              linear133
+	VMAXPS           X10, X9, X10
 
 linear133:
 	VMOVUPS X10, (BX)
@@ -23901,19 +23794,15 @@ over134:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row138:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DX)(DI*1), Z6
-	VBROADCASTSS (DX)(DI*2), Z7
-	VBROADCASTSS (DX)(R10*1), Z8
-	VMOVAPS      X0, X10
-	VFMADD231PS  X5, X1, X10
-	VFMADD231PS  X6, X2, X10
-	VFMADD231PS  X7, X3, X10
-	VFMADD231PS  X8, X4, X10
-	VADDPS       X9, X10, X10
-	CMPQ         R9, $0x01
-	JNE          linear139
-	VMAXPS       X10, X9, X10
+	VMOVAPS          X0, X10
+	VFMADD231PS.BCST (DX), X1, X10
+	VFMADD231PS.BCST (DX)(DI*1), X2, X10
+	VFMADD231PS.BCST (DX)(DI*2), X3, X10
+	VFMADD231PS.BCST (DX)(R10*1), X4, X10
+	VADDPS           X9, X10, X10
+	CMPQ             R9, $0x01
+	JNE              linear139
+	VMAXPS           X10, X9, X10
 
 linear139:
 	VMOVSD X10, (BX)
@@ -24022,19 +23911,15 @@ over140:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row143:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DX)(DI*1), Z6
-	VBROADCASTSS (DX)(DI*2), Z7
-	VBROADCASTSS (DX)(R10*1), Z8
-	VMOVAPS      X0, X10
-	VFMADD231PS  X5, X1, X10
-	VFMADD231PS  X6, X2, X10
-	VFMADD231PS  X7, X3, X10
-	VFMADD231PS  X8, X4, X10
-	VADDPS       X9, X10, X10
-	CMPQ         R9, $0x01
-	JNE          linear144
-	VMAXPS       X10, X9, X10
+	VMOVAPS          X0, X10
+	VFMADD231PS.BCST (DX), X1, X10
+	VFMADD231PS.BCST (DX)(DI*1), X2, X10
+	VFMADD231PS.BCST (DX)(DI*2), X3, X10
+	VFMADD231PS.BCST (DX)(R10*1), X4, X10
+	VADDPS           X9, X10, X10
+	CMPQ             R9, $0x01
+	JNE              linear144
+	VMAXPS           X10, X9, X10
 
 linear144:
 	VMOVSS X10, (BX)
@@ -24618,17 +24503,14 @@ narrower158:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row171:
-	VBROADCASTSS (DX), Z4
-	VBROADCASTSS (DX)(DI*1), Z5
-	VBROADCASTSS (DX)(DI*2), Z6
-	VMOVAPS      Z0, Z8
-	VFMADD231PS  Z4, Z1, Z8
-	VFMADD231PS  Z5, Z2, Z8
-	VFMADD231PS  Z6, Z3, Z8
-	VADDPS       Z7, Z8, Z8
-	CMPQ         R9, $0x01
-	JNE          linear172
-	VMAXPS       Z8, Z7, Z8
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST (DX), Z1, Z8
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z8
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z8
+	VADDPS           Z7, Z8, Z8
+	CMPQ             R9, $0x01
+	JNE              linear172
+	VMAXPS           Z8, Z7, Z8
 
 linear172:
 	VMOVUPS Z8, (BX)
@@ -24665,17 +24547,14 @@ over170:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row174:
-	VBROADCASTSS (DX), Z4
-	VBROADCASTSS (DX)(DI*1), Z5
-	VBROADCASTSS (DX)(DI*2), Z6
-	VMOVAPS      Y0, Y8
-	VFMADD231PS  Y4, Y1, Y8
-	VFMADD231PS  Y5, Y2, Y8
-	VFMADD231PS  Y6, Y3, Y8
-	VADDPS       Y7, Y8, Y8
-	CMPQ         R9, $0x01
-	JNE          linear175
-	VMAXPS       Y8, Y7, Y8
+	VMOVAPS          Y0, Y8
+	VFMADD231PS.BCST (DX), Y1, Y8
+	VFMADD231PS.BCST (DX)(DI*1), Y2, Y8
+	VFMADD231PS.BCST (DX)(DI*2), Y3, Y8
+	VADDPS           Y7, Y8, Y8
+	CMPQ             R9, $0x01
+	JNE              linear175
+	VMAXPS           Y8, Y7, Y8
 
 linear175:
 	VMOVUPS Y8, (BX)
@@ -24776,17 +24655,14 @@ over176:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row180:
-	VBROADCASTSS (DX), Z4
-	VBROADCASTSS (DX)(DI*1), Z5
-	VBROADCASTSS (DX)(DI*2), Z6
-	VMOVAPS      X0, X8
-	VFMADD231PS  X4, X1, X8
-	VFMADD231PS  X5, X2, X8
-	VFMADD231PS  X6, X3, X8
-	VADDPS       X7, X8, X8
-	CMPQ         R9, $0x01
-	JNE          linear181
-	VMAXPS       X8, X7, X8
+	VMOVAPS          X0, X8
+	VFMADD231PS.BCST (DX), X1, X8
+	VFMADD231PS.BCST (DX)(DI*1), X2, X8
+	VFMADD231PS.BCST (DX)(DI*2), X3, X8
+	VADDPS           X7, X8, X8
+	CMPQ             R9, $0x01
+	JNE              linear181
+	VMAXPS           X8, X7, X8
 
 linear181:
 	VMOVUPS X8, (BX)
@@ -24887,17 +24763,14 @@ over182:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row186:
-	VBROADCASTSS (DX), Z4
-	VBROADCASTSS (DX)(DI*1), Z5
-	VBROADCASTSS (DX)(DI*2), Z6
-	VMOVAPS      X0, X8
-	VFMADD231PS  X4, X1, X8
-	VFMADD231PS  X5, X2, X8
-	VFMADD231PS  X6, X3, X8
-	VADDPS       X7, X8, X8
-	CMPQ         R9, $0x01
-	JNE          linear187
-	VMAXPS       X8, X7, X8
+	VMOVAPS          X0, X8
+	VFMADD231PS.BCST (DX), X1, X8
+	VFMADD231PS.BCST (DX)(DI*1), X2, X8
+	VFMADD231PS.BCST (DX)(DI*2), X3, X8
+	VADDPS           X7, X8, X8
+	CMPQ             R9, $0x01
+	JNE              linear187
+	VMAXPS           X8, X7, X8
 
 linear187:
 	VMOVSD X8, (BX)
@@ -24995,17 +24868,14 @@ over188:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row191:
-	VBROADCASTSS (DX), Z4
-	VBROADCASTSS (DX)(DI*1), Z5
-	VBROADCASTSS (DX)(DI*2), Z6
-	VMOVAPS      X0, X8
-	VFMADD231PS  X4, X1, X8
-	VFMADD231PS  X5, X2, X8
-	VFMADD231PS  X6, X3, X8
-	VADDPS       X7, X8, X8
-	CMPQ         R9, $0x01
-	JNE          linear192
-	VMAXPS       X8, X7, X8
+	VMOVAPS          X0, X8
+	VFMADD231PS.BCST (DX), X1, X8
+	VFMADD231PS.BCST (DX)(DI*1), X2, X8
+	VFMADD231PS.BCST (DX)(DI*2), X3, X8
+	VADDPS           X7, X8, X8
+	CMPQ             R9, $0x01
+	JNE              linear192
+	VMAXPS           X8, X7, X8
 
 linear192:
 	VMOVSS X8, (BX)
@@ -25540,15 +25410,13 @@ narrower206:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row219:
-	VBROADCASTSS (DX), Z3
-	VBROADCASTSS (DX)(DI*1), Z4
-	VMOVAPS      Z0, Z6
-	VFMADD231PS  Z3, Z1, Z6
-	VFMADD231PS  Z4, Z2, Z6
-	VADDPS       Z5, Z6, Z6
-	CMPQ         R9, $0x01
-	JNE          linear220
-	VMAXPS       Z6, Z5, Z6
+	VMOVAPS          Z0, Z6
+	VFMADD231PS.BCST (DX), Z1, Z6
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z6
+	VADDPS           Z5, Z6, Z6
+	CMPQ             R9, $0x01
+	JNE              linear220
+	VMAXPS           Z6, Z5, Z6
 
 linear220:
 	VMOVUPS Z6, (BX)
@@ -25584,15 +25452,13 @@ over218:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row222:
-	VBROADCASTSS (DX), Z3
-	VBROADCASTSS (DX)(DI*1), Z4
-	VMOVAPS      Y0, Y6
-	VFMADD231PS  Y3, Y1, Y6
-	VFMADD231PS  Y4, Y2, Y6
-	VADDPS       Y5, Y6, Y6
-	CMPQ         R9, $0x01
-	JNE          linear223
-	VMAXPS       Y6, Y5, Y6
+	VMOVAPS          Y0, Y6
+	VFMADD231PS.BCST (DX), Y1, Y6
+	VFMADD231PS.BCST (DX)(DI*1), Y2, Y6
+	VADDPS           Y5, Y6, Y6
+	CMPQ             R9, $0x01
+	JNE              linear223
+	VMAXPS           Y6, Y5, Y6
 
 linear223:
 	VMOVUPS Y6, (BX)
@@ -25687,15 +25553,13 @@ over224:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row228:
-	VBROADCASTSS (DX), Z3
-	VBROADCASTSS (DX)(DI*1), Z4
-	VMOVAPS      X0, X6
-	VFMADD231PS  X3, X1, X6
-	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
-	CMPQ         R9, $0x01
-	JNE          linear229
-	VMAXPS       X6, X5, X6
+	VMOVAPS          X0, X6
+	VFMADD231PS.BCST (DX), X1, X6
+	VFMADD231PS.BCST (DX)(DI*1), X2, X6
+	VADDPS           X5, X6, X6
+	CMPQ             R9, $0x01
+	JNE              linear229
+	VMAXPS           X6, X5, X6
 
 linear229:
 	VMOVUPS X6, (BX)
@@ -25790,15 +25654,13 @@ over230:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row234:
-	VBROADCASTSS (DX), Z3
-	VBROADCASTSS (DX)(DI*1), Z4
-	VMOVAPS      X0, X6
-	VFMADD231PS  X3, X1, X6
-	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
-	CMPQ         R9, $0x01
-	JNE          linear235
-	VMAXPS       X6, X5, X6
+	VMOVAPS          X0, X6
+	VFMADD231PS.BCST (DX), X1, X6
+	VFMADD231PS.BCST (DX)(DI*1), X2, X6
+	VADDPS           X5, X6, X6
+	CMPQ             R9, $0x01
+	JNE              linear235
+	VMAXPS           X6, X5, X6
 
 linear235:
 	VMOVSD X6, (BX)
@@ -25890,15 +25752,13 @@ over236:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row239:
-	VBROADCASTSS (DX), Z3
-	VBROADCASTSS (DX)(DI*1), Z4
-	VMOVAPS      X0, X6
-	VFMADD231PS  X3, X1, X6
-	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
-	CMPQ         R9, $0x01
-	JNE          linear240
-	VMAXPS       X6, X5, X6
+	VMOVAPS          X0, X6
+	VFMADD231PS.BCST (DX), X1, X6
+	VFMADD231PS.BCST (DX)(DI*1), X2, X6
+	VADDPS           X5, X6, X6
+	CMPQ             R9, $0x01
+	JNE              linear240
+	VMAXPS           X6, X5, X6
 
 linear240:
 	VMOVSS X6, (BX)
@@ -26373,13 +26233,12 @@ narrower254:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row267:
-	VBROADCASTSS (DX), Z2
-	VMOVAPS      Z0, Z4
-	VFMADD231PS  Z2, Z1, Z4
-	VADDPS       Z3, Z4, Z4
-	CMPQ         R9, $0x01
-	JNE          linear268
-	VMAXPS       Z4, Z3, Z4
+	VMOVAPS          Z0, Z4
+	VFMADD231PS.BCST (DX), Z1, Z4
+	VADDPS           Z3, Z4, Z4
+	CMPQ             R9, $0x01
+	JNE              linear268
+	VMAXPS           Z4, Z3, Z4
 
 linear268:
 	VMOVUPS Z4, (BX)
@@ -26413,13 +26272,12 @@ over266:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row270:
-	VBROADCASTSS (DX), Z2
-	VMOVAPS      Y0, Y4
-	VFMADD231PS  Y2, Y1, Y4
-	VADDPS       Y3, Y4, Y4
-	CMPQ         R9, $0x01
-	JNE          linear271
-	VMAXPS       Y4, Y3, Y4
+	VMOVAPS          Y0, Y4
+	VFMADD231PS.BCST (DX), Y1, Y4
+	VADDPS           Y3, Y4, Y4
+	CMPQ             R9, $0x01
+	JNE              linear271
+	VMAXPS           Y4, Y3, Y4
 
 linear271:
 	VMOVUPS Y4, (BX)
@@ -26506,13 +26364,12 @@ over272:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row276:
-	VBROADCASTSS (DX), Z2
-	VMOVAPS      X0, X4
-	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
-	CMPQ         R9, $0x01
-	JNE          linear277
-	VMAXPS       X4, X3, X4
+	VMOVAPS          X0, X4
+	VFMADD231PS.BCST (DX), X1, X4
+	VADDPS           X3, X4, X4
+	CMPQ             R9, $0x01
+	JNE              linear277
+	VMAXPS           X4, X3, X4
 
 linear277:
 	VMOVUPS X4, (BX)
@@ -26599,13 +26456,12 @@ over278:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row282:
-	VBROADCASTSS (DX), Z2
-	VMOVAPS      X0, X4
-	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
-	CMPQ         R9, $0x01
-	JNE          linear283
-	VMAXPS       X4, X3, X4
+	VMOVAPS          X0, X4
+	VFMADD231PS.BCST (DX), X1, X4
+	VADDPS           X3, X4, X4
+	CMPQ             R9, $0x01
+	JNE              linear283
+	VMAXPS           X4, X3, X4
 
 linear283:
 	VMOVSD X4, (BX)
@@ -26689,13 +26545,12 @@ over284:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row287:
-	VBROADCASTSS (DX), Z2
-	VMOVAPS      X0, X4
-	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
-	CMPQ         R9, $0x01
-	JNE          linear288
-	VMAXPS       X4, X3, X4
+	VMOVAPS          X0, X4
+	VFMADD231PS.BCST (DX), X1, X4
+	VADDPS           X3, X4, X4
+	CMPQ             R9, $0x01
+	JNE              linear288
+	VMAXPS           X4, X3, X4
 
 linear288:
 	VMOVSS X4, (BX)
@@ -26708,7 +26563,7 @@ linear288:
 	RET
 
 // func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, FMA3
+// Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·thinAVX512F64(SB), NOSPLIT, $0-96
 	MOVQ n+80(FP), AX
 	CMPQ AX, $0x06
@@ -27477,23 +27332,17 @@ narrower14:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row27:
-	VBROADCASTSD (DX), Z7
-	VBROADCASTSD (DX)(DI*1), Z8
-	VBROADCASTSD (DX)(DI*2), Z9
-	VBROADCASTSD (DX)(R10*1), Z10
-	VBROADCASTSD (DX)(DI*4), Z11
-	VBROADCASTSD (DX)(R11*1), Z12
-	VMOVAPD      Z0, Z14
-	VFMADD231PD  Z7, Z1, Z14
-	VFMADD231PD  Z8, Z2, Z14
-	VFMADD231PD  Z9, Z3, Z14
-	VFMADD231PD  Z10, Z4, Z14
-	VFMADD231PD  Z11, Z5, Z14
-	VFMADD231PD  Z12, Z6, Z14
-	VADDPD       Z13, Z14, Z14
-	CMPQ         R9, $0x01
-	JNE          linear28
-	VMAXPD       Z14, Z13, Z14
+	VMOVAPD          Z0, Z14
+	VFMADD231PD.BCST (DX), Z1, Z14
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z14
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z14
+	VFMADD231PD.BCST (DX)(R10*1), Z4, Z14
+	VFMADD231PD.BCST (DX)(DI*4), Z5, Z14
+	VFMADD231PD.BCST (DX)(R11*1), Z6, Z14
+	VADDPD           Z13, Z14, Z14
+	CMPQ             R9, $0x01
+	JNE              linear28
+	VMAXPD           Z14, Z13, Z14
 
 linear28:
 	VMOVUPD Z14, (BX)
@@ -27537,23 +27386,17 @@ over26:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row30:
-	VBROADCASTSD (DX), Z7
-	VBROADCASTSD (DX)(DI*1), Z8
-	VBROADCASTSD (DX)(DI*2), Z9
-	VBROADCASTSD (DX)(R10*1), Z10
-	VBROADCASTSD (DX)(DI*4), Z11
-	VBROADCASTSD (DX)(R11*1), Z12
-	VMOVAPD      Y0, Y14
-	VFMADD231PD  Y7, Y1, Y14
-	VFMADD231PD  Y8, Y2, Y14
-	VFMADD231PD  Y9, Y3, Y14
-	VFMADD231PD  Y10, Y4, Y14
-	VFMADD231PD  Y11, Y5, Y14
-	VFMADD231PD  Y12, Y6, Y14
-	VADDPD       Y13, Y14, Y14
-	CMPQ         R9, $0x01
-	JNE          linear31
-	VMAXPD       Y14, Y13, Y14
+	VMOVAPD          Y0, Y14
+	VFMADD231PD.BCST (DX), Y1, Y14
+	VFMADD231PD.BCST (DX)(DI*1), Y2, Y14
+	VFMADD231PD.BCST (DX)(DI*2), Y3, Y14
+	VFMADD231PD.BCST (DX)(R10*1), Y4, Y14
+	VFMADD231PD.BCST (DX)(DI*4), Y5, Y14
+	VFMADD231PD.BCST (DX)(R11*1), Y6, Y14
+	VADDPD           Y13, Y14, Y14
+	CMPQ             R9, $0x01
+	JNE              linear31
+	VMAXPD           Y14, Y13, Y14
 
 linear31:
 	VMOVUPD Y14, (BX)
@@ -27682,23 +27525,17 @@ over32:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row36:
-	VBROADCASTSD (DX), Z7
-	VBROADCASTSD (DX)(DI*1), Z8
-	VBROADCASTSD (DX)(DI*2), Z9
-	VBROADCASTSD (DX)(R10*1), Z10
-	VBROADCASTSD (DX)(DI*4), Z11
-	VBROADCASTSD (DX)(R11*1), Z12
-	VMOVAPD      X0, X14
-	VFMADD231PD  X7, X1, X14
-	VFMADD231PD  X8, X2, X14
-	VFMADD231PD  X9, X3, X14
-	VFMADD231PD  X10, X4, X14
-	VFMADD231PD  X11, X5, X14
-	VFMADD231PD  X12, X6, X14
-	VADDPD       X13, X14, X14
-	CMPQ         R9, $0x01
-	JNE          linear37
-	VMAXPD       X14, X13, X14
+	VMOVAPD          X0, X14
+	VFMADD231PD.BCST (DX), X1, X14
+	VFMADD231PD.BCST (DX)(DI*1), X2, X14
+	VFMADD231PD.BCST (DX)(DI*2), X3, X14
+	VFMADD231PD.BCST (DX)(R10*1), X4, X14
+	VFMADD231PD.BCST (DX)(DI*4), X5, X14
+	VFMADD231PD.BCST (DX)(R11*1), X6, X14
+	VADDPD           X13, X14, X14
+	CMPQ             R9, $0x01
+	JNE              linear37
+	VMAXPD           X14, X13, X14
 
 linear37:
 	VMOVUPD X14, (BX)
@@ -27824,23 +27661,17 @@ over38:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row41:
-	VBROADCASTSD (DX), Z7
-	VBROADCASTSD (DX)(DI*1), Z8
-	VBROADCASTSD (DX)(DI*2), Z9
-	VBROADCASTSD (DX)(R10*1), Z10
-	VBROADCASTSD (DX)(DI*4), Z11
-	VBROADCASTSD (DX)(R11*1), Z12
-	VMOVAPD      X0, X14
-	VFMADD231PD  X7, X1, X14
-	VFMADD231PD  X8, X2, X14
-	VFMADD231PD  X9, X3, X14
-	VFMADD231PD  X10, X4, X14
-	VFMADD231PD  X11, X5, X14
-	VFMADD231PD  X12, X6, X14
-	VADDPD       X13, X14, X14
-	CMPQ         R9, $0x01
-	JNE          linear42
-	VMAXPD       X14, X13, X14
+	VMOVAPD          X0, X14
+	VFMADD231PD.BCST (DX), X1, X14
+	VFMADD231PD.BCST (DX)(DI*1), X2, X14
+	VFMADD231PD.BCST (DX)(DI*2), X3, X14
+	VFMADD231PD.BCST (DX)(R10*1), X4, X14
+	VFMADD231PD.BCST (DX)(DI*4), X5, X14
+	VFMADD231PD.BCST (DX)(R11*1), X6, X14
+	VADDPD           X13, X14, X14
+	CMPQ             R9, $0x01
+	JNE              linear42
+	VMAXPD           X14, X13, X14
 
 linear42:
 	VMOVSD X14, (BX)
@@ -28546,21 +28377,16 @@ narrower56:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row69:
-	VBROADCASTSD (DX), Z6
-	VBROADCASTSD (DX)(DI*1), Z7
-	VBROADCASTSD (DX)(DI*2), Z8
-	VBROADCASTSD (DX)(R10*1), Z9
-	VBROADCASTSD (DX)(DI*4), Z10
-	VMOVAPD      Z0, Z12
-	VFMADD231PD  Z6, Z1, Z12
-	VFMADD231PD  Z7, Z2, Z12
-	VFMADD231PD  Z8, Z3, Z12
-	VFMADD231PD  Z9, Z4, Z12
-	VFMADD231PD  Z10, Z5, Z12
-	VADDPD       Z11, Z12, Z12
-	CMPQ         R9, $0x01
-	JNE          linear70
-	VMAXPD       Z12, Z11, Z12
+	VMOVAPD          Z0, Z12
+	VFMADD231PD.BCST (DX), Z1, Z12
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z12
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z12
+	VFMADD231PD.BCST (DX)(R10*1), Z4, Z12
+	VFMADD231PD.BCST (DX)(DI*4), Z5, Z12
+	VADDPD           Z11, Z12, Z12
+	CMPQ             R9, $0x01
+	JNE              linear70
+	VMAXPD           Z12, Z11, Z12
 
 linear70:
 	VMOVUPD Z12, (BX)
@@ -28601,21 +28427,16 @@ over68:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row72:
-	VBROADCASTSD (DX), Z6
-	VBROADCASTSD (DX)(DI*1), Z7
-	VBROADCASTSD (DX)(DI*2), Z8
-	VBROADCASTSD (DX)(R10*1), Z9
-	VBROADCASTSD (DX)(DI*4), Z10
-	VMOVAPD      Y0, Y12
-	VFMADD231PD  Y6, Y1, Y12
-	VFMADD231PD  Y7, Y2, Y12
-	VFMADD231PD  Y8, Y3, Y12
-	VFMADD231PD  Y9, Y4, Y12
-	VFMADD231PD  Y10, Y5, Y12
-	VADDPD       Y11, Y12, Y12
-	CMPQ         R9, $0x01
-	JNE          linear73
-	VMAXPD       Y12, Y11, Y12
+	VMOVAPD          Y0, Y12
+	VFMADD231PD.BCST (DX), Y1, Y12
+	VFMADD231PD.BCST (DX)(DI*1), Y2, Y12
+	VFMADD231PD.BCST (DX)(DI*2), Y3, Y12
+	VFMADD231PD.BCST (DX)(R10*1), Y4, Y12
+	VFMADD231PD.BCST (DX)(DI*4), Y5, Y12
+	VADDPD           Y11, Y12, Y12
+	CMPQ             R9, $0x01
+	JNE              linear73
+	VMAXPD           Y12, Y11, Y12
 
 linear73:
 	VMOVUPD Y12, (BX)
@@ -28733,21 +28554,16 @@ over74:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row78:
-	VBROADCASTSD (DX), Z6
-	VBROADCASTSD (DX)(DI*1), Z7
-	VBROADCASTSD (DX)(DI*2), Z8
-	VBROADCASTSD (DX)(R10*1), Z9
-	VBROADCASTSD (DX)(DI*4), Z10
-	VMOVAPD      X0, X12
-	VFMADD231PD  X6, X1, X12
-	VFMADD231PD  X7, X2, X12
-	VFMADD231PD  X8, X3, X12
-	VFMADD231PD  X9, X4, X12
-	VFMADD231PD  X10, X5, X12
-	VADDPD       X11, X12, X12
-	CMPQ         R9, $0x01
-	JNE          linear79
-	VMAXPD       X12, X11, X12
+	VMOVAPD          X0, X12
+	VFMADD231PD.BCST (DX), X1, X12
+	VFMADD231PD.BCST (DX)(DI*1), X2, X12
+	VFMADD231PD.BCST (DX)(DI*2), X3, X12
+	VFMADD231PD.BCST (DX)(R10*1), X4, X12
+	VFMADD231PD.BCST (DX)(DI*4), X5, X12
+	VADDPD           X11, X12, X12
+	CMPQ             R9, $0x01
+	JNE              linear79
+	VMAXPD           X12, X11, X12
 
 linear79:
 	VMOVUPD X12, (BX)
@@ -28862,21 +28678,16 @@ over80:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row83:
-	VBROADCASTSD (DX), Z6
-	VBROADCASTSD (DX)(DI*1), Z7
-	VBROADCASTSD (DX)(DI*2), Z8
-	VBROADCASTSD (DX)(R10*1), Z9
-	VBROADCASTSD (DX)(DI*4), Z10
-	VMOVAPD      X0, X12
-	VFMADD231PD  X6, X1, X12
-	VFMADD231PD  X7, X2, X12
-	VFMADD231PD  X8, X3, X12
-	VFMADD231PD  X9, X4, X12
-	VFMADD231PD  X10, X5, X12
-	VADDPD       X11, X12, X12
-	CMPQ         R9, $0x01
-	JNE          linear84
-	VMAXPD       X12, X11, X12
+	VMOVAPD          X0, X12
+	VFMADD231PD.BCST (DX), X1, X12
+	VFMADD231PD.BCST (DX)(DI*1), X2, X12
+	VFMADD231PD.BCST (DX)(DI*2), X3, X12
+	VFMADD231PD.BCST (DX)(R10*1), X4, X12
+	VFMADD231PD.BCST (DX)(DI*4), X5, X12
+	VADDPD           X11, X12, X12
+	CMPQ             R9, $0x01
+	JNE              linear84
+	VMAXPD           X12, X11, X12
 
 linear84:
 	VMOVSD X12, (BX)
@@ -29533,19 +29344,15 @@ narrower98:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row111:
-	VBROADCASTSD (DX), Z5
-	VBROADCASTSD (DX)(DI*1), Z6
-	VBROADCASTSD (DX)(DI*2), Z7
-	VBROADCASTSD (DX)(R10*1), Z8
-	VMOVAPD      Z0, Z10
-	VFMADD231PD  Z5, Z1, Z10
-	VFMADD231PD  Z6, Z2, Z10
-	VFMADD231PD  Z7, Z3, Z10
-	VFMADD231PD  Z8, Z4, Z10
-	VADDPD       Z9, Z10, Z10
-	CMPQ         R9, $0x01
-	JNE          linear112
-	VMAXPD       Z10, Z9, Z10
+	VMOVAPD          Z0, Z10
+	VFMADD231PD.BCST (DX), Z1, Z10
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z10
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z10
+	VFMADD231PD.BCST (DX)(R10*1), Z4, Z10
+	VADDPD           Z9, Z10, Z10
+	CMPQ             R9, $0x01
+	JNE              linear112
+	VMAXPD           Z10, Z9, Z10
 
 linear112:
 	VMOVUPD Z10, (BX)
@@ -29585,19 +29392,15 @@ over110:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row114:
-	VBROADCASTSD (DX), Z5
-	VBROADCASTSD (DX)(DI*1), Z6
-	VBROADCASTSD (DX)(DI*2), Z7
-	VBROADCASTSD (DX)(R10*1), Z8
-	VMOVAPD      Y0, Y10
-	VFMADD231PD  Y5, Y1, Y10
-	VFMADD231PD  Y6, Y2, Y10
-	VFMADD231PD  Y7, Y3, Y10
-	VFMADD231PD  Y8, Y4, Y10
-	VADDPD       Y9, Y10, Y10
-	CMPQ         R9, $0x01
-	JNE          linear115
-	VMAXPD       Y10, Y9, Y10
+	VMOVAPD          Y0, Y10
+	VFMADD231PD.BCST (DX), Y1, Y10
+	VFMADD231PD.BCST (DX)(DI*1), Y2, Y10
+	VFMADD231PD.BCST (DX)(DI*2), Y3, Y10
+	VFMADD231PD.BCST (DX)(R10*1), Y4, Y10
+	VADDPD           Y9, Y10, Y10
+	CMPQ             R9, $0x01
+	JNE              linear115
+	VMAXPD           Y10, Y9, Y10
 
 linear115:
 	VMOVUPD Y10, (BX)
@@ -29709,19 +29512,15 @@ over116:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row120:
-	VBROADCASTSD (DX), Z5
-	VBROADCASTSD (DX)(DI*1), Z6
-	VBROADCASTSD (DX)(DI*2), Z7
-	VBROADCASTSD (DX)(R10*1), Z8
-	VMOVAPD      X0, X10
-	VFMADD231PD  X5, X1, X10
-	VFMADD231PD  X6, X2, X10
-	VFMADD231PD  X7, X3, X10
-	VFMADD231PD  X8, X4, X10
-	VADDPD       X9, X10, X10
-	CMPQ         R9, $0x01
-	JNE          linear121
-	VMAXPD       X10, X9, X10
+	VMOVAPD          X0, X10
+	VFMADD231PD.BCST (DX), X1, X10
+	VFMADD231PD.BCST (DX)(DI*1), X2, X10
+	VFMADD231PD.BCST (DX)(DI*2), X3, X10
+	VFMADD231PD.BCST (DX)(R10*1), X4, X10
+	VADDPD           X9, X10, X10
+	CMPQ             R9, $0x01
+	JNE              linear121
+	VMAXPD           X10, X9, X10
 
 linear121:
 	VMOVUPD X10, (BX)
@@ -29830,19 +29629,15 @@ over122:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row125:
-	VBROADCASTSD (DX), Z5
-	VBROADCASTSD (DX)(DI*1), Z6
-	VBROADCASTSD (DX)(DI*2), Z7
-	VBROADCASTSD (DX)(R10*1), Z8
-	VMOVAPD      X0, X10
-	VFMADD231PD  X5, X1, X10
-	VFMADD231PD  X6, X2, X10
-	VFMADD231PD  X7, X3, X10
-	VFMADD231PD  X8, X4, X10
-	VADDPD       X9, X10, X10
-	CMPQ         R9, $0x01
-	JNE          linear126
-	VMAXPD       X10, X9, X10
+	VMOVAPD          X0, X10
+	VFMADD231PD.BCST (DX), X1, X10
+	VFMADD231PD.BCST (DX)(DI*1), X2, X10
+	VFMADD231PD.BCST (DX)(DI*2), X3, X10
+	VFMADD231PD.BCST (DX)(R10*1), X4, X10
+	VADDPD           X9, X10, X10
+	CMPQ             R9, $0x01
+	JNE              linear126
+	VMAXPD           X10, X9, X10
 
 linear126:
 	VMOVSD X10, (BX)
@@ -30426,17 +30221,14 @@ narrower140:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row153:
-	VBROADCASTSD (DX), Z4
-	VBROADCASTSD (DX)(DI*1), Z5
-	VBROADCASTSD (DX)(DI*2), Z6
-	VMOVAPD      Z0, Z8
-	VFMADD231PD  Z4, Z1, Z8
-	VFMADD231PD  Z5, Z2, Z8
-	VFMADD231PD  Z6, Z3, Z8
-	VADDPD       Z7, Z8, Z8
-	CMPQ         R9, $0x01
-	JNE          linear154
-	VMAXPD       Z8, Z7, Z8
+	VMOVAPD          Z0, Z8
+	VFMADD231PD.BCST (DX), Z1, Z8
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z8
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z8
+	VADDPD           Z7, Z8, Z8
+	CMPQ             R9, $0x01
+	JNE              linear154
+	VMAXPD           Z8, Z7, Z8
 
 linear154:
 	VMOVUPD Z8, (BX)
@@ -30473,17 +30265,14 @@ over152:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row156:
-	VBROADCASTSD (DX), Z4
-	VBROADCASTSD (DX)(DI*1), Z5
-	VBROADCASTSD (DX)(DI*2), Z6
-	VMOVAPD      Y0, Y8
-	VFMADD231PD  Y4, Y1, Y8
-	VFMADD231PD  Y5, Y2, Y8
-	VFMADD231PD  Y6, Y3, Y8
-	VADDPD       Y7, Y8, Y8
-	CMPQ         R9, $0x01
-	JNE          linear157
-	VMAXPD       Y8, Y7, Y8
+	VMOVAPD          Y0, Y8
+	VFMADD231PD.BCST (DX), Y1, Y8
+	VFMADD231PD.BCST (DX)(DI*1), Y2, Y8
+	VFMADD231PD.BCST (DX)(DI*2), Y3, Y8
+	VADDPD           Y7, Y8, Y8
+	CMPQ             R9, $0x01
+	JNE              linear157
+	VMAXPD           Y8, Y7, Y8
 
 linear157:
 	VMOVUPD Y8, (BX)
@@ -30584,17 +30373,14 @@ over158:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row162:
-	VBROADCASTSD (DX), Z4
-	VBROADCASTSD (DX)(DI*1), Z5
-	VBROADCASTSD (DX)(DI*2), Z6
-	VMOVAPD      X0, X8
-	VFMADD231PD  X4, X1, X8
-	VFMADD231PD  X5, X2, X8
-	VFMADD231PD  X6, X3, X8
-	VADDPD       X7, X8, X8
-	CMPQ         R9, $0x01
-	JNE          linear163
-	VMAXPD       X8, X7, X8
+	VMOVAPD          X0, X8
+	VFMADD231PD.BCST (DX), X1, X8
+	VFMADD231PD.BCST (DX)(DI*1), X2, X8
+	VFMADD231PD.BCST (DX)(DI*2), X3, X8
+	VADDPD           X7, X8, X8
+	CMPQ             R9, $0x01
+	JNE              linear163
+	VMAXPD           X8, X7, X8
 
 linear163:
 	VMOVUPD X8, (BX)
@@ -30692,17 +30478,14 @@ over164:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row167:
-	VBROADCASTSD (DX), Z4
-	VBROADCASTSD (DX)(DI*1), Z5
-	VBROADCASTSD (DX)(DI*2), Z6
-	VMOVAPD      X0, X8
-	VFMADD231PD  X4, X1, X8
-	VFMADD231PD  X5, X2, X8
-	VFMADD231PD  X6, X3, X8
-	VADDPD       X7, X8, X8
-	CMPQ         R9, $0x01
-	JNE          linear168
-	VMAXPD       X8, X7, X8
+	VMOVAPD          X0, X8
+	VFMADD231PD.BCST (DX), X1, X8
+	VFMADD231PD.BCST (DX)(DI*1), X2, X8
+	VFMADD231PD.BCST (DX)(DI*2), X3, X8
+	VADDPD           X7, X8, X8
+	CMPQ             R9, $0x01
+	JNE              linear168
+	VMAXPD           X8, X7, X8
 
 linear168:
 	VMOVSD X8, (BX)
@@ -31237,15 +31020,13 @@ narrower182:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row195:
-	VBROADCASTSD (DX), Z3
-	VBROADCASTSD (DX)(DI*1), Z4
-	VMOVAPD      Z0, Z6
-	VFMADD231PD  Z3, Z1, Z6
-	VFMADD231PD  Z4, Z2, Z6
-	VADDPD       Z5, Z6, Z6
-	CMPQ         R9, $0x01
-	JNE          linear196
-	VMAXPD       Z6, Z5, Z6
+	VMOVAPD          Z0, Z6
+	VFMADD231PD.BCST (DX), Z1, Z6
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z6
+	VADDPD           Z5, Z6, Z6
+	CMPQ             R9, $0x01
+	JNE              linear196
+	VMAXPD           Z6, Z5, Z6
 
 linear196:
 	VMOVUPD Z6, (BX)
@@ -31281,15 +31062,13 @@ over194:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row198:
-	VBROADCASTSD (DX), Z3
-	VBROADCASTSD (DX)(DI*1), Z4
-	VMOVAPD      Y0, Y6
-	VFMADD231PD  Y3, Y1, Y6
-	VFMADD231PD  Y4, Y2, Y6
-	VADDPD       Y5, Y6, Y6
-	CMPQ         R9, $0x01
-	JNE          linear199
-	VMAXPD       Y6, Y5, Y6
+	VMOVAPD          Y0, Y6
+	VFMADD231PD.BCST (DX), Y1, Y6
+	VFMADD231PD.BCST (DX)(DI*1), Y2, Y6
+	VADDPD           Y5, Y6, Y6
+	CMPQ             R9, $0x01
+	JNE              linear199
+	VMAXPD           Y6, Y5, Y6
 
 linear199:
 	VMOVUPD Y6, (BX)
@@ -31384,15 +31163,13 @@ over200:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row204:
-	VBROADCASTSD (DX), Z3
-	VBROADCASTSD (DX)(DI*1), Z4
-	VMOVAPD      X0, X6
-	VFMADD231PD  X3, X1, X6
-	VFMADD231PD  X4, X2, X6
-	VADDPD       X5, X6, X6
-	CMPQ         R9, $0x01
-	JNE          linear205
-	VMAXPD       X6, X5, X6
+	VMOVAPD          X0, X6
+	VFMADD231PD.BCST (DX), X1, X6
+	VFMADD231PD.BCST (DX)(DI*1), X2, X6
+	VADDPD           X5, X6, X6
+	CMPQ             R9, $0x01
+	JNE              linear205
+	VMAXPD           X6, X5, X6
 
 linear205:
 	VMOVUPD X6, (BX)
@@ -31484,15 +31261,13 @@ over206:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row209:
-	VBROADCASTSD (DX), Z3
-	VBROADCASTSD (DX)(DI*1), Z4
-	VMOVAPD      X0, X6
-	VFMADD231PD  X3, X1, X6
-	VFMADD231PD  X4, X2, X6
-	VADDPD       X5, X6, X6
-	CMPQ         R9, $0x01
-	JNE          linear210
-	VMAXPD       X6, X5, X6
+	VMOVAPD          X0, X6
+	VFMADD231PD.BCST (DX), X1, X6
+	VFMADD231PD.BCST (DX)(DI*1), X2, X6
+	VADDPD           X5, X6, X6
+	CMPQ             R9, $0x01
+	JNE              linear210
+	VMAXPD           X6, X5, X6
 
 linear210:
 	VMOVSD X6, (BX)
@@ -31967,13 +31742,12 @@ narrower224:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row237:
-	VBROADCASTSD (DX), Z2
-	VMOVAPD      Z0, Z4
-	VFMADD231PD  Z2, Z1, Z4
-	VADDPD       Z3, Z4, Z4
-	CMPQ         R9, $0x01
-	JNE          linear238
-	VMAXPD       Z4, Z3, Z4
+	VMOVAPD          Z0, Z4
+	VFMADD231PD.BCST (DX), Z1, Z4
+	VADDPD           Z3, Z4, Z4
+	CMPQ             R9, $0x01
+	JNE              linear238
+	VMAXPD           Z4, Z3, Z4
 
 linear238:
 	VMOVUPD Z4, (BX)
@@ -32007,13 +31781,12 @@ over236:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row240:
-	VBROADCASTSD (DX), Z2
-	VMOVAPD      Y0, Y4
-	VFMADD231PD  Y2, Y1, Y4
-	VADDPD       Y3, Y4, Y4
-	CMPQ         R9, $0x01
-	JNE          linear241
-	VMAXPD       Y4, Y3, Y4
+	VMOVAPD          Y0, Y4
+	VFMADD231PD.BCST (DX), Y1, Y4
+	VADDPD           Y3, Y4, Y4
+	CMPQ             R9, $0x01
+	JNE              linear241
+	VMAXPD           Y4, Y3, Y4
 
 linear241:
 	VMOVUPD Y4, (BX)
@@ -32100,13 +31873,12 @@ over242:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row246:
-	VBROADCASTSD (DX), Z2
-	VMOVAPD      X0, X4
-	VFMADD231PD  X2, X1, X4
-	VADDPD       X3, X4, X4
-	CMPQ         R9, $0x01
-	JNE          linear247
-	VMAXPD       X4, X3, X4
+	VMOVAPD          X0, X4
+	VFMADD231PD.BCST (DX), X1, X4
+	VADDPD           X3, X4, X4
+	CMPQ             R9, $0x01
+	JNE              linear247
+	VMAXPD           X4, X3, X4
 
 linear247:
 	VMOVUPD X4, (BX)
@@ -32190,13 +31962,12 @@ over248:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row251:
-	VBROADCASTSD (DX), Z2
-	VMOVAPD      X0, X4
-	VFMADD231PD  X2, X1, X4
-	VADDPD       X3, X4, X4
-	CMPQ         R9, $0x01
-	JNE          linear252
-	VMAXPD       X4, X3, X4
+	VMOVAPD          X0, X4
+	VFMADD231PD.BCST (DX), X1, X4
+	VADDPD           X3, X4, X4
+	CMPQ             R9, $0x01
+	JNE              linear252
+	VMAXPD           X4, X3, X4
 
 linear252:
 	VMOVSD X4, (BX)
