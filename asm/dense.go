@@ -64,11 +64,7 @@ func (w width) on(m Machine, q int) Arithmetic {
 
 // fold continues acc by the products of vs and the element at b. It may destroy t.
 func (w width) fold(m Machine, acc, vs []Vec, b Addr, t Vec) {
-	if w.vecs == 1 {
-		w.on(m, 0).FMASplat(acc[0], vs[0], b, t)
-		return
-	}
-	m.Scalars(t, b, 1)
+	m.Scalars(t, b, 1, w.vecs)
 	for q, v := range vs {
 		w.on(m, q).FMAScalar(acc[q], v, t, 0)
 	}
@@ -425,11 +421,7 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec, aside aside) {
 			bp = append(bp, vs...)
 		}
 		for i := range acc {
-			if w.vecs == 1 && count == 1 {
-				m.FMASplat(acc[i][0], bp[0], f.a.At[i], x)
-				continue
-			}
-			m.Scalars(x, f.a.At[i], count)
+			m.Scalars(x, f.a.At[i], count, w.vecs)
 			for e := range count {
 				for q, v := range acc[i] {
 					w.on(m, q).FMAScalar(v, bp[e*w.vecs+q], x, e)

@@ -98,24 +98,21 @@ func sweepTile(m Machine, r int, w width, off Int) {
 	m.Label(ready)
 
 	m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])")
-	x, t := m.VecsOf(r), m.Vec()
+	x, t, uses := m.VecsOf(r), m.Vec(), w.vecs
+	if r < 3 {
+		uses = m.Spec().Vecs // or so: to load b is all there is time for
+	}
 	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
 	f := loadFactors(m, r, end)
 	m.Add(f.b, off)
 	m.Label(loop)
-	if w.vecs > 1 {
-		for i := range acc {
-			m.Scalars(x[i], f.a.At[i], 1)
-		}
+	for i := range acc {
+		m.Scalars(x[i], f.a.At[i], 1, uses)
 	}
 	for q := range w.vecs {
 		w.load(m, q, t, At(f.b, 0))
 		for i := range acc {
-			if w.vecs > 1 {
-				m.FMAScalar(acc[i][q], t, x[i], 0)
-			} else {
-				m.FMASplat(acc[i][q], t, f.a.At[i], x[i])
-			}
+			m.FMAScalar(acc[i][q], t, x[i], 0)
 		}
 	}
 	m.Step(f.a, f.step)
@@ -187,7 +184,8 @@ func stream(m Machine) {
 	m.Comment("c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])")
 	m.Load(acc, At(init, 0))
 	for p, v := range v {
-		m.FMASplat(acc, v, At(a, p*s.Float.Size), t)
+		m.Scalars(t, At(a, p*s.Float.Size), 1, 1)
+		m.FMAScalar(acc, v, t, 0)
 	}
 	m.Store(At(c, 0), acc)
 	m.AddArg(c, "ldc")
@@ -244,20 +242,14 @@ func thinPanel(m Machine, w width, terms int) {
 	m.Comment("c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))")
 	row, linear := m.NewLabel("row"), m.NewLabel("linear")
 	m.Label(row)
-	if w.vecs > 1 {
-		for p, v := range x {
-			m.Scalars(v, a.At[p], 1)
-		}
+	for p, v := range x {
+		m.Scalars(v, a.At[p], 1, w.vecs)
 	}
 	for q, v := range acc {
 		on := w.on(m, q)
 		on.Move(v, bias[q])
 		for p := range x {
-			if w.vecs > 1 {
-				on.FMAScalar(v, b[p][q], x[p], 0)
-			} else {
-				on.FMASplat(v, b[p][q], a.At[p], x[p])
-			}
+			on.FMAScalar(v, b[p][q], x[p], 0)
 		}
 	}
 	for q, v := range acc {

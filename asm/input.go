@@ -98,7 +98,8 @@ func bothForm(m Machine) inputForm {
 		m.Label(row)
 		m.Move(v, zero)
 		for i, z := range zs {
-			m.FMASplat(v, z, x.At[i], xk)
+			m.Scalars(xk, x.At[i], 1, 1)
+			m.FMAScalar(v, z, xk, 0)
 		}
 		m.AddVec(v, v, zero)
 		m.Store(At(to, 0), v)
@@ -194,7 +195,8 @@ func bothTurnedForm(m Machine) inputForm {
 		m.Label(row)
 		m.Load(z, At(from, 0))
 		for k, v := range dw {
-			m.FMASplat(v, z, At(xp, k*s.Float.Size), xk)
+			m.Scalars(xk, At(xp, k*s.Float.Size), 1, 1)
+			m.FMAScalar(v, z, xk, 0)
 		}
 		m.AddArg(from, "lddz")
 		m.AddArg(xp, "ldx")
@@ -371,7 +373,7 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 		x := m.Vec()
 		for c := 0; c < columns; c += count {
 			for i := range r {
-				m.Scalars(x, z.At[i].Plus((j+c)*size), count)
+				m.Scalars(x, z.At[i].Plus((j+c)*size), count, len(vs))
 				for e := range count {
 					for b := range vs {
 						m.FMAScalar(acc[b][i], vs[b][c+e], x, e)
@@ -590,10 +592,11 @@ func stripsOf(m Machine, r int) {
 	load := func(i int) { m.Load(zs[i], At(dz, 0)) }
 	row := func(k int) { // of dw
 		for i, z := range zs {
-			if a := x.At[i].Plus(k * size); i == 0 {
-				m.MulSplat(v, z, a, t)
+			m.Scalars(t, x.At[i].Plus(k*size), 1, 1)
+			if i == 0 {
+				m.MulScalar(v, z, t)
 			} else {
-				m.FMASplat(v, z, a, t)
+				m.FMAScalar(v, z, t, 0)
 			}
 		}
 		m.AddVec(v, v, zero)
@@ -612,7 +615,8 @@ func stripsOf(m Machine, r int) {
 			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size, nil)
 			eachRow(func(i int) {
 				for c, column := range vs {
-					m.FMASplat(acc[b][i], column, At(dz, (j+c)*size), t)
+					m.Scalars(t, At(dz, (j+c)*size), 1, 1)
+					m.FMAScalar(acc[b][i], column, t, 0)
 				}
 			})
 			m.FreeVecs(vs...)
@@ -640,7 +644,8 @@ func stripsOf(m Machine, r int) {
 			eachRow(func(i int) {
 				over := m.NewLabel("over")
 				for c, column := range columns {
-					m.FMASplat(acc[b][i], column, At(dz, (j+c)*size), t)
+					m.Scalars(t, At(dz, (j+c)*size), 1, 1)
+					m.FMAScalar(acc[b][i], column, t, 0)
 					if part != nil && c < len(columns)-1 {
 						m.JumpIf(n, Equal, j+c+1, over)
 					}
@@ -815,7 +820,8 @@ func dotsWeights(m Machine, c int, z Rows, dw Int, zs []Vec, v Vec, p piece) {
 	for k := range c {
 		m.Move(v, zero)
 		for i, z := range zs {
-			m.FMASplat(v, z, x.At[i].Plus(k*m.Spec().Float.Size), xk)
+			m.Scalars(xk, x.At[i].Plus(k*m.Spec().Float.Size), 1, 1)
+			m.FMAScalar(v, z, xk, 0)
 		}
 		m.AddVec(v, v, zero)
 		p.store(m, 0, At(to, 0), v)

@@ -153,13 +153,14 @@ type Machine interface {
 	Prefetch(a Addr)
 	PrefetchSoon(a Addr)
 
-	// Single elements: LoadOne sets the other lanes to +0, Splat sets all
-	// lanes alike, Scalars loads n neighbours that only FMAScalar may use; n
-	// is 1 or the Spec's.
+	// Single elements: LoadOne sets the other lanes to +0, Splat sets all lanes alike.
+	// Scalars is for n neighbours, 1 or the Spec's number, that only FMAScalar and
+	// MulScalar may use, so many times each and before a changes: where it is faster,
+	// they stay in memory.
 	LoadOne(v Vec, a Addr)
 	Splat(v Vec, a Addr)
 	SplatArg(v Vec, name string)
-	Scalars(v Vec, a Addr, n int)
+	Scalars(v Vec, a Addr, n, uses int)
 	StoreLane(a Addr, l Lane)
 	StoreLanes(at []Addr, v, t Vec) // all of v; may destroy t
 
@@ -218,11 +219,7 @@ type Arithmetic interface {
 	MulVec(d, a, b Vec)             // d = a·b
 	FMA(acc, a, b Vec)              // acc = fma(a, b, acc)
 	FMAScalar(acc, a, s Vec, e int) // the same, b being element e of Scalars s
-
-	// FMASplat and MulSplat are FMA and MulVec with b one element in memory, which is
-	// best if that has no other use. They may destroy t.
-	FMASplat(acc, a Vec, b Addr, t Vec)
-	MulSplat(d, a Vec, b Addr, t Vec)
+	MulScalar(d, a, s Vec)          // d = a·b, b being the first element of Scalars s
 
 	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
 	ReLU(v, zero Vec)

@@ -431,16 +431,10 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 	wk, xk := m.Vec(), m.Vec()
 	term := func(i int) {
 		at := At(x, (from+i*step)*size)
-		if r.vecs > 1 {
-			m.Scalars(xk, at, 1)
-		}
+		m.Scalars(xk, at, 1, r.vecs)
 		for q, v := range acc[i] {
 			r.piece(q).load(m, q, wk, At(w, 0))
-			if r.vecs > 1 {
-				m.FMAScalar(v, wk, xk, 0)
-			} else {
-				m.FMASplat(v, wk, at, xk)
-			}
+			m.FMAScalar(v, wk, xk, 0)
 		}
 		m.Add(w, ldw)
 	}
@@ -529,13 +523,15 @@ func treeRows(m Machine, n int, p piece) {
 	sum = func(from, step int) Vec {
 		if from+step >= n {
 			v := m.Vec()
-			m.Splat(v, At(x, from*size))
 			if from > 0 {
-				m.MulVec(v, v, w[from])
+				m.Scalars(v, At(x, from*size), 1, 1)
+				m.MulScalar(v, w[from], v)
 				return v
 			}
 			t := m.Vec()
-			m.MulAdd(v, w[0], bias, t)
+			m.Scalars(t, At(x, 0), 1, 1)
+			m.Move(v, bias)
+			m.FMAScalar(v, w[0], t, 0)
 			m.FreeVecs(t)
 			return v
 		}
@@ -626,8 +622,8 @@ func narrowBothColumns(m Machine, cols int) {
 	m.Arg(n, "n")
 	without, end := m.NewLabel("without"), m.NewLabel("end")
 	m.JumpIf(dx, Equal, 0, without)
-	for _, wanted := range []bool{true, false} {
-		loop := m.NewLabel("row")
+	for _, uses := range []int{2, 1} { // of an element of dz: by dw and dx, or by dw
+		wanted, loop := uses == 2, m.NewLabel("row")
 		if wanted {
 			m.Comment("dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0")
 		} else {
@@ -639,7 +635,7 @@ func narrowBothColumns(m Machine, cols int) {
 			m.Move(sum, zero)
 		}
 		for j := range cols {
-			m.Scalars(z, At(dz, j*size), 1)
+			m.Scalars(z, At(dz, j*size), 1, uses)
 			m.FMAScalar(dw[j], xv, z, 0)
 			if wanted {
 				m.FMAScalar(sum, w[j], z, 0)

@@ -289,7 +289,7 @@ func (m *neon) StorePart(a Addr, v Vec, p Part) {
 func (m *neon) LoadOne(v Vec, a Addr) { m.op(m.move(), m.mem(a), m.f(v)) }
 
 // Scalars: two elements are a D or a Q.
-func (m *neon) Scalars(v Vec, a Addr, n int) {
+func (m *neon) Scalars(v Vec, a Addr, n, _ int) {
 	m.op(moves[n*m.spec.Float.Size], m.mem(a), m.f(v))
 }
 
@@ -327,14 +327,10 @@ func (m *neon) SubVec(d, a, b Vec) { m.word(words.fsub, d, a, b) }
 func (m *neon) MulVec(d, a, b Vec) { m.word(words.fmul, d, a, b) }
 func (m *neon) FMA(acc, a, b Vec)  { m.op("VFMLA", m.vec(b), m.vec(a), m.vec(acc)) }
 
-func (m *neon) FMASplat(acc, a Vec, b Addr, t Vec) {
-	m.Scalars(t, b, 1)
-	m.FMAScalar(acc, a, t, 0)
-}
-
-func (m *neon) MulSplat(d, a Vec, b Addr, t Vec) {
-	m.Splat(t, b)
-	m.MulVec(d, a, t)
+// MulScalar has all lanes alike first.
+func (m *neon) MulScalar(d, a, s Vec) {
+	m.op("VDUP", m.lane(Lane{s, 0}), m.vec(s))
+	m.MulVec(d, a, s)
 }
 
 func (m *neon) MulAdd(d, a, b, t Vec) {

@@ -39,10 +39,13 @@ func newAVX2(c *build.Context, f Float) Machine {
 
 // avx512 is AVX-512 with F, VL, BW and DQ: thirty-two registers of 512 bits,
 // masks in registers of their own, K1 for a part, K2 within a verb.
-type avx512 struct{ x86 }
+type avx512 struct {
+	x86
+	place map[Vec]Addr // of Scalars that stay in memory
+}
 
 func newAVX512(c *build.Context, f Float) Machine {
-	return &avx512{newX86(c, Spec{
+	return &avx512{place: make(map[Vec]Addr), x86: newX86(c, Spec{
 		ISA: "AVX512", Float: f, VecBytes: 64, Vecs: 32, Ints: len(x86Ints),
 		PartVecs: 0, Scalars: 1, Columns: 32 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
 	})}
@@ -50,7 +53,7 @@ func newAVX512(c *build.Context, f Float) Machine {
 
 // newAVX512VL is AVX-512 with vectors of 256 bits.
 func newAVX512VL(c *build.Context, f Float) Machine {
-	return &avx512{newX86(c, Spec{
+	return &avx512{place: make(map[Vec]Addr), x86: newX86(c, Spec{
 		ISA: "AVX512VL", Float: f, VecBytes: 32, Vecs: 32, Ints: len(x86Ints),
 		PartVecs: 0, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
 	})}
@@ -320,15 +323,13 @@ func (m *x86) storePart(a Addr, v Vec, count Int, half int, done string) {
 
 func (m *x86) LoadOne(v Vec, a Addr) { pick(m, m.VMOVSS, m.VMOVSD)(m.mem(a), m.xmm(v)) }
 func (m *x86) Splat(v Vec, a Addr) {
-	if m.spec.VecBytes == 16 && m.spec.Float == F64 {
+	if m.spec.VecBytes == 16 && m.spec.Float == F64 { // VBROADCASTSD has no such form
 		m.VMOVDDUP(m.mem(a), m.vec(v))
 		return
 	}
 	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.mem(a), m.vec(v))
 }
 
-// Scalars: only ever one, and that is all lanes alike.
-func (m *x86) Scalars(v Vec, a Addr, _ int) { m.Splat(v, a) }
 func (m *x86) SplatArg(v Vec, name string) {
 	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.param(m.Param(name)), m.vec(v))
 }
@@ -366,7 +367,6 @@ func (m *x86) MulVec(d, a, b Vec) { pick(m, m.VMULPS, m.VMULPD)(m.vec(b), m.vec(
 func (m *x86) FMA(acc, a, b Vec) {
 	pick(m, m.VFMADD231PS, m.VFMADD231PD)(m.vec(b), m.vec(a), m.vec(acc))
 }
-func (m *x86) FMAScalar(acc, a, s Vec, _ int) { m.FMA(acc, a, s) }
 
 func (m *x86) MulAdd(d, a, b, _ Vec) {
 	pick(m, m.VFMADD213PS, m.VFMADD213PD)(m.vec(b), m.vec(a), m.vec(d))
@@ -711,15 +711,10 @@ func (m *avx2) Finish(v, by Vec, relu bool) {
 	}
 }
 
-func (m *avx2) FMASplat(acc, a Vec, b Addr, t Vec) {
-	m.Splat(t, b)
-	m.FMA(acc, a, t)
-}
-
-func (m *avx2) MulSplat(d, a Vec, b Addr, t Vec) {
-	m.Splat(t, b)
-	m.MulVec(d, a, t)
-}
+// Scalars: only ever one, and that is all lanes alike.
+func (m *avx2) Scalars(v Vec, a Addr, _, _ int) { m.Splat(v, a) }
+func (m *avx2) FMAScalar(acc, a, s Vec, _ int)  { m.FMA(acc, a, s) }
+func (m *avx2) MulScalar(d, a, s Vec)           { m.MulVec(d, a, s) }
 
 // Permute: there is none of 64 bits that takes its indices from a register, so
 // those of float64 are pairs of 32 bits.
@@ -803,22 +798,48 @@ func (m *avx2) Gate(z, y, zero Vec) {
 
 // What AVX-512 does its own way.
 
-func (m *avx512) First(bytes int) Arithmetic { return &avx512{m.x86.first(bytes)} }
+func (m *avx512) First(bytes int) Arithmetic { return &avx512{m.x86.first(bytes), m.place} }
 
 func (m *avx512) Short(bytes int) Machine {
-	return &avx512{m.x86.first(min(bytes, m.spec.VecBytes))}
+	return &avx512{m.x86.first(min(bytes, m.spec.VecBytes)), m.place}
 }
 
 func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
 
-// FMASplat is one instruction, and so is MulSplat: a vector of 512 bits that is loaded
-// to hold one element takes its time.
-func (m *avx512) FMASplat(acc, a Vec, b Addr, _ Vec) {
-	pick(&m.x86, m.VFMADD231PS_BCST, m.VFMADD231PD_BCST)(m.mem(b), m.vec(a), m.vec(acc))
+// Scalars: one, of which a register has all lanes alike, or it stays in memory, to be
+// multiplied by in place.
+func (m *avx512) Scalars(v Vec, a Addr, _, uses int) {
+	delete(m.place, v)
+	if uses <= m.inPlace() {
+		m.place[v] = a
+		return
+	}
+	m.Splat(v, a)
 }
 
-func (m *avx512) MulSplat(d, a Vec, b Addr, _ Vec) {
-	pick(&m.x86, m.VMULPS_BCST, m.VMULPD_BCST)(m.mem(b), m.vec(a), m.vec(d))
+// inPlace is for how many uses it is faster to multiply by an element in memory than
+// to load it: Zen 4 takes as long to fill a vector of 512 bits as to multiply by it.
+func (m *avx512) inPlace() int {
+	if m.spec.VecBytes == 64 {
+		return 3
+	}
+	return 1
+}
+
+func (m *avx512) FMAScalar(acc, a, s Vec, _ int) {
+	if at, ok := m.place[s]; ok {
+		pick(&m.x86, m.VFMADD231PS_BCST, m.VFMADD231PD_BCST)(m.mem(at), m.vec(a), m.vec(acc))
+		return
+	}
+	m.FMA(acc, a, s)
+}
+
+func (m *avx512) MulScalar(d, a, s Vec) {
+	if at, ok := m.place[s]; ok {
+		pick(&m.x86, m.VMULPS_BCST, m.VMULPD_BCST)(m.mem(at), m.vec(a), m.vec(d))
+		return
+	}
+	m.MulVec(d, a, s)
 }
 
 func (m *avx512) Permute(d, s, by Vec) {

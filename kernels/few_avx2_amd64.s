@@ -179,14 +179,14 @@ ready16:
 	ADDQ  AX, DI
 
 fold17:
-	VMOVUPS      (DI), Y8
 	VBROADCASTSS (CX), Y4
-	VFMADD231PS  Y4, Y8, Y0
 	VBROADCASTSS (CX)(DX*1), Y5
-	VFMADD231PS  Y5, Y8, Y1
 	VBROADCASTSS (CX)(DX*2), Y6
-	VFMADD231PS  Y6, Y8, Y2
 	VBROADCASTSS (CX)(R10*1), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y4, Y8, Y0
+	VFMADD231PS  Y5, Y8, Y1
+	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -259,14 +259,14 @@ ready23:
 	ADDQ  AX, DI
 
 fold24:
-	VMOVUPS      (DI), Y8
 	VBROADCASTSS (CX), Y4
-	VFMADD231PS  Y4, Y8, Y0
 	VBROADCASTSS (CX)(DX*1), Y5
-	VFMADD231PS  Y5, Y8, Y1
 	VBROADCASTSS (CX)(DX*2), Y6
-	VFMADD231PS  Y6, Y8, Y2
 	VBROADCASTSS (CX)(R10*1), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y4, Y8, Y0
+	VFMADD231PS  Y5, Y8, Y1
+	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -340,14 +340,14 @@ ready28:
 	ADDQ  AX, DI
 
 fold29:
-	VMASKMOVPS   (DI), Y0, Y9
 	VBROADCASTSS (CX), Y5
-	VFMADD231PS  Y5, Y9, Y1
 	VBROADCASTSS (CX)(DX*1), Y6
-	VFMADD231PS  Y6, Y9, Y2
 	VBROADCASTSS (CX)(DX*2), Y7
-	VFMADD231PS  Y7, Y9, Y3
 	VBROADCASTSS (CX)(R10*1), Y8
+	VMASKMOVPS   (DI), Y0, Y9
+	VFMADD231PS  Y5, Y9, Y1
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -1014,12 +1014,12 @@ ready94:
 	ADDQ  AX, DI
 
 fold95:
-	VMOVUPS      (DI), Y6
 	VBROADCASTSS (CX), Y3
-	VFMADD231PS  Y3, Y6, Y0
 	VBROADCASTSS (CX)(DX*1), Y4
-	VFMADD231PS  Y4, Y6, Y1
 	VBROADCASTSS (CX)(DX*2), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
 	VFMADD231PS  Y5, Y6, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -1085,12 +1085,12 @@ ready99:
 	ADDQ  AX, DI
 
 fold100:
-	VMASKMOVPS   (DI), Y0, Y7
 	VBROADCASTSS (CX), Y4
-	VFMADD231PS  Y4, Y7, Y1
 	VBROADCASTSS (CX)(DX*1), Y5
-	VFMADD231PS  Y5, Y7, Y2
 	VBROADCASTSS (CX)(DX*2), Y6
+	VMASKMOVPS   (DI), Y0, Y7
+	VFMADD231PS  Y4, Y7, Y1
+	VFMADD231PS  Y5, Y7, Y2
 	VFMADD231PS  Y6, Y7, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -2106,10 +2106,10 @@ ready180:
 	ADDQ  AX, DI
 
 fold181:
-	VMOVUPS      (DI), Y4
 	VBROADCASTSS (CX), Y2
-	VFMADD231PS  Y2, Y4, Y0
 	VBROADCASTSS (CX)(DX*1), Y3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -2170,10 +2170,10 @@ ready185:
 	ADDQ  AX, DI
 
 fold186:
-	VMASKMOVPS   (DI), Y0, Y5
 	VBROADCASTSS (CX), Y3
-	VFMADD231PS  Y3, Y5, Y1
 	VBROADCASTSS (CX)(DX*1), Y4
+	VMASKMOVPS   (DI), Y0, Y5
+	VFMADD231PS  Y3, Y5, Y1
 	VFMADD231PS  Y4, Y5, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -3036,8 +3036,8 @@ ready259:
 	ADDQ  AX, DI
 
 fold260:
-	VMOVUPS      (DI), Y2
 	VBROADCASTSS (CX), Y1
+	VMOVUPS      (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -3093,8 +3093,8 @@ ready264:
 	ADDQ  AX, DI
 
 fold265:
-	VMASKMOVPS   (DI), Y0, Y3
 	VBROADCASTSS (CX), Y2
+	VMASKMOVPS   (DI), Y0, Y3
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -4527,14 +4527,14 @@ ready16:
 	ADDQ  AX, DI
 
 fold17:
-	VMOVUPD      (DI), Y8
 	VBROADCASTSD (CX), Y4
-	VFMADD231PD  Y4, Y8, Y0
 	VBROADCASTSD (CX)(DX*1), Y5
-	VFMADD231PD  Y5, Y8, Y1
 	VBROADCASTSD (CX)(DX*2), Y6
-	VFMADD231PD  Y6, Y8, Y2
 	VBROADCASTSD (CX)(R10*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VFMADD231PD  Y6, Y8, Y2
 	VFMADD231PD  Y7, Y8, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -4607,14 +4607,14 @@ ready23:
 	ADDQ  AX, DI
 
 fold24:
-	VMOVUPD      (DI), Y8
 	VBROADCASTSD (CX), Y4
-	VFMADD231PD  Y4, Y8, Y0
 	VBROADCASTSD (CX)(DX*1), Y5
-	VFMADD231PD  Y5, Y8, Y1
 	VBROADCASTSD (CX)(DX*2), Y6
-	VFMADD231PD  Y6, Y8, Y2
 	VBROADCASTSD (CX)(R10*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VFMADD231PD  Y6, Y8, Y2
 	VFMADD231PD  Y7, Y8, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -4688,14 +4688,14 @@ ready28:
 	ADDQ  AX, DI
 
 fold29:
-	VMASKMOVPD   (DI), Y0, Y9
 	VBROADCASTSD (CX), Y5
-	VFMADD231PD  Y5, Y9, Y1
 	VBROADCASTSD (CX)(DX*1), Y6
-	VFMADD231PD  Y6, Y9, Y2
 	VBROADCASTSD (CX)(DX*2), Y7
-	VFMADD231PD  Y7, Y9, Y3
 	VBROADCASTSD (CX)(R10*1), Y8
+	VMASKMOVPD   (DI), Y0, Y9
+	VFMADD231PD  Y5, Y9, Y1
+	VFMADD231PD  Y6, Y9, Y2
+	VFMADD231PD  Y7, Y9, Y3
 	VFMADD231PD  Y8, Y9, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -5274,12 +5274,12 @@ ready78:
 	ADDQ  AX, DI
 
 fold79:
-	VMOVUPD      (DI), Y6
 	VBROADCASTSD (CX), Y3
-	VFMADD231PD  Y3, Y6, Y0
 	VBROADCASTSD (CX)(DX*1), Y4
-	VFMADD231PD  Y4, Y6, Y1
 	VBROADCASTSD (CX)(DX*2), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y3, Y6, Y0
+	VFMADD231PD  Y4, Y6, Y1
 	VFMADD231PD  Y5, Y6, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -5345,12 +5345,12 @@ ready83:
 	ADDQ  AX, DI
 
 fold84:
-	VMASKMOVPD   (DI), Y0, Y7
 	VBROADCASTSD (CX), Y4
-	VFMADD231PD  Y4, Y7, Y1
 	VBROADCASTSD (CX)(DX*1), Y5
-	VFMADD231PD  Y5, Y7, Y2
 	VBROADCASTSD (CX)(DX*2), Y6
+	VMASKMOVPD   (DI), Y0, Y7
+	VFMADD231PD  Y4, Y7, Y1
+	VFMADD231PD  Y5, Y7, Y2
 	VFMADD231PD  Y6, Y7, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -6300,10 +6300,10 @@ ready152:
 	ADDQ  AX, DI
 
 fold153:
-	VMOVUPD      (DI), Y4
 	VBROADCASTSD (CX), Y2
-	VFMADD231PD  Y2, Y4, Y0
 	VBROADCASTSD (CX)(DX*1), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -6364,10 +6364,10 @@ ready157:
 	ADDQ  AX, DI
 
 fold158:
-	VMASKMOVPD   (DI), Y0, Y5
 	VBROADCASTSD (CX), Y3
-	VFMADD231PD  Y3, Y5, Y1
 	VBROADCASTSD (CX)(DX*1), Y4
+	VMASKMOVPD   (DI), Y0, Y5
+	VFMADD231PD  Y3, Y5, Y1
 	VFMADD231PD  Y4, Y5, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -7186,8 +7186,8 @@ ready223:
 	ADDQ  AX, DI
 
 fold224:
-	VMOVUPD      (DI), Y2
 	VBROADCASTSD (CX), Y1
+	VMOVUPD      (DI), Y2
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -7243,8 +7243,8 @@ ready228:
 	ADDQ  AX, DI
 
 fold229:
-	VMASKMOVPD   (DI), Y0, Y3
 	VBROADCASTSD (CX), Y2
+	VMASKMOVPD   (DI), Y0, Y3
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -9029,10 +9029,10 @@ narrower11:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row21:
-	VMOVAPS      Y0, Y6
 	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y3, Y1, Y6
 	VBROADCASTSS (DX)(DI*1), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
 	VADDPS       Y5, Y6, Y6
 	CMPQ         R9, $0x01
@@ -9073,10 +9073,10 @@ over20:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row24:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
-	VBROADCASTSS (DX), X3
 	VFMADD231PS  X3, X1, X6
-	VBROADCASTSS (DX)(DI*1), X4
 	VFMADD231PS  X4, X2, X6
 	VADDPS       X5, X6, X6
 	CMPQ         R9, $0x01
@@ -9176,10 +9176,10 @@ over26:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row30:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
-	VBROADCASTSS (DX), X3
 	VFMADD231PS  X3, X1, X6
-	VBROADCASTSS (DX)(DI*1), X4
 	VFMADD231PS  X4, X2, X6
 	VADDPS       X5, X6, X6
 	CMPQ         R9, $0x01
@@ -9276,10 +9276,10 @@ over32:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row35:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DX)(DI*1), Y4
 	VMOVAPS      X0, X6
-	VBROADCASTSS (DX), X3
 	VFMADD231PS  X3, X1, X6
-	VBROADCASTSS (DX)(DI*1), X4
 	VFMADD231PS  X4, X2, X6
 	VADDPS       X5, X6, X6
 	CMPQ         R9, $0x01
@@ -9646,8 +9646,8 @@ narrower47:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row57:
-	VMOVAPS      Y0, Y4
 	VBROADCASTSS (DX), Y2
+	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
 	VADDPS       Y3, Y4, Y4
 	CMPQ         R9, $0x01
@@ -9686,8 +9686,8 @@ over56:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row60:
+	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
-	VBROADCASTSS (DX), X2
 	VFMADD231PS  X2, X1, X4
 	VADDPS       X3, X4, X4
 	CMPQ         R9, $0x01
@@ -9779,8 +9779,8 @@ over62:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row66:
+	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
-	VBROADCASTSS (DX), X2
 	VFMADD231PS  X2, X1, X4
 	VADDPS       X3, X4, X4
 	CMPQ         R9, $0x01
@@ -9869,8 +9869,8 @@ over68:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row71:
+	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
-	VBROADCASTSS (DX), X2
 	VFMADD231PS  X2, X1, X4
 	VADDPS       X3, X4, X4
 	CMPQ         R9, $0x01
@@ -10286,10 +10286,10 @@ narrower11:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row21:
-	VMOVAPD      Y0, Y6
 	VBROADCASTSD (DX), Y3
-	VFMADD231PD  Y3, Y1, Y6
 	VBROADCASTSD (DX)(DI*1), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
 	VADDPD       Y5, Y6, Y6
 	CMPQ         R9, $0x01
@@ -10330,15 +10330,15 @@ over20:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row24:
-	VMOVAPD     X0, X6
-	VMOVDDUP    (DX), X3
-	VFMADD231PD X3, X1, X6
-	VMOVDDUP    (DX)(DI*1), X4
-	VFMADD231PD X4, X2, X6
-	VADDPD      X5, X6, X6
-	CMPQ        R9, $0x01
-	JNE         linear25
-	VMAXPD      X6, X5, X6
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD (DX)(DI*1), Y4
+	VMOVAPD      X0, X6
+	VFMADD231PD  X3, X1, X6
+	VFMADD231PD  X4, X2, X6
+	VADDPD       X5, X6, X6
+	CMPQ         R9, $0x01
+	JNE          linear25
+	VMAXPD       X6, X5, X6
 
 linear25:
 	VMOVUPD X6, (BX)
@@ -10430,15 +10430,15 @@ over26:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row29:
-	VMOVAPD     X0, X6
-	VMOVDDUP    (DX), X3
-	VFMADD231PD X3, X1, X6
-	VMOVDDUP    (DX)(DI*1), X4
-	VFMADD231PD X4, X2, X6
-	VADDPD      X5, X6, X6
-	CMPQ        R9, $0x01
-	JNE         linear30
-	VMAXPD      X6, X5, X6
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD (DX)(DI*1), Y4
+	VMOVAPD      X0, X6
+	VFMADD231PD  X3, X1, X6
+	VFMADD231PD  X4, X2, X6
+	VADDPD       X5, X6, X6
+	CMPQ         R9, $0x01
+	JNE          linear30
+	VMAXPD       X6, X5, X6
 
 linear30:
 	VMOVSD X6, (BX)
@@ -10800,8 +10800,8 @@ narrower41:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row51:
-	VMOVAPD      Y0, Y4
 	VBROADCASTSD (DX), Y2
+	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
 	VADDPD       Y3, Y4, Y4
 	CMPQ         R9, $0x01
@@ -10840,13 +10840,13 @@ over50:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row54:
-	VMOVAPD     X0, X4
-	VMOVDDUP    (DX), X2
-	VFMADD231PD X2, X1, X4
-	VADDPD      X3, X4, X4
-	CMPQ        R9, $0x01
-	JNE         linear55
-	VMAXPD      X4, X3, X4
+	VBROADCASTSD (DX), Y2
+	VMOVAPD      X0, X4
+	VFMADD231PD  X2, X1, X4
+	VADDPD       X3, X4, X4
+	CMPQ         R9, $0x01
+	JNE          linear55
+	VMAXPD       X4, X3, X4
 
 linear55:
 	VMOVUPD X4, (BX)
@@ -10930,13 +10930,13 @@ over56:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row59:
-	VMOVAPD     X0, X4
-	VMOVDDUP    (DX), X2
-	VFMADD231PD X2, X1, X4
-	VADDPD      X3, X4, X4
-	CMPQ        R9, $0x01
-	JNE         linear60
-	VMAXPD      X4, X3, X4
+	VBROADCASTSD (DX), Y2
+	VMOVAPD      X0, X4
+	VFMADD231PD  X2, X1, X4
+	VADDPD       X3, X4, X4
+	CMPQ         R9, $0x01
+	JNE          linear60
+	VMAXPD       X4, X3, X4
 
 linear60:
 	VMOVSD X4, (BX)

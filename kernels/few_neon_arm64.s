@@ -347,14 +347,14 @@ ready24:
 	ADD  R0, R5
 
 fold25:
-	FMOVQ 0(R5), F8
 	FMOVS 0(R2), F4
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
 	FMOVS 0(R8), F5
-	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
 	FMOVS 0(R9), F6
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
 	FMOVS 0(R10), F7
+	FMOVQ 0(R5), F8
+	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
+	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
 	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
@@ -478,6 +478,10 @@ ready29:
 	ADD  R0, R5
 
 fold38:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	FMOVS 0(R10), F7
 	TST   $2, R1
 	BEQ   one40
 	FMOVD 0(R5), F8
@@ -491,21 +495,17 @@ one40:
 	FMOVS 0(R5), F8
 
 moved41:
-	FMOVS 0(R2), F4
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-	FMOVS 0(R8), F5
-	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
-	FMOVS 0(R9), F6
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	FMOVS 0(R10), F7
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold38
+	WORD $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
+	WORD $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
+	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R4, R10
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold38
 
 folded39:
 	// c[i,j] = act(acc[i,j])
@@ -1833,12 +1833,12 @@ ready105:
 	ADD  R0, R5
 
 fold106:
-	FMOVQ 0(R5), F6
 	FMOVS 0(R2), F3
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
 	FMOVS 0(R8), F4
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
 	FMOVS 0(R9), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
 	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
@@ -1941,6 +1941,9 @@ ready110:
 	ADD  R0, R5
 
 fold117:
+	FMOVS 0(R2), F3
+	FMOVS 0(R8), F4
+	FMOVS 0(R9), F5
 	TST   $2, R1
 	BEQ   one119
 	FMOVD 0(R5), F6
@@ -1954,18 +1957,15 @@ one119:
 	FMOVS 0(R5), F6
 
 moved120:
-	FMOVS 0(R2), F3
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	FMOVS 0(R8), F4
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	FMOVS 0(R9), F5
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold117
+	WORD $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold117
 
 folded118:
 	// c[i,j] = act(acc[i,j])
@@ -4529,10 +4529,10 @@ ready229:
 	ADD  R0, R5
 
 fold230:
-	FMOVQ 0(R5), F4
 	FMOVS 0(R2), F2
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
 	FMOVS 0(R8), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
 	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
@@ -4614,6 +4614,8 @@ ready234:
 	ADD  R0, R5
 
 fold239:
+	FMOVS 0(R2), F2
+	FMOVS 0(R8), F3
 	TST   $2, R1
 	BEQ   one241
 	FMOVD 0(R5), F4
@@ -4627,15 +4629,13 @@ one241:
 	FMOVS 0(R5), F4
 
 moved242:
-	FMOVS 0(R2), F2
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	FMOVS 0(R8), F3
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold239
+	WORD $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	WORD $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold239
 
 folded240:
 	// c[i,j] = act(acc[i,j])
@@ -6678,8 +6678,8 @@ ready350:
 	ADD  R0, R5
 
 fold351:
-	FMOVQ 0(R5), F2
 	FMOVS 0(R2), F1
+	FMOVQ 0(R5), F2
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -6740,6 +6740,7 @@ ready355:
 	ADD  R0, R5
 
 fold358:
+	FMOVS 0(R2), F1
 	TST   $2, R1
 	BEQ   one360
 	FMOVD 0(R5), F2
@@ -6753,12 +6754,11 @@ one360:
 	FMOVS 0(R5), F2
 
 moved361:
-	FMOVS 0(R2), F1
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold358
+	WORD $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	ADD  R4, R2
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold358
 
 folded359:
 	// c[i,j] = act(acc[i,j])
@@ -10544,14 +10544,14 @@ ready24:
 	ADD  R0, R5
 
 fold25:
-	FMOVQ 0(R5), F8
 	FMOVD 0(R2), F4
-	WORD  $0x4fc41100 // fmla v0.2d, v8.2d, v4.d[0]
 	FMOVD 0(R8), F5
-	WORD  $0x4fc51101 // fmla v1.2d, v8.2d, v5.d[0]
 	FMOVD 0(R9), F6
-	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
 	FMOVD 0(R10), F7
+	FMOVQ 0(R5), F8
+	WORD  $0x4fc41100 // fmla v0.2d, v8.2d, v4.d[0]
+	WORD  $0x4fc51101 // fmla v1.2d, v8.2d, v5.d[0]
+	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71103 // fmla v3.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
 	ADD   R4, R8
@@ -10627,14 +10627,14 @@ ready29:
 	ADD  R0, R5
 
 fold30:
-	FMOVD 0(R5), F8
 	FMOVD 0(R2), F4
-	WORD  $0x4fc41100 // fmla v0.2d, v8.2d, v4.d[0]
 	FMOVD 0(R8), F5
-	WORD  $0x4fc51101 // fmla v1.2d, v8.2d, v5.d[0]
 	FMOVD 0(R9), F6
-	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
 	FMOVD 0(R10), F7
+	FMOVD 0(R5), F8
+	WORD  $0x4fc41100 // fmla v0.2d, v8.2d, v4.d[0]
+	WORD  $0x4fc51101 // fmla v1.2d, v8.2d, v5.d[0]
+	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71103 // fmla v3.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
 	ADD   R4, R8
@@ -11922,12 +11922,12 @@ ready87:
 	ADD  R0, R5
 
 fold88:
-	FMOVQ 0(R5), F6
 	FMOVD 0(R2), F3
-	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
 	FMOVD 0(R8), F4
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	FMOVD 0(R9), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
+	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
 	ADD   R4, R8
@@ -11994,12 +11994,12 @@ ready92:
 	ADD  R0, R5
 
 fold93:
-	FMOVD 0(R5), F6
 	FMOVD 0(R2), F3
-	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
 	FMOVD 0(R8), F4
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	FMOVD 0(R9), F5
+	FMOVD 0(R5), F6
+	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
+	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
 	ADD   R4, R8
@@ -14534,10 +14534,10 @@ ready197:
 	ADD  R0, R5
 
 fold198:
-	FMOVQ 0(R5), F4
 	FMOVD 0(R2), F2
-	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
 	FMOVD 0(R8), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
 	ADD   R4, R8
@@ -14595,10 +14595,10 @@ ready202:
 	ADD  R0, R5
 
 fold203:
-	FMOVD 0(R5), F4
 	FMOVD 0(R2), F2
-	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
 	FMOVD 0(R8), F3
+	FMOVD 0(R5), F4
+	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
 	ADD   R4, R8
@@ -16623,8 +16623,8 @@ ready308:
 	ADD  R0, R5
 
 fold309:
-	FMOVQ 0(R5), F2
 	FMOVD 0(R2), F1
+	FMOVQ 0(R5), F2
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -16673,8 +16673,8 @@ ready313:
 	ADD  R0, R5
 
 fold314:
-	FMOVD 0(R5), F2
 	FMOVD 0(R2), F1
+	FMOVD 0(R5), F2
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20723,18 +20723,18 @@ narrower8:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row15:
-	VORR  V0.B16, V0.B16, V14.B16
 	FMOVS 0(R3), F7
-	WORD  $0x4f87102e // fmla v14.4s, v1.4s, v7.s[0]
 	FMOVS 0(R8), F8
-	WORD  $0x4f88104e // fmla v14.4s, v2.4s, v8.s[0]
 	FMOVS 0(R9), F9
-	WORD  $0x4f89106e // fmla v14.4s, v3.4s, v9.s[0]
 	FMOVS 0(R10), F10
-	WORD  $0x4f8a108e // fmla v14.4s, v4.4s, v10.s[0]
 	FMOVS 0(R11), F11
-	WORD  $0x4f8b10ae // fmla v14.4s, v5.4s, v11.s[0]
 	FMOVS 0(R12), F12
+	VORR  V0.B16, V0.B16, V14.B16
+	WORD  $0x4f87102e // fmla v14.4s, v1.4s, v7.s[0]
+	WORD  $0x4f88104e // fmla v14.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89106e // fmla v14.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a108e // fmla v14.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8b10ae // fmla v14.4s, v5.4s, v11.s[0]
 	WORD  $0x4f8c10ce // fmla v14.4s, v6.4s, v12.s[0]
 	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
 	CMP   $1, R7
@@ -20872,18 +20872,18 @@ moved30:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row31:
-	VORR  V0.B16, V0.B16, V14.B16
 	FMOVS 0(R3), F7
-	WORD  $0x4f87102e // fmla v14.4s, v1.4s, v7.s[0]
 	FMOVS 0(R8), F8
-	WORD  $0x4f88104e // fmla v14.4s, v2.4s, v8.s[0]
 	FMOVS 0(R9), F9
-	WORD  $0x4f89106e // fmla v14.4s, v3.4s, v9.s[0]
 	FMOVS 0(R10), F10
-	WORD  $0x4f8a108e // fmla v14.4s, v4.4s, v10.s[0]
 	FMOVS 0(R11), F11
-	WORD  $0x4f8b10ae // fmla v14.4s, v5.4s, v11.s[0]
 	FMOVS 0(R12), F12
+	VORR  V0.B16, V0.B16, V14.B16
+	WORD  $0x4f87102e // fmla v14.4s, v1.4s, v7.s[0]
+	WORD  $0x4f88104e // fmla v14.4s, v2.4s, v8.s[0]
+	WORD  $0x4f89106e // fmla v14.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a108e // fmla v14.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8b10ae // fmla v14.4s, v5.4s, v11.s[0]
 	WORD  $0x4f8c10ce // fmla v14.4s, v6.4s, v12.s[0]
 	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
 	CMP   $1, R7
@@ -21319,16 +21319,16 @@ narrower42:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row49:
-	VORR  V0.B16, V0.B16, V12.B16
 	FMOVS 0(R3), F6
-	WORD  $0x4f86102c // fmla v12.4s, v1.4s, v6.s[0]
 	FMOVS 0(R8), F7
-	WORD  $0x4f87104c // fmla v12.4s, v2.4s, v7.s[0]
 	FMOVS 0(R9), F8
-	WORD  $0x4f88106c // fmla v12.4s, v3.4s, v8.s[0]
 	FMOVS 0(R10), F9
-	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
 	FMOVS 0(R11), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f86102c // fmla v12.4s, v1.4s, v6.s[0]
+	WORD  $0x4f87104c // fmla v12.4s, v2.4s, v7.s[0]
+	WORD  $0x4f88106c // fmla v12.4s, v3.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
 	WORD  $0x4f8a10ac // fmla v12.4s, v5.4s, v10.s[0]
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	CMP   $1, R7
@@ -21450,16 +21450,16 @@ moved62:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row63:
-	VORR  V0.B16, V0.B16, V12.B16
 	FMOVS 0(R3), F6
-	WORD  $0x4f86102c // fmla v12.4s, v1.4s, v6.s[0]
 	FMOVS 0(R8), F7
-	WORD  $0x4f87104c // fmla v12.4s, v2.4s, v7.s[0]
 	FMOVS 0(R9), F8
-	WORD  $0x4f88106c // fmla v12.4s, v3.4s, v8.s[0]
 	FMOVS 0(R10), F9
-	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
 	FMOVS 0(R11), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f86102c // fmla v12.4s, v1.4s, v6.s[0]
+	WORD  $0x4f87104c // fmla v12.4s, v2.4s, v7.s[0]
+	WORD  $0x4f88106c // fmla v12.4s, v3.4s, v8.s[0]
+	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
 	WORD  $0x4f8a10ac // fmla v12.4s, v5.4s, v10.s[0]
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	CMP   $1, R7
@@ -21853,14 +21853,14 @@ narrower74:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row81:
-	VORR  V0.B16, V0.B16, V10.B16
 	FMOVS 0(R3), F5
-	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
 	FMOVS 0(R8), F6
-	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
 	FMOVS 0(R9), F7
-	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
 	FMOVS 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
+	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
+	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
 	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
 	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
 	CMP   $1, R7
@@ -21966,14 +21966,14 @@ moved92:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row93:
-	VORR  V0.B16, V0.B16, V10.B16
 	FMOVS 0(R3), F5
-	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
 	FMOVS 0(R8), F6
-	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
 	FMOVS 0(R9), F7
-	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
 	FMOVS 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
+	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
+	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
 	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
 	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
 	CMP   $1, R7
@@ -22325,12 +22325,12 @@ narrower104:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row111:
-	VORR  V0.B16, V0.B16, V8.B16
 	FMOVS 0(R3), F4
-	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
 	FMOVS 0(R8), F5
-	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
 	FMOVS 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
 	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
 	CMP   $1, R7
@@ -22420,12 +22420,12 @@ moved120:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row121:
-	VORR  V0.B16, V0.B16, V8.B16
 	FMOVS 0(R3), F4
-	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
 	FMOVS 0(R8), F5
-	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
 	FMOVS 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
 	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
 	CMP   $1, R7
@@ -22735,10 +22735,10 @@ narrower132:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row139:
-	VORR  V0.B16, V0.B16, V6.B16
 	FMOVS 0(R3), F3
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	FMOVS 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	CMP   $1, R7
@@ -22812,10 +22812,10 @@ moved146:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row147:
-	VORR  V0.B16, V0.B16, V6.B16
 	FMOVS 0(R3), F3
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	FMOVS 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	CMP   $1, R7
@@ -23076,8 +23076,8 @@ narrower158:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row165:
-	VORR  V0.B16, V0.B16, V4.B16
 	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
 	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP   $1, R7
@@ -23134,8 +23134,8 @@ moved170:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row171:
-	VORR  V0.B16, V0.B16, V4.B16
 	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
 	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP   $1, R7
@@ -23609,18 +23609,18 @@ narrower8:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row15:
-	VORR  V0.B16, V0.B16, V14.B16
 	FMOVD 0(R3), F7
-	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
 	FMOVD 0(R8), F8
-	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
 	FMOVD 0(R9), F9
-	WORD  $0x4fc9106e // fmla v14.2d, v3.2d, v9.d[0]
 	FMOVD 0(R10), F10
-	WORD  $0x4fca108e // fmla v14.2d, v4.2d, v10.d[0]
 	FMOVD 0(R11), F11
-	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
 	FMOVD 0(R12), F12
+	VORR  V0.B16, V0.B16, V14.B16
+	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
+	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9106e // fmla v14.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca108e // fmla v14.2d, v4.2d, v10.d[0]
+	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
 	WORD  $0x4fcc10ce // fmla v14.2d, v6.2d, v12.d[0]
 	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
 	CMP   $1, R7
@@ -23675,18 +23675,18 @@ over14:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row17:
-	VORR  V0.B16, V0.B16, V14.B16
 	FMOVD 0(R3), F7
-	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
 	FMOVD 0(R8), F8
-	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
 	FMOVD 0(R9), F9
-	WORD  $0x4fc9106e // fmla v14.2d, v3.2d, v9.d[0]
 	FMOVD 0(R10), F10
-	WORD  $0x4fca108e // fmla v14.2d, v4.2d, v10.d[0]
 	FMOVD 0(R11), F11
-	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
 	FMOVD 0(R12), F12
+	VORR  V0.B16, V0.B16, V14.B16
+	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
+	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9106e // fmla v14.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca108e // fmla v14.2d, v4.2d, v10.d[0]
+	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
 	WORD  $0x4fcc10ce // fmla v14.2d, v6.2d, v12.d[0]
 	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
 	CMP   $1, R7
@@ -24110,16 +24110,16 @@ narrower26:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row33:
-	VORR  V0.B16, V0.B16, V12.B16
 	FMOVD 0(R3), F6
-	WORD  $0x4fc6102c // fmla v12.2d, v1.2d, v6.d[0]
 	FMOVD 0(R8), F7
-	WORD  $0x4fc7104c // fmla v12.2d, v2.2d, v7.d[0]
 	FMOVD 0(R9), F8
-	WORD  $0x4fc8106c // fmla v12.2d, v3.2d, v8.d[0]
 	FMOVD 0(R10), F9
-	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
 	FMOVD 0(R11), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc6102c // fmla v12.2d, v1.2d, v6.d[0]
+	WORD  $0x4fc7104c // fmla v12.2d, v2.2d, v7.d[0]
+	WORD  $0x4fc8106c // fmla v12.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
 	WORD  $0x4fca10ac // fmla v12.2d, v5.2d, v10.d[0]
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	CMP   $1, R7
@@ -24170,16 +24170,16 @@ over32:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row35:
-	VORR  V0.B16, V0.B16, V12.B16
 	FMOVD 0(R3), F6
-	WORD  $0x4fc6102c // fmla v12.2d, v1.2d, v6.d[0]
 	FMOVD 0(R8), F7
-	WORD  $0x4fc7104c // fmla v12.2d, v2.2d, v7.d[0]
 	FMOVD 0(R9), F8
-	WORD  $0x4fc8106c // fmla v12.2d, v3.2d, v8.d[0]
 	FMOVD 0(R10), F9
-	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
 	FMOVD 0(R11), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc6102c // fmla v12.2d, v1.2d, v6.d[0]
+	WORD  $0x4fc7104c // fmla v12.2d, v2.2d, v7.d[0]
+	WORD  $0x4fc8106c // fmla v12.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
 	WORD  $0x4fca10ac // fmla v12.2d, v5.2d, v10.d[0]
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	CMP   $1, R7
@@ -24561,14 +24561,14 @@ narrower44:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row51:
-	VORR  V0.B16, V0.B16, V10.B16
 	FMOVD 0(R3), F5
-	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
 	FMOVD 0(R8), F6
-	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
 	FMOVD 0(R9), F7
-	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
 	FMOVD 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
 	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
 	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
 	CMP   $1, R7
@@ -24615,14 +24615,14 @@ over50:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row53:
-	VORR  V0.B16, V0.B16, V10.B16
 	FMOVD 0(R3), F5
-	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
 	FMOVD 0(R8), F6
-	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
 	FMOVD 0(R9), F7
-	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
 	FMOVD 0(R10), F8
+	VORR  V0.B16, V0.B16, V10.B16
+	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
 	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
 	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
 	CMP   $1, R7
@@ -24962,12 +24962,12 @@ narrower62:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row69:
-	VORR  V0.B16, V0.B16, V8.B16
 	FMOVD 0(R3), F4
-	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
 	FMOVD 0(R8), F5
-	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
 	FMOVD 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
 	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
 	CMP   $1, R7
@@ -25010,12 +25010,12 @@ over68:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row71:
-	VORR  V0.B16, V0.B16, V8.B16
 	FMOVD 0(R3), F4
-	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
 	FMOVD 0(R8), F5
-	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
 	FMOVD 0(R9), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
 	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
 	CMP   $1, R7
@@ -25313,10 +25313,10 @@ narrower80:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row87:
-	VORR  V0.B16, V0.B16, V6.B16
 	FMOVD 0(R3), F3
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	FMOVD 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
 	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
 	CMP   $1, R7
@@ -25355,10 +25355,10 @@ over86:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row89:
-	VORR  V0.B16, V0.B16, V6.B16
 	FMOVD 0(R3), F3
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	FMOVD 0(R8), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
 	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
 	CMP   $1, R7
@@ -25607,8 +25607,8 @@ narrower98:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row105:
-	VORR  V0.B16, V0.B16, V4.B16
 	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
 	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
 	CMP   $1, R7
@@ -25642,8 +25642,8 @@ over104:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row107:
-	VORR  V0.B16, V0.B16, V4.B16
 	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
 	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
 	CMP   $1, R7

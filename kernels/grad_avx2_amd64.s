@@ -2123,9 +2123,9 @@ fold159:
 	VCMPPS       $0x06, X6, X4, X4
 	VANDPS       X4, X3, X3
 	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), X5
+	VBROADCASTSS (DI), Y5
 	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), X5
+	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  X5, X3, X1
 	VMOVUPS      X3, (BX)
 	ADDQ         SI, DX
@@ -2140,9 +2140,9 @@ other158:
 fold161:
 	VMOVUPS      (BX), X3
 	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), X5
+	VBROADCASTSS (DI), Y5
 	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), X5
+	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  X5, X3, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -2203,7 +2203,7 @@ fold166:
 	VCMPPS       $0x06, X5, X3, X3
 	VANDPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), X4
+	VBROADCASTSS (DI), Y4
 	VFMADD231PS  X4, X2, X0
 	VMOVUPS      X2, (BX)
 	ADDQ         SI, DX
@@ -2218,7 +2218,7 @@ other165:
 fold168:
 	VMOVUPS      (BX), X2
 	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), X4
+	VBROADCASTSS (DI), Y4
 	VFMADD231PS  X4, X2, X0
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -2635,9 +2635,9 @@ fold203:
 	VCMPPS       $0x06, X6, X4, X4
 	VANDPS       X4, X3, X3
 	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), X5
+	VBROADCASTSS (DI), Y5
 	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), X5
+	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  X5, X3, X1
 	VMOVSD       X3, (BX)
 	ADDQ         SI, DX
@@ -2652,9 +2652,9 @@ other202:
 fold205:
 	VMOVSD       (BX), X3
 	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), X5
+	VBROADCASTSS (DI), Y5
 	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), X5
+	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  X5, X3, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -2715,7 +2715,7 @@ fold210:
 	VCMPPS       $0x06, X5, X3, X3
 	VANDPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), X4
+	VBROADCASTSS (DI), Y4
 	VFMADD231PS  X4, X2, X0
 	VMOVSD       X2, (BX)
 	ADDQ         SI, DX
@@ -2730,7 +2730,7 @@ other209:
 fold212:
 	VMOVSD       (BX), X2
 	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), X4
+	VBROADCASTSS (DI), Y4
 	VFMADD231PS  X4, X2, X0
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -3145,9 +3145,9 @@ fold246:
 	VCMPPS       $0x06, X6, X4, X4
 	VANDPS       X4, X3, X3
 	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), X5
+	VBROADCASTSS (DI), Y5
 	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), X5
+	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  X5, X3, X1
 	VMOVSS       X3, (BX)
 	ADDQ         SI, DX
@@ -3162,9 +3162,9 @@ other245:
 fold248:
 	VMOVSS       (BX), X3
 	VADDPS       X3, X2, X2
-	VBROADCASTSS (DI), X5
+	VBROADCASTSS (DI), Y5
 	VFMADD231PS  X5, X3, X0
-	VBROADCASTSS 4(DI), X5
+	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  X5, X3, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -3225,7 +3225,7 @@ fold253:
 	VCMPPS       $0x06, X5, X3, X3
 	VANDPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), X4
+	VBROADCASTSS (DI), Y4
 	VFMADD231PS  X4, X2, X0
 	VMOVSS       X2, (BX)
 	ADDQ         SI, DX
@@ -3240,7 +3240,7 @@ other252:
 fold255:
 	VMOVSS       (BX), X2
 	VADDPS       X2, X1, X1
-	VBROADCASTSS (DI), X4
+	VBROADCASTSS (DI), Y4
 	VFMADD231PS  X4, X2, X0
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -5431,37 +5431,37 @@ over133:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold159:
-	VMOVUPD     (BX), X3
-	VMOVUPD     (DX), X4
-	VCMPPD      $0x06, X6, X4, X4
-	VANDPD      X4, X3, X3
-	VADDPD      X3, X2, X2
-	VMOVDDUP    (DI), X5
-	VFMADD231PD X5, X3, X0
-	VMOVDDUP    8(DI), X5
-	VFMADD231PD X5, X3, X1
-	VMOVUPD     X3, (BX)
-	ADDQ        SI, DX
-	ADDQ        CX, BX
-	ADDQ        R8, DI
-	DECQ        R9
-	JNZ         fold159
-	JMP         folded157
+	VMOVUPD      (BX), X3
+	VMOVUPD      (DX), X4
+	VCMPPD       $0x06, X6, X4, X4
+	VANDPD       X4, X3, X3
+	VADDPD       X3, X2, X2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  X5, X3, X0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  X5, X3, X1
+	VMOVUPD      X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold159
+	JMP          folded157
 
 other158:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold161:
-	VMOVUPD     (BX), X3
-	VADDPD      X3, X2, X2
-	VMOVDDUP    (DI), X5
-	VFMADD231PD X5, X3, X0
-	VMOVDDUP    8(DI), X5
-	VFMADD231PD X5, X3, X1
-	ADDQ        CX, BX
-	ADDQ        R8, DI
-	DECQ        R9
-	JNZ         fold161
-	JMP         folded157
+	VMOVUPD      (BX), X3
+	VADDPD       X3, X2, X2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  X5, X3, X0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  X5, X3, X1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold161
+	JMP          folded157
 
 folded157:
 	VXORPS  Y6, Y6, Y6
@@ -5511,33 +5511,33 @@ fewer156:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold166:
-	VMOVUPD     (BX), X2
-	VMOVUPD     (DX), X3
-	VCMPPD      $0x06, X5, X3, X3
-	VANDPD      X3, X2, X2
-	VADDPD      X2, X1, X1
-	VMOVDDUP    (DI), X4
-	VFMADD231PD X4, X2, X0
-	VMOVUPD     X2, (BX)
-	ADDQ        SI, DX
-	ADDQ        CX, BX
-	ADDQ        R8, DI
-	DECQ        R9
-	JNZ         fold166
-	JMP         folded164
+	VMOVUPD      (BX), X2
+	VMOVUPD      (DX), X3
+	VCMPPD       $0x06, X5, X3, X3
+	VANDPD       X3, X2, X2
+	VADDPD       X2, X1, X1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  X4, X2, X0
+	VMOVUPD      X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold166
+	JMP          folded164
 
 other165:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold168:
-	VMOVUPD     (BX), X2
-	VADDPD      X2, X1, X1
-	VMOVDDUP    (DI), X4
-	VFMADD231PD X4, X2, X0
-	ADDQ        CX, BX
-	ADDQ        R8, DI
-	DECQ        R9
-	JNZ         fold168
-	JMP         folded164
+	VMOVUPD      (BX), X2
+	VADDPD       X2, X1, X1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  X4, X2, X0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold168
+	JMP          folded164
 
 folded164:
 	VXORPS  Y5, Y5, Y5
@@ -5941,37 +5941,37 @@ over177:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold202:
-	VMOVSD      (BX), X3
-	VMOVSD      (DX), X4
-	VCMPPD      $0x06, X6, X4, X4
-	VANDPD      X4, X3, X3
-	VADDPD      X3, X2, X2
-	VMOVDDUP    (DI), X5
-	VFMADD231PD X5, X3, X0
-	VMOVDDUP    8(DI), X5
-	VFMADD231PD X5, X3, X1
-	VMOVSD      X3, (BX)
-	ADDQ        SI, DX
-	ADDQ        CX, BX
-	ADDQ        R8, DI
-	DECQ        R9
-	JNZ         fold202
-	JMP         folded200
+	VMOVSD       (BX), X3
+	VMOVSD       (DX), X4
+	VCMPPD       $0x06, X6, X4, X4
+	VANDPD       X4, X3, X3
+	VADDPD       X3, X2, X2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  X5, X3, X0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  X5, X3, X1
+	VMOVSD       X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold202
+	JMP          folded200
 
 other201:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold204:
-	VMOVSD      (BX), X3
-	VADDPD      X3, X2, X2
-	VMOVDDUP    (DI), X5
-	VFMADD231PD X5, X3, X0
-	VMOVDDUP    8(DI), X5
-	VFMADD231PD X5, X3, X1
-	ADDQ        CX, BX
-	ADDQ        R8, DI
-	DECQ        R9
-	JNZ         fold204
-	JMP         folded200
+	VMOVSD       (BX), X3
+	VADDPD       X3, X2, X2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  X5, X3, X0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  X5, X3, X1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold204
+	JMP          folded200
 
 folded200:
 	VXORPS Y6, Y6, Y6
@@ -6021,33 +6021,33 @@ fewer199:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold209:
-	VMOVSD      (BX), X2
-	VMOVSD      (DX), X3
-	VCMPPD      $0x06, X5, X3, X3
-	VANDPD      X3, X2, X2
-	VADDPD      X2, X1, X1
-	VMOVDDUP    (DI), X4
-	VFMADD231PD X4, X2, X0
-	VMOVSD      X2, (BX)
-	ADDQ        SI, DX
-	ADDQ        CX, BX
-	ADDQ        R8, DI
-	DECQ        R9
-	JNZ         fold209
-	JMP         folded207
+	VMOVSD       (BX), X2
+	VMOVSD       (DX), X3
+	VCMPPD       $0x06, X5, X3, X3
+	VANDPD       X3, X2, X2
+	VADDPD       X2, X1, X1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  X4, X2, X0
+	VMOVSD       X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold209
+	JMP          folded207
 
 other208:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold211:
-	VMOVSD      (BX), X2
-	VADDPD      X2, X1, X1
-	VMOVDDUP    (DI), X4
-	VFMADD231PD X4, X2, X0
-	ADDQ        CX, BX
-	ADDQ        R8, DI
-	DECQ        R9
-	JNZ         fold211
-	JMP         folded207
+	VMOVSD       (BX), X2
+	VADDPD       X2, X1, X1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  X4, X2, X0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold211
+	JMP          folded207
 
 folded207:
 	VXORPS Y5, Y5, Y5

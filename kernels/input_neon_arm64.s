@@ -22944,7 +22944,8 @@ square3:
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	VLD1R (R3), [V16.S4]
+	FMOVS 0(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 0(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -22954,8 +22955,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $4, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 4(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 4(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -22965,8 +22966,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $8, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 8(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 8(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -22976,8 +22977,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $12, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 12(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 12(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23031,8 +23032,8 @@ square3:
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $16, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 16(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 16(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23042,8 +23043,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $20, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 20(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 20(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23053,8 +23054,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $24, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 24(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 24(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23064,8 +23065,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $28, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 28(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 28(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23119,8 +23120,8 @@ square3:
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $32, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 32(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 32(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23130,8 +23131,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $36, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 36(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 36(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23141,8 +23142,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $40, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 40(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 40(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23152,8 +23153,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $44, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 44(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 44(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23207,8 +23208,8 @@ square3:
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $48, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 48(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 48(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23218,8 +23219,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $52, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 52(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 52(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23229,8 +23230,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $56, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 56(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 56(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23240,8 +23241,8 @@ square3:
 	FMOVQ F17, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	ADD   $60, R3, R16
-	VLD1R (R16), [V16.S4]
+	FMOVS 60(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 60(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23716,7 +23717,8 @@ over50:
 	MOVD  $16, R7
 
 row51:
-	VLD1R (R3), [V16.S4]
+	FMOVS 0(R3), F16
+	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
 	FMOVS 0(R25), F16
 	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
@@ -23873,31 +23875,32 @@ square54:
 	WORD  $0x4f8b1201 // fmla v1.4s, v16.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	VLD1R (R3), [V11.S4]
+	FMOVS 0(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 0(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $4, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 4(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 4(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $8, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 8(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 8(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $12, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 12(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 12(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
@@ -23936,32 +23939,32 @@ square54:
 	WORD  $0x4f8b1203 // fmla v3.4s, v16.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $16, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 16(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 16(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $20, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 20(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 20(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $24, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 24(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 24(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $28, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 28(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 28(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
@@ -24000,32 +24003,32 @@ square54:
 	WORD  $0x4f8b1205 // fmla v5.4s, v16.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $32, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 32(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 32(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $36, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 36(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 36(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $40, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 40(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 40(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $44, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 44(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 44(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
@@ -24064,32 +24067,32 @@ square54:
 	WORD  $0x4f8b1207 // fmla v7.4s, v16.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $48, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 48(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 48(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $52, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 52(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 52(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $56, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 56(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 56(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
 	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 0(R2)
 	ADD   R26, R2
-	ADD   $60, R3, R16
-	VLD1R (R16), [V11.S4]
+	FMOVS 60(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 60(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
@@ -24492,7 +24495,8 @@ over97:
 	MOVD  $16, R7
 
 row98:
-	VLD1R (R3), [V11.S4]
+	FMOVS 0(R3), F11
+	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
 	FMOVS 0(R25), F11
 	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
@@ -24610,25 +24614,26 @@ square101:
 	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
 	FMOVS 12(R1), F6
 	WORD  $0x4f861160 // fmla v0.4s, v11.4s, v6.s[0]
-	VLD1R (R3), [V6.S4]
+	FMOVS 0(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $4, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 4(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $8, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 8(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $12, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 12(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
@@ -24653,26 +24658,26 @@ square101:
 	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
 	FMOVS 12(R1), F6
 	WORD  $0x4f861161 // fmla v1.4s, v11.4s, v6.s[0]
-	ADD   $16, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 16(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $20, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 20(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $24, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 24(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $28, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 28(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
@@ -24697,26 +24702,26 @@ square101:
 	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
 	FMOVS 12(R1), F6
 	WORD  $0x4f861162 // fmla v2.4s, v11.4s, v6.s[0]
-	ADD   $32, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 32(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $36, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 36(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $40, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 40(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $44, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 44(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
@@ -24741,26 +24746,26 @@ square101:
 	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
 	FMOVS 12(R1), F6
 	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
-	ADD   $48, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 48(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $52, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 52(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $56, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 56(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
 	ADD   R24, R2
-	ADD   $60, R3, R16
-	VLD1R (R16), [V6.S4]
+	FMOVS 60(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
@@ -25091,7 +25096,8 @@ over140:
 	MOVD  $16, R6
 
 row141:
-	VLD1R (R3), [V6.S4]
+	FMOVS 0(R3), F6
+	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	FMOVQ F7, 0(R2)
@@ -25216,15 +25222,16 @@ square3:
 	WORD  $0x4fd312c1 // fmla v1.2d, v22.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	VLD1R (R3), [V19.D2]
+	FMOVD 0(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 0(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
 	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
 	FMOVQ F20, 0(R2)
 	ADD   R26, R2
-	ADD   $8, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 8(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 8(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
@@ -25248,16 +25255,16 @@ square3:
 	WORD  $0x4fd312c3 // fmla v3.2d, v22.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $16, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 16(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 16(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
 	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
 	FMOVQ F20, 0(R2)
 	ADD   R26, R2
-	ADD   $24, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 24(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 24(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
@@ -25281,16 +25288,16 @@ square3:
 	WORD  $0x4fd312c5 // fmla v5.2d, v22.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $32, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 32(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 32(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
 	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
 	FMOVQ F20, 0(R2)
 	ADD   R26, R2
-	ADD   $40, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 40(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 40(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
@@ -25314,16 +25321,16 @@ square3:
 	WORD  $0x4fd312c7 // fmla v7.2d, v22.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $48, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 48(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 48(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
 	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
 	FMOVQ F20, 0(R2)
 	ADD   R26, R2
-	ADD   $56, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 56(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 56(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
@@ -25347,16 +25354,16 @@ square3:
 	WORD  $0x4fd312c9 // fmla v9.2d, v22.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $64, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 64(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 64(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
 	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
 	FMOVQ F20, 0(R2)
 	ADD   R26, R2
-	ADD   $72, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 72(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 72(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
@@ -25380,16 +25387,16 @@ square3:
 	WORD  $0x4fd312cb // fmla v11.2d, v22.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $80, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 80(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 80(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
 	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
 	FMOVQ F20, 0(R2)
 	ADD   R26, R2
-	ADD   $88, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 88(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 88(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
@@ -25413,16 +25420,16 @@ square3:
 	WORD  $0x4fd312cd // fmla v13.2d, v22.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $96, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 96(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 96(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
 	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
 	FMOVQ F20, 0(R2)
 	ADD   R26, R2
-	ADD   $104, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 104(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 104(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
@@ -25446,16 +25453,16 @@ square3:
 	WORD  $0x4fd312cf // fmla v15.2d, v22.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	ADD   $112, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 112(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 112(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
 	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
 	FMOVQ F20, 0(R2)
 	ADD   R26, R2
-	ADD   $120, R3, R16
-	VLD1R (R16), [V19.D2]
+	FMOVD 120(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 120(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
@@ -25610,7 +25617,8 @@ tail4:
 	MOVD  $16, R7
 
 row23:
-	VLD1R (R3), [V19.D2]
+	FMOVD 0(R3), F19
+	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
 	FMOVD 0(R25), F19
 	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
@@ -25737,13 +25745,14 @@ square26:
 	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a0 // fmla v0.2d, v13.2d, v10.d[0]
-	VLD1R (R3), [V10.D2]
+	FMOVD 0(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
 	ADD   R24, R2
-	ADD   $8, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 8(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
@@ -25757,14 +25766,14 @@ square26:
 	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a1 // fmla v1.2d, v13.2d, v10.d[0]
-	ADD   $16, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 16(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
 	ADD   R24, R2
-	ADD   $24, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 24(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
@@ -25778,14 +25787,14 @@ square26:
 	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a2 // fmla v2.2d, v13.2d, v10.d[0]
-	ADD   $32, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 32(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
 	ADD   R24, R2
-	ADD   $40, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 40(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
@@ -25799,14 +25808,14 @@ square26:
 	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a3 // fmla v3.2d, v13.2d, v10.d[0]
-	ADD   $48, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 48(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
 	ADD   R24, R2
-	ADD   $56, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 56(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
@@ -25820,14 +25829,14 @@ square26:
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a4 // fmla v4.2d, v13.2d, v10.d[0]
-	ADD   $64, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 64(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
 	ADD   R24, R2
-	ADD   $72, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 72(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
@@ -25841,14 +25850,14 @@ square26:
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
-	ADD   $80, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 80(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
 	ADD   R24, R2
-	ADD   $88, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 88(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
@@ -25862,14 +25871,14 @@ square26:
 	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
-	ADD   $96, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 96(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
 	ADD   R24, R2
-	ADD   $104, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 104(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
@@ -25883,14 +25892,14 @@ square26:
 	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
-	ADD   $112, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 112(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
 	ADD   R24, R2
-	ADD   $120, R3, R16
-	VLD1R (R16), [V10.D2]
+	FMOVD 120(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)
@@ -25990,7 +25999,8 @@ tail27:
 	MOVD  $16, R6
 
 row38:
-	VLD1R (R3), [V10.D2]
+	FMOVD 0(R3), F10
+	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
 	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
 	FMOVQ F11, 0(R2)

@@ -3228,7 +3228,7 @@ more20:
 	RET
 
 // func treeAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·treeAVX512F32(SB), NOSPLIT, $0-88
 	MOVQ  n+72(FP), AX
 	CMPQ  AX, $0x10
@@ -3285,58 +3285,43 @@ TEXT ·treeAVX512F32(SB), NOSPLIT, $0-88
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row2:
-	VBROADCASTSS (DX), Y17
-	VFMADD213PS  Y16, Y0, Y17
-	VBROADCASTSS 32(DX), Y18
-	VMULPS       Y8, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VBROADCASTSS 16(DX), Y18
-	VMULPS       Y4, Y18, Y18
-	VBROADCASTSS 48(DX), Y19
-	VMULPS       Y12, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VBROADCASTSS 8(DX), Y18
-	VMULPS       Y2, Y18, Y18
-	VBROADCASTSS 40(DX), Y19
-	VMULPS       Y10, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VBROADCASTSS 24(DX), Y19
-	VMULPS       Y6, Y19, Y19
-	VBROADCASTSS 56(DX), Y20
-	VMULPS       Y14, Y20, Y20
-	VADDPS       Y20, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VBROADCASTSS 4(DX), Y18
-	VMULPS       Y1, Y18, Y18
-	VBROADCASTSS 36(DX), Y19
-	VMULPS       Y9, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VBROADCASTSS 20(DX), Y19
-	VMULPS       Y5, Y19, Y19
-	VBROADCASTSS 52(DX), Y20
-	VMULPS       Y13, Y20, Y20
-	VADDPS       Y20, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VBROADCASTSS 12(DX), Y19
-	VMULPS       Y3, Y19, Y19
-	VBROADCASTSS 44(DX), Y20
-	VMULPS       Y11, Y20, Y20
-	VADDPS       Y20, Y19, Y19
-	VBROADCASTSS 28(DX), Y20
-	VMULPS       Y7, Y20, Y20
-	VBROADCASTSS 60(DX), Y21
-	VMULPS       Y15, Y21, Y21
-	VADDPS       Y21, Y20, Y20
-	VADDPS       Y20, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VPXORD       Y18, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	CMPQ         R8, $0x01
-	JNE          linear3
-	VMAXPS       Y17, Y18, Y17
+	VMOVAPS          Y16, Y17
+	VFMADD231PS.BCST (DX), Y0, Y17
+	VMULPS.BCST      32(DX), Y8, Y18
+	VADDPS           Y18, Y17, Y17
+	VMULPS.BCST      16(DX), Y4, Y18
+	VMULPS.BCST      48(DX), Y12, Y19
+	VADDPS           Y19, Y18, Y18
+	VADDPS           Y18, Y17, Y17
+	VMULPS.BCST      8(DX), Y2, Y18
+	VMULPS.BCST      40(DX), Y10, Y19
+	VADDPS           Y19, Y18, Y18
+	VMULPS.BCST      24(DX), Y6, Y19
+	VMULPS.BCST      56(DX), Y14, Y20
+	VADDPS           Y20, Y19, Y19
+	VADDPS           Y19, Y18, Y18
+	VADDPS           Y18, Y17, Y17
+	VMULPS.BCST      4(DX), Y1, Y18
+	VMULPS.BCST      36(DX), Y9, Y19
+	VADDPS           Y19, Y18, Y18
+	VMULPS.BCST      20(DX), Y5, Y19
+	VMULPS.BCST      52(DX), Y13, Y20
+	VADDPS           Y20, Y19, Y19
+	VADDPS           Y19, Y18, Y18
+	VMULPS.BCST      12(DX), Y3, Y19
+	VMULPS.BCST      44(DX), Y11, Y20
+	VADDPS           Y20, Y19, Y19
+	VMULPS.BCST      28(DX), Y7, Y20
+	VMULPS.BCST      60(DX), Y15, Y21
+	VADDPS           Y21, Y20, Y20
+	VADDPS           Y20, Y19, Y19
+	VADDPS           Y19, Y18, Y18
+	VADDPS           Y18, Y17, Y17
+	VPXORD           Y18, Y18, Y18
+	VADDPS           Y18, Y17, Y17
+	CMPQ             R8, $0x01
+	JNE              linear3
+	VMAXPS           Y17, Y18, Y17
 
 linear3:
 	TESTQ         $0x00000004, AX
@@ -3442,55 +3427,41 @@ other1:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row13:
-	VBROADCASTSS (DX), Y16
-	VFMADD213PS  Y15, Y0, Y16
-	VBROADCASTSS 32(DX), Y17
-	VMULPS       Y8, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VBROADCASTSS 16(DX), Y17
-	VMULPS       Y4, Y17, Y17
-	VBROADCASTSS 48(DX), Y18
-	VMULPS       Y12, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VBROADCASTSS 8(DX), Y17
-	VMULPS       Y2, Y17, Y17
-	VBROADCASTSS 40(DX), Y18
-	VMULPS       Y10, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VBROADCASTSS 24(DX), Y18
-	VMULPS       Y6, Y18, Y18
-	VBROADCASTSS 56(DX), Y19
-	VMULPS       Y14, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VBROADCASTSS 4(DX), Y17
-	VMULPS       Y1, Y17, Y17
-	VBROADCASTSS 36(DX), Y18
-	VMULPS       Y9, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VBROADCASTSS 20(DX), Y18
-	VMULPS       Y5, Y18, Y18
-	VBROADCASTSS 52(DX), Y19
-	VMULPS       Y13, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VBROADCASTSS 12(DX), Y18
-	VMULPS       Y3, Y18, Y18
-	VBROADCASTSS 44(DX), Y19
-	VMULPS       Y11, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VBROADCASTSS 28(DX), Y19
-	VMULPS       Y7, Y19, Y19
-	VADDPS       Y19, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VPXORD       Y17, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	CMPQ         R8, $0x01
-	JNE          linear14
-	VMAXPS       Y16, Y17, Y16
+	VMOVAPS          Y15, Y16
+	VFMADD231PS.BCST (DX), Y0, Y16
+	VMULPS.BCST      32(DX), Y8, Y17
+	VADDPS           Y17, Y16, Y16
+	VMULPS.BCST      16(DX), Y4, Y17
+	VMULPS.BCST      48(DX), Y12, Y18
+	VADDPS           Y18, Y17, Y17
+	VADDPS           Y17, Y16, Y16
+	VMULPS.BCST      8(DX), Y2, Y17
+	VMULPS.BCST      40(DX), Y10, Y18
+	VADDPS           Y18, Y17, Y17
+	VMULPS.BCST      24(DX), Y6, Y18
+	VMULPS.BCST      56(DX), Y14, Y19
+	VADDPS           Y19, Y18, Y18
+	VADDPS           Y18, Y17, Y17
+	VADDPS           Y17, Y16, Y16
+	VMULPS.BCST      4(DX), Y1, Y17
+	VMULPS.BCST      36(DX), Y9, Y18
+	VADDPS           Y18, Y17, Y17
+	VMULPS.BCST      20(DX), Y5, Y18
+	VMULPS.BCST      52(DX), Y13, Y19
+	VADDPS           Y19, Y18, Y18
+	VADDPS           Y18, Y17, Y17
+	VMULPS.BCST      12(DX), Y3, Y18
+	VMULPS.BCST      44(DX), Y11, Y19
+	VADDPS           Y19, Y18, Y18
+	VMULPS.BCST      28(DX), Y7, Y19
+	VADDPS           Y19, Y18, Y18
+	VADDPS           Y18, Y17, Y17
+	VADDPS           Y17, Y16, Y16
+	VPXORD           Y17, Y17, Y17
+	VADDPS           Y17, Y16, Y16
+	CMPQ             R8, $0x01
+	JNE              linear14
+	VMAXPS           Y16, Y17, Y16
 
 linear14:
 	TESTQ         $0x00000004, AX
@@ -3594,52 +3565,39 @@ other12:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row24:
-	VBROADCASTSS (DX), Y15
-	VFMADD213PS  Y14, Y0, Y15
-	VBROADCASTSS 32(DX), Y16
-	VMULPS       Y8, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VBROADCASTSS 16(DX), Y16
-	VMULPS       Y4, Y16, Y16
-	VBROADCASTSS 48(DX), Y17
-	VMULPS       Y12, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VBROADCASTSS 8(DX), Y16
-	VMULPS       Y2, Y16, Y16
-	VBROADCASTSS 40(DX), Y17
-	VMULPS       Y10, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VBROADCASTSS 24(DX), Y17
-	VMULPS       Y6, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VBROADCASTSS 4(DX), Y16
-	VMULPS       Y1, Y16, Y16
-	VBROADCASTSS 36(DX), Y17
-	VMULPS       Y9, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VBROADCASTSS 20(DX), Y17
-	VMULPS       Y5, Y17, Y17
-	VBROADCASTSS 52(DX), Y18
-	VMULPS       Y13, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VBROADCASTSS 12(DX), Y17
-	VMULPS       Y3, Y17, Y17
-	VBROADCASTSS 44(DX), Y18
-	VMULPS       Y11, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VBROADCASTSS 28(DX), Y18
-	VMULPS       Y7, Y18, Y18
-	VADDPS       Y18, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VPXORD       Y16, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	CMPQ         R8, $0x01
-	JNE          linear25
-	VMAXPS       Y15, Y16, Y15
+	VMOVAPS          Y14, Y15
+	VFMADD231PS.BCST (DX), Y0, Y15
+	VMULPS.BCST      32(DX), Y8, Y16
+	VADDPS           Y16, Y15, Y15
+	VMULPS.BCST      16(DX), Y4, Y16
+	VMULPS.BCST      48(DX), Y12, Y17
+	VADDPS           Y17, Y16, Y16
+	VADDPS           Y16, Y15, Y15
+	VMULPS.BCST      8(DX), Y2, Y16
+	VMULPS.BCST      40(DX), Y10, Y17
+	VADDPS           Y17, Y16, Y16
+	VMULPS.BCST      24(DX), Y6, Y17
+	VADDPS           Y17, Y16, Y16
+	VADDPS           Y16, Y15, Y15
+	VMULPS.BCST      4(DX), Y1, Y16
+	VMULPS.BCST      36(DX), Y9, Y17
+	VADDPS           Y17, Y16, Y16
+	VMULPS.BCST      20(DX), Y5, Y17
+	VMULPS.BCST      52(DX), Y13, Y18
+	VADDPS           Y18, Y17, Y17
+	VADDPS           Y17, Y16, Y16
+	VMULPS.BCST      12(DX), Y3, Y17
+	VMULPS.BCST      44(DX), Y11, Y18
+	VADDPS           Y18, Y17, Y17
+	VMULPS.BCST      28(DX), Y7, Y18
+	VADDPS           Y18, Y17, Y17
+	VADDPS           Y17, Y16, Y16
+	VADDPS           Y16, Y15, Y15
+	VPXORD           Y16, Y16, Y16
+	VADDPS           Y16, Y15, Y15
+	CMPQ             R8, $0x01
+	JNE              linear25
+	VMAXPS           Y15, Y16, Y15
 
 linear25:
 	TESTQ        $0x00000004, AX
@@ -3741,49 +3699,37 @@ other23:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row35:
-	VBROADCASTSS (DX), Y14
-	VFMADD213PS  Y13, Y0, Y14
-	VBROADCASTSS 32(DX), Y15
-	VMULPS       Y8, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VBROADCASTSS 16(DX), Y15
-	VMULPS       Y4, Y15, Y15
-	VBROADCASTSS 48(DX), Y16
-	VMULPS       Y12, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VBROADCASTSS 8(DX), Y15
-	VMULPS       Y2, Y15, Y15
-	VBROADCASTSS 40(DX), Y16
-	VMULPS       Y10, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VBROADCASTSS 24(DX), Y16
-	VMULPS       Y6, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VBROADCASTSS 4(DX), Y15
-	VMULPS       Y1, Y15, Y15
-	VBROADCASTSS 36(DX), Y16
-	VMULPS       Y9, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VBROADCASTSS 20(DX), Y16
-	VMULPS       Y5, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VBROADCASTSS 12(DX), Y16
-	VMULPS       Y3, Y16, Y16
-	VBROADCASTSS 44(DX), Y17
-	VMULPS       Y11, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VBROADCASTSS 28(DX), Y17
-	VMULPS       Y7, Y17, Y17
-	VADDPS       Y17, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VPXORD       Y15, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	CMPQ         R8, $0x01
-	JNE          linear36
-	VMAXPS       Y14, Y15, Y14
+	VMOVAPS          Y13, Y14
+	VFMADD231PS.BCST (DX), Y0, Y14
+	VMULPS.BCST      32(DX), Y8, Y15
+	VADDPS           Y15, Y14, Y14
+	VMULPS.BCST      16(DX), Y4, Y15
+	VMULPS.BCST      48(DX), Y12, Y16
+	VADDPS           Y16, Y15, Y15
+	VADDPS           Y15, Y14, Y14
+	VMULPS.BCST      8(DX), Y2, Y15
+	VMULPS.BCST      40(DX), Y10, Y16
+	VADDPS           Y16, Y15, Y15
+	VMULPS.BCST      24(DX), Y6, Y16
+	VADDPS           Y16, Y15, Y15
+	VADDPS           Y15, Y14, Y14
+	VMULPS.BCST      4(DX), Y1, Y15
+	VMULPS.BCST      36(DX), Y9, Y16
+	VADDPS           Y16, Y15, Y15
+	VMULPS.BCST      20(DX), Y5, Y16
+	VADDPS           Y16, Y15, Y15
+	VMULPS.BCST      12(DX), Y3, Y16
+	VMULPS.BCST      44(DX), Y11, Y17
+	VADDPS           Y17, Y16, Y16
+	VMULPS.BCST      28(DX), Y7, Y17
+	VADDPS           Y17, Y16, Y16
+	VADDPS           Y16, Y15, Y15
+	VADDPS           Y15, Y14, Y14
+	VPXORD           Y15, Y15, Y15
+	VADDPS           Y15, Y14, Y14
+	CMPQ             R8, $0x01
+	JNE              linear36
+	VMAXPS           Y14, Y15, Y14
 
 linear36:
 	TESTQ        $0x00000004, AX
@@ -3883,46 +3829,35 @@ other34:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row46:
-	VBROADCASTSS (DX), Y13
-	VFMADD213PS  Y12, Y0, Y13
-	VBROADCASTSS 32(DX), Y14
-	VMULPS       Y8, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VBROADCASTSS 16(DX), Y14
-	VMULPS       Y4, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VBROADCASTSS 8(DX), Y14
-	VMULPS       Y2, Y14, Y14
-	VBROADCASTSS 40(DX), Y15
-	VMULPS       Y10, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VBROADCASTSS 24(DX), Y15
-	VMULPS       Y6, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VBROADCASTSS 4(DX), Y14
-	VMULPS       Y1, Y14, Y14
-	VBROADCASTSS 36(DX), Y15
-	VMULPS       Y9, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VBROADCASTSS 20(DX), Y15
-	VMULPS       Y5, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VBROADCASTSS 12(DX), Y15
-	VMULPS       Y3, Y15, Y15
-	VBROADCASTSS 44(DX), Y16
-	VMULPS       Y11, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VBROADCASTSS 28(DX), Y16
-	VMULPS       Y7, Y16, Y16
-	VADDPS       Y16, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VPXORD       Y14, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	CMPQ         R8, $0x01
-	JNE          linear47
-	VMAXPS       Y13, Y14, Y13
+	VMOVAPS          Y12, Y13
+	VFMADD231PS.BCST (DX), Y0, Y13
+	VMULPS.BCST      32(DX), Y8, Y14
+	VADDPS           Y14, Y13, Y13
+	VMULPS.BCST      16(DX), Y4, Y14
+	VADDPS           Y14, Y13, Y13
+	VMULPS.BCST      8(DX), Y2, Y14
+	VMULPS.BCST      40(DX), Y10, Y15
+	VADDPS           Y15, Y14, Y14
+	VMULPS.BCST      24(DX), Y6, Y15
+	VADDPS           Y15, Y14, Y14
+	VADDPS           Y14, Y13, Y13
+	VMULPS.BCST      4(DX), Y1, Y14
+	VMULPS.BCST      36(DX), Y9, Y15
+	VADDPS           Y15, Y14, Y14
+	VMULPS.BCST      20(DX), Y5, Y15
+	VADDPS           Y15, Y14, Y14
+	VMULPS.BCST      12(DX), Y3, Y15
+	VMULPS.BCST      44(DX), Y11, Y16
+	VADDPS           Y16, Y15, Y15
+	VMULPS.BCST      28(DX), Y7, Y16
+	VADDPS           Y16, Y15, Y15
+	VADDPS           Y15, Y14, Y14
+	VADDPS           Y14, Y13, Y13
+	VPXORD           Y14, Y14, Y14
+	VADDPS           Y14, Y13, Y13
+	CMPQ             R8, $0x01
+	JNE              linear47
+	VMAXPS           Y13, Y14, Y13
 
 linear47:
 	TESTQ        $0x00000004, AX
@@ -4020,43 +3955,33 @@ other45:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row57:
-	VBROADCASTSS (DX), Y12
-	VFMADD213PS  Y11, Y0, Y12
-	VBROADCASTSS 32(DX), Y13
-	VMULPS       Y8, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	VBROADCASTSS 16(DX), Y13
-	VMULPS       Y4, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	VBROADCASTSS 8(DX), Y13
-	VMULPS       Y2, Y13, Y13
-	VBROADCASTSS 40(DX), Y14
-	VMULPS       Y10, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VBROADCASTSS 24(DX), Y14
-	VMULPS       Y6, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	VBROADCASTSS 4(DX), Y13
-	VMULPS       Y1, Y13, Y13
-	VBROADCASTSS 36(DX), Y14
-	VMULPS       Y9, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VBROADCASTSS 20(DX), Y14
-	VMULPS       Y5, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VBROADCASTSS 12(DX), Y14
-	VMULPS       Y3, Y14, Y14
-	VBROADCASTSS 28(DX), Y15
-	VMULPS       Y7, Y15, Y15
-	VADDPS       Y15, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	VPXORD       Y13, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	CMPQ         R8, $0x01
-	JNE          linear58
-	VMAXPS       Y12, Y13, Y12
+	VMOVAPS          Y11, Y12
+	VFMADD231PS.BCST (DX), Y0, Y12
+	VMULPS.BCST      32(DX), Y8, Y13
+	VADDPS           Y13, Y12, Y12
+	VMULPS.BCST      16(DX), Y4, Y13
+	VADDPS           Y13, Y12, Y12
+	VMULPS.BCST      8(DX), Y2, Y13
+	VMULPS.BCST      40(DX), Y10, Y14
+	VADDPS           Y14, Y13, Y13
+	VMULPS.BCST      24(DX), Y6, Y14
+	VADDPS           Y14, Y13, Y13
+	VADDPS           Y13, Y12, Y12
+	VMULPS.BCST      4(DX), Y1, Y13
+	VMULPS.BCST      36(DX), Y9, Y14
+	VADDPS           Y14, Y13, Y13
+	VMULPS.BCST      20(DX), Y5, Y14
+	VADDPS           Y14, Y13, Y13
+	VMULPS.BCST      12(DX), Y3, Y14
+	VMULPS.BCST      28(DX), Y7, Y15
+	VADDPS           Y15, Y14, Y14
+	VADDPS           Y14, Y13, Y13
+	VADDPS           Y13, Y12, Y12
+	VPXORD           Y13, Y13, Y13
+	VADDPS           Y13, Y12, Y12
+	CMPQ             R8, $0x01
+	JNE              linear58
+	VMAXPS           Y12, Y13, Y12
 
 linear58:
 	TESTQ        $0x00000004, AX
@@ -4152,40 +4077,31 @@ other56:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row68:
-	VBROADCASTSS (DX), Y11
-	VFMADD213PS  Y10, Y0, Y11
-	VBROADCASTSS 32(DX), Y12
-	VMULPS       Y8, Y12, Y12
-	VADDPS       Y12, Y11, Y11
-	VBROADCASTSS 16(DX), Y12
-	VMULPS       Y4, Y12, Y12
-	VADDPS       Y12, Y11, Y11
-	VBROADCASTSS 8(DX), Y12
-	VMULPS       Y2, Y12, Y12
-	VBROADCASTSS 24(DX), Y13
-	VMULPS       Y6, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	VADDPS       Y12, Y11, Y11
-	VBROADCASTSS 4(DX), Y12
-	VMULPS       Y1, Y12, Y12
-	VBROADCASTSS 36(DX), Y13
-	VMULPS       Y9, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	VBROADCASTSS 20(DX), Y13
-	VMULPS       Y5, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	VBROADCASTSS 12(DX), Y13
-	VMULPS       Y3, Y13, Y13
-	VBROADCASTSS 28(DX), Y14
-	VMULPS       Y7, Y14, Y14
-	VADDPS       Y14, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	VADDPS       Y12, Y11, Y11
-	VPXORD       Y12, Y12, Y12
-	VADDPS       Y12, Y11, Y11
-	CMPQ         R8, $0x01
-	JNE          linear69
-	VMAXPS       Y11, Y12, Y11
+	VMOVAPS          Y10, Y11
+	VFMADD231PS.BCST (DX), Y0, Y11
+	VMULPS.BCST      32(DX), Y8, Y12
+	VADDPS           Y12, Y11, Y11
+	VMULPS.BCST      16(DX), Y4, Y12
+	VADDPS           Y12, Y11, Y11
+	VMULPS.BCST      8(DX), Y2, Y12
+	VMULPS.BCST      24(DX), Y6, Y13
+	VADDPS           Y13, Y12, Y12
+	VADDPS           Y12, Y11, Y11
+	VMULPS.BCST      4(DX), Y1, Y12
+	VMULPS.BCST      36(DX), Y9, Y13
+	VADDPS           Y13, Y12, Y12
+	VMULPS.BCST      20(DX), Y5, Y13
+	VADDPS           Y13, Y12, Y12
+	VMULPS.BCST      12(DX), Y3, Y13
+	VMULPS.BCST      28(DX), Y7, Y14
+	VADDPS           Y14, Y13, Y13
+	VADDPS           Y13, Y12, Y12
+	VADDPS           Y12, Y11, Y11
+	VPXORD           Y12, Y12, Y12
+	VADDPS           Y12, Y11, Y11
+	CMPQ             R8, $0x01
+	JNE              linear69
+	VMAXPS           Y11, Y12, Y11
 
 linear69:
 	TESTQ        $0x00000004, AX
@@ -4279,37 +4195,29 @@ other67:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row79:
-	VBROADCASTSS (DX), Y10
-	VFMADD213PS  Y9, Y0, Y10
-	VBROADCASTSS 32(DX), Y11
-	VMULPS       Y8, Y11, Y11
-	VADDPS       Y11, Y10, Y10
-	VBROADCASTSS 16(DX), Y11
-	VMULPS       Y4, Y11, Y11
-	VADDPS       Y11, Y10, Y10
-	VBROADCASTSS 8(DX), Y11
-	VMULPS       Y2, Y11, Y11
-	VBROADCASTSS 24(DX), Y12
-	VMULPS       Y6, Y12, Y12
-	VADDPS       Y12, Y11, Y11
-	VADDPS       Y11, Y10, Y10
-	VBROADCASTSS 4(DX), Y11
-	VMULPS       Y1, Y11, Y11
-	VBROADCASTSS 20(DX), Y12
-	VMULPS       Y5, Y12, Y12
-	VADDPS       Y12, Y11, Y11
-	VBROADCASTSS 12(DX), Y12
-	VMULPS       Y3, Y12, Y12
-	VBROADCASTSS 28(DX), Y13
-	VMULPS       Y7, Y13, Y13
-	VADDPS       Y13, Y12, Y12
-	VADDPS       Y12, Y11, Y11
-	VADDPS       Y11, Y10, Y10
-	VPXORD       Y11, Y11, Y11
-	VADDPS       Y11, Y10, Y10
-	CMPQ         R8, $0x01
-	JNE          linear80
-	VMAXPS       Y10, Y11, Y10
+	VMOVAPS          Y9, Y10
+	VFMADD231PS.BCST (DX), Y0, Y10
+	VMULPS.BCST      32(DX), Y8, Y11
+	VADDPS           Y11, Y10, Y10
+	VMULPS.BCST      16(DX), Y4, Y11
+	VADDPS           Y11, Y10, Y10
+	VMULPS.BCST      8(DX), Y2, Y11
+	VMULPS.BCST      24(DX), Y6, Y12
+	VADDPS           Y12, Y11, Y11
+	VADDPS           Y11, Y10, Y10
+	VMULPS.BCST      4(DX), Y1, Y11
+	VMULPS.BCST      20(DX), Y5, Y12
+	VADDPS           Y12, Y11, Y11
+	VMULPS.BCST      12(DX), Y3, Y12
+	VMULPS.BCST      28(DX), Y7, Y13
+	VADDPS           Y13, Y12, Y12
+	VADDPS           Y12, Y11, Y11
+	VADDPS           Y11, Y10, Y10
+	VPXORD           Y11, Y11, Y11
+	VADDPS           Y11, Y10, Y10
+	CMPQ             R8, $0x01
+	JNE              linear80
+	VMAXPS           Y10, Y11, Y10
 
 linear80:
 	TESTQ        $0x00000004, AX
@@ -4401,34 +4309,27 @@ other78:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row90:
-	VBROADCASTSS (DX), Y9
-	VFMADD213PS  Y8, Y0, Y9
-	VBROADCASTSS 16(DX), Y10
-	VMULPS       Y4, Y10, Y10
-	VADDPS       Y10, Y9, Y9
-	VBROADCASTSS 8(DX), Y10
-	VMULPS       Y2, Y10, Y10
-	VBROADCASTSS 24(DX), Y11
-	VMULPS       Y6, Y11, Y11
-	VADDPS       Y11, Y10, Y10
-	VADDPS       Y10, Y9, Y9
-	VBROADCASTSS 4(DX), Y10
-	VMULPS       Y1, Y10, Y10
-	VBROADCASTSS 20(DX), Y11
-	VMULPS       Y5, Y11, Y11
-	VADDPS       Y11, Y10, Y10
-	VBROADCASTSS 12(DX), Y11
-	VMULPS       Y3, Y11, Y11
-	VBROADCASTSS 28(DX), Y12
-	VMULPS       Y7, Y12, Y12
-	VADDPS       Y12, Y11, Y11
-	VADDPS       Y11, Y10, Y10
-	VADDPS       Y10, Y9, Y9
-	VPXORD       Y10, Y10, Y10
-	VADDPS       Y10, Y9, Y9
-	CMPQ         R8, $0x01
-	JNE          linear91
-	VMAXPS       Y9, Y10, Y9
+	VMOVAPS          Y8, Y9
+	VFMADD231PS.BCST (DX), Y0, Y9
+	VMULPS.BCST      16(DX), Y4, Y10
+	VADDPS           Y10, Y9, Y9
+	VMULPS.BCST      8(DX), Y2, Y10
+	VMULPS.BCST      24(DX), Y6, Y11
+	VADDPS           Y11, Y10, Y10
+	VADDPS           Y10, Y9, Y9
+	VMULPS.BCST      4(DX), Y1, Y10
+	VMULPS.BCST      20(DX), Y5, Y11
+	VADDPS           Y11, Y10, Y10
+	VMULPS.BCST      12(DX), Y3, Y11
+	VMULPS.BCST      28(DX), Y7, Y12
+	VADDPS           Y12, Y11, Y11
+	VADDPS           Y11, Y10, Y10
+	VADDPS           Y10, Y9, Y9
+	VPXORD           Y10, Y10, Y10
+	VADDPS           Y10, Y9, Y9
+	CMPQ             R8, $0x01
+	JNE              linear91
+	VMAXPS           Y9, Y10, Y9
 
 linear91:
 	TESTQ        $0x00000004, AX
@@ -4518,31 +4419,25 @@ other89:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row101:
-	VBROADCASTSS (DX), Y8
-	VFMADD213PS  Y7, Y0, Y8
-	VBROADCASTSS 16(DX), Y9
-	VMULPS       Y4, Y9, Y9
-	VADDPS       Y9, Y8, Y8
-	VBROADCASTSS 8(DX), Y9
-	VMULPS       Y2, Y9, Y9
-	VBROADCASTSS 24(DX), Y10
-	VMULPS       Y6, Y10, Y10
-	VADDPS       Y10, Y9, Y9
-	VADDPS       Y9, Y8, Y8
-	VBROADCASTSS 4(DX), Y9
-	VMULPS       Y1, Y9, Y9
-	VBROADCASTSS 20(DX), Y10
-	VMULPS       Y5, Y10, Y10
-	VADDPS       Y10, Y9, Y9
-	VBROADCASTSS 12(DX), Y10
-	VMULPS       Y3, Y10, Y10
-	VADDPS       Y10, Y9, Y9
-	VADDPS       Y9, Y8, Y8
-	VPXORD       Y9, Y9, Y9
-	VADDPS       Y9, Y8, Y8
-	CMPQ         R8, $0x01
-	JNE          linear102
-	VMAXPS       Y8, Y9, Y8
+	VMOVAPS          Y7, Y8
+	VFMADD231PS.BCST (DX), Y0, Y8
+	VMULPS.BCST      16(DX), Y4, Y9
+	VADDPS           Y9, Y8, Y8
+	VMULPS.BCST      8(DX), Y2, Y9
+	VMULPS.BCST      24(DX), Y6, Y10
+	VADDPS           Y10, Y9, Y9
+	VADDPS           Y9, Y8, Y8
+	VMULPS.BCST      4(DX), Y1, Y9
+	VMULPS.BCST      20(DX), Y5, Y10
+	VADDPS           Y10, Y9, Y9
+	VMULPS.BCST      12(DX), Y3, Y10
+	VADDPS           Y10, Y9, Y9
+	VADDPS           Y9, Y8, Y8
+	VPXORD           Y9, Y9, Y9
+	VADDPS           Y9, Y8, Y8
+	CMPQ             R8, $0x01
+	JNE              linear102
+	VMAXPS           Y8, Y9, Y8
 
 linear102:
 	TESTQ        $0x00000004, AX
@@ -4630,28 +4525,23 @@ other100:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row112:
-	VBROADCASTSS (DX), Y7
-	VFMADD213PS  Y6, Y0, Y7
-	VBROADCASTSS 16(DX), Y8
-	VMULPS       Y4, Y8, Y8
-	VADDPS       Y8, Y7, Y7
-	VBROADCASTSS 8(DX), Y8
-	VMULPS       Y2, Y8, Y8
-	VADDPS       Y8, Y7, Y7
-	VBROADCASTSS 4(DX), Y8
-	VMULPS       Y1, Y8, Y8
-	VBROADCASTSS 20(DX), Y9
-	VMULPS       Y5, Y9, Y9
-	VADDPS       Y9, Y8, Y8
-	VBROADCASTSS 12(DX), Y9
-	VMULPS       Y3, Y9, Y9
-	VADDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y7, Y7
-	VPXORD       Y8, Y8, Y8
-	VADDPS       Y8, Y7, Y7
-	CMPQ         R8, $0x01
-	JNE          linear113
-	VMAXPS       Y7, Y8, Y7
+	VMOVAPS          Y6, Y7
+	VFMADD231PS.BCST (DX), Y0, Y7
+	VMULPS.BCST      16(DX), Y4, Y8
+	VADDPS           Y8, Y7, Y7
+	VMULPS.BCST      8(DX), Y2, Y8
+	VADDPS           Y8, Y7, Y7
+	VMULPS.BCST      4(DX), Y1, Y8
+	VMULPS.BCST      20(DX), Y5, Y9
+	VADDPS           Y9, Y8, Y8
+	VMULPS.BCST      12(DX), Y3, Y9
+	VADDPS           Y9, Y8, Y8
+	VADDPS           Y8, Y7, Y7
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y7, Y7
+	CMPQ             R8, $0x01
+	JNE              linear113
+	VMAXPS           Y7, Y8, Y7
 
 linear113:
 	TESTQ        $0x00000004, AX
@@ -4737,25 +4627,21 @@ other111:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row123:
-	VBROADCASTSS (DX), Y6
-	VFMADD213PS  Y5, Y0, Y6
-	VBROADCASTSS 16(DX), Y7
-	VMULPS       Y4, Y7, Y7
-	VADDPS       Y7, Y6, Y6
-	VBROADCASTSS 8(DX), Y7
-	VMULPS       Y2, Y7, Y7
-	VADDPS       Y7, Y6, Y6
-	VBROADCASTSS 4(DX), Y7
-	VMULPS       Y1, Y7, Y7
-	VBROADCASTSS 12(DX), Y8
-	VMULPS       Y3, Y8, Y8
-	VADDPS       Y8, Y7, Y7
-	VADDPS       Y7, Y6, Y6
-	VPXORD       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y6
-	CMPQ         R8, $0x01
-	JNE          linear124
-	VMAXPS       Y6, Y7, Y6
+	VMOVAPS          Y5, Y6
+	VFMADD231PS.BCST (DX), Y0, Y6
+	VMULPS.BCST      16(DX), Y4, Y7
+	VADDPS           Y7, Y6, Y6
+	VMULPS.BCST      8(DX), Y2, Y7
+	VADDPS           Y7, Y6, Y6
+	VMULPS.BCST      4(DX), Y1, Y7
+	VMULPS.BCST      12(DX), Y3, Y8
+	VADDPS           Y8, Y7, Y7
+	VADDPS           Y7, Y6, Y6
+	VPXORD           Y7, Y7, Y7
+	VADDPS           Y7, Y6, Y6
+	CMPQ             R8, $0x01
+	JNE              linear124
+	VMAXPS           Y6, Y7, Y6
 
 linear124:
 	TESTQ        $0x00000004, AX
@@ -4839,22 +4725,19 @@ other122:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row134:
-	VBROADCASTSS (DX), Y5
-	VFMADD213PS  Y4, Y0, Y5
-	VBROADCASTSS 8(DX), Y6
-	VMULPS       Y2, Y6, Y6
-	VADDPS       Y6, Y5, Y5
-	VBROADCASTSS 4(DX), Y6
-	VMULPS       Y1, Y6, Y6
-	VBROADCASTSS 12(DX), Y7
-	VMULPS       Y3, Y7, Y7
-	VADDPS       Y7, Y6, Y6
-	VADDPS       Y6, Y5, Y5
-	VPXORD       Y6, Y6, Y6
-	VADDPS       Y6, Y5, Y5
-	CMPQ         R8, $0x01
-	JNE          linear135
-	VMAXPS       Y5, Y6, Y5
+	VMOVAPS          Y4, Y5
+	VFMADD231PS.BCST (DX), Y0, Y5
+	VMULPS.BCST      8(DX), Y2, Y6
+	VADDPS           Y6, Y5, Y5
+	VMULPS.BCST      4(DX), Y1, Y6
+	VMULPS.BCST      12(DX), Y3, Y7
+	VADDPS           Y7, Y6, Y6
+	VADDPS           Y6, Y5, Y5
+	VPXORD           Y6, Y6, Y6
+	VADDPS           Y6, Y5, Y5
+	CMPQ             R8, $0x01
+	JNE              linear135
+	VMAXPS           Y5, Y6, Y5
 
 linear135:
 	TESTQ        $0x00000004, AX
@@ -4936,19 +4819,17 @@ other133:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row145:
-	VBROADCASTSS (DX), Y4
-	VFMADD213PS  Y3, Y0, Y4
-	VBROADCASTSS 8(DX), Y5
-	VMULPS       Y2, Y5, Y5
-	VADDPS       Y5, Y4, Y4
-	VBROADCASTSS 4(DX), Y5
-	VMULPS       Y1, Y5, Y5
-	VADDPS       Y5, Y4, Y4
-	VPXORD       Y5, Y5, Y5
-	VADDPS       Y5, Y4, Y4
-	CMPQ         R8, $0x01
-	JNE          linear146
-	VMAXPS       Y4, Y5, Y4
+	VMOVAPS          Y3, Y4
+	VFMADD231PS.BCST (DX), Y0, Y4
+	VMULPS.BCST      8(DX), Y2, Y5
+	VADDPS           Y5, Y4, Y4
+	VMULPS.BCST      4(DX), Y1, Y5
+	VADDPS           Y5, Y4, Y4
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y4, Y4
+	CMPQ             R8, $0x01
+	JNE              linear146
+	VMAXPS           Y4, Y5, Y4
 
 linear146:
 	TESTQ        $0x00000004, AX
@@ -5026,16 +4907,15 @@ other144:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row156:
-	VBROADCASTSS (DX), Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VBROADCASTSS 4(DX), Y4
-	VMULPS       Y1, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VPXORD       Y4, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	CMPQ         R8, $0x01
-	JNE          linear157
-	VMAXPS       Y3, Y4, Y3
+	VMOVAPS          Y2, Y3
+	VFMADD231PS.BCST (DX), Y0, Y3
+	VMULPS.BCST      4(DX), Y1, Y4
+	VADDPS           Y4, Y3, Y3
+	VPXORD           Y4, Y4, Y4
+	VADDPS           Y4, Y3, Y3
+	CMPQ             R8, $0x01
+	JNE              linear157
+	VMAXPS           Y3, Y4, Y3
 
 linear157:
 	TESTQ        $0x00000004, AX
@@ -5089,7 +4969,7 @@ stored158:
 	RET
 
 // func treeAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·treeAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ n+72(FP), AX
 	CMPQ AX, $0x10
@@ -5143,58 +5023,43 @@ TEXT ·treeAVX512F64(SB), NOSPLIT, $0-88
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row3:
-	VBROADCASTSD (DX), Y17
-	VFMADD213PD  Y16, Y0, Y17
-	VBROADCASTSD 64(DX), Y18
-	VMULPD       Y8, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 32(DX), Y18
-	VMULPD       Y4, Y18, Y18
-	VBROADCASTSD 96(DX), Y19
-	VMULPD       Y12, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 16(DX), Y18
-	VMULPD       Y2, Y18, Y18
-	VBROADCASTSD 80(DX), Y19
-	VMULPD       Y10, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VBROADCASTSD 48(DX), Y19
-	VMULPD       Y6, Y19, Y19
-	VBROADCASTSD 112(DX), Y20
-	VMULPD       Y14, Y20, Y20
-	VADDPD       Y20, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 8(DX), Y18
-	VMULPD       Y1, Y18, Y18
-	VBROADCASTSD 72(DX), Y19
-	VMULPD       Y9, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VBROADCASTSD 40(DX), Y19
-	VMULPD       Y5, Y19, Y19
-	VBROADCASTSD 104(DX), Y20
-	VMULPD       Y13, Y20, Y20
-	VADDPD       Y20, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VBROADCASTSD 24(DX), Y19
-	VMULPD       Y3, Y19, Y19
-	VBROADCASTSD 88(DX), Y20
-	VMULPD       Y11, Y20, Y20
-	VADDPD       Y20, Y19, Y19
-	VBROADCASTSD 56(DX), Y20
-	VMULPD       Y7, Y20, Y20
-	VBROADCASTSD 120(DX), Y21
-	VMULPD       Y15, Y21, Y21
-	VADDPD       Y21, Y20, Y20
-	VADDPD       Y20, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VPXORD       Y18, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	CMPQ         R8, $0x01
-	JNE          linear4
-	VMAXPD       Y17, Y18, Y17
+	VMOVAPD          Y16, Y17
+	VFMADD231PD.BCST (DX), Y0, Y17
+	VMULPD.BCST      64(DX), Y8, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      32(DX), Y4, Y18
+	VMULPD.BCST      96(DX), Y12, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      16(DX), Y2, Y18
+	VMULPD.BCST      80(DX), Y10, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      48(DX), Y6, Y19
+	VMULPD.BCST      112(DX), Y14, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      8(DX), Y1, Y18
+	VMULPD.BCST      72(DX), Y9, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      40(DX), Y5, Y19
+	VMULPD.BCST      104(DX), Y13, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      24(DX), Y3, Y19
+	VMULPD.BCST      88(DX), Y11, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      56(DX), Y7, Y20
+	VMULPD.BCST      120(DX), Y15, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VPXORD           Y18, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	CMPQ             R8, $0x01
+	JNE              linear4
+	VMAXPD           Y17, Y18, Y17
 
 linear4:
 	VMOVUPD Y17, (BX)
@@ -5258,58 +5123,43 @@ part2:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row5:
-	VBROADCASTSD (DX), Y17
-	VFMADD213PD  Y16, Y0, Y17
-	VBROADCASTSD 64(DX), Y18
-	VMULPD       Y8, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 32(DX), Y18
-	VMULPD       Y4, Y18, Y18
-	VBROADCASTSD 96(DX), Y19
-	VMULPD       Y12, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 16(DX), Y18
-	VMULPD       Y2, Y18, Y18
-	VBROADCASTSD 80(DX), Y19
-	VMULPD       Y10, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VBROADCASTSD 48(DX), Y19
-	VMULPD       Y6, Y19, Y19
-	VBROADCASTSD 112(DX), Y20
-	VMULPD       Y14, Y20, Y20
-	VADDPD       Y20, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 8(DX), Y18
-	VMULPD       Y1, Y18, Y18
-	VBROADCASTSD 72(DX), Y19
-	VMULPD       Y9, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VBROADCASTSD 40(DX), Y19
-	VMULPD       Y5, Y19, Y19
-	VBROADCASTSD 104(DX), Y20
-	VMULPD       Y13, Y20, Y20
-	VADDPD       Y20, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VBROADCASTSD 24(DX), Y19
-	VMULPD       Y3, Y19, Y19
-	VBROADCASTSD 88(DX), Y20
-	VMULPD       Y11, Y20, Y20
-	VADDPD       Y20, Y19, Y19
-	VBROADCASTSD 56(DX), Y20
-	VMULPD       Y7, Y20, Y20
-	VBROADCASTSD 120(DX), Y21
-	VMULPD       Y15, Y21, Y21
-	VADDPD       Y21, Y20, Y20
-	VADDPD       Y20, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VPXORD       Y18, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	CMPQ         R8, $0x01
-	JNE          linear6
-	VMAXPD       Y17, Y18, Y17
+	VMOVAPD          Y16, Y17
+	VFMADD231PD.BCST (DX), Y0, Y17
+	VMULPD.BCST      64(DX), Y8, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      32(DX), Y4, Y18
+	VMULPD.BCST      96(DX), Y12, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      16(DX), Y2, Y18
+	VMULPD.BCST      80(DX), Y10, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      48(DX), Y6, Y19
+	VMULPD.BCST      112(DX), Y14, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      8(DX), Y1, Y18
+	VMULPD.BCST      72(DX), Y9, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      40(DX), Y5, Y19
+	VMULPD.BCST      104(DX), Y13, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      24(DX), Y3, Y19
+	VMULPD.BCST      88(DX), Y11, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      56(DX), Y7, Y20
+	VMULPD.BCST      120(DX), Y15, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VPXORD           Y18, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	CMPQ             R8, $0x01
+	JNE              linear6
+	VMAXPD           Y17, Y18, Y17
 
 linear6:
 	TESTQ         $0x00000002, AX
@@ -5390,55 +5240,41 @@ other1:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row13:
-	VBROADCASTSD (DX), Y16
-	VFMADD213PD  Y15, Y0, Y16
-	VBROADCASTSD 64(DX), Y17
-	VMULPD       Y8, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 32(DX), Y17
-	VMULPD       Y4, Y17, Y17
-	VBROADCASTSD 96(DX), Y18
-	VMULPD       Y12, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 16(DX), Y17
-	VMULPD       Y2, Y17, Y17
-	VBROADCASTSD 80(DX), Y18
-	VMULPD       Y10, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 48(DX), Y18
-	VMULPD       Y6, Y18, Y18
-	VBROADCASTSD 112(DX), Y19
-	VMULPD       Y14, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 8(DX), Y17
-	VMULPD       Y1, Y17, Y17
-	VBROADCASTSD 72(DX), Y18
-	VMULPD       Y9, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 40(DX), Y18
-	VMULPD       Y5, Y18, Y18
-	VBROADCASTSD 104(DX), Y19
-	VMULPD       Y13, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 24(DX), Y18
-	VMULPD       Y3, Y18, Y18
-	VBROADCASTSD 88(DX), Y19
-	VMULPD       Y11, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VBROADCASTSD 56(DX), Y19
-	VMULPD       Y7, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VPXORD       Y17, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	CMPQ         R8, $0x01
-	JNE          linear14
-	VMAXPD       Y16, Y17, Y16
+	VMOVAPD          Y15, Y16
+	VFMADD231PD.BCST (DX), Y0, Y16
+	VMULPD.BCST      64(DX), Y8, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      32(DX), Y4, Y17
+	VMULPD.BCST      96(DX), Y12, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      16(DX), Y2, Y17
+	VMULPD.BCST      80(DX), Y10, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      48(DX), Y6, Y18
+	VMULPD.BCST      112(DX), Y14, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      8(DX), Y1, Y17
+	VMULPD.BCST      72(DX), Y9, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      40(DX), Y5, Y18
+	VMULPD.BCST      104(DX), Y13, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      24(DX), Y3, Y18
+	VMULPD.BCST      88(DX), Y11, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      56(DX), Y7, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VPXORD           Y17, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	CMPQ             R8, $0x01
+	JNE              linear14
+	VMAXPD           Y16, Y17, Y16
 
 linear14:
 	VMOVUPD Y16, (BX)
@@ -5500,55 +5336,41 @@ part12:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row15:
-	VBROADCASTSD (DX), Y16
-	VFMADD213PD  Y15, Y0, Y16
-	VBROADCASTSD 64(DX), Y17
-	VMULPD       Y8, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 32(DX), Y17
-	VMULPD       Y4, Y17, Y17
-	VBROADCASTSD 96(DX), Y18
-	VMULPD       Y12, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 16(DX), Y17
-	VMULPD       Y2, Y17, Y17
-	VBROADCASTSD 80(DX), Y18
-	VMULPD       Y10, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 48(DX), Y18
-	VMULPD       Y6, Y18, Y18
-	VBROADCASTSD 112(DX), Y19
-	VMULPD       Y14, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 8(DX), Y17
-	VMULPD       Y1, Y17, Y17
-	VBROADCASTSD 72(DX), Y18
-	VMULPD       Y9, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 40(DX), Y18
-	VMULPD       Y5, Y18, Y18
-	VBROADCASTSD 104(DX), Y19
-	VMULPD       Y13, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 24(DX), Y18
-	VMULPD       Y3, Y18, Y18
-	VBROADCASTSD 88(DX), Y19
-	VMULPD       Y11, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VBROADCASTSD 56(DX), Y19
-	VMULPD       Y7, Y19, Y19
-	VADDPD       Y19, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VPXORD       Y17, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	CMPQ         R8, $0x01
-	JNE          linear16
-	VMAXPD       Y16, Y17, Y16
+	VMOVAPD          Y15, Y16
+	VFMADD231PD.BCST (DX), Y0, Y16
+	VMULPD.BCST      64(DX), Y8, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      32(DX), Y4, Y17
+	VMULPD.BCST      96(DX), Y12, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      16(DX), Y2, Y17
+	VMULPD.BCST      80(DX), Y10, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      48(DX), Y6, Y18
+	VMULPD.BCST      112(DX), Y14, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      8(DX), Y1, Y17
+	VMULPD.BCST      72(DX), Y9, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      40(DX), Y5, Y18
+	VMULPD.BCST      104(DX), Y13, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      24(DX), Y3, Y18
+	VMULPD.BCST      88(DX), Y11, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      56(DX), Y7, Y19
+	VADDPD           Y19, Y18, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VPXORD           Y17, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	CMPQ             R8, $0x01
+	JNE              linear16
+	VMAXPD           Y16, Y17, Y16
 
 linear16:
 	TESTQ         $0x00000002, AX
@@ -5627,52 +5449,39 @@ other11:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row23:
-	VBROADCASTSD (DX), Y15
-	VFMADD213PD  Y14, Y0, Y15
-	VBROADCASTSD 64(DX), Y16
-	VMULPD       Y8, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 32(DX), Y16
-	VMULPD       Y4, Y16, Y16
-	VBROADCASTSD 96(DX), Y17
-	VMULPD       Y12, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 16(DX), Y16
-	VMULPD       Y2, Y16, Y16
-	VBROADCASTSD 80(DX), Y17
-	VMULPD       Y10, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 48(DX), Y17
-	VMULPD       Y6, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 8(DX), Y16
-	VMULPD       Y1, Y16, Y16
-	VBROADCASTSD 72(DX), Y17
-	VMULPD       Y9, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 40(DX), Y17
-	VMULPD       Y5, Y17, Y17
-	VBROADCASTSD 104(DX), Y18
-	VMULPD       Y13, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 24(DX), Y17
-	VMULPD       Y3, Y17, Y17
-	VBROADCASTSD 88(DX), Y18
-	VMULPD       Y11, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 56(DX), Y18
-	VMULPD       Y7, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VPXORD       Y16, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	CMPQ         R8, $0x01
-	JNE          linear24
-	VMAXPD       Y15, Y16, Y15
+	VMOVAPD          Y14, Y15
+	VFMADD231PD.BCST (DX), Y0, Y15
+	VMULPD.BCST      64(DX), Y8, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      32(DX), Y4, Y16
+	VMULPD.BCST      96(DX), Y12, Y17
+	VADDPD           Y17, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      16(DX), Y2, Y16
+	VMULPD.BCST      80(DX), Y10, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      48(DX), Y6, Y17
+	VADDPD           Y17, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      8(DX), Y1, Y16
+	VMULPD.BCST      72(DX), Y9, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      40(DX), Y5, Y17
+	VMULPD.BCST      104(DX), Y13, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      24(DX), Y3, Y17
+	VMULPD.BCST      88(DX), Y11, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      56(DX), Y7, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	VPXORD           Y16, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	CMPQ             R8, $0x01
+	JNE              linear24
+	VMAXPD           Y15, Y16, Y15
 
 linear24:
 	VMOVUPD Y15, (BX)
@@ -5732,52 +5541,39 @@ part22:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row25:
-	VBROADCASTSD (DX), Y15
-	VFMADD213PD  Y14, Y0, Y15
-	VBROADCASTSD 64(DX), Y16
-	VMULPD       Y8, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 32(DX), Y16
-	VMULPD       Y4, Y16, Y16
-	VBROADCASTSD 96(DX), Y17
-	VMULPD       Y12, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 16(DX), Y16
-	VMULPD       Y2, Y16, Y16
-	VBROADCASTSD 80(DX), Y17
-	VMULPD       Y10, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 48(DX), Y17
-	VMULPD       Y6, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 8(DX), Y16
-	VMULPD       Y1, Y16, Y16
-	VBROADCASTSD 72(DX), Y17
-	VMULPD       Y9, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 40(DX), Y17
-	VMULPD       Y5, Y17, Y17
-	VBROADCASTSD 104(DX), Y18
-	VMULPD       Y13, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 24(DX), Y17
-	VMULPD       Y3, Y17, Y17
-	VBROADCASTSD 88(DX), Y18
-	VMULPD       Y11, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VBROADCASTSD 56(DX), Y18
-	VMULPD       Y7, Y18, Y18
-	VADDPD       Y18, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VPXORD       Y16, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	CMPQ         R8, $0x01
-	JNE          linear26
-	VMAXPD       Y15, Y16, Y15
+	VMOVAPD          Y14, Y15
+	VFMADD231PD.BCST (DX), Y0, Y15
+	VMULPD.BCST      64(DX), Y8, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      32(DX), Y4, Y16
+	VMULPD.BCST      96(DX), Y12, Y17
+	VADDPD           Y17, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      16(DX), Y2, Y16
+	VMULPD.BCST      80(DX), Y10, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      48(DX), Y6, Y17
+	VADDPD           Y17, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      8(DX), Y1, Y16
+	VMULPD.BCST      72(DX), Y9, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      40(DX), Y5, Y17
+	VMULPD.BCST      104(DX), Y13, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      24(DX), Y3, Y17
+	VMULPD.BCST      88(DX), Y11, Y18
+	VADDPD           Y18, Y17, Y17
+	VMULPD.BCST      56(DX), Y7, Y18
+	VADDPD           Y18, Y17, Y17
+	VADDPD           Y17, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	VPXORD           Y16, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	CMPQ             R8, $0x01
+	JNE              linear26
+	VMAXPD           Y15, Y16, Y15
 
 linear26:
 	TESTQ        $0x00000002, AX
@@ -5854,49 +5650,37 @@ other21:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row33:
-	VBROADCASTSD (DX), Y14
-	VFMADD213PD  Y13, Y0, Y14
-	VBROADCASTSD 64(DX), Y15
-	VMULPD       Y8, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 32(DX), Y15
-	VMULPD       Y4, Y15, Y15
-	VBROADCASTSD 96(DX), Y16
-	VMULPD       Y12, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 16(DX), Y15
-	VMULPD       Y2, Y15, Y15
-	VBROADCASTSD 80(DX), Y16
-	VMULPD       Y10, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 48(DX), Y16
-	VMULPD       Y6, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 8(DX), Y15
-	VMULPD       Y1, Y15, Y15
-	VBROADCASTSD 72(DX), Y16
-	VMULPD       Y9, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 40(DX), Y16
-	VMULPD       Y5, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 24(DX), Y16
-	VMULPD       Y3, Y16, Y16
-	VBROADCASTSD 88(DX), Y17
-	VMULPD       Y11, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 56(DX), Y17
-	VMULPD       Y7, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VPXORD       Y15, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	CMPQ         R8, $0x01
-	JNE          linear34
-	VMAXPD       Y14, Y15, Y14
+	VMOVAPD          Y13, Y14
+	VFMADD231PD.BCST (DX), Y0, Y14
+	VMULPD.BCST      64(DX), Y8, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      32(DX), Y4, Y15
+	VMULPD.BCST      96(DX), Y12, Y16
+	VADDPD           Y16, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      16(DX), Y2, Y15
+	VMULPD.BCST      80(DX), Y10, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      48(DX), Y6, Y16
+	VADDPD           Y16, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      8(DX), Y1, Y15
+	VMULPD.BCST      72(DX), Y9, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      40(DX), Y5, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      24(DX), Y3, Y16
+	VMULPD.BCST      88(DX), Y11, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      56(DX), Y7, Y17
+	VADDPD           Y17, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	VPXORD           Y15, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	CMPQ             R8, $0x01
+	JNE              linear34
+	VMAXPD           Y14, Y15, Y14
 
 linear34:
 	VMOVUPD Y14, (BX)
@@ -5954,49 +5738,37 @@ part32:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row35:
-	VBROADCASTSD (DX), Y14
-	VFMADD213PD  Y13, Y0, Y14
-	VBROADCASTSD 64(DX), Y15
-	VMULPD       Y8, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 32(DX), Y15
-	VMULPD       Y4, Y15, Y15
-	VBROADCASTSD 96(DX), Y16
-	VMULPD       Y12, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 16(DX), Y15
-	VMULPD       Y2, Y15, Y15
-	VBROADCASTSD 80(DX), Y16
-	VMULPD       Y10, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 48(DX), Y16
-	VMULPD       Y6, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 8(DX), Y15
-	VMULPD       Y1, Y15, Y15
-	VBROADCASTSD 72(DX), Y16
-	VMULPD       Y9, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 40(DX), Y16
-	VMULPD       Y5, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 24(DX), Y16
-	VMULPD       Y3, Y16, Y16
-	VBROADCASTSD 88(DX), Y17
-	VMULPD       Y11, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VBROADCASTSD 56(DX), Y17
-	VMULPD       Y7, Y17, Y17
-	VADDPD       Y17, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VPXORD       Y15, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	CMPQ         R8, $0x01
-	JNE          linear36
-	VMAXPD       Y14, Y15, Y14
+	VMOVAPD          Y13, Y14
+	VFMADD231PD.BCST (DX), Y0, Y14
+	VMULPD.BCST      64(DX), Y8, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      32(DX), Y4, Y15
+	VMULPD.BCST      96(DX), Y12, Y16
+	VADDPD           Y16, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      16(DX), Y2, Y15
+	VMULPD.BCST      80(DX), Y10, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      48(DX), Y6, Y16
+	VADDPD           Y16, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      8(DX), Y1, Y15
+	VMULPD.BCST      72(DX), Y9, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      40(DX), Y5, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      24(DX), Y3, Y16
+	VMULPD.BCST      88(DX), Y11, Y17
+	VADDPD           Y17, Y16, Y16
+	VMULPD.BCST      56(DX), Y7, Y17
+	VADDPD           Y17, Y16, Y16
+	VADDPD           Y16, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	VPXORD           Y15, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	CMPQ             R8, $0x01
+	JNE              linear36
+	VMAXPD           Y14, Y15, Y14
 
 linear36:
 	TESTQ        $0x00000002, AX
@@ -6071,46 +5843,35 @@ other31:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row43:
-	VBROADCASTSD (DX), Y13
-	VFMADD213PD  Y12, Y0, Y13
-	VBROADCASTSD 64(DX), Y14
-	VMULPD       Y8, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 32(DX), Y14
-	VMULPD       Y4, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 16(DX), Y14
-	VMULPD       Y2, Y14, Y14
-	VBROADCASTSD 80(DX), Y15
-	VMULPD       Y10, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 48(DX), Y15
-	VMULPD       Y6, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 8(DX), Y14
-	VMULPD       Y1, Y14, Y14
-	VBROADCASTSD 72(DX), Y15
-	VMULPD       Y9, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 40(DX), Y15
-	VMULPD       Y5, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 24(DX), Y15
-	VMULPD       Y3, Y15, Y15
-	VBROADCASTSD 88(DX), Y16
-	VMULPD       Y11, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 56(DX), Y16
-	VMULPD       Y7, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VPXORD       Y14, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	CMPQ         R8, $0x01
-	JNE          linear44
-	VMAXPD       Y13, Y14, Y13
+	VMOVAPD          Y12, Y13
+	VFMADD231PD.BCST (DX), Y0, Y13
+	VMULPD.BCST      64(DX), Y8, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      32(DX), Y4, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      16(DX), Y2, Y14
+	VMULPD.BCST      80(DX), Y10, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      48(DX), Y6, Y15
+	VADDPD           Y15, Y14, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      8(DX), Y1, Y14
+	VMULPD.BCST      72(DX), Y9, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      40(DX), Y5, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      24(DX), Y3, Y15
+	VMULPD.BCST      88(DX), Y11, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      56(DX), Y7, Y16
+	VADDPD           Y16, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	VADDPD           Y14, Y13, Y13
+	VPXORD           Y14, Y14, Y14
+	VADDPD           Y14, Y13, Y13
+	CMPQ             R8, $0x01
+	JNE              linear44
+	VMAXPD           Y13, Y14, Y13
 
 linear44:
 	VMOVUPD Y13, (BX)
@@ -6166,46 +5927,35 @@ part42:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row45:
-	VBROADCASTSD (DX), Y13
-	VFMADD213PD  Y12, Y0, Y13
-	VBROADCASTSD 64(DX), Y14
-	VMULPD       Y8, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 32(DX), Y14
-	VMULPD       Y4, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 16(DX), Y14
-	VMULPD       Y2, Y14, Y14
-	VBROADCASTSD 80(DX), Y15
-	VMULPD       Y10, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 48(DX), Y15
-	VMULPD       Y6, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 8(DX), Y14
-	VMULPD       Y1, Y14, Y14
-	VBROADCASTSD 72(DX), Y15
-	VMULPD       Y9, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 40(DX), Y15
-	VMULPD       Y5, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VBROADCASTSD 24(DX), Y15
-	VMULPD       Y3, Y15, Y15
-	VBROADCASTSD 88(DX), Y16
-	VMULPD       Y11, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VBROADCASTSD 56(DX), Y16
-	VMULPD       Y7, Y16, Y16
-	VADDPD       Y16, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VPXORD       Y14, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	CMPQ         R8, $0x01
-	JNE          linear46
-	VMAXPD       Y13, Y14, Y13
+	VMOVAPD          Y12, Y13
+	VFMADD231PD.BCST (DX), Y0, Y13
+	VMULPD.BCST      64(DX), Y8, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      32(DX), Y4, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      16(DX), Y2, Y14
+	VMULPD.BCST      80(DX), Y10, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      48(DX), Y6, Y15
+	VADDPD           Y15, Y14, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      8(DX), Y1, Y14
+	VMULPD.BCST      72(DX), Y9, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      40(DX), Y5, Y15
+	VADDPD           Y15, Y14, Y14
+	VMULPD.BCST      24(DX), Y3, Y15
+	VMULPD.BCST      88(DX), Y11, Y16
+	VADDPD           Y16, Y15, Y15
+	VMULPD.BCST      56(DX), Y7, Y16
+	VADDPD           Y16, Y15, Y15
+	VADDPD           Y15, Y14, Y14
+	VADDPD           Y14, Y13, Y13
+	VPXORD           Y14, Y14, Y14
+	VADDPD           Y14, Y13, Y13
+	CMPQ             R8, $0x01
+	JNE              linear46
+	VMAXPD           Y13, Y14, Y13
 
 linear46:
 	TESTQ        $0x00000002, AX
@@ -6278,43 +6028,33 @@ other41:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row53:
-	VBROADCASTSD (DX), Y12
-	VFMADD213PD  Y11, Y0, Y12
-	VBROADCASTSD 64(DX), Y13
-	VMULPD       Y8, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 32(DX), Y13
-	VMULPD       Y4, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 16(DX), Y13
-	VMULPD       Y2, Y13, Y13
-	VBROADCASTSD 80(DX), Y14
-	VMULPD       Y10, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 48(DX), Y14
-	VMULPD       Y6, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 8(DX), Y13
-	VMULPD       Y1, Y13, Y13
-	VBROADCASTSD 72(DX), Y14
-	VMULPD       Y9, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 40(DX), Y14
-	VMULPD       Y5, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 24(DX), Y14
-	VMULPD       Y3, Y14, Y14
-	VBROADCASTSD 56(DX), Y15
-	VMULPD       Y7, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VPXORD       Y13, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	CMPQ         R8, $0x01
-	JNE          linear54
-	VMAXPD       Y12, Y13, Y12
+	VMOVAPD          Y11, Y12
+	VFMADD231PD.BCST (DX), Y0, Y12
+	VMULPD.BCST      64(DX), Y8, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      32(DX), Y4, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      16(DX), Y2, Y13
+	VMULPD.BCST      80(DX), Y10, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      48(DX), Y6, Y14
+	VADDPD           Y14, Y13, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      8(DX), Y1, Y13
+	VMULPD.BCST      72(DX), Y9, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      40(DX), Y5, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      24(DX), Y3, Y14
+	VMULPD.BCST      56(DX), Y7, Y15
+	VADDPD           Y15, Y14, Y14
+	VADDPD           Y14, Y13, Y13
+	VADDPD           Y13, Y12, Y12
+	VPXORD           Y13, Y13, Y13
+	VADDPD           Y13, Y12, Y12
+	CMPQ             R8, $0x01
+	JNE              linear54
+	VMAXPD           Y12, Y13, Y12
 
 linear54:
 	VMOVUPD Y12, (BX)
@@ -6368,43 +6108,33 @@ part52:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row55:
-	VBROADCASTSD (DX), Y12
-	VFMADD213PD  Y11, Y0, Y12
-	VBROADCASTSD 64(DX), Y13
-	VMULPD       Y8, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 32(DX), Y13
-	VMULPD       Y4, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 16(DX), Y13
-	VMULPD       Y2, Y13, Y13
-	VBROADCASTSD 80(DX), Y14
-	VMULPD       Y10, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 48(DX), Y14
-	VMULPD       Y6, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 8(DX), Y13
-	VMULPD       Y1, Y13, Y13
-	VBROADCASTSD 72(DX), Y14
-	VMULPD       Y9, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 40(DX), Y14
-	VMULPD       Y5, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VBROADCASTSD 24(DX), Y14
-	VMULPD       Y3, Y14, Y14
-	VBROADCASTSD 56(DX), Y15
-	VMULPD       Y7, Y15, Y15
-	VADDPD       Y15, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VPXORD       Y13, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	CMPQ         R8, $0x01
-	JNE          linear56
-	VMAXPD       Y12, Y13, Y12
+	VMOVAPD          Y11, Y12
+	VFMADD231PD.BCST (DX), Y0, Y12
+	VMULPD.BCST      64(DX), Y8, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      32(DX), Y4, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      16(DX), Y2, Y13
+	VMULPD.BCST      80(DX), Y10, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      48(DX), Y6, Y14
+	VADDPD           Y14, Y13, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      8(DX), Y1, Y13
+	VMULPD.BCST      72(DX), Y9, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      40(DX), Y5, Y14
+	VADDPD           Y14, Y13, Y13
+	VMULPD.BCST      24(DX), Y3, Y14
+	VMULPD.BCST      56(DX), Y7, Y15
+	VADDPD           Y15, Y14, Y14
+	VADDPD           Y14, Y13, Y13
+	VADDPD           Y13, Y12, Y12
+	VPXORD           Y13, Y13, Y13
+	VADDPD           Y13, Y12, Y12
+	CMPQ             R8, $0x01
+	JNE              linear56
+	VMAXPD           Y12, Y13, Y12
 
 linear56:
 	TESTQ        $0x00000002, AX
@@ -6475,40 +6205,31 @@ other51:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row63:
-	VBROADCASTSD (DX), Y11
-	VFMADD213PD  Y10, Y0, Y11
-	VBROADCASTSD 64(DX), Y12
-	VMULPD       Y8, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VBROADCASTSD 32(DX), Y12
-	VMULPD       Y4, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VBROADCASTSD 16(DX), Y12
-	VMULPD       Y2, Y12, Y12
-	VBROADCASTSD 48(DX), Y13
-	VMULPD       Y6, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VBROADCASTSD 8(DX), Y12
-	VMULPD       Y1, Y12, Y12
-	VBROADCASTSD 72(DX), Y13
-	VMULPD       Y9, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 40(DX), Y13
-	VMULPD       Y5, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 24(DX), Y13
-	VMULPD       Y3, Y13, Y13
-	VBROADCASTSD 56(DX), Y14
-	VMULPD       Y7, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VPXORD       Y12, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	CMPQ         R8, $0x01
-	JNE          linear64
-	VMAXPD       Y11, Y12, Y11
+	VMOVAPD          Y10, Y11
+	VFMADD231PD.BCST (DX), Y0, Y11
+	VMULPD.BCST      64(DX), Y8, Y12
+	VADDPD           Y12, Y11, Y11
+	VMULPD.BCST      32(DX), Y4, Y12
+	VADDPD           Y12, Y11, Y11
+	VMULPD.BCST      16(DX), Y2, Y12
+	VMULPD.BCST      48(DX), Y6, Y13
+	VADDPD           Y13, Y12, Y12
+	VADDPD           Y12, Y11, Y11
+	VMULPD.BCST      8(DX), Y1, Y12
+	VMULPD.BCST      72(DX), Y9, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      40(DX), Y5, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      24(DX), Y3, Y13
+	VMULPD.BCST      56(DX), Y7, Y14
+	VADDPD           Y14, Y13, Y13
+	VADDPD           Y13, Y12, Y12
+	VADDPD           Y12, Y11, Y11
+	VPXORD           Y12, Y12, Y12
+	VADDPD           Y12, Y11, Y11
+	CMPQ             R8, $0x01
+	JNE              linear64
+	VMAXPD           Y11, Y12, Y11
 
 linear64:
 	VMOVUPD Y11, (BX)
@@ -6560,40 +6281,31 @@ part62:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row65:
-	VBROADCASTSD (DX), Y11
-	VFMADD213PD  Y10, Y0, Y11
-	VBROADCASTSD 64(DX), Y12
-	VMULPD       Y8, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VBROADCASTSD 32(DX), Y12
-	VMULPD       Y4, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VBROADCASTSD 16(DX), Y12
-	VMULPD       Y2, Y12, Y12
-	VBROADCASTSD 48(DX), Y13
-	VMULPD       Y6, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VBROADCASTSD 8(DX), Y12
-	VMULPD       Y1, Y12, Y12
-	VBROADCASTSD 72(DX), Y13
-	VMULPD       Y9, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 40(DX), Y13
-	VMULPD       Y5, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VBROADCASTSD 24(DX), Y13
-	VMULPD       Y3, Y13, Y13
-	VBROADCASTSD 56(DX), Y14
-	VMULPD       Y7, Y14, Y14
-	VADDPD       Y14, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VPXORD       Y12, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	CMPQ         R8, $0x01
-	JNE          linear66
-	VMAXPD       Y11, Y12, Y11
+	VMOVAPD          Y10, Y11
+	VFMADD231PD.BCST (DX), Y0, Y11
+	VMULPD.BCST      64(DX), Y8, Y12
+	VADDPD           Y12, Y11, Y11
+	VMULPD.BCST      32(DX), Y4, Y12
+	VADDPD           Y12, Y11, Y11
+	VMULPD.BCST      16(DX), Y2, Y12
+	VMULPD.BCST      48(DX), Y6, Y13
+	VADDPD           Y13, Y12, Y12
+	VADDPD           Y12, Y11, Y11
+	VMULPD.BCST      8(DX), Y1, Y12
+	VMULPD.BCST      72(DX), Y9, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      40(DX), Y5, Y13
+	VADDPD           Y13, Y12, Y12
+	VMULPD.BCST      24(DX), Y3, Y13
+	VMULPD.BCST      56(DX), Y7, Y14
+	VADDPD           Y14, Y13, Y13
+	VADDPD           Y13, Y12, Y12
+	VADDPD           Y12, Y11, Y11
+	VPXORD           Y12, Y12, Y12
+	VADDPD           Y12, Y11, Y11
+	CMPQ             R8, $0x01
+	JNE              linear66
+	VMAXPD           Y11, Y12, Y11
 
 linear66:
 	TESTQ        $0x00000002, AX
@@ -6662,37 +6374,29 @@ other61:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row73:
-	VBROADCASTSD (DX), Y10
-	VFMADD213PD  Y9, Y0, Y10
-	VBROADCASTSD 64(DX), Y11
-	VMULPD       Y8, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VBROADCASTSD 32(DX), Y11
-	VMULPD       Y4, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VBROADCASTSD 16(DX), Y11
-	VMULPD       Y2, Y11, Y11
-	VBROADCASTSD 48(DX), Y12
-	VMULPD       Y6, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VBROADCASTSD 8(DX), Y11
-	VMULPD       Y1, Y11, Y11
-	VBROADCASTSD 40(DX), Y12
-	VMULPD       Y5, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VBROADCASTSD 24(DX), Y12
-	VMULPD       Y3, Y12, Y12
-	VBROADCASTSD 56(DX), Y13
-	VMULPD       Y7, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VPXORD       Y11, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	CMPQ         R8, $0x01
-	JNE          linear74
-	VMAXPD       Y10, Y11, Y10
+	VMOVAPD          Y9, Y10
+	VFMADD231PD.BCST (DX), Y0, Y10
+	VMULPD.BCST      64(DX), Y8, Y11
+	VADDPD           Y11, Y10, Y10
+	VMULPD.BCST      32(DX), Y4, Y11
+	VADDPD           Y11, Y10, Y10
+	VMULPD.BCST      16(DX), Y2, Y11
+	VMULPD.BCST      48(DX), Y6, Y12
+	VADDPD           Y12, Y11, Y11
+	VADDPD           Y11, Y10, Y10
+	VMULPD.BCST      8(DX), Y1, Y11
+	VMULPD.BCST      40(DX), Y5, Y12
+	VADDPD           Y12, Y11, Y11
+	VMULPD.BCST      24(DX), Y3, Y12
+	VMULPD.BCST      56(DX), Y7, Y13
+	VADDPD           Y13, Y12, Y12
+	VADDPD           Y12, Y11, Y11
+	VADDPD           Y11, Y10, Y10
+	VPXORD           Y11, Y11, Y11
+	VADDPD           Y11, Y10, Y10
+	CMPQ             R8, $0x01
+	JNE              linear74
+	VMAXPD           Y10, Y11, Y10
 
 linear74:
 	VMOVUPD Y10, (BX)
@@ -6742,37 +6446,29 @@ part72:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row75:
-	VBROADCASTSD (DX), Y10
-	VFMADD213PD  Y9, Y0, Y10
-	VBROADCASTSD 64(DX), Y11
-	VMULPD       Y8, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VBROADCASTSD 32(DX), Y11
-	VMULPD       Y4, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VBROADCASTSD 16(DX), Y11
-	VMULPD       Y2, Y11, Y11
-	VBROADCASTSD 48(DX), Y12
-	VMULPD       Y6, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VBROADCASTSD 8(DX), Y11
-	VMULPD       Y1, Y11, Y11
-	VBROADCASTSD 40(DX), Y12
-	VMULPD       Y5, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VBROADCASTSD 24(DX), Y12
-	VMULPD       Y3, Y12, Y12
-	VBROADCASTSD 56(DX), Y13
-	VMULPD       Y7, Y13, Y13
-	VADDPD       Y13, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VPXORD       Y11, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	CMPQ         R8, $0x01
-	JNE          linear76
-	VMAXPD       Y10, Y11, Y10
+	VMOVAPD          Y9, Y10
+	VFMADD231PD.BCST (DX), Y0, Y10
+	VMULPD.BCST      64(DX), Y8, Y11
+	VADDPD           Y11, Y10, Y10
+	VMULPD.BCST      32(DX), Y4, Y11
+	VADDPD           Y11, Y10, Y10
+	VMULPD.BCST      16(DX), Y2, Y11
+	VMULPD.BCST      48(DX), Y6, Y12
+	VADDPD           Y12, Y11, Y11
+	VADDPD           Y11, Y10, Y10
+	VMULPD.BCST      8(DX), Y1, Y11
+	VMULPD.BCST      40(DX), Y5, Y12
+	VADDPD           Y12, Y11, Y11
+	VMULPD.BCST      24(DX), Y3, Y12
+	VMULPD.BCST      56(DX), Y7, Y13
+	VADDPD           Y13, Y12, Y12
+	VADDPD           Y12, Y11, Y11
+	VADDPD           Y11, Y10, Y10
+	VPXORD           Y11, Y11, Y11
+	VADDPD           Y11, Y10, Y10
+	CMPQ             R8, $0x01
+	JNE              linear76
+	VMAXPD           Y10, Y11, Y10
 
 linear76:
 	TESTQ        $0x00000002, AX
@@ -6839,34 +6535,27 @@ other71:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row83:
-	VBROADCASTSD (DX), Y9
-	VFMADD213PD  Y8, Y0, Y9
-	VBROADCASTSD 32(DX), Y10
-	VMULPD       Y4, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VBROADCASTSD 16(DX), Y10
-	VMULPD       Y2, Y10, Y10
-	VBROADCASTSD 48(DX), Y11
-	VMULPD       Y6, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VBROADCASTSD 8(DX), Y10
-	VMULPD       Y1, Y10, Y10
-	VBROADCASTSD 40(DX), Y11
-	VMULPD       Y5, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VBROADCASTSD 24(DX), Y11
-	VMULPD       Y3, Y11, Y11
-	VBROADCASTSD 56(DX), Y12
-	VMULPD       Y7, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VPXORD       Y10, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	CMPQ         R8, $0x01
-	JNE          linear84
-	VMAXPD       Y9, Y10, Y9
+	VMOVAPD          Y8, Y9
+	VFMADD231PD.BCST (DX), Y0, Y9
+	VMULPD.BCST      32(DX), Y4, Y10
+	VADDPD           Y10, Y9, Y9
+	VMULPD.BCST      16(DX), Y2, Y10
+	VMULPD.BCST      48(DX), Y6, Y11
+	VADDPD           Y11, Y10, Y10
+	VADDPD           Y10, Y9, Y9
+	VMULPD.BCST      8(DX), Y1, Y10
+	VMULPD.BCST      40(DX), Y5, Y11
+	VADDPD           Y11, Y10, Y10
+	VMULPD.BCST      24(DX), Y3, Y11
+	VMULPD.BCST      56(DX), Y7, Y12
+	VADDPD           Y12, Y11, Y11
+	VADDPD           Y11, Y10, Y10
+	VADDPD           Y10, Y9, Y9
+	VPXORD           Y10, Y10, Y10
+	VADDPD           Y10, Y9, Y9
+	CMPQ             R8, $0x01
+	JNE              linear84
+	VMAXPD           Y9, Y10, Y9
 
 linear84:
 	VMOVUPD Y9, (BX)
@@ -6914,34 +6603,27 @@ part82:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row85:
-	VBROADCASTSD (DX), Y9
-	VFMADD213PD  Y8, Y0, Y9
-	VBROADCASTSD 32(DX), Y10
-	VMULPD       Y4, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VBROADCASTSD 16(DX), Y10
-	VMULPD       Y2, Y10, Y10
-	VBROADCASTSD 48(DX), Y11
-	VMULPD       Y6, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VBROADCASTSD 8(DX), Y10
-	VMULPD       Y1, Y10, Y10
-	VBROADCASTSD 40(DX), Y11
-	VMULPD       Y5, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VBROADCASTSD 24(DX), Y11
-	VMULPD       Y3, Y11, Y11
-	VBROADCASTSD 56(DX), Y12
-	VMULPD       Y7, Y12, Y12
-	VADDPD       Y12, Y11, Y11
-	VADDPD       Y11, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VPXORD       Y10, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	CMPQ         R8, $0x01
-	JNE          linear86
-	VMAXPD       Y9, Y10, Y9
+	VMOVAPD          Y8, Y9
+	VFMADD231PD.BCST (DX), Y0, Y9
+	VMULPD.BCST      32(DX), Y4, Y10
+	VADDPD           Y10, Y9, Y9
+	VMULPD.BCST      16(DX), Y2, Y10
+	VMULPD.BCST      48(DX), Y6, Y11
+	VADDPD           Y11, Y10, Y10
+	VADDPD           Y10, Y9, Y9
+	VMULPD.BCST      8(DX), Y1, Y10
+	VMULPD.BCST      40(DX), Y5, Y11
+	VADDPD           Y11, Y10, Y10
+	VMULPD.BCST      24(DX), Y3, Y11
+	VMULPD.BCST      56(DX), Y7, Y12
+	VADDPD           Y12, Y11, Y11
+	VADDPD           Y11, Y10, Y10
+	VADDPD           Y10, Y9, Y9
+	VPXORD           Y10, Y10, Y10
+	VADDPD           Y10, Y9, Y9
+	CMPQ             R8, $0x01
+	JNE              linear86
+	VMAXPD           Y9, Y10, Y9
 
 linear86:
 	TESTQ        $0x00000002, AX
@@ -7006,31 +6688,25 @@ other81:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row93:
-	VBROADCASTSD (DX), Y8
-	VFMADD213PD  Y7, Y0, Y8
-	VBROADCASTSD 32(DX), Y9
-	VMULPD       Y4, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VBROADCASTSD 16(DX), Y9
-	VMULPD       Y2, Y9, Y9
-	VBROADCASTSD 48(DX), Y10
-	VMULPD       Y6, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VBROADCASTSD 8(DX), Y9
-	VMULPD       Y1, Y9, Y9
-	VBROADCASTSD 40(DX), Y10
-	VMULPD       Y5, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VBROADCASTSD 24(DX), Y10
-	VMULPD       Y3, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VPXORD       Y9, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	CMPQ         R8, $0x01
-	JNE          linear94
-	VMAXPD       Y8, Y9, Y8
+	VMOVAPD          Y7, Y8
+	VFMADD231PD.BCST (DX), Y0, Y8
+	VMULPD.BCST      32(DX), Y4, Y9
+	VADDPD           Y9, Y8, Y8
+	VMULPD.BCST      16(DX), Y2, Y9
+	VMULPD.BCST      48(DX), Y6, Y10
+	VADDPD           Y10, Y9, Y9
+	VADDPD           Y9, Y8, Y8
+	VMULPD.BCST      8(DX), Y1, Y9
+	VMULPD.BCST      40(DX), Y5, Y10
+	VADDPD           Y10, Y9, Y9
+	VMULPD.BCST      24(DX), Y3, Y10
+	VADDPD           Y10, Y9, Y9
+	VADDPD           Y9, Y8, Y8
+	VPXORD           Y9, Y9, Y9
+	VADDPD           Y9, Y8, Y8
+	CMPQ             R8, $0x01
+	JNE              linear94
+	VMAXPD           Y8, Y9, Y8
 
 linear94:
 	VMOVUPD Y8, (BX)
@@ -7076,31 +6752,25 @@ part92:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row95:
-	VBROADCASTSD (DX), Y8
-	VFMADD213PD  Y7, Y0, Y8
-	VBROADCASTSD 32(DX), Y9
-	VMULPD       Y4, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VBROADCASTSD 16(DX), Y9
-	VMULPD       Y2, Y9, Y9
-	VBROADCASTSD 48(DX), Y10
-	VMULPD       Y6, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VBROADCASTSD 8(DX), Y9
-	VMULPD       Y1, Y9, Y9
-	VBROADCASTSD 40(DX), Y10
-	VMULPD       Y5, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VBROADCASTSD 24(DX), Y10
-	VMULPD       Y3, Y10, Y10
-	VADDPD       Y10, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VPXORD       Y9, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	CMPQ         R8, $0x01
-	JNE          linear96
-	VMAXPD       Y8, Y9, Y8
+	VMOVAPD          Y7, Y8
+	VFMADD231PD.BCST (DX), Y0, Y8
+	VMULPD.BCST      32(DX), Y4, Y9
+	VADDPD           Y9, Y8, Y8
+	VMULPD.BCST      16(DX), Y2, Y9
+	VMULPD.BCST      48(DX), Y6, Y10
+	VADDPD           Y10, Y9, Y9
+	VADDPD           Y9, Y8, Y8
+	VMULPD.BCST      8(DX), Y1, Y9
+	VMULPD.BCST      40(DX), Y5, Y10
+	VADDPD           Y10, Y9, Y9
+	VMULPD.BCST      24(DX), Y3, Y10
+	VADDPD           Y10, Y9, Y9
+	VADDPD           Y9, Y8, Y8
+	VPXORD           Y9, Y9, Y9
+	VADDPD           Y9, Y8, Y8
+	CMPQ             R8, $0x01
+	JNE              linear96
+	VMAXPD           Y8, Y9, Y8
 
 linear96:
 	TESTQ        $0x00000002, AX
@@ -7163,28 +6833,23 @@ other91:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row103:
-	VBROADCASTSD (DX), Y7
-	VFMADD213PD  Y6, Y0, Y7
-	VBROADCASTSD 32(DX), Y8
-	VMULPD       Y4, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VBROADCASTSD 16(DX), Y8
-	VMULPD       Y2, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VBROADCASTSD 8(DX), Y8
-	VMULPD       Y1, Y8, Y8
-	VBROADCASTSD 40(DX), Y9
-	VMULPD       Y5, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VBROADCASTSD 24(DX), Y9
-	VMULPD       Y3, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VPXORD       Y8, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	CMPQ         R8, $0x01
-	JNE          linear104
-	VMAXPD       Y7, Y8, Y7
+	VMOVAPD          Y6, Y7
+	VFMADD231PD.BCST (DX), Y0, Y7
+	VMULPD.BCST      32(DX), Y4, Y8
+	VADDPD           Y8, Y7, Y7
+	VMULPD.BCST      16(DX), Y2, Y8
+	VADDPD           Y8, Y7, Y7
+	VMULPD.BCST      8(DX), Y1, Y8
+	VMULPD.BCST      40(DX), Y5, Y9
+	VADDPD           Y9, Y8, Y8
+	VMULPD.BCST      24(DX), Y3, Y9
+	VADDPD           Y9, Y8, Y8
+	VADDPD           Y8, Y7, Y7
+	VPXORD           Y8, Y8, Y8
+	VADDPD           Y8, Y7, Y7
+	CMPQ             R8, $0x01
+	JNE              linear104
+	VMAXPD           Y7, Y8, Y7
 
 linear104:
 	VMOVUPD Y7, (BX)
@@ -7228,28 +6893,23 @@ part102:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row105:
-	VBROADCASTSD (DX), Y7
-	VFMADD213PD  Y6, Y0, Y7
-	VBROADCASTSD 32(DX), Y8
-	VMULPD       Y4, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VBROADCASTSD 16(DX), Y8
-	VMULPD       Y2, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VBROADCASTSD 8(DX), Y8
-	VMULPD       Y1, Y8, Y8
-	VBROADCASTSD 40(DX), Y9
-	VMULPD       Y5, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VBROADCASTSD 24(DX), Y9
-	VMULPD       Y3, Y9, Y9
-	VADDPD       Y9, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VPXORD       Y8, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	CMPQ         R8, $0x01
-	JNE          linear106
-	VMAXPD       Y7, Y8, Y7
+	VMOVAPD          Y6, Y7
+	VFMADD231PD.BCST (DX), Y0, Y7
+	VMULPD.BCST      32(DX), Y4, Y8
+	VADDPD           Y8, Y7, Y7
+	VMULPD.BCST      16(DX), Y2, Y8
+	VADDPD           Y8, Y7, Y7
+	VMULPD.BCST      8(DX), Y1, Y8
+	VMULPD.BCST      40(DX), Y5, Y9
+	VADDPD           Y9, Y8, Y8
+	VMULPD.BCST      24(DX), Y3, Y9
+	VADDPD           Y9, Y8, Y8
+	VADDPD           Y8, Y7, Y7
+	VPXORD           Y8, Y8, Y8
+	VADDPD           Y8, Y7, Y7
+	CMPQ             R8, $0x01
+	JNE              linear106
+	VMAXPD           Y7, Y8, Y7
 
 linear106:
 	TESTQ        $0x00000002, AX
@@ -7310,25 +6970,21 @@ other101:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row113:
-	VBROADCASTSD (DX), Y6
-	VFMADD213PD  Y5, Y0, Y6
-	VBROADCASTSD 32(DX), Y7
-	VMULPD       Y4, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VBROADCASTSD 16(DX), Y7
-	VMULPD       Y2, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VBROADCASTSD 8(DX), Y7
-	VMULPD       Y1, Y7, Y7
-	VBROADCASTSD 24(DX), Y8
-	VMULPD       Y3, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VPXORD       Y7, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	CMPQ         R8, $0x01
-	JNE          linear114
-	VMAXPD       Y6, Y7, Y6
+	VMOVAPD          Y5, Y6
+	VFMADD231PD.BCST (DX), Y0, Y6
+	VMULPD.BCST      32(DX), Y4, Y7
+	VADDPD           Y7, Y6, Y6
+	VMULPD.BCST      16(DX), Y2, Y7
+	VADDPD           Y7, Y6, Y6
+	VMULPD.BCST      8(DX), Y1, Y7
+	VMULPD.BCST      24(DX), Y3, Y8
+	VADDPD           Y8, Y7, Y7
+	VADDPD           Y7, Y6, Y6
+	VPXORD           Y7, Y7, Y7
+	VADDPD           Y7, Y6, Y6
+	CMPQ             R8, $0x01
+	JNE              linear114
+	VMAXPD           Y6, Y7, Y6
 
 linear114:
 	VMOVUPD Y6, (BX)
@@ -7370,25 +7026,21 @@ part112:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row115:
-	VBROADCASTSD (DX), Y6
-	VFMADD213PD  Y5, Y0, Y6
-	VBROADCASTSD 32(DX), Y7
-	VMULPD       Y4, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VBROADCASTSD 16(DX), Y7
-	VMULPD       Y2, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VBROADCASTSD 8(DX), Y7
-	VMULPD       Y1, Y7, Y7
-	VBROADCASTSD 24(DX), Y8
-	VMULPD       Y3, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VPXORD       Y7, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	CMPQ         R8, $0x01
-	JNE          linear116
-	VMAXPD       Y6, Y7, Y6
+	VMOVAPD          Y5, Y6
+	VFMADD231PD.BCST (DX), Y0, Y6
+	VMULPD.BCST      32(DX), Y4, Y7
+	VADDPD           Y7, Y6, Y6
+	VMULPD.BCST      16(DX), Y2, Y7
+	VADDPD           Y7, Y6, Y6
+	VMULPD.BCST      8(DX), Y1, Y7
+	VMULPD.BCST      24(DX), Y3, Y8
+	VADDPD           Y8, Y7, Y7
+	VADDPD           Y7, Y6, Y6
+	VPXORD           Y7, Y7, Y7
+	VADDPD           Y7, Y6, Y6
+	CMPQ             R8, $0x01
+	JNE              linear116
+	VMAXPD           Y6, Y7, Y6
 
 linear116:
 	TESTQ        $0x00000002, AX
@@ -7447,22 +7099,19 @@ other111:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row123:
-	VBROADCASTSD (DX), Y5
-	VFMADD213PD  Y4, Y0, Y5
-	VBROADCASTSD 16(DX), Y6
-	VMULPD       Y2, Y6, Y6
-	VADDPD       Y6, Y5, Y5
-	VBROADCASTSD 8(DX), Y6
-	VMULPD       Y1, Y6, Y6
-	VBROADCASTSD 24(DX), Y7
-	VMULPD       Y3, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VADDPD       Y6, Y5, Y5
-	VPXORD       Y6, Y6, Y6
-	VADDPD       Y6, Y5, Y5
-	CMPQ         R8, $0x01
-	JNE          linear124
-	VMAXPD       Y5, Y6, Y5
+	VMOVAPD          Y4, Y5
+	VFMADD231PD.BCST (DX), Y0, Y5
+	VMULPD.BCST      16(DX), Y2, Y6
+	VADDPD           Y6, Y5, Y5
+	VMULPD.BCST      8(DX), Y1, Y6
+	VMULPD.BCST      24(DX), Y3, Y7
+	VADDPD           Y7, Y6, Y6
+	VADDPD           Y6, Y5, Y5
+	VPXORD           Y6, Y6, Y6
+	VADDPD           Y6, Y5, Y5
+	CMPQ             R8, $0x01
+	JNE              linear124
+	VMAXPD           Y5, Y6, Y5
 
 linear124:
 	VMOVUPD Y5, (BX)
@@ -7502,22 +7151,19 @@ part122:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row125:
-	VBROADCASTSD (DX), Y5
-	VFMADD213PD  Y4, Y0, Y5
-	VBROADCASTSD 16(DX), Y6
-	VMULPD       Y2, Y6, Y6
-	VADDPD       Y6, Y5, Y5
-	VBROADCASTSD 8(DX), Y6
-	VMULPD       Y1, Y6, Y6
-	VBROADCASTSD 24(DX), Y7
-	VMULPD       Y3, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VADDPD       Y6, Y5, Y5
-	VPXORD       Y6, Y6, Y6
-	VADDPD       Y6, Y5, Y5
-	CMPQ         R8, $0x01
-	JNE          linear126
-	VMAXPD       Y5, Y6, Y5
+	VMOVAPD          Y4, Y5
+	VFMADD231PD.BCST (DX), Y0, Y5
+	VMULPD.BCST      16(DX), Y2, Y6
+	VADDPD           Y6, Y5, Y5
+	VMULPD.BCST      8(DX), Y1, Y6
+	VMULPD.BCST      24(DX), Y3, Y7
+	VADDPD           Y7, Y6, Y6
+	VADDPD           Y6, Y5, Y5
+	VPXORD           Y6, Y6, Y6
+	VADDPD           Y6, Y5, Y5
+	CMPQ             R8, $0x01
+	JNE              linear126
+	VMAXPD           Y5, Y6, Y5
 
 linear126:
 	TESTQ        $0x00000002, AX
@@ -7574,19 +7220,17 @@ other121:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row133:
-	VBROADCASTSD (DX), Y4
-	VFMADD213PD  Y3, Y0, Y4
-	VBROADCASTSD 16(DX), Y5
-	VMULPD       Y2, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	VBROADCASTSD 8(DX), Y5
-	VMULPD       Y1, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	VPXORD       Y5, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	CMPQ         R8, $0x01
-	JNE          linear134
-	VMAXPD       Y4, Y5, Y4
+	VMOVAPD          Y3, Y4
+	VFMADD231PD.BCST (DX), Y0, Y4
+	VMULPD.BCST      16(DX), Y2, Y5
+	VADDPD           Y5, Y4, Y4
+	VMULPD.BCST      8(DX), Y1, Y5
+	VADDPD           Y5, Y4, Y4
+	VPXORD           Y5, Y5, Y5
+	VADDPD           Y5, Y4, Y4
+	CMPQ             R8, $0x01
+	JNE              linear134
+	VMAXPD           Y4, Y5, Y4
 
 linear134:
 	VMOVUPD Y4, (BX)
@@ -7624,19 +7268,17 @@ part132:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row135:
-	VBROADCASTSD (DX), Y4
-	VFMADD213PD  Y3, Y0, Y4
-	VBROADCASTSD 16(DX), Y5
-	VMULPD       Y2, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	VBROADCASTSD 8(DX), Y5
-	VMULPD       Y1, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	VPXORD       Y5, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	CMPQ         R8, $0x01
-	JNE          linear136
-	VMAXPD       Y4, Y5, Y4
+	VMOVAPD          Y3, Y4
+	VFMADD231PD.BCST (DX), Y0, Y4
+	VMULPD.BCST      16(DX), Y2, Y5
+	VADDPD           Y5, Y4, Y4
+	VMULPD.BCST      8(DX), Y1, Y5
+	VADDPD           Y5, Y4, Y4
+	VPXORD           Y5, Y5, Y5
+	VADDPD           Y5, Y4, Y4
+	CMPQ             R8, $0x01
+	JNE              linear136
+	VMAXPD           Y4, Y5, Y4
 
 linear136:
 	TESTQ        $0x00000002, AX
@@ -7689,16 +7331,15 @@ other131:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row143:
-	VBROADCASTSD (DX), Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VBROADCASTSD 8(DX), Y4
-	VMULPD       Y1, Y4, Y4
-	VADDPD       Y4, Y3, Y3
-	VPXORD       Y4, Y4, Y4
-	VADDPD       Y4, Y3, Y3
-	CMPQ         R8, $0x01
-	JNE          linear144
-	VMAXPD       Y3, Y4, Y3
+	VMOVAPD          Y2, Y3
+	VFMADD231PD.BCST (DX), Y0, Y3
+	VMULPD.BCST      8(DX), Y1, Y4
+	VADDPD           Y4, Y3, Y3
+	VPXORD           Y4, Y4, Y4
+	VADDPD           Y4, Y3, Y3
+	CMPQ             R8, $0x01
+	JNE              linear144
+	VMAXPD           Y3, Y4, Y3
 
 linear144:
 	VMOVUPD Y3, (BX)
@@ -7734,16 +7375,15 @@ part142:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row145:
-	VBROADCASTSD (DX), Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VBROADCASTSD 8(DX), Y4
-	VMULPD       Y1, Y4, Y4
-	VADDPD       Y4, Y3, Y3
-	VPXORD       Y4, Y4, Y4
-	VADDPD       Y4, Y3, Y3
-	CMPQ         R8, $0x01
-	JNE          linear146
-	VMAXPD       Y3, Y4, Y3
+	VMOVAPD          Y2, Y3
+	VFMADD231PD.BCST (DX), Y0, Y3
+	VMULPD.BCST      8(DX), Y1, Y4
+	VADDPD           Y4, Y3, Y3
+	VPXORD           Y4, Y4, Y4
+	VADDPD           Y4, Y3, Y3
+	CMPQ             R8, $0x01
+	JNE              linear146
+	VMAXPD           Y3, Y4, Y3
 
 linear146:
 	TESTQ        $0x00000002, AX
@@ -12873,57 +12513,43 @@ ready8:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row15:
-	VMOVUPS      (SI), Z28
-	VMOVAPS      Z24, Z31
-	VBROADCASTSS (CX), Z29
-	VFMADD231PS  Z29, Z28, Z14
-	VFMADD231PS  Z29, Z1, Z31
-	VBROADCASTSS 4(CX), Z29
-	VFMADD231PS  Z29, Z28, Z18
-	VFMADD231PS  Z29, Z4, Z31
-	VBROADCASTSS 8(CX), Z29
-	VFMADD231PS  Z29, Z28, Z10
-	VFMADD231PS  Z29, Z0, Z31
-	VBROADCASTSS 12(CX), Z29
-	VFMADD231PS  Z29, Z28, Z17
-	VFMADD231PS  Z29, Z3, Z31
-	VBROADCASTSS 16(CX), Z29
-	VFMADD231PS  Z29, Z28, Z19
-	VFMADD231PS  Z29, Z5, Z31
-	VBROADCASTSS 20(CX), Z29
-	VFMADD231PS  Z29, Z28, Z22
-	VFMADD231PS  Z29, Z8, Z31
-	VBROADCASTSS 24(CX), Z29
-	VFMADD231PS  Z29, Z28, Z15
-	VFMADD231PS  Z29, Z2, Z31
-	VBROADCASTSS 28(CX), Z29
-	VFMADD231PS  Z29, Z28, Z21
-	VFMADD231PS  Z29, Z7, Z31
-	VBROADCASTSS 32(CX), Z29
-	VFMADD231PS  Z29, Z28, Z23
-	VFMADD231PS  Z29, Z9, Z31
-	VBROADCASTSS 36(CX), Z29
-	VFMADD231PS  Z29, Z28, Z26
-	VFMADD231PS  Z29, Z12, Z31
-	VBROADCASTSS 40(CX), Z29
-	VFMADD231PS  Z29, Z28, Z20
-	VFMADD231PS  Z29, Z6, Z31
-	VBROADCASTSS 44(CX), Z29
-	VFMADD231PS  Z29, Z28, Z25
-	VFMADD231PS  Z29, Z11, Z31
-	VBROADCASTSS 48(CX), Z29
-	VFMADD231PS  Z29, Z28, Z27
-	VFMADD231PS  Z29, Z13, Z31
-	VBROADCASTSS 52(CX), Z29
-	VFMADD231PS  Z29, Z28, Z30
-	VFMADD231PS  Z29, Z16, Z31
-	VADDPS       Z24, Z31, Z31
-	VMOVUPS      Z31, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row15
+	VMOVUPS          (SI), Z28
+	VMOVAPS          Z24, Z31
+	VFMADD231PS.BCST (CX), Z28, Z14
+	VFMADD231PS.BCST (CX), Z1, Z31
+	VFMADD231PS.BCST 4(CX), Z28, Z18
+	VFMADD231PS.BCST 4(CX), Z4, Z31
+	VFMADD231PS.BCST 8(CX), Z28, Z10
+	VFMADD231PS.BCST 8(CX), Z0, Z31
+	VFMADD231PS.BCST 12(CX), Z28, Z17
+	VFMADD231PS.BCST 12(CX), Z3, Z31
+	VFMADD231PS.BCST 16(CX), Z28, Z19
+	VFMADD231PS.BCST 16(CX), Z5, Z31
+	VFMADD231PS.BCST 20(CX), Z28, Z22
+	VFMADD231PS.BCST 20(CX), Z8, Z31
+	VFMADD231PS.BCST 24(CX), Z28, Z15
+	VFMADD231PS.BCST 24(CX), Z2, Z31
+	VFMADD231PS.BCST 28(CX), Z28, Z21
+	VFMADD231PS.BCST 28(CX), Z7, Z31
+	VFMADD231PS.BCST 32(CX), Z28, Z23
+	VFMADD231PS.BCST 32(CX), Z9, Z31
+	VFMADD231PS.BCST 36(CX), Z28, Z26
+	VFMADD231PS.BCST 36(CX), Z12, Z31
+	VFMADD231PS.BCST 40(CX), Z28, Z20
+	VFMADD231PS.BCST 40(CX), Z6, Z31
+	VFMADD231PS.BCST 44(CX), Z28, Z25
+	VFMADD231PS.BCST 44(CX), Z11, Z31
+	VFMADD231PS.BCST 48(CX), Z28, Z27
+	VFMADD231PS.BCST 48(CX), Z13, Z31
+	VFMADD231PS.BCST 52(CX), Z28, Z30
+	VFMADD231PS.BCST 52(CX), Z16, Z31
+	VADDPS           Z24, Z31, Z31
+	VMOVUPS          Z31, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row15
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -12934,39 +12560,25 @@ row15:
 without13:
 	// the same without dx
 row16:
-	VMOVUPS      (SI), Z28
-	VBROADCASTSS (CX), Z29
-	VFMADD231PS  Z29, Z28, Z14
-	VBROADCASTSS 4(CX), Z29
-	VFMADD231PS  Z29, Z28, Z18
-	VBROADCASTSS 8(CX), Z29
-	VFMADD231PS  Z29, Z28, Z10
-	VBROADCASTSS 12(CX), Z29
-	VFMADD231PS  Z29, Z28, Z17
-	VBROADCASTSS 16(CX), Z29
-	VFMADD231PS  Z29, Z28, Z19
-	VBROADCASTSS 20(CX), Z29
-	VFMADD231PS  Z29, Z28, Z22
-	VBROADCASTSS 24(CX), Z29
-	VFMADD231PS  Z29, Z28, Z15
-	VBROADCASTSS 28(CX), Z29
-	VFMADD231PS  Z29, Z28, Z21
-	VBROADCASTSS 32(CX), Z29
-	VFMADD231PS  Z29, Z28, Z23
-	VBROADCASTSS 36(CX), Z29
-	VFMADD231PS  Z29, Z28, Z26
-	VBROADCASTSS 40(CX), Z29
-	VFMADD231PS  Z29, Z28, Z20
-	VBROADCASTSS 44(CX), Z29
-	VFMADD231PS  Z29, Z28, Z25
-	VBROADCASTSS 48(CX), Z29
-	VFMADD231PS  Z29, Z28, Z27
-	VBROADCASTSS 52(CX), Z29
-	VFMADD231PS  Z29, Z28, Z30
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row16
+	VMOVUPS          (SI), Z28
+	VFMADD231PS.BCST (CX), Z28, Z14
+	VFMADD231PS.BCST 4(CX), Z28, Z18
+	VFMADD231PS.BCST 8(CX), Z28, Z10
+	VFMADD231PS.BCST 12(CX), Z28, Z17
+	VFMADD231PS.BCST 16(CX), Z28, Z19
+	VFMADD231PS.BCST 20(CX), Z28, Z22
+	VFMADD231PS.BCST 24(CX), Z28, Z15
+	VFMADD231PS.BCST 28(CX), Z28, Z21
+	VFMADD231PS.BCST 32(CX), Z28, Z23
+	VFMADD231PS.BCST 36(CX), Z28, Z26
+	VFMADD231PS.BCST 40(CX), Z28, Z20
+	VFMADD231PS.BCST 44(CX), Z28, Z25
+	VFMADD231PS.BCST 48(CX), Z28, Z27
+	VFMADD231PS.BCST 52(CX), Z28, Z30
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row16
 
 end14:
 	MOVQ          x+64(FP), SI
@@ -13422,54 +13034,41 @@ ready24:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row31:
-	VMOVUPS      (SI), Z27
-	VMOVAPS      Z23, Z29
-	VBROADCASTSS (CX), Z28
-	VFMADD231PS  Z28, Z27, Z14
-	VFMADD231PS  Z28, Z1, Z29
-	VBROADCASTSS 4(CX), Z28
-	VFMADD231PS  Z28, Z27, Z17
-	VFMADD231PS  Z28, Z4, Z29
-	VBROADCASTSS 8(CX), Z28
-	VFMADD231PS  Z28, Z27, Z10
-	VFMADD231PS  Z28, Z0, Z29
-	VBROADCASTSS 12(CX), Z28
-	VFMADD231PS  Z28, Z27, Z16
-	VFMADD231PS  Z28, Z3, Z29
-	VBROADCASTSS 16(CX), Z28
-	VFMADD231PS  Z28, Z27, Z18
-	VFMADD231PS  Z28, Z5, Z29
-	VBROADCASTSS 20(CX), Z28
-	VFMADD231PS  Z28, Z27, Z21
-	VFMADD231PS  Z28, Z8, Z29
-	VBROADCASTSS 24(CX), Z28
-	VFMADD231PS  Z28, Z27, Z15
-	VFMADD231PS  Z28, Z2, Z29
-	VBROADCASTSS 28(CX), Z28
-	VFMADD231PS  Z28, Z27, Z20
-	VFMADD231PS  Z28, Z7, Z29
-	VBROADCASTSS 32(CX), Z28
-	VFMADD231PS  Z28, Z27, Z22
-	VFMADD231PS  Z28, Z9, Z29
-	VBROADCASTSS 36(CX), Z28
-	VFMADD231PS  Z28, Z27, Z25
-	VFMADD231PS  Z28, Z12, Z29
-	VBROADCASTSS 40(CX), Z28
-	VFMADD231PS  Z28, Z27, Z19
-	VFMADD231PS  Z28, Z6, Z29
-	VBROADCASTSS 44(CX), Z28
-	VFMADD231PS  Z28, Z27, Z24
-	VFMADD231PS  Z28, Z11, Z29
-	VBROADCASTSS 48(CX), Z28
-	VFMADD231PS  Z28, Z27, Z26
-	VFMADD231PS  Z28, Z13, Z29
-	VADDPS       Z23, Z29, Z29
-	VMOVUPS      Z29, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row31
+	VMOVUPS          (SI), Z27
+	VMOVAPS          Z23, Z29
+	VFMADD231PS.BCST (CX), Z27, Z14
+	VFMADD231PS.BCST (CX), Z1, Z29
+	VFMADD231PS.BCST 4(CX), Z27, Z17
+	VFMADD231PS.BCST 4(CX), Z4, Z29
+	VFMADD231PS.BCST 8(CX), Z27, Z10
+	VFMADD231PS.BCST 8(CX), Z0, Z29
+	VFMADD231PS.BCST 12(CX), Z27, Z16
+	VFMADD231PS.BCST 12(CX), Z3, Z29
+	VFMADD231PS.BCST 16(CX), Z27, Z18
+	VFMADD231PS.BCST 16(CX), Z5, Z29
+	VFMADD231PS.BCST 20(CX), Z27, Z21
+	VFMADD231PS.BCST 20(CX), Z8, Z29
+	VFMADD231PS.BCST 24(CX), Z27, Z15
+	VFMADD231PS.BCST 24(CX), Z2, Z29
+	VFMADD231PS.BCST 28(CX), Z27, Z20
+	VFMADD231PS.BCST 28(CX), Z7, Z29
+	VFMADD231PS.BCST 32(CX), Z27, Z22
+	VFMADD231PS.BCST 32(CX), Z9, Z29
+	VFMADD231PS.BCST 36(CX), Z27, Z25
+	VFMADD231PS.BCST 36(CX), Z12, Z29
+	VFMADD231PS.BCST 40(CX), Z27, Z19
+	VFMADD231PS.BCST 40(CX), Z6, Z29
+	VFMADD231PS.BCST 44(CX), Z27, Z24
+	VFMADD231PS.BCST 44(CX), Z11, Z29
+	VFMADD231PS.BCST 48(CX), Z27, Z26
+	VFMADD231PS.BCST 48(CX), Z13, Z29
+	VADDPS           Z23, Z29, Z29
+	VMOVUPS          Z29, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row31
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -13480,37 +13079,24 @@ row31:
 without29:
 	// the same without dx
 row32:
-	VMOVUPS      (SI), Z27
-	VBROADCASTSS (CX), Z28
-	VFMADD231PS  Z28, Z27, Z14
-	VBROADCASTSS 4(CX), Z28
-	VFMADD231PS  Z28, Z27, Z17
-	VBROADCASTSS 8(CX), Z28
-	VFMADD231PS  Z28, Z27, Z10
-	VBROADCASTSS 12(CX), Z28
-	VFMADD231PS  Z28, Z27, Z16
-	VBROADCASTSS 16(CX), Z28
-	VFMADD231PS  Z28, Z27, Z18
-	VBROADCASTSS 20(CX), Z28
-	VFMADD231PS  Z28, Z27, Z21
-	VBROADCASTSS 24(CX), Z28
-	VFMADD231PS  Z28, Z27, Z15
-	VBROADCASTSS 28(CX), Z28
-	VFMADD231PS  Z28, Z27, Z20
-	VBROADCASTSS 32(CX), Z28
-	VFMADD231PS  Z28, Z27, Z22
-	VBROADCASTSS 36(CX), Z28
-	VFMADD231PS  Z28, Z27, Z25
-	VBROADCASTSS 40(CX), Z28
-	VFMADD231PS  Z28, Z27, Z19
-	VBROADCASTSS 44(CX), Z28
-	VFMADD231PS  Z28, Z27, Z24
-	VBROADCASTSS 48(CX), Z28
-	VFMADD231PS  Z28, Z27, Z26
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row32
+	VMOVUPS          (SI), Z27
+	VFMADD231PS.BCST (CX), Z27, Z14
+	VFMADD231PS.BCST 4(CX), Z27, Z17
+	VFMADD231PS.BCST 8(CX), Z27, Z10
+	VFMADD231PS.BCST 12(CX), Z27, Z16
+	VFMADD231PS.BCST 16(CX), Z27, Z18
+	VFMADD231PS.BCST 20(CX), Z27, Z21
+	VFMADD231PS.BCST 24(CX), Z27, Z15
+	VFMADD231PS.BCST 28(CX), Z27, Z20
+	VFMADD231PS.BCST 32(CX), Z27, Z22
+	VFMADD231PS.BCST 36(CX), Z27, Z25
+	VFMADD231PS.BCST 40(CX), Z27, Z19
+	VFMADD231PS.BCST 44(CX), Z27, Z24
+	VFMADD231PS.BCST 48(CX), Z27, Z26
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row32
 
 end30:
 	MOVQ          x+64(FP), SI
@@ -13892,51 +13478,39 @@ ready39:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row45:
-	VMOVUPS      (SI), Z25
-	VMOVAPS      Z22, Z27
-	VBROADCASTSS (CX), Z26
-	VFMADD231PS  Z26, Z25, Z13
-	VFMADD231PS  Z26, Z1, Z27
-	VBROADCASTSS 4(CX), Z26
-	VFMADD231PS  Z26, Z25, Z16
-	VFMADD231PS  Z26, Z4, Z27
-	VBROADCASTSS 8(CX), Z26
-	VFMADD231PS  Z26, Z25, Z10
-	VFMADD231PS  Z26, Z0, Z27
-	VBROADCASTSS 12(CX), Z26
-	VFMADD231PS  Z26, Z25, Z15
-	VFMADD231PS  Z26, Z3, Z27
-	VBROADCASTSS 16(CX), Z26
-	VFMADD231PS  Z26, Z25, Z17
-	VFMADD231PS  Z26, Z5, Z27
-	VBROADCASTSS 20(CX), Z26
-	VFMADD231PS  Z26, Z25, Z20
-	VFMADD231PS  Z26, Z8, Z27
-	VBROADCASTSS 24(CX), Z26
-	VFMADD231PS  Z26, Z25, Z14
-	VFMADD231PS  Z26, Z2, Z27
-	VBROADCASTSS 28(CX), Z26
-	VFMADD231PS  Z26, Z25, Z19
-	VFMADD231PS  Z26, Z7, Z27
-	VBROADCASTSS 32(CX), Z26
-	VFMADD231PS  Z26, Z25, Z21
-	VFMADD231PS  Z26, Z9, Z27
-	VBROADCASTSS 36(CX), Z26
-	VFMADD231PS  Z26, Z25, Z24
-	VFMADD231PS  Z26, Z12, Z27
-	VBROADCASTSS 40(CX), Z26
-	VFMADD231PS  Z26, Z25, Z18
-	VFMADD231PS  Z26, Z6, Z27
-	VBROADCASTSS 44(CX), Z26
-	VFMADD231PS  Z26, Z25, Z23
-	VFMADD231PS  Z26, Z11, Z27
-	VADDPS       Z22, Z27, Z27
-	VMOVUPS      Z27, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row45
+	VMOVUPS          (SI), Z25
+	VMOVAPS          Z22, Z27
+	VFMADD231PS.BCST (CX), Z25, Z13
+	VFMADD231PS.BCST (CX), Z1, Z27
+	VFMADD231PS.BCST 4(CX), Z25, Z16
+	VFMADD231PS.BCST 4(CX), Z4, Z27
+	VFMADD231PS.BCST 8(CX), Z25, Z10
+	VFMADD231PS.BCST 8(CX), Z0, Z27
+	VFMADD231PS.BCST 12(CX), Z25, Z15
+	VFMADD231PS.BCST 12(CX), Z3, Z27
+	VFMADD231PS.BCST 16(CX), Z25, Z17
+	VFMADD231PS.BCST 16(CX), Z5, Z27
+	VFMADD231PS.BCST 20(CX), Z25, Z20
+	VFMADD231PS.BCST 20(CX), Z8, Z27
+	VFMADD231PS.BCST 24(CX), Z25, Z14
+	VFMADD231PS.BCST 24(CX), Z2, Z27
+	VFMADD231PS.BCST 28(CX), Z25, Z19
+	VFMADD231PS.BCST 28(CX), Z7, Z27
+	VFMADD231PS.BCST 32(CX), Z25, Z21
+	VFMADD231PS.BCST 32(CX), Z9, Z27
+	VFMADD231PS.BCST 36(CX), Z25, Z24
+	VFMADD231PS.BCST 36(CX), Z12, Z27
+	VFMADD231PS.BCST 40(CX), Z25, Z18
+	VFMADD231PS.BCST 40(CX), Z6, Z27
+	VFMADD231PS.BCST 44(CX), Z25, Z23
+	VFMADD231PS.BCST 44(CX), Z11, Z27
+	VADDPS           Z22, Z27, Z27
+	VMOVUPS          Z27, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row45
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -13947,35 +13521,23 @@ row45:
 without43:
 	// the same without dx
 row46:
-	VMOVUPS      (SI), Z25
-	VBROADCASTSS (CX), Z26
-	VFMADD231PS  Z26, Z25, Z13
-	VBROADCASTSS 4(CX), Z26
-	VFMADD231PS  Z26, Z25, Z16
-	VBROADCASTSS 8(CX), Z26
-	VFMADD231PS  Z26, Z25, Z10
-	VBROADCASTSS 12(CX), Z26
-	VFMADD231PS  Z26, Z25, Z15
-	VBROADCASTSS 16(CX), Z26
-	VFMADD231PS  Z26, Z25, Z17
-	VBROADCASTSS 20(CX), Z26
-	VFMADD231PS  Z26, Z25, Z20
-	VBROADCASTSS 24(CX), Z26
-	VFMADD231PS  Z26, Z25, Z14
-	VBROADCASTSS 28(CX), Z26
-	VFMADD231PS  Z26, Z25, Z19
-	VBROADCASTSS 32(CX), Z26
-	VFMADD231PS  Z26, Z25, Z21
-	VBROADCASTSS 36(CX), Z26
-	VFMADD231PS  Z26, Z25, Z24
-	VBROADCASTSS 40(CX), Z26
-	VFMADD231PS  Z26, Z25, Z18
-	VBROADCASTSS 44(CX), Z26
-	VFMADD231PS  Z26, Z25, Z23
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row46
+	VMOVUPS          (SI), Z25
+	VFMADD231PS.BCST (CX), Z25, Z13
+	VFMADD231PS.BCST 4(CX), Z25, Z16
+	VFMADD231PS.BCST 8(CX), Z25, Z10
+	VFMADD231PS.BCST 12(CX), Z25, Z15
+	VFMADD231PS.BCST 16(CX), Z25, Z17
+	VFMADD231PS.BCST 20(CX), Z25, Z20
+	VFMADD231PS.BCST 24(CX), Z25, Z14
+	VFMADD231PS.BCST 28(CX), Z25, Z19
+	VFMADD231PS.BCST 32(CX), Z25, Z21
+	VFMADD231PS.BCST 36(CX), Z25, Z24
+	VFMADD231PS.BCST 40(CX), Z25, Z18
+	VFMADD231PS.BCST 44(CX), Z25, Z23
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row46
 
 end44:
 	MOVQ          x+64(FP), SI
@@ -14375,48 +13937,37 @@ ready53:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row59:
-	VMOVUPS      (SI), Z22
-	VMOVAPS      Z21, Z25
-	VBROADCASTSS (CX), Z24
-	VFMADD231PS  Z24, Z22, Z11
-	VFMADD231PS  Z24, Z1, Z25
-	VBROADCASTSS 4(CX), Z24
-	VFMADD231PS  Z24, Z22, Z15
-	VFMADD231PS  Z24, Z4, Z25
-	VBROADCASTSS 8(CX), Z24
-	VFMADD231PS  Z24, Z22, Z10
-	VFMADD231PS  Z24, Z0, Z25
-	VBROADCASTSS 12(CX), Z24
-	VFMADD231PS  Z24, Z22, Z14
-	VFMADD231PS  Z24, Z3, Z25
-	VBROADCASTSS 16(CX), Z24
-	VFMADD231PS  Z24, Z22, Z16
-	VFMADD231PS  Z24, Z5, Z25
-	VBROADCASTSS 20(CX), Z24
-	VFMADD231PS  Z24, Z22, Z19
-	VFMADD231PS  Z24, Z8, Z25
-	VBROADCASTSS 24(CX), Z24
-	VFMADD231PS  Z24, Z22, Z13
-	VFMADD231PS  Z24, Z2, Z25
-	VBROADCASTSS 28(CX), Z24
-	VFMADD231PS  Z24, Z22, Z18
-	VFMADD231PS  Z24, Z7, Z25
-	VBROADCASTSS 32(CX), Z24
-	VFMADD231PS  Z24, Z22, Z20
-	VFMADD231PS  Z24, Z9, Z25
-	VBROADCASTSS 36(CX), Z24
-	VFMADD231PS  Z24, Z22, Z23
-	VFMADD231PS  Z24, Z12, Z25
-	VBROADCASTSS 40(CX), Z24
-	VFMADD231PS  Z24, Z22, Z17
-	VFMADD231PS  Z24, Z6, Z25
-	VADDPS       Z21, Z25, Z25
-	VMOVUPS      Z25, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row59
+	VMOVUPS          (SI), Z22
+	VMOVAPS          Z21, Z25
+	VFMADD231PS.BCST (CX), Z22, Z11
+	VFMADD231PS.BCST (CX), Z1, Z25
+	VFMADD231PS.BCST 4(CX), Z22, Z15
+	VFMADD231PS.BCST 4(CX), Z4, Z25
+	VFMADD231PS.BCST 8(CX), Z22, Z10
+	VFMADD231PS.BCST 8(CX), Z0, Z25
+	VFMADD231PS.BCST 12(CX), Z22, Z14
+	VFMADD231PS.BCST 12(CX), Z3, Z25
+	VFMADD231PS.BCST 16(CX), Z22, Z16
+	VFMADD231PS.BCST 16(CX), Z5, Z25
+	VFMADD231PS.BCST 20(CX), Z22, Z19
+	VFMADD231PS.BCST 20(CX), Z8, Z25
+	VFMADD231PS.BCST 24(CX), Z22, Z13
+	VFMADD231PS.BCST 24(CX), Z2, Z25
+	VFMADD231PS.BCST 28(CX), Z22, Z18
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VFMADD231PS.BCST 32(CX), Z22, Z20
+	VFMADD231PS.BCST 32(CX), Z9, Z25
+	VFMADD231PS.BCST 36(CX), Z22, Z23
+	VFMADD231PS.BCST 36(CX), Z12, Z25
+	VFMADD231PS.BCST 40(CX), Z22, Z17
+	VFMADD231PS.BCST 40(CX), Z6, Z25
+	VADDPS           Z21, Z25, Z25
+	VMOVUPS          Z25, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row59
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -14427,33 +13978,22 @@ row59:
 without57:
 	// the same without dx
 row60:
-	VMOVUPS      (SI), Z22
-	VBROADCASTSS (CX), Z24
-	VFMADD231PS  Z24, Z22, Z11
-	VBROADCASTSS 4(CX), Z24
-	VFMADD231PS  Z24, Z22, Z15
-	VBROADCASTSS 8(CX), Z24
-	VFMADD231PS  Z24, Z22, Z10
-	VBROADCASTSS 12(CX), Z24
-	VFMADD231PS  Z24, Z22, Z14
-	VBROADCASTSS 16(CX), Z24
-	VFMADD231PS  Z24, Z22, Z16
-	VBROADCASTSS 20(CX), Z24
-	VFMADD231PS  Z24, Z22, Z19
-	VBROADCASTSS 24(CX), Z24
-	VFMADD231PS  Z24, Z22, Z13
-	VBROADCASTSS 28(CX), Z24
-	VFMADD231PS  Z24, Z22, Z18
-	VBROADCASTSS 32(CX), Z24
-	VFMADD231PS  Z24, Z22, Z20
-	VBROADCASTSS 36(CX), Z24
-	VFMADD231PS  Z24, Z22, Z23
-	VBROADCASTSS 40(CX), Z24
-	VFMADD231PS  Z24, Z22, Z17
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row60
+	VMOVUPS          (SI), Z22
+	VFMADD231PS.BCST (CX), Z22, Z11
+	VFMADD231PS.BCST 4(CX), Z22, Z15
+	VFMADD231PS.BCST 8(CX), Z22, Z10
+	VFMADD231PS.BCST 12(CX), Z22, Z14
+	VFMADD231PS.BCST 16(CX), Z22, Z16
+	VFMADD231PS.BCST 20(CX), Z22, Z19
+	VFMADD231PS.BCST 24(CX), Z22, Z13
+	VFMADD231PS.BCST 28(CX), Z22, Z18
+	VFMADD231PS.BCST 32(CX), Z22, Z20
+	VFMADD231PS.BCST 36(CX), Z22, Z23
+	VFMADD231PS.BCST 40(CX), Z22, Z17
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row60
 
 end58:
 	MOVQ          x+64(FP), SI
@@ -14835,45 +14375,35 @@ ready67:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row73:
-	VMOVUPS      (SI), Z20
-	VMOVAPS      Z16, Z23
-	VBROADCASTSS (CX), Z21
-	VFMADD231PS  Z21, Z20, Z10
-	VFMADD231PS  Z21, Z1, Z23
-	VBROADCASTSS 4(CX), Z21
-	VFMADD231PS  Z21, Z20, Z14
-	VFMADD231PS  Z21, Z4, Z23
-	VBROADCASTSS 8(CX), Z21
-	VFMADD231PS  Z21, Z20, Z6
-	VFMADD231PS  Z21, Z0, Z23
-	VBROADCASTSS 12(CX), Z21
-	VFMADD231PS  Z21, Z20, Z13
-	VFMADD231PS  Z21, Z3, Z23
-	VBROADCASTSS 16(CX), Z21
-	VFMADD231PS  Z21, Z20, Z15
-	VFMADD231PS  Z21, Z5, Z23
-	VBROADCASTSS 20(CX), Z21
-	VFMADD231PS  Z21, Z20, Z18
-	VFMADD231PS  Z21, Z8, Z23
-	VBROADCASTSS 24(CX), Z21
-	VFMADD231PS  Z21, Z20, Z11
-	VFMADD231PS  Z21, Z2, Z23
-	VBROADCASTSS 28(CX), Z21
-	VFMADD231PS  Z21, Z20, Z17
-	VFMADD231PS  Z21, Z7, Z23
-	VBROADCASTSS 32(CX), Z21
-	VFMADD231PS  Z21, Z20, Z19
-	VFMADD231PS  Z21, Z9, Z23
-	VBROADCASTSS 36(CX), Z21
-	VFMADD231PS  Z21, Z20, Z22
-	VFMADD231PS  Z21, Z12, Z23
-	VADDPS       Z16, Z23, Z23
-	VMOVUPS      Z23, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row73
+	VMOVUPS          (SI), Z20
+	VMOVAPS          Z16, Z23
+	VFMADD231PS.BCST (CX), Z20, Z10
+	VFMADD231PS.BCST (CX), Z1, Z23
+	VFMADD231PS.BCST 4(CX), Z20, Z14
+	VFMADD231PS.BCST 4(CX), Z4, Z23
+	VFMADD231PS.BCST 8(CX), Z20, Z6
+	VFMADD231PS.BCST 8(CX), Z0, Z23
+	VFMADD231PS.BCST 12(CX), Z20, Z13
+	VFMADD231PS.BCST 12(CX), Z3, Z23
+	VFMADD231PS.BCST 16(CX), Z20, Z15
+	VFMADD231PS.BCST 16(CX), Z5, Z23
+	VFMADD231PS.BCST 20(CX), Z20, Z18
+	VFMADD231PS.BCST 20(CX), Z8, Z23
+	VFMADD231PS.BCST 24(CX), Z20, Z11
+	VFMADD231PS.BCST 24(CX), Z2, Z23
+	VFMADD231PS.BCST 28(CX), Z20, Z17
+	VFMADD231PS.BCST 28(CX), Z7, Z23
+	VFMADD231PS.BCST 32(CX), Z20, Z19
+	VFMADD231PS.BCST 32(CX), Z9, Z23
+	VFMADD231PS.BCST 36(CX), Z20, Z22
+	VFMADD231PS.BCST 36(CX), Z12, Z23
+	VADDPS           Z16, Z23, Z23
+	VMOVUPS          Z23, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row73
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -14884,31 +14414,21 @@ row73:
 without71:
 	// the same without dx
 row74:
-	VMOVUPS      (SI), Z20
-	VBROADCASTSS (CX), Z21
-	VFMADD231PS  Z21, Z20, Z10
-	VBROADCASTSS 4(CX), Z21
-	VFMADD231PS  Z21, Z20, Z14
-	VBROADCASTSS 8(CX), Z21
-	VFMADD231PS  Z21, Z20, Z6
-	VBROADCASTSS 12(CX), Z21
-	VFMADD231PS  Z21, Z20, Z13
-	VBROADCASTSS 16(CX), Z21
-	VFMADD231PS  Z21, Z20, Z15
-	VBROADCASTSS 20(CX), Z21
-	VFMADD231PS  Z21, Z20, Z18
-	VBROADCASTSS 24(CX), Z21
-	VFMADD231PS  Z21, Z20, Z11
-	VBROADCASTSS 28(CX), Z21
-	VFMADD231PS  Z21, Z20, Z17
-	VBROADCASTSS 32(CX), Z21
-	VFMADD231PS  Z21, Z20, Z19
-	VBROADCASTSS 36(CX), Z21
-	VFMADD231PS  Z21, Z20, Z22
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row74
+	VMOVUPS          (SI), Z20
+	VFMADD231PS.BCST (CX), Z20, Z10
+	VFMADD231PS.BCST 4(CX), Z20, Z14
+	VFMADD231PS.BCST 8(CX), Z20, Z6
+	VFMADD231PS.BCST 12(CX), Z20, Z13
+	VFMADD231PS.BCST 16(CX), Z20, Z15
+	VFMADD231PS.BCST 20(CX), Z20, Z18
+	VFMADD231PS.BCST 24(CX), Z20, Z11
+	VFMADD231PS.BCST 28(CX), Z20, Z17
+	VFMADD231PS.BCST 32(CX), Z20, Z19
+	VFMADD231PS.BCST 36(CX), Z20, Z22
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row74
 
 end72:
 	MOVQ          x+64(FP), SI
@@ -15272,42 +14792,33 @@ ready81:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row87:
-	VMOVUPS      (SI), Z19
-	VMOVAPS      Z15, Z21
-	VBROADCASTSS (CX), Z20
-	VFMADD231PS  Z20, Z19, Z10
-	VFMADD231PS  Z20, Z1, Z21
-	VBROADCASTSS 4(CX), Z20
-	VFMADD231PS  Z20, Z19, Z13
-	VFMADD231PS  Z20, Z4, Z21
-	VBROADCASTSS 8(CX), Z20
-	VFMADD231PS  Z20, Z19, Z6
-	VFMADD231PS  Z20, Z0, Z21
-	VBROADCASTSS 12(CX), Z20
-	VFMADD231PS  Z20, Z19, Z12
-	VFMADD231PS  Z20, Z3, Z21
-	VBROADCASTSS 16(CX), Z20
-	VFMADD231PS  Z20, Z19, Z14
-	VFMADD231PS  Z20, Z5, Z21
-	VBROADCASTSS 20(CX), Z20
-	VFMADD231PS  Z20, Z19, Z17
-	VFMADD231PS  Z20, Z8, Z21
-	VBROADCASTSS 24(CX), Z20
-	VFMADD231PS  Z20, Z19, Z11
-	VFMADD231PS  Z20, Z2, Z21
-	VBROADCASTSS 28(CX), Z20
-	VFMADD231PS  Z20, Z19, Z16
-	VFMADD231PS  Z20, Z7, Z21
-	VBROADCASTSS 32(CX), Z20
-	VFMADD231PS  Z20, Z19, Z18
-	VFMADD231PS  Z20, Z9, Z21
-	VADDPS       Z15, Z21, Z21
-	VMOVUPS      Z21, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row87
+	VMOVUPS          (SI), Z19
+	VMOVAPS          Z15, Z21
+	VFMADD231PS.BCST (CX), Z19, Z10
+	VFMADD231PS.BCST (CX), Z1, Z21
+	VFMADD231PS.BCST 4(CX), Z19, Z13
+	VFMADD231PS.BCST 4(CX), Z4, Z21
+	VFMADD231PS.BCST 8(CX), Z19, Z6
+	VFMADD231PS.BCST 8(CX), Z0, Z21
+	VFMADD231PS.BCST 12(CX), Z19, Z12
+	VFMADD231PS.BCST 12(CX), Z3, Z21
+	VFMADD231PS.BCST 16(CX), Z19, Z14
+	VFMADD231PS.BCST 16(CX), Z5, Z21
+	VFMADD231PS.BCST 20(CX), Z19, Z17
+	VFMADD231PS.BCST 20(CX), Z8, Z21
+	VFMADD231PS.BCST 24(CX), Z19, Z11
+	VFMADD231PS.BCST 24(CX), Z2, Z21
+	VFMADD231PS.BCST 28(CX), Z19, Z16
+	VFMADD231PS.BCST 28(CX), Z7, Z21
+	VFMADD231PS.BCST 32(CX), Z19, Z18
+	VFMADD231PS.BCST 32(CX), Z9, Z21
+	VADDPS           Z15, Z21, Z21
+	VMOVUPS          Z21, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row87
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -15318,29 +14829,20 @@ row87:
 without85:
 	// the same without dx
 row88:
-	VMOVUPS      (SI), Z19
-	VBROADCASTSS (CX), Z20
-	VFMADD231PS  Z20, Z19, Z10
-	VBROADCASTSS 4(CX), Z20
-	VFMADD231PS  Z20, Z19, Z13
-	VBROADCASTSS 8(CX), Z20
-	VFMADD231PS  Z20, Z19, Z6
-	VBROADCASTSS 12(CX), Z20
-	VFMADD231PS  Z20, Z19, Z12
-	VBROADCASTSS 16(CX), Z20
-	VFMADD231PS  Z20, Z19, Z14
-	VBROADCASTSS 20(CX), Z20
-	VFMADD231PS  Z20, Z19, Z17
-	VBROADCASTSS 24(CX), Z20
-	VFMADD231PS  Z20, Z19, Z11
-	VBROADCASTSS 28(CX), Z20
-	VFMADD231PS  Z20, Z19, Z16
-	VBROADCASTSS 32(CX), Z20
-	VFMADD231PS  Z20, Z19, Z18
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row88
+	VMOVUPS          (SI), Z19
+	VFMADD231PS.BCST (CX), Z19, Z10
+	VFMADD231PS.BCST 4(CX), Z19, Z13
+	VFMADD231PS.BCST 8(CX), Z19, Z6
+	VFMADD231PS.BCST 12(CX), Z19, Z12
+	VFMADD231PS.BCST 16(CX), Z19, Z14
+	VFMADD231PS.BCST 20(CX), Z19, Z17
+	VFMADD231PS.BCST 24(CX), Z19, Z11
+	VFMADD231PS.BCST 28(CX), Z19, Z16
+	VFMADD231PS.BCST 32(CX), Z19, Z18
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row88
 
 end86:
 	MOVQ          x+64(FP), SI
@@ -15630,39 +15132,31 @@ ready94:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row99:
-	VMOVUPS      (SI), Z17
-	VMOVAPS      Z14, Z19
-	VBROADCASTSS (CX), Z18
-	VFMADD231PS  Z18, Z17, Z9
-	VFMADD231PS  Z18, Z1, Z19
-	VBROADCASTSS 4(CX), Z18
-	VFMADD231PS  Z18, Z17, Z12
-	VFMADD231PS  Z18, Z4, Z19
-	VBROADCASTSS 8(CX), Z18
-	VFMADD231PS  Z18, Z17, Z6
-	VFMADD231PS  Z18, Z0, Z19
-	VBROADCASTSS 12(CX), Z18
-	VFMADD231PS  Z18, Z17, Z11
-	VFMADD231PS  Z18, Z3, Z19
-	VBROADCASTSS 16(CX), Z18
-	VFMADD231PS  Z18, Z17, Z13
-	VFMADD231PS  Z18, Z5, Z19
-	VBROADCASTSS 20(CX), Z18
-	VFMADD231PS  Z18, Z17, Z16
-	VFMADD231PS  Z18, Z8, Z19
-	VBROADCASTSS 24(CX), Z18
-	VFMADD231PS  Z18, Z17, Z10
-	VFMADD231PS  Z18, Z2, Z19
-	VBROADCASTSS 28(CX), Z18
-	VFMADD231PS  Z18, Z17, Z15
-	VFMADD231PS  Z18, Z7, Z19
-	VADDPS       Z14, Z19, Z19
-	VMOVUPS      Z19, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row99
+	VMOVUPS          (SI), Z17
+	VMOVAPS          Z14, Z19
+	VFMADD231PS.BCST (CX), Z17, Z9
+	VFMADD231PS.BCST (CX), Z1, Z19
+	VFMADD231PS.BCST 4(CX), Z17, Z12
+	VFMADD231PS.BCST 4(CX), Z4, Z19
+	VFMADD231PS.BCST 8(CX), Z17, Z6
+	VFMADD231PS.BCST 8(CX), Z0, Z19
+	VFMADD231PS.BCST 12(CX), Z17, Z11
+	VFMADD231PS.BCST 12(CX), Z3, Z19
+	VFMADD231PS.BCST 16(CX), Z17, Z13
+	VFMADD231PS.BCST 16(CX), Z5, Z19
+	VFMADD231PS.BCST 20(CX), Z17, Z16
+	VFMADD231PS.BCST 20(CX), Z8, Z19
+	VFMADD231PS.BCST 24(CX), Z17, Z10
+	VFMADD231PS.BCST 24(CX), Z2, Z19
+	VFMADD231PS.BCST 28(CX), Z17, Z15
+	VFMADD231PS.BCST 28(CX), Z7, Z19
+	VADDPS           Z14, Z19, Z19
+	VMOVUPS          Z19, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row99
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -15673,27 +15167,19 @@ row99:
 without97:
 	// the same without dx
 row100:
-	VMOVUPS      (SI), Z17
-	VBROADCASTSS (CX), Z18
-	VFMADD231PS  Z18, Z17, Z9
-	VBROADCASTSS 4(CX), Z18
-	VFMADD231PS  Z18, Z17, Z12
-	VBROADCASTSS 8(CX), Z18
-	VFMADD231PS  Z18, Z17, Z6
-	VBROADCASTSS 12(CX), Z18
-	VFMADD231PS  Z18, Z17, Z11
-	VBROADCASTSS 16(CX), Z18
-	VFMADD231PS  Z18, Z17, Z13
-	VBROADCASTSS 20(CX), Z18
-	VFMADD231PS  Z18, Z17, Z16
-	VBROADCASTSS 24(CX), Z18
-	VFMADD231PS  Z18, Z17, Z10
-	VBROADCASTSS 28(CX), Z18
-	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row100
+	VMOVUPS          (SI), Z17
+	VFMADD231PS.BCST (CX), Z17, Z9
+	VFMADD231PS.BCST 4(CX), Z17, Z12
+	VFMADD231PS.BCST 8(CX), Z17, Z6
+	VFMADD231PS.BCST 12(CX), Z17, Z11
+	VFMADD231PS.BCST 16(CX), Z17, Z13
+	VFMADD231PS.BCST 20(CX), Z17, Z16
+	VFMADD231PS.BCST 24(CX), Z17, Z10
+	VFMADD231PS.BCST 28(CX), Z17, Z15
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row100
 
 end98:
 	MOVQ          x+64(FP), SI
@@ -16001,36 +15487,29 @@ ready106:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row111:
-	VMOVUPS      (SI), Z14
-	VMOVAPS      Z13, Z17
-	VBROADCASTSS (CX), Z16
-	VFMADD231PS  Z16, Z14, Z7
-	VFMADD231PS  Z16, Z1, Z17
-	VBROADCASTSS 4(CX), Z16
-	VFMADD231PS  Z16, Z14, Z11
-	VFMADD231PS  Z16, Z4, Z17
-	VBROADCASTSS 8(CX), Z16
-	VFMADD231PS  Z16, Z14, Z6
-	VFMADD231PS  Z16, Z0, Z17
-	VBROADCASTSS 12(CX), Z16
-	VFMADD231PS  Z16, Z14, Z10
-	VFMADD231PS  Z16, Z3, Z17
-	VBROADCASTSS 16(CX), Z16
-	VFMADD231PS  Z16, Z14, Z12
-	VFMADD231PS  Z16, Z5, Z17
-	VBROADCASTSS 20(CX), Z16
-	VFMADD231PS  Z16, Z14, Z15
-	VFMADD231PS  Z16, Z8, Z17
-	VBROADCASTSS 24(CX), Z16
-	VFMADD231PS  Z16, Z14, Z9
-	VFMADD231PS  Z16, Z2, Z17
-	VADDPS       Z13, Z17, Z17
-	VMOVUPS      Z17, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row111
+	VMOVUPS          (SI), Z14
+	VMOVAPS          Z13, Z17
+	VFMADD231PS.BCST (CX), Z14, Z7
+	VFMADD231PS.BCST (CX), Z1, Z17
+	VFMADD231PS.BCST 4(CX), Z14, Z11
+	VFMADD231PS.BCST 4(CX), Z4, Z17
+	VFMADD231PS.BCST 8(CX), Z14, Z6
+	VFMADD231PS.BCST 8(CX), Z0, Z17
+	VFMADD231PS.BCST 12(CX), Z14, Z10
+	VFMADD231PS.BCST 12(CX), Z3, Z17
+	VFMADD231PS.BCST 16(CX), Z14, Z12
+	VFMADD231PS.BCST 16(CX), Z5, Z17
+	VFMADD231PS.BCST 20(CX), Z14, Z15
+	VFMADD231PS.BCST 20(CX), Z8, Z17
+	VFMADD231PS.BCST 24(CX), Z14, Z9
+	VFMADD231PS.BCST 24(CX), Z2, Z17
+	VADDPS           Z13, Z17, Z17
+	VMOVUPS          Z17, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row111
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -16041,25 +15520,18 @@ row111:
 without109:
 	// the same without dx
 row112:
-	VMOVUPS      (SI), Z14
-	VBROADCASTSS (CX), Z16
-	VFMADD231PS  Z16, Z14, Z7
-	VBROADCASTSS 4(CX), Z16
-	VFMADD231PS  Z16, Z14, Z11
-	VBROADCASTSS 8(CX), Z16
-	VFMADD231PS  Z16, Z14, Z6
-	VBROADCASTSS 12(CX), Z16
-	VFMADD231PS  Z16, Z14, Z10
-	VBROADCASTSS 16(CX), Z16
-	VFMADD231PS  Z16, Z14, Z12
-	VBROADCASTSS 20(CX), Z16
-	VFMADD231PS  Z16, Z14, Z15
-	VBROADCASTSS 24(CX), Z16
-	VFMADD231PS  Z16, Z14, Z9
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row112
+	VMOVUPS          (SI), Z14
+	VFMADD231PS.BCST (CX), Z14, Z7
+	VFMADD231PS.BCST 4(CX), Z14, Z11
+	VFMADD231PS.BCST 8(CX), Z14, Z6
+	VFMADD231PS.BCST 12(CX), Z14, Z10
+	VFMADD231PS.BCST 16(CX), Z14, Z12
+	VFMADD231PS.BCST 20(CX), Z14, Z15
+	VFMADD231PS.BCST 24(CX), Z14, Z9
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row112
 
 end110:
 	MOVQ          x+64(FP), SI
@@ -16349,33 +15821,27 @@ ready118:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row123:
-	VMOVUPS      (SI), Z12
-	VMOVAPS      Z7, Z15
-	VBROADCASTSS (CX), Z13
-	VFMADD231PS  Z13, Z12, Z6
-	VFMADD231PS  Z13, Z1, Z15
-	VBROADCASTSS 4(CX), Z13
-	VFMADD231PS  Z13, Z12, Z10
-	VFMADD231PS  Z13, Z4, Z15
-	VBROADCASTSS 8(CX), Z13
-	VFMADD231PS  Z13, Z12, Z2
-	VFMADD231PS  Z13, Z0, Z15
-	VBROADCASTSS 12(CX), Z13
-	VFMADD231PS  Z13, Z12, Z9
-	VFMADD231PS  Z13, Z3, Z15
-	VBROADCASTSS 16(CX), Z13
-	VFMADD231PS  Z13, Z12, Z11
-	VFMADD231PS  Z13, Z5, Z15
-	VBROADCASTSS 20(CX), Z13
-	VFMADD231PS  Z13, Z12, Z14
-	VFMADD231PS  Z13, Z8, Z15
-	VADDPS       Z7, Z15, Z15
-	VMOVUPS      Z15, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row123
+	VMOVUPS          (SI), Z12
+	VMOVAPS          Z7, Z15
+	VFMADD231PS.BCST (CX), Z12, Z6
+	VFMADD231PS.BCST (CX), Z1, Z15
+	VFMADD231PS.BCST 4(CX), Z12, Z10
+	VFMADD231PS.BCST 4(CX), Z4, Z15
+	VFMADD231PS.BCST 8(CX), Z12, Z2
+	VFMADD231PS.BCST 8(CX), Z0, Z15
+	VFMADD231PS.BCST 12(CX), Z12, Z9
+	VFMADD231PS.BCST 12(CX), Z3, Z15
+	VFMADD231PS.BCST 16(CX), Z12, Z11
+	VFMADD231PS.BCST 16(CX), Z5, Z15
+	VFMADD231PS.BCST 20(CX), Z12, Z14
+	VFMADD231PS.BCST 20(CX), Z8, Z15
+	VADDPS           Z7, Z15, Z15
+	VMOVUPS          Z15, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row123
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -16386,23 +15852,17 @@ row123:
 without121:
 	// the same without dx
 row124:
-	VMOVUPS      (SI), Z12
-	VBROADCASTSS (CX), Z13
-	VFMADD231PS  Z13, Z12, Z6
-	VBROADCASTSS 4(CX), Z13
-	VFMADD231PS  Z13, Z12, Z10
-	VBROADCASTSS 8(CX), Z13
-	VFMADD231PS  Z13, Z12, Z2
-	VBROADCASTSS 12(CX), Z13
-	VFMADD231PS  Z13, Z12, Z9
-	VBROADCASTSS 16(CX), Z13
-	VFMADD231PS  Z13, Z12, Z11
-	VBROADCASTSS 20(CX), Z13
-	VFMADD231PS  Z13, Z12, Z14
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row124
+	VMOVUPS          (SI), Z12
+	VFMADD231PS.BCST (CX), Z12, Z6
+	VFMADD231PS.BCST 4(CX), Z12, Z10
+	VFMADD231PS.BCST 8(CX), Z12, Z2
+	VFMADD231PS.BCST 12(CX), Z12, Z9
+	VFMADD231PS.BCST 16(CX), Z12, Z11
+	VFMADD231PS.BCST 20(CX), Z12, Z14
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row124
 
 end122:
 	MOVQ          x+64(FP), SI
@@ -16674,30 +16134,25 @@ ready130:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row135:
-	VMOVUPS      (SI), Z11
-	VMOVAPS      Z7, Z13
-	VBROADCASTSS (CX), Z12
-	VFMADD231PS  Z12, Z11, Z6
-	VFMADD231PS  Z12, Z1, Z13
-	VBROADCASTSS 4(CX), Z12
-	VFMADD231PS  Z12, Z11, Z9
-	VFMADD231PS  Z12, Z4, Z13
-	VBROADCASTSS 8(CX), Z12
-	VFMADD231PS  Z12, Z11, Z2
-	VFMADD231PS  Z12, Z0, Z13
-	VBROADCASTSS 12(CX), Z12
-	VFMADD231PS  Z12, Z11, Z8
-	VFMADD231PS  Z12, Z3, Z13
-	VBROADCASTSS 16(CX), Z12
-	VFMADD231PS  Z12, Z11, Z10
-	VFMADD231PS  Z12, Z5, Z13
-	VADDPS       Z7, Z13, Z13
-	VMOVUPS      Z13, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row135
+	VMOVUPS          (SI), Z11
+	VMOVAPS          Z7, Z13
+	VFMADD231PS.BCST (CX), Z11, Z6
+	VFMADD231PS.BCST (CX), Z1, Z13
+	VFMADD231PS.BCST 4(CX), Z11, Z9
+	VFMADD231PS.BCST 4(CX), Z4, Z13
+	VFMADD231PS.BCST 8(CX), Z11, Z2
+	VFMADD231PS.BCST 8(CX), Z0, Z13
+	VFMADD231PS.BCST 12(CX), Z11, Z8
+	VFMADD231PS.BCST 12(CX), Z3, Z13
+	VFMADD231PS.BCST 16(CX), Z11, Z10
+	VFMADD231PS.BCST 16(CX), Z5, Z13
+	VADDPS           Z7, Z13, Z13
+	VMOVUPS          Z13, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row135
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -16708,21 +16163,16 @@ row135:
 without133:
 	// the same without dx
 row136:
-	VMOVUPS      (SI), Z11
-	VBROADCASTSS (CX), Z12
-	VFMADD231PS  Z12, Z11, Z6
-	VBROADCASTSS 4(CX), Z12
-	VFMADD231PS  Z12, Z11, Z9
-	VBROADCASTSS 8(CX), Z12
-	VFMADD231PS  Z12, Z11, Z2
-	VBROADCASTSS 12(CX), Z12
-	VFMADD231PS  Z12, Z11, Z8
-	VBROADCASTSS 16(CX), Z12
-	VFMADD231PS  Z12, Z11, Z10
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row136
+	VMOVUPS          (SI), Z11
+	VFMADD231PS.BCST (CX), Z11, Z6
+	VFMADD231PS.BCST 4(CX), Z11, Z9
+	VFMADD231PS.BCST 8(CX), Z11, Z2
+	VFMADD231PS.BCST 12(CX), Z11, Z8
+	VFMADD231PS.BCST 16(CX), Z11, Z10
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row136
 
 end134:
 	MOVQ          x+64(FP), SI
@@ -16920,27 +16370,23 @@ ready141:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row145:
-	VMOVUPS      (SI), Z9
-	VMOVAPS      Z6, Z11
-	VBROADCASTSS (CX), Z10
-	VFMADD231PS  Z10, Z9, Z5
-	VFMADD231PS  Z10, Z1, Z11
-	VBROADCASTSS 4(CX), Z10
-	VFMADD231PS  Z10, Z9, Z8
-	VFMADD231PS  Z10, Z4, Z11
-	VBROADCASTSS 8(CX), Z10
-	VFMADD231PS  Z10, Z9, Z2
-	VFMADD231PS  Z10, Z0, Z11
-	VBROADCASTSS 12(CX), Z10
-	VFMADD231PS  Z10, Z9, Z7
-	VFMADD231PS  Z10, Z3, Z11
-	VADDPS       Z6, Z11, Z11
-	VMOVUPS      Z11, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row145
+	VMOVUPS          (SI), Z9
+	VMOVAPS          Z6, Z11
+	VFMADD231PS.BCST (CX), Z9, Z5
+	VFMADD231PS.BCST (CX), Z1, Z11
+	VFMADD231PS.BCST 4(CX), Z9, Z8
+	VFMADD231PS.BCST 4(CX), Z4, Z11
+	VFMADD231PS.BCST 8(CX), Z9, Z2
+	VFMADD231PS.BCST 8(CX), Z0, Z11
+	VFMADD231PS.BCST 12(CX), Z9, Z7
+	VFMADD231PS.BCST 12(CX), Z3, Z11
+	VADDPS           Z6, Z11, Z11
+	VMOVUPS          Z11, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row145
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -16951,19 +16397,15 @@ row145:
 without143:
 	// the same without dx
 row146:
-	VMOVUPS      (SI), Z9
-	VBROADCASTSS (CX), Z10
-	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS 4(CX), Z10
-	VFMADD231PS  Z10, Z9, Z8
-	VBROADCASTSS 8(CX), Z10
-	VFMADD231PS  Z10, Z9, Z2
-	VBROADCASTSS 12(CX), Z10
-	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row146
+	VMOVUPS          (SI), Z9
+	VFMADD231PS.BCST (CX), Z9, Z5
+	VFMADD231PS.BCST 4(CX), Z9, Z8
+	VFMADD231PS.BCST 8(CX), Z9, Z2
+	VFMADD231PS.BCST 12(CX), Z9, Z7
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row146
 
 end144:
 	MOVQ          x+64(FP), SI
@@ -17179,24 +16621,21 @@ ready151:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row155:
-	VMOVUPS      (SI), Z6
-	VMOVAPS      Z5, Z9
-	VBROADCASTSS (CX), Z8
-	VFMADD231PS  Z8, Z6, Z3
-	VFMADD231PS  Z8, Z1, Z9
-	VBROADCASTSS 4(CX), Z8
-	VFMADD231PS  Z8, Z6, Z7
-	VFMADD231PS  Z8, Z4, Z9
-	VBROADCASTSS 8(CX), Z8
-	VFMADD231PS  Z8, Z6, Z2
-	VFMADD231PS  Z8, Z0, Z9
-	VADDPS       Z5, Z9, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row155
+	VMOVUPS          (SI), Z6
+	VMOVAPS          Z5, Z9
+	VFMADD231PS.BCST (CX), Z6, Z3
+	VFMADD231PS.BCST (CX), Z1, Z9
+	VFMADD231PS.BCST 4(CX), Z6, Z7
+	VFMADD231PS.BCST 4(CX), Z4, Z9
+	VFMADD231PS.BCST 8(CX), Z6, Z2
+	VFMADD231PS.BCST 8(CX), Z0, Z9
+	VADDPS           Z5, Z9, Z9
+	VMOVUPS          Z9, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row155
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -17207,17 +16646,14 @@ row155:
 without153:
 	// the same without dx
 row156:
-	VMOVUPS      (SI), Z6
-	VBROADCASTSS (CX), Z8
-	VFMADD231PS  Z8, Z6, Z3
-	VBROADCASTSS 4(CX), Z8
-	VFMADD231PS  Z8, Z6, Z7
-	VBROADCASTSS 8(CX), Z8
-	VFMADD231PS  Z8, Z6, Z2
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row156
+	VMOVUPS          (SI), Z6
+	VFMADD231PS.BCST (CX), Z6, Z3
+	VFMADD231PS.BCST 4(CX), Z6, Z7
+	VFMADD231PS.BCST 8(CX), Z6, Z2
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row156
 
 end154:
 	MOVQ          x+64(FP), SI
@@ -17412,21 +16848,19 @@ ready161:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row165:
-	VMOVUPS      (SI), Z3
-	VMOVAPS      Z0, Z7
-	VBROADCASTSS (CX), Z5
-	VFMADD231PS  Z5, Z3, Z2
-	VFMADD231PS  Z5, Z1, Z7
-	VBROADCASTSS 4(CX), Z5
-	VFMADD231PS  Z5, Z3, Z6
-	VFMADD231PS  Z5, Z4, Z7
-	VADDPS       Z0, Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row165
+	VMOVUPS          (SI), Z3
+	VMOVAPS          Z0, Z7
+	VFMADD231PS.BCST (CX), Z3, Z2
+	VFMADD231PS.BCST (CX), Z1, Z7
+	VFMADD231PS.BCST 4(CX), Z3, Z6
+	VFMADD231PS.BCST 4(CX), Z4, Z7
+	VADDPS           Z0, Z7, Z7
+	VMOVUPS          Z7, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row165
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
@@ -17437,15 +16871,13 @@ row165:
 without163:
 	// the same without dx
 row166:
-	VMOVUPS      (SI), Z3
-	VBROADCASTSS (CX), Z5
-	VFMADD231PS  Z5, Z3, Z2
-	VBROADCASTSS 4(CX), Z5
-	VFMADD231PS  Z5, Z3, Z6
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row166
+	VMOVUPS          (SI), Z3
+	VFMADD231PS.BCST (CX), Z3, Z2
+	VFMADD231PS.BCST 4(CX), Z3, Z6
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row166
 
 end164:
 	MOVQ          x+64(FP), SI
@@ -17707,57 +17139,43 @@ ready11:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row21:
-	VMOVUPD      (SI), Z29
-	VMOVAPD      Z28, Z31
-	VBROADCASTSD (CX), Z30
-	VFMADD231PD  Z30, Z29, Z15
-	VFMADD231PD  Z30, Z1, Z31
-	VBROADCASTSD 8(CX), Z30
-	VFMADD231PD  Z30, Z29, Z14
-	VFMADD231PD  Z30, Z0, Z31
-	VBROADCASTSD 16(CX), Z30
-	VFMADD231PD  Z30, Z29, Z17
-	VFMADD231PD  Z30, Z3, Z31
-	VBROADCASTSD 24(CX), Z30
-	VFMADD231PD  Z30, Z29, Z16
-	VFMADD231PD  Z30, Z2, Z31
-	VBROADCASTSD 32(CX), Z30
-	VFMADD231PD  Z30, Z29, Z19
-	VFMADD231PD  Z30, Z5, Z31
-	VBROADCASTSD 40(CX), Z30
-	VFMADD231PD  Z30, Z29, Z18
-	VFMADD231PD  Z30, Z4, Z31
-	VBROADCASTSD 48(CX), Z30
-	VFMADD231PD  Z30, Z29, Z21
-	VFMADD231PD  Z30, Z7, Z31
-	VBROADCASTSD 56(CX), Z30
-	VFMADD231PD  Z30, Z29, Z20
-	VFMADD231PD  Z30, Z6, Z31
-	VBROADCASTSD 64(CX), Z30
-	VFMADD231PD  Z30, Z29, Z23
-	VFMADD231PD  Z30, Z9, Z31
-	VBROADCASTSD 72(CX), Z30
-	VFMADD231PD  Z30, Z29, Z22
-	VFMADD231PD  Z30, Z8, Z31
-	VBROADCASTSD 80(CX), Z30
-	VFMADD231PD  Z30, Z29, Z25
-	VFMADD231PD  Z30, Z11, Z31
-	VBROADCASTSD 88(CX), Z30
-	VFMADD231PD  Z30, Z29, Z24
-	VFMADD231PD  Z30, Z10, Z31
-	VBROADCASTSD 96(CX), Z30
-	VFMADD231PD  Z30, Z29, Z27
-	VFMADD231PD  Z30, Z13, Z31
-	VBROADCASTSD 104(CX), Z30
-	VFMADD231PD  Z30, Z29, Z26
-	VFMADD231PD  Z30, Z12, Z31
-	VADDPD       Z28, Z31, Z31
-	VMOVUPD      Z31, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row21
+	VMOVUPD          (SI), Z29
+	VMOVAPD          Z28, Z31
+	VFMADD231PD.BCST (CX), Z29, Z15
+	VFMADD231PD.BCST (CX), Z1, Z31
+	VFMADD231PD.BCST 8(CX), Z29, Z14
+	VFMADD231PD.BCST 8(CX), Z0, Z31
+	VFMADD231PD.BCST 16(CX), Z29, Z17
+	VFMADD231PD.BCST 16(CX), Z3, Z31
+	VFMADD231PD.BCST 24(CX), Z29, Z16
+	VFMADD231PD.BCST 24(CX), Z2, Z31
+	VFMADD231PD.BCST 32(CX), Z29, Z19
+	VFMADD231PD.BCST 32(CX), Z5, Z31
+	VFMADD231PD.BCST 40(CX), Z29, Z18
+	VFMADD231PD.BCST 40(CX), Z4, Z31
+	VFMADD231PD.BCST 48(CX), Z29, Z21
+	VFMADD231PD.BCST 48(CX), Z7, Z31
+	VFMADD231PD.BCST 56(CX), Z29, Z20
+	VFMADD231PD.BCST 56(CX), Z6, Z31
+	VFMADD231PD.BCST 64(CX), Z29, Z23
+	VFMADD231PD.BCST 64(CX), Z9, Z31
+	VFMADD231PD.BCST 72(CX), Z29, Z22
+	VFMADD231PD.BCST 72(CX), Z8, Z31
+	VFMADD231PD.BCST 80(CX), Z29, Z25
+	VFMADD231PD.BCST 80(CX), Z11, Z31
+	VFMADD231PD.BCST 88(CX), Z29, Z24
+	VFMADD231PD.BCST 88(CX), Z10, Z31
+	VFMADD231PD.BCST 96(CX), Z29, Z27
+	VFMADD231PD.BCST 96(CX), Z13, Z31
+	VFMADD231PD.BCST 104(CX), Z29, Z26
+	VFMADD231PD.BCST 104(CX), Z12, Z31
+	VADDPD           Z28, Z31, Z31
+	VMOVUPD          Z31, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row21
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -17768,39 +17186,25 @@ row21:
 without19:
 	// the same without dx
 row22:
-	VMOVUPD      (SI), Z29
-	VBROADCASTSD (CX), Z30
-	VFMADD231PD  Z30, Z29, Z15
-	VBROADCASTSD 8(CX), Z30
-	VFMADD231PD  Z30, Z29, Z14
-	VBROADCASTSD 16(CX), Z30
-	VFMADD231PD  Z30, Z29, Z17
-	VBROADCASTSD 24(CX), Z30
-	VFMADD231PD  Z30, Z29, Z16
-	VBROADCASTSD 32(CX), Z30
-	VFMADD231PD  Z30, Z29, Z19
-	VBROADCASTSD 40(CX), Z30
-	VFMADD231PD  Z30, Z29, Z18
-	VBROADCASTSD 48(CX), Z30
-	VFMADD231PD  Z30, Z29, Z21
-	VBROADCASTSD 56(CX), Z30
-	VFMADD231PD  Z30, Z29, Z20
-	VBROADCASTSD 64(CX), Z30
-	VFMADD231PD  Z30, Z29, Z23
-	VBROADCASTSD 72(CX), Z30
-	VFMADD231PD  Z30, Z29, Z22
-	VBROADCASTSD 80(CX), Z30
-	VFMADD231PD  Z30, Z29, Z25
-	VBROADCASTSD 88(CX), Z30
-	VFMADD231PD  Z30, Z29, Z24
-	VBROADCASTSD 96(CX), Z30
-	VFMADD231PD  Z30, Z29, Z27
-	VBROADCASTSD 104(CX), Z30
-	VFMADD231PD  Z30, Z29, Z26
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row22
+	VMOVUPD          (SI), Z29
+	VFMADD231PD.BCST (CX), Z29, Z15
+	VFMADD231PD.BCST 8(CX), Z29, Z14
+	VFMADD231PD.BCST 16(CX), Z29, Z17
+	VFMADD231PD.BCST 24(CX), Z29, Z16
+	VFMADD231PD.BCST 32(CX), Z29, Z19
+	VFMADD231PD.BCST 40(CX), Z29, Z18
+	VFMADD231PD.BCST 48(CX), Z29, Z21
+	VFMADD231PD.BCST 56(CX), Z29, Z20
+	VFMADD231PD.BCST 64(CX), Z29, Z23
+	VFMADD231PD.BCST 72(CX), Z29, Z22
+	VFMADD231PD.BCST 80(CX), Z29, Z25
+	VFMADD231PD.BCST 88(CX), Z29, Z24
+	VFMADD231PD.BCST 96(CX), Z29, Z27
+	VFMADD231PD.BCST 104(CX), Z29, Z26
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row22
 
 end20:
 	MOVQ          x+64(FP), SI
@@ -18157,54 +17561,41 @@ ready33:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row43:
-	VMOVUPD      (SI), Z27
-	VMOVAPD      Z25, Z29
-	VBROADCASTSD (CX), Z28
-	VFMADD231PD  Z28, Z27, Z14
-	VFMADD231PD  Z28, Z1, Z29
-	VBROADCASTSD 8(CX), Z28
-	VFMADD231PD  Z28, Z27, Z12
-	VFMADD231PD  Z28, Z0, Z29
-	VBROADCASTSD 16(CX), Z28
-	VFMADD231PD  Z28, Z27, Z16
-	VFMADD231PD  Z28, Z3, Z29
-	VBROADCASTSD 24(CX), Z28
-	VFMADD231PD  Z28, Z27, Z15
-	VFMADD231PD  Z28, Z2, Z29
-	VBROADCASTSD 32(CX), Z28
-	VFMADD231PD  Z28, Z27, Z18
-	VFMADD231PD  Z28, Z5, Z29
-	VBROADCASTSD 40(CX), Z28
-	VFMADD231PD  Z28, Z27, Z17
-	VFMADD231PD  Z28, Z4, Z29
-	VBROADCASTSD 48(CX), Z28
-	VFMADD231PD  Z28, Z27, Z20
-	VFMADD231PD  Z28, Z7, Z29
-	VBROADCASTSD 56(CX), Z28
-	VFMADD231PD  Z28, Z27, Z19
-	VFMADD231PD  Z28, Z6, Z29
-	VBROADCASTSD 64(CX), Z28
-	VFMADD231PD  Z28, Z27, Z22
-	VFMADD231PD  Z28, Z9, Z29
-	VBROADCASTSD 72(CX), Z28
-	VFMADD231PD  Z28, Z27, Z21
-	VFMADD231PD  Z28, Z8, Z29
-	VBROADCASTSD 80(CX), Z28
-	VFMADD231PD  Z28, Z27, Z24
-	VFMADD231PD  Z28, Z11, Z29
-	VBROADCASTSD 88(CX), Z28
-	VFMADD231PD  Z28, Z27, Z23
-	VFMADD231PD  Z28, Z10, Z29
-	VBROADCASTSD 96(CX), Z28
-	VFMADD231PD  Z28, Z27, Z26
-	VFMADD231PD  Z28, Z13, Z29
-	VADDPD       Z25, Z29, Z29
-	VMOVUPD      Z29, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row43
+	VMOVUPD          (SI), Z27
+	VMOVAPD          Z25, Z29
+	VFMADD231PD.BCST (CX), Z27, Z14
+	VFMADD231PD.BCST (CX), Z1, Z29
+	VFMADD231PD.BCST 8(CX), Z27, Z12
+	VFMADD231PD.BCST 8(CX), Z0, Z29
+	VFMADD231PD.BCST 16(CX), Z27, Z16
+	VFMADD231PD.BCST 16(CX), Z3, Z29
+	VFMADD231PD.BCST 24(CX), Z27, Z15
+	VFMADD231PD.BCST 24(CX), Z2, Z29
+	VFMADD231PD.BCST 32(CX), Z27, Z18
+	VFMADD231PD.BCST 32(CX), Z5, Z29
+	VFMADD231PD.BCST 40(CX), Z27, Z17
+	VFMADD231PD.BCST 40(CX), Z4, Z29
+	VFMADD231PD.BCST 48(CX), Z27, Z20
+	VFMADD231PD.BCST 48(CX), Z7, Z29
+	VFMADD231PD.BCST 56(CX), Z27, Z19
+	VFMADD231PD.BCST 56(CX), Z6, Z29
+	VFMADD231PD.BCST 64(CX), Z27, Z22
+	VFMADD231PD.BCST 64(CX), Z9, Z29
+	VFMADD231PD.BCST 72(CX), Z27, Z21
+	VFMADD231PD.BCST 72(CX), Z8, Z29
+	VFMADD231PD.BCST 80(CX), Z27, Z24
+	VFMADD231PD.BCST 80(CX), Z11, Z29
+	VFMADD231PD.BCST 88(CX), Z27, Z23
+	VFMADD231PD.BCST 88(CX), Z10, Z29
+	VFMADD231PD.BCST 96(CX), Z27, Z26
+	VFMADD231PD.BCST 96(CX), Z13, Z29
+	VADDPD           Z25, Z29, Z29
+	VMOVUPD          Z29, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row43
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -18215,37 +17606,24 @@ row43:
 without41:
 	// the same without dx
 row44:
-	VMOVUPD      (SI), Z27
-	VBROADCASTSD (CX), Z28
-	VFMADD231PD  Z28, Z27, Z14
-	VBROADCASTSD 8(CX), Z28
-	VFMADD231PD  Z28, Z27, Z12
-	VBROADCASTSD 16(CX), Z28
-	VFMADD231PD  Z28, Z27, Z16
-	VBROADCASTSD 24(CX), Z28
-	VFMADD231PD  Z28, Z27, Z15
-	VBROADCASTSD 32(CX), Z28
-	VFMADD231PD  Z28, Z27, Z18
-	VBROADCASTSD 40(CX), Z28
-	VFMADD231PD  Z28, Z27, Z17
-	VBROADCASTSD 48(CX), Z28
-	VFMADD231PD  Z28, Z27, Z20
-	VBROADCASTSD 56(CX), Z28
-	VFMADD231PD  Z28, Z27, Z19
-	VBROADCASTSD 64(CX), Z28
-	VFMADD231PD  Z28, Z27, Z22
-	VBROADCASTSD 72(CX), Z28
-	VFMADD231PD  Z28, Z27, Z21
-	VBROADCASTSD 80(CX), Z28
-	VFMADD231PD  Z28, Z27, Z24
-	VBROADCASTSD 88(CX), Z28
-	VFMADD231PD  Z28, Z27, Z23
-	VBROADCASTSD 96(CX), Z28
-	VFMADD231PD  Z28, Z27, Z26
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row44
+	VMOVUPD          (SI), Z27
+	VFMADD231PD.BCST (CX), Z27, Z14
+	VFMADD231PD.BCST 8(CX), Z27, Z12
+	VFMADD231PD.BCST 16(CX), Z27, Z16
+	VFMADD231PD.BCST 24(CX), Z27, Z15
+	VFMADD231PD.BCST 32(CX), Z27, Z18
+	VFMADD231PD.BCST 40(CX), Z27, Z17
+	VFMADD231PD.BCST 48(CX), Z27, Z20
+	VFMADD231PD.BCST 56(CX), Z27, Z19
+	VFMADD231PD.BCST 64(CX), Z27, Z22
+	VFMADD231PD.BCST 72(CX), Z27, Z21
+	VFMADD231PD.BCST 80(CX), Z27, Z24
+	VFMADD231PD.BCST 88(CX), Z27, Z23
+	VFMADD231PD.BCST 96(CX), Z27, Z26
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row44
 
 end42:
 	MOVQ          x+64(FP), SI
@@ -18568,51 +17946,39 @@ ready54:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row63:
-	VMOVUPD      (SI), Z25
-	VMOVAPD      Z24, Z27
-	VBROADCASTSD (CX), Z26
-	VFMADD231PD  Z26, Z25, Z13
-	VFMADD231PD  Z26, Z1, Z27
-	VBROADCASTSD 8(CX), Z26
-	VFMADD231PD  Z26, Z25, Z12
-	VFMADD231PD  Z26, Z0, Z27
-	VBROADCASTSD 16(CX), Z26
-	VFMADD231PD  Z26, Z25, Z15
-	VFMADD231PD  Z26, Z3, Z27
-	VBROADCASTSD 24(CX), Z26
-	VFMADD231PD  Z26, Z25, Z14
-	VFMADD231PD  Z26, Z2, Z27
-	VBROADCASTSD 32(CX), Z26
-	VFMADD231PD  Z26, Z25, Z17
-	VFMADD231PD  Z26, Z5, Z27
-	VBROADCASTSD 40(CX), Z26
-	VFMADD231PD  Z26, Z25, Z16
-	VFMADD231PD  Z26, Z4, Z27
-	VBROADCASTSD 48(CX), Z26
-	VFMADD231PD  Z26, Z25, Z19
-	VFMADD231PD  Z26, Z7, Z27
-	VBROADCASTSD 56(CX), Z26
-	VFMADD231PD  Z26, Z25, Z18
-	VFMADD231PD  Z26, Z6, Z27
-	VBROADCASTSD 64(CX), Z26
-	VFMADD231PD  Z26, Z25, Z21
-	VFMADD231PD  Z26, Z9, Z27
-	VBROADCASTSD 72(CX), Z26
-	VFMADD231PD  Z26, Z25, Z20
-	VFMADD231PD  Z26, Z8, Z27
-	VBROADCASTSD 80(CX), Z26
-	VFMADD231PD  Z26, Z25, Z23
-	VFMADD231PD  Z26, Z11, Z27
-	VBROADCASTSD 88(CX), Z26
-	VFMADD231PD  Z26, Z25, Z22
-	VFMADD231PD  Z26, Z10, Z27
-	VADDPD       Z24, Z27, Z27
-	VMOVUPD      Z27, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row63
+	VMOVUPD          (SI), Z25
+	VMOVAPD          Z24, Z27
+	VFMADD231PD.BCST (CX), Z25, Z13
+	VFMADD231PD.BCST (CX), Z1, Z27
+	VFMADD231PD.BCST 8(CX), Z25, Z12
+	VFMADD231PD.BCST 8(CX), Z0, Z27
+	VFMADD231PD.BCST 16(CX), Z25, Z15
+	VFMADD231PD.BCST 16(CX), Z3, Z27
+	VFMADD231PD.BCST 24(CX), Z25, Z14
+	VFMADD231PD.BCST 24(CX), Z2, Z27
+	VFMADD231PD.BCST 32(CX), Z25, Z17
+	VFMADD231PD.BCST 32(CX), Z5, Z27
+	VFMADD231PD.BCST 40(CX), Z25, Z16
+	VFMADD231PD.BCST 40(CX), Z4, Z27
+	VFMADD231PD.BCST 48(CX), Z25, Z19
+	VFMADD231PD.BCST 48(CX), Z7, Z27
+	VFMADD231PD.BCST 56(CX), Z25, Z18
+	VFMADD231PD.BCST 56(CX), Z6, Z27
+	VFMADD231PD.BCST 64(CX), Z25, Z21
+	VFMADD231PD.BCST 64(CX), Z9, Z27
+	VFMADD231PD.BCST 72(CX), Z25, Z20
+	VFMADD231PD.BCST 72(CX), Z8, Z27
+	VFMADD231PD.BCST 80(CX), Z25, Z23
+	VFMADD231PD.BCST 80(CX), Z11, Z27
+	VFMADD231PD.BCST 88(CX), Z25, Z22
+	VFMADD231PD.BCST 88(CX), Z10, Z27
+	VADDPD           Z24, Z27, Z27
+	VMOVUPD          Z27, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row63
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -18623,35 +17989,23 @@ row63:
 without61:
 	// the same without dx
 row64:
-	VMOVUPD      (SI), Z25
-	VBROADCASTSD (CX), Z26
-	VFMADD231PD  Z26, Z25, Z13
-	VBROADCASTSD 8(CX), Z26
-	VFMADD231PD  Z26, Z25, Z12
-	VBROADCASTSD 16(CX), Z26
-	VFMADD231PD  Z26, Z25, Z15
-	VBROADCASTSD 24(CX), Z26
-	VFMADD231PD  Z26, Z25, Z14
-	VBROADCASTSD 32(CX), Z26
-	VFMADD231PD  Z26, Z25, Z17
-	VBROADCASTSD 40(CX), Z26
-	VFMADD231PD  Z26, Z25, Z16
-	VBROADCASTSD 48(CX), Z26
-	VFMADD231PD  Z26, Z25, Z19
-	VBROADCASTSD 56(CX), Z26
-	VFMADD231PD  Z26, Z25, Z18
-	VBROADCASTSD 64(CX), Z26
-	VFMADD231PD  Z26, Z25, Z21
-	VBROADCASTSD 72(CX), Z26
-	VFMADD231PD  Z26, Z25, Z20
-	VBROADCASTSD 80(CX), Z26
-	VFMADD231PD  Z26, Z25, Z23
-	VBROADCASTSD 88(CX), Z26
-	VFMADD231PD  Z26, Z25, Z22
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row64
+	VMOVUPD          (SI), Z25
+	VFMADD231PD.BCST (CX), Z25, Z13
+	VFMADD231PD.BCST 8(CX), Z25, Z12
+	VFMADD231PD.BCST 16(CX), Z25, Z15
+	VFMADD231PD.BCST 24(CX), Z25, Z14
+	VFMADD231PD.BCST 32(CX), Z25, Z17
+	VFMADD231PD.BCST 40(CX), Z25, Z16
+	VFMADD231PD.BCST 48(CX), Z25, Z19
+	VFMADD231PD.BCST 56(CX), Z25, Z18
+	VFMADD231PD.BCST 64(CX), Z25, Z21
+	VFMADD231PD.BCST 72(CX), Z25, Z20
+	VFMADD231PD.BCST 80(CX), Z25, Z23
+	VFMADD231PD.BCST 88(CX), Z25, Z22
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row64
 
 end62:
 	MOVQ          x+64(FP), SI
@@ -18968,48 +18322,37 @@ ready74:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row83:
-	VMOVUPD      (SI), Z23
-	VMOVAPD      Z21, Z25
-	VBROADCASTSD (CX), Z24
-	VFMADD231PD  Z24, Z23, Z12
-	VFMADD231PD  Z24, Z1, Z25
-	VBROADCASTSD 8(CX), Z24
-	VFMADD231PD  Z24, Z23, Z10
-	VFMADD231PD  Z24, Z0, Z25
-	VBROADCASTSD 16(CX), Z24
-	VFMADD231PD  Z24, Z23, Z14
-	VFMADD231PD  Z24, Z3, Z25
-	VBROADCASTSD 24(CX), Z24
-	VFMADD231PD  Z24, Z23, Z13
-	VFMADD231PD  Z24, Z2, Z25
-	VBROADCASTSD 32(CX), Z24
-	VFMADD231PD  Z24, Z23, Z16
-	VFMADD231PD  Z24, Z5, Z25
-	VBROADCASTSD 40(CX), Z24
-	VFMADD231PD  Z24, Z23, Z15
-	VFMADD231PD  Z24, Z4, Z25
-	VBROADCASTSD 48(CX), Z24
-	VFMADD231PD  Z24, Z23, Z18
-	VFMADD231PD  Z24, Z7, Z25
-	VBROADCASTSD 56(CX), Z24
-	VFMADD231PD  Z24, Z23, Z17
-	VFMADD231PD  Z24, Z6, Z25
-	VBROADCASTSD 64(CX), Z24
-	VFMADD231PD  Z24, Z23, Z20
-	VFMADD231PD  Z24, Z9, Z25
-	VBROADCASTSD 72(CX), Z24
-	VFMADD231PD  Z24, Z23, Z19
-	VFMADD231PD  Z24, Z8, Z25
-	VBROADCASTSD 80(CX), Z24
-	VFMADD231PD  Z24, Z23, Z22
-	VFMADD231PD  Z24, Z11, Z25
-	VADDPD       Z21, Z25, Z25
-	VMOVUPD      Z25, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row83
+	VMOVUPD          (SI), Z23
+	VMOVAPD          Z21, Z25
+	VFMADD231PD.BCST (CX), Z23, Z12
+	VFMADD231PD.BCST (CX), Z1, Z25
+	VFMADD231PD.BCST 8(CX), Z23, Z10
+	VFMADD231PD.BCST 8(CX), Z0, Z25
+	VFMADD231PD.BCST 16(CX), Z23, Z14
+	VFMADD231PD.BCST 16(CX), Z3, Z25
+	VFMADD231PD.BCST 24(CX), Z23, Z13
+	VFMADD231PD.BCST 24(CX), Z2, Z25
+	VFMADD231PD.BCST 32(CX), Z23, Z16
+	VFMADD231PD.BCST 32(CX), Z5, Z25
+	VFMADD231PD.BCST 40(CX), Z23, Z15
+	VFMADD231PD.BCST 40(CX), Z4, Z25
+	VFMADD231PD.BCST 48(CX), Z23, Z18
+	VFMADD231PD.BCST 48(CX), Z7, Z25
+	VFMADD231PD.BCST 56(CX), Z23, Z17
+	VFMADD231PD.BCST 56(CX), Z6, Z25
+	VFMADD231PD.BCST 64(CX), Z23, Z20
+	VFMADD231PD.BCST 64(CX), Z9, Z25
+	VFMADD231PD.BCST 72(CX), Z23, Z19
+	VFMADD231PD.BCST 72(CX), Z8, Z25
+	VFMADD231PD.BCST 80(CX), Z23, Z22
+	VFMADD231PD.BCST 80(CX), Z11, Z25
+	VADDPD           Z21, Z25, Z25
+	VMOVUPD          Z25, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row83
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -19020,33 +18363,22 @@ row83:
 without81:
 	// the same without dx
 row84:
-	VMOVUPD      (SI), Z23
-	VBROADCASTSD (CX), Z24
-	VFMADD231PD  Z24, Z23, Z12
-	VBROADCASTSD 8(CX), Z24
-	VFMADD231PD  Z24, Z23, Z10
-	VBROADCASTSD 16(CX), Z24
-	VFMADD231PD  Z24, Z23, Z14
-	VBROADCASTSD 24(CX), Z24
-	VFMADD231PD  Z24, Z23, Z13
-	VBROADCASTSD 32(CX), Z24
-	VFMADD231PD  Z24, Z23, Z16
-	VBROADCASTSD 40(CX), Z24
-	VFMADD231PD  Z24, Z23, Z15
-	VBROADCASTSD 48(CX), Z24
-	VFMADD231PD  Z24, Z23, Z18
-	VBROADCASTSD 56(CX), Z24
-	VFMADD231PD  Z24, Z23, Z17
-	VBROADCASTSD 64(CX), Z24
-	VFMADD231PD  Z24, Z23, Z20
-	VBROADCASTSD 72(CX), Z24
-	VFMADD231PD  Z24, Z23, Z19
-	VBROADCASTSD 80(CX), Z24
-	VFMADD231PD  Z24, Z23, Z22
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row84
+	VMOVUPD          (SI), Z23
+	VFMADD231PD.BCST (CX), Z23, Z12
+	VFMADD231PD.BCST 8(CX), Z23, Z10
+	VFMADD231PD.BCST 16(CX), Z23, Z14
+	VFMADD231PD.BCST 24(CX), Z23, Z13
+	VFMADD231PD.BCST 32(CX), Z23, Z16
+	VFMADD231PD.BCST 40(CX), Z23, Z15
+	VFMADD231PD.BCST 48(CX), Z23, Z18
+	VFMADD231PD.BCST 56(CX), Z23, Z17
+	VFMADD231PD.BCST 64(CX), Z23, Z20
+	VFMADD231PD.BCST 72(CX), Z23, Z19
+	VFMADD231PD.BCST 80(CX), Z23, Z22
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row84
 
 end82:
 	MOVQ          x+64(FP), SI
@@ -19329,45 +18661,35 @@ ready93:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row101:
-	VMOVUPD      (SI), Z21
-	VMOVAPD      Z20, Z23
-	VBROADCASTSD (CX), Z22
-	VFMADD231PD  Z22, Z21, Z11
-	VFMADD231PD  Z22, Z1, Z23
-	VBROADCASTSD 8(CX), Z22
-	VFMADD231PD  Z22, Z21, Z10
-	VFMADD231PD  Z22, Z0, Z23
-	VBROADCASTSD 16(CX), Z22
-	VFMADD231PD  Z22, Z21, Z13
-	VFMADD231PD  Z22, Z3, Z23
-	VBROADCASTSD 24(CX), Z22
-	VFMADD231PD  Z22, Z21, Z12
-	VFMADD231PD  Z22, Z2, Z23
-	VBROADCASTSD 32(CX), Z22
-	VFMADD231PD  Z22, Z21, Z15
-	VFMADD231PD  Z22, Z5, Z23
-	VBROADCASTSD 40(CX), Z22
-	VFMADD231PD  Z22, Z21, Z14
-	VFMADD231PD  Z22, Z4, Z23
-	VBROADCASTSD 48(CX), Z22
-	VFMADD231PD  Z22, Z21, Z17
-	VFMADD231PD  Z22, Z7, Z23
-	VBROADCASTSD 56(CX), Z22
-	VFMADD231PD  Z22, Z21, Z16
-	VFMADD231PD  Z22, Z6, Z23
-	VBROADCASTSD 64(CX), Z22
-	VFMADD231PD  Z22, Z21, Z19
-	VFMADD231PD  Z22, Z9, Z23
-	VBROADCASTSD 72(CX), Z22
-	VFMADD231PD  Z22, Z21, Z18
-	VFMADD231PD  Z22, Z8, Z23
-	VADDPD       Z20, Z23, Z23
-	VMOVUPD      Z23, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row101
+	VMOVUPD          (SI), Z21
+	VMOVAPD          Z20, Z23
+	VFMADD231PD.BCST (CX), Z21, Z11
+	VFMADD231PD.BCST (CX), Z1, Z23
+	VFMADD231PD.BCST 8(CX), Z21, Z10
+	VFMADD231PD.BCST 8(CX), Z0, Z23
+	VFMADD231PD.BCST 16(CX), Z21, Z13
+	VFMADD231PD.BCST 16(CX), Z3, Z23
+	VFMADD231PD.BCST 24(CX), Z21, Z12
+	VFMADD231PD.BCST 24(CX), Z2, Z23
+	VFMADD231PD.BCST 32(CX), Z21, Z15
+	VFMADD231PD.BCST 32(CX), Z5, Z23
+	VFMADD231PD.BCST 40(CX), Z21, Z14
+	VFMADD231PD.BCST 40(CX), Z4, Z23
+	VFMADD231PD.BCST 48(CX), Z21, Z17
+	VFMADD231PD.BCST 48(CX), Z7, Z23
+	VFMADD231PD.BCST 56(CX), Z21, Z16
+	VFMADD231PD.BCST 56(CX), Z6, Z23
+	VFMADD231PD.BCST 64(CX), Z21, Z19
+	VFMADD231PD.BCST 64(CX), Z9, Z23
+	VFMADD231PD.BCST 72(CX), Z21, Z18
+	VFMADD231PD.BCST 72(CX), Z8, Z23
+	VADDPD           Z20, Z23, Z23
+	VMOVUPD          Z23, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row101
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -19378,31 +18700,21 @@ row101:
 without99:
 	// the same without dx
 row102:
-	VMOVUPD      (SI), Z21
-	VBROADCASTSD (CX), Z22
-	VFMADD231PD  Z22, Z21, Z11
-	VBROADCASTSD 8(CX), Z22
-	VFMADD231PD  Z22, Z21, Z10
-	VBROADCASTSD 16(CX), Z22
-	VFMADD231PD  Z22, Z21, Z13
-	VBROADCASTSD 24(CX), Z22
-	VFMADD231PD  Z22, Z21, Z12
-	VBROADCASTSD 32(CX), Z22
-	VFMADD231PD  Z22, Z21, Z15
-	VBROADCASTSD 40(CX), Z22
-	VFMADD231PD  Z22, Z21, Z14
-	VBROADCASTSD 48(CX), Z22
-	VFMADD231PD  Z22, Z21, Z17
-	VBROADCASTSD 56(CX), Z22
-	VFMADD231PD  Z22, Z21, Z16
-	VBROADCASTSD 64(CX), Z22
-	VFMADD231PD  Z22, Z21, Z19
-	VBROADCASTSD 72(CX), Z22
-	VFMADD231PD  Z22, Z21, Z18
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row102
+	VMOVUPD          (SI), Z21
+	VFMADD231PD.BCST (CX), Z21, Z11
+	VFMADD231PD.BCST 8(CX), Z21, Z10
+	VFMADD231PD.BCST 16(CX), Z21, Z13
+	VFMADD231PD.BCST 24(CX), Z21, Z12
+	VFMADD231PD.BCST 32(CX), Z21, Z15
+	VFMADD231PD.BCST 40(CX), Z21, Z14
+	VFMADD231PD.BCST 48(CX), Z21, Z17
+	VFMADD231PD.BCST 56(CX), Z21, Z16
+	VFMADD231PD.BCST 64(CX), Z21, Z19
+	VFMADD231PD.BCST 72(CX), Z21, Z18
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row102
 
 end100:
 	MOVQ          x+64(FP), SI
@@ -19679,42 +18991,33 @@ ready111:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row119:
-	VMOVUPD      (SI), Z19
-	VMOVAPD      Z17, Z21
-	VBROADCASTSD (CX), Z20
-	VFMADD231PD  Z20, Z19, Z10
-	VFMADD231PD  Z20, Z1, Z21
-	VBROADCASTSD 8(CX), Z20
-	VFMADD231PD  Z20, Z19, Z8
-	VFMADD231PD  Z20, Z0, Z21
-	VBROADCASTSD 16(CX), Z20
-	VFMADD231PD  Z20, Z19, Z12
-	VFMADD231PD  Z20, Z3, Z21
-	VBROADCASTSD 24(CX), Z20
-	VFMADD231PD  Z20, Z19, Z11
-	VFMADD231PD  Z20, Z2, Z21
-	VBROADCASTSD 32(CX), Z20
-	VFMADD231PD  Z20, Z19, Z14
-	VFMADD231PD  Z20, Z5, Z21
-	VBROADCASTSD 40(CX), Z20
-	VFMADD231PD  Z20, Z19, Z13
-	VFMADD231PD  Z20, Z4, Z21
-	VBROADCASTSD 48(CX), Z20
-	VFMADD231PD  Z20, Z19, Z16
-	VFMADD231PD  Z20, Z7, Z21
-	VBROADCASTSD 56(CX), Z20
-	VFMADD231PD  Z20, Z19, Z15
-	VFMADD231PD  Z20, Z6, Z21
-	VBROADCASTSD 64(CX), Z20
-	VFMADD231PD  Z20, Z19, Z18
-	VFMADD231PD  Z20, Z9, Z21
-	VADDPD       Z17, Z21, Z21
-	VMOVUPD      Z21, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row119
+	VMOVUPD          (SI), Z19
+	VMOVAPD          Z17, Z21
+	VFMADD231PD.BCST (CX), Z19, Z10
+	VFMADD231PD.BCST (CX), Z1, Z21
+	VFMADD231PD.BCST 8(CX), Z19, Z8
+	VFMADD231PD.BCST 8(CX), Z0, Z21
+	VFMADD231PD.BCST 16(CX), Z19, Z12
+	VFMADD231PD.BCST 16(CX), Z3, Z21
+	VFMADD231PD.BCST 24(CX), Z19, Z11
+	VFMADD231PD.BCST 24(CX), Z2, Z21
+	VFMADD231PD.BCST 32(CX), Z19, Z14
+	VFMADD231PD.BCST 32(CX), Z5, Z21
+	VFMADD231PD.BCST 40(CX), Z19, Z13
+	VFMADD231PD.BCST 40(CX), Z4, Z21
+	VFMADD231PD.BCST 48(CX), Z19, Z16
+	VFMADD231PD.BCST 48(CX), Z7, Z21
+	VFMADD231PD.BCST 56(CX), Z19, Z15
+	VFMADD231PD.BCST 56(CX), Z6, Z21
+	VFMADD231PD.BCST 64(CX), Z19, Z18
+	VFMADD231PD.BCST 64(CX), Z9, Z21
+	VADDPD           Z17, Z21, Z21
+	VMOVUPD          Z21, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row119
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -19725,29 +19028,20 @@ row119:
 without117:
 	// the same without dx
 row120:
-	VMOVUPD      (SI), Z19
-	VBROADCASTSD (CX), Z20
-	VFMADD231PD  Z20, Z19, Z10
-	VBROADCASTSD 8(CX), Z20
-	VFMADD231PD  Z20, Z19, Z8
-	VBROADCASTSD 16(CX), Z20
-	VFMADD231PD  Z20, Z19, Z12
-	VBROADCASTSD 24(CX), Z20
-	VFMADD231PD  Z20, Z19, Z11
-	VBROADCASTSD 32(CX), Z20
-	VFMADD231PD  Z20, Z19, Z14
-	VBROADCASTSD 40(CX), Z20
-	VFMADD231PD  Z20, Z19, Z13
-	VBROADCASTSD 48(CX), Z20
-	VFMADD231PD  Z20, Z19, Z16
-	VBROADCASTSD 56(CX), Z20
-	VFMADD231PD  Z20, Z19, Z15
-	VBROADCASTSD 64(CX), Z20
-	VFMADD231PD  Z20, Z19, Z18
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row120
+	VMOVUPD          (SI), Z19
+	VFMADD231PD.BCST (CX), Z19, Z10
+	VFMADD231PD.BCST 8(CX), Z19, Z8
+	VFMADD231PD.BCST 16(CX), Z19, Z12
+	VFMADD231PD.BCST 24(CX), Z19, Z11
+	VFMADD231PD.BCST 32(CX), Z19, Z14
+	VFMADD231PD.BCST 40(CX), Z19, Z13
+	VFMADD231PD.BCST 48(CX), Z19, Z16
+	VFMADD231PD.BCST 56(CX), Z19, Z15
+	VFMADD231PD.BCST 64(CX), Z19, Z18
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row120
 
 end118:
 	MOVQ          x+64(FP), SI
@@ -19990,39 +19284,31 @@ ready128:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row135:
-	VMOVUPD      (SI), Z17
-	VMOVAPD      Z16, Z19
-	VBROADCASTSD (CX), Z18
-	VFMADD231PD  Z18, Z17, Z9
-	VFMADD231PD  Z18, Z1, Z19
-	VBROADCASTSD 8(CX), Z18
-	VFMADD231PD  Z18, Z17, Z8
-	VFMADD231PD  Z18, Z0, Z19
-	VBROADCASTSD 16(CX), Z18
-	VFMADD231PD  Z18, Z17, Z11
-	VFMADD231PD  Z18, Z3, Z19
-	VBROADCASTSD 24(CX), Z18
-	VFMADD231PD  Z18, Z17, Z10
-	VFMADD231PD  Z18, Z2, Z19
-	VBROADCASTSD 32(CX), Z18
-	VFMADD231PD  Z18, Z17, Z13
-	VFMADD231PD  Z18, Z5, Z19
-	VBROADCASTSD 40(CX), Z18
-	VFMADD231PD  Z18, Z17, Z12
-	VFMADD231PD  Z18, Z4, Z19
-	VBROADCASTSD 48(CX), Z18
-	VFMADD231PD  Z18, Z17, Z15
-	VFMADD231PD  Z18, Z7, Z19
-	VBROADCASTSD 56(CX), Z18
-	VFMADD231PD  Z18, Z17, Z14
-	VFMADD231PD  Z18, Z6, Z19
-	VADDPD       Z16, Z19, Z19
-	VMOVUPD      Z19, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row135
+	VMOVUPD          (SI), Z17
+	VMOVAPD          Z16, Z19
+	VFMADD231PD.BCST (CX), Z17, Z9
+	VFMADD231PD.BCST (CX), Z1, Z19
+	VFMADD231PD.BCST 8(CX), Z17, Z8
+	VFMADD231PD.BCST 8(CX), Z0, Z19
+	VFMADD231PD.BCST 16(CX), Z17, Z11
+	VFMADD231PD.BCST 16(CX), Z3, Z19
+	VFMADD231PD.BCST 24(CX), Z17, Z10
+	VFMADD231PD.BCST 24(CX), Z2, Z19
+	VFMADD231PD.BCST 32(CX), Z17, Z13
+	VFMADD231PD.BCST 32(CX), Z5, Z19
+	VFMADD231PD.BCST 40(CX), Z17, Z12
+	VFMADD231PD.BCST 40(CX), Z4, Z19
+	VFMADD231PD.BCST 48(CX), Z17, Z15
+	VFMADD231PD.BCST 48(CX), Z7, Z19
+	VFMADD231PD.BCST 56(CX), Z17, Z14
+	VFMADD231PD.BCST 56(CX), Z6, Z19
+	VADDPD           Z16, Z19, Z19
+	VMOVUPD          Z19, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row135
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -20033,27 +19319,19 @@ row135:
 without133:
 	// the same without dx
 row136:
-	VMOVUPD      (SI), Z17
-	VBROADCASTSD (CX), Z18
-	VFMADD231PD  Z18, Z17, Z9
-	VBROADCASTSD 8(CX), Z18
-	VFMADD231PD  Z18, Z17, Z8
-	VBROADCASTSD 16(CX), Z18
-	VFMADD231PD  Z18, Z17, Z11
-	VBROADCASTSD 24(CX), Z18
-	VFMADD231PD  Z18, Z17, Z10
-	VBROADCASTSD 32(CX), Z18
-	VFMADD231PD  Z18, Z17, Z13
-	VBROADCASTSD 40(CX), Z18
-	VFMADD231PD  Z18, Z17, Z12
-	VBROADCASTSD 48(CX), Z18
-	VFMADD231PD  Z18, Z17, Z15
-	VBROADCASTSD 56(CX), Z18
-	VFMADD231PD  Z18, Z17, Z14
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row136
+	VMOVUPD          (SI), Z17
+	VFMADD231PD.BCST (CX), Z17, Z9
+	VFMADD231PD.BCST 8(CX), Z17, Z8
+	VFMADD231PD.BCST 16(CX), Z17, Z11
+	VFMADD231PD.BCST 24(CX), Z17, Z10
+	VFMADD231PD.BCST 32(CX), Z17, Z13
+	VFMADD231PD.BCST 40(CX), Z17, Z12
+	VFMADD231PD.BCST 48(CX), Z17, Z15
+	VFMADD231PD.BCST 56(CX), Z17, Z14
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row136
 
 end134:
 	MOVQ          x+64(FP), SI
@@ -20290,36 +19568,29 @@ ready144:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row151:
-	VMOVUPD      (SI), Z15
-	VMOVAPD      Z13, Z17
-	VBROADCASTSD (CX), Z16
-	VFMADD231PD  Z16, Z15, Z8
-	VFMADD231PD  Z16, Z1, Z17
-	VBROADCASTSD 8(CX), Z16
-	VFMADD231PD  Z16, Z15, Z6
-	VFMADD231PD  Z16, Z0, Z17
-	VBROADCASTSD 16(CX), Z16
-	VFMADD231PD  Z16, Z15, Z10
-	VFMADD231PD  Z16, Z3, Z17
-	VBROADCASTSD 24(CX), Z16
-	VFMADD231PD  Z16, Z15, Z9
-	VFMADD231PD  Z16, Z2, Z17
-	VBROADCASTSD 32(CX), Z16
-	VFMADD231PD  Z16, Z15, Z12
-	VFMADD231PD  Z16, Z5, Z17
-	VBROADCASTSD 40(CX), Z16
-	VFMADD231PD  Z16, Z15, Z11
-	VFMADD231PD  Z16, Z4, Z17
-	VBROADCASTSD 48(CX), Z16
-	VFMADD231PD  Z16, Z15, Z14
-	VFMADD231PD  Z16, Z7, Z17
-	VADDPD       Z13, Z17, Z17
-	VMOVUPD      Z17, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row151
+	VMOVUPD          (SI), Z15
+	VMOVAPD          Z13, Z17
+	VFMADD231PD.BCST (CX), Z15, Z8
+	VFMADD231PD.BCST (CX), Z1, Z17
+	VFMADD231PD.BCST 8(CX), Z15, Z6
+	VFMADD231PD.BCST 8(CX), Z0, Z17
+	VFMADD231PD.BCST 16(CX), Z15, Z10
+	VFMADD231PD.BCST 16(CX), Z3, Z17
+	VFMADD231PD.BCST 24(CX), Z15, Z9
+	VFMADD231PD.BCST 24(CX), Z2, Z17
+	VFMADD231PD.BCST 32(CX), Z15, Z12
+	VFMADD231PD.BCST 32(CX), Z5, Z17
+	VFMADD231PD.BCST 40(CX), Z15, Z11
+	VFMADD231PD.BCST 40(CX), Z4, Z17
+	VFMADD231PD.BCST 48(CX), Z15, Z14
+	VFMADD231PD.BCST 48(CX), Z7, Z17
+	VADDPD           Z13, Z17, Z17
+	VMOVUPD          Z17, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row151
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -20330,25 +19601,18 @@ row151:
 without149:
 	// the same without dx
 row152:
-	VMOVUPD      (SI), Z15
-	VBROADCASTSD (CX), Z16
-	VFMADD231PD  Z16, Z15, Z8
-	VBROADCASTSD 8(CX), Z16
-	VFMADD231PD  Z16, Z15, Z6
-	VBROADCASTSD 16(CX), Z16
-	VFMADD231PD  Z16, Z15, Z10
-	VBROADCASTSD 24(CX), Z16
-	VFMADD231PD  Z16, Z15, Z9
-	VBROADCASTSD 32(CX), Z16
-	VFMADD231PD  Z16, Z15, Z12
-	VBROADCASTSD 40(CX), Z16
-	VFMADD231PD  Z16, Z15, Z11
-	VBROADCASTSD 48(CX), Z16
-	VFMADD231PD  Z16, Z15, Z14
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row152
+	VMOVUPD          (SI), Z15
+	VFMADD231PD.BCST (CX), Z15, Z8
+	VFMADD231PD.BCST 8(CX), Z15, Z6
+	VFMADD231PD.BCST 16(CX), Z15, Z10
+	VFMADD231PD.BCST 24(CX), Z15, Z9
+	VFMADD231PD.BCST 32(CX), Z15, Z12
+	VFMADD231PD.BCST 40(CX), Z15, Z11
+	VFMADD231PD.BCST 48(CX), Z15, Z14
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row152
 
 end150:
 	MOVQ          x+64(FP), SI
@@ -20551,33 +19815,27 @@ ready159:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row165:
-	VMOVUPD      (SI), Z13
-	VMOVAPD      Z12, Z15
-	VBROADCASTSD (CX), Z14
-	VFMADD231PD  Z14, Z13, Z7
-	VFMADD231PD  Z14, Z1, Z15
-	VBROADCASTSD 8(CX), Z14
-	VFMADD231PD  Z14, Z13, Z6
-	VFMADD231PD  Z14, Z0, Z15
-	VBROADCASTSD 16(CX), Z14
-	VFMADD231PD  Z14, Z13, Z9
-	VFMADD231PD  Z14, Z3, Z15
-	VBROADCASTSD 24(CX), Z14
-	VFMADD231PD  Z14, Z13, Z8
-	VFMADD231PD  Z14, Z2, Z15
-	VBROADCASTSD 32(CX), Z14
-	VFMADD231PD  Z14, Z13, Z11
-	VFMADD231PD  Z14, Z5, Z15
-	VBROADCASTSD 40(CX), Z14
-	VFMADD231PD  Z14, Z13, Z10
-	VFMADD231PD  Z14, Z4, Z15
-	VADDPD       Z12, Z15, Z15
-	VMOVUPD      Z15, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row165
+	VMOVUPD          (SI), Z13
+	VMOVAPD          Z12, Z15
+	VFMADD231PD.BCST (CX), Z13, Z7
+	VFMADD231PD.BCST (CX), Z1, Z15
+	VFMADD231PD.BCST 8(CX), Z13, Z6
+	VFMADD231PD.BCST 8(CX), Z0, Z15
+	VFMADD231PD.BCST 16(CX), Z13, Z9
+	VFMADD231PD.BCST 16(CX), Z3, Z15
+	VFMADD231PD.BCST 24(CX), Z13, Z8
+	VFMADD231PD.BCST 24(CX), Z2, Z15
+	VFMADD231PD.BCST 32(CX), Z13, Z11
+	VFMADD231PD.BCST 32(CX), Z5, Z15
+	VFMADD231PD.BCST 40(CX), Z13, Z10
+	VFMADD231PD.BCST 40(CX), Z4, Z15
+	VADDPD           Z12, Z15, Z15
+	VMOVUPD          Z15, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row165
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -20588,23 +19846,17 @@ row165:
 without163:
 	// the same without dx
 row166:
-	VMOVUPD      (SI), Z13
-	VBROADCASTSD (CX), Z14
-	VFMADD231PD  Z14, Z13, Z7
-	VBROADCASTSD 8(CX), Z14
-	VFMADD231PD  Z14, Z13, Z6
-	VBROADCASTSD 16(CX), Z14
-	VFMADD231PD  Z14, Z13, Z9
-	VBROADCASTSD 24(CX), Z14
-	VFMADD231PD  Z14, Z13, Z8
-	VBROADCASTSD 32(CX), Z14
-	VFMADD231PD  Z14, Z13, Z11
-	VBROADCASTSD 40(CX), Z14
-	VFMADD231PD  Z14, Z13, Z10
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row166
+	VMOVUPD          (SI), Z13
+	VFMADD231PD.BCST (CX), Z13, Z7
+	VFMADD231PD.BCST 8(CX), Z13, Z6
+	VFMADD231PD.BCST 16(CX), Z13, Z9
+	VFMADD231PD.BCST 24(CX), Z13, Z8
+	VFMADD231PD.BCST 32(CX), Z13, Z11
+	VFMADD231PD.BCST 40(CX), Z13, Z10
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row166
 
 end164:
 	MOVQ          x+64(FP), SI
@@ -20801,30 +20053,25 @@ ready173:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row179:
-	VMOVUPD      (SI), Z11
-	VMOVAPD      Z9, Z13
-	VBROADCASTSD (CX), Z12
-	VFMADD231PD  Z12, Z11, Z6
-	VFMADD231PD  Z12, Z1, Z13
-	VBROADCASTSD 8(CX), Z12
-	VFMADD231PD  Z12, Z11, Z4
-	VFMADD231PD  Z12, Z0, Z13
-	VBROADCASTSD 16(CX), Z12
-	VFMADD231PD  Z12, Z11, Z8
-	VFMADD231PD  Z12, Z3, Z13
-	VBROADCASTSD 24(CX), Z12
-	VFMADD231PD  Z12, Z11, Z7
-	VFMADD231PD  Z12, Z2, Z13
-	VBROADCASTSD 32(CX), Z12
-	VFMADD231PD  Z12, Z11, Z10
-	VFMADD231PD  Z12, Z5, Z13
-	VADDPD       Z9, Z13, Z13
-	VMOVUPD      Z13, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row179
+	VMOVUPD          (SI), Z11
+	VMOVAPD          Z9, Z13
+	VFMADD231PD.BCST (CX), Z11, Z6
+	VFMADD231PD.BCST (CX), Z1, Z13
+	VFMADD231PD.BCST 8(CX), Z11, Z4
+	VFMADD231PD.BCST 8(CX), Z0, Z13
+	VFMADD231PD.BCST 16(CX), Z11, Z8
+	VFMADD231PD.BCST 16(CX), Z3, Z13
+	VFMADD231PD.BCST 24(CX), Z11, Z7
+	VFMADD231PD.BCST 24(CX), Z2, Z13
+	VFMADD231PD.BCST 32(CX), Z11, Z10
+	VFMADD231PD.BCST 32(CX), Z5, Z13
+	VADDPD           Z9, Z13, Z13
+	VMOVUPD          Z13, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row179
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -20835,21 +20082,16 @@ row179:
 without177:
 	// the same without dx
 row180:
-	VMOVUPD      (SI), Z11
-	VBROADCASTSD (CX), Z12
-	VFMADD231PD  Z12, Z11, Z6
-	VBROADCASTSD 8(CX), Z12
-	VFMADD231PD  Z12, Z11, Z4
-	VBROADCASTSD 16(CX), Z12
-	VFMADD231PD  Z12, Z11, Z8
-	VBROADCASTSD 24(CX), Z12
-	VFMADD231PD  Z12, Z11, Z7
-	VBROADCASTSD 32(CX), Z12
-	VFMADD231PD  Z12, Z11, Z10
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row180
+	VMOVUPD          (SI), Z11
+	VFMADD231PD.BCST (CX), Z11, Z6
+	VFMADD231PD.BCST 8(CX), Z11, Z4
+	VFMADD231PD.BCST 16(CX), Z11, Z8
+	VFMADD231PD.BCST 24(CX), Z11, Z7
+	VFMADD231PD.BCST 32(CX), Z11, Z10
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row180
 
 end178:
 	MOVQ          x+64(FP), SI
@@ -21012,27 +20254,23 @@ ready186:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row191:
-	VMOVUPD      (SI), Z9
-	VMOVAPD      Z8, Z11
-	VBROADCASTSD (CX), Z10
-	VFMADD231PD  Z10, Z9, Z5
-	VFMADD231PD  Z10, Z1, Z11
-	VBROADCASTSD 8(CX), Z10
-	VFMADD231PD  Z10, Z9, Z4
-	VFMADD231PD  Z10, Z0, Z11
-	VBROADCASTSD 16(CX), Z10
-	VFMADD231PD  Z10, Z9, Z7
-	VFMADD231PD  Z10, Z3, Z11
-	VBROADCASTSD 24(CX), Z10
-	VFMADD231PD  Z10, Z9, Z6
-	VFMADD231PD  Z10, Z2, Z11
-	VADDPD       Z8, Z11, Z11
-	VMOVUPD      Z11, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row191
+	VMOVUPD          (SI), Z9
+	VMOVAPD          Z8, Z11
+	VFMADD231PD.BCST (CX), Z9, Z5
+	VFMADD231PD.BCST (CX), Z1, Z11
+	VFMADD231PD.BCST 8(CX), Z9, Z4
+	VFMADD231PD.BCST 8(CX), Z0, Z11
+	VFMADD231PD.BCST 16(CX), Z9, Z7
+	VFMADD231PD.BCST 16(CX), Z3, Z11
+	VFMADD231PD.BCST 24(CX), Z9, Z6
+	VFMADD231PD.BCST 24(CX), Z2, Z11
+	VADDPD           Z8, Z11, Z11
+	VMOVUPD          Z11, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row191
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -21043,19 +20281,15 @@ row191:
 without189:
 	// the same without dx
 row192:
-	VMOVUPD      (SI), Z9
-	VBROADCASTSD (CX), Z10
-	VFMADD231PD  Z10, Z9, Z5
-	VBROADCASTSD 8(CX), Z10
-	VFMADD231PD  Z10, Z9, Z4
-	VBROADCASTSD 16(CX), Z10
-	VFMADD231PD  Z10, Z9, Z7
-	VBROADCASTSD 24(CX), Z10
-	VFMADD231PD  Z10, Z9, Z6
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row192
+	VMOVUPD          (SI), Z9
+	VFMADD231PD.BCST (CX), Z9, Z5
+	VFMADD231PD.BCST 8(CX), Z9, Z4
+	VFMADD231PD.BCST 16(CX), Z9, Z7
+	VFMADD231PD.BCST 24(CX), Z9, Z6
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row192
 
 end190:
 	MOVQ          x+64(FP), SI
@@ -21212,24 +20446,21 @@ ready198:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row203:
-	VMOVUPD      (SI), Z7
-	VMOVAPD      Z5, Z9
-	VBROADCASTSD (CX), Z8
-	VFMADD231PD  Z8, Z7, Z4
-	VFMADD231PD  Z8, Z1, Z9
-	VBROADCASTSD 8(CX), Z8
-	VFMADD231PD  Z8, Z7, Z2
-	VFMADD231PD  Z8, Z0, Z9
-	VBROADCASTSD 16(CX), Z8
-	VFMADD231PD  Z8, Z7, Z6
-	VFMADD231PD  Z8, Z3, Z9
-	VADDPD       Z5, Z9, Z9
-	VMOVUPD      Z9, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row203
+	VMOVUPD          (SI), Z7
+	VMOVAPD          Z5, Z9
+	VFMADD231PD.BCST (CX), Z7, Z4
+	VFMADD231PD.BCST (CX), Z1, Z9
+	VFMADD231PD.BCST 8(CX), Z7, Z2
+	VFMADD231PD.BCST 8(CX), Z0, Z9
+	VFMADD231PD.BCST 16(CX), Z7, Z6
+	VFMADD231PD.BCST 16(CX), Z3, Z9
+	VADDPD           Z5, Z9, Z9
+	VMOVUPD          Z9, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row203
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -21240,17 +20471,14 @@ row203:
 without201:
 	// the same without dx
 row204:
-	VMOVUPD      (SI), Z7
-	VBROADCASTSD (CX), Z8
-	VFMADD231PD  Z8, Z7, Z4
-	VBROADCASTSD 8(CX), Z8
-	VFMADD231PD  Z8, Z7, Z2
-	VBROADCASTSD 16(CX), Z8
-	VFMADD231PD  Z8, Z7, Z6
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row204
+	VMOVUPD          (SI), Z7
+	VFMADD231PD.BCST (CX), Z7, Z4
+	VFMADD231PD.BCST 8(CX), Z7, Z2
+	VFMADD231PD.BCST 16(CX), Z7, Z6
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row204
 
 end202:
 	MOVQ          x+64(FP), SI
@@ -21370,21 +20598,19 @@ ready209:
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
 row213:
-	VMOVUPD      (SI), Z5
-	VMOVAPD      Z4, Z7
-	VBROADCASTSD (CX), Z6
-	VFMADD231PD  Z6, Z5, Z3
-	VFMADD231PD  Z6, Z1, Z7
-	VBROADCASTSD 8(CX), Z6
-	VFMADD231PD  Z6, Z5, Z2
-	VFMADD231PD  Z6, Z0, Z7
-	VADDPD       Z4, Z7, Z7
-	VMOVUPD      Z7, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row213
+	VMOVUPD          (SI), Z5
+	VMOVAPD          Z4, Z7
+	VFMADD231PD.BCST (CX), Z5, Z3
+	VFMADD231PD.BCST (CX), Z1, Z7
+	VFMADD231PD.BCST 8(CX), Z5, Z2
+	VFMADD231PD.BCST 8(CX), Z0, Z7
+	VADDPD           Z4, Z7, Z7
+	VMOVUPD          Z7, (AX)
+	ADDQ             BX, AX
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row213
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
@@ -21395,15 +20621,13 @@ row213:
 without211:
 	// the same without dx
 row214:
-	VMOVUPD      (SI), Z5
-	VBROADCASTSD (CX), Z6
-	VFMADD231PD  Z6, Z5, Z3
-	VBROADCASTSD 8(CX), Z6
-	VFMADD231PD  Z6, Z5, Z2
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row214
+	VMOVUPD          (SI), Z5
+	VFMADD231PD.BCST (CX), Z5, Z3
+	VFMADD231PD.BCST 8(CX), Z5, Z2
+	ADDQ             DX, CX
+	ADDQ             DI, SI
+	DECQ             R8
+	JNZ              row214
 
 end212:
 	MOVQ          x+64(FP), SI

@@ -4570,68 +4570,68 @@ tile3:
 	BLT tail6
 
 block5:
-	FMOVQ 0(R1), F16
 	FMOVS 0(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 4(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 8(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 12(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 16(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 20(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 24(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 28(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 32(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 36(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 40(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 44(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 48(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 52(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 56(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVS 60(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	ADD   $64, R3
@@ -4642,98 +4642,98 @@ block5:
 tail6:
 	CMP   $0, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 0(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $1, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 4(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $2, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 8(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $3, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 12(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $4, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 16(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $5, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 20(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $6, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 24(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $7, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 28(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $8, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 32(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $9, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 36(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $10, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 40(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $11, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 44(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $12, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 48(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $13, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 52(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $14, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 56(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $15, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVS 60(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 
@@ -4830,6 +4830,7 @@ moved12:
 	BLT tail14
 
 block13:
+	FMOVS 0(R3), F17
 	TST   $2, R0
 	BEQ   one16
 	FMOVD 0(R1), F16
@@ -4843,9 +4844,9 @@ one16:
 	FMOVS 0(R1), F16
 
 moved17:
-	FMOVS 0(R3), F17
 	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 4(R3), F17
 	TST   $2, R0
 	BEQ   one18
 	FMOVD 0(R1), F16
@@ -4859,9 +4860,9 @@ one18:
 	FMOVS 0(R1), F16
 
 moved19:
-	FMOVS 4(R3), F17
 	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 8(R3), F17
 	TST   $2, R0
 	BEQ   one20
 	FMOVD 0(R1), F16
@@ -4875,9 +4876,9 @@ one20:
 	FMOVS 0(R1), F16
 
 moved21:
-	FMOVS 8(R3), F17
 	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 12(R3), F17
 	TST   $2, R0
 	BEQ   one22
 	FMOVD 0(R1), F16
@@ -4891,9 +4892,9 @@ one22:
 	FMOVS 0(R1), F16
 
 moved23:
-	FMOVS 12(R3), F17
 	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 16(R3), F17
 	TST   $2, R0
 	BEQ   one24
 	FMOVD 0(R1), F16
@@ -4907,9 +4908,9 @@ one24:
 	FMOVS 0(R1), F16
 
 moved25:
-	FMOVS 16(R3), F17
 	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 20(R3), F17
 	TST   $2, R0
 	BEQ   one26
 	FMOVD 0(R1), F16
@@ -4923,9 +4924,9 @@ one26:
 	FMOVS 0(R1), F16
 
 moved27:
-	FMOVS 20(R3), F17
 	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 24(R3), F17
 	TST   $2, R0
 	BEQ   one28
 	FMOVD 0(R1), F16
@@ -4939,9 +4940,9 @@ one28:
 	FMOVS 0(R1), F16
 
 moved29:
-	FMOVS 24(R3), F17
 	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 28(R3), F17
 	TST   $2, R0
 	BEQ   one30
 	FMOVD 0(R1), F16
@@ -4955,9 +4956,9 @@ one30:
 	FMOVS 0(R1), F16
 
 moved31:
-	FMOVS 28(R3), F17
 	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 32(R3), F17
 	TST   $2, R0
 	BEQ   one32
 	FMOVD 0(R1), F16
@@ -4971,9 +4972,9 @@ one32:
 	FMOVS 0(R1), F16
 
 moved33:
-	FMOVS 32(R3), F17
 	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 36(R3), F17
 	TST   $2, R0
 	BEQ   one34
 	FMOVD 0(R1), F16
@@ -4987,9 +4988,9 @@ one34:
 	FMOVS 0(R1), F16
 
 moved35:
-	FMOVS 36(R3), F17
 	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 40(R3), F17
 	TST   $2, R0
 	BEQ   one36
 	FMOVD 0(R1), F16
@@ -5003,9 +5004,9 @@ one36:
 	FMOVS 0(R1), F16
 
 moved37:
-	FMOVS 40(R3), F17
 	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 44(R3), F17
 	TST   $2, R0
 	BEQ   one38
 	FMOVD 0(R1), F16
@@ -5019,9 +5020,9 @@ one38:
 	FMOVS 0(R1), F16
 
 moved39:
-	FMOVS 44(R3), F17
 	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 48(R3), F17
 	TST   $2, R0
 	BEQ   one40
 	FMOVD 0(R1), F16
@@ -5035,9 +5036,9 @@ one40:
 	FMOVS 0(R1), F16
 
 moved41:
-	FMOVS 48(R3), F17
 	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 52(R3), F17
 	TST   $2, R0
 	BEQ   one42
 	FMOVD 0(R1), F16
@@ -5051,9 +5052,9 @@ one42:
 	FMOVS 0(R1), F16
 
 moved43:
-	FMOVS 52(R3), F17
 	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 56(R3), F17
 	TST   $2, R0
 	BEQ   one44
 	FMOVD 0(R1), F16
@@ -5067,9 +5068,9 @@ one44:
 	FMOVS 0(R1), F16
 
 moved45:
-	FMOVS 56(R3), F17
 	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
+	FMOVS 60(R3), F17
 	TST   $2, R0
 	BEQ   one46
 	FMOVD 0(R1), F16
@@ -5083,17 +5084,17 @@ one46:
 	FMOVS 0(R1), F16
 
 moved47:
-	FMOVS 60(R3), F17
-	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	ADD   $64, R3
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block13
+	WORD $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	ADD  R2, R1
+	ADD  $64, R3
+	SUB  $16, R4
+	CMP  $16, R4
+	BGE  block13
 
 tail14:
 	CMP   $0, R4
 	BLE   end15
+	FMOVS 0(R3), F17
 	TST   $2, R0
 	BEQ   one48
 	FMOVD 0(R1), F16
@@ -5107,11 +5108,11 @@ one48:
 	FMOVS 0(R1), F16
 
 moved49:
-	FMOVS 0(R3), F17
 	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $1, R4
 	BLE   end15
+	FMOVS 4(R3), F17
 	TST   $2, R0
 	BEQ   one50
 	FMOVD 0(R1), F16
@@ -5125,11 +5126,11 @@ one50:
 	FMOVS 0(R1), F16
 
 moved51:
-	FMOVS 4(R3), F17
 	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $2, R4
 	BLE   end15
+	FMOVS 8(R3), F17
 	TST   $2, R0
 	BEQ   one52
 	FMOVD 0(R1), F16
@@ -5143,11 +5144,11 @@ one52:
 	FMOVS 0(R1), F16
 
 moved53:
-	FMOVS 8(R3), F17
 	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $3, R4
 	BLE   end15
+	FMOVS 12(R3), F17
 	TST   $2, R0
 	BEQ   one54
 	FMOVD 0(R1), F16
@@ -5161,11 +5162,11 @@ one54:
 	FMOVS 0(R1), F16
 
 moved55:
-	FMOVS 12(R3), F17
 	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $4, R4
 	BLE   end15
+	FMOVS 16(R3), F17
 	TST   $2, R0
 	BEQ   one56
 	FMOVD 0(R1), F16
@@ -5179,11 +5180,11 @@ one56:
 	FMOVS 0(R1), F16
 
 moved57:
-	FMOVS 16(R3), F17
 	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $5, R4
 	BLE   end15
+	FMOVS 20(R3), F17
 	TST   $2, R0
 	BEQ   one58
 	FMOVD 0(R1), F16
@@ -5197,11 +5198,11 @@ one58:
 	FMOVS 0(R1), F16
 
 moved59:
-	FMOVS 20(R3), F17
 	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $6, R4
 	BLE   end15
+	FMOVS 24(R3), F17
 	TST   $2, R0
 	BEQ   one60
 	FMOVD 0(R1), F16
@@ -5215,11 +5216,11 @@ one60:
 	FMOVS 0(R1), F16
 
 moved61:
-	FMOVS 24(R3), F17
 	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $7, R4
 	BLE   end15
+	FMOVS 28(R3), F17
 	TST   $2, R0
 	BEQ   one62
 	FMOVD 0(R1), F16
@@ -5233,11 +5234,11 @@ one62:
 	FMOVS 0(R1), F16
 
 moved63:
-	FMOVS 28(R3), F17
 	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $8, R4
 	BLE   end15
+	FMOVS 32(R3), F17
 	TST   $2, R0
 	BEQ   one64
 	FMOVD 0(R1), F16
@@ -5251,11 +5252,11 @@ one64:
 	FMOVS 0(R1), F16
 
 moved65:
-	FMOVS 32(R3), F17
 	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $9, R4
 	BLE   end15
+	FMOVS 36(R3), F17
 	TST   $2, R0
 	BEQ   one66
 	FMOVD 0(R1), F16
@@ -5269,11 +5270,11 @@ one66:
 	FMOVS 0(R1), F16
 
 moved67:
-	FMOVS 36(R3), F17
 	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $10, R4
 	BLE   end15
+	FMOVS 40(R3), F17
 	TST   $2, R0
 	BEQ   one68
 	FMOVD 0(R1), F16
@@ -5287,11 +5288,11 @@ one68:
 	FMOVS 0(R1), F16
 
 moved69:
-	FMOVS 40(R3), F17
 	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $11, R4
 	BLE   end15
+	FMOVS 44(R3), F17
 	TST   $2, R0
 	BEQ   one70
 	FMOVD 0(R1), F16
@@ -5305,11 +5306,11 @@ one70:
 	FMOVS 0(R1), F16
 
 moved71:
-	FMOVS 44(R3), F17
 	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $12, R4
 	BLE   end15
+	FMOVS 48(R3), F17
 	TST   $2, R0
 	BEQ   one72
 	FMOVD 0(R1), F16
@@ -5323,11 +5324,11 @@ one72:
 	FMOVS 0(R1), F16
 
 moved73:
-	FMOVS 48(R3), F17
 	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $13, R4
 	BLE   end15
+	FMOVS 52(R3), F17
 	TST   $2, R0
 	BEQ   one74
 	FMOVD 0(R1), F16
@@ -5341,11 +5342,11 @@ one74:
 	FMOVS 0(R1), F16
 
 moved75:
-	FMOVS 52(R3), F17
 	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $14, R4
 	BLE   end15
+	FMOVS 56(R3), F17
 	TST   $2, R0
 	BEQ   one76
 	FMOVD 0(R1), F16
@@ -5359,11 +5360,11 @@ one76:
 	FMOVS 0(R1), F16
 
 moved77:
-	FMOVS 56(R3), F17
 	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $15, R4
 	BLE   end15
+	FMOVS 60(R3), F17
 	TST   $2, R0
 	BEQ   one78
 	FMOVD 0(R1), F16
@@ -5377,9 +5378,8 @@ one78:
 	FMOVS 0(R1), F16
 
 moved79:
-	FMOVS 60(R3), F17
-	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
+	WORD $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	ADD  R2, R1
 
 end15:
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
@@ -6266,68 +6266,68 @@ tile3:
 	BLT tail6
 
 block5:
-	FMOVQ 0(R1), F16
 	FMOVD 0(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 8(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 16(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 24(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 32(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 40(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 48(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 56(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 64(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 72(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 80(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 88(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 96(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 104(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 112(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVQ 0(R1), F16
 	FMOVD 120(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	ADD   $128, R3
@@ -6338,98 +6338,98 @@ block5:
 tail6:
 	CMP   $0, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 0(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $1, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 8(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $2, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 16(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $3, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 24(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $4, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 32(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $5, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 40(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $6, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 48(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $7, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 56(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $8, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 64(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $9, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 72(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $10, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 80(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $11, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 88(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $12, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 96(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $13, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 104(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $14, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 112(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $15, R4
 	BLE   end7
-	FMOVQ 0(R1), F16
 	FMOVD 120(R3), F17
+	FMOVQ 0(R1), F16
 	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 
@@ -6514,68 +6514,68 @@ tile9:
 	BLT tail12
 
 block11:
-	FMOVD 0(R1), F16
 	FMOVD 0(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 8(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 16(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 24(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 32(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 40(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 48(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 56(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 64(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 72(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 80(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 88(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 96(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 104(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 112(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	FMOVD 0(R1), F16
 	FMOVD 120(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	ADD   $128, R3
@@ -6586,98 +6586,98 @@ block11:
 tail12:
 	CMP   $0, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 0(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $1, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 8(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $2, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 16(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $3, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 24(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $4, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 32(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $5, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 40(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $6, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 48(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $7, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 56(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $8, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 64(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $9, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 72(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $10, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 80(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $11, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 88(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $12, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 96(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $13, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 104(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $14, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 112(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $15, R4
 	BLE   end13
-	FMOVD 0(R1), F16
 	FMOVD 120(R3), F17
+	FMOVD 0(R1), F16
 	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 
@@ -7535,66 +7535,65 @@ TEXT ·treeNEONF32(SB), NOSPLIT, $0-88
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row3:
-	VLD1R (R3), [V17.S4]
-	VORR  V16.B16, V16.B16, V18.B16
-	VFMLA V0.S4, V17.S4, V18.S4
-	VORR  V18.B16, V18.B16, V17.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e28de52 // fmul v18.4s, v18.4s, v8.4s
+	FMOVS 0(R3), F18
+	VORR  V16.B16, V16.B16, V17.B16
+	WORD  $0x4f921011 // fmla v17.4s, v0.4s, v18.s[0]
+	FMOVS 32(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd12 // fmul v18.4s, v8.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
-	ADD   $48, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2cde73 // fmul v19.4s, v19.4s, v12.4s
+	FMOVS 16(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dc92 // fmul v18.4s, v4.4s, v18.4s
+	FMOVS 48(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dd93 // fmul v19.4s, v12.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVS 8(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dc52 // fmul v18.4s, v2.4s, v18.4s
+	FMOVS 40(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dd53 // fmul v19.4s, v10.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
-	ADD   $56, R3, R16
-	VLD1R (R16), [V20.S4]
-	WORD  $0x6e2ede94 // fmul v20.4s, v20.4s, v14.4s
+	FMOVS 24(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dcd3 // fmul v19.4s, v6.4s, v19.4s
+	FMOVS 56(R3), F20
+	VDUP  V20.S[0], V20.S4
+	WORD  $0x6e34ddd4 // fmul v20.4s, v14.4s, v20.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e21de52 // fmul v18.4s, v18.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e29de73 // fmul v19.4s, v19.4s, v9.4s
+	FMOVS 4(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dc32 // fmul v18.4s, v1.4s, v18.4s
+	FMOVS 36(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dd33 // fmul v19.4s, v9.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e25de73 // fmul v19.4s, v19.4s, v5.4s
-	ADD   $52, R3, R16
-	VLD1R (R16), [V20.S4]
-	WORD  $0x6e2dde94 // fmul v20.4s, v20.4s, v13.4s
+	FMOVS 20(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dcb3 // fmul v19.4s, v5.4s, v19.4s
+	FMOVS 52(R3), F20
+	VDUP  V20.S[0], V20.S4
+	WORD  $0x6e34ddb4 // fmul v20.4s, v13.4s, v20.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V20.S4]
-	WORD  $0x6e2bde94 // fmul v20.4s, v20.4s, v11.4s
+	FMOVS 12(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dc73 // fmul v19.4s, v3.4s, v19.4s
+	FMOVS 44(R3), F20
+	VDUP  V20.S[0], V20.S4
+	WORD  $0x6e34dd74 // fmul v20.4s, v11.4s, v20.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V20.S4]
-	WORD  $0x6e27de94 // fmul v20.4s, v20.4s, v7.4s
-	ADD   $60, R3, R16
-	VLD1R (R16), [V21.S4]
-	WORD  $0x6e2fdeb5 // fmul v21.4s, v21.4s, v15.4s
+	FMOVS 28(R3), F20
+	VDUP  V20.S[0], V20.S4
+	WORD  $0x6e34dcf4 // fmul v20.4s, v7.4s, v20.4s
+	FMOVS 60(R3), F21
+	VDUP  V21.S[0], V21.S4
+	WORD  $0x6e35ddf5 // fmul v21.4s, v15.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
@@ -7863,66 +7862,65 @@ moved38:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row39:
-	VLD1R (R3), [V17.S4]
-	VORR  V16.B16, V16.B16, V18.B16
-	VFMLA V0.S4, V17.S4, V18.S4
-	VORR  V18.B16, V18.B16, V17.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e28de52 // fmul v18.4s, v18.4s, v8.4s
+	FMOVS 0(R3), F18
+	VORR  V16.B16, V16.B16, V17.B16
+	WORD  $0x4f921011 // fmla v17.4s, v0.4s, v18.s[0]
+	FMOVS 32(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd12 // fmul v18.4s, v8.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
-	ADD   $48, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2cde73 // fmul v19.4s, v19.4s, v12.4s
+	FMOVS 16(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dc92 // fmul v18.4s, v4.4s, v18.4s
+	FMOVS 48(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dd93 // fmul v19.4s, v12.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVS 8(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dc52 // fmul v18.4s, v2.4s, v18.4s
+	FMOVS 40(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dd53 // fmul v19.4s, v10.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
-	ADD   $56, R3, R16
-	VLD1R (R16), [V20.S4]
-	WORD  $0x6e2ede94 // fmul v20.4s, v20.4s, v14.4s
+	FMOVS 24(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dcd3 // fmul v19.4s, v6.4s, v19.4s
+	FMOVS 56(R3), F20
+	VDUP  V20.S[0], V20.S4
+	WORD  $0x6e34ddd4 // fmul v20.4s, v14.4s, v20.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e21de52 // fmul v18.4s, v18.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e29de73 // fmul v19.4s, v19.4s, v9.4s
+	FMOVS 4(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dc32 // fmul v18.4s, v1.4s, v18.4s
+	FMOVS 36(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dd33 // fmul v19.4s, v9.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e25de73 // fmul v19.4s, v19.4s, v5.4s
-	ADD   $52, R3, R16
-	VLD1R (R16), [V20.S4]
-	WORD  $0x6e2dde94 // fmul v20.4s, v20.4s, v13.4s
+	FMOVS 20(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dcb3 // fmul v19.4s, v5.4s, v19.4s
+	FMOVS 52(R3), F20
+	VDUP  V20.S[0], V20.S4
+	WORD  $0x6e34ddb4 // fmul v20.4s, v13.4s, v20.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V20.S4]
-	WORD  $0x6e2bde94 // fmul v20.4s, v20.4s, v11.4s
+	FMOVS 12(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dc73 // fmul v19.4s, v3.4s, v19.4s
+	FMOVS 44(R3), F20
+	VDUP  V20.S[0], V20.S4
+	WORD  $0x6e34dd74 // fmul v20.4s, v11.4s, v20.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V20.S4]
-	WORD  $0x6e27de94 // fmul v20.4s, v20.4s, v7.4s
-	ADD   $60, R3, R16
-	VLD1R (R16), [V21.S4]
-	WORD  $0x6e2fdeb5 // fmul v21.4s, v21.4s, v15.4s
+	FMOVS 28(R3), F20
+	VDUP  V20.S[0], V20.S4
+	WORD  $0x6e34dcf4 // fmul v20.4s, v7.4s, v20.4s
+	FMOVS 60(R3), F21
+	VDUP  V21.S[0], V21.S4
+	WORD  $0x6e35ddf5 // fmul v21.4s, v15.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
@@ -8003,63 +8001,62 @@ other1:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row45:
-	VLD1R (R3), [V16.S4]
-	VORR  V15.B16, V15.B16, V17.B16
-	VFMLA V0.S4, V16.S4, V17.S4
-	VORR  V17.B16, V17.B16, V16.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e28de31 // fmul v17.4s, v17.4s, v8.4s
+	FMOVS 0(R3), F17
+	VORR  V15.B16, V15.B16, V16.B16
+	WORD  $0x4f911010 // fmla v16.4s, v0.4s, v17.s[0]
+	FMOVS 32(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd11 // fmul v17.4s, v8.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
-	ADD   $48, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e2cde52 // fmul v18.4s, v18.4s, v12.4s
+	FMOVS 16(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dc91 // fmul v17.4s, v4.4s, v17.4s
+	FMOVS 48(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd92 // fmul v18.4s, v12.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVS 8(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dc51 // fmul v17.4s, v2.4s, v17.4s
+	FMOVS 40(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd52 // fmul v18.4s, v10.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
-	ADD   $56, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2ede73 // fmul v19.4s, v19.4s, v14.4s
+	FMOVS 24(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dcd2 // fmul v18.4s, v6.4s, v18.4s
+	FMOVS 56(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33ddd3 // fmul v19.4s, v14.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e21de31 // fmul v17.4s, v17.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e29de52 // fmul v18.4s, v18.4s, v9.4s
+	FMOVS 4(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dc31 // fmul v17.4s, v1.4s, v17.4s
+	FMOVS 36(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd32 // fmul v18.4s, v9.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e25de52 // fmul v18.4s, v18.4s, v5.4s
-	ADD   $52, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2dde73 // fmul v19.4s, v19.4s, v13.4s
+	FMOVS 20(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dcb2 // fmul v18.4s, v5.4s, v18.4s
+	FMOVS 52(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33ddb3 // fmul v19.4s, v13.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e23de52 // fmul v18.4s, v18.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	FMOVS 12(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dc72 // fmul v18.4s, v3.4s, v18.4s
+	FMOVS 44(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dd73 // fmul v19.4s, v11.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e27de73 // fmul v19.4s, v19.4s, v7.4s
+	FMOVS 28(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dcf3 // fmul v19.4s, v7.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
@@ -8313,63 +8310,62 @@ moved78:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row79:
-	VLD1R (R3), [V16.S4]
-	VORR  V15.B16, V15.B16, V17.B16
-	VFMLA V0.S4, V16.S4, V17.S4
-	VORR  V17.B16, V17.B16, V16.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e28de31 // fmul v17.4s, v17.4s, v8.4s
+	FMOVS 0(R3), F17
+	VORR  V15.B16, V15.B16, V16.B16
+	WORD  $0x4f911010 // fmla v16.4s, v0.4s, v17.s[0]
+	FMOVS 32(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd11 // fmul v17.4s, v8.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
-	ADD   $48, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e2cde52 // fmul v18.4s, v18.4s, v12.4s
+	FMOVS 16(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dc91 // fmul v17.4s, v4.4s, v17.4s
+	FMOVS 48(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd92 // fmul v18.4s, v12.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVS 8(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dc51 // fmul v17.4s, v2.4s, v17.4s
+	FMOVS 40(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd52 // fmul v18.4s, v10.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
-	ADD   $56, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2ede73 // fmul v19.4s, v19.4s, v14.4s
+	FMOVS 24(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dcd2 // fmul v18.4s, v6.4s, v18.4s
+	FMOVS 56(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33ddd3 // fmul v19.4s, v14.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e21de31 // fmul v17.4s, v17.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e29de52 // fmul v18.4s, v18.4s, v9.4s
+	FMOVS 4(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dc31 // fmul v17.4s, v1.4s, v17.4s
+	FMOVS 36(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd32 // fmul v18.4s, v9.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e25de52 // fmul v18.4s, v18.4s, v5.4s
-	ADD   $52, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2dde73 // fmul v19.4s, v19.4s, v13.4s
+	FMOVS 20(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dcb2 // fmul v18.4s, v5.4s, v18.4s
+	FMOVS 52(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33ddb3 // fmul v19.4s, v13.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e23de52 // fmul v18.4s, v18.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	FMOVS 12(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dc72 // fmul v18.4s, v3.4s, v18.4s
+	FMOVS 44(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dd73 // fmul v19.4s, v11.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V19.S4]
-	WORD  $0x6e27de73 // fmul v19.4s, v19.4s, v7.4s
+	FMOVS 28(R3), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33dcf3 // fmul v19.4s, v7.4s, v19.4s
 	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
@@ -8447,59 +8443,58 @@ other43:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row85:
-	VLD1R (R3), [V15.S4]
-	VORR  V14.B16, V14.B16, V16.B16
-	VFMLA V0.S4, V15.S4, V16.S4
-	VORR  V16.B16, V16.B16, V15.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e28de10 // fmul v16.4s, v16.4s, v8.4s
+	FMOVS 0(R3), F16
+	VORR  V14.B16, V14.B16, V15.B16
+	WORD  $0x4f90100f // fmla v15.4s, v0.4s, v16.s[0]
+	FMOVS 32(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd10 // fmul v16.4s, v8.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
-	ADD   $48, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e2cde31 // fmul v17.4s, v17.4s, v12.4s
-	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
-	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e26de31 // fmul v17.4s, v17.4s, v6.4s
+	FMOVS 16(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dc90 // fmul v16.4s, v4.4s, v16.4s
+	FMOVS 48(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd91 // fmul v17.4s, v12.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e21de10 // fmul v16.4s, v16.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e29de31 // fmul v17.4s, v17.4s, v9.4s
+	FMOVS 8(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dc50 // fmul v16.4s, v2.4s, v16.4s
+	FMOVS 40(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd51 // fmul v17.4s, v10.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e25de31 // fmul v17.4s, v17.4s, v5.4s
-	ADD   $52, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e2dde52 // fmul v18.4s, v18.4s, v13.4s
+	FMOVS 24(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dcd1 // fmul v17.4s, v6.4s, v17.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	FMOVS 4(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dc30 // fmul v16.4s, v1.4s, v16.4s
+	FMOVS 36(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd31 // fmul v17.4s, v9.4s, v17.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	FMOVS 20(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dcb1 // fmul v17.4s, v5.4s, v17.4s
+	FMOVS 52(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32ddb2 // fmul v18.4s, v13.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	FMOVS 12(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dc71 // fmul v17.4s, v3.4s, v17.4s
+	FMOVS 44(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd72 // fmul v18.4s, v11.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e27de52 // fmul v18.4s, v18.4s, v7.4s
+	FMOVS 28(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dcf2 // fmul v18.4s, v7.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
@@ -8739,59 +8734,58 @@ moved116:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row117:
-	VLD1R (R3), [V15.S4]
-	VORR  V14.B16, V14.B16, V16.B16
-	VFMLA V0.S4, V15.S4, V16.S4
-	VORR  V16.B16, V16.B16, V15.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e28de10 // fmul v16.4s, v16.4s, v8.4s
+	FMOVS 0(R3), F16
+	VORR  V14.B16, V14.B16, V15.B16
+	WORD  $0x4f90100f // fmla v15.4s, v0.4s, v16.s[0]
+	FMOVS 32(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd10 // fmul v16.4s, v8.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
-	ADD   $48, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e2cde31 // fmul v17.4s, v17.4s, v12.4s
-	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
-	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e26de31 // fmul v17.4s, v17.4s, v6.4s
+	FMOVS 16(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dc90 // fmul v16.4s, v4.4s, v16.4s
+	FMOVS 48(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd91 // fmul v17.4s, v12.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e21de10 // fmul v16.4s, v16.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e29de31 // fmul v17.4s, v17.4s, v9.4s
+	FMOVS 8(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dc50 // fmul v16.4s, v2.4s, v16.4s
+	FMOVS 40(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd51 // fmul v17.4s, v10.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e25de31 // fmul v17.4s, v17.4s, v5.4s
-	ADD   $52, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e2dde52 // fmul v18.4s, v18.4s, v13.4s
+	FMOVS 24(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dcd1 // fmul v17.4s, v6.4s, v17.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	FMOVS 4(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dc30 // fmul v16.4s, v1.4s, v16.4s
+	FMOVS 36(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd31 // fmul v17.4s, v9.4s, v17.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	FMOVS 20(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dcb1 // fmul v17.4s, v5.4s, v17.4s
+	FMOVS 52(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32ddb2 // fmul v18.4s, v13.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	FMOVS 12(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dc71 // fmul v17.4s, v3.4s, v17.4s
+	FMOVS 44(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dd72 // fmul v18.4s, v11.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V18.S4]
-	WORD  $0x6e27de52 // fmul v18.4s, v18.4s, v7.4s
+	FMOVS 28(R3), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32dcf2 // fmul v18.4s, v7.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
@@ -8867,55 +8861,54 @@ other83:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row123:
-	VLD1R (R3), [V14.S4]
-	VORR  V13.B16, V13.B16, V15.B16
-	VFMLA V0.S4, V14.S4, V15.S4
-	VORR  V15.B16, V15.B16, V14.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e28ddef // fmul v15.4s, v15.4s, v8.4s
+	FMOVS 0(R3), F15
+	VORR  V13.B16, V13.B16, V14.B16
+	WORD  $0x4f8f100e // fmla v14.4s, v0.4s, v15.s[0]
+	FMOVS 32(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdd0f // fmul v15.4s, v8.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e24ddef // fmul v15.4s, v15.4s, v4.4s
-	ADD   $48, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
-	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
-	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e26de10 // fmul v16.4s, v16.4s, v6.4s
+	FMOVS 16(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdc8f // fmul v15.4s, v4.4s, v15.4s
+	FMOVS 48(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd90 // fmul v16.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e21ddef // fmul v15.4s, v15.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e29de10 // fmul v16.4s, v16.4s, v9.4s
+	FMOVS 8(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdc4f // fmul v15.4s, v2.4s, v15.4s
+	FMOVS 40(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd50 // fmul v16.4s, v10.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
+	FMOVS 24(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dcd0 // fmul v16.4s, v6.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e23de10 // fmul v16.4s, v16.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	FMOVS 4(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdc2f // fmul v15.4s, v1.4s, v15.4s
+	FMOVS 36(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd30 // fmul v16.4s, v9.4s, v16.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	FMOVS 20(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dcb0 // fmul v16.4s, v5.4s, v16.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	FMOVS 12(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dc70 // fmul v16.4s, v3.4s, v16.4s
+	FMOVS 44(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd71 // fmul v17.4s, v11.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e27de31 // fmul v17.4s, v17.4s, v7.4s
+	FMOVS 28(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dcf1 // fmul v17.4s, v7.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
@@ -9141,55 +9134,54 @@ moved152:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row153:
-	VLD1R (R3), [V14.S4]
-	VORR  V13.B16, V13.B16, V15.B16
-	VFMLA V0.S4, V14.S4, V15.S4
-	VORR  V15.B16, V15.B16, V14.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e28ddef // fmul v15.4s, v15.4s, v8.4s
+	FMOVS 0(R3), F15
+	VORR  V13.B16, V13.B16, V14.B16
+	WORD  $0x4f8f100e // fmla v14.4s, v0.4s, v15.s[0]
+	FMOVS 32(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdd0f // fmul v15.4s, v8.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e24ddef // fmul v15.4s, v15.4s, v4.4s
-	ADD   $48, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
-	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
-	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e26de10 // fmul v16.4s, v16.4s, v6.4s
+	FMOVS 16(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdc8f // fmul v15.4s, v4.4s, v15.4s
+	FMOVS 48(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd90 // fmul v16.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e21ddef // fmul v15.4s, v15.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e29de10 // fmul v16.4s, v16.4s, v9.4s
+	FMOVS 8(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdc4f // fmul v15.4s, v2.4s, v15.4s
+	FMOVS 40(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd50 // fmul v16.4s, v10.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
+	FMOVS 24(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dcd0 // fmul v16.4s, v6.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e23de10 // fmul v16.4s, v16.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	FMOVS 4(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdc2f // fmul v15.4s, v1.4s, v15.4s
+	FMOVS 36(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd30 // fmul v16.4s, v9.4s, v16.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	FMOVS 20(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dcb0 // fmul v16.4s, v5.4s, v16.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	FMOVS 12(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dc70 // fmul v16.4s, v3.4s, v16.4s
+	FMOVS 44(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dd71 // fmul v17.4s, v11.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V17.S4]
-	WORD  $0x6e27de31 // fmul v17.4s, v17.4s, v7.4s
+	FMOVS 28(R3), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31dcf1 // fmul v17.4s, v7.4s, v17.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
@@ -9263,51 +9255,50 @@ other121:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row159:
-	VLD1R (R3), [V13.S4]
-	VORR  V12.B16, V12.B16, V14.B16
-	VFMLA V0.S4, V13.S4, V14.S4
-	VORR  V14.B16, V14.B16, V13.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e28ddce // fmul v14.4s, v14.4s, v8.4s
+	FMOVS 0(R3), F14
+	VORR  V12.B16, V12.B16, V13.B16
+	WORD  $0x4f8e100d // fmla v13.4s, v0.4s, v14.s[0]
+	FMOVS 32(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edd0e // fmul v14.4s, v8.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e24ddce // fmul v14.4s, v14.4s, v4.4s
+	FMOVS 16(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edc8e // fmul v14.4s, v4.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e2addef // fmul v15.4s, v15.4s, v10.4s
+	FMOVS 8(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edc4e // fmul v14.4s, v2.4s, v14.4s
+	FMOVS 40(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdd4f // fmul v15.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e26ddef // fmul v15.4s, v15.4s, v6.4s
+	FMOVS 24(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdccf // fmul v15.4s, v6.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e21ddce // fmul v14.4s, v14.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e29ddef // fmul v15.4s, v15.4s, v9.4s
+	FMOVS 4(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edc2e // fmul v14.4s, v1.4s, v14.4s
+	FMOVS 36(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdd2f // fmul v15.4s, v9.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e25ddef // fmul v15.4s, v15.4s, v5.4s
+	FMOVS 20(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdcaf // fmul v15.4s, v5.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e23ddef // fmul v15.4s, v15.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	FMOVS 12(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdc6f // fmul v15.4s, v3.4s, v15.4s
+	FMOVS 44(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd70 // fmul v16.4s, v11.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e27de10 // fmul v16.4s, v16.4s, v7.4s
+	FMOVS 28(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dcf0 // fmul v16.4s, v7.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
@@ -9519,51 +9510,50 @@ moved186:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row187:
-	VLD1R (R3), [V13.S4]
-	VORR  V12.B16, V12.B16, V14.B16
-	VFMLA V0.S4, V13.S4, V14.S4
-	VORR  V14.B16, V14.B16, V13.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e28ddce // fmul v14.4s, v14.4s, v8.4s
+	FMOVS 0(R3), F14
+	VORR  V12.B16, V12.B16, V13.B16
+	WORD  $0x4f8e100d // fmla v13.4s, v0.4s, v14.s[0]
+	FMOVS 32(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edd0e // fmul v14.4s, v8.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e24ddce // fmul v14.4s, v14.4s, v4.4s
+	FMOVS 16(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edc8e // fmul v14.4s, v4.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e2addef // fmul v15.4s, v15.4s, v10.4s
+	FMOVS 8(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edc4e // fmul v14.4s, v2.4s, v14.4s
+	FMOVS 40(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdd4f // fmul v15.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e26ddef // fmul v15.4s, v15.4s, v6.4s
+	FMOVS 24(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdccf // fmul v15.4s, v6.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e21ddce // fmul v14.4s, v14.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e29ddef // fmul v15.4s, v15.4s, v9.4s
+	FMOVS 4(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edc2e // fmul v14.4s, v1.4s, v14.4s
+	FMOVS 36(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdd2f // fmul v15.4s, v9.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e25ddef // fmul v15.4s, v15.4s, v5.4s
+	FMOVS 20(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdcaf // fmul v15.4s, v5.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e23ddef // fmul v15.4s, v15.4s, v3.4s
-	ADD   $44, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	FMOVS 12(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdc6f // fmul v15.4s, v3.4s, v15.4s
+	FMOVS 44(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dd70 // fmul v16.4s, v11.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V16.S4]
-	WORD  $0x6e27de10 // fmul v16.4s, v16.4s, v7.4s
+	FMOVS 28(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30dcf0 // fmul v16.4s, v7.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
@@ -9635,47 +9625,46 @@ other157:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row193:
-	VLD1R (R3), [V12.S4]
-	VORR  V11.B16, V11.B16, V13.B16
-	VFMLA V0.S4, V12.S4, V13.S4
-	VORR  V13.B16, V13.B16, V12.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e28ddad // fmul v13.4s, v13.4s, v8.4s
+	FMOVS 0(R3), F13
+	VORR  V11.B16, V11.B16, V12.B16
+	WORD  $0x4f8d100c // fmla v12.4s, v0.4s, v13.s[0]
+	FMOVS 32(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddd0d // fmul v13.4s, v8.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e24ddad // fmul v13.4s, v13.4s, v4.4s
+	FMOVS 16(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddc8d // fmul v13.4s, v4.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e22ddad // fmul v13.4s, v13.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
+	FMOVS 8(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddc4d // fmul v13.4s, v2.4s, v13.4s
+	FMOVS 40(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edd4e // fmul v14.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e26ddce // fmul v14.4s, v14.4s, v6.4s
+	FMOVS 24(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edcce // fmul v14.4s, v6.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e21ddad // fmul v13.4s, v13.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e29ddce // fmul v14.4s, v14.4s, v9.4s
+	FMOVS 4(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddc2d // fmul v13.4s, v1.4s, v13.4s
+	FMOVS 36(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edd2e // fmul v14.4s, v9.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e25ddce // fmul v14.4s, v14.4s, v5.4s
+	FMOVS 20(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edcae // fmul v14.4s, v5.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e23ddce // fmul v14.4s, v14.4s, v3.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e27ddef // fmul v15.4s, v15.4s, v7.4s
+	FMOVS 12(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edc6e // fmul v14.4s, v3.4s, v14.4s
+	FMOVS 28(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdcef // fmul v15.4s, v7.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
@@ -9873,47 +9862,46 @@ moved218:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row219:
-	VLD1R (R3), [V12.S4]
-	VORR  V11.B16, V11.B16, V13.B16
-	VFMLA V0.S4, V12.S4, V13.S4
-	VORR  V13.B16, V13.B16, V12.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e28ddad // fmul v13.4s, v13.4s, v8.4s
+	FMOVS 0(R3), F13
+	VORR  V11.B16, V11.B16, V12.B16
+	WORD  $0x4f8d100c // fmla v12.4s, v0.4s, v13.s[0]
+	FMOVS 32(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddd0d // fmul v13.4s, v8.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e24ddad // fmul v13.4s, v13.4s, v4.4s
+	FMOVS 16(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddc8d // fmul v13.4s, v4.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e22ddad // fmul v13.4s, v13.4s, v2.4s
-	ADD   $40, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
+	FMOVS 8(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddc4d // fmul v13.4s, v2.4s, v13.4s
+	FMOVS 40(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edd4e // fmul v14.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e26ddce // fmul v14.4s, v14.4s, v6.4s
+	FMOVS 24(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edcce // fmul v14.4s, v6.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e21ddad // fmul v13.4s, v13.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e29ddce // fmul v14.4s, v14.4s, v9.4s
+	FMOVS 4(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddc2d // fmul v13.4s, v1.4s, v13.4s
+	FMOVS 36(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edd2e // fmul v14.4s, v9.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e25ddce // fmul v14.4s, v14.4s, v5.4s
+	FMOVS 20(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edcae // fmul v14.4s, v5.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e23ddce // fmul v14.4s, v14.4s, v3.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V15.S4]
-	WORD  $0x6e27ddef // fmul v15.4s, v15.4s, v7.4s
+	FMOVS 12(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edc6e // fmul v14.4s, v3.4s, v14.4s
+	FMOVS 28(R3), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fdcef // fmul v15.4s, v7.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
@@ -9983,43 +9971,42 @@ other191:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row225:
-	VLD1R (R3), [V11.S4]
-	VORR  V10.B16, V10.B16, V12.B16
-	VFMLA V0.S4, V11.S4, V12.S4
-	VORR  V12.B16, V12.B16, V11.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e28dd8c // fmul v12.4s, v12.4s, v8.4s
+	FMOVS 0(R3), F12
+	VORR  V10.B16, V10.B16, V11.B16
+	WORD  $0x4f8c100b // fmla v11.4s, v0.4s, v12.s[0]
+	FMOVS 32(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdd0c // fmul v12.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e24dd8c // fmul v12.4s, v12.4s, v4.4s
+	FMOVS 16(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdc8c // fmul v12.4s, v4.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e22dd8c // fmul v12.4s, v12.4s, v2.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e26ddad // fmul v13.4s, v13.4s, v6.4s
+	FMOVS 8(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdc4c // fmul v12.4s, v2.4s, v12.4s
+	FMOVS 24(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddccd // fmul v13.4s, v6.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e29ddad // fmul v13.4s, v13.4s, v9.4s
+	FMOVS 4(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdc2c // fmul v12.4s, v1.4s, v12.4s
+	FMOVS 36(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddd2d // fmul v13.4s, v9.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
+	FMOVS 20(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddcad // fmul v13.4s, v5.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e23ddad // fmul v13.4s, v13.4s, v3.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e27ddce // fmul v14.4s, v14.4s, v7.4s
+	FMOVS 12(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddc6d // fmul v13.4s, v3.4s, v13.4s
+	FMOVS 28(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edcee // fmul v14.4s, v7.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
@@ -10203,43 +10190,42 @@ moved248:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row249:
-	VLD1R (R3), [V11.S4]
-	VORR  V10.B16, V10.B16, V12.B16
-	VFMLA V0.S4, V11.S4, V12.S4
-	VORR  V12.B16, V12.B16, V11.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e28dd8c // fmul v12.4s, v12.4s, v8.4s
+	FMOVS 0(R3), F12
+	VORR  V10.B16, V10.B16, V11.B16
+	WORD  $0x4f8c100b // fmla v11.4s, v0.4s, v12.s[0]
+	FMOVS 32(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdd0c // fmul v12.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e24dd8c // fmul v12.4s, v12.4s, v4.4s
+	FMOVS 16(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdc8c // fmul v12.4s, v4.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e22dd8c // fmul v12.4s, v12.4s, v2.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e26ddad // fmul v13.4s, v13.4s, v6.4s
+	FMOVS 8(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdc4c // fmul v12.4s, v2.4s, v12.4s
+	FMOVS 24(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddccd // fmul v13.4s, v6.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
-	ADD   $36, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e29ddad // fmul v13.4s, v13.4s, v9.4s
+	FMOVS 4(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdc2c // fmul v12.4s, v1.4s, v12.4s
+	FMOVS 36(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddd2d // fmul v13.4s, v9.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
+	FMOVS 20(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddcad // fmul v13.4s, v5.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e23ddad // fmul v13.4s, v13.4s, v3.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V14.S4]
-	WORD  $0x6e27ddce // fmul v14.4s, v14.4s, v7.4s
+	FMOVS 12(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddc6d // fmul v13.4s, v3.4s, v13.4s
+	FMOVS 28(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2edcee // fmul v14.4s, v7.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
@@ -10307,39 +10293,38 @@ other223:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row255:
-	VLD1R (R3), [V10.S4]
-	VORR  V9.B16, V9.B16, V11.B16
-	VFMLA V0.S4, V10.S4, V11.S4
-	VORR  V11.B16, V11.B16, V10.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
+	FMOVS 0(R3), F11
+	VORR  V9.B16, V9.B16, V10.B16
+	WORD  $0x4f8b100a // fmla v10.4s, v0.4s, v11.s[0]
+	FMOVS 32(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd0b // fmul v11.4s, v8.4s, v11.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e24dd6b // fmul v11.4s, v11.4s, v4.4s
+	FMOVS 16(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdc8b // fmul v11.4s, v4.4s, v11.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e26dd8c // fmul v12.4s, v12.4s, v6.4s
+	FMOVS 8(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdc4b // fmul v11.4s, v2.4s, v11.4s
+	FMOVS 24(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdccc // fmul v12.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
+	FMOVS 4(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdc2b // fmul v11.4s, v1.4s, v11.4s
+	FMOVS 20(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdcac // fmul v12.4s, v5.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e23dd8c // fmul v12.4s, v12.4s, v3.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
+	FMOVS 12(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdc6c // fmul v12.4s, v3.4s, v12.4s
+	FMOVS 28(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddced // fmul v13.4s, v7.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
@@ -10509,39 +10494,38 @@ moved276:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row277:
-	VLD1R (R3), [V10.S4]
-	VORR  V9.B16, V9.B16, V11.B16
-	VFMLA V0.S4, V10.S4, V11.S4
-	VORR  V11.B16, V11.B16, V10.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
+	FMOVS 0(R3), F11
+	VORR  V9.B16, V9.B16, V10.B16
+	WORD  $0x4f8b100a // fmla v10.4s, v0.4s, v11.s[0]
+	FMOVS 32(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd0b // fmul v11.4s, v8.4s, v11.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $16, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e24dd6b // fmul v11.4s, v11.4s, v4.4s
+	FMOVS 16(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdc8b // fmul v11.4s, v4.4s, v11.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e26dd8c // fmul v12.4s, v12.4s, v6.4s
+	FMOVS 8(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdc4b // fmul v11.4s, v2.4s, v11.4s
+	FMOVS 24(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdccc // fmul v12.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
+	FMOVS 4(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdc2b // fmul v11.4s, v1.4s, v11.4s
+	FMOVS 20(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdcac // fmul v12.4s, v5.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e23dd8c // fmul v12.4s, v12.4s, v3.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V13.S4]
-	WORD  $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
+	FMOVS 12(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdc6c // fmul v12.4s, v3.4s, v12.4s
+	FMOVS 28(R3), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2ddced // fmul v13.4s, v7.4s, v13.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
@@ -10607,35 +10591,34 @@ other253:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row283:
-	VLD1R (R3), [V9.S4]
-	VORR  V8.B16, V8.B16, V10.B16
-	VFMLA V0.S4, V9.S4, V10.S4
-	VORR  V10.B16, V10.B16, V9.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVS 0(R3), F10
+	VORR  V8.B16, V8.B16, V9.B16
+	WORD  $0x4f8a1009 // fmla v9.4s, v0.4s, v10.s[0]
+	FMOVS 16(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adc8a // fmul v10.4s, v4.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e26dd6b // fmul v11.4s, v11.4s, v6.4s
+	FMOVS 8(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adc4a // fmul v10.4s, v2.4s, v10.4s
+	FMOVS 24(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdccb // fmul v11.4s, v6.4s, v11.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e25dd6b // fmul v11.4s, v11.4s, v5.4s
+	FMOVS 4(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adc2a // fmul v10.4s, v1.4s, v10.4s
+	FMOVS 20(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdcab // fmul v11.4s, v5.4s, v11.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e27dd8c // fmul v12.4s, v12.4s, v7.4s
+	FMOVS 12(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdc6b // fmul v11.4s, v3.4s, v11.4s
+	FMOVS 28(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdcec // fmul v12.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
@@ -10791,35 +10774,34 @@ moved302:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row303:
-	VLD1R (R3), [V9.S4]
-	VORR  V8.B16, V8.B16, V10.B16
-	VFMLA V0.S4, V9.S4, V10.S4
-	VORR  V10.B16, V10.B16, V9.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVS 0(R3), F10
+	VORR  V8.B16, V8.B16, V9.B16
+	WORD  $0x4f8a1009 // fmla v9.4s, v0.4s, v10.s[0]
+	FMOVS 16(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adc8a // fmul v10.4s, v4.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e26dd6b // fmul v11.4s, v11.4s, v6.4s
+	FMOVS 8(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adc4a // fmul v10.4s, v2.4s, v10.4s
+	FMOVS 24(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdccb // fmul v11.4s, v6.4s, v11.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e25dd6b // fmul v11.4s, v11.4s, v5.4s
+	FMOVS 4(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adc2a // fmul v10.4s, v1.4s, v10.4s
+	FMOVS 20(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdcab // fmul v11.4s, v5.4s, v11.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V11.S4]
-	WORD  $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
-	ADD   $28, R3, R16
-	VLD1R (R16), [V12.S4]
-	WORD  $0x6e27dd8c // fmul v12.4s, v12.4s, v7.4s
+	FMOVS 12(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdc6b // fmul v11.4s, v3.4s, v11.4s
+	FMOVS 28(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cdcec // fmul v12.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
@@ -10883,32 +10865,31 @@ other281:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row309:
-	VLD1R (R3), [V8.S4]
-	VORR  V7.B16, V7.B16, V9.B16
-	VFMLA V0.S4, V8.S4, V9.S4
-	VORR  V9.B16, V9.B16, V8.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e24dd29 // fmul v9.4s, v9.4s, v4.4s
+	FMOVS 0(R3), F9
+	VORR  V7.B16, V7.B16, V8.B16
+	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
+	FMOVS 16(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc89 // fmul v9.4s, v4.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e26dd4a // fmul v10.4s, v10.4s, v6.4s
+	FMOVS 8(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc49 // fmul v9.4s, v2.4s, v9.4s
+	FMOVS 24(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adcca // fmul v10.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
+	FMOVS 4(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc29 // fmul v9.4s, v1.4s, v9.4s
+	FMOVS 20(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adcaa // fmul v10.4s, v5.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
+	FMOVS 12(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adc6a // fmul v10.4s, v3.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	VMOVI $0, V9.B16
@@ -11049,32 +11030,31 @@ moved326:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row327:
-	VLD1R (R3), [V8.S4]
-	VORR  V7.B16, V7.B16, V9.B16
-	VFMLA V0.S4, V8.S4, V9.S4
-	VORR  V9.B16, V9.B16, V8.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e24dd29 // fmul v9.4s, v9.4s, v4.4s
+	FMOVS 0(R3), F9
+	VORR  V7.B16, V7.B16, V8.B16
+	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
+	FMOVS 16(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc89 // fmul v9.4s, v4.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
-	ADD   $24, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e26dd4a // fmul v10.4s, v10.4s, v6.4s
+	FMOVS 8(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc49 // fmul v9.4s, v2.4s, v9.4s
+	FMOVS 24(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adcca // fmul v10.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
+	FMOVS 4(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc29 // fmul v9.4s, v1.4s, v9.4s
+	FMOVS 20(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adcaa // fmul v10.4s, v5.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V10.S4]
-	WORD  $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
+	FMOVS 12(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adc6a // fmul v10.4s, v3.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	VMOVI $0, V9.B16
@@ -11135,28 +11115,27 @@ other307:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row333:
-	VLD1R (R3), [V7.S4]
-	VORR  V6.B16, V6.B16, V8.B16
-	VFMLA V0.S4, V7.S4, V8.S4
-	VORR  V8.B16, V8.B16, V7.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V8.S4]
-	WORD  $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	FMOVS 0(R3), F8
+	VORR  V6.B16, V6.B16, V7.B16
+	WORD  $0x4f881007 // fmla v7.4s, v0.4s, v8.s[0]
+	FMOVS 16(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dc88 // fmul v8.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V8.S4]
-	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
+	FMOVS 8(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dc48 // fmul v8.4s, v2.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V8.S4]
-	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	FMOVS 4(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dc28 // fmul v8.4s, v1.4s, v8.4s
+	FMOVS 20(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dca9 // fmul v9.4s, v5.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e23dd29 // fmul v9.4s, v9.4s, v3.4s
+	FMOVS 12(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc69 // fmul v9.4s, v3.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	VMOVI $0, V8.B16
@@ -11283,28 +11262,27 @@ moved348:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row349:
-	VLD1R (R3), [V7.S4]
-	VORR  V6.B16, V6.B16, V8.B16
-	VFMLA V0.S4, V7.S4, V8.S4
-	VORR  V8.B16, V8.B16, V7.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V8.S4]
-	WORD  $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	FMOVS 0(R3), F8
+	VORR  V6.B16, V6.B16, V7.B16
+	WORD  $0x4f881007 // fmla v7.4s, v0.4s, v8.s[0]
+	FMOVS 16(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dc88 // fmul v8.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V8.S4]
-	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
+	FMOVS 8(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dc48 // fmul v8.4s, v2.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V8.S4]
-	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
-	ADD   $20, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	FMOVS 4(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dc28 // fmul v8.4s, v1.4s, v8.4s
+	FMOVS 20(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dca9 // fmul v9.4s, v5.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V9.S4]
-	WORD  $0x6e23dd29 // fmul v9.4s, v9.4s, v3.4s
+	FMOVS 12(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc69 // fmul v9.4s, v3.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	VMOVI $0, V8.B16
@@ -11363,24 +11341,23 @@ other331:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row355:
-	VLD1R (R3), [V6.S4]
-	VORR  V5.B16, V5.B16, V7.B16
-	VFMLA V0.S4, V6.S4, V7.S4
-	VORR  V7.B16, V7.B16, V6.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V7.S4]
-	WORD  $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
+	FMOVS 0(R3), F7
+	VORR  V5.B16, V5.B16, V6.B16
+	WORD  $0x4f871006 // fmla v6.4s, v0.4s, v7.s[0]
+	FMOVS 16(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc87 // fmul v7.4s, v4.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V7.S4]
-	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	FMOVS 8(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc47 // fmul v7.4s, v2.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V7.S4]
-	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V8.S4]
-	WORD  $0x6e23dd08 // fmul v8.4s, v8.4s, v3.4s
+	FMOVS 4(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc27 // fmul v7.4s, v1.4s, v7.4s
+	FMOVS 12(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dc68 // fmul v8.4s, v3.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	VMOVI $0, V7.B16
@@ -11493,24 +11470,23 @@ moved368:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row369:
-	VLD1R (R3), [V6.S4]
-	VORR  V5.B16, V5.B16, V7.B16
-	VFMLA V0.S4, V6.S4, V7.S4
-	VORR  V7.B16, V7.B16, V6.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V7.S4]
-	WORD  $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
+	FMOVS 0(R3), F7
+	VORR  V5.B16, V5.B16, V6.B16
+	WORD  $0x4f871006 // fmla v6.4s, v0.4s, v7.s[0]
+	FMOVS 16(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc87 // fmul v7.4s, v4.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   $8, R3, R16
-	VLD1R (R16), [V7.S4]
-	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	FMOVS 8(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc47 // fmul v7.4s, v2.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V7.S4]
-	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V8.S4]
-	WORD  $0x6e23dd08 // fmul v8.4s, v8.4s, v3.4s
+	FMOVS 4(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc27 // fmul v7.4s, v1.4s, v7.4s
+	FMOVS 12(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dc68 // fmul v8.4s, v3.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	VMOVI $0, V7.B16
@@ -11567,20 +11543,19 @@ other353:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row375:
-	VLD1R (R3), [V5.S4]
-	VORR  V4.B16, V4.B16, V6.B16
-	VFMLA V0.S4, V5.S4, V6.S4
-	VORR  V6.B16, V6.B16, V5.B16
-	ADD   $8, R3, R16
-	VLD1R (R16), [V6.S4]
-	WORD  $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	FMOVS 0(R3), F6
+	VORR  V4.B16, V4.B16, V5.B16
+	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
+	FMOVS 8(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc46 // fmul v6.4s, v2.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V6.S4]
-	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V7.S4]
-	WORD  $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	FMOVS 4(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc26 // fmul v6.4s, v1.4s, v6.4s
+	FMOVS 12(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	VMOVI $0, V6.B16
@@ -11679,20 +11654,19 @@ moved386:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row387:
-	VLD1R (R3), [V5.S4]
-	VORR  V4.B16, V4.B16, V6.B16
-	VFMLA V0.S4, V5.S4, V6.S4
-	VORR  V6.B16, V6.B16, V5.B16
-	ADD   $8, R3, R16
-	VLD1R (R16), [V6.S4]
-	WORD  $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	FMOVS 0(R3), F6
+	VORR  V4.B16, V4.B16, V5.B16
+	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
+	FMOVS 8(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc46 // fmul v6.4s, v2.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V6.S4]
-	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
-	ADD   $12, R3, R16
-	VLD1R (R16), [V7.S4]
-	WORD  $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	FMOVS 4(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc26 // fmul v6.4s, v1.4s, v6.4s
+	FMOVS 12(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	VMOVI $0, V6.B16
@@ -11747,17 +11721,16 @@ other373:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row393:
-	VLD1R (R3), [V4.S4]
-	VORR  V3.B16, V3.B16, V5.B16
-	VFMLA V0.S4, V4.S4, V5.S4
-	VORR  V5.B16, V5.B16, V4.B16
-	ADD   $8, R3, R16
-	VLD1R (R16), [V5.S4]
-	WORD  $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	FMOVS 0(R3), F5
+	VORR  V3.B16, V3.B16, V4.B16
+	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
+	FMOVS 8(R3), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dc45 // fmul v5.4s, v2.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V5.S4]
-	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVS 4(R3), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dc25 // fmul v5.4s, v1.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -11841,17 +11814,16 @@ moved402:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row403:
-	VLD1R (R3), [V4.S4]
-	VORR  V3.B16, V3.B16, V5.B16
-	VFMLA V0.S4, V4.S4, V5.S4
-	VORR  V5.B16, V5.B16, V4.B16
-	ADD   $8, R3, R16
-	VLD1R (R16), [V5.S4]
-	WORD  $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	FMOVS 0(R3), F5
+	VORR  V3.B16, V3.B16, V4.B16
+	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
+	FMOVS 8(R3), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dc45 // fmul v5.4s, v2.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	ADD   $4, R3, R16
-	VLD1R (R16), [V5.S4]
-	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVS 4(R3), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dc25 // fmul v5.4s, v1.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -11901,13 +11873,12 @@ other391:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row409:
-	VLD1R (R3), [V3.S4]
-	VORR  V2.B16, V2.B16, V4.B16
-	VFMLA V0.S4, V3.S4, V4.S4
-	VORR  V4.B16, V4.B16, V3.B16
-	ADD   $4, R3, R16
-	VLD1R (R16), [V4.S4]
-	WORD  $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	FMOVS 0(R3), F4
+	VORR  V2.B16, V2.B16, V3.B16
+	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
+	FMOVS 4(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dc24 // fmul v4.4s, v1.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
@@ -11977,13 +11948,12 @@ moved416:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row417:
-	VLD1R (R3), [V3.S4]
-	VORR  V2.B16, V2.B16, V4.B16
-	VFMLA V0.S4, V3.S4, V4.S4
-	VORR  V4.B16, V4.B16, V3.B16
-	ADD   $4, R3, R16
-	VLD1R (R16), [V4.S4]
-	WORD  $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	FMOVS 0(R3), F4
+	VORR  V2.B16, V2.B16, V3.B16
+	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
+	FMOVS 4(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dc24 // fmul v4.4s, v1.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
@@ -12065,66 +12035,65 @@ TEXT ·treeNEONF64(SB), NOSPLIT, $0-88
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row3:
-	VLD1R (R3), [V17.D2]
-	VORR  V16.B16, V16.B16, V18.B16
-	VFMLA V0.D2, V17.D2, V18.D2
-	VORR  V18.B16, V18.B16, V17.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e68de52 // fmul v18.2d, v18.2d, v8.2d
+	FMOVD 0(R3), F18
+	VORR  V16.B16, V16.B16, V17.B16
+	WORD  $0x4fd21011 // fmla v17.2d, v0.2d, v18.d[0]
+	FMOVD 64(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd12 // fmul v18.2d, v8.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e64de52 // fmul v18.2d, v18.2d, v4.2d
-	ADD   $96, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6cde73 // fmul v19.2d, v19.2d, v12.2d
+	FMOVD 32(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc92 // fmul v18.2d, v4.2d, v18.2d
+	FMOVD 96(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd93 // fmul v19.2d, v12.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e62de52 // fmul v18.2d, v18.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6ade73 // fmul v19.2d, v19.2d, v10.2d
+	FMOVD 16(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc52 // fmul v18.2d, v2.2d, v18.2d
+	FMOVD 80(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd53 // fmul v19.2d, v10.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e66de73 // fmul v19.2d, v19.2d, v6.2d
-	ADD   $112, R3, R16
-	VLD1R (R16), [V20.D2]
-	WORD  $0x6e6ede94 // fmul v20.2d, v20.2d, v14.2d
+	FMOVD 48(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcd3 // fmul v19.2d, v6.2d, v19.2d
+	FMOVD 112(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74ddd4 // fmul v20.2d, v14.2d, v20.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e61de52 // fmul v18.2d, v18.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e69de73 // fmul v19.2d, v19.2d, v9.2d
+	FMOVD 8(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc32 // fmul v18.2d, v1.2d, v18.2d
+	FMOVD 72(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd33 // fmul v19.2d, v9.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e65de73 // fmul v19.2d, v19.2d, v5.2d
-	ADD   $104, R3, R16
-	VLD1R (R16), [V20.D2]
-	WORD  $0x6e6dde94 // fmul v20.2d, v20.2d, v13.2d
+	FMOVD 40(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcb3 // fmul v19.2d, v5.2d, v19.2d
+	FMOVD 104(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74ddb4 // fmul v20.2d, v13.2d, v20.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e63de73 // fmul v19.2d, v19.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V20.D2]
-	WORD  $0x6e6bde94 // fmul v20.2d, v20.2d, v11.2d
+	FMOVD 24(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dc73 // fmul v19.2d, v3.2d, v19.2d
+	FMOVD 88(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74dd74 // fmul v20.2d, v11.2d, v20.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V20.D2]
-	WORD  $0x6e67de94 // fmul v20.2d, v20.2d, v7.2d
-	ADD   $120, R3, R16
-	VLD1R (R16), [V21.D2]
-	WORD  $0x6e6fdeb5 // fmul v21.2d, v21.2d, v15.2d
+	FMOVD 56(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74dcf4 // fmul v20.2d, v7.2d, v20.2d
+	FMOVD 120(R3), F21
+	VDUP  V21.D[0], V21.D2
+	WORD  $0x6e75ddf5 // fmul v21.2d, v15.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
@@ -12189,66 +12158,65 @@ part2:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row5:
-	VLD1R (R3), [V17.D2]
-	VORR  V16.B16, V16.B16, V18.B16
-	VFMLA V0.D2, V17.D2, V18.D2
-	VORR  V18.B16, V18.B16, V17.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e68de52 // fmul v18.2d, v18.2d, v8.2d
+	FMOVD 0(R3), F18
+	VORR  V16.B16, V16.B16, V17.B16
+	WORD  $0x4fd21011 // fmla v17.2d, v0.2d, v18.d[0]
+	FMOVD 64(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd12 // fmul v18.2d, v8.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e64de52 // fmul v18.2d, v18.2d, v4.2d
-	ADD   $96, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6cde73 // fmul v19.2d, v19.2d, v12.2d
+	FMOVD 32(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc92 // fmul v18.2d, v4.2d, v18.2d
+	FMOVD 96(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd93 // fmul v19.2d, v12.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e62de52 // fmul v18.2d, v18.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6ade73 // fmul v19.2d, v19.2d, v10.2d
+	FMOVD 16(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc52 // fmul v18.2d, v2.2d, v18.2d
+	FMOVD 80(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd53 // fmul v19.2d, v10.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e66de73 // fmul v19.2d, v19.2d, v6.2d
-	ADD   $112, R3, R16
-	VLD1R (R16), [V20.D2]
-	WORD  $0x6e6ede94 // fmul v20.2d, v20.2d, v14.2d
+	FMOVD 48(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcd3 // fmul v19.2d, v6.2d, v19.2d
+	FMOVD 112(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74ddd4 // fmul v20.2d, v14.2d, v20.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e61de52 // fmul v18.2d, v18.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e69de73 // fmul v19.2d, v19.2d, v9.2d
+	FMOVD 8(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc32 // fmul v18.2d, v1.2d, v18.2d
+	FMOVD 72(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd33 // fmul v19.2d, v9.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e65de73 // fmul v19.2d, v19.2d, v5.2d
-	ADD   $104, R3, R16
-	VLD1R (R16), [V20.D2]
-	WORD  $0x6e6dde94 // fmul v20.2d, v20.2d, v13.2d
+	FMOVD 40(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcb3 // fmul v19.2d, v5.2d, v19.2d
+	FMOVD 104(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74ddb4 // fmul v20.2d, v13.2d, v20.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e63de73 // fmul v19.2d, v19.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V20.D2]
-	WORD  $0x6e6bde94 // fmul v20.2d, v20.2d, v11.2d
+	FMOVD 24(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dc73 // fmul v19.2d, v3.2d, v19.2d
+	FMOVD 88(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74dd74 // fmul v20.2d, v11.2d, v20.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V20.D2]
-	WORD  $0x6e67de94 // fmul v20.2d, v20.2d, v7.2d
-	ADD   $120, R3, R16
-	VLD1R (R16), [V21.D2]
-	WORD  $0x6e6fdeb5 // fmul v21.2d, v21.2d, v15.2d
+	FMOVD 56(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74dcf4 // fmul v20.2d, v7.2d, v20.2d
+	FMOVD 120(R3), F21
+	VDUP  V21.D[0], V21.D2
+	WORD  $0x6e75ddf5 // fmul v21.2d, v15.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
@@ -12317,63 +12285,62 @@ other1:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row9:
-	VLD1R (R3), [V16.D2]
-	VORR  V15.B16, V15.B16, V17.B16
-	VFMLA V0.D2, V16.D2, V17.D2
-	VORR  V17.B16, V17.B16, V16.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e68de31 // fmul v17.2d, v17.2d, v8.2d
+	FMOVD 0(R3), F17
+	VORR  V15.B16, V15.B16, V16.B16
+	WORD  $0x4fd11010 // fmla v16.2d, v0.2d, v17.d[0]
+	FMOVD 64(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd11 // fmul v17.2d, v8.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e64de31 // fmul v17.2d, v17.2d, v4.2d
-	ADD   $96, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e6cde52 // fmul v18.2d, v18.2d, v12.2d
+	FMOVD 32(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc91 // fmul v17.2d, v4.2d, v17.2d
+	FMOVD 96(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd92 // fmul v18.2d, v12.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e62de31 // fmul v17.2d, v17.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e6ade52 // fmul v18.2d, v18.2d, v10.2d
+	FMOVD 16(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc51 // fmul v17.2d, v2.2d, v17.2d
+	FMOVD 80(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd52 // fmul v18.2d, v10.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e66de52 // fmul v18.2d, v18.2d, v6.2d
-	ADD   $112, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6ede73 // fmul v19.2d, v19.2d, v14.2d
+	FMOVD 48(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcd2 // fmul v18.2d, v6.2d, v18.2d
+	FMOVD 112(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ddd3 // fmul v19.2d, v14.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e61de31 // fmul v17.2d, v17.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e69de52 // fmul v18.2d, v18.2d, v9.2d
+	FMOVD 8(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc31 // fmul v17.2d, v1.2d, v17.2d
+	FMOVD 72(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd32 // fmul v18.2d, v9.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e65de52 // fmul v18.2d, v18.2d, v5.2d
-	ADD   $104, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6dde73 // fmul v19.2d, v19.2d, v13.2d
+	FMOVD 40(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcb2 // fmul v18.2d, v5.2d, v18.2d
+	FMOVD 104(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ddb3 // fmul v19.2d, v13.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e63de52 // fmul v18.2d, v18.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6bde73 // fmul v19.2d, v19.2d, v11.2d
+	FMOVD 24(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc72 // fmul v18.2d, v3.2d, v18.2d
+	FMOVD 88(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd73 // fmul v19.2d, v11.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e67de73 // fmul v19.2d, v19.2d, v7.2d
+	FMOVD 56(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcf3 // fmul v19.2d, v7.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
@@ -12435,63 +12402,62 @@ part8:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row11:
-	VLD1R (R3), [V16.D2]
-	VORR  V15.B16, V15.B16, V17.B16
-	VFMLA V0.D2, V16.D2, V17.D2
-	VORR  V17.B16, V17.B16, V16.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e68de31 // fmul v17.2d, v17.2d, v8.2d
+	FMOVD 0(R3), F17
+	VORR  V15.B16, V15.B16, V16.B16
+	WORD  $0x4fd11010 // fmla v16.2d, v0.2d, v17.d[0]
+	FMOVD 64(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd11 // fmul v17.2d, v8.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e64de31 // fmul v17.2d, v17.2d, v4.2d
-	ADD   $96, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e6cde52 // fmul v18.2d, v18.2d, v12.2d
+	FMOVD 32(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc91 // fmul v17.2d, v4.2d, v17.2d
+	FMOVD 96(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd92 // fmul v18.2d, v12.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e62de31 // fmul v17.2d, v17.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e6ade52 // fmul v18.2d, v18.2d, v10.2d
+	FMOVD 16(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc51 // fmul v17.2d, v2.2d, v17.2d
+	FMOVD 80(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd52 // fmul v18.2d, v10.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e66de52 // fmul v18.2d, v18.2d, v6.2d
-	ADD   $112, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6ede73 // fmul v19.2d, v19.2d, v14.2d
+	FMOVD 48(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcd2 // fmul v18.2d, v6.2d, v18.2d
+	FMOVD 112(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ddd3 // fmul v19.2d, v14.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e61de31 // fmul v17.2d, v17.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e69de52 // fmul v18.2d, v18.2d, v9.2d
+	FMOVD 8(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc31 // fmul v17.2d, v1.2d, v17.2d
+	FMOVD 72(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd32 // fmul v18.2d, v9.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e65de52 // fmul v18.2d, v18.2d, v5.2d
-	ADD   $104, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6dde73 // fmul v19.2d, v19.2d, v13.2d
+	FMOVD 40(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcb2 // fmul v18.2d, v5.2d, v18.2d
+	FMOVD 104(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ddb3 // fmul v19.2d, v13.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e63de52 // fmul v18.2d, v18.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e6bde73 // fmul v19.2d, v19.2d, v11.2d
+	FMOVD 24(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc72 // fmul v18.2d, v3.2d, v18.2d
+	FMOVD 88(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd73 // fmul v19.2d, v11.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V19.D2]
-	WORD  $0x6e67de73 // fmul v19.2d, v19.2d, v7.2d
+	FMOVD 56(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcf3 // fmul v19.2d, v7.2d, v19.2d
 	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
@@ -12557,59 +12523,58 @@ other7:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row15:
-	VLD1R (R3), [V15.D2]
-	VORR  V14.B16, V14.B16, V16.B16
-	VFMLA V0.D2, V15.D2, V16.D2
-	VORR  V16.B16, V16.B16, V15.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e68de10 // fmul v16.2d, v16.2d, v8.2d
+	FMOVD 0(R3), F16
+	VORR  V14.B16, V14.B16, V15.B16
+	WORD  $0x4fd0100f // fmla v15.2d, v0.2d, v16.d[0]
+	FMOVD 64(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd10 // fmul v16.2d, v8.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e64de10 // fmul v16.2d, v16.2d, v4.2d
-	ADD   $96, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e6cde31 // fmul v17.2d, v17.2d, v12.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e62de10 // fmul v16.2d, v16.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e6ade31 // fmul v17.2d, v17.2d, v10.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e66de31 // fmul v17.2d, v17.2d, v6.2d
+	FMOVD 32(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dc90 // fmul v16.2d, v4.2d, v16.2d
+	FMOVD 96(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd91 // fmul v17.2d, v12.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e61de10 // fmul v16.2d, v16.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e69de31 // fmul v17.2d, v17.2d, v9.2d
+	FMOVD 16(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dc50 // fmul v16.2d, v2.2d, v16.2d
+	FMOVD 80(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd51 // fmul v17.2d, v10.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e65de31 // fmul v17.2d, v17.2d, v5.2d
-	ADD   $104, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e6dde52 // fmul v18.2d, v18.2d, v13.2d
+	FMOVD 48(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dcd1 // fmul v17.2d, v6.2d, v17.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	FMOVD 8(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dc30 // fmul v16.2d, v1.2d, v16.2d
+	FMOVD 72(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd31 // fmul v17.2d, v9.2d, v17.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	FMOVD 40(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dcb1 // fmul v17.2d, v5.2d, v17.2d
+	FMOVD 104(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72ddb2 // fmul v18.2d, v13.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e63de31 // fmul v17.2d, v17.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e6bde52 // fmul v18.2d, v18.2d, v11.2d
+	FMOVD 24(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc71 // fmul v17.2d, v3.2d, v17.2d
+	FMOVD 88(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd72 // fmul v18.2d, v11.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e67de52 // fmul v18.2d, v18.2d, v7.2d
+	FMOVD 56(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcf2 // fmul v18.2d, v7.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
@@ -12669,59 +12634,58 @@ part14:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row17:
-	VLD1R (R3), [V15.D2]
-	VORR  V14.B16, V14.B16, V16.B16
-	VFMLA V0.D2, V15.D2, V16.D2
-	VORR  V16.B16, V16.B16, V15.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e68de10 // fmul v16.2d, v16.2d, v8.2d
+	FMOVD 0(R3), F16
+	VORR  V14.B16, V14.B16, V15.B16
+	WORD  $0x4fd0100f // fmla v15.2d, v0.2d, v16.d[0]
+	FMOVD 64(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd10 // fmul v16.2d, v8.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e64de10 // fmul v16.2d, v16.2d, v4.2d
-	ADD   $96, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e6cde31 // fmul v17.2d, v17.2d, v12.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e62de10 // fmul v16.2d, v16.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e6ade31 // fmul v17.2d, v17.2d, v10.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e66de31 // fmul v17.2d, v17.2d, v6.2d
+	FMOVD 32(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dc90 // fmul v16.2d, v4.2d, v16.2d
+	FMOVD 96(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd91 // fmul v17.2d, v12.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e61de10 // fmul v16.2d, v16.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e69de31 // fmul v17.2d, v17.2d, v9.2d
+	FMOVD 16(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dc50 // fmul v16.2d, v2.2d, v16.2d
+	FMOVD 80(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd51 // fmul v17.2d, v10.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e65de31 // fmul v17.2d, v17.2d, v5.2d
-	ADD   $104, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e6dde52 // fmul v18.2d, v18.2d, v13.2d
+	FMOVD 48(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dcd1 // fmul v17.2d, v6.2d, v17.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	FMOVD 8(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dc30 // fmul v16.2d, v1.2d, v16.2d
+	FMOVD 72(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd31 // fmul v17.2d, v9.2d, v17.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	FMOVD 40(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dcb1 // fmul v17.2d, v5.2d, v17.2d
+	FMOVD 104(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72ddb2 // fmul v18.2d, v13.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e63de31 // fmul v17.2d, v17.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e6bde52 // fmul v18.2d, v18.2d, v11.2d
+	FMOVD 24(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc71 // fmul v17.2d, v3.2d, v17.2d
+	FMOVD 88(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd72 // fmul v18.2d, v11.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V18.D2]
-	WORD  $0x6e67de52 // fmul v18.2d, v18.2d, v7.2d
+	FMOVD 56(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcf2 // fmul v18.2d, v7.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
@@ -12785,55 +12749,54 @@ other13:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row21:
-	VLD1R (R3), [V14.D2]
-	VORR  V13.B16, V13.B16, V15.B16
-	VFMLA V0.D2, V14.D2, V15.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e68ddef // fmul v15.2d, v15.2d, v8.2d
+	FMOVD 0(R3), F15
+	VORR  V13.B16, V13.B16, V14.B16
+	WORD  $0x4fcf100e // fmla v14.2d, v0.2d, v15.d[0]
+	FMOVD 64(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdd0f // fmul v15.2d, v8.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e64ddef // fmul v15.2d, v15.2d, v4.2d
-	ADD   $96, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e6cde10 // fmul v16.2d, v16.2d, v12.2d
-	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e62ddef // fmul v15.2d, v15.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e6ade10 // fmul v16.2d, v16.2d, v10.2d
-	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e66de10 // fmul v16.2d, v16.2d, v6.2d
+	FMOVD 32(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdc8f // fmul v15.2d, v4.2d, v15.2d
+	FMOVD 96(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd90 // fmul v16.2d, v12.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e61ddef // fmul v15.2d, v15.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e69de10 // fmul v16.2d, v16.2d, v9.2d
+	FMOVD 16(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdc4f // fmul v15.2d, v2.2d, v15.2d
+	FMOVD 80(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd50 // fmul v16.2d, v10.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e65de10 // fmul v16.2d, v16.2d, v5.2d
+	FMOVD 48(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dcd0 // fmul v16.2d, v6.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e63de10 // fmul v16.2d, v16.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e6bde31 // fmul v17.2d, v17.2d, v11.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	FMOVD 8(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdc2f // fmul v15.2d, v1.2d, v15.2d
+	FMOVD 72(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd30 // fmul v16.2d, v9.2d, v16.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	FMOVD 40(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dcb0 // fmul v16.2d, v5.2d, v16.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	FMOVD 24(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dc70 // fmul v16.2d, v3.2d, v16.2d
+	FMOVD 88(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd71 // fmul v17.2d, v11.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e67de31 // fmul v17.2d, v17.2d, v7.2d
+	FMOVD 56(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dcf1 // fmul v17.2d, v7.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
@@ -12891,55 +12854,54 @@ part20:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row23:
-	VLD1R (R3), [V14.D2]
-	VORR  V13.B16, V13.B16, V15.B16
-	VFMLA V0.D2, V14.D2, V15.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e68ddef // fmul v15.2d, v15.2d, v8.2d
+	FMOVD 0(R3), F15
+	VORR  V13.B16, V13.B16, V14.B16
+	WORD  $0x4fcf100e // fmla v14.2d, v0.2d, v15.d[0]
+	FMOVD 64(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdd0f // fmul v15.2d, v8.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e64ddef // fmul v15.2d, v15.2d, v4.2d
-	ADD   $96, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e6cde10 // fmul v16.2d, v16.2d, v12.2d
-	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e62ddef // fmul v15.2d, v15.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e6ade10 // fmul v16.2d, v16.2d, v10.2d
-	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e66de10 // fmul v16.2d, v16.2d, v6.2d
+	FMOVD 32(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdc8f // fmul v15.2d, v4.2d, v15.2d
+	FMOVD 96(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd90 // fmul v16.2d, v12.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e61ddef // fmul v15.2d, v15.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e69de10 // fmul v16.2d, v16.2d, v9.2d
+	FMOVD 16(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdc4f // fmul v15.2d, v2.2d, v15.2d
+	FMOVD 80(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd50 // fmul v16.2d, v10.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e65de10 // fmul v16.2d, v16.2d, v5.2d
+	FMOVD 48(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dcd0 // fmul v16.2d, v6.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e63de10 // fmul v16.2d, v16.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e6bde31 // fmul v17.2d, v17.2d, v11.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	FMOVD 8(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdc2f // fmul v15.2d, v1.2d, v15.2d
+	FMOVD 72(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd30 // fmul v16.2d, v9.2d, v16.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	FMOVD 40(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dcb0 // fmul v16.2d, v5.2d, v16.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	FMOVD 24(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dc70 // fmul v16.2d, v3.2d, v16.2d
+	FMOVD 88(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd71 // fmul v17.2d, v11.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V17.D2]
-	WORD  $0x6e67de31 // fmul v17.2d, v17.2d, v7.2d
+	FMOVD 56(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dcf1 // fmul v17.2d, v7.2d, v17.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
@@ -13001,51 +12963,50 @@ other19:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row27:
-	VLD1R (R3), [V13.D2]
-	VORR  V12.B16, V12.B16, V14.B16
-	VFMLA V0.D2, V13.D2, V14.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e68ddce // fmul v14.2d, v14.2d, v8.2d
+	FMOVD 0(R3), F14
+	VORR  V12.B16, V12.B16, V13.B16
+	WORD  $0x4fce100d // fmla v13.2d, v0.2d, v14.d[0]
+	FMOVD 64(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edd0e // fmul v14.2d, v8.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e64ddce // fmul v14.2d, v14.2d, v4.2d
+	FMOVD 32(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edc8e // fmul v14.2d, v4.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e62ddce // fmul v14.2d, v14.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e6addef // fmul v15.2d, v15.2d, v10.2d
+	FMOVD 16(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edc4e // fmul v14.2d, v2.2d, v14.2d
+	FMOVD 80(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdd4f // fmul v15.2d, v10.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
+	FMOVD 48(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdccf // fmul v15.2d, v6.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e61ddce // fmul v14.2d, v14.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e69ddef // fmul v15.2d, v15.2d, v9.2d
+	FMOVD 8(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edc2e // fmul v14.2d, v1.2d, v14.2d
+	FMOVD 72(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdd2f // fmul v15.2d, v9.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e65ddef // fmul v15.2d, v15.2d, v5.2d
+	FMOVD 40(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdcaf // fmul v15.2d, v5.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e63ddef // fmul v15.2d, v15.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e6bde10 // fmul v16.2d, v16.2d, v11.2d
+	FMOVD 24(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdc6f // fmul v15.2d, v3.2d, v15.2d
+	FMOVD 88(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd70 // fmul v16.2d, v11.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e67de10 // fmul v16.2d, v16.2d, v7.2d
+	FMOVD 56(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dcf0 // fmul v16.2d, v7.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
@@ -13101,51 +13062,50 @@ part26:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row29:
-	VLD1R (R3), [V13.D2]
-	VORR  V12.B16, V12.B16, V14.B16
-	VFMLA V0.D2, V13.D2, V14.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e68ddce // fmul v14.2d, v14.2d, v8.2d
+	FMOVD 0(R3), F14
+	VORR  V12.B16, V12.B16, V13.B16
+	WORD  $0x4fce100d // fmla v13.2d, v0.2d, v14.d[0]
+	FMOVD 64(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edd0e // fmul v14.2d, v8.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e64ddce // fmul v14.2d, v14.2d, v4.2d
+	FMOVD 32(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edc8e // fmul v14.2d, v4.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e62ddce // fmul v14.2d, v14.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e6addef // fmul v15.2d, v15.2d, v10.2d
+	FMOVD 16(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edc4e // fmul v14.2d, v2.2d, v14.2d
+	FMOVD 80(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdd4f // fmul v15.2d, v10.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
+	FMOVD 48(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdccf // fmul v15.2d, v6.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e61ddce // fmul v14.2d, v14.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e69ddef // fmul v15.2d, v15.2d, v9.2d
+	FMOVD 8(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edc2e // fmul v14.2d, v1.2d, v14.2d
+	FMOVD 72(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdd2f // fmul v15.2d, v9.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e65ddef // fmul v15.2d, v15.2d, v5.2d
+	FMOVD 40(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdcaf // fmul v15.2d, v5.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e63ddef // fmul v15.2d, v15.2d, v3.2d
-	ADD   $88, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e6bde10 // fmul v16.2d, v16.2d, v11.2d
+	FMOVD 24(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdc6f // fmul v15.2d, v3.2d, v15.2d
+	FMOVD 88(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dd70 // fmul v16.2d, v11.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V16.D2]
-	WORD  $0x6e67de10 // fmul v16.2d, v16.2d, v7.2d
+	FMOVD 56(R3), F16
+	VDUP  V16.D[0], V16.D2
+	WORD  $0x6e70dcf0 // fmul v16.2d, v7.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
@@ -13205,47 +13165,46 @@ other25:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row33:
-	VLD1R (R3), [V12.D2]
-	VORR  V11.B16, V11.B16, V13.B16
-	VFMLA V0.D2, V12.D2, V13.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e68ddad // fmul v13.2d, v13.2d, v8.2d
+	FMOVD 0(R3), F13
+	VORR  V11.B16, V11.B16, V12.B16
+	WORD  $0x4fcd100c // fmla v12.2d, v0.2d, v13.d[0]
+	FMOVD 64(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddd0d // fmul v13.2d, v8.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
+	FMOVD 32(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddc8d // fmul v13.2d, v4.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e62ddad // fmul v13.2d, v13.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e6addce // fmul v14.2d, v14.2d, v10.2d
+	FMOVD 16(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddc4d // fmul v13.2d, v2.2d, v13.2d
+	FMOVD 80(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edd4e // fmul v14.2d, v10.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e66ddce // fmul v14.2d, v14.2d, v6.2d
+	FMOVD 48(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edcce // fmul v14.2d, v6.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e61ddad // fmul v13.2d, v13.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e69ddce // fmul v14.2d, v14.2d, v9.2d
+	FMOVD 8(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddc2d // fmul v13.2d, v1.2d, v13.2d
+	FMOVD 72(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edd2e // fmul v14.2d, v9.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
+	FMOVD 40(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edcae // fmul v14.2d, v5.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e63ddce // fmul v14.2d, v14.2d, v3.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e67ddef // fmul v15.2d, v15.2d, v7.2d
+	FMOVD 24(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edc6e // fmul v14.2d, v3.2d, v14.2d
+	FMOVD 56(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdcef // fmul v15.2d, v7.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
@@ -13299,47 +13258,46 @@ part32:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row35:
-	VLD1R (R3), [V12.D2]
-	VORR  V11.B16, V11.B16, V13.B16
-	VFMLA V0.D2, V12.D2, V13.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e68ddad // fmul v13.2d, v13.2d, v8.2d
+	FMOVD 0(R3), F13
+	VORR  V11.B16, V11.B16, V12.B16
+	WORD  $0x4fcd100c // fmla v12.2d, v0.2d, v13.d[0]
+	FMOVD 64(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddd0d // fmul v13.2d, v8.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
+	FMOVD 32(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddc8d // fmul v13.2d, v4.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e62ddad // fmul v13.2d, v13.2d, v2.2d
-	ADD   $80, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e6addce // fmul v14.2d, v14.2d, v10.2d
+	FMOVD 16(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddc4d // fmul v13.2d, v2.2d, v13.2d
+	FMOVD 80(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edd4e // fmul v14.2d, v10.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e66ddce // fmul v14.2d, v14.2d, v6.2d
+	FMOVD 48(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edcce // fmul v14.2d, v6.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e61ddad // fmul v13.2d, v13.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e69ddce // fmul v14.2d, v14.2d, v9.2d
+	FMOVD 8(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddc2d // fmul v13.2d, v1.2d, v13.2d
+	FMOVD 72(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edd2e // fmul v14.2d, v9.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
+	FMOVD 40(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edcae // fmul v14.2d, v5.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e63ddce // fmul v14.2d, v14.2d, v3.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V15.D2]
-	WORD  $0x6e67ddef // fmul v15.2d, v15.2d, v7.2d
+	FMOVD 24(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edc6e // fmul v14.2d, v3.2d, v14.2d
+	FMOVD 56(R3), F15
+	VDUP  V15.D[0], V15.D2
+	WORD  $0x6e6fdcef // fmul v15.2d, v7.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
@@ -13397,43 +13355,42 @@ other31:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row39:
-	VLD1R (R3), [V11.D2]
-	VORR  V10.B16, V10.B16, V12.B16
-	VFMLA V0.D2, V11.D2, V12.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e68dd8c // fmul v12.2d, v12.2d, v8.2d
+	FMOVD 0(R3), F12
+	VORR  V10.B16, V10.B16, V11.B16
+	WORD  $0x4fcc100b // fmla v11.2d, v0.2d, v12.d[0]
+	FMOVD 64(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdd0c // fmul v12.2d, v8.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
+	FMOVD 32(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdc8c // fmul v12.2d, v4.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e62dd8c // fmul v12.2d, v12.2d, v2.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e66ddad // fmul v13.2d, v13.2d, v6.2d
+	FMOVD 16(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdc4c // fmul v12.2d, v2.2d, v12.2d
+	FMOVD 48(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddccd // fmul v13.2d, v6.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e61dd8c // fmul v12.2d, v12.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e69ddad // fmul v13.2d, v13.2d, v9.2d
+	FMOVD 8(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdc2c // fmul v12.2d, v1.2d, v12.2d
+	FMOVD 72(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddd2d // fmul v13.2d, v9.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
+	FMOVD 40(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddcad // fmul v13.2d, v5.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e63ddad // fmul v13.2d, v13.2d, v3.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e67ddce // fmul v14.2d, v14.2d, v7.2d
+	FMOVD 24(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddc6d // fmul v13.2d, v3.2d, v13.2d
+	FMOVD 56(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edcee // fmul v14.2d, v7.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
@@ -13485,43 +13442,42 @@ part38:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row41:
-	VLD1R (R3), [V11.D2]
-	VORR  V10.B16, V10.B16, V12.B16
-	VFMLA V0.D2, V11.D2, V12.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e68dd8c // fmul v12.2d, v12.2d, v8.2d
+	FMOVD 0(R3), F12
+	VORR  V10.B16, V10.B16, V11.B16
+	WORD  $0x4fcc100b // fmla v11.2d, v0.2d, v12.d[0]
+	FMOVD 64(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdd0c // fmul v12.2d, v8.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
+	FMOVD 32(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdc8c // fmul v12.2d, v4.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e62dd8c // fmul v12.2d, v12.2d, v2.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e66ddad // fmul v13.2d, v13.2d, v6.2d
+	FMOVD 16(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdc4c // fmul v12.2d, v2.2d, v12.2d
+	FMOVD 48(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddccd // fmul v13.2d, v6.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e61dd8c // fmul v12.2d, v12.2d, v1.2d
-	ADD   $72, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e69ddad // fmul v13.2d, v13.2d, v9.2d
+	FMOVD 8(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdc2c // fmul v12.2d, v1.2d, v12.2d
+	FMOVD 72(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddd2d // fmul v13.2d, v9.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
+	FMOVD 40(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddcad // fmul v13.2d, v5.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e63ddad // fmul v13.2d, v13.2d, v3.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V14.D2]
-	WORD  $0x6e67ddce // fmul v14.2d, v14.2d, v7.2d
+	FMOVD 24(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddc6d // fmul v13.2d, v3.2d, v13.2d
+	FMOVD 56(R3), F14
+	VDUP  V14.D[0], V14.D2
+	WORD  $0x6e6edcee // fmul v14.2d, v7.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
@@ -13577,39 +13533,38 @@ other37:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row45:
-	VLD1R (R3), [V10.D2]
-	VORR  V9.B16, V9.B16, V11.B16
-	VFMLA V0.D2, V10.D2, V11.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e68dd6b // fmul v11.2d, v11.2d, v8.2d
+	FMOVD 0(R3), F11
+	VORR  V9.B16, V9.B16, V10.B16
+	WORD  $0x4fcb100a // fmla v10.2d, v0.2d, v11.d[0]
+	FMOVD 64(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd0b // fmul v11.2d, v8.2d, v11.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
+	FMOVD 32(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdc8b // fmul v11.2d, v4.2d, v11.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e66dd8c // fmul v12.2d, v12.2d, v6.2d
+	FMOVD 16(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdc4b // fmul v11.2d, v2.2d, v11.2d
+	FMOVD 48(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdccc // fmul v12.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e61dd6b // fmul v11.2d, v11.2d, v1.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e65dd8c // fmul v12.2d, v12.2d, v5.2d
+	FMOVD 8(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdc2b // fmul v11.2d, v1.2d, v11.2d
+	FMOVD 40(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdcac // fmul v12.2d, v5.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e67ddad // fmul v13.2d, v13.2d, v7.2d
+	FMOVD 24(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdc6c // fmul v12.2d, v3.2d, v12.2d
+	FMOVD 56(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddced // fmul v13.2d, v7.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
@@ -13659,39 +13614,38 @@ part44:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row47:
-	VLD1R (R3), [V10.D2]
-	VORR  V9.B16, V9.B16, V11.B16
-	VFMLA V0.D2, V10.D2, V11.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	ADD   $64, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e68dd6b // fmul v11.2d, v11.2d, v8.2d
+	FMOVD 0(R3), F11
+	VORR  V9.B16, V9.B16, V10.B16
+	WORD  $0x4fcb100a // fmla v10.2d, v0.2d, v11.d[0]
+	FMOVD 64(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd0b // fmul v11.2d, v8.2d, v11.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $32, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
+	FMOVD 32(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdc8b // fmul v11.2d, v4.2d, v11.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e66dd8c // fmul v12.2d, v12.2d, v6.2d
+	FMOVD 16(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdc4b // fmul v11.2d, v2.2d, v11.2d
+	FMOVD 48(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdccc // fmul v12.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e61dd6b // fmul v11.2d, v11.2d, v1.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e65dd8c // fmul v12.2d, v12.2d, v5.2d
+	FMOVD 8(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdc2b // fmul v11.2d, v1.2d, v11.2d
+	FMOVD 40(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdcac // fmul v12.2d, v5.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V13.D2]
-	WORD  $0x6e67ddad // fmul v13.2d, v13.2d, v7.2d
+	FMOVD 24(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdc6c // fmul v12.2d, v3.2d, v12.2d
+	FMOVD 56(R3), F13
+	VDUP  V13.D[0], V13.D2
+	WORD  $0x6e6ddced // fmul v13.2d, v7.2d, v13.2d
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
@@ -13745,35 +13699,34 @@ other43:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row51:
-	VLD1R (R3), [V9.D2]
-	VORR  V8.B16, V8.B16, V10.B16
-	VFMLA V0.D2, V9.D2, V10.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e64dd4a // fmul v10.2d, v10.2d, v4.2d
+	FMOVD 0(R3), F10
+	VORR  V8.B16, V8.B16, V9.B16
+	WORD  $0x4fca1009 // fmla v9.2d, v0.2d, v10.d[0]
+	FMOVD 32(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adc8a // fmul v10.2d, v4.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e66dd6b // fmul v11.2d, v11.2d, v6.2d
+	FMOVD 16(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adc4a // fmul v10.2d, v2.2d, v10.2d
+	FMOVD 48(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdccb // fmul v11.2d, v6.2d, v11.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e65dd6b // fmul v11.2d, v11.2d, v5.2d
+	FMOVD 8(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adc2a // fmul v10.2d, v1.2d, v10.2d
+	FMOVD 40(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdcab // fmul v11.2d, v5.2d, v11.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e67dd8c // fmul v12.2d, v12.2d, v7.2d
+	FMOVD 24(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdc6b // fmul v11.2d, v3.2d, v11.2d
+	FMOVD 56(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdcec // fmul v12.2d, v7.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
@@ -13821,35 +13774,34 @@ part50:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row53:
-	VLD1R (R3), [V9.D2]
-	VORR  V8.B16, V8.B16, V10.B16
-	VFMLA V0.D2, V9.D2, V10.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e64dd4a // fmul v10.2d, v10.2d, v4.2d
+	FMOVD 0(R3), F10
+	VORR  V8.B16, V8.B16, V9.B16
+	WORD  $0x4fca1009 // fmla v9.2d, v0.2d, v10.d[0]
+	FMOVD 32(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adc8a // fmul v10.2d, v4.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e66dd6b // fmul v11.2d, v11.2d, v6.2d
+	FMOVD 16(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adc4a // fmul v10.2d, v2.2d, v10.2d
+	FMOVD 48(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdccb // fmul v11.2d, v6.2d, v11.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e65dd6b // fmul v11.2d, v11.2d, v5.2d
+	FMOVD 8(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adc2a // fmul v10.2d, v1.2d, v10.2d
+	FMOVD 40(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdcab // fmul v11.2d, v5.2d, v11.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V11.D2]
-	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
-	ADD   $56, R3, R16
-	VLD1R (R16), [V12.D2]
-	WORD  $0x6e67dd8c // fmul v12.2d, v12.2d, v7.2d
+	FMOVD 24(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdc6b // fmul v11.2d, v3.2d, v11.2d
+	FMOVD 56(R3), F12
+	VDUP  V12.D[0], V12.D2
+	WORD  $0x6e6cdcec // fmul v12.2d, v7.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
@@ -13901,32 +13853,31 @@ other49:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row57:
-	VLD1R (R3), [V8.D2]
-	VORR  V7.B16, V7.B16, V9.B16
-	VFMLA V0.D2, V8.D2, V9.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e64dd29 // fmul v9.2d, v9.2d, v4.2d
+	FMOVD 0(R3), F9
+	VORR  V7.B16, V7.B16, V8.B16
+	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
+	FMOVD 32(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dc89 // fmul v9.2d, v4.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e66dd4a // fmul v10.2d, v10.2d, v6.2d
+	FMOVD 16(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dc49 // fmul v9.2d, v2.2d, v9.2d
+	FMOVD 48(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adcca // fmul v10.2d, v6.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e65dd4a // fmul v10.2d, v10.2d, v5.2d
+	FMOVD 8(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dc29 // fmul v9.2d, v1.2d, v9.2d
+	FMOVD 40(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adcaa // fmul v10.2d, v5.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
+	FMOVD 24(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adc6a // fmul v10.2d, v3.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	VMOVI $0, V9.B16
@@ -13971,32 +13922,31 @@ part56:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row59:
-	VLD1R (R3), [V8.D2]
-	VORR  V7.B16, V7.B16, V9.B16
-	VFMLA V0.D2, V8.D2, V9.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e64dd29 // fmul v9.2d, v9.2d, v4.2d
+	FMOVD 0(R3), F9
+	VORR  V7.B16, V7.B16, V8.B16
+	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
+	FMOVD 32(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dc89 // fmul v9.2d, v4.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
-	ADD   $48, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e66dd4a // fmul v10.2d, v10.2d, v6.2d
+	FMOVD 16(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dc49 // fmul v9.2d, v2.2d, v9.2d
+	FMOVD 48(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adcca // fmul v10.2d, v6.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e65dd4a // fmul v10.2d, v10.2d, v5.2d
+	FMOVD 8(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dc29 // fmul v9.2d, v1.2d, v9.2d
+	FMOVD 40(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adcaa // fmul v10.2d, v5.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V10.D2]
-	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
+	FMOVD 24(R3), F10
+	VDUP  V10.D[0], V10.D2
+	WORD  $0x6e6adc6a // fmul v10.2d, v3.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	VMOVI $0, V9.B16
@@ -14045,28 +13995,27 @@ other55:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row63:
-	VLD1R (R3), [V7.D2]
-	VORR  V6.B16, V6.B16, V8.B16
-	VFMLA V0.D2, V7.D2, V8.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V8.D2]
-	WORD  $0x6e64dd08 // fmul v8.2d, v8.2d, v4.2d
+	FMOVD 0(R3), F8
+	VORR  V6.B16, V6.B16, V7.B16
+	WORD  $0x4fc81007 // fmla v7.2d, v0.2d, v8.d[0]
+	FMOVD 32(R3), F8
+	VDUP  V8.D[0], V8.D2
+	WORD  $0x6e68dc88 // fmul v8.2d, v4.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V8.D2]
-	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
+	FMOVD 16(R3), F8
+	VDUP  V8.D[0], V8.D2
+	WORD  $0x6e68dc48 // fmul v8.2d, v2.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V8.D2]
-	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e65dd29 // fmul v9.2d, v9.2d, v5.2d
+	FMOVD 8(R3), F8
+	VDUP  V8.D[0], V8.D2
+	WORD  $0x6e68dc28 // fmul v8.2d, v1.2d, v8.2d
+	FMOVD 40(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dca9 // fmul v9.2d, v5.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
+	FMOVD 24(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dc69 // fmul v9.2d, v3.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	VMOVI $0, V8.B16
@@ -14109,28 +14058,27 @@ part62:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row65:
-	VLD1R (R3), [V7.D2]
-	VORR  V6.B16, V6.B16, V8.B16
-	VFMLA V0.D2, V7.D2, V8.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V8.D2]
-	WORD  $0x6e64dd08 // fmul v8.2d, v8.2d, v4.2d
+	FMOVD 0(R3), F8
+	VORR  V6.B16, V6.B16, V7.B16
+	WORD  $0x4fc81007 // fmla v7.2d, v0.2d, v8.d[0]
+	FMOVD 32(R3), F8
+	VDUP  V8.D[0], V8.D2
+	WORD  $0x6e68dc88 // fmul v8.2d, v4.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V8.D2]
-	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
+	FMOVD 16(R3), F8
+	VDUP  V8.D[0], V8.D2
+	WORD  $0x6e68dc48 // fmul v8.2d, v2.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V8.D2]
-	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
-	ADD   $40, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e65dd29 // fmul v9.2d, v9.2d, v5.2d
+	FMOVD 8(R3), F8
+	VDUP  V8.D[0], V8.D2
+	WORD  $0x6e68dc28 // fmul v8.2d, v1.2d, v8.2d
+	FMOVD 40(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dca9 // fmul v9.2d, v5.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V9.D2]
-	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
+	FMOVD 24(R3), F9
+	VDUP  V9.D[0], V9.D2
+	WORD  $0x6e69dc69 // fmul v9.2d, v3.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	VMOVI $0, V8.B16
@@ -14177,24 +14125,23 @@ other61:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row69:
-	VLD1R (R3), [V6.D2]
-	VORR  V5.B16, V5.B16, V7.B16
-	VFMLA V0.D2, V6.D2, V7.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V7.D2]
-	WORD  $0x6e64dce7 // fmul v7.2d, v7.2d, v4.2d
+	FMOVD 0(R3), F7
+	VORR  V5.B16, V5.B16, V6.B16
+	WORD  $0x4fc71006 // fmla v6.2d, v0.2d, v7.d[0]
+	FMOVD 32(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc87 // fmul v7.2d, v4.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V7.D2]
-	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
+	FMOVD 16(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc47 // fmul v7.2d, v2.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V7.D2]
-	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V8.D2]
-	WORD  $0x6e63dd08 // fmul v8.2d, v8.2d, v3.2d
+	FMOVD 8(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc27 // fmul v7.2d, v1.2d, v7.2d
+	FMOVD 24(R3), F8
+	VDUP  V8.D[0], V8.D2
+	WORD  $0x6e68dc68 // fmul v8.2d, v3.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	VMOVI $0, V7.B16
@@ -14235,24 +14182,23 @@ part68:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row71:
-	VLD1R (R3), [V6.D2]
-	VORR  V5.B16, V5.B16, V7.B16
-	VFMLA V0.D2, V6.D2, V7.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	ADD   $32, R3, R16
-	VLD1R (R16), [V7.D2]
-	WORD  $0x6e64dce7 // fmul v7.2d, v7.2d, v4.2d
+	FMOVD 0(R3), F7
+	VORR  V5.B16, V5.B16, V6.B16
+	WORD  $0x4fc71006 // fmla v6.2d, v0.2d, v7.d[0]
+	FMOVD 32(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc87 // fmul v7.2d, v4.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   $16, R3, R16
-	VLD1R (R16), [V7.D2]
-	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
+	FMOVD 16(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc47 // fmul v7.2d, v2.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V7.D2]
-	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V8.D2]
-	WORD  $0x6e63dd08 // fmul v8.2d, v8.2d, v3.2d
+	FMOVD 8(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc27 // fmul v7.2d, v1.2d, v7.2d
+	FMOVD 24(R3), F8
+	VDUP  V8.D[0], V8.D2
+	WORD  $0x6e68dc68 // fmul v8.2d, v3.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	VMOVI $0, V7.B16
@@ -14297,20 +14243,19 @@ other67:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row75:
-	VLD1R (R3), [V5.D2]
-	VORR  V4.B16, V4.B16, V6.B16
-	VFMLA V0.D2, V5.D2, V6.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V6.D2]
-	WORD  $0x6e62dcc6 // fmul v6.2d, v6.2d, v2.2d
+	FMOVD 0(R3), F6
+	VORR  V4.B16, V4.B16, V5.B16
+	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
+	FMOVD 16(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc46 // fmul v6.2d, v2.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V6.D2]
-	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V7.D2]
-	WORD  $0x6e63dce7 // fmul v7.2d, v7.2d, v3.2d
+	FMOVD 8(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc26 // fmul v6.2d, v1.2d, v6.2d
+	FMOVD 24(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc67 // fmul v7.2d, v3.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	VMOVI $0, V6.B16
@@ -14349,20 +14294,19 @@ part74:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row77:
-	VLD1R (R3), [V5.D2]
-	VORR  V4.B16, V4.B16, V6.B16
-	VFMLA V0.D2, V5.D2, V6.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V6.D2]
-	WORD  $0x6e62dcc6 // fmul v6.2d, v6.2d, v2.2d
+	FMOVD 0(R3), F6
+	VORR  V4.B16, V4.B16, V5.B16
+	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
+	FMOVD 16(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc46 // fmul v6.2d, v2.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V6.D2]
-	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
-	ADD   $24, R3, R16
-	VLD1R (R16), [V7.D2]
-	WORD  $0x6e63dce7 // fmul v7.2d, v7.2d, v3.2d
+	FMOVD 8(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc26 // fmul v6.2d, v1.2d, v6.2d
+	FMOVD 24(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc67 // fmul v7.2d, v3.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	VMOVI $0, V6.B16
@@ -14405,17 +14349,16 @@ other73:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row81:
-	VLD1R (R3), [V4.D2]
-	VORR  V3.B16, V3.B16, V5.B16
-	VFMLA V0.D2, V4.D2, V5.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V5.D2]
-	WORD  $0x6e62dca5 // fmul v5.2d, v5.2d, v2.2d
+	FMOVD 0(R3), F5
+	VORR  V3.B16, V3.B16, V4.B16
+	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
+	FMOVD 16(R3), F5
+	VDUP  V5.D[0], V5.D2
+	WORD  $0x6e65dc45 // fmul v5.2d, v2.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V5.D2]
-	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
+	FMOVD 8(R3), F5
+	VDUP  V5.D[0], V5.D2
+	WORD  $0x6e65dc25 // fmul v5.2d, v1.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -14451,17 +14394,16 @@ part80:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row83:
-	VLD1R (R3), [V4.D2]
-	VORR  V3.B16, V3.B16, V5.B16
-	VFMLA V0.D2, V4.D2, V5.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	ADD   $16, R3, R16
-	VLD1R (R16), [V5.D2]
-	WORD  $0x6e62dca5 // fmul v5.2d, v5.2d, v2.2d
+	FMOVD 0(R3), F5
+	VORR  V3.B16, V3.B16, V4.B16
+	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
+	FMOVD 16(R3), F5
+	VDUP  V5.D[0], V5.D2
+	WORD  $0x6e65dc45 // fmul v5.2d, v2.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	ADD   $8, R3, R16
-	VLD1R (R16), [V5.D2]
-	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
+	FMOVD 8(R3), F5
+	VDUP  V5.D[0], V5.D2
+	WORD  $0x6e65dc25 // fmul v5.2d, v1.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -14499,13 +14441,12 @@ other79:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row87:
-	VLD1R (R3), [V3.D2]
-	VORR  V2.B16, V2.B16, V4.B16
-	VFMLA V0.D2, V3.D2, V4.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	ADD   $8, R3, R16
-	VLD1R (R16), [V4.D2]
-	WORD  $0x6e61dc84 // fmul v4.2d, v4.2d, v1.2d
+	FMOVD 0(R3), F4
+	VORR  V2.B16, V2.B16, V3.B16
+	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
+	FMOVD 8(R3), F4
+	VDUP  V4.D[0], V4.D2
+	WORD  $0x6e64dc24 // fmul v4.2d, v1.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
@@ -14539,13 +14480,12 @@ part86:
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row89:
-	VLD1R (R3), [V3.D2]
-	VORR  V2.B16, V2.B16, V4.B16
-	VFMLA V0.D2, V3.D2, V4.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	ADD   $8, R3, R16
-	VLD1R (R16), [V4.D2]
-	WORD  $0x6e61dc84 // fmul v4.2d, v4.2d, v1.2d
+	FMOVD 0(R3), F4
+	VORR  V2.B16, V2.B16, V3.B16
+	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
+	FMOVD 8(R3), F4
+	VDUP  V4.D[0], V4.D2
+	WORD  $0x6e64dc24 // fmul v4.2d, v1.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
