@@ -65,7 +65,7 @@ var sources = []struct {
 		{"column", column, every, nil},
 	}},
 	{"input", []kernel{
-		{"input", input, every, []size{by("inputRows", inputRows)}},
+		{"input", input, every, []size{by("inputRows", inputRows), by("squaresRows", func(s Spec) int { return s.SquaresRows })}},
 		{"turned", turned, ofBytes(32), nil},
 		{"both", both, ofLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},

@@ -78,6 +78,10 @@ type Spec struct {
 	// In a panel, the least bytes of a row's last vector. Some CPUs multiply half a
 	// long vector in half the time.
 	LastBytes int
+
+	// Rows of dx up to which it is faster to transpose w in registers, for a few of
+	// them at a time, than once in memory.
+	SquaresRows int
 }
 
 // Lanes is the number of elements in a vector register.

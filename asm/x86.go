@@ -33,7 +33,7 @@ type avx2 struct{ x86 }
 func newAVX2(c *build.Context, f Float) Machine {
 	return &avx2{newX86(c, Spec{
 		ISA: "AVX2", Float: f, VecBytes: 32, Vecs: 16, Ints: len(x86Ints),
-		PartVecs: 1, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
+		PartVecs: 1, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 6,
 	})}
 }
 
@@ -47,7 +47,7 @@ type avx512 struct {
 func newAVX512(c *build.Context, f Float) Machine {
 	return &avx512{place: make(map[Vec]Addr), x86: newX86(c, Spec{
 		ISA: "AVX512", Float: f, VecBytes: 64, Vecs: 32, Ints: len(x86Ints),
-		PartVecs: 0, Scalars: 1, Columns: 32 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
+		PartVecs: 0, Scalars: 1, Columns: 32 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 48,
 	})}
 }
 
@@ -55,7 +55,7 @@ func newAVX512(c *build.Context, f Float) Machine {
 func newAVX512VL(c *build.Context, f Float) Machine {
 	return &avx512{place: make(map[Vec]Addr), x86: newX86(c, Spec{
 		ISA: "AVX512VL", Float: f, VecBytes: 32, Vecs: 32, Ints: len(x86Ints),
-		PartVecs: 0, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
+		PartVecs: 0, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 48,
 	})}
 }
 

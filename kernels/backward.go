@@ -7,7 +7,6 @@ const (
 	bothInputs   = 24      // columns of dx that both computes at the most, half as many of more rows of float64,
 	bothSide     = 3       // and bothTurned,
 	bothBytes    = 128     // of no more elements than this holds
-	packedSize   = 1 << 10 // weights from which it pays to pack them for so few rows
 	inputLines   = 32      // rows of squares that input takes at a time, at the most
 	fewInputs    = 8       // of a layer whose dw stays in the first-level cache
 	gateLines    = 9       // that gate goes through at once,
@@ -269,9 +268,11 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	few := t.shortest()
 	byCols, byRows := t.filledBy(dx.Cols), few.filledBy(dx.Rows)
 	switch filled := t.atLeast(dx.Rows); {
+	case dx.Rows <= t.squaresRows && byCols != nil && byCols.fill(dx.Cols, byCols == t):
+		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case filled.lanesAreRows(dx, w):
 		filled.turnedInput(dx, dz, w)
-	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes && w.Rows*w.Cols < packedSize):
+	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes):
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
@@ -281,6 +282,11 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		return false
 	}
 	return true
+}
+
+// fill reports whether so many columns fill vectors, or with most all but a quarter.
+func (t *tiles[T]) fill(cols int, most bool) bool {
+	return cols >= t.lanes && (cols%t.lanes == 0 || most && 4*cols >= 3*t.whole(cols+t.lanes-1))
 }
 
 // lanesAreRows reports whether dx is best computed as its transpose, a row of

@@ -16,7 +16,8 @@ type tiles[T Float] struct {
 	panelRows      int   // rows of its tallest tile
 	wideCols       int   // columns of the widest tile of one row
 	gradRows       int   // rows of dw that grad computes
-	inputRows      int   // rows of dx that input computes at a time,
+	squaresRows    int   // rows of dx up to which input is best if columns fill vectors,
+	inputRows      int   // and which it computes at a time,
 	bothRows       int   // and both
 	bothTurnedRows int   // columns of dx that bothTurned computes,
 	bothCols       int   // of so many rows at the most
