@@ -89,8 +89,7 @@ func (w width) store(m Machine, q int, a Addr, v Vec) {
 // byValue emits body for every value that a parameter may have, from lo to hi.
 // It must not fall through to what follows.
 func byValue(m Machine, name string, lo, hi int, body func(v int)) {
-	p := m.Int()
-	m.Arg(p, name)
+	p := arg(m, name)
 	for v := hi; v >= lo; v-- {
 		other := m.NewLabel("other")
 		if v > lo {
@@ -296,8 +295,7 @@ func panel(m Machine) {
 		"asks for the first cache line of n rows, the second for the next one, and so",
 		"on. If nothing is wanted soon is any address in use and ldsoon is 0. What will",
 		"be c is at then.")
-	cols := m.Int()
-	m.Arg(cols, "cols")
+	cols := arg(m, "cols")
 	byWidth(m, cols, s.LastBytes, func(w width) {
 		tall := panelRows(s, w)
 		byHeight(m, tall, []string{"c", "init", "a"}, func(rows int) {
@@ -313,8 +311,7 @@ func panel(m Machine) {
 				prefetchTile(m, rows, w, then)
 			}
 			panelTile(m, rows, w, prefetching)
-			soon := m.Int()
-			m.Arg(soon, "soon")
+			soon := arg(m, "soon")
 			m.AddConst(soon, line)
 			m.SetArg("soon", soon)
 			m.FreeInts(soon)
@@ -356,8 +353,7 @@ func panelTile(m Machine, r int, w width, aside aside) {
 	foldTile(m, acc, w, x, aside)
 
 	m.Comment("c[i,j] = act(acc[i,j])")
-	act := m.Int()
-	m.Arg(act, "act")
+	act := arg(m, "act")
 	finish(m, slices.Concat(acc...), act, x)
 	m.FreeInts(act)
 	m.FreeVecs(x)
@@ -376,8 +372,7 @@ func prefetchTile(m Machine, r int, w width, then func(c Int)) {
 	m.Comment("c of the next tile, %d×%d vectors", r, w.vecs)
 	m.Arg(ld, "ldc")
 	m.MulConst(base, ld, r)
-	next := m.Int()
-	m.Arg(next, "c")
+	next := arg(m, "c")
 	m.Add(base, next)
 	m.FreeInts(next)
 	then(base)
@@ -460,9 +455,7 @@ type aside func(m Machine, f factors) (row func([]Vec), free func())
 
 // prefetching asks for the right factor that comes next.
 func prefetching(m Machine, _ factors) (row func([]Vec), free func()) {
-	soon, step := m.Int(), m.Int()
-	m.Arg(soon, "soon")
-	m.Arg(step, "ldsoon")
+	soon, step := arg(m, "soon"), arg(m, "ldsoon")
 	return func([]Vec) {
 		m.PrefetchSoon(At(soon, 0))
 		m.Add(soon, step)
@@ -657,8 +650,7 @@ func halve(m Machine, acc []Vec) {
 // loadLanes loads the sixteen lanes of a fold from a parameter, and storeLanes
 // stores them at lane.
 func loadLanes(m Machine, from string) []Vec {
-	p := m.Int()
-	m.Arg(p, from)
+	p := arg(m, from)
 	acc := m.VecsOf(chains / m.Spec().Lanes())
 	for q, v := range acc {
 		m.Load(v, At(p, q*m.Spec().VecBytes))
@@ -668,8 +660,7 @@ func loadLanes(m Machine, from string) []Vec {
 }
 
 func storeLanes(m Machine, acc []Vec) {
-	p := m.Int()
-	m.Arg(p, "lane")
+	p := arg(m, "lane")
 	for q, v := range acc {
 		m.Store(At(p, q*m.Spec().VecBytes), v)
 	}

@@ -123,8 +123,7 @@ func sweepTile(m Machine, r int, w width, off Int) {
 	m.Label(end)
 
 	m.Comment("c[i,j] = act(acc[i,j])")
-	act := m.Int()
-	m.Arg(act, "act")
+	act := arg(m, "act")
 	finish(m, slices.Concat(acc...), act, t)
 	m.FreeInts(act)
 	m.FreeVecs(t)
@@ -217,8 +216,7 @@ func thin(m Machine) {
 		"The rows of c and b are ldc and ldb bytes apart, and a[i,p] is i·lda + p·stepa",
 		"bytes behind a. n is 1 to thinTerms, cols at least 1 and at most a panel's.")
 	byValue(m, "n", 1, thinTerms(m.Spec()), func(terms int) {
-		cols := m.Int()
-		m.Arg(cols, "cols")
+		cols := arg(m, "cols")
 		byWidth(m, cols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
 		m.FreeInts(cols)
 	})
@@ -227,15 +225,10 @@ func thin(m Machine) {
 func thinPanel(m Machine, w width, terms int) {
 	bias := loadTile(m, 1, w, "bias", "")[0]
 	b := loadTile(m, terms, w, "b", "ldb")
-	c, ldc, base, lda, stepa, left, act := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(c, "c")
-	m.Arg(ldc, "ldc")
-	m.Arg(base, "a")
-	m.Arg(lda, "lda")
-	m.Arg(stepa, "stepa")
+	c, ldc := arg(m, "c"), arg(m, "ldc")
+	base, lda, stepa := arg(m, "a"), arg(m, "lda"), arg(m, "stepa")
 	a := m.Rows(terms, base, stepa)
-	m.Arg(left, "rows")
-	m.Arg(act, "act")
+	left, act := arg(m, "rows"), arg(m, "act")
 	x, zero := m.VecsOf(terms), m.Vec()
 	acc := m.VecsOf(w.vecs)
 	m.Zero(zero)
@@ -355,8 +348,7 @@ func flat(m Machine) {
 	m.Arg(turns, "turns")
 	part = m.MakePart(turns)
 	part.Count = turns
-	period := m.Int()
-	m.Arg(period, "period")
+	period := arg(m, "period")
 	for vecs := (flatPeriod(s) - 1) | 1; vecs >= 1; vecs -= 2 {
 		fewer := m.NewLabel("fewer")
 		if vecs > 1 {
@@ -378,10 +370,7 @@ func flatRows(m Machine, vecs int, c, pitch, turns Int, part Part) {
 		}
 	}
 	x, v, finish, t := m.Vec(), m.Vec(), m.Vec(), m.Vec()
-	a, left, act := m.Int(), m.Int(), m.Int()
-	m.Arg(a, "a")
-	m.Arg(left, "rows")
-	m.Arg(act, "act")
+	a, left, act := arg(m, "a"), arg(m, "rows"), arg(m, "act")
 	linear := m.NewLabel("linear")
 	m.JumpIf(act, NotEqual, relu, linear)
 	m.FreeInts(act)

@@ -24,8 +24,7 @@ func byDerivative(m Machine, end string, body func(derivative)) {
 	for i, d := range derivatives {
 		other := m.NewLabel("other")
 		if i < len(derivatives)-1 {
-			act := m.Int()
-			m.Arg(act, "act")
+			act := arg(m, "act")
 			m.JumpIf(act, NotEqual, d.act, other)
 			m.FreeInts(act)
 		}
@@ -52,14 +51,12 @@ func grad(m Machine) {
 		"zero of db and dw is +0. The rows of each operand are as many bytes apart as",
 		"follows it. rows is 0 to gradRows, cols at least 1 and at most a panel's.",
 		"db may be nil.")
-	cols := m.Int()
-	m.Arg(cols, "cols")
+	cols := arg(m, "cols")
 	byWidth(m, cols, chunkBytes, func(w width) {
 		for r := gradRows(m.Spec()); r >= 0; r-- {
 			fewer := m.NewLabel("fewer")
 			if r > 0 {
-				rows := m.Int()
-				m.Arg(rows, "rows")
+				rows := arg(m, "rows")
 				m.JumpIf(rows, NotEqual, r, fewer)
 				m.FreeInts(rows)
 			}
@@ -74,14 +71,8 @@ func gradTile(m Machine, r int, w width) {
 	dw := loadTile(m, r, w, "dwinit", "lddwinit")
 	db := loadTile(m, 1, w, "dbinit", "")
 
-	dy, lddy, y, ldy, x, ldx, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(dy, "dy")
-	m.Arg(lddy, "lddy")
-	m.Arg(y, "y")
-	m.Arg(ldy, "ldy")
-	m.Arg(x, "x")
-	m.Arg(ldx, "ldx")
-	m.Arg(n, "n")
+	dy, lddy, y, ldy := arg(m, "dy"), arg(m, "lddy"), arg(m, "y"), arg(m, "ldy")
+	x, ldx, n := arg(m, "x"), arg(m, "ldx"), arg(m, "n")
 	dz, yv, xv, zero := m.VecsOf(w.vecs), m.Vec(), m.Vec(), m.Vec()
 	m.Zero(zero)
 	end := m.NewLabel("folded")
@@ -147,8 +138,7 @@ func gateRows(m Machine, r int) {
 	done := m.NewLabel("gated")
 	byDerivative(m, done, func(d derivative) {
 		without := m.NewLabel("without")
-		db := m.Int()
-		m.Arg(db, "db")
+		db := arg(m, "db")
 		m.JumpIf(db, Equal, 0, without)
 		m.Comment("dz = dy·act'(y);  db += dz")
 		gateColumns(m, r, d, &db)
@@ -163,12 +153,7 @@ func gateRows(m Machine, r int) {
 }
 
 func gateColumns(m Machine, r int, d derivative, db *Int) {
-	dy, lddy, y, ldy, cols := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(dy, "dy")
-	m.Arg(lddy, "lddy")
-	m.Arg(y, "y")
-	m.Arg(ldy, "ldy")
-	m.Arg(cols, "cols")
+	dy, lddy, y, ldy, cols := arg(m, "dy"), arg(m, "lddy"), arg(m, "y"), arg(m, "ldy"), arg(m, "cols")
 	dyRows, yRows := m.Rows(r, dy, lddy), m.Rows(r, y, ldy)
 	sum, z, yv, zero := m.Vec(), m.Vec(), m.Vec(), m.Vec()
 	m.Zero(zero)
@@ -217,8 +202,7 @@ func column(m Machine) {
 		"zero of db, dw and dx is +0. The rows of dx, dy, y and x are as many bytes",
 		"apart as follows each; dw, dwinit and w lie tight. cols is at least 1 and at",
 		"most a panel's. dx and db may be nil.")
-	cols := m.Int()
-	m.Arg(cols, "cols")
+	cols := arg(m, "cols")
 	byWidth(m, cols, chunkBytes, func(w width) {
 		columnPanel(m, w)
 		m.Return()
@@ -229,20 +213,13 @@ func columnPanel(m Machine, w width) {
 	dw := loadTile(m, 1, w, "dwinit", "")
 	wk := loadTile(m, 1, w, "w", "")[0]
 
-	dx, lddx, dy, lddy, y, ldy, x, ldx, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 	db, z, t, zero := m.Vec(), m.Vec(), m.Vec(), m.Vec()
 	m.Zero(zero)
-	m.Arg(dy, "dbinit")
-	m.Splat(db, At(dy, 0))
-	m.Arg(dx, "dx")
-	m.Arg(lddx, "lddx")
-	m.Arg(dy, "dy")
-	m.Arg(lddy, "lddy")
-	m.Arg(y, "y")
-	m.Arg(ldy, "ldy")
-	m.Arg(x, "x")
-	m.Arg(ldx, "ldx")
-	m.Arg(n, "n")
+	init := arg(m, "dbinit")
+	m.Splat(db, At(init, 0))
+	m.FreeInts(init)
+	dx, lddx, dy, lddy := arg(m, "dx"), arg(m, "lddx"), arg(m, "dy"), arg(m, "lddy")
+	y, ldy, x, ldx, n := arg(m, "y"), arg(m, "ldy"), arg(m, "x"), arg(m, "ldx"), arg(m, "n")
 	end := m.NewLabel("folded")
 	m.JumpIf(n, AtMost, 0, end)
 	body := func(d derivative, wantDX bool) {
@@ -290,8 +267,7 @@ func columnPanel(m Machine, w width) {
 	m.FreeVecs(zero)
 	storeTile(m, dw, w, "dw", "")
 	storeIfWanted(m, "db", func() {
-		p := m.Int()
-		m.Arg(p, "db")
+		p := arg(m, "db")
 		m.StoreLane(At(p, 0), Lane{db, 0})
 		m.FreeInts(p)
 	})

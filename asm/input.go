@@ -234,8 +234,7 @@ type inputForm struct {
 // inputTiles emits tiles for every number of rows up to most.
 func inputTiles(m Machine, most int, to inputForm) {
 	byValue(m, "rows", 1, most, func(r int) {
-		n := m.Int()
-		m.Arg(n, "n")
+		n := arg(m, "n")
 		part := m.Short(inputWide(m, to) * m.Spec().Float.Size).MakePart(n)
 		for blocks := inputBlocks(m, r, to); blocks > 0; blocks /= 2 {
 			inputTile(m, r, blocks, n, part, to)
@@ -340,8 +339,7 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	s := m.Spec()
 	lanes, size, wide := s.Lanes(), s.Float.Size, inputWide(m, to)
 	again, square, tail, end, done := m.NewLabel("block"), m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end"), m.NewLabel("done")
-	p := m.Int()
-	m.Arg(p, "cols")
+	p := arg(m, "cols")
 	m.JumpIf(p, AtMost, blocks/2*lanes, done)
 	m.Label(again)
 	m.FreeInts(p)
@@ -353,9 +351,7 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 			m.Zero(v)
 		}
 	}
-	wp, ldw := m.Int(), m.Int()
-	m.Arg(wp, to.squares)
-	m.Arg(ldw, "ld"+to.squares)
+	wp, ldw := arg(m, to.squares), arg(m, "ld"+to.squares)
 	halves := inputHalves(m, blocks, wp, ldw)
 	w := m.Rows(lanes/2, halves[0], ldw, halves[1:]...)
 	dz, lddz := m.Int(), Int(0)
@@ -542,8 +538,7 @@ func strips(m Machine) {
 func stripsOf(m Machine, r int) {
 	s := m.Spec()
 	lanes, size := s.Lanes(), s.Float.Size
-	n := m.Int()
-	m.Arg(n, "n")
+	n := arg(m, "n")
 	part := m.MakePart(n)
 	part.Count = n
 	again := m.NewLabel("strip")
@@ -736,13 +731,8 @@ func dotsElements(m Machine, r, c int) {
 	for _, v := range acc {
 		on.Zero(v)
 	}
-	dz, lddz, w, ldw, n, dw, left := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(dz, "dz")
-	m.Arg(lddz, "lddz")
-	m.Arg(w, "w")
-	m.Arg(ldw, "ldw")
-	m.Arg(n, "n")
-	m.Arg(dw, "dw")
+	dz, lddz, w, ldw := arg(m, "dz"), arg(m, "lddz"), arg(m, "w"), arg(m, "ldw")
+	n, dw, left := arg(m, "n"), arg(m, "dw"), m.Int()
 	part := m.MakePart(n)
 	z, wk := m.Rows(r, dz, lddz), m.Rows(c, w, ldw)
 	xs := m.VecsOf(r - 1)
@@ -787,9 +777,7 @@ func dotsElements(m Machine, r, c int) {
 	for _, v := range acc {
 		on.AddVec(v, v, x)
 	}
-	p, ld := m.Int(), m.Int()
-	m.Arg(p, "dx")
-	m.Arg(ld, "lddx")
+	p, ld := arg(m, "dx"), arg(m, "lddx")
 	dx := m.Rows(r, p, ld)
 	for i := range r {
 		for k := range c {

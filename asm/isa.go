@@ -247,6 +247,13 @@ type Rows struct {
 	more []Int // bases other than the first's, if there are any
 }
 
+// arg returns a register that holds the parameter.
+func arg(m Machine, name string) Int {
+	r := m.Int()
+	m.Arg(r, name)
+	return r
+}
+
 // registers hands out a machine's registers. A kernel that wants more than
 // there are cannot be generated.
 type registers struct {

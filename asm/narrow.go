@@ -18,19 +18,16 @@ func narrow(m Machine) {
 		"the first from bias and the others from +0, halved at the end; a zero is +0.",
 		"The elements of y are ldy bytes apart, the rows of x ldx; w lies tight.")
 	lanes := m.Spec().Lanes()
-	n := m.Int()
-	m.Arg(n, "n")
+	n := arg(m, "n")
 	part := m.MakePart(n)
 	long := m.NewLabel("long")
 	m.JumpIf(n, AtMost, 0, long)
 	m.JumpIf(n, AtLeast, chains+1, long)
-	rows := m.Int()
-	m.Arg(rows, "rows")
+	rows := arg(m, "rows")
 	m.JumpIf(rows, Less, lanes, long)
 	m.FreeInts(rows, n)
 	for vecs := 1; vecs <= chains/lanes; vecs++ {
-		n := m.Int()
-		m.Arg(n, "n")
+		n := arg(m, "n")
 		more, partly := m.NewLabel("more"), m.NewLabel("part")
 		m.JumpIf(n, AtLeast, vecs*lanes+1, more)
 		m.JumpIf(n, Less, vecs*lanes, partly)
@@ -77,13 +74,8 @@ func narrowShort(m Machine, vecs int, last piece) {
 	m.Arg(p, "bias")
 	m.LoadOne(bias, At(p, 0))
 	m.FreeInts(p)
-	base, stride, y, ldy, left, act := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(base, "x")
-	m.Arg(stride, "ldx")
-	m.Arg(y, "y")
-	m.Arg(ldy, "ldy")
-	m.Arg(left, "rows")
-	m.Arg(act, "act")
+	base, stride, y, ldy := arg(m, "x"), arg(m, "ldx"), arg(m, "y"), arg(m, "ldy")
+	left, act := arg(m, "rows"), arg(m, "act")
 	again, done := m.NewLabel("rows"), m.NewLabel("done")
 	m.Label(again)
 	m.Comment("lane[k] = x[i,k]·w[k], the first vector's from bias; halved")
@@ -163,13 +155,10 @@ func narrowSquare(m Machine, r int, part Part) {
 	}
 	v := m.FoldSquare(sums)
 	t := m.Vec()
-	act := m.Int()
-	m.Arg(act, "act")
+	act := arg(m, "act")
 	finish(m, []Vec{v}, act, t)
 	m.FreeInts(act)
-	base, stride := m.Int(), m.Int()
-	m.Arg(base, "y")
-	m.Arg(stride, "ldy")
+	base, stride := arg(m, "y"), arg(m, "ldy")
 	storeColumn(m, v, base, stride, t)
 	m.FreeInts(base, stride)
 	m.FreeVecs(t)
@@ -190,8 +179,7 @@ func narrowGroup(s Spec) int {
 func narrowSums(m Machine, from, r int, part Part) []Vec {
 	vecs := chains / m.Spec().Lanes()
 	m.Comment("%d rows: acc[i,0] = bias, the other lanes +0", r)
-	p := m.Int()
-	m.Arg(p, "bias")
+	p := arg(m, "bias")
 	acc := make([][]Vec, r)
 	for i := range acc {
 		acc[i] = m.VecsOf(vecs)
@@ -207,9 +195,7 @@ func narrowSums(m Machine, from, r int, part Part) []Vec {
 	}
 	m.FreeInts(p)
 
-	base, stride := m.Int(), m.Int()
-	m.Arg(base, "x")
-	m.Arg(stride, "ldx")
+	base, stride := arg(m, "x"), arg(m, "ldx")
 	if from > 0 {
 		skip := m.Int()
 		m.MulConst(skip, stride, from)
@@ -234,17 +220,14 @@ func narrowRows(m Machine, r int, part Part) {
 	m.Comment("y[i] = act(halved lanes)")
 	t := m.Vec()
 	sums := m.FoldRows(rows, t)
-	act := m.Int()
-	m.Arg(act, "act")
+	act := arg(m, "act")
 	var vs []Vec
 	for _, l := range sums {
 		vs = append(vs, l.Vec)
 	}
 	finish(m, slices.Compact(vs), act, t)
 	m.FreeInts(act)
-	base, stride := m.Int(), m.Int()
-	m.Arg(base, "y")
-	m.Arg(stride, "ldy")
+	base, stride := arg(m, "y"), arg(m, "ldy")
 	y := m.Rows(r, base, stride)
 	for i, l := range sums {
 		m.StoreLane(y.At[i], l)
@@ -259,9 +242,7 @@ func narrowRows(m Machine, r int, part Part) {
 // and n are parameters, and part is made of n. It gives x back.
 func foldChains(m Machine, acc [][]Vec, x Rows, part Part) {
 	m.Comment("acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])")
-	w, n := m.Int(), m.Int()
-	m.Arg(w, "w")
-	m.Arg(n, "n")
+	w, n := arg(m, "w"), arg(m, "n")
 	wk, xk := m.Vec(), m.Vec()
 	part.Count = n
 	inBlocksOf(m, n, len(acc[0]), part, func(q int, p piece) {
@@ -286,10 +267,8 @@ func dot(m Machine) {
 		"Each is one chain of fused multiply-adds in order of k: a piece of the sum of",
 		"a narrow layer with very many inputs. lane, of 16, x and w lie tight.")
 	acc := loadLanes(m, "lane")
-	x := m.Int()
-	m.Arg(x, "x")
-	n := m.Int()
-	m.Arg(n, "n")
+	x := arg(m, "x")
+	n := arg(m, "n")
 	part := m.MakePart(n)
 	m.FreeInts(n)
 	foldChains(m, [][]Vec{acc}, Rows{At: []Addr{At(x, 0)}}, part)
@@ -320,8 +299,7 @@ func abreast(m Machine) {
 		"Each sum is sixteen chains of fused multiply-adds, as those of narrow. The",
 		"rows of y, x and w are as many bytes apart as follows each. cols is 1 to twice",
 		"the lanes of a vector, and no more than 7.")
-	cols := m.Int()
-	m.Arg(cols, "cols")
+	cols := arg(m, "cols")
 	for vecs := 1; vecs <= abreastVecs && (vecs-1)*lanes < widest; vecs++ {
 		partly, more := m.NewLabel("part"), m.NewLabel("more")
 		m.JumpIf(cols, AtLeast, vecs*lanes+1, more)
@@ -477,8 +455,7 @@ func tree(m Machine) {
 		"y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and",
 		"no more than 7, n 2 to treeTerms.")
 	byValue(m, "n", 2, treeTerms(m.Spec()), func(n int) {
-		cols := m.Int()
-		m.Arg(cols, "cols")
+		cols := arg(m, "cols")
 		if lanes := m.Spec().Lanes(); lanes <= widest {
 			partly := m.NewLabel("part")
 			m.JumpIf(cols, NotEqual, lanes, partly)
@@ -510,13 +487,7 @@ func treeRows(m Machine, n int, p piece) {
 		}
 	}
 	m.FreeInts(at, ld)
-	y, ldy, x, ldx, left, act := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(y, "y")
-	m.Arg(ldy, "ldy")
-	m.Arg(x, "x")
-	m.Arg(ldx, "ldx")
-	m.Arg(left, "rows")
-	m.Arg(act, "act")
+	y, ldy, x, ldx, left, act := arg(m, "y"), arg(m, "ldy"), arg(m, "x"), arg(m, "ldx"), arg(m, "rows"), arg(m, "act")
 
 	// sum is that of the lanes from, from+step and so on.
 	var sum func(from, step int) Vec
@@ -612,14 +583,8 @@ func narrowBothColumns(m Machine, cols int) {
 	m.Zero(zero)
 
 	xv, z, sum := m.Vec(), m.Vec(), m.Vec()
-	dx, lddx, dz, lddz, x, ldx, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(dx, "dx")
-	m.Arg(lddx, "lddx")
-	m.Arg(dz, "dz")
-	m.Arg(lddz, "lddz")
-	m.Arg(x, "x")
-	m.Arg(ldx, "ldx")
-	m.Arg(n, "n")
+	dx, lddx, dz, lddz := arg(m, "dx"), arg(m, "lddx"), arg(m, "dz"), arg(m, "lddz")
+	x, ldx, n := arg(m, "x"), arg(m, "ldx"), arg(m, "n")
 	without, end := m.NewLabel("without"), m.NewLabel("end")
 	m.JumpIf(dx, Equal, 0, without)
 	for _, uses := range []int{2, 1} { // of an element of dz: by dw and dx, or by dw
@@ -696,12 +661,7 @@ func columns(m Machine) {
 		"The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the",
 		"lanes of a vector, at least one, cols 2 to 7.")
 	byValue(m, "cols", 2, widest, func(c int) {
-		dst, ldd, w, ldw, left := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-		m.Arg(dst, "dst")
-		m.Arg(ldd, "ldd")
-		m.Arg(w, "w")
-		m.Arg(ldw, "ldw")
-		m.Arg(left, "rows")
+		dst, ldd, w, ldw, left := arg(m, "dst"), arg(m, "ldd"), arg(m, "w"), arg(m, "ldw"), arg(m, "rows")
 		rows, to := m.Rows(s.Lanes(), w, ldw), m.Int()
 		by, again := m.Int(), m.NewLabel("rows")
 		m.MulConst(by, ldw, s.Lanes())
@@ -759,8 +719,7 @@ func several(m Machine) {
 		"Each sum is sixteen chains of fused multiply-adds, as those of narrow. The",
 		"rows of y, x and w are as many bytes apart as follows each. cols is 2 to",
 		"severalCols, rows at least as many as are taken at a time.")
-	n := m.Int()
-	m.Arg(n, "n")
+	n := arg(m, "n")
 	part := m.MakePart(n)
 	m.FreeInts(n)
 	byValue(m, "cols", 2, severalCols(s), func(c int) { severalTiles(m, severalRows(s, c), c, part) })
@@ -857,8 +816,7 @@ func severalTile(m Machine, r, cols int, part Part) {
 // severalSums are the chains of r rows of so many sums at their start.
 func severalSums(m Machine, r, cols int) [][][]Vec {
 	m.Comment("%d×%d sums: acc[i,j,0] = bias[j], the other lanes +0", r, cols)
-	p := m.Int()
-	m.Arg(p, "bias")
+	p := arg(m, "bias")
 	acc := make([][][]Vec, r)
 	for i := range acc {
 		acc[i] = make([][]Vec, cols)
@@ -939,8 +897,7 @@ func unpacked(m Machine) {
 		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n",
 		"",
 		"What abreast computes. cols is 2 to unpackedCols.")
-	n := m.Int()
-	m.Arg(n, "n")
+	n := arg(m, "n")
 	part := m.MakePart(n)
 	m.FreeInts(n)
 	byValue(m, "cols", 2, unpackedCols(s), func(c int) { unpackedTiles(m, unpackedRows(s, c), c, part) })

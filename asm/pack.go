@@ -8,13 +8,8 @@ func tighten(m Machine) {
 		"",
 		"The rows of dst and src are ldd and lds bytes apart. There are at least as many",
 		"columns as a vector has lanes.")
-	dst, ldd, src, lds, rows, cols := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(dst, "dst")
-	m.Arg(ldd, "ldd")
-	m.Arg(src, "src")
-	m.Arg(lds, "lds")
-	m.Arg(rows, "rows")
-	m.Arg(cols, "cols")
+	dst, ldd, src, lds := arg(m, "dst"), arg(m, "ldd"), arg(m, "src"), arg(m, "lds")
+	rows, cols := arg(m, "rows"), arg(m, "cols")
 	m.AddConst(cols, -s.Lanes())
 	m.MulConst(cols, cols, s.Float.Size) // where the last vector of a row begins
 	soon, to, from, left, v := m.Int(), m.Int(), m.Int(), m.Int(), m.Vec()
@@ -53,8 +48,7 @@ func transpose(m Machine) {
 		"The rows of dst and src are ldd and lds bytes apart. rows is 1 to the lanes of",
 		"a vector; whatever it is, a whole vector is written of each row of dst, in",
 		"order of p.")
-	rows := m.Int()
-	m.Arg(rows, "rows")
+	rows := arg(m, "rows")
 	few := m.NewLabel("few")
 	m.JumpIf(rows, NotEqual, s.Lanes(), few)
 	m.FreeInts(rows)
@@ -72,12 +66,7 @@ const squaresAhead = 4
 func transposeRows(m Machine, few *Int) {
 	s := m.Spec()
 	lanes := s.Lanes()
-	dst, ldd, base, lds, cols := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(dst, "dst")
-	m.Arg(ldd, "ldd")
-	m.Arg(base, "src")
-	m.Arg(lds, "lds")
-	m.Arg(cols, "cols")
+	dst, ldd, base, lds, cols := arg(m, "dst"), arg(m, "ldd"), arg(m, "src"), arg(m, "lds"), arg(m, "cols")
 	part := m.MakePart(cols)
 	src := m.Rows(lanes, base, lds)
 	load := func(move func(Vec, Addr)) []Vec {

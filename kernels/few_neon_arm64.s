@@ -20324,23 +20324,23 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-96
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V27.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row4:
 	FMOVS 0(R3), F21
-	FMOVS 0(R8), F22
-	FMOVS 0(R9), F23
-	FMOVS 0(R10), F24
-	FMOVS 0(R11), F25
-	FMOVS 0(R12), F26
+	FMOVS 0(R6), F22
+	FMOVS 0(R7), F23
+	FMOVS 0(R8), F24
+	FMOVS 0(R9), F25
+	FMOVS 0(R10), F26
 	VORR  V0.B16, V0.B16, V28.B16
 	WORD  $0x4f95107c // fmla v28.4s, v3.4s, v21.s[0]
 	WORD  $0x4f9610dc // fmla v28.4s, v6.4s, v22.s[0]
@@ -20365,7 +20365,7 @@ row4:
 	WORD  $0x4e3bd79c // fadd v28.4s, v28.4s, v27.4s
 	WORD  $0x4e3bd7bd // fadd v29.4s, v29.4s, v27.4s
 	WORD  $0x4e3bd7de // fadd v30.4s, v30.4s, v27.4s
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear5
 	WORD  $0x4e3bf79c // fmax v28.4s, v28.4s, v27.4s
 	WORD  $0x4e3bf7bd // fmax v29.4s, v29.4s, v27.4s
@@ -20377,12 +20377,12 @@ linear5:
 	FMOVQ F30, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row4
 	RET
 
@@ -20437,23 +20437,23 @@ over3:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V27.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row6:
 	FMOVS 0(R3), F21
-	FMOVS 0(R8), F22
-	FMOVS 0(R9), F23
-	FMOVS 0(R10), F24
-	FMOVS 0(R11), F25
-	FMOVS 0(R12), F26
+	FMOVS 0(R6), F22
+	FMOVS 0(R7), F23
+	FMOVS 0(R8), F24
+	FMOVS 0(R9), F25
+	FMOVS 0(R10), F26
 	VORR  V0.B16, V0.B16, V28.B16
 	WORD  $0x4f95107c // fmla v28.4s, v3.4s, v21.s[0]
 	WORD  $0x4f9610dc // fmla v28.4s, v6.4s, v22.s[0]
@@ -20478,7 +20478,7 @@ row6:
 	WORD  $0x4e3bd79c // fadd v28.4s, v28.4s, v27.4s
 	WORD  $0x4e3bd7bd // fadd v29.4s, v29.4s, v27.4s
 	WORD  $0x4e3bd7de // fadd v30.4s, v30.4s, v27.4s
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear7
 	WORD  $0x4e3bf79c // fmax v28.4s, v28.4s, v27.4s
 	WORD  $0x4e3bf7bd // fmax v29.4s, v29.4s, v27.4s
@@ -20491,12 +20491,12 @@ linear7:
 	FMOVQ F30, 32(R13)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row6
 	RET
 
@@ -20536,23 +20536,23 @@ narrower2:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V20.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row10:
 	FMOVS 0(R3), F14
-	FMOVS 0(R8), F15
-	FMOVS 0(R9), F16
-	FMOVS 0(R10), F17
-	FMOVS 0(R11), F18
-	FMOVS 0(R12), F19
+	FMOVS 0(R6), F15
+	FMOVS 0(R7), F16
+	FMOVS 0(R8), F17
+	FMOVS 0(R9), F18
+	FMOVS 0(R10), F19
 	VORR  V0.B16, V0.B16, V21.B16
 	WORD  $0x4f8e1055 // fmla v21.4s, v2.4s, v14.s[0]
 	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
@@ -20569,7 +20569,7 @@ row10:
 	WORD  $0x4f9311b6 // fmla v22.4s, v13.4s, v19.s[0]
 	WORD  $0x4e34d6b5 // fadd v21.4s, v21.4s, v20.4s
 	WORD  $0x4e34d6d6 // fadd v22.4s, v22.4s, v20.4s
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear11
 	WORD  $0x4e34f6b5 // fmax v21.4s, v21.4s, v20.4s
 	WORD  $0x4e34f6d6 // fmax v22.4s, v22.4s, v20.4s
@@ -20579,12 +20579,12 @@ linear11:
 	FMOVQ F22, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row10
 	RET
 
@@ -20632,23 +20632,23 @@ over9:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V20.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row12:
 	FMOVS 0(R3), F14
-	FMOVS 0(R8), F15
-	FMOVS 0(R9), F16
-	FMOVS 0(R10), F17
-	FMOVS 0(R11), F18
-	FMOVS 0(R12), F19
+	FMOVS 0(R6), F15
+	FMOVS 0(R7), F16
+	FMOVS 0(R8), F17
+	FMOVS 0(R9), F18
+	FMOVS 0(R10), F19
 	VORR  V0.B16, V0.B16, V21.B16
 	WORD  $0x4f8e1055 // fmla v21.4s, v2.4s, v14.s[0]
 	WORD  $0x4f8f1095 // fmla v21.4s, v4.4s, v15.s[0]
@@ -20665,7 +20665,7 @@ row12:
 	WORD  $0x4f9311b6 // fmla v22.4s, v13.4s, v19.s[0]
 	WORD  $0x4e34d6b5 // fadd v21.4s, v21.4s, v20.4s
 	WORD  $0x4e34d6d6 // fadd v22.4s, v22.4s, v20.4s
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear13
 	WORD  $0x4e34f6b5 // fmax v21.4s, v21.4s, v20.4s
 	WORD  $0x4e34f6d6 // fmax v22.4s, v22.4s, v20.4s
@@ -20676,12 +20676,12 @@ linear13:
 	FMOVQ F22, 16(R13)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row12
 	RET
 
@@ -20712,23 +20712,23 @@ narrower8:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V13.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row15:
 	FMOVS 0(R3), F7
-	FMOVS 0(R8), F8
-	FMOVS 0(R9), F9
-	FMOVS 0(R10), F10
-	FMOVS 0(R11), F11
-	FMOVS 0(R12), F12
+	FMOVS 0(R6), F8
+	FMOVS 0(R7), F9
+	FMOVS 0(R8), F10
+	FMOVS 0(R9), F11
+	FMOVS 0(R10), F12
 	VORR  V0.B16, V0.B16, V14.B16
 	WORD  $0x4f87102e // fmla v14.4s, v1.4s, v7.s[0]
 	WORD  $0x4f88104e // fmla v14.4s, v2.4s, v8.s[0]
@@ -20737,7 +20737,7 @@ row15:
 	WORD  $0x4f8b10ae // fmla v14.4s, v5.4s, v11.s[0]
 	WORD  $0x4f8c10ce // fmla v14.4s, v6.4s, v12.s[0]
 	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear16
 	WORD  $0x4e2df5ce // fmax v14.4s, v14.4s, v13.4s
 
@@ -20745,12 +20745,12 @@ linear16:
 	FMOVQ F14, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row15
 	RET
 
@@ -20861,23 +20861,23 @@ moved30:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V13.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row31:
 	FMOVS 0(R3), F7
-	FMOVS 0(R8), F8
-	FMOVS 0(R9), F9
-	FMOVS 0(R10), F10
-	FMOVS 0(R11), F11
-	FMOVS 0(R12), F12
+	FMOVS 0(R6), F8
+	FMOVS 0(R7), F9
+	FMOVS 0(R8), F10
+	FMOVS 0(R9), F11
+	FMOVS 0(R10), F12
 	VORR  V0.B16, V0.B16, V14.B16
 	WORD  $0x4f87102e // fmla v14.4s, v1.4s, v7.s[0]
 	WORD  $0x4f88104e // fmla v14.4s, v2.4s, v8.s[0]
@@ -20886,7 +20886,7 @@ row31:
 	WORD  $0x4f8b10ae // fmla v14.4s, v5.4s, v11.s[0]
 	WORD  $0x4f8c10ce // fmla v14.4s, v6.4s, v12.s[0]
 	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear32
 	WORD  $0x4e2df5ce // fmax v14.4s, v14.4s, v13.4s
 
@@ -20906,12 +20906,12 @@ one33:
 moved34:
 	ADD  R2, R1
 	ADD  R4, R3
+	ADD  R4, R6
+	ADD  R4, R7
 	ADD  R4, R8
 	ADD  R4, R9
 	ADD  R4, R10
-	ADD  R4, R11
-	ADD  R4, R12
-	SUBS $1, R6
+	SUBS $1, R11
 	BNE  row31
 	RET
 
@@ -20957,21 +20957,21 @@ other1:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V23.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row38:
 	FMOVS 0(R3), F18
-	FMOVS 0(R8), F19
-	FMOVS 0(R9), F20
-	FMOVS 0(R10), F21
-	FMOVS 0(R11), F22
+	FMOVS 0(R6), F19
+	FMOVS 0(R7), F20
+	FMOVS 0(R8), F21
+	FMOVS 0(R9), F22
 	VORR  V0.B16, V0.B16, V24.B16
 	WORD  $0x4f921078 // fmla v24.4s, v3.4s, v18.s[0]
 	WORD  $0x4f9310d8 // fmla v24.4s, v6.4s, v19.s[0]
@@ -20993,7 +20993,7 @@ row38:
 	WORD  $0x4e37d718 // fadd v24.4s, v24.4s, v23.4s
 	WORD  $0x4e37d739 // fadd v25.4s, v25.4s, v23.4s
 	WORD  $0x4e37d75a // fadd v26.4s, v26.4s, v23.4s
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear39
 	WORD  $0x4e37f718 // fmax v24.4s, v24.4s, v23.4s
 	WORD  $0x4e37f739 // fmax v25.4s, v25.4s, v23.4s
@@ -21005,11 +21005,11 @@ linear39:
 	FMOVQ F26, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row38
 	RET
 
@@ -21059,21 +21059,21 @@ over37:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V23.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row40:
 	FMOVS 0(R3), F18
-	FMOVS 0(R8), F19
-	FMOVS 0(R9), F20
-	FMOVS 0(R10), F21
-	FMOVS 0(R11), F22
+	FMOVS 0(R6), F19
+	FMOVS 0(R7), F20
+	FMOVS 0(R8), F21
+	FMOVS 0(R9), F22
 	VORR  V0.B16, V0.B16, V24.B16
 	WORD  $0x4f921078 // fmla v24.4s, v3.4s, v18.s[0]
 	WORD  $0x4f9310d8 // fmla v24.4s, v6.4s, v19.s[0]
@@ -21095,7 +21095,7 @@ row40:
 	WORD  $0x4e37d718 // fadd v24.4s, v24.4s, v23.4s
 	WORD  $0x4e37d739 // fadd v25.4s, v25.4s, v23.4s
 	WORD  $0x4e37d75a // fadd v26.4s, v26.4s, v23.4s
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear41
 	WORD  $0x4e37f718 // fmax v24.4s, v24.4s, v23.4s
 	WORD  $0x4e37f739 // fmax v25.4s, v25.4s, v23.4s
@@ -21108,11 +21108,11 @@ linear41:
 	FMOVQ F26, 32(R12)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row40
 	RET
 
@@ -21149,21 +21149,21 @@ narrower36:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V17.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row44:
 	FMOVS 0(R3), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	FMOVS 0(R10), F15
-	FMOVS 0(R11), F16
+	FMOVS 0(R6), F13
+	FMOVS 0(R7), F14
+	FMOVS 0(R8), F15
+	FMOVS 0(R9), F16
 	VORR  V0.B16, V0.B16, V18.B16
 	WORD  $0x4f8c1052 // fmla v18.4s, v2.4s, v12.s[0]
 	WORD  $0x4f8d1092 // fmla v18.4s, v4.4s, v13.s[0]
@@ -21178,7 +21178,7 @@ row44:
 	WORD  $0x4f901173 // fmla v19.4s, v11.4s, v16.s[0]
 	WORD  $0x4e31d652 // fadd v18.4s, v18.4s, v17.4s
 	WORD  $0x4e31d673 // fadd v19.4s, v19.4s, v17.4s
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear45
 	WORD  $0x4e31f652 // fmax v18.4s, v18.4s, v17.4s
 	WORD  $0x4e31f673 // fmax v19.4s, v19.4s, v17.4s
@@ -21188,11 +21188,11 @@ linear45:
 	FMOVQ F19, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row44
 	RET
 
@@ -21236,21 +21236,21 @@ over43:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V17.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row46:
 	FMOVS 0(R3), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	FMOVS 0(R10), F15
-	FMOVS 0(R11), F16
+	FMOVS 0(R6), F13
+	FMOVS 0(R7), F14
+	FMOVS 0(R8), F15
+	FMOVS 0(R9), F16
 	VORR  V0.B16, V0.B16, V18.B16
 	WORD  $0x4f8c1052 // fmla v18.4s, v2.4s, v12.s[0]
 	WORD  $0x4f8d1092 // fmla v18.4s, v4.4s, v13.s[0]
@@ -21265,7 +21265,7 @@ row46:
 	WORD  $0x4f901173 // fmla v19.4s, v11.4s, v16.s[0]
 	WORD  $0x4e31d652 // fadd v18.4s, v18.4s, v17.4s
 	WORD  $0x4e31d673 // fadd v19.4s, v19.4s, v17.4s
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear47
 	WORD  $0x4e31f652 // fmax v18.4s, v18.4s, v17.4s
 	WORD  $0x4e31f673 // fmax v19.4s, v19.4s, v17.4s
@@ -21276,11 +21276,11 @@ linear47:
 	FMOVQ F19, 16(R12)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row46
 	RET
 
@@ -21309,21 +21309,21 @@ narrower42:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row49:
 	FMOVS 0(R3), F6
-	FMOVS 0(R8), F7
-	FMOVS 0(R9), F8
-	FMOVS 0(R10), F9
-	FMOVS 0(R11), F10
+	FMOVS 0(R6), F7
+	FMOVS 0(R7), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4f86102c // fmla v12.4s, v1.4s, v6.s[0]
 	WORD  $0x4f87104c // fmla v12.4s, v2.4s, v7.s[0]
@@ -21331,7 +21331,7 @@ row49:
 	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
 	WORD  $0x4f8a10ac // fmla v12.4s, v5.4s, v10.s[0]
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear50
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 
@@ -21339,11 +21339,11 @@ linear50:
 	FMOVQ F12, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row49
 	RET
 
@@ -21440,21 +21440,21 @@ moved62:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row63:
 	FMOVS 0(R3), F6
-	FMOVS 0(R8), F7
-	FMOVS 0(R9), F8
-	FMOVS 0(R10), F9
-	FMOVS 0(R11), F10
+	FMOVS 0(R6), F7
+	FMOVS 0(R7), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4f86102c // fmla v12.4s, v1.4s, v6.s[0]
 	WORD  $0x4f87104c // fmla v12.4s, v2.4s, v7.s[0]
@@ -21462,7 +21462,7 @@ row63:
 	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
 	WORD  $0x4f8a10ac // fmla v12.4s, v5.4s, v10.s[0]
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear64
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 
@@ -21482,11 +21482,11 @@ one65:
 moved66:
 	ADD  R2, R1
 	ADD  R4, R3
+	ADD  R4, R6
+	ADD  R4, R7
 	ADD  R4, R8
 	ADD  R4, R9
-	ADD  R4, R10
-	ADD  R4, R11
-	SUBS $1, R6
+	SUBS $1, R10
 	BNE  row63
 	RET
 
@@ -21528,19 +21528,19 @@ other35:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V19.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row70:
 	FMOVS 0(R3), F15
-	FMOVS 0(R8), F16
-	FMOVS 0(R9), F17
-	FMOVS 0(R10), F18
+	FMOVS 0(R6), F16
+	FMOVS 0(R7), F17
+	FMOVS 0(R8), F18
 	VORR  V0.B16, V0.B16, V20.B16
 	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
 	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
@@ -21559,7 +21559,7 @@ row70:
 	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
 	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
 	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear71
 	WORD  $0x4e33f694 // fmax v20.4s, v20.4s, v19.4s
 	WORD  $0x4e33f6b5 // fmax v21.4s, v21.4s, v19.4s
@@ -21571,10 +21571,10 @@ linear71:
 	FMOVQ F22, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row70
 	RET
 
@@ -21619,19 +21619,19 @@ over69:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V19.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row72:
 	FMOVS 0(R3), F15
-	FMOVS 0(R8), F16
-	FMOVS 0(R9), F17
-	FMOVS 0(R10), F18
+	FMOVS 0(R6), F16
+	FMOVS 0(R7), F17
+	FMOVS 0(R8), F18
 	VORR  V0.B16, V0.B16, V20.B16
 	WORD  $0x4f8f1074 // fmla v20.4s, v3.4s, v15.s[0]
 	WORD  $0x4f9010d4 // fmla v20.4s, v6.4s, v16.s[0]
@@ -21650,7 +21650,7 @@ row72:
 	WORD  $0x4e33d694 // fadd v20.4s, v20.4s, v19.4s
 	WORD  $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
 	WORD  $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear73
 	WORD  $0x4e33f694 // fmax v20.4s, v20.4s, v19.4s
 	WORD  $0x4e33f6b5 // fmax v21.4s, v21.4s, v19.4s
@@ -21663,10 +21663,10 @@ linear73:
 	FMOVQ F22, 32(R11)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row72
 	RET
 
@@ -21700,19 +21700,19 @@ narrower68:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V14.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row76:
 	FMOVS 0(R3), F10
-	FMOVS 0(R8), F11
-	FMOVS 0(R9), F12
-	FMOVS 0(R10), F13
+	FMOVS 0(R6), F11
+	FMOVS 0(R7), F12
+	FMOVS 0(R8), F13
 	VORR  V0.B16, V0.B16, V15.B16
 	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
@@ -21725,7 +21725,7 @@ row76:
 	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
 	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
 	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear77
 	WORD  $0x4e2ef5ef // fmax v15.4s, v15.4s, v14.4s
 	WORD  $0x4e2ef610 // fmax v16.4s, v16.4s, v14.4s
@@ -21735,10 +21735,10 @@ linear77:
 	FMOVQ F16, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row76
 	RET
 
@@ -21778,19 +21778,19 @@ over75:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V14.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row78:
 	FMOVS 0(R3), F10
-	FMOVS 0(R8), F11
-	FMOVS 0(R9), F12
-	FMOVS 0(R10), F13
+	FMOVS 0(R6), F11
+	FMOVS 0(R7), F12
+	FMOVS 0(R8), F13
 	VORR  V0.B16, V0.B16, V15.B16
 	WORD  $0x4f8a104f // fmla v15.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8b108f // fmla v15.4s, v4.4s, v11.s[0]
@@ -21803,7 +21803,7 @@ row78:
 	WORD  $0x4f8d1130 // fmla v16.4s, v9.4s, v13.s[0]
 	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
 	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear79
 	WORD  $0x4e2ef5ef // fmax v15.4s, v15.4s, v14.4s
 	WORD  $0x4e2ef610 // fmax v16.4s, v16.4s, v14.4s
@@ -21814,10 +21814,10 @@ linear79:
 	FMOVQ F16, 16(R11)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row78
 	RET
 
@@ -21844,26 +21844,26 @@ narrower74:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V9.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row81:
 	FMOVS 0(R3), F5
-	FMOVS 0(R8), F6
-	FMOVS 0(R9), F7
-	FMOVS 0(R10), F8
+	FMOVS 0(R6), F6
+	FMOVS 0(R7), F7
+	FMOVS 0(R8), F8
 	VORR  V0.B16, V0.B16, V10.B16
 	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
 	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
 	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
 	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
 	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear82
 	WORD  $0x4e29f54a // fmax v10.4s, v10.4s, v9.4s
 
@@ -21871,10 +21871,10 @@ linear82:
 	FMOVQ F10, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row81
 	RET
 
@@ -21957,26 +21957,26 @@ moved92:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V9.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row93:
 	FMOVS 0(R3), F5
-	FMOVS 0(R8), F6
-	FMOVS 0(R9), F7
-	FMOVS 0(R10), F8
+	FMOVS 0(R6), F6
+	FMOVS 0(R7), F7
+	FMOVS 0(R8), F8
 	VORR  V0.B16, V0.B16, V10.B16
 	WORD  $0x4f85102a // fmla v10.4s, v1.4s, v5.s[0]
 	WORD  $0x4f86104a // fmla v10.4s, v2.4s, v6.s[0]
 	WORD  $0x4f87106a // fmla v10.4s, v3.4s, v7.s[0]
 	WORD  $0x4f88108a // fmla v10.4s, v4.4s, v8.s[0]
 	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear94
 	WORD  $0x4e29f54a // fmax v10.4s, v10.4s, v9.4s
 
@@ -21996,10 +21996,10 @@ one95:
 moved96:
 	ADD  R2, R1
 	ADD  R4, R3
+	ADD  R4, R6
+	ADD  R4, R7
 	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R4, R10
-	SUBS $1, R6
+	SUBS $1, R9
 	BNE  row93
 	RET
 
@@ -22037,17 +22037,17 @@ other67:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V15.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row100:
 	FMOVS 0(R3), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
+	FMOVS 0(R6), F13
+	FMOVS 0(R7), F14
 	VORR  V0.B16, V0.B16, V16.B16
 	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
 	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
@@ -22063,7 +22063,7 @@ row100:
 	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
 	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
 	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear101
 	WORD  $0x4e2ff610 // fmax v16.4s, v16.4s, v15.4s
 	WORD  $0x4e2ff631 // fmax v17.4s, v17.4s, v15.4s
@@ -22075,9 +22075,9 @@ linear101:
 	FMOVQ F18, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row100
 	RET
 
@@ -22117,17 +22117,17 @@ over99:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V15.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row102:
 	FMOVS 0(R3), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
+	FMOVS 0(R6), F13
+	FMOVS 0(R7), F14
 	VORR  V0.B16, V0.B16, V16.B16
 	WORD  $0x4f8c1070 // fmla v16.4s, v3.4s, v12.s[0]
 	WORD  $0x4f8d10d0 // fmla v16.4s, v6.4s, v13.s[0]
@@ -22143,7 +22143,7 @@ row102:
 	WORD  $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
 	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
 	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear103
 	WORD  $0x4e2ff610 // fmax v16.4s, v16.4s, v15.4s
 	WORD  $0x4e2ff631 // fmax v17.4s, v17.4s, v15.4s
@@ -22156,9 +22156,9 @@ linear103:
 	FMOVQ F18, 32(R10)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row102
 	RET
 
@@ -22189,17 +22189,17 @@ narrower98:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row106:
 	FMOVS 0(R3), F8
-	FMOVS 0(R8), F9
-	FMOVS 0(R9), F10
+	FMOVS 0(R6), F9
+	FMOVS 0(R7), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
 	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
@@ -22210,7 +22210,7 @@ row106:
 	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear107
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
@@ -22220,9 +22220,9 @@ linear107:
 	FMOVQ F13, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row106
 	RET
 
@@ -22258,17 +22258,17 @@ over105:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row108:
 	FMOVS 0(R3), F8
-	FMOVS 0(R8), F9
-	FMOVS 0(R9), F10
+	FMOVS 0(R6), F9
+	FMOVS 0(R7), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4f88104c // fmla v12.4s, v2.4s, v8.s[0]
 	WORD  $0x4f89108c // fmla v12.4s, v4.4s, v9.s[0]
@@ -22279,7 +22279,7 @@ row108:
 	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear109
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
@@ -22290,9 +22290,9 @@ linear109:
 	FMOVQ F13, 16(R10)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row108
 	RET
 
@@ -22317,23 +22317,23 @@ narrower104:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row111:
 	FMOVS 0(R3), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
+	FMOVS 0(R6), F5
+	FMOVS 0(R7), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
 	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
 	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear112
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
 
@@ -22341,9 +22341,9 @@ linear112:
 	FMOVQ F8, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row111
 	RET
 
@@ -22412,23 +22412,23 @@ moved120:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row121:
 	FMOVS 0(R3), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
+	FMOVS 0(R6), F5
+	FMOVS 0(R7), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
 	WORD  $0x4f851048 // fmla v8.4s, v2.4s, v5.s[0]
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
 	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear122
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
 
@@ -22448,9 +22448,9 @@ one123:
 moved124:
 	ADD  R2, R1
 	ADD  R4, R3
-	ADD  R4, R8
-	ADD  R4, R9
-	SUBS $1, R6
+	ADD  R4, R6
+	ADD  R4, R7
+	SUBS $1, R8
 	BNE  row121
 	RET
 
@@ -22484,15 +22484,15 @@ other97:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row128:
 	FMOVS 0(R3), F9
-	FMOVS 0(R8), F10
+	FMOVS 0(R6), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
 	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
@@ -22505,7 +22505,7 @@ row128:
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear129
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
@@ -22517,8 +22517,8 @@ linear129:
 	FMOVQ F14, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row128
 	RET
 
@@ -22553,15 +22553,15 @@ over127:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row130:
 	FMOVS 0(R3), F9
-	FMOVS 0(R8), F10
+	FMOVS 0(R6), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
 	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
@@ -22574,7 +22574,7 @@ row130:
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear131
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
@@ -22587,8 +22587,8 @@ linear131:
 	FMOVQ F14, 32(R9)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row130
 	RET
 
@@ -22616,15 +22616,15 @@ narrower126:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V8.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row134:
 	FMOVS 0(R3), F6
-	FMOVS 0(R8), F7
+	FMOVS 0(R6), F7
 	VORR  V0.B16, V0.B16, V9.B16
 	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
 	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
@@ -22633,7 +22633,7 @@ row134:
 	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
 	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
 	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear135
 	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
 	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
@@ -22643,8 +22643,8 @@ linear135:
 	FMOVQ F10, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row134
 	RET
 
@@ -22676,15 +22676,15 @@ over133:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V8.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row136:
 	FMOVS 0(R3), F6
-	FMOVS 0(R8), F7
+	FMOVS 0(R6), F7
 	VORR  V0.B16, V0.B16, V9.B16
 	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
 	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
@@ -22693,7 +22693,7 @@ row136:
 	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
 	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
 	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear137
 	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
 	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
@@ -22704,8 +22704,8 @@ linear137:
 	FMOVQ F10, 16(R9)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row136
 	RET
 
@@ -22728,20 +22728,20 @@ narrower132:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V5.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row139:
 	FMOVS 0(R3), F3
-	FMOVS 0(R8), F4
+	FMOVS 0(R6), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear140
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
 
@@ -22749,8 +22749,8 @@ linear140:
 	FMOVQ F6, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row139
 	RET
 
@@ -22805,20 +22805,20 @@ moved146:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V5.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row147:
 	FMOVS 0(R3), F3
-	FMOVS 0(R8), F4
+	FMOVS 0(R6), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear148
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
 
@@ -22838,8 +22838,8 @@ one149:
 moved150:
 	ADD  R2, R1
 	ADD  R4, R3
-	ADD  R4, R8
-	SUBS $1, R6
+	ADD  R4, R6
+	SUBS $1, R7
 	BNE  row147
 	RET
 
@@ -23210,23 +23210,23 @@ TEXT ·thinNEONF64(SB), NOSPLIT, $0-96
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V27.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row4:
 	FMOVD 0(R3), F21
-	FMOVD 0(R8), F22
-	FMOVD 0(R9), F23
-	FMOVD 0(R10), F24
-	FMOVD 0(R11), F25
-	FMOVD 0(R12), F26
+	FMOVD 0(R6), F22
+	FMOVD 0(R7), F23
+	FMOVD 0(R8), F24
+	FMOVD 0(R9), F25
+	FMOVD 0(R10), F26
 	VORR  V0.B16, V0.B16, V28.B16
 	WORD  $0x4fd5107c // fmla v28.2d, v3.2d, v21.d[0]
 	WORD  $0x4fd610dc // fmla v28.2d, v6.2d, v22.d[0]
@@ -23251,7 +23251,7 @@ row4:
 	WORD  $0x4e7bd79c // fadd v28.2d, v28.2d, v27.2d
 	WORD  $0x4e7bd7bd // fadd v29.2d, v29.2d, v27.2d
 	WORD  $0x4e7bd7de // fadd v30.2d, v30.2d, v27.2d
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear5
 	WORD  $0x4e7bf79c // fmax v28.2d, v28.2d, v27.2d
 	WORD  $0x4e7bf7bd // fmax v29.2d, v29.2d, v27.2d
@@ -23263,12 +23263,12 @@ linear5:
 	FMOVQ F30, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row4
 	RET
 
@@ -23323,23 +23323,23 @@ over3:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V27.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row6:
 	FMOVD 0(R3), F21
-	FMOVD 0(R8), F22
-	FMOVD 0(R9), F23
-	FMOVD 0(R10), F24
-	FMOVD 0(R11), F25
-	FMOVD 0(R12), F26
+	FMOVD 0(R6), F22
+	FMOVD 0(R7), F23
+	FMOVD 0(R8), F24
+	FMOVD 0(R9), F25
+	FMOVD 0(R10), F26
 	VORR  V0.B16, V0.B16, V28.B16
 	WORD  $0x4fd5107c // fmla v28.2d, v3.2d, v21.d[0]
 	WORD  $0x4fd610dc // fmla v28.2d, v6.2d, v22.d[0]
@@ -23364,7 +23364,7 @@ row6:
 	WORD  $0x4e7bd79c // fadd v28.2d, v28.2d, v27.2d
 	WORD  $0x4e7bd7bd // fadd v29.2d, v29.2d, v27.2d
 	WORD  $0x4e7bd7de // fadd v30.2d, v30.2d, v27.2d
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear7
 	WORD  $0x4e7bf79c // fmax v28.2d, v28.2d, v27.2d
 	WORD  $0x4e7bf7bd // fmax v29.2d, v29.2d, v27.2d
@@ -23377,12 +23377,12 @@ linear7:
 	FMOVQ F30, 32(R13)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row6
 	RET
 
@@ -23422,23 +23422,23 @@ narrower2:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V20.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row10:
 	FMOVD 0(R3), F14
-	FMOVD 0(R8), F15
-	FMOVD 0(R9), F16
-	FMOVD 0(R10), F17
-	FMOVD 0(R11), F18
-	FMOVD 0(R12), F19
+	FMOVD 0(R6), F15
+	FMOVD 0(R7), F16
+	FMOVD 0(R8), F17
+	FMOVD 0(R9), F18
+	FMOVD 0(R10), F19
 	VORR  V0.B16, V0.B16, V21.B16
 	WORD  $0x4fce1055 // fmla v21.2d, v2.2d, v14.d[0]
 	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
@@ -23455,7 +23455,7 @@ row10:
 	WORD  $0x4fd311b6 // fmla v22.2d, v13.2d, v19.d[0]
 	WORD  $0x4e74d6b5 // fadd v21.2d, v21.2d, v20.2d
 	WORD  $0x4e74d6d6 // fadd v22.2d, v22.2d, v20.2d
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear11
 	WORD  $0x4e74f6b5 // fmax v21.2d, v21.2d, v20.2d
 	WORD  $0x4e74f6d6 // fmax v22.2d, v22.2d, v20.2d
@@ -23465,12 +23465,12 @@ linear11:
 	FMOVQ F22, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row10
 	RET
 
@@ -23518,23 +23518,23 @@ over9:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V20.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row12:
 	FMOVD 0(R3), F14
-	FMOVD 0(R8), F15
-	FMOVD 0(R9), F16
-	FMOVD 0(R10), F17
-	FMOVD 0(R11), F18
-	FMOVD 0(R12), F19
+	FMOVD 0(R6), F15
+	FMOVD 0(R7), F16
+	FMOVD 0(R8), F17
+	FMOVD 0(R9), F18
+	FMOVD 0(R10), F19
 	VORR  V0.B16, V0.B16, V21.B16
 	WORD  $0x4fce1055 // fmla v21.2d, v2.2d, v14.d[0]
 	WORD  $0x4fcf1095 // fmla v21.2d, v4.2d, v15.d[0]
@@ -23551,7 +23551,7 @@ row12:
 	WORD  $0x4fd311b6 // fmla v22.2d, v13.2d, v19.d[0]
 	WORD  $0x4e74d6b5 // fadd v21.2d, v21.2d, v20.2d
 	WORD  $0x4e74d6d6 // fadd v22.2d, v22.2d, v20.2d
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear13
 	WORD  $0x4e74f6b5 // fmax v21.2d, v21.2d, v20.2d
 	WORD  $0x4e74f6d6 // fmax v22.2d, v22.2d, v20.2d
@@ -23562,12 +23562,12 @@ linear13:
 	FMOVQ F22, 16(R13)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row12
 	RET
 
@@ -23598,23 +23598,23 @@ narrower8:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V13.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row15:
 	FMOVD 0(R3), F7
-	FMOVD 0(R8), F8
-	FMOVD 0(R9), F9
-	FMOVD 0(R10), F10
-	FMOVD 0(R11), F11
-	FMOVD 0(R12), F12
+	FMOVD 0(R6), F8
+	FMOVD 0(R7), F9
+	FMOVD 0(R8), F10
+	FMOVD 0(R9), F11
+	FMOVD 0(R10), F12
 	VORR  V0.B16, V0.B16, V14.B16
 	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
 	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
@@ -23623,7 +23623,7 @@ row15:
 	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
 	WORD  $0x4fcc10ce // fmla v14.2d, v6.2d, v12.d[0]
 	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear16
 	WORD  $0x4e6df5ce // fmax v14.2d, v14.2d, v13.2d
 
@@ -23631,12 +23631,12 @@ linear16:
 	FMOVQ F14, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row15
 	RET
 
@@ -23664,23 +23664,23 @@ over14:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
 	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	ADD   R5, R11, R12
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
 	VMOVI $0, V13.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row17:
 	FMOVD 0(R3), F7
-	FMOVD 0(R8), F8
-	FMOVD 0(R9), F9
-	FMOVD 0(R10), F10
-	FMOVD 0(R11), F11
-	FMOVD 0(R12), F12
+	FMOVD 0(R6), F8
+	FMOVD 0(R7), F9
+	FMOVD 0(R8), F10
+	FMOVD 0(R9), F11
+	FMOVD 0(R10), F12
 	VORR  V0.B16, V0.B16, V14.B16
 	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
 	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
@@ -23689,7 +23689,7 @@ row17:
 	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
 	WORD  $0x4fcc10ce // fmla v14.2d, v6.2d, v12.d[0]
 	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
-	CMP   $1, R7
+	CMP   $1, R12
 	BNE   linear18
 	WORD  $0x4e6df5ce // fmax v14.2d, v14.2d, v13.2d
 
@@ -23697,12 +23697,12 @@ linear18:
 	FMOVD F14, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
-	ADD   R4, R11
-	ADD   R4, R12
-	SUBS  $1, R6
+	SUBS  $1, R11
 	BNE   row17
 	RET
 
@@ -23748,21 +23748,21 @@ other1:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V23.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row22:
 	FMOVD 0(R3), F18
-	FMOVD 0(R8), F19
-	FMOVD 0(R9), F20
-	FMOVD 0(R10), F21
-	FMOVD 0(R11), F22
+	FMOVD 0(R6), F19
+	FMOVD 0(R7), F20
+	FMOVD 0(R8), F21
+	FMOVD 0(R9), F22
 	VORR  V0.B16, V0.B16, V24.B16
 	WORD  $0x4fd21078 // fmla v24.2d, v3.2d, v18.d[0]
 	WORD  $0x4fd310d8 // fmla v24.2d, v6.2d, v19.d[0]
@@ -23784,7 +23784,7 @@ row22:
 	WORD  $0x4e77d718 // fadd v24.2d, v24.2d, v23.2d
 	WORD  $0x4e77d739 // fadd v25.2d, v25.2d, v23.2d
 	WORD  $0x4e77d75a // fadd v26.2d, v26.2d, v23.2d
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear23
 	WORD  $0x4e77f718 // fmax v24.2d, v24.2d, v23.2d
 	WORD  $0x4e77f739 // fmax v25.2d, v25.2d, v23.2d
@@ -23796,11 +23796,11 @@ linear23:
 	FMOVQ F26, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row22
 	RET
 
@@ -23850,21 +23850,21 @@ over21:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V23.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row24:
 	FMOVD 0(R3), F18
-	FMOVD 0(R8), F19
-	FMOVD 0(R9), F20
-	FMOVD 0(R10), F21
-	FMOVD 0(R11), F22
+	FMOVD 0(R6), F19
+	FMOVD 0(R7), F20
+	FMOVD 0(R8), F21
+	FMOVD 0(R9), F22
 	VORR  V0.B16, V0.B16, V24.B16
 	WORD  $0x4fd21078 // fmla v24.2d, v3.2d, v18.d[0]
 	WORD  $0x4fd310d8 // fmla v24.2d, v6.2d, v19.d[0]
@@ -23886,7 +23886,7 @@ row24:
 	WORD  $0x4e77d718 // fadd v24.2d, v24.2d, v23.2d
 	WORD  $0x4e77d739 // fadd v25.2d, v25.2d, v23.2d
 	WORD  $0x4e77d75a // fadd v26.2d, v26.2d, v23.2d
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear25
 	WORD  $0x4e77f718 // fmax v24.2d, v24.2d, v23.2d
 	WORD  $0x4e77f739 // fmax v25.2d, v25.2d, v23.2d
@@ -23899,11 +23899,11 @@ linear25:
 	FMOVQ F26, 32(R12)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row24
 	RET
 
@@ -23940,21 +23940,21 @@ narrower20:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V17.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row28:
 	FMOVD 0(R3), F12
-	FMOVD 0(R8), F13
-	FMOVD 0(R9), F14
-	FMOVD 0(R10), F15
-	FMOVD 0(R11), F16
+	FMOVD 0(R6), F13
+	FMOVD 0(R7), F14
+	FMOVD 0(R8), F15
+	FMOVD 0(R9), F16
 	VORR  V0.B16, V0.B16, V18.B16
 	WORD  $0x4fcc1052 // fmla v18.2d, v2.2d, v12.d[0]
 	WORD  $0x4fcd1092 // fmla v18.2d, v4.2d, v13.d[0]
@@ -23969,7 +23969,7 @@ row28:
 	WORD  $0x4fd01173 // fmla v19.2d, v11.2d, v16.d[0]
 	WORD  $0x4e71d652 // fadd v18.2d, v18.2d, v17.2d
 	WORD  $0x4e71d673 // fadd v19.2d, v19.2d, v17.2d
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear29
 	WORD  $0x4e71f652 // fmax v18.2d, v18.2d, v17.2d
 	WORD  $0x4e71f673 // fmax v19.2d, v19.2d, v17.2d
@@ -23979,11 +23979,11 @@ linear29:
 	FMOVQ F19, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row28
 	RET
 
@@ -24027,21 +24027,21 @@ over27:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V17.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row30:
 	FMOVD 0(R3), F12
-	FMOVD 0(R8), F13
-	FMOVD 0(R9), F14
-	FMOVD 0(R10), F15
-	FMOVD 0(R11), F16
+	FMOVD 0(R6), F13
+	FMOVD 0(R7), F14
+	FMOVD 0(R8), F15
+	FMOVD 0(R9), F16
 	VORR  V0.B16, V0.B16, V18.B16
 	WORD  $0x4fcc1052 // fmla v18.2d, v2.2d, v12.d[0]
 	WORD  $0x4fcd1092 // fmla v18.2d, v4.2d, v13.d[0]
@@ -24056,7 +24056,7 @@ row30:
 	WORD  $0x4fd01173 // fmla v19.2d, v11.2d, v16.d[0]
 	WORD  $0x4e71d652 // fadd v18.2d, v18.2d, v17.2d
 	WORD  $0x4e71d673 // fadd v19.2d, v19.2d, v17.2d
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear31
 	WORD  $0x4e71f652 // fmax v18.2d, v18.2d, v17.2d
 	WORD  $0x4e71f673 // fmax v19.2d, v19.2d, v17.2d
@@ -24067,11 +24067,11 @@ linear31:
 	FMOVQ F19, 16(R12)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row30
 	RET
 
@@ -24100,21 +24100,21 @@ narrower26:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row33:
 	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
-	FMOVD 0(R9), F8
-	FMOVD 0(R10), F9
-	FMOVD 0(R11), F10
+	FMOVD 0(R6), F7
+	FMOVD 0(R7), F8
+	FMOVD 0(R8), F9
+	FMOVD 0(R9), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4fc6102c // fmla v12.2d, v1.2d, v6.d[0]
 	WORD  $0x4fc7104c // fmla v12.2d, v2.2d, v7.d[0]
@@ -24122,7 +24122,7 @@ row33:
 	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
 	WORD  $0x4fca10ac // fmla v12.2d, v5.2d, v10.d[0]
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear34
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 
@@ -24130,11 +24130,11 @@ linear34:
 	FMOVQ F12, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row33
 	RET
 
@@ -24160,21 +24160,21 @@ over32:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
 	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	ADD   R5, R10, R11
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	MOVD  rows+64(FP), R10
+	MOVD  act+88(FP), R11
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row35:
 	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
-	FMOVD 0(R9), F8
-	FMOVD 0(R10), F9
-	FMOVD 0(R11), F10
+	FMOVD 0(R6), F7
+	FMOVD 0(R7), F8
+	FMOVD 0(R8), F9
+	FMOVD 0(R9), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4fc6102c // fmla v12.2d, v1.2d, v6.d[0]
 	WORD  $0x4fc7104c // fmla v12.2d, v2.2d, v7.d[0]
@@ -24182,7 +24182,7 @@ row35:
 	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
 	WORD  $0x4fca10ac // fmla v12.2d, v5.2d, v10.d[0]
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	CMP   $1, R7
+	CMP   $1, R11
 	BNE   linear36
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 
@@ -24190,11 +24190,11 @@ linear36:
 	FMOVD F12, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
 	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R4, R11
-	SUBS  $1, R6
+	SUBS  $1, R10
 	BNE   row35
 	RET
 
@@ -24236,19 +24236,19 @@ other19:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V19.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row40:
 	FMOVD 0(R3), F15
-	FMOVD 0(R8), F16
-	FMOVD 0(R9), F17
-	FMOVD 0(R10), F18
+	FMOVD 0(R6), F16
+	FMOVD 0(R7), F17
+	FMOVD 0(R8), F18
 	VORR  V0.B16, V0.B16, V20.B16
 	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
 	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
@@ -24267,7 +24267,7 @@ row40:
 	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
 	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
 	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear41
 	WORD  $0x4e73f694 // fmax v20.2d, v20.2d, v19.2d
 	WORD  $0x4e73f6b5 // fmax v21.2d, v21.2d, v19.2d
@@ -24279,10 +24279,10 @@ linear41:
 	FMOVQ F22, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row40
 	RET
 
@@ -24327,19 +24327,19 @@ over39:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V19.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row42:
 	FMOVD 0(R3), F15
-	FMOVD 0(R8), F16
-	FMOVD 0(R9), F17
-	FMOVD 0(R10), F18
+	FMOVD 0(R6), F16
+	FMOVD 0(R7), F17
+	FMOVD 0(R8), F18
 	VORR  V0.B16, V0.B16, V20.B16
 	WORD  $0x4fcf1074 // fmla v20.2d, v3.2d, v15.d[0]
 	WORD  $0x4fd010d4 // fmla v20.2d, v6.2d, v16.d[0]
@@ -24358,7 +24358,7 @@ row42:
 	WORD  $0x4e73d694 // fadd v20.2d, v20.2d, v19.2d
 	WORD  $0x4e73d6b5 // fadd v21.2d, v21.2d, v19.2d
 	WORD  $0x4e73d6d6 // fadd v22.2d, v22.2d, v19.2d
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear43
 	WORD  $0x4e73f694 // fmax v20.2d, v20.2d, v19.2d
 	WORD  $0x4e73f6b5 // fmax v21.2d, v21.2d, v19.2d
@@ -24371,10 +24371,10 @@ linear43:
 	FMOVQ F22, 32(R11)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row42
 	RET
 
@@ -24408,19 +24408,19 @@ narrower38:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V14.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row46:
 	FMOVD 0(R3), F10
-	FMOVD 0(R8), F11
-	FMOVD 0(R9), F12
-	FMOVD 0(R10), F13
+	FMOVD 0(R6), F11
+	FMOVD 0(R7), F12
+	FMOVD 0(R8), F13
 	VORR  V0.B16, V0.B16, V15.B16
 	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
 	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
@@ -24433,7 +24433,7 @@ row46:
 	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
 	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
 	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear47
 	WORD  $0x4e6ef5ef // fmax v15.2d, v15.2d, v14.2d
 	WORD  $0x4e6ef610 // fmax v16.2d, v16.2d, v14.2d
@@ -24443,10 +24443,10 @@ linear47:
 	FMOVQ F16, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row46
 	RET
 
@@ -24486,19 +24486,19 @@ over45:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V14.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row48:
 	FMOVD 0(R3), F10
-	FMOVD 0(R8), F11
-	FMOVD 0(R9), F12
-	FMOVD 0(R10), F13
+	FMOVD 0(R6), F11
+	FMOVD 0(R7), F12
+	FMOVD 0(R8), F13
 	VORR  V0.B16, V0.B16, V15.B16
 	WORD  $0x4fca104f // fmla v15.2d, v2.2d, v10.d[0]
 	WORD  $0x4fcb108f // fmla v15.2d, v4.2d, v11.d[0]
@@ -24511,7 +24511,7 @@ row48:
 	WORD  $0x4fcd1130 // fmla v16.2d, v9.2d, v13.d[0]
 	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
 	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear49
 	WORD  $0x4e6ef5ef // fmax v15.2d, v15.2d, v14.2d
 	WORD  $0x4e6ef610 // fmax v16.2d, v16.2d, v14.2d
@@ -24522,10 +24522,10 @@ linear49:
 	FMOVQ F16, 16(R11)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row48
 	RET
 
@@ -24552,26 +24552,26 @@ narrower44:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V9.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row51:
 	FMOVD 0(R3), F5
-	FMOVD 0(R8), F6
-	FMOVD 0(R9), F7
-	FMOVD 0(R10), F8
+	FMOVD 0(R6), F6
+	FMOVD 0(R7), F7
+	FMOVD 0(R8), F8
 	VORR  V0.B16, V0.B16, V10.B16
 	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
 	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
 	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
 	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear52
 	WORD  $0x4e69f54a // fmax v10.2d, v10.2d, v9.2d
 
@@ -24579,10 +24579,10 @@ linear52:
 	FMOVQ F10, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row51
 	RET
 
@@ -24606,26 +24606,26 @@ over50:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	MOVD  rows+64(FP), R9
+	MOVD  act+88(FP), R10
 	VMOVI $0, V9.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row53:
 	FMOVD 0(R3), F5
-	FMOVD 0(R8), F6
-	FMOVD 0(R9), F7
-	FMOVD 0(R10), F8
+	FMOVD 0(R6), F6
+	FMOVD 0(R7), F7
+	FMOVD 0(R8), F8
 	VORR  V0.B16, V0.B16, V10.B16
 	WORD  $0x4fc5102a // fmla v10.2d, v1.2d, v5.d[0]
 	WORD  $0x4fc6104a // fmla v10.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc7106a // fmla v10.2d, v3.2d, v7.d[0]
 	WORD  $0x4fc8108a // fmla v10.2d, v4.2d, v8.d[0]
 	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
-	CMP   $1, R7
+	CMP   $1, R10
 	BNE   linear54
 	WORD  $0x4e69f54a // fmax v10.2d, v10.2d, v9.2d
 
@@ -24633,10 +24633,10 @@ linear54:
 	FMOVD F10, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
 	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R6
+	SUBS  $1, R9
 	BNE   row53
 	RET
 
@@ -24674,17 +24674,17 @@ other37:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V15.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row58:
 	FMOVD 0(R3), F12
-	FMOVD 0(R8), F13
-	FMOVD 0(R9), F14
+	FMOVD 0(R6), F13
+	FMOVD 0(R7), F14
 	VORR  V0.B16, V0.B16, V16.B16
 	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
 	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
@@ -24700,7 +24700,7 @@ row58:
 	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
 	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
 	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear59
 	WORD  $0x4e6ff610 // fmax v16.2d, v16.2d, v15.2d
 	WORD  $0x4e6ff631 // fmax v17.2d, v17.2d, v15.2d
@@ -24712,9 +24712,9 @@ linear59:
 	FMOVQ F18, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row58
 	RET
 
@@ -24754,17 +24754,17 @@ over57:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V15.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row60:
 	FMOVD 0(R3), F12
-	FMOVD 0(R8), F13
-	FMOVD 0(R9), F14
+	FMOVD 0(R6), F13
+	FMOVD 0(R7), F14
 	VORR  V0.B16, V0.B16, V16.B16
 	WORD  $0x4fcc1070 // fmla v16.2d, v3.2d, v12.d[0]
 	WORD  $0x4fcd10d0 // fmla v16.2d, v6.2d, v13.d[0]
@@ -24780,7 +24780,7 @@ row60:
 	WORD  $0x4e6fd610 // fadd v16.2d, v16.2d, v15.2d
 	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
 	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear61
 	WORD  $0x4e6ff610 // fmax v16.2d, v16.2d, v15.2d
 	WORD  $0x4e6ff631 // fmax v17.2d, v17.2d, v15.2d
@@ -24793,9 +24793,9 @@ linear61:
 	FMOVQ F18, 32(R10)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row60
 	RET
 
@@ -24826,17 +24826,17 @@ narrower56:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row64:
 	FMOVD 0(R3), F8
-	FMOVD 0(R8), F9
-	FMOVD 0(R9), F10
+	FMOVD 0(R6), F9
+	FMOVD 0(R7), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
 	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
@@ -24847,7 +24847,7 @@ row64:
 	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear65
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
@@ -24857,9 +24857,9 @@ linear65:
 	FMOVQ F13, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row64
 	RET
 
@@ -24895,17 +24895,17 @@ over63:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row66:
 	FMOVD 0(R3), F8
-	FMOVD 0(R8), F9
-	FMOVD 0(R9), F10
+	FMOVD 0(R6), F9
+	FMOVD 0(R7), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4fc8104c // fmla v12.2d, v2.2d, v8.d[0]
 	WORD  $0x4fc9108c // fmla v12.2d, v4.2d, v9.d[0]
@@ -24916,7 +24916,7 @@ row66:
 	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear67
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
@@ -24927,9 +24927,9 @@ linear67:
 	FMOVQ F13, 16(R10)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row66
 	RET
 
@@ -24954,23 +24954,23 @@ narrower62:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row69:
 	FMOVD 0(R3), F4
-	FMOVD 0(R8), F5
-	FMOVD 0(R9), F6
+	FMOVD 0(R6), F5
+	FMOVD 0(R7), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
 	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
 	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear70
 	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
 
@@ -24978,9 +24978,9 @@ linear70:
 	FMOVQ F8, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row69
 	RET
 
@@ -25002,23 +25002,23 @@ over68:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	ADD   R5, R8, R9
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	MOVD  rows+64(FP), R8
+	MOVD  act+88(FP), R9
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row71:
 	FMOVD 0(R3), F4
-	FMOVD 0(R8), F5
-	FMOVD 0(R9), F6
+	FMOVD 0(R6), F5
+	FMOVD 0(R7), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc41028 // fmla v8.2d, v1.2d, v4.d[0]
 	WORD  $0x4fc51048 // fmla v8.2d, v2.2d, v5.d[0]
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
 	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	CMP   $1, R7
+	CMP   $1, R9
 	BNE   linear72
 	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
 
@@ -25026,9 +25026,9 @@ linear72:
 	FMOVD F8, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	ADD   R4, R9
-	SUBS  $1, R6
+	ADD   R4, R6
+	ADD   R4, R7
+	SUBS  $1, R8
 	BNE   row71
 	RET
 
@@ -25062,15 +25062,15 @@ other55:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row76:
 	FMOVD 0(R3), F9
-	FMOVD 0(R8), F10
+	FMOVD 0(R6), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
 	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
@@ -25083,7 +25083,7 @@ row76:
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
 	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear77
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
@@ -25095,8 +25095,8 @@ linear77:
 	FMOVQ F14, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row76
 	RET
 
@@ -25131,15 +25131,15 @@ over75:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row78:
 	FMOVD 0(R3), F9
-	FMOVD 0(R8), F10
+	FMOVD 0(R6), F10
 	VORR  V0.B16, V0.B16, V12.B16
 	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
 	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
@@ -25152,7 +25152,7 @@ row78:
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
 	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear79
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
@@ -25165,8 +25165,8 @@ linear79:
 	FMOVQ F14, 32(R9)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row78
 	RET
 
@@ -25194,15 +25194,15 @@ narrower74:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V8.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row82:
 	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
+	FMOVD 0(R6), F7
 	VORR  V0.B16, V0.B16, V9.B16
 	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
@@ -25211,7 +25211,7 @@ row82:
 	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
 	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
 	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear83
 	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
 	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
@@ -25221,8 +25221,8 @@ linear83:
 	FMOVQ F10, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row82
 	RET
 
@@ -25254,15 +25254,15 @@ over81:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V8.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row84:
 	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
+	FMOVD 0(R6), F7
 	VORR  V0.B16, V0.B16, V9.B16
 	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
@@ -25271,7 +25271,7 @@ row84:
 	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
 	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
 	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear85
 	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
 	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
@@ -25282,8 +25282,8 @@ linear85:
 	FMOVQ F10, 16(R9)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row84
 	RET
 
@@ -25306,20 +25306,20 @@ narrower80:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V5.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row87:
 	FMOVD 0(R3), F3
-	FMOVD 0(R8), F4
+	FMOVD 0(R6), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
 	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear88
 	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
 
@@ -25327,8 +25327,8 @@ linear88:
 	FMOVQ F6, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row87
 	RET
 
@@ -25348,20 +25348,20 @@ over86:
 	MOVD  a+24(FP), R3
 	MOVD  lda+32(FP), R4
 	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R8
-	MOVD  rows+64(FP), R6
-	MOVD  act+88(FP), R7
+	ADD   R5, R3, R6
+	MOVD  rows+64(FP), R7
+	MOVD  act+88(FP), R8
 	VMOVI $0, V5.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row89:
 	FMOVD 0(R3), F3
-	FMOVD 0(R8), F4
+	FMOVD 0(R6), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
 	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	CMP   $1, R7
+	CMP   $1, R8
 	BNE   linear90
 	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
 
@@ -25369,8 +25369,8 @@ linear90:
 	FMOVD F6, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
-	ADD   R4, R8
-	SUBS  $1, R6
+	ADD   R4, R6
+	SUBS  $1, R7
 	BNE   row89
 	RET
 

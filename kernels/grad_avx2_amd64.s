@@ -12287,8 +12287,8 @@ TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128
 	VMOVUPS      32(BX), Y4
 	VMOVUPS      64(BX), Y5
 	VXORPS       Y9, Y9, Y9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -12449,8 +12449,8 @@ over2:
 	VMOVUPS      32(BX), Y4
 	VMOVUPS      64(DX), X5
 	VXORPS       Y9, Y9, Y9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -12611,8 +12611,8 @@ over13:
 	VMOVUPS      32(BX), Y4
 	VMOVUPS      64(DX), Y5
 	VXORPS       Y9, Y9, Y9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -12769,8 +12769,8 @@ narrower1:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(BX), Y3
 	VXORPS       Y7, Y7, Y7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -12913,8 +12913,8 @@ over35:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(DX), X3
 	VXORPS       Y7, Y7, Y7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -13057,8 +13057,8 @@ over46:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(DX), Y3
 	VXORPS       Y7, Y7, Y7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -13195,8 +13195,8 @@ narrower34:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), Y1
 	VXORPS       Y5, Y5, Y5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -13315,8 +13315,8 @@ over67:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), X1
 	VXORPS       Y5, Y5, Y5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -13443,8 +13443,8 @@ over78:
 	VMOVUPS      (BX), X2
 	VMOVUPS      16(DX), X3
 	VXORPS       Y7, Y7, Y7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -13581,8 +13581,8 @@ over89:
 	MOVQ         w+96(FP), BX
 	VMOVSD       (BX), X1
 	VXORPS       Y5, Y5, Y5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -13709,8 +13709,8 @@ over100:
 	VMOVSD       (BX), X2
 	VMOVSD       8(DX), X3
 	VXORPS       Y7, Y7, Y7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -13844,8 +13844,8 @@ over111:
 	MOVQ         w+96(FP), BX
 	VMOVSS       (BX), X1
 	VXORPS       Y5, Y5, Y5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Y2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -13973,8 +13973,8 @@ TEXT ·columnAVX2F64(SB), NOSPLIT, $0-128
 	VMOVUPD      32(BX), Y4
 	VMOVUPD      64(BX), Y5
 	VXORPS       Y9, Y9, Y9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -14135,8 +14135,8 @@ over2:
 	VMOVUPD      32(BX), Y4
 	VMOVUPD      64(DX), X5
 	VXORPS       Y9, Y9, Y9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -14297,8 +14297,8 @@ over13:
 	VMOVUPD      32(BX), Y4
 	VMOVUPD      64(DX), Y5
 	VXORPS       Y9, Y9, Y9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -14455,8 +14455,8 @@ narrower1:
 	VMOVUPD      (BX), Y2
 	VMOVUPD      32(BX), Y3
 	VXORPS       Y7, Y7, Y7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -14599,8 +14599,8 @@ over35:
 	VMOVUPD      (BX), Y2
 	VMOVUPD      32(DX), X3
 	VXORPS       Y7, Y7, Y7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -14743,8 +14743,8 @@ over46:
 	VMOVUPD      (BX), Y2
 	VMOVUPD      32(DX), Y3
 	VXORPS       Y7, Y7, Y7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -14881,8 +14881,8 @@ narrower34:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), Y1
 	VXORPS       Y5, Y5, Y5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -15001,8 +15001,8 @@ over67:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), X1
 	VXORPS       Y5, Y5, Y5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -15129,8 +15129,8 @@ over78:
 	VMOVUPD      (BX), X2
 	VMOVUPD      16(DX), X3
 	VXORPS       Y7, Y7, Y7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -15264,8 +15264,8 @@ over89:
 	MOVQ         w+96(FP), BX
 	VMOVSD       (BX), X1
 	VXORPS       Y5, Y5, Y5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Y2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX

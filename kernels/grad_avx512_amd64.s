@@ -25658,8 +25658,8 @@ TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
 	VMOVUPS      64(BX), Z4
 	VMOVUPS      128(BX), Z5
 	VPXORD       Z9, Z9, Z9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -25820,8 +25820,8 @@ over2:
 	VMOVUPS      64(BX), Z4
 	VMOVUPS      128(DX), X5
 	VPXORD       Z9, Z9, Z9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -25984,8 +25984,8 @@ over13:
 	VMOVUPS      64(BX), Z4
 	VMOVUPS      128(DX), Y5
 	VPXORD       Z9, Z9, Z9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -26146,8 +26146,8 @@ over24:
 	VMOVUPS      64(BX), Z4
 	VMOVUPS      128(DX), Z5
 	VPXORD       Z9, Z9, Z9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -26304,8 +26304,8 @@ narrower1:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(BX), Z3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -26448,8 +26448,8 @@ over46:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(DX), X3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -26594,8 +26594,8 @@ over57:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(DX), Y3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -26738,8 +26738,8 @@ over68:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(DX), Z3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -26876,8 +26876,8 @@ narrower45:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), Z1
 	VPXORD       Z5, Z5, Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -26996,8 +26996,8 @@ over89:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), Y1
 	VPXORD       Z5, Z5, Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -27124,8 +27124,8 @@ over100:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(DX), Y3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -27262,8 +27262,8 @@ over111:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), X1
 	VPXORD       Z5, Z5, Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -27390,8 +27390,8 @@ over122:
 	VMOVUPS      (BX), X2
 	VMOVUPS      16(DX), X3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -27528,8 +27528,8 @@ over133:
 	MOVQ         w+96(FP), BX
 	VMOVSD       (BX), X1
 	VPXORD       Z5, Z5, Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -27656,8 +27656,8 @@ over144:
 	VMOVSD       (BX), X2
 	VMOVSD       8(DX), X3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -27791,8 +27791,8 @@ over155:
 	MOVQ         w+96(FP), BX
 	VMOVSS       (BX), X1
 	VPXORD       Z5, Z5, Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -27920,8 +27920,8 @@ TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
 	VMOVUPD      64(BX), Z4
 	VMOVUPD      128(BX), Z5
 	VPXORD       Z9, Z9, Z9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -28082,8 +28082,8 @@ over2:
 	VMOVUPD      64(BX), Z4
 	VMOVUPD      128(DX), X5
 	VPXORD       Z9, Z9, Z9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -28246,8 +28246,8 @@ over13:
 	VMOVUPD      64(BX), Z4
 	VMOVUPD      128(DX), Y5
 	VPXORD       Z9, Z9, Z9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -28408,8 +28408,8 @@ over24:
 	VMOVUPD      64(BX), Z4
 	VMOVUPD      128(DX), Z5
 	VPXORD       Z9, Z9, Z9
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z6
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -28566,8 +28566,8 @@ narrower1:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      64(BX), Z3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -28710,8 +28710,8 @@ over46:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      64(DX), X3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -28856,8 +28856,8 @@ over57:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      64(DX), Y3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -29000,8 +29000,8 @@ over68:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      64(DX), Z3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -29138,8 +29138,8 @@ narrower45:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), Z1
 	VPXORD       Z5, Z5, Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -29258,8 +29258,8 @@ over89:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), Y1
 	VPXORD       Z5, Z5, Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -29386,8 +29386,8 @@ over100:
 	VMOVUPD      (BX), Y2
 	VMOVUPD      32(DX), Y3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -29524,8 +29524,8 @@ over111:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), X1
 	VPXORD       Z5, Z5, Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -29652,8 +29652,8 @@ over122:
 	VMOVUPD      (BX), X2
 	VMOVUPD      16(DX), X3
 	VPXORD       Z7, Z7, Z7
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z4
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -29787,8 +29787,8 @@ over133:
 	MOVQ         w+96(FP), BX
 	VMOVSD       (BX), X1
 	VPXORD       Z5, Z5, Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z2
+	MOVQ         dbinit+40(FP), BX
+	VBROADCASTSD (BX), Z2
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX

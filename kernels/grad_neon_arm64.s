@@ -11875,8 +11875,8 @@ TEXT ·columnNEONF32(SB), NOSPLIT, $0-128
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R1), F5
 	VMOVI $0, V9.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V6.S4]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V6.S4]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -12034,8 +12034,8 @@ over2:
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R3), F5
 	VMOVI $0, V9.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V6.S4]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V6.S4]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -12196,8 +12196,8 @@ narrower1:
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R1), F3
 	VMOVI $0, V7.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V4.S4]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V4.S4]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -12337,8 +12337,8 @@ over24:
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R3), F3
 	VMOVI $0, V7.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V4.S4]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V4.S4]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -12479,8 +12479,8 @@ narrower23:
 	MOVD  w+96(FP), R1
 	FMOVQ 0(R1), F1
 	VMOVI $0, V5.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V2.S4]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V2.S4]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -12617,8 +12617,8 @@ one58:
 
 moved59:
 	VMOVI $0, V5.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V2.S4]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V2.S4]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -12827,8 +12827,8 @@ TEXT ·columnNEONF64(SB), NOSPLIT, $0-128
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R1), F5
 	VMOVI $0, V9.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V6.D2]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V6.D2]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -12986,8 +12986,8 @@ over2:
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R3), F5
 	VMOVI $0, V9.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V6.D2]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V6.D2]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -13148,8 +13148,8 @@ narrower1:
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R1), F3
 	VMOVI $0, V7.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V4.D2]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V4.D2]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -13289,8 +13289,8 @@ over24:
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R3), F3
 	VMOVI $0, V7.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V4.D2]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V4.D2]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -13431,8 +13431,8 @@ narrower23:
 	MOVD  w+96(FP), R1
 	FMOVQ 0(R1), F1
 	VMOVI $0, V5.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V2.D2]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V2.D2]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -13546,8 +13546,8 @@ over45:
 	MOVD  w+96(FP), R1
 	FMOVD 0(R1), F1
 	VMOVI $0, V5.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V2.D2]
+	MOVD  dbinit+40(FP), R1
+	VLD1R (R1), [V2.D2]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
