@@ -267,13 +267,13 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	few := t.shortest()
 	byCols, byRows := t.filledBy(dx.Cols), few.filledBy(dx.Rows)
-	crowded := crowds(w.pitch(), inputLines/2)
+	crowding := crowds(w.pitch(), inputLines/2)
 	switch filled := t.atLeast(dx.Rows); {
-	case dx.Rows <= t.squaresRows && byCols != nil && byCols.fill(dx.Cols, byCols == t) && !crowded:
+	case dx.Rows <= t.squaresRows && byCols != nil && byCols.fill(dx.Cols, byCols == t) && !crowding:
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case filled.lanesAreRows(dx, w):
 		filled.turnedInput(dx, dz, w)
-	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes && !crowded):
+	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes && !crowding):
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
