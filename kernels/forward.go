@@ -14,7 +14,7 @@ const (
 	sweepTall  = 4       // rows, or
 	sweepSteps = 1 << 10 // rows times terms, up to which a product of many columns is for sweep
 	thinFew    = 2       // terms that are for thin, whatever the rows
-	thinTall   = 8       // rows from which it takes more columns than two panels have
+	thinTall   = 6       // rows from which it takes more columns than two panels have
 	flatTurns  = 16      // so many times as many rows as repeat are worth flat
 )
 
@@ -30,7 +30,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	if y.Rows == 1 && w.pitch()%line != 0 && w.bytes() <= cached && t.half != nil && y.Cols <= 2*t.half.wideCols {
 		t = t.half // to load what lies across two lines takes a long vector more than two short ones
 	}
-	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= 2*x.Cols) &&
+	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= x.Cols) &&
 		(y.Cols <= 2*t.panelCols || y.Rows >= thinTall && y.pitch()%4096 != 0) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
