@@ -11,8 +11,7 @@ const (
 	smallRows  = 32      // of a product that a single call of panel does,
 	smallSteps = 1 << 14 // rows times terms,
 	smallTerms = 320     // and terms of one that a call for each panel does, or one of sweep
-	sweepTall  = 4       // rows, or
-	sweepSteps = 1 << 10 // rows times terms, up to which a product of many columns is for sweep
+	sweepSteps = 1 << 10 // rows times terms, up to which more columns than a panel's are for sweep
 	thinFew    = 2       // terms that are for thin, whatever the rows
 	thinTall   = 6       // rows from which it takes more columns than two panels have
 	flatTurns  = 16      // so many times as many rows as repeat are worth flat
@@ -35,8 +34,8 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
-	// A single panel has the most chains as it is, but for one or two rows. Of more
-	// columns, sweep takes the same rows of w just once.
+	// Columns for a single panel are best left to it, but of one or two rows. Of more
+	// columns few rows or terms are for sweep, which takes each row of w once.
 	far := w.far()
 	one := y.Rows > 2 && y.Cols <= t.panelCols && !far
 	sweep := !one && (y.Rows <= sweepTall || y.Rows*x.Cols <= sweepSteps || x.Cols <= sweepTerms || y.Rows <= fewRows && far)
@@ -45,8 +44,8 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardAtOnce(y, x, w, b, act, sweep)
 		return
 	}
-	// Where rows of w crowd the cache, each tile takes them from further off: better
-	// sweep the last rows than make two tiles of them and others.
+	// Where rows of w crowd the cache, each tile takes them from further off: the last
+	// rows are better for sweep than for another tile.
 	few := y.Rows % t.panelRows
 	switch {
 	case sweep:

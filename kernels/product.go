@@ -227,9 +227,12 @@ func (t *tiles[T]) wholeTiles(rows int) int {
 // sweepRows computes rows i to end-1 of c, few of them or of few terms, a row
 // at a time.
 func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
+	if i >= end {
+		return
+	}
 	// As many columns as a call may take of a tile's rows, in whole tiles, and then as
 	// many rows.
-	fold, cols, tall := even(p.n, maxFold), p.c.Cols, max(1, min(end-i, sweepTall))
+	fold, cols, tall := even(p.n, maxFold), p.c.Cols, min(end-i, sweepTall)
 	far := m.far()
 	ahead := m.bytes() > streamBytes && p.stepa == size[T]()
 	if far {
