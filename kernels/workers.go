@@ -36,7 +36,9 @@ const (
 	bigShare = 1 << 27                // or that take so long that it matters little when it begins
 	patience = 100 * time.Microsecond // that is waited without sleeping
 	rowUnit  = 8                      // where rows and columns are cut: at whole tiles and
-	colUnit  = 48                     // panels of every backend
+	colUnit  = 16                     // vectors of every backend,
+	minRows  = 8                      // and so many at least in a piece
+	minCols  = 24
 )
 
 // shares is how many goroutines are to share work over length rows or columns,
@@ -60,11 +62,13 @@ func pieces(work float64, count int) int {
 
 // split calls f for pieces of [0, length), cut at multiples of unit, by count
 // goroutines, the caller's among them, each of which takes the next piece when
-// it is done with one. There are each of them for every goroutine, if length
-// has as many units. It waits for all.
-func split(count, each, length, unit int, f func(from, to int)) {
-	parts := min(count*each, (length+unit-1)/unit)
-	cut := func(i int) int { return min((length+unit-1)/unit*i/parts*unit, length) }
+// it is done with one. There are each of them for every goroutine, or fewer, but
+// as many for each, if they were shorter than least. It waits for all.
+func split(count, each, length, unit, least int, f func(from, to int)) {
+	each = max(min(each, length/least/count), 1)
+	units := (length + unit - 1) / unit
+	parts := min(count*each, units)
+	cut := func(i int) int { return min(units*i/parts*unit, length) }
 	var next, complete atomic.Int64
 	all := make(chan struct{})
 	work := func() {
@@ -170,8 +174,8 @@ func (t *table[T]) forwardShared(y, x, w *Mat[T], b []T, act Activation) {
 func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 	work := float64(y.Rows) * float64(y.Cols) * float64(x.Cols)
 	// Many columns are better split than rows: a piece of w meets one worker.
-	if n := shares(work, y.Cols, 2*colUnit); n > 1 {
-		split(n, pieces(work, n), y.Cols, colUnit, func(from, to int) {
+	if n := shares(work, y.Cols, 4*minCols); n > 1 {
+		split(n, pieces(work, n), y.Cols, colUnit, minCols, func(from, to int) {
 			bias := b
 			if b != nil {
 				bias = b[from:to]
@@ -181,8 +185,8 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 		})
 		return true
 	}
-	if n := shares(work, y.Rows, 4*rowUnit); n > 1 {
-		split(n, pieces(work, n), y.Rows, rowUnit, func(from, to int) {
+	if n := shares(work, y.Rows, 4*minRows); n > 1 {
+		split(n, pieces(work, n), y.Rows, rowUnit, minRows, func(from, to int) {
 			yPart, xPart := y.rowsFrom(from, to), x.rowsFrom(from, to)
 			t.forward(&yPart, &xPart, &w, b, act)
 		})
@@ -203,7 +207,7 @@ func (t *table[T]) backwardShared(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 
 func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) bool {
 	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
-	n := shares(work, x.Cols, colUnit)
+	n := shares(work, x.Cols, 2*minCols)
 	if n == 1 {
 		return false
 	}
@@ -217,6 +221,6 @@ func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act 
 		t.backward(&dxPart, &dwPart, db, &dy, &y, &xPart, &wPart, act, add)
 	}
 	part(0, 0, db, act)
-	split(n, pieces(work, n), x.Cols, colUnit, func(from, to int) { part(from, to, nil, Identity) })
+	split(n, pieces(work, n), x.Cols, colUnit, minCols, func(from, to int) { part(from, to, nil, Identity) })
 	return true
 }

@@ -65,29 +65,30 @@ func testWorkers[T Float](t *testing.T) {
 	}
 }
 
-// The pieces of a split follow each other without gap, begin at whole units and
-// are several for each worker, if there are as many units.
+// The pieces of a split follow each other without gap, begin at whole units, are
+// as many for each worker and of about the same length.
 func TestSplit(t *testing.T) {
-	for _, c := range []struct{ count, each, length, unit int }{
-		{1, 1, 5, 8}, {2, 8, 32, 16}, {3, 2, 100, 16}, {2, 4, 129, 16}, {5, 8, 1000, 8}, {7, 2, 112, 16},
+	for _, c := range []struct{ count, each, length, unit, least, want int }{
+		{1, 1, 5, 8, 8, 1}, {2, 8, 32, 16, 16, 2}, {3, 2, 100, 16, 16, 6}, {2, 4, 129, 16, 16, 8}, {5, 8, 1000, 8, 8, 40},
+		{7, 2, 112, 16, 16, 7}, {2, 8, 256, 16, 48, 4}, {2, 8, 96, 16, 48, 2}, {2, 8, 512, 16, 48, 10}, {4, 8, 100, 16, 48, 4},
 	} {
 		var parts [][2]int
 		ch := make(chan [2]int, c.length)
-		split(c.count, c.each, c.length, c.unit, func(from, to int) { ch <- [2]int{from, to} })
+		split(c.count, c.each, c.length, c.unit, c.least, func(from, to int) { ch <- [2]int{from, to} })
 		close(ch)
 		for p := range ch {
 			parts = append(parts, p)
 		}
 		slices.SortFunc(parts, func(a, b [2]int) int { return a[0] - b[0] })
-		at := 0
+		at, even := 0, (c.length+c.unit-1)/c.unit/c.want*c.unit
 		for _, p := range parts {
-			if p[0] != at || p[0]%c.unit != 0 || p[1] <= p[0] {
+			if p[0] != at || p[0]%c.unit != 0 || p[1] <= p[0] || p[1] < c.length && (p[1]-p[0]-even)*(p[1]-p[0]-even-c.unit) != 0 {
 				t.Errorf("%+v: pieces %v", c, parts)
 				break
 			}
 			at = p[1]
 		}
-		if want := min(c.count*c.each, (c.length+c.unit-1)/c.unit); at != c.length || len(parts) != want {
+		if at != c.length || len(parts) != c.want {
 			t.Errorf("%+v: pieces %v", c, parts)
 		}
 	}
