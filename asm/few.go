@@ -7,12 +7,14 @@ import (
 
 // The kernels of products with few rows or few terms.
 
-// sweepVecs is how many accumulators a tile of sweep has, and half as many more if
-// it has three rows.
-func sweepVecs(s Spec) int { return s.Vecs / 2 }
+// sweepVecs is how many vectors a tile of r rows of sweep has: a power of two that
+// fits beside an element of each row and a vector of b.
+func sweepVecs(s Spec, r int) int {
+	return 1 << (bits.Len(uint((s.Vecs-r-1)/r)) - 1)
+}
 
 // wideCols is how many columns the widest one has.
-func wideCols(s Spec) int { return sweepVecs(s) * s.Lanes() }
+func wideCols(s Spec) int { return sweepVecs(s, 1) * s.Lanes() }
 
 // sweep is panel for few rows or few terms. Up to four rows at a time meet all
 // columns, and many of them at once, to keep enough chains in flight; a vector
@@ -28,7 +30,7 @@ func sweep(m Machine) {
 
 func sweepRows(m Machine, r int) {
 	s := m.Spec()
-	most := sweepVecs(s) >> (bits.Len(uint(r)) - 1)
+	most := sweepVecs(s, r)
 	off, left := m.Int(), m.Int()
 	m.Arg(left, "cols")
 	m.Const(off, 0)
