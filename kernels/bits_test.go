@@ -88,6 +88,15 @@ func testBits[T Float](t *testing.T) {
 		}
 	}
 
+	// Few rows of many outputs, in every number of vectors, the last of them full or
+	// not.
+	for n := 1; n <= 4; n++ {
+		for out := 36; out <= 264/n+16; out += 4 {
+			try(shape{n, 9, out}, true)
+			try(shape{n, 9, out - 1}, true)
+		}
+	}
+
 	// All three from everywhere.
 	rounds, most := 250, 1<<18
 	if *long {
