@@ -95,6 +95,9 @@ func testBits[T Float](t *testing.T) {
 			try(shape{n, 9, out}, true)
 			try(shape{n, 9, out - 1}, true)
 		}
+		for _, out := range []int{165, 200, 330, 419, 521} {
+			try(shape{n, 9, out}, true)
+		}
 	}
 
 	// All three from everywhere.
