@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"go/format"
 	"slices"
-	"strings"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/buildtags"
@@ -105,7 +104,11 @@ var (
 	avx512VLTarget = target{isa: "avx512vl", goarch: "amd64", machine: newAVX512VL, compile: pass.Compile,
 		only: []string{"narrowBoth", "input", "turned"}, others: &avx2Target}
 
-	targets = []*target{&avx2Target, &avx512VLTarget, &avx512Target, &neonTarget}
+	// Zen 4 has its own of what multiplies by an element more than once.
+	avx512Zen4Target = target{isa: "avx512zen4", goarch: "amd64", machine: newAVX512Zen4, compile: pass.Compile,
+		only: []string{"panel", "packing", "narrowBoth", "grad", "input", "strips", "thin"}, others: &avx512Target}
+
+	targets = []*target{&avx2Target, &avx512VLTarget, &avx512Target, &avx512Zen4Target, &neonTarget}
 )
 
 // has reports whether a kernel is generated for the target, at a type.
@@ -184,8 +187,8 @@ func (t *target) tables() []byte {
 		for _, src := range sources {
 			for _, k := range src.kernels {
 				from := t
-				if !t.has(k, f) {
-					from = t.others
+				for from != nil && !from.has(k, f) {
+					from = from.others
 				}
 				if from == nil {
 					continue
@@ -193,7 +196,7 @@ func (t *target) tables() []byte {
 				for _, s := range k.sizes {
 					fmt.Fprintf(&b, "%s: %#v,\n", s.field, s.of(from.at(f)))
 				}
-				fmt.Fprintf(&functions, "%s: %s%s%s,\n", k.name, k.name, strings.ToUpper(from.isa), f.Name)
+				fmt.Fprintf(&functions, "%s: %s%s%s,\n", k.name, k.name, from.at(f).Spec().ISA, f.Name)
 			}
 		}
 		fmt.Fprintf(&b, "\n%s}\n", &functions)

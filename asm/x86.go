@@ -41,21 +41,27 @@ func newAVX2(c *build.Context, f Float) Machine {
 // masks in registers of their own, K1 for a part, K2 within a verb.
 type avx512 struct {
 	x86
-	place map[Vec]Addr // of Scalars that stay in memory
+	inPlace int          // uses of Scalars for which they stay in memory, at the most,
+	place   map[Vec]Addr // and where those are
 }
 
-func newAVX512(c *build.Context, f Float) Machine {
-	return &avx512{place: make(map[Vec]Addr), x86: newX86(c, Spec{
-		ISA: "AVX512", Float: f, VecBytes: 64, Vecs: 32, Ints: len(x86Ints),
-		PartVecs: 0, Scalars: 1, Columns: 32 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 48,
-	})}
-}
+// newAVX512 is AVX-512 as most CPUs have it: two multiply-adds and two loads at once.
+// An element that is multiplied by more than once is loaded once, or loads would be
+// what takes longest.
+func newAVX512(c *build.Context, f Float) Machine { return avx512Of(c, f, "AVX512", 64, 1) }
+
+// newAVX512Zen4 is AVX-512 for Zen 4, which takes a vector of 512 bits as two halves:
+// one multiply-add at a time, and two elements multiplied by in place. To fill a
+// vector with one takes as long as to multiply by it.
+func newAVX512Zen4(c *build.Context, f Float) Machine { return avx512Of(c, f, "AVX512Zen4", 64, 3) }
 
 // newAVX512VL is AVX-512 with vectors of 256 bits.
-func newAVX512VL(c *build.Context, f Float) Machine {
-	return &avx512{place: make(map[Vec]Addr), x86: newX86(c, Spec{
-		ISA: "AVX512VL", Float: f, VecBytes: 32, Vecs: 32, Ints: len(x86Ints),
-		PartVecs: 0, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 48,
+func newAVX512VL(c *build.Context, f Float) Machine { return avx512Of(c, f, "AVX512VL", 32, 1) }
+
+func avx512Of(c *build.Context, f Float, isa string, bytes, inPlace int) Machine {
+	return &avx512{inPlace: inPlace, place: make(map[Vec]Addr), x86: newX86(c, Spec{
+		ISA: isa, Float: f, VecBytes: bytes, Vecs: 32, Ints: len(x86Ints),
+		PartVecs: 0, Scalars: 1, Columns: bytes / 2 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 48,
 	})}
 }
 
@@ -798,10 +804,12 @@ func (m *avx2) Gate(z, y, zero Vec) {
 
 // What AVX-512 does its own way.
 
-func (m *avx512) First(bytes int) Arithmetic { return &avx512{m.x86.first(bytes), m.place} }
+func (m *avx512) First(bytes int) Arithmetic { return m.first(bytes) }
 
-func (m *avx512) Short(bytes int) Machine {
-	return &avx512{m.x86.first(min(bytes, m.spec.VecBytes)), m.place}
+func (m *avx512) Short(bytes int) Machine { return m.first(min(bytes, m.spec.VecBytes)) }
+
+func (m *avx512) first(bytes int) *avx512 {
+	return &avx512{m.x86.first(bytes), m.inPlace, m.place}
 }
 
 func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
@@ -810,20 +818,11 @@ func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
 // multiplied by in place.
 func (m *avx512) Scalars(v Vec, a Addr, _, uses int) {
 	delete(m.place, v)
-	if uses <= m.inPlace() {
+	if uses <= m.inPlace {
 		m.place[v] = a
 		return
 	}
 	m.Splat(v, a)
-}
-
-// inPlace is for how many uses it is faster to multiply by an element in memory than
-// to load it: Zen 4 takes as long to fill a vector of 512 bits as to multiply by it.
-func (m *avx512) inPlace() int {
-	if m.spec.VecBytes == 64 {
-		return 3
-	}
-	return 1
 }
 
 func (m *avx512) FMAScalar(acc, a, s Vec, _ int) {

@@ -13,6 +13,39 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
+// The one of the two backends of AVX-512 that this CPU does not choose is tested as
+// well.
+func init() {
+	for _, b := range available {
+		switch b {
+		case avx512:
+			tested = append(tested, &backend{"avx512 of Zen 4", avx512Zen4.f32, avx512Zen4.f64})
+		case avx512Zen4:
+			tested = append(tested, &backend{"avx512 of others", avx512.f32, avx512.f64})
+		}
+	}
+}
+
+// Each CPU with AVX-512 has the kernels that are fastest there, by one name.
+func TestAVX512(t *testing.T) {
+	for _, c := range []struct {
+		vendor cpuid.Vendor
+		family int
+		want   *backend
+	}{
+		{cpuid.AMD, 0x19, avx512Zen4},
+		{cpuid.AMD, 0x1a, avx512},
+		{cpuid.Intel, 6, avx512},
+		{cpuid.Intel, 0x19, avx512},
+	} {
+		cpu := cpuWith(append(avx512Needs, cpuid.SSE2, cpuid.OSXSAVE, cpuid.AVX512VBMI2)...)
+		cpu.VendorID, cpu.Family = c.vendor, c.family
+		if got := runnable(cpu)[0]; got != c.want || got.name != "avx512" {
+			t.Errorf("%v, family %#x: the first backend is %s, and whether it is Zen 4's is %t", c.vendor, c.family, got.name, got == avx512Zen4)
+		}
+	}
+}
+
 func cpuWith(features ...cpuid.FeatureID) *cpuid.CPUInfo {
 	cpu := new(cpuid.CPUInfo)
 	cpu.Enable(features...)
@@ -66,7 +99,7 @@ func TestRunnable(t *testing.T) {
 // No instruction in an instruction set's files requires more than the guard of its
 // backend asks for.
 func TestGuardCoversInstructions(t *testing.T) {
-	for isa, needs := range map[string][]cpuid.FeatureID{"avx2": avx2Needs, "avx512": avx512Needs, "avx512vl": avx512Needs} {
+	for isa, needs := range map[string][]cpuid.FeatureID{"avx2": avx2Needs, "avx512": avx512Needs, "avx512vl": avx512Needs, "avx512zen4": avx512Needs} {
 		guarded := []string{"MMX+"} // of prefetching: every amd64 CPU has it
 		for _, f := range needs {
 			guarded = append(guarded, f.String())

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gradAVX512F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
 	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x20
@@ -54,69 +54,77 @@ TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
-	VMOVUPS          (BX), Z15
-	VMOVUPS          (DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z15, K2, Z15
-	VADDPS           Z15, Z12, Z12
-	VMOVUPS          64(BX), Z16
-	VMOVUPS          64(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z16, K2, Z16
-	VADDPS           Z16, Z13, Z13
-	VMOVUPS          128(BX), Z17
-	VMOVUPS          128(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z17, K2, Z17
-	VADDPS           Z17, Z14, Z14
-	VFMADD231PS.BCST (DI), Z15, Z0
-	VFMADD231PS.BCST (DI), Z16, Z1
-	VFMADD231PS.BCST (DI), Z17, Z2
-	VFMADD231PS.BCST 4(DI), Z15, Z3
-	VFMADD231PS.BCST 4(DI), Z16, Z4
-	VFMADD231PS.BCST 4(DI), Z17, Z5
-	VFMADD231PS.BCST 8(DI), Z15, Z6
-	VFMADD231PS.BCST 8(DI), Z16, Z7
-	VFMADD231PS.BCST 8(DI), Z17, Z8
-	VFMADD231PS.BCST 12(DI), Z15, Z9
-	VFMADD231PS.BCST 12(DI), Z16, Z10
-	VFMADD231PS.BCST 12(DI), Z17, Z11
-	VMOVUPS          Z15, (BX)
-	VMOVUPS          Z16, 64(BX)
-	VMOVUPS          Z17, 128(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold6
-	JMP              folded4
+	VMOVUPS      (BX), Z15
+	VMOVUPS      (DX), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z15, K2, Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VMOVUPS      64(DX), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z16, K2, Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX), Z17
+	VMOVUPS      128(DX), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z17, K2, Z17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	VMOVUPS      Z17, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold6
+	JMP          folded4
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold8:
-	VMOVUPS          (BX), Z15
-	VADDPS           Z15, Z12, Z12
-	VMOVUPS          64(BX), Z16
-	VADDPS           Z16, Z13, Z13
-	VMOVUPS          128(BX), Z17
-	VADDPS           Z17, Z14, Z14
-	VFMADD231PS.BCST (DI), Z15, Z0
-	VFMADD231PS.BCST (DI), Z16, Z1
-	VFMADD231PS.BCST (DI), Z17, Z2
-	VFMADD231PS.BCST 4(DI), Z15, Z3
-	VFMADD231PS.BCST 4(DI), Z16, Z4
-	VFMADD231PS.BCST 4(DI), Z17, Z5
-	VFMADD231PS.BCST 8(DI), Z15, Z6
-	VFMADD231PS.BCST 8(DI), Z16, Z7
-	VFMADD231PS.BCST 8(DI), Z17, Z8
-	VFMADD231PS.BCST 12(DI), Z15, Z9
-	VFMADD231PS.BCST 12(DI), Z16, Z10
-	VFMADD231PS.BCST 12(DI), Z17, Z11
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold8
-	JMP              folded4
+	VMOVUPS      (BX), Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX), Z17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold8
+	JMP          folded4
 
 folded4:
 	VPXORD  Z20, Z20, Z20
@@ -202,63 +210,69 @@ fewer3:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold13:
-	VMOVUPS          (BX), Z12
-	VMOVUPS          (DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z12, K2, Z12
-	VADDPS           Z12, Z9, Z9
-	VMOVUPS          64(BX), Z13
-	VMOVUPS          64(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z13, K2, Z13
-	VADDPS           Z13, Z10, Z10
-	VMOVUPS          128(BX), Z14
-	VMOVUPS          128(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z14, K2, Z14
-	VADDPS           Z14, Z11, Z11
-	VFMADD231PS.BCST (DI), Z12, Z0
-	VFMADD231PS.BCST (DI), Z13, Z1
-	VFMADD231PS.BCST (DI), Z14, Z2
-	VFMADD231PS.BCST 4(DI), Z12, Z3
-	VFMADD231PS.BCST 4(DI), Z13, Z4
-	VFMADD231PS.BCST 4(DI), Z14, Z5
-	VFMADD231PS.BCST 8(DI), Z12, Z6
-	VFMADD231PS.BCST 8(DI), Z13, Z7
-	VFMADD231PS.BCST 8(DI), Z14, Z8
-	VMOVUPS          Z12, (BX)
-	VMOVUPS          Z13, 64(BX)
-	VMOVUPS          Z14, 128(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold13
-	JMP              folded11
+	VMOVUPS      (BX), Z12
+	VMOVUPS      (DX), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z12, K2, Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      64(DX), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z13, K2, Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX), Z14
+	VMOVUPS      128(DX), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z14, K2, Z14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold13
+	JMP          folded11
 
 other12:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold15:
-	VMOVUPS          (BX), Z12
-	VADDPS           Z12, Z9, Z9
-	VMOVUPS          64(BX), Z13
-	VADDPS           Z13, Z10, Z10
-	VMOVUPS          128(BX), Z14
-	VADDPS           Z14, Z11, Z11
-	VFMADD231PS.BCST (DI), Z12, Z0
-	VFMADD231PS.BCST (DI), Z13, Z1
-	VFMADD231PS.BCST (DI), Z14, Z2
-	VFMADD231PS.BCST 4(DI), Z12, Z3
-	VFMADD231PS.BCST 4(DI), Z13, Z4
-	VFMADD231PS.BCST 4(DI), Z14, Z5
-	VFMADD231PS.BCST 8(DI), Z12, Z6
-	VFMADD231PS.BCST 8(DI), Z13, Z7
-	VFMADD231PS.BCST 8(DI), Z14, Z8
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold15
-	JMP              folded11
+	VMOVUPS      (BX), Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX), Z14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold15
+	JMP          folded11
 
 folded11:
 	VPXORD  Z17, Z17, Z17
@@ -334,57 +348,61 @@ fewer10:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold20:
-	VMOVUPS          (BX), Z9
-	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z9, K2, Z9
-	VADDPS           Z9, Z6, Z6
-	VMOVUPS          64(BX), Z10
-	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
-	VADDPS           Z10, Z7, Z7
-	VMOVUPS          128(BX), Z11
-	VMOVUPS          128(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z11, K2, Z11
-	VADDPS           Z11, Z8, Z8
-	VFMADD231PS.BCST (DI), Z9, Z0
-	VFMADD231PS.BCST (DI), Z10, Z1
-	VFMADD231PS.BCST (DI), Z11, Z2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 4(DI), Z10, Z4
-	VFMADD231PS.BCST 4(DI), Z11, Z5
-	VMOVUPS          Z9, (BX)
-	VMOVUPS          Z10, 64(BX)
-	VMOVUPS          Z11, 128(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold20
-	JMP              folded18
+	VMOVUPS      (BX), Z9
+	VMOVUPS      (DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      64(DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX), Z11
+	VMOVUPS      128(DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Z11, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold20
+	JMP          folded18
 
 other19:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold22:
-	VMOVUPS          (BX), Z9
-	VADDPS           Z9, Z6, Z6
-	VMOVUPS          64(BX), Z10
-	VADDPS           Z10, Z7, Z7
-	VMOVUPS          128(BX), Z11
-	VADDPS           Z11, Z8, Z8
-	VFMADD231PS.BCST (DI), Z9, Z0
-	VFMADD231PS.BCST (DI), Z10, Z1
-	VFMADD231PS.BCST (DI), Z11, Z2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 4(DI), Z10, Z4
-	VFMADD231PS.BCST 4(DI), Z11, Z5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold22
-	JMP              folded18
+	VMOVUPS      (BX), Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX), Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold22
+	JMP          folded18
 
 folded18:
 	VPXORD  Z14, Z14, Z14
@@ -450,51 +468,53 @@ fewer17:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold27:
-	VMOVUPS          (BX), Z6
-	VMOVUPS          (DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z6, K2, Z6
-	VADDPS           Z6, Z3, Z3
-	VMOVUPS          64(BX), Z7
-	VMOVUPS          64(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z7, K2, Z7
-	VADDPS           Z7, Z4, Z4
-	VMOVUPS          128(BX), Z8
-	VMOVUPS          128(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z8, K2, Z8
-	VADDPS           Z8, Z5, Z5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST (DI), Z8, Z2
-	VMOVUPS          Z6, (BX)
-	VMOVUPS          Z7, 64(BX)
-	VMOVUPS          Z8, 128(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold27
-	JMP              folded25
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX), Z8
+	VMOVUPS      128(DX), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	VMOVUPS      Z8, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold27
+	JMP          folded25
 
 other26:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold29:
-	VMOVUPS          (BX), Z6
-	VADDPS           Z6, Z3, Z3
-	VMOVUPS          64(BX), Z7
-	VADDPS           Z7, Z4, Z4
-	VMOVUPS          128(BX), Z8
-	VADDPS           Z8, Z5, Z5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST (DI), Z8, Z2
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold29
-	JMP              folded25
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX), Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold29
+	JMP          folded25
 
 folded25:
 	VPXORD  Z11, Z11, Z11
@@ -657,69 +677,77 @@ over2:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold42:
-	VMOVUPS          (BX), Z15
-	VMOVUPS          (DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z15, K2, Z15
-	VADDPS           Z15, Z12, Z12
-	VMOVUPS          64(BX), Z16
-	VMOVUPS          64(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z16, K2, Z16
-	VADDPS           Z16, Z13, Z13
-	VMOVUPS          128(BX)(AX*1), X17
-	VMOVUPS          128(DX)(AX*1), X18
-	VCMPPS           $0x06, X20, X18, K2
-	VMOVAPS.Z        X17, K2, X17
-	VADDPS           X17, X14, X14
-	VFMADD231PS.BCST (DI), Z15, Z0
-	VFMADD231PS.BCST (DI), Z16, Z1
-	VFMADD231PS.BCST (DI), X17, X2
-	VFMADD231PS.BCST 4(DI), Z15, Z3
-	VFMADD231PS.BCST 4(DI), Z16, Z4
-	VFMADD231PS.BCST 4(DI), X17, X5
-	VFMADD231PS.BCST 8(DI), Z15, Z6
-	VFMADD231PS.BCST 8(DI), Z16, Z7
-	VFMADD231PS.BCST 8(DI), X17, X8
-	VFMADD231PS.BCST 12(DI), Z15, Z9
-	VFMADD231PS.BCST 12(DI), Z16, Z10
-	VFMADD231PS.BCST 12(DI), X17, X11
-	VMOVUPS          Z15, (BX)
-	VMOVUPS          Z16, 64(BX)
-	VMOVUPS          X17, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold42
-	JMP              folded40
+	VMOVUPS      (BX), Z15
+	VMOVUPS      (DX), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z15, K2, Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VMOVUPS      64(DX), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z16, K2, Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), X17
+	VMOVUPS      128(DX)(AX*1), X18
+	VCMPPS       $0x06, X20, X18, K2
+	VMOVAPS.Z    X17, K2, X17
+	VADDPS       X17, X14, X14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  X19, X17, X2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  X19, X17, X5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  X19, X17, X8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  X19, X17, X11
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	VMOVUPS      X17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold42
+	JMP          folded40
 
 other41:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold44:
-	VMOVUPS          (BX), Z15
-	VADDPS           Z15, Z12, Z12
-	VMOVUPS          64(BX), Z16
-	VADDPS           Z16, Z13, Z13
-	VMOVUPS          128(BX)(AX*1), X17
-	VADDPS           X17, X14, X14
-	VFMADD231PS.BCST (DI), Z15, Z0
-	VFMADD231PS.BCST (DI), Z16, Z1
-	VFMADD231PS.BCST (DI), X17, X2
-	VFMADD231PS.BCST 4(DI), Z15, Z3
-	VFMADD231PS.BCST 4(DI), Z16, Z4
-	VFMADD231PS.BCST 4(DI), X17, X5
-	VFMADD231PS.BCST 8(DI), Z15, Z6
-	VFMADD231PS.BCST 8(DI), Z16, Z7
-	VFMADD231PS.BCST 8(DI), X17, X8
-	VFMADD231PS.BCST 12(DI), Z15, Z9
-	VFMADD231PS.BCST 12(DI), Z16, Z10
-	VFMADD231PS.BCST 12(DI), X17, X11
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold44
-	JMP              folded40
+	VMOVUPS      (BX), Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), X17
+	VADDPS       X17, X14, X14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  X19, X17, X2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  X19, X17, X5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  X19, X17, X8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  X19, X17, X11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold44
+	JMP          folded40
 
 folded40:
 	VPXORD  Z20, Z20, Z20
@@ -814,63 +842,69 @@ fewer39:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold49:
-	VMOVUPS          (BX), Z12
-	VMOVUPS          (DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z12, K2, Z12
-	VADDPS           Z12, Z9, Z9
-	VMOVUPS          64(BX), Z13
-	VMOVUPS          64(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z13, K2, Z13
-	VADDPS           Z13, Z10, Z10
-	VMOVUPS          128(BX)(AX*1), X14
-	VMOVUPS          128(DX)(AX*1), X15
-	VCMPPS           $0x06, X17, X15, K2
-	VMOVAPS.Z        X14, K2, X14
-	VADDPS           X14, X11, X11
-	VFMADD231PS.BCST (DI), Z12, Z0
-	VFMADD231PS.BCST (DI), Z13, Z1
-	VFMADD231PS.BCST (DI), X14, X2
-	VFMADD231PS.BCST 4(DI), Z12, Z3
-	VFMADD231PS.BCST 4(DI), Z13, Z4
-	VFMADD231PS.BCST 4(DI), X14, X5
-	VFMADD231PS.BCST 8(DI), Z12, Z6
-	VFMADD231PS.BCST 8(DI), Z13, Z7
-	VFMADD231PS.BCST 8(DI), X14, X8
-	VMOVUPS          Z12, (BX)
-	VMOVUPS          Z13, 64(BX)
-	VMOVUPS          X14, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold49
-	JMP              folded47
+	VMOVUPS      (BX), Z12
+	VMOVUPS      (DX), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z12, K2, Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      64(DX), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z13, K2, Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), X14
+	VMOVUPS      128(DX)(AX*1), X15
+	VCMPPS       $0x06, X17, X15, K2
+	VMOVAPS.Z    X14, K2, X14
+	VADDPS       X14, X11, X11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  X16, X14, X2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  X16, X14, X5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  X16, X14, X8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      X14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold49
+	JMP          folded47
 
 other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold51:
-	VMOVUPS          (BX), Z12
-	VADDPS           Z12, Z9, Z9
-	VMOVUPS          64(BX), Z13
-	VADDPS           Z13, Z10, Z10
-	VMOVUPS          128(BX)(AX*1), X14
-	VADDPS           X14, X11, X11
-	VFMADD231PS.BCST (DI), Z12, Z0
-	VFMADD231PS.BCST (DI), Z13, Z1
-	VFMADD231PS.BCST (DI), X14, X2
-	VFMADD231PS.BCST 4(DI), Z12, Z3
-	VFMADD231PS.BCST 4(DI), Z13, Z4
-	VFMADD231PS.BCST 4(DI), X14, X5
-	VFMADD231PS.BCST 8(DI), Z12, Z6
-	VFMADD231PS.BCST 8(DI), Z13, Z7
-	VFMADD231PS.BCST 8(DI), X14, X8
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold51
-	JMP              folded47
+	VMOVUPS      (BX), Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), X14
+	VADDPS       X14, X11, X11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  X16, X14, X2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  X16, X14, X5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  X16, X14, X8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold51
+	JMP          folded47
 
 folded47:
 	VPXORD  Z17, Z17, Z17
@@ -954,57 +988,61 @@ fewer46:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold56:
-	VMOVUPS          (BX), Z9
-	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z9, K2, Z9
-	VADDPS           Z9, Z6, Z6
-	VMOVUPS          64(BX), Z10
-	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
-	VADDPS           Z10, Z7, Z7
-	VMOVUPS          128(BX)(AX*1), X11
-	VMOVUPS          128(DX)(AX*1), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X11, K2, X11
-	VADDPS           X11, X8, X8
-	VFMADD231PS.BCST (DI), Z9, Z0
-	VFMADD231PS.BCST (DI), Z10, Z1
-	VFMADD231PS.BCST (DI), X11, X2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 4(DI), Z10, Z4
-	VFMADD231PS.BCST 4(DI), X11, X5
-	VMOVUPS          Z9, (BX)
-	VMOVUPS          Z10, 64(BX)
-	VMOVUPS          X11, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold56
-	JMP              folded54
+	VMOVUPS      (BX), Z9
+	VMOVUPS      (DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      64(DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), X11
+	VMOVUPS      128(DX)(AX*1), X12
+	VCMPPS       $0x06, X14, X12, K2
+	VMOVAPS.Z    X11, K2, X11
+	VADDPS       X11, X8, X8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  X13, X11, X2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  X13, X11, X5
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      X11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold56
+	JMP          folded54
 
 other55:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold58:
-	VMOVUPS          (BX), Z9
-	VADDPS           Z9, Z6, Z6
-	VMOVUPS          64(BX), Z10
-	VADDPS           Z10, Z7, Z7
-	VMOVUPS          128(BX)(AX*1), X11
-	VADDPS           X11, X8, X8
-	VFMADD231PS.BCST (DI), Z9, Z0
-	VFMADD231PS.BCST (DI), Z10, Z1
-	VFMADD231PS.BCST (DI), X11, X2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 4(DI), Z10, Z4
-	VFMADD231PS.BCST 4(DI), X11, X5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold58
-	JMP              folded54
+	VMOVUPS      (BX), Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), X11
+	VADDPS       X11, X8, X8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  X13, X11, X2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  X13, X11, X5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold58
+	JMP          folded54
 
 folded54:
 	VPXORD  Z14, Z14, Z14
@@ -1078,51 +1116,53 @@ fewer53:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold63:
-	VMOVUPS          (BX), Z6
-	VMOVUPS          (DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z6, K2, Z6
-	VADDPS           Z6, Z3, Z3
-	VMOVUPS          64(BX), Z7
-	VMOVUPS          64(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z7, K2, Z7
-	VADDPS           Z7, Z4, Z4
-	VMOVUPS          128(BX)(AX*1), X8
-	VMOVUPS          128(DX)(AX*1), X9
-	VCMPPS           $0x06, X11, X9, K2
-	VMOVAPS.Z        X8, K2, X8
-	VADDPS           X8, X5, X5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST (DI), X8, X2
-	VMOVUPS          Z6, (BX)
-	VMOVUPS          Z7, 64(BX)
-	VMOVUPS          X8, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold63
-	JMP              folded61
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), X8
+	VMOVUPS      128(DX)(AX*1), X9
+	VCMPPS       $0x06, X11, X9, K2
+	VMOVAPS.Z    X8, K2, X8
+	VADDPS       X8, X5, X5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  X10, X8, X2
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	VMOVUPS      X8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold63
+	JMP          folded61
 
 other62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold65:
-	VMOVUPS          (BX), Z6
-	VADDPS           Z6, Z3, Z3
-	VMOVUPS          64(BX), Z7
-	VADDPS           Z7, Z4, Z4
-	VMOVUPS          128(BX)(AX*1), X8
-	VADDPS           X8, X5, X5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST (DI), X8, X2
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold65
-	JMP              folded61
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), X8
+	VADDPS       X8, X5, X5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  X10, X8, X2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold65
+	JMP          folded61
 
 folded61:
 	VPXORD  Z11, Z11, Z11
@@ -1297,69 +1337,77 @@ over38:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold78:
-	VMOVUPS          (BX), Z15
-	VMOVUPS          (DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z15, K2, Z15
-	VADDPS           Z15, Z12, Z12
-	VMOVUPS          64(BX), Z16
-	VMOVUPS          64(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z16, K2, Z16
-	VADDPS           Z16, Z13, Z13
-	VMOVUPS          128(BX)(AX*1), Y17
-	VMOVUPS          128(DX)(AX*1), Y18
-	VCMPPS           $0x06, Y20, Y18, K2
-	VMOVAPS.Z        Y17, K2, Y17
-	VADDPS           Y17, Y14, Y14
-	VFMADD231PS.BCST (DI), Z15, Z0
-	VFMADD231PS.BCST (DI), Z16, Z1
-	VFMADD231PS.BCST (DI), Y17, Y2
-	VFMADD231PS.BCST 4(DI), Z15, Z3
-	VFMADD231PS.BCST 4(DI), Z16, Z4
-	VFMADD231PS.BCST 4(DI), Y17, Y5
-	VFMADD231PS.BCST 8(DI), Z15, Z6
-	VFMADD231PS.BCST 8(DI), Z16, Z7
-	VFMADD231PS.BCST 8(DI), Y17, Y8
-	VFMADD231PS.BCST 12(DI), Z15, Z9
-	VFMADD231PS.BCST 12(DI), Z16, Z10
-	VFMADD231PS.BCST 12(DI), Y17, Y11
-	VMOVUPS          Z15, (BX)
-	VMOVUPS          Z16, 64(BX)
-	VMOVUPS          Y17, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold78
-	JMP              folded76
+	VMOVUPS      (BX), Z15
+	VMOVUPS      (DX), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z15, K2, Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VMOVUPS      64(DX), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z16, K2, Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), Y17
+	VMOVUPS      128(DX)(AX*1), Y18
+	VCMPPS       $0x06, Y20, Y18, K2
+	VMOVAPS.Z    Y17, K2, Y17
+	VADDPS       Y17, Y14, Y14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Y19, Y17, Y2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Y19, Y17, Y5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Y19, Y17, Y8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Y19, Y17, Y11
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	VMOVUPS      Y17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold78
+	JMP          folded76
 
 other77:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold80:
-	VMOVUPS          (BX), Z15
-	VADDPS           Z15, Z12, Z12
-	VMOVUPS          64(BX), Z16
-	VADDPS           Z16, Z13, Z13
-	VMOVUPS          128(BX)(AX*1), Y17
-	VADDPS           Y17, Y14, Y14
-	VFMADD231PS.BCST (DI), Z15, Z0
-	VFMADD231PS.BCST (DI), Z16, Z1
-	VFMADD231PS.BCST (DI), Y17, Y2
-	VFMADD231PS.BCST 4(DI), Z15, Z3
-	VFMADD231PS.BCST 4(DI), Z16, Z4
-	VFMADD231PS.BCST 4(DI), Y17, Y5
-	VFMADD231PS.BCST 8(DI), Z15, Z6
-	VFMADD231PS.BCST 8(DI), Z16, Z7
-	VFMADD231PS.BCST 8(DI), Y17, Y8
-	VFMADD231PS.BCST 12(DI), Z15, Z9
-	VFMADD231PS.BCST 12(DI), Z16, Z10
-	VFMADD231PS.BCST 12(DI), Y17, Y11
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold80
-	JMP              folded76
+	VMOVUPS      (BX), Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), Y17
+	VADDPS       Y17, Y14, Y14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Y19, Y17, Y2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Y19, Y17, Y5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Y19, Y17, Y8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Y19, Y17, Y11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold80
+	JMP          folded76
 
 folded76:
 	VPXORD  Z20, Z20, Z20
@@ -1454,63 +1502,69 @@ fewer75:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold85:
-	VMOVUPS          (BX), Z12
-	VMOVUPS          (DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z12, K2, Z12
-	VADDPS           Z12, Z9, Z9
-	VMOVUPS          64(BX), Z13
-	VMOVUPS          64(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z13, K2, Z13
-	VADDPS           Z13, Z10, Z10
-	VMOVUPS          128(BX)(AX*1), Y14
-	VMOVUPS          128(DX)(AX*1), Y15
-	VCMPPS           $0x06, Y17, Y15, K2
-	VMOVAPS.Z        Y14, K2, Y14
-	VADDPS           Y14, Y11, Y11
-	VFMADD231PS.BCST (DI), Z12, Z0
-	VFMADD231PS.BCST (DI), Z13, Z1
-	VFMADD231PS.BCST (DI), Y14, Y2
-	VFMADD231PS.BCST 4(DI), Z12, Z3
-	VFMADD231PS.BCST 4(DI), Z13, Z4
-	VFMADD231PS.BCST 4(DI), Y14, Y5
-	VFMADD231PS.BCST 8(DI), Z12, Z6
-	VFMADD231PS.BCST 8(DI), Z13, Z7
-	VFMADD231PS.BCST 8(DI), Y14, Y8
-	VMOVUPS          Z12, (BX)
-	VMOVUPS          Z13, 64(BX)
-	VMOVUPS          Y14, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold85
-	JMP              folded83
+	VMOVUPS      (BX), Z12
+	VMOVUPS      (DX), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z12, K2, Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      64(DX), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z13, K2, Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), Y14
+	VMOVUPS      128(DX)(AX*1), Y15
+	VCMPPS       $0x06, Y17, Y15, K2
+	VMOVAPS.Z    Y14, K2, Y14
+	VADDPS       Y14, Y11, Y11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Y16, Y14, Y2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Y16, Y14, Y5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Y16, Y14, Y8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Y14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold85
+	JMP          folded83
 
 other84:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold87:
-	VMOVUPS          (BX), Z12
-	VADDPS           Z12, Z9, Z9
-	VMOVUPS          64(BX), Z13
-	VADDPS           Z13, Z10, Z10
-	VMOVUPS          128(BX)(AX*1), Y14
-	VADDPS           Y14, Y11, Y11
-	VFMADD231PS.BCST (DI), Z12, Z0
-	VFMADD231PS.BCST (DI), Z13, Z1
-	VFMADD231PS.BCST (DI), Y14, Y2
-	VFMADD231PS.BCST 4(DI), Z12, Z3
-	VFMADD231PS.BCST 4(DI), Z13, Z4
-	VFMADD231PS.BCST 4(DI), Y14, Y5
-	VFMADD231PS.BCST 8(DI), Z12, Z6
-	VFMADD231PS.BCST 8(DI), Z13, Z7
-	VFMADD231PS.BCST 8(DI), Y14, Y8
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold87
-	JMP              folded83
+	VMOVUPS      (BX), Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), Y14
+	VADDPS       Y14, Y11, Y11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Y16, Y14, Y2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Y16, Y14, Y5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Y16, Y14, Y8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold87
+	JMP          folded83
 
 folded83:
 	VPXORD  Z17, Z17, Z17
@@ -1594,57 +1648,61 @@ fewer82:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold92:
-	VMOVUPS          (BX), Z9
-	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z9, K2, Z9
-	VADDPS           Z9, Z6, Z6
-	VMOVUPS          64(BX), Z10
-	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
-	VADDPS           Z10, Z7, Z7
-	VMOVUPS          128(BX)(AX*1), Y11
-	VMOVUPS          128(DX)(AX*1), Y12
-	VCMPPS           $0x06, Y14, Y12, K2
-	VMOVAPS.Z        Y11, K2, Y11
-	VADDPS           Y11, Y8, Y8
-	VFMADD231PS.BCST (DI), Z9, Z0
-	VFMADD231PS.BCST (DI), Z10, Z1
-	VFMADD231PS.BCST (DI), Y11, Y2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 4(DI), Z10, Z4
-	VFMADD231PS.BCST 4(DI), Y11, Y5
-	VMOVUPS          Z9, (BX)
-	VMOVUPS          Z10, 64(BX)
-	VMOVUPS          Y11, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold92
-	JMP              folded90
+	VMOVUPS      (BX), Z9
+	VMOVUPS      (DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      64(DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), Y11
+	VMOVUPS      128(DX)(AX*1), Y12
+	VCMPPS       $0x06, Y14, Y12, K2
+	VMOVAPS.Z    Y11, K2, Y11
+	VADDPS       Y11, Y8, Y8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Y13, Y11, Y2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Y13, Y11, Y5
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Y11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold92
+	JMP          folded90
 
 other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold94:
-	VMOVUPS          (BX), Z9
-	VADDPS           Z9, Z6, Z6
-	VMOVUPS          64(BX), Z10
-	VADDPS           Z10, Z7, Z7
-	VMOVUPS          128(BX)(AX*1), Y11
-	VADDPS           Y11, Y8, Y8
-	VFMADD231PS.BCST (DI), Z9, Z0
-	VFMADD231PS.BCST (DI), Z10, Z1
-	VFMADD231PS.BCST (DI), Y11, Y2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 4(DI), Z10, Z4
-	VFMADD231PS.BCST 4(DI), Y11, Y5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold94
-	JMP              folded90
+	VMOVUPS      (BX), Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), Y11
+	VADDPS       Y11, Y8, Y8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Y13, Y11, Y2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Y13, Y11, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold94
+	JMP          folded90
 
 folded90:
 	VPXORD  Z14, Z14, Z14
@@ -1718,51 +1776,53 @@ fewer89:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold99:
-	VMOVUPS          (BX), Z6
-	VMOVUPS          (DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z6, K2, Z6
-	VADDPS           Z6, Z3, Z3
-	VMOVUPS          64(BX), Z7
-	VMOVUPS          64(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z7, K2, Z7
-	VADDPS           Z7, Z4, Z4
-	VMOVUPS          128(BX)(AX*1), Y8
-	VMOVUPS          128(DX)(AX*1), Y9
-	VCMPPS           $0x06, Y11, Y9, K2
-	VMOVAPS.Z        Y8, K2, Y8
-	VADDPS           Y8, Y5, Y5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST (DI), Y8, Y2
-	VMOVUPS          Z6, (BX)
-	VMOVUPS          Z7, 64(BX)
-	VMOVUPS          Y8, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold99
-	JMP              folded97
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), Y8
+	VMOVUPS      128(DX)(AX*1), Y9
+	VCMPPS       $0x06, Y11, Y9, K2
+	VMOVAPS.Z    Y8, K2, Y8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Y10, Y8, Y2
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	VMOVUPS      Y8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold99
+	JMP          folded97
 
 other98:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold101:
-	VMOVUPS          (BX), Z6
-	VADDPS           Z6, Z3, Z3
-	VMOVUPS          64(BX), Z7
-	VADDPS           Z7, Z4, Z4
-	VMOVUPS          128(BX)(AX*1), Y8
-	VADDPS           Y8, Y5, Y5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST (DI), Y8, Y2
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold101
-	JMP              folded97
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), Y8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Y10, Y8, Y2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold101
+	JMP          folded97
 
 folded97:
 	VPXORD  Z11, Z11, Z11
@@ -1935,69 +1995,77 @@ over74:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold113:
-	VMOVUPS          (BX), Z15
-	VMOVUPS          (DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z15, K2, Z15
-	VADDPS           Z15, Z12, Z12
-	VMOVUPS          64(BX), Z16
-	VMOVUPS          64(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z16, K2, Z16
-	VADDPS           Z16, Z13, Z13
-	VMOVUPS          128(BX)(AX*1), Z17
-	VMOVUPS          128(DX)(AX*1), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z17, K2, Z17
-	VADDPS           Z17, Z14, Z14
-	VFMADD231PS.BCST (DI), Z15, Z0
-	VFMADD231PS.BCST (DI), Z16, Z1
-	VFMADD231PS.BCST (DI), Z17, Z2
-	VFMADD231PS.BCST 4(DI), Z15, Z3
-	VFMADD231PS.BCST 4(DI), Z16, Z4
-	VFMADD231PS.BCST 4(DI), Z17, Z5
-	VFMADD231PS.BCST 8(DI), Z15, Z6
-	VFMADD231PS.BCST 8(DI), Z16, Z7
-	VFMADD231PS.BCST 8(DI), Z17, Z8
-	VFMADD231PS.BCST 12(DI), Z15, Z9
-	VFMADD231PS.BCST 12(DI), Z16, Z10
-	VFMADD231PS.BCST 12(DI), Z17, Z11
-	VMOVUPS          Z15, (BX)
-	VMOVUPS          Z16, 64(BX)
-	VMOVUPS          Z17, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold113
-	JMP              folded111
+	VMOVUPS      (BX), Z15
+	VMOVUPS      (DX), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z15, K2, Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VMOVUPS      64(DX), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z16, K2, Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), Z17
+	VMOVUPS      128(DX)(AX*1), Z18
+	VCMPPS       $0x06, Z20, Z18, K2
+	VMOVAPS.Z    Z17, K2, Z17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	VMOVUPS      Z17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold113
+	JMP          folded111
 
 other112:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold115:
-	VMOVUPS          (BX), Z15
-	VADDPS           Z15, Z12, Z12
-	VMOVUPS          64(BX), Z16
-	VADDPS           Z16, Z13, Z13
-	VMOVUPS          128(BX)(AX*1), Z17
-	VADDPS           Z17, Z14, Z14
-	VFMADD231PS.BCST (DI), Z15, Z0
-	VFMADD231PS.BCST (DI), Z16, Z1
-	VFMADD231PS.BCST (DI), Z17, Z2
-	VFMADD231PS.BCST 4(DI), Z15, Z3
-	VFMADD231PS.BCST 4(DI), Z16, Z4
-	VFMADD231PS.BCST 4(DI), Z17, Z5
-	VFMADD231PS.BCST 8(DI), Z15, Z6
-	VFMADD231PS.BCST 8(DI), Z16, Z7
-	VFMADD231PS.BCST 8(DI), Z17, Z8
-	VFMADD231PS.BCST 12(DI), Z15, Z9
-	VFMADD231PS.BCST 12(DI), Z16, Z10
-	VFMADD231PS.BCST 12(DI), Z17, Z11
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold115
-	JMP              folded111
+	VMOVUPS      (BX), Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), Z17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold115
+	JMP          folded111
 
 folded111:
 	VPXORD  Z20, Z20, Z20
@@ -2092,63 +2160,69 @@ fewer110:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold120:
-	VMOVUPS          (BX), Z12
-	VMOVUPS          (DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z12, K2, Z12
-	VADDPS           Z12, Z9, Z9
-	VMOVUPS          64(BX), Z13
-	VMOVUPS          64(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z13, K2, Z13
-	VADDPS           Z13, Z10, Z10
-	VMOVUPS          128(BX)(AX*1), Z14
-	VMOVUPS          128(DX)(AX*1), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z14, K2, Z14
-	VADDPS           Z14, Z11, Z11
-	VFMADD231PS.BCST (DI), Z12, Z0
-	VFMADD231PS.BCST (DI), Z13, Z1
-	VFMADD231PS.BCST (DI), Z14, Z2
-	VFMADD231PS.BCST 4(DI), Z12, Z3
-	VFMADD231PS.BCST 4(DI), Z13, Z4
-	VFMADD231PS.BCST 4(DI), Z14, Z5
-	VFMADD231PS.BCST 8(DI), Z12, Z6
-	VFMADD231PS.BCST 8(DI), Z13, Z7
-	VFMADD231PS.BCST 8(DI), Z14, Z8
-	VMOVUPS          Z12, (BX)
-	VMOVUPS          Z13, 64(BX)
-	VMOVUPS          Z14, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold120
-	JMP              folded118
+	VMOVUPS      (BX), Z12
+	VMOVUPS      (DX), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z12, K2, Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      64(DX), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z13, K2, Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), Z14
+	VMOVUPS      128(DX)(AX*1), Z15
+	VCMPPS       $0x06, Z17, Z15, K2
+	VMOVAPS.Z    Z14, K2, Z14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold120
+	JMP          folded118
 
 other119:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold122:
-	VMOVUPS          (BX), Z12
-	VADDPS           Z12, Z9, Z9
-	VMOVUPS          64(BX), Z13
-	VADDPS           Z13, Z10, Z10
-	VMOVUPS          128(BX)(AX*1), Z14
-	VADDPS           Z14, Z11, Z11
-	VFMADD231PS.BCST (DI), Z12, Z0
-	VFMADD231PS.BCST (DI), Z13, Z1
-	VFMADD231PS.BCST (DI), Z14, Z2
-	VFMADD231PS.BCST 4(DI), Z12, Z3
-	VFMADD231PS.BCST 4(DI), Z13, Z4
-	VFMADD231PS.BCST 4(DI), Z14, Z5
-	VFMADD231PS.BCST 8(DI), Z12, Z6
-	VFMADD231PS.BCST 8(DI), Z13, Z7
-	VFMADD231PS.BCST 8(DI), Z14, Z8
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold122
-	JMP              folded118
+	VMOVUPS      (BX), Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), Z14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+	JMP          folded118
 
 folded118:
 	VPXORD  Z17, Z17, Z17
@@ -2232,57 +2306,61 @@ fewer117:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold127:
-	VMOVUPS          (BX), Z9
-	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z9, K2, Z9
-	VADDPS           Z9, Z6, Z6
-	VMOVUPS          64(BX), Z10
-	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
-	VADDPS           Z10, Z7, Z7
-	VMOVUPS          128(BX)(AX*1), Z11
-	VMOVUPS          128(DX)(AX*1), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z11, K2, Z11
-	VADDPS           Z11, Z8, Z8
-	VFMADD231PS.BCST (DI), Z9, Z0
-	VFMADD231PS.BCST (DI), Z10, Z1
-	VFMADD231PS.BCST (DI), Z11, Z2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 4(DI), Z10, Z4
-	VFMADD231PS.BCST 4(DI), Z11, Z5
-	VMOVUPS          Z9, (BX)
-	VMOVUPS          Z10, 64(BX)
-	VMOVUPS          Z11, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold127
-	JMP              folded125
+	VMOVUPS      (BX), Z9
+	VMOVUPS      (DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      64(DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), Z11
+	VMOVUPS      128(DX)(AX*1), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Z11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold127
+	JMP          folded125
 
 other126:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold129:
-	VMOVUPS          (BX), Z9
-	VADDPS           Z9, Z6, Z6
-	VMOVUPS          64(BX), Z10
-	VADDPS           Z10, Z7, Z7
-	VMOVUPS          128(BX)(AX*1), Z11
-	VADDPS           Z11, Z8, Z8
-	VFMADD231PS.BCST (DI), Z9, Z0
-	VFMADD231PS.BCST (DI), Z10, Z1
-	VFMADD231PS.BCST (DI), Z11, Z2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 4(DI), Z10, Z4
-	VFMADD231PS.BCST 4(DI), Z11, Z5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold129
-	JMP              folded125
+	VMOVUPS      (BX), Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold129
+	JMP          folded125
 
 folded125:
 	VPXORD  Z14, Z14, Z14
@@ -2356,51 +2434,53 @@ fewer124:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold134:
-	VMOVUPS          (BX), Z6
-	VMOVUPS          (DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z6, K2, Z6
-	VADDPS           Z6, Z3, Z3
-	VMOVUPS          64(BX), Z7
-	VMOVUPS          64(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z7, K2, Z7
-	VADDPS           Z7, Z4, Z4
-	VMOVUPS          128(BX)(AX*1), Z8
-	VMOVUPS          128(DX)(AX*1), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z8, K2, Z8
-	VADDPS           Z8, Z5, Z5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST (DI), Z8, Z2
-	VMOVUPS          Z6, (BX)
-	VMOVUPS          Z7, 64(BX)
-	VMOVUPS          Z8, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold134
-	JMP              folded132
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), Z8
+	VMOVUPS      128(DX)(AX*1), Z9
+	VCMPPS       $0x06, Z11, Z9, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	VMOVUPS      Z8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold134
+	JMP          folded132
 
 other133:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold136:
-	VMOVUPS          (BX), Z6
-	VADDPS           Z6, Z3, Z3
-	VMOVUPS          64(BX), Z7
-	VADDPS           Z7, Z4, Z4
-	VMOVUPS          128(BX)(AX*1), Z8
-	VADDPS           Z8, Z5, Z5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST (DI), Z8, Z2
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold136
-	JMP              folded132
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold136
+	JMP          folded132
 
 folded132:
 	VPXORD  Z11, Z11, Z11
@@ -2565,53 +2645,61 @@ narrower1:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold150:
-	VMOVUPS          (BX), Z10
-	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
-	VADDPS           Z10, Z8, Z8
-	VMOVUPS          64(BX), Z11
-	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z11, K2, Z11
-	VADDPS           Z11, Z9, Z9
-	VFMADD231PS.BCST (DI), Z10, Z0
-	VFMADD231PS.BCST (DI), Z11, Z1
-	VFMADD231PS.BCST 4(DI), Z10, Z2
-	VFMADD231PS.BCST 4(DI), Z11, Z3
-	VFMADD231PS.BCST 8(DI), Z10, Z4
-	VFMADD231PS.BCST 8(DI), Z11, Z5
-	VFMADD231PS.BCST 12(DI), Z10, Z6
-	VFMADD231PS.BCST 12(DI), Z11, Z7
-	VMOVUPS          Z10, (BX)
-	VMOVUPS          Z11, 64(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold150
-	JMP              folded148
+	VMOVUPS      (BX), Z10
+	VMOVUPS      (DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX), Z11
+	VMOVUPS      64(DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold150
+	JMP          folded148
 
 other149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold152:
-	VMOVUPS          (BX), Z10
-	VADDPS           Z10, Z8, Z8
-	VMOVUPS          64(BX), Z11
-	VADDPS           Z11, Z9, Z9
-	VFMADD231PS.BCST (DI), Z10, Z0
-	VFMADD231PS.BCST (DI), Z11, Z1
-	VFMADD231PS.BCST 4(DI), Z10, Z2
-	VFMADD231PS.BCST 4(DI), Z11, Z3
-	VFMADD231PS.BCST 8(DI), Z10, Z4
-	VFMADD231PS.BCST 8(DI), Z11, Z5
-	VFMADD231PS.BCST 12(DI), Z10, Z6
-	VFMADD231PS.BCST 12(DI), Z11, Z7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold152
-	JMP              folded148
+	VMOVUPS      (BX), Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX), Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold152
+	JMP          folded148
 
 folded148:
 	VPXORD  Z14, Z14, Z14
@@ -2683,49 +2771,55 @@ fewer147:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold157:
-	VMOVUPS          (BX), Z8
-	VMOVUPS          (DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z8, K2, Z8
-	VADDPS           Z8, Z6, Z6
-	VMOVUPS          64(BX), Z9
-	VMOVUPS          64(DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z9, K2, Z9
-	VADDPS           Z9, Z7, Z7
-	VFMADD231PS.BCST (DI), Z8, Z0
-	VFMADD231PS.BCST (DI), Z9, Z1
-	VFMADD231PS.BCST 4(DI), Z8, Z2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 8(DI), Z8, Z4
-	VFMADD231PS.BCST 8(DI), Z9, Z5
-	VMOVUPS          Z8, (BX)
-	VMOVUPS          Z9, 64(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold157
-	JMP              folded155
+	VMOVUPS      (BX), Z8
+	VMOVUPS      (DX), Z10
+	VCMPPS       $0x06, Z12, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX), Z9
+	VMOVUPS      64(DX), Z10
+	VCMPPS       $0x06, Z12, Z10, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold157
+	JMP          folded155
 
 other156:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold159:
-	VMOVUPS          (BX), Z8
-	VADDPS           Z8, Z6, Z6
-	VMOVUPS          64(BX), Z9
-	VADDPS           Z9, Z7, Z7
-	VFMADD231PS.BCST (DI), Z8, Z0
-	VFMADD231PS.BCST (DI), Z9, Z1
-	VFMADD231PS.BCST 4(DI), Z8, Z2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 8(DI), Z8, Z4
-	VFMADD231PS.BCST 8(DI), Z9, Z5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold159
-	JMP              folded155
+	VMOVUPS      (BX), Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX), Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold159
+	JMP          folded155
 
 folded155:
 	VPXORD  Z12, Z12, Z12
@@ -2790,45 +2884,49 @@ fewer154:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold164:
-	VMOVUPS          (BX), Z6
-	VMOVUPS          (DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z6, K2, Z6
-	VADDPS           Z6, Z4, Z4
-	VMOVUPS          64(BX), Z7
-	VMOVUPS          64(DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z7, K2, Z7
-	VADDPS           Z7, Z5, Z5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST 4(DI), Z6, Z2
-	VFMADD231PS.BCST 4(DI), Z7, Z3
-	VMOVUPS          Z6, (BX)
-	VMOVUPS          Z7, 64(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold164
-	JMP              folded162
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z8
+	VCMPPS       $0x06, Z10, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z8
+	VCMPPS       $0x06, Z10, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold164
+	JMP          folded162
 
 other163:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold166:
-	VMOVUPS          (BX), Z6
-	VADDPS           Z6, Z4, Z4
-	VMOVUPS          64(BX), Z7
-	VADDPS           Z7, Z5, Z5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST 4(DI), Z6, Z2
-	VFMADD231PS.BCST 4(DI), Z7, Z3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold166
-	JMP              folded162
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX), Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold166
+	JMP          folded162
 
 folded162:
 	VPXORD  Z10, Z10, Z10
@@ -2886,41 +2984,43 @@ fewer161:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold171:
-	VMOVUPS          (BX), Z4
-	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z4, K2, Z4
-	VADDPS           Z4, Z2, Z2
-	VMOVUPS          64(BX), Z5
-	VMOVUPS          64(DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z5, K2, Z5
-	VADDPS           Z5, Z3, Z3
-	VFMADD231PS.BCST (DI), Z4, Z0
-	VFMADD231PS.BCST (DI), Z5, Z1
-	VMOVUPS          Z4, (BX)
-	VMOVUPS          Z5, 64(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold171
-	JMP              folded169
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (DX), Z6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX), Z5
+	VMOVUPS      64(DX), Z6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, 64(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold171
+	JMP          folded169
 
 other170:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold173:
-	VMOVUPS          (BX), Z4
-	VADDPS           Z4, Z2, Z2
-	VMOVUPS          64(BX), Z5
-	VADDPS           Z5, Z3, Z3
-	VFMADD231PS.BCST (DI), Z4, Z0
-	VFMADD231PS.BCST (DI), Z5, Z1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold173
-	JMP              folded169
+	VMOVUPS      (BX), Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX), Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold173
+	JMP          folded169
 
 folded169:
 	VPXORD  Z8, Z8, Z8
@@ -3063,53 +3163,61 @@ over146:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold186:
-	VMOVUPS          (BX), Z10
-	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
-	VADDPS           Z10, Z8, Z8
-	VMOVUPS          64(BX)(AX*1), X11
-	VMOVUPS          64(DX)(AX*1), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X11, K2, X11
-	VADDPS           X11, X9, X9
-	VFMADD231PS.BCST (DI), Z10, Z0
-	VFMADD231PS.BCST (DI), X11, X1
-	VFMADD231PS.BCST 4(DI), Z10, Z2
-	VFMADD231PS.BCST 4(DI), X11, X3
-	VFMADD231PS.BCST 8(DI), Z10, Z4
-	VFMADD231PS.BCST 8(DI), X11, X5
-	VFMADD231PS.BCST 12(DI), Z10, Z6
-	VFMADD231PS.BCST 12(DI), X11, X7
-	VMOVUPS          Z10, (BX)
-	VMOVUPS          X11, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold186
-	JMP              folded184
+	VMOVUPS      (BX), Z10
+	VMOVUPS      (DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), X11
+	VMOVUPS      64(DX)(AX*1), X12
+	VCMPPS       $0x06, X14, X12, K2
+	VMOVAPS.Z    X11, K2, X11
+	VADDPS       X11, X9, X9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  X13, X11, X1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  X13, X11, X3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  X13, X11, X5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  X13, X11, X7
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      X11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold186
+	JMP          folded184
 
 other185:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold188:
-	VMOVUPS          (BX), Z10
-	VADDPS           Z10, Z8, Z8
-	VMOVUPS          64(BX)(AX*1), X11
-	VADDPS           X11, X9, X9
-	VFMADD231PS.BCST (DI), Z10, Z0
-	VFMADD231PS.BCST (DI), X11, X1
-	VFMADD231PS.BCST 4(DI), Z10, Z2
-	VFMADD231PS.BCST 4(DI), X11, X3
-	VFMADD231PS.BCST 8(DI), Z10, Z4
-	VFMADD231PS.BCST 8(DI), X11, X5
-	VFMADD231PS.BCST 12(DI), Z10, Z6
-	VFMADD231PS.BCST 12(DI), X11, X7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold188
-	JMP              folded184
+	VMOVUPS      (BX), Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), X11
+	VADDPS       X11, X9, X9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  X13, X11, X1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  X13, X11, X3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  X13, X11, X5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  X13, X11, X7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold188
+	JMP          folded184
 
 folded184:
 	VPXORD  Z14, Z14, Z14
@@ -3190,49 +3298,55 @@ fewer183:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold193:
-	VMOVUPS          (BX), Z8
-	VMOVUPS          (DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z8, K2, Z8
-	VADDPS           Z8, Z6, Z6
-	VMOVUPS          64(BX)(AX*1), X9
-	VMOVUPS          64(DX)(AX*1), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X9, K2, X9
-	VADDPS           X9, X7, X7
-	VFMADD231PS.BCST (DI), Z8, Z0
-	VFMADD231PS.BCST (DI), X9, X1
-	VFMADD231PS.BCST 4(DI), Z8, Z2
-	VFMADD231PS.BCST 4(DI), X9, X3
-	VFMADD231PS.BCST 8(DI), Z8, Z4
-	VFMADD231PS.BCST 8(DI), X9, X5
-	VMOVUPS          Z8, (BX)
-	VMOVUPS          X9, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold193
-	JMP              folded191
+	VMOVUPS      (BX), Z8
+	VMOVUPS      (DX), Z10
+	VCMPPS       $0x06, Z12, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), X9
+	VMOVUPS      64(DX)(AX*1), X10
+	VCMPPS       $0x06, X12, X10, K2
+	VMOVAPS.Z    X9, K2, X9
+	VADDPS       X9, X7, X7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  X11, X9, X1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  X11, X9, X3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  X11, X9, X5
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      X9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold193
+	JMP          folded191
 
 other192:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold195:
-	VMOVUPS          (BX), Z8
-	VADDPS           Z8, Z6, Z6
-	VMOVUPS          64(BX)(AX*1), X9
-	VADDPS           X9, X7, X7
-	VFMADD231PS.BCST (DI), Z8, Z0
-	VFMADD231PS.BCST (DI), X9, X1
-	VFMADD231PS.BCST 4(DI), Z8, Z2
-	VFMADD231PS.BCST 4(DI), X9, X3
-	VFMADD231PS.BCST 8(DI), Z8, Z4
-	VFMADD231PS.BCST 8(DI), X9, X5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold195
-	JMP              folded191
+	VMOVUPS      (BX), Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), X9
+	VADDPS       X9, X7, X7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  X11, X9, X1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  X11, X9, X3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  X11, X9, X5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold195
+	JMP          folded191
 
 folded191:
 	VPXORD  Z12, Z12, Z12
@@ -3305,45 +3419,49 @@ fewer190:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold200:
-	VMOVUPS          (BX), Z6
-	VMOVUPS          (DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z6, K2, Z6
-	VADDPS           Z6, Z4, Z4
-	VMOVUPS          64(BX)(AX*1), X7
-	VMOVUPS          64(DX)(AX*1), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X7, K2, X7
-	VADDPS           X7, X5, X5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), X7, X1
-	VFMADD231PS.BCST 4(DI), Z6, Z2
-	VFMADD231PS.BCST 4(DI), X7, X3
-	VMOVUPS          Z6, (BX)
-	VMOVUPS          X7, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold200
-	JMP              folded198
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z8
+	VCMPPS       $0x06, Z10, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), X7
+	VMOVUPS      64(DX)(AX*1), X8
+	VCMPPS       $0x06, X10, X8, K2
+	VMOVAPS.Z    X7, K2, X7
+	VADDPS       X7, X5, X5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  X9, X7, X1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  X9, X7, X3
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      X7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold200
+	JMP          folded198
 
 other199:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold202:
-	VMOVUPS          (BX), Z6
-	VADDPS           Z6, Z4, Z4
-	VMOVUPS          64(BX)(AX*1), X7
-	VADDPS           X7, X5, X5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), X7, X1
-	VFMADD231PS.BCST 4(DI), Z6, Z2
-	VFMADD231PS.BCST 4(DI), X7, X3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold202
-	JMP              folded198
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), X7
+	VADDPS       X7, X5, X5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  X9, X7, X1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  X9, X7, X3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold202
+	JMP          folded198
 
 folded198:
 	VPXORD  Z10, Z10, Z10
@@ -3409,41 +3527,43 @@ fewer197:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold207:
-	VMOVUPS          (BX), Z4
-	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z4, K2, Z4
-	VADDPS           Z4, Z2, Z2
-	VMOVUPS          64(BX)(AX*1), X5
-	VMOVUPS          64(DX)(AX*1), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X3, X3
-	VFMADD231PS.BCST (DI), Z4, Z0
-	VFMADD231PS.BCST (DI), X5, X1
-	VMOVUPS          Z4, (BX)
-	VMOVUPS          X5, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold207
-	JMP              folded205
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (DX), Z6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), X5
+	VMOVUPS      64(DX)(AX*1), X6
+	VCMPPS       $0x06, X8, X6, K2
+	VMOVAPS.Z    X5, K2, X5
+	VADDPS       X5, X3, X3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  X7, X5, X1
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      X5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold207
+	JMP          folded205
 
 other206:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold209:
-	VMOVUPS          (BX), Z4
-	VADDPS           Z4, Z2, Z2
-	VMOVUPS          64(BX)(AX*1), X5
-	VADDPS           X5, X3, X3
-	VFMADD231PS.BCST (DI), Z4, Z0
-	VFMADD231PS.BCST (DI), X5, X1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold209
-	JMP              folded205
+	VMOVUPS      (BX), Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), X5
+	VADDPS       X5, X3, X3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  X7, X5, X1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold209
+	JMP          folded205
 
 folded205:
 	VPXORD  Z8, Z8, Z8
@@ -3598,53 +3718,61 @@ over182:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold222:
-	VMOVUPS          (BX), Z10
-	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
-	VADDPS           Z10, Z8, Z8
-	VMOVUPS          64(BX)(AX*1), Y11
-	VMOVUPS          64(DX)(AX*1), Y12
-	VCMPPS           $0x06, Y14, Y12, K2
-	VMOVAPS.Z        Y11, K2, Y11
-	VADDPS           Y11, Y9, Y9
-	VFMADD231PS.BCST (DI), Z10, Z0
-	VFMADD231PS.BCST (DI), Y11, Y1
-	VFMADD231PS.BCST 4(DI), Z10, Z2
-	VFMADD231PS.BCST 4(DI), Y11, Y3
-	VFMADD231PS.BCST 8(DI), Z10, Z4
-	VFMADD231PS.BCST 8(DI), Y11, Y5
-	VFMADD231PS.BCST 12(DI), Z10, Z6
-	VFMADD231PS.BCST 12(DI), Y11, Y7
-	VMOVUPS          Z10, (BX)
-	VMOVUPS          Y11, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold222
-	JMP              folded220
+	VMOVUPS      (BX), Z10
+	VMOVUPS      (DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), Y11
+	VMOVUPS      64(DX)(AX*1), Y12
+	VCMPPS       $0x06, Y14, Y12, K2
+	VMOVAPS.Z    Y11, K2, Y11
+	VADDPS       Y11, Y9, Y9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Y13, Y11, Y1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Y13, Y11, Y3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Y13, Y11, Y5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Y13, Y11, Y7
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Y11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold222
+	JMP          folded220
 
 other221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold224:
-	VMOVUPS          (BX), Z10
-	VADDPS           Z10, Z8, Z8
-	VMOVUPS          64(BX)(AX*1), Y11
-	VADDPS           Y11, Y9, Y9
-	VFMADD231PS.BCST (DI), Z10, Z0
-	VFMADD231PS.BCST (DI), Y11, Y1
-	VFMADD231PS.BCST 4(DI), Z10, Z2
-	VFMADD231PS.BCST 4(DI), Y11, Y3
-	VFMADD231PS.BCST 8(DI), Z10, Z4
-	VFMADD231PS.BCST 8(DI), Y11, Y5
-	VFMADD231PS.BCST 12(DI), Z10, Z6
-	VFMADD231PS.BCST 12(DI), Y11, Y7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold224
-	JMP              folded220
+	VMOVUPS      (BX), Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), Y11
+	VADDPS       Y11, Y9, Y9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Y13, Y11, Y1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Y13, Y11, Y3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Y13, Y11, Y5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Y13, Y11, Y7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold224
+	JMP          folded220
 
 folded220:
 	VPXORD  Z14, Z14, Z14
@@ -3725,49 +3853,55 @@ fewer219:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold229:
-	VMOVUPS          (BX), Z8
-	VMOVUPS          (DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z8, K2, Z8
-	VADDPS           Z8, Z6, Z6
-	VMOVUPS          64(BX)(AX*1), Y9
-	VMOVUPS          64(DX)(AX*1), Y10
-	VCMPPS           $0x06, Y12, Y10, K2
-	VMOVAPS.Z        Y9, K2, Y9
-	VADDPS           Y9, Y7, Y7
-	VFMADD231PS.BCST (DI), Z8, Z0
-	VFMADD231PS.BCST (DI), Y9, Y1
-	VFMADD231PS.BCST 4(DI), Z8, Z2
-	VFMADD231PS.BCST 4(DI), Y9, Y3
-	VFMADD231PS.BCST 8(DI), Z8, Z4
-	VFMADD231PS.BCST 8(DI), Y9, Y5
-	VMOVUPS          Z8, (BX)
-	VMOVUPS          Y9, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold229
-	JMP              folded227
+	VMOVUPS      (BX), Z8
+	VMOVUPS      (DX), Z10
+	VCMPPS       $0x06, Z12, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), Y9
+	VMOVUPS      64(DX)(AX*1), Y10
+	VCMPPS       $0x06, Y12, Y10, K2
+	VMOVAPS.Z    Y9, K2, Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Y11, Y9, Y1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Y11, Y9, Y3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Y11, Y9, Y5
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Y9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold229
+	JMP          folded227
 
 other228:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold231:
-	VMOVUPS          (BX), Z8
-	VADDPS           Z8, Z6, Z6
-	VMOVUPS          64(BX)(AX*1), Y9
-	VADDPS           Y9, Y7, Y7
-	VFMADD231PS.BCST (DI), Z8, Z0
-	VFMADD231PS.BCST (DI), Y9, Y1
-	VFMADD231PS.BCST 4(DI), Z8, Z2
-	VFMADD231PS.BCST 4(DI), Y9, Y3
-	VFMADD231PS.BCST 8(DI), Z8, Z4
-	VFMADD231PS.BCST 8(DI), Y9, Y5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold231
-	JMP              folded227
+	VMOVUPS      (BX), Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Y11, Y9, Y1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Y11, Y9, Y3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Y11, Y9, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold231
+	JMP          folded227
 
 folded227:
 	VPXORD  Z12, Z12, Z12
@@ -3840,45 +3974,49 @@ fewer226:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold236:
-	VMOVUPS          (BX), Z6
-	VMOVUPS          (DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z6, K2, Z6
-	VADDPS           Z6, Z4, Z4
-	VMOVUPS          64(BX)(AX*1), Y7
-	VMOVUPS          64(DX)(AX*1), Y8
-	VCMPPS           $0x06, Y10, Y8, K2
-	VMOVAPS.Z        Y7, K2, Y7
-	VADDPS           Y7, Y5, Y5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Y7, Y1
-	VFMADD231PS.BCST 4(DI), Z6, Z2
-	VFMADD231PS.BCST 4(DI), Y7, Y3
-	VMOVUPS          Z6, (BX)
-	VMOVUPS          Y7, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold236
-	JMP              folded234
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z8
+	VCMPPS       $0x06, Z10, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), Y7
+	VMOVUPS      64(DX)(AX*1), Y8
+	VCMPPS       $0x06, Y10, Y8, K2
+	VMOVAPS.Z    Y7, K2, Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Y9, Y7, Y3
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Y7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold236
+	JMP          folded234
 
 other235:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold238:
-	VMOVUPS          (BX), Z6
-	VADDPS           Z6, Z4, Z4
-	VMOVUPS          64(BX)(AX*1), Y7
-	VADDPS           Y7, Y5, Y5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Y7, Y1
-	VFMADD231PS.BCST 4(DI), Z6, Z2
-	VFMADD231PS.BCST 4(DI), Y7, Y3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold238
-	JMP              folded234
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold238
+	JMP          folded234
 
 folded234:
 	VPXORD  Z10, Z10, Z10
@@ -3944,41 +4082,43 @@ fewer233:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold243:
-	VMOVUPS          (BX), Z4
-	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z4, K2, Z4
-	VADDPS           Z4, Z2, Z2
-	VMOVUPS          64(BX)(AX*1), Y5
-	VMOVUPS          64(DX)(AX*1), Y6
-	VCMPPS           $0x06, Y8, Y6, K2
-	VMOVAPS.Z        Y5, K2, Y5
-	VADDPS           Y5, Y3, Y3
-	VFMADD231PS.BCST (DI), Z4, Z0
-	VFMADD231PS.BCST (DI), Y5, Y1
-	VMOVUPS          Z4, (BX)
-	VMOVUPS          Y5, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold243
-	JMP              folded241
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (DX), Z6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), Y5
+	VMOVUPS      64(DX)(AX*1), Y6
+	VCMPPS       $0x06, Y8, Y6, K2
+	VMOVAPS.Z    Y5, K2, Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Y7, Y5, Y1
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Y5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold243
+	JMP          folded241
 
 other242:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold245:
-	VMOVUPS          (BX), Z4
-	VADDPS           Z4, Z2, Z2
-	VMOVUPS          64(BX)(AX*1), Y5
-	VADDPS           Y5, Y3, Y3
-	VFMADD231PS.BCST (DI), Z4, Z0
-	VFMADD231PS.BCST (DI), Y5, Y1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold245
-	JMP              folded241
+	VMOVUPS      (BX), Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold245
+	JMP          folded241
 
 folded241:
 	VPXORD  Z8, Z8, Z8
@@ -4131,53 +4271,61 @@ over218:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold257:
-	VMOVUPS          (BX), Z10
-	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
-	VADDPS           Z10, Z8, Z8
-	VMOVUPS          64(BX)(AX*1), Z11
-	VMOVUPS          64(DX)(AX*1), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z11, K2, Z11
-	VADDPS           Z11, Z9, Z9
-	VFMADD231PS.BCST (DI), Z10, Z0
-	VFMADD231PS.BCST (DI), Z11, Z1
-	VFMADD231PS.BCST 4(DI), Z10, Z2
-	VFMADD231PS.BCST 4(DI), Z11, Z3
-	VFMADD231PS.BCST 8(DI), Z10, Z4
-	VFMADD231PS.BCST 8(DI), Z11, Z5
-	VFMADD231PS.BCST 12(DI), Z10, Z6
-	VFMADD231PS.BCST 12(DI), Z11, Z7
-	VMOVUPS          Z10, (BX)
-	VMOVUPS          Z11, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold257
-	JMP              folded255
+	VMOVUPS      (BX), Z10
+	VMOVUPS      (DX), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), Z11
+	VMOVUPS      64(DX)(AX*1), Z12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold257
+	JMP          folded255
 
 other256:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold259:
-	VMOVUPS          (BX), Z10
-	VADDPS           Z10, Z8, Z8
-	VMOVUPS          64(BX)(AX*1), Z11
-	VADDPS           Z11, Z9, Z9
-	VFMADD231PS.BCST (DI), Z10, Z0
-	VFMADD231PS.BCST (DI), Z11, Z1
-	VFMADD231PS.BCST 4(DI), Z10, Z2
-	VFMADD231PS.BCST 4(DI), Z11, Z3
-	VFMADD231PS.BCST 8(DI), Z10, Z4
-	VFMADD231PS.BCST 8(DI), Z11, Z5
-	VFMADD231PS.BCST 12(DI), Z10, Z6
-	VFMADD231PS.BCST 12(DI), Z11, Z7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold259
-	JMP              folded255
+	VMOVUPS      (BX), Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold259
+	JMP          folded255
 
 folded255:
 	VPXORD  Z14, Z14, Z14
@@ -4258,49 +4406,55 @@ fewer254:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold264:
-	VMOVUPS          (BX), Z8
-	VMOVUPS          (DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z8, K2, Z8
-	VADDPS           Z8, Z6, Z6
-	VMOVUPS          64(BX)(AX*1), Z9
-	VMOVUPS          64(DX)(AX*1), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z9, K2, Z9
-	VADDPS           Z9, Z7, Z7
-	VFMADD231PS.BCST (DI), Z8, Z0
-	VFMADD231PS.BCST (DI), Z9, Z1
-	VFMADD231PS.BCST 4(DI), Z8, Z2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 8(DI), Z8, Z4
-	VFMADD231PS.BCST 8(DI), Z9, Z5
-	VMOVUPS          Z8, (BX)
-	VMOVUPS          Z9, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold264
-	JMP              folded262
+	VMOVUPS      (BX), Z8
+	VMOVUPS      (DX), Z10
+	VCMPPS       $0x06, Z12, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), Z9
+	VMOVUPS      64(DX)(AX*1), Z10
+	VCMPPS       $0x06, Z12, Z10, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold264
+	JMP          folded262
 
 other263:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold266:
-	VMOVUPS          (BX), Z8
-	VADDPS           Z8, Z6, Z6
-	VMOVUPS          64(BX)(AX*1), Z9
-	VADDPS           Z9, Z7, Z7
-	VFMADD231PS.BCST (DI), Z8, Z0
-	VFMADD231PS.BCST (DI), Z9, Z1
-	VFMADD231PS.BCST 4(DI), Z8, Z2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VFMADD231PS.BCST 8(DI), Z8, Z4
-	VFMADD231PS.BCST 8(DI), Z9, Z5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold266
-	JMP              folded262
+	VMOVUPS      (BX), Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold266
+	JMP          folded262
 
 folded262:
 	VPXORD  Z12, Z12, Z12
@@ -4373,45 +4527,49 @@ fewer261:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold271:
-	VMOVUPS          (BX), Z6
-	VMOVUPS          (DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z6, K2, Z6
-	VADDPS           Z6, Z4, Z4
-	VMOVUPS          64(BX)(AX*1), Z7
-	VMOVUPS          64(DX)(AX*1), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z7, K2, Z7
-	VADDPS           Z7, Z5, Z5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST 4(DI), Z6, Z2
-	VFMADD231PS.BCST 4(DI), Z7, Z3
-	VMOVUPS          Z6, (BX)
-	VMOVUPS          Z7, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold271
-	JMP              folded269
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z8
+	VCMPPS       $0x06, Z10, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), Z7
+	VMOVUPS      64(DX)(AX*1), Z8
+	VCMPPS       $0x06, Z10, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold271
+	JMP          folded269
 
 other270:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold273:
-	VMOVUPS          (BX), Z6
-	VADDPS           Z6, Z4, Z4
-	VMOVUPS          64(BX)(AX*1), Z7
-	VADDPS           Z7, Z5, Z5
-	VFMADD231PS.BCST (DI), Z6, Z0
-	VFMADD231PS.BCST (DI), Z7, Z1
-	VFMADD231PS.BCST 4(DI), Z6, Z2
-	VFMADD231PS.BCST 4(DI), Z7, Z3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold273
-	JMP              folded269
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold273
+	JMP          folded269
 
 folded269:
 	VPXORD  Z10, Z10, Z10
@@ -4477,41 +4635,43 @@ fewer268:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold278:
-	VMOVUPS          (BX), Z4
-	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z4, K2, Z4
-	VADDPS           Z4, Z2, Z2
-	VMOVUPS          64(BX)(AX*1), Z5
-	VMOVUPS          64(DX)(AX*1), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z5, K2, Z5
-	VADDPS           Z5, Z3, Z3
-	VFMADD231PS.BCST (DI), Z4, Z0
-	VFMADD231PS.BCST (DI), Z5, Z1
-	VMOVUPS          Z4, (BX)
-	VMOVUPS          Z5, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold278
-	JMP              folded276
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (DX), Z6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), Z5
+	VMOVUPS      64(DX)(AX*1), Z6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold278
+	JMP          folded276
 
 other277:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold280:
-	VMOVUPS          (BX), Z4
-	VADDPS           Z4, Z2, Z2
-	VMOVUPS          64(BX)(AX*1), Z5
-	VADDPS           Z5, Z3, Z3
-	VFMADD231PS.BCST (DI), Z4, Z0
-	VFMADD231PS.BCST (DI), Z5, Z1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold280
-	JMP              folded276
+	VMOVUPS      (BX), Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold280
+	JMP          folded276
 
 folded276:
 	VPXORD  Z8, Z8, Z8
@@ -5438,53 +5598,61 @@ over325:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold365:
-	VMOVUPS          (BX), Y10
-	VMOVUPS          (DX), Y12
-	VCMPPS           $0x06, Y14, Y12, K2
-	VMOVAPS.Z        Y10, K2, Y10
-	VADDPS           Y10, Y8, Y8
-	VMOVUPS          32(BX)(AX*1), Y11
-	VMOVUPS          32(DX)(AX*1), Y12
-	VCMPPS           $0x06, Y14, Y12, K2
-	VMOVAPS.Z        Y11, K2, Y11
-	VADDPS           Y11, Y9, Y9
-	VFMADD231PS.BCST (DI), Y10, Y0
-	VFMADD231PS.BCST (DI), Y11, Y1
-	VFMADD231PS.BCST 4(DI), Y10, Y2
-	VFMADD231PS.BCST 4(DI), Y11, Y3
-	VFMADD231PS.BCST 8(DI), Y10, Y4
-	VFMADD231PS.BCST 8(DI), Y11, Y5
-	VFMADD231PS.BCST 12(DI), Y10, Y6
-	VFMADD231PS.BCST 12(DI), Y11, Y7
-	VMOVUPS          Y10, (BX)
-	VMOVUPS          Y11, 32(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold365
-	JMP              folded363
+	VMOVUPS      (BX), Y10
+	VMOVUPS      (DX), Y12
+	VCMPPS       $0x06, Y14, Y12, K2
+	VMOVAPS.Z    Y10, K2, Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      32(BX)(AX*1), Y11
+	VMOVUPS      32(DX)(AX*1), Y12
+	VCMPPS       $0x06, Y14, Y12, K2
+	VMOVAPS.Z    Y11, K2, Y11
+	VADDPS       Y11, Y9, Y9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Y13, Y10, Y0
+	VFMADD231PS  Y13, Y11, Y1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Y13, Y10, Y2
+	VFMADD231PS  Y13, Y11, Y3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Y13, Y10, Y4
+	VFMADD231PS  Y13, Y11, Y5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Y13, Y10, Y6
+	VFMADD231PS  Y13, Y11, Y7
+	VMOVUPS      Y10, (BX)
+	VMOVUPS      Y11, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold365
+	JMP          folded363
 
 other364:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold367:
-	VMOVUPS          (BX), Y10
-	VADDPS           Y10, Y8, Y8
-	VMOVUPS          32(BX)(AX*1), Y11
-	VADDPS           Y11, Y9, Y9
-	VFMADD231PS.BCST (DI), Y10, Y0
-	VFMADD231PS.BCST (DI), Y11, Y1
-	VFMADD231PS.BCST 4(DI), Y10, Y2
-	VFMADD231PS.BCST 4(DI), Y11, Y3
-	VFMADD231PS.BCST 8(DI), Y10, Y4
-	VFMADD231PS.BCST 8(DI), Y11, Y5
-	VFMADD231PS.BCST 12(DI), Y10, Y6
-	VFMADD231PS.BCST 12(DI), Y11, Y7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold367
-	JMP              folded363
+	VMOVUPS      (BX), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      32(BX)(AX*1), Y11
+	VADDPS       Y11, Y9, Y9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Y13, Y10, Y0
+	VFMADD231PS  Y13, Y11, Y1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Y13, Y10, Y2
+	VFMADD231PS  Y13, Y11, Y3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Y13, Y10, Y4
+	VFMADD231PS  Y13, Y11, Y5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Y13, Y10, Y6
+	VFMADD231PS  Y13, Y11, Y7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold367
+	JMP          folded363
 
 folded363:
 	VPXORD  Z14, Z14, Z14
@@ -5565,49 +5733,55 @@ fewer362:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold372:
-	VMOVUPS          (BX), Y8
-	VMOVUPS          (DX), Y10
-	VCMPPS           $0x06, Y12, Y10, K2
-	VMOVAPS.Z        Y8, K2, Y8
-	VADDPS           Y8, Y6, Y6
-	VMOVUPS          32(BX)(AX*1), Y9
-	VMOVUPS          32(DX)(AX*1), Y10
-	VCMPPS           $0x06, Y12, Y10, K2
-	VMOVAPS.Z        Y9, K2, Y9
-	VADDPS           Y9, Y7, Y7
-	VFMADD231PS.BCST (DI), Y8, Y0
-	VFMADD231PS.BCST (DI), Y9, Y1
-	VFMADD231PS.BCST 4(DI), Y8, Y2
-	VFMADD231PS.BCST 4(DI), Y9, Y3
-	VFMADD231PS.BCST 8(DI), Y8, Y4
-	VFMADD231PS.BCST 8(DI), Y9, Y5
-	VMOVUPS          Y8, (BX)
-	VMOVUPS          Y9, 32(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold372
-	JMP              folded370
+	VMOVUPS      (BX), Y8
+	VMOVUPS      (DX), Y10
+	VCMPPS       $0x06, Y12, Y10, K2
+	VMOVAPS.Z    Y8, K2, Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      32(BX)(AX*1), Y9
+	VMOVUPS      32(DX)(AX*1), Y10
+	VCMPPS       $0x06, Y12, Y10, K2
+	VMOVAPS.Z    Y9, K2, Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Y11, Y8, Y0
+	VFMADD231PS  Y11, Y9, Y1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Y11, Y8, Y2
+	VFMADD231PS  Y11, Y9, Y3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Y11, Y8, Y4
+	VFMADD231PS  Y11, Y9, Y5
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold372
+	JMP          folded370
 
 other371:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold374:
-	VMOVUPS          (BX), Y8
-	VADDPS           Y8, Y6, Y6
-	VMOVUPS          32(BX)(AX*1), Y9
-	VADDPS           Y9, Y7, Y7
-	VFMADD231PS.BCST (DI), Y8, Y0
-	VFMADD231PS.BCST (DI), Y9, Y1
-	VFMADD231PS.BCST 4(DI), Y8, Y2
-	VFMADD231PS.BCST 4(DI), Y9, Y3
-	VFMADD231PS.BCST 8(DI), Y8, Y4
-	VFMADD231PS.BCST 8(DI), Y9, Y5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold374
-	JMP              folded370
+	VMOVUPS      (BX), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      32(BX)(AX*1), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Y11, Y8, Y0
+	VFMADD231PS  Y11, Y9, Y1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Y11, Y8, Y2
+	VFMADD231PS  Y11, Y9, Y3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Y11, Y8, Y4
+	VFMADD231PS  Y11, Y9, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold374
+	JMP          folded370
 
 folded370:
 	VPXORD  Z12, Z12, Z12
@@ -5680,45 +5854,49 @@ fewer369:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold379:
-	VMOVUPS          (BX), Y6
-	VMOVUPS          (DX), Y8
-	VCMPPS           $0x06, Y10, Y8, K2
-	VMOVAPS.Z        Y6, K2, Y6
-	VADDPS           Y6, Y4, Y4
-	VMOVUPS          32(BX)(AX*1), Y7
-	VMOVUPS          32(DX)(AX*1), Y8
-	VCMPPS           $0x06, Y10, Y8, K2
-	VMOVAPS.Z        Y7, K2, Y7
-	VADDPS           Y7, Y5, Y5
-	VFMADD231PS.BCST (DI), Y6, Y0
-	VFMADD231PS.BCST (DI), Y7, Y1
-	VFMADD231PS.BCST 4(DI), Y6, Y2
-	VFMADD231PS.BCST 4(DI), Y7, Y3
-	VMOVUPS          Y6, (BX)
-	VMOVUPS          Y7, 32(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold379
-	JMP              folded377
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (DX), Y8
+	VCMPPS       $0x06, Y10, Y8, K2
+	VMOVAPS.Z    Y6, K2, Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(BX)(AX*1), Y7
+	VMOVUPS      32(DX)(AX*1), Y8
+	VCMPPS       $0x06, Y10, Y8, K2
+	VMOVAPS.Z    Y7, K2, Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold379
+	JMP          folded377
 
 other378:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold381:
-	VMOVUPS          (BX), Y6
-	VADDPS           Y6, Y4, Y4
-	VMOVUPS          32(BX)(AX*1), Y7
-	VADDPS           Y7, Y5, Y5
-	VFMADD231PS.BCST (DI), Y6, Y0
-	VFMADD231PS.BCST (DI), Y7, Y1
-	VFMADD231PS.BCST 4(DI), Y6, Y2
-	VFMADD231PS.BCST 4(DI), Y7, Y3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold381
-	JMP              folded377
+	VMOVUPS      (BX), Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(BX)(AX*1), Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold381
+	JMP          folded377
 
 folded377:
 	VPXORD  Z10, Z10, Z10
@@ -5784,41 +5962,43 @@ fewer376:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold386:
-	VMOVUPS          (BX), Y4
-	VMOVUPS          (DX), Y6
-	VCMPPS           $0x06, Y8, Y6, K2
-	VMOVAPS.Z        Y4, K2, Y4
-	VADDPS           Y4, Y2, Y2
-	VMOVUPS          32(BX)(AX*1), Y5
-	VMOVUPS          32(DX)(AX*1), Y6
-	VCMPPS           $0x06, Y8, Y6, K2
-	VMOVAPS.Z        Y5, K2, Y5
-	VADDPS           Y5, Y3, Y3
-	VFMADD231PS.BCST (DI), Y4, Y0
-	VFMADD231PS.BCST (DI), Y5, Y1
-	VMOVUPS          Y4, (BX)
-	VMOVUPS          Y5, 32(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold386
-	JMP              folded384
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (DX), Y6
+	VCMPPS       $0x06, Y8, Y6, K2
+	VMOVAPS.Z    Y4, K2, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VMOVUPS      32(DX)(AX*1), Y6
+	VCMPPS       $0x06, Y8, Y6, K2
+	VMOVAPS.Z    Y5, K2, Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold386
+	JMP          folded384
 
 other385:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold388:
-	VMOVUPS          (BX), Y4
-	VADDPS           Y4, Y2, Y2
-	VMOVUPS          32(BX)(AX*1), Y5
-	VADDPS           Y5, Y3, Y3
-	VFMADD231PS.BCST (DI), Y4, Y0
-	VFMADD231PS.BCST (DI), Y5, Y1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold388
-	JMP              folded384
+	VMOVUPS      (BX), Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold388
+	JMP          folded384
 
 folded384:
 	VPXORD  Z8, Z8, Z8
@@ -6359,53 +6539,61 @@ over397:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold437:
-	VMOVUPS          (BX), X10
-	VMOVUPS          (DX), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X10, K2, X10
-	VADDPS           X10, X8, X8
-	VMOVUPS          16(BX)(AX*1), X11
-	VMOVUPS          16(DX)(AX*1), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X11, K2, X11
-	VADDPS           X11, X9, X9
-	VFMADD231PS.BCST (DI), X10, X0
-	VFMADD231PS.BCST (DI), X11, X1
-	VFMADD231PS.BCST 4(DI), X10, X2
-	VFMADD231PS.BCST 4(DI), X11, X3
-	VFMADD231PS.BCST 8(DI), X10, X4
-	VFMADD231PS.BCST 8(DI), X11, X5
-	VFMADD231PS.BCST 12(DI), X10, X6
-	VFMADD231PS.BCST 12(DI), X11, X7
-	VMOVUPS          X10, (BX)
-	VMOVUPS          X11, 16(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold437
-	JMP              folded435
+	VMOVUPS      (BX), X10
+	VMOVUPS      (DX), X12
+	VCMPPS       $0x06, X14, X12, K2
+	VMOVAPS.Z    X10, K2, X10
+	VADDPS       X10, X8, X8
+	VMOVUPS      16(BX)(AX*1), X11
+	VMOVUPS      16(DX)(AX*1), X12
+	VCMPPS       $0x06, X14, X12, K2
+	VMOVAPS.Z    X11, K2, X11
+	VADDPS       X11, X9, X9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  X13, X10, X0
+	VFMADD231PS  X13, X11, X1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  X13, X10, X2
+	VFMADD231PS  X13, X11, X3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  X13, X10, X4
+	VFMADD231PS  X13, X11, X5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  X13, X10, X6
+	VFMADD231PS  X13, X11, X7
+	VMOVUPS      X10, (BX)
+	VMOVUPS      X11, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold437
+	JMP          folded435
 
 other436:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold439:
-	VMOVUPS          (BX), X10
-	VADDPS           X10, X8, X8
-	VMOVUPS          16(BX)(AX*1), X11
-	VADDPS           X11, X9, X9
-	VFMADD231PS.BCST (DI), X10, X0
-	VFMADD231PS.BCST (DI), X11, X1
-	VFMADD231PS.BCST 4(DI), X10, X2
-	VFMADD231PS.BCST 4(DI), X11, X3
-	VFMADD231PS.BCST 8(DI), X10, X4
-	VFMADD231PS.BCST 8(DI), X11, X5
-	VFMADD231PS.BCST 12(DI), X10, X6
-	VFMADD231PS.BCST 12(DI), X11, X7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold439
-	JMP              folded435
+	VMOVUPS      (BX), X10
+	VADDPS       X10, X8, X8
+	VMOVUPS      16(BX)(AX*1), X11
+	VADDPS       X11, X9, X9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  X13, X10, X0
+	VFMADD231PS  X13, X11, X1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  X13, X10, X2
+	VFMADD231PS  X13, X11, X3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  X13, X10, X4
+	VFMADD231PS  X13, X11, X5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  X13, X10, X6
+	VFMADD231PS  X13, X11, X7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold439
+	JMP          folded435
 
 folded435:
 	VPXORD  Z14, Z14, Z14
@@ -6486,49 +6674,55 @@ fewer434:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold444:
-	VMOVUPS          (BX), X8
-	VMOVUPS          (DX), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X8, K2, X8
-	VADDPS           X8, X6, X6
-	VMOVUPS          16(BX)(AX*1), X9
-	VMOVUPS          16(DX)(AX*1), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X9, K2, X9
-	VADDPS           X9, X7, X7
-	VFMADD231PS.BCST (DI), X8, X0
-	VFMADD231PS.BCST (DI), X9, X1
-	VFMADD231PS.BCST 4(DI), X8, X2
-	VFMADD231PS.BCST 4(DI), X9, X3
-	VFMADD231PS.BCST 8(DI), X8, X4
-	VFMADD231PS.BCST 8(DI), X9, X5
-	VMOVUPS          X8, (BX)
-	VMOVUPS          X9, 16(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold444
-	JMP              folded442
+	VMOVUPS      (BX), X8
+	VMOVUPS      (DX), X10
+	VCMPPS       $0x06, X12, X10, K2
+	VMOVAPS.Z    X8, K2, X8
+	VADDPS       X8, X6, X6
+	VMOVUPS      16(BX)(AX*1), X9
+	VMOVUPS      16(DX)(AX*1), X10
+	VCMPPS       $0x06, X12, X10, K2
+	VMOVAPS.Z    X9, K2, X9
+	VADDPS       X9, X7, X7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  X11, X8, X0
+	VFMADD231PS  X11, X9, X1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  X11, X8, X2
+	VFMADD231PS  X11, X9, X3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  X11, X8, X4
+	VFMADD231PS  X11, X9, X5
+	VMOVUPS      X8, (BX)
+	VMOVUPS      X9, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold444
+	JMP          folded442
 
 other443:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold446:
-	VMOVUPS          (BX), X8
-	VADDPS           X8, X6, X6
-	VMOVUPS          16(BX)(AX*1), X9
-	VADDPS           X9, X7, X7
-	VFMADD231PS.BCST (DI), X8, X0
-	VFMADD231PS.BCST (DI), X9, X1
-	VFMADD231PS.BCST 4(DI), X8, X2
-	VFMADD231PS.BCST 4(DI), X9, X3
-	VFMADD231PS.BCST 8(DI), X8, X4
-	VFMADD231PS.BCST 8(DI), X9, X5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold446
-	JMP              folded442
+	VMOVUPS      (BX), X8
+	VADDPS       X8, X6, X6
+	VMOVUPS      16(BX)(AX*1), X9
+	VADDPS       X9, X7, X7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  X11, X8, X0
+	VFMADD231PS  X11, X9, X1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  X11, X8, X2
+	VFMADD231PS  X11, X9, X3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  X11, X8, X4
+	VFMADD231PS  X11, X9, X5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold446
+	JMP          folded442
 
 folded442:
 	VPXORD  Z12, Z12, Z12
@@ -6601,45 +6795,49 @@ fewer441:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold451:
-	VMOVUPS          (BX), X6
-	VMOVUPS          (DX), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X6, K2, X6
-	VADDPS           X6, X4, X4
-	VMOVUPS          16(BX)(AX*1), X7
-	VMOVUPS          16(DX)(AX*1), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X7, K2, X7
-	VADDPS           X7, X5, X5
-	VFMADD231PS.BCST (DI), X6, X0
-	VFMADD231PS.BCST (DI), X7, X1
-	VFMADD231PS.BCST 4(DI), X6, X2
-	VFMADD231PS.BCST 4(DI), X7, X3
-	VMOVUPS          X6, (BX)
-	VMOVUPS          X7, 16(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold451
-	JMP              folded449
+	VMOVUPS      (BX), X6
+	VMOVUPS      (DX), X8
+	VCMPPS       $0x06, X10, X8, K2
+	VMOVAPS.Z    X6, K2, X6
+	VADDPS       X6, X4, X4
+	VMOVUPS      16(BX)(AX*1), X7
+	VMOVUPS      16(DX)(AX*1), X8
+	VCMPPS       $0x06, X10, X8, K2
+	VMOVAPS.Z    X7, K2, X7
+	VADDPS       X7, X5, X5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  X9, X6, X0
+	VFMADD231PS  X9, X7, X1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  X9, X6, X2
+	VFMADD231PS  X9, X7, X3
+	VMOVUPS      X6, (BX)
+	VMOVUPS      X7, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold451
+	JMP          folded449
 
 other450:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold453:
-	VMOVUPS          (BX), X6
-	VADDPS           X6, X4, X4
-	VMOVUPS          16(BX)(AX*1), X7
-	VADDPS           X7, X5, X5
-	VFMADD231PS.BCST (DI), X6, X0
-	VFMADD231PS.BCST (DI), X7, X1
-	VFMADD231PS.BCST 4(DI), X6, X2
-	VFMADD231PS.BCST 4(DI), X7, X3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold453
-	JMP              folded449
+	VMOVUPS      (BX), X6
+	VADDPS       X6, X4, X4
+	VMOVUPS      16(BX)(AX*1), X7
+	VADDPS       X7, X5, X5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  X9, X6, X0
+	VFMADD231PS  X9, X7, X1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  X9, X6, X2
+	VFMADD231PS  X9, X7, X3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold453
+	JMP          folded449
 
 folded449:
 	VPXORD  Z10, Z10, Z10
@@ -6705,41 +6903,43 @@ fewer448:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold458:
-	VMOVUPS          (BX), X4
-	VMOVUPS          (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X4, K2, X4
-	VADDPS           X4, X2, X2
-	VMOVUPS          16(BX)(AX*1), X5
-	VMOVUPS          16(DX)(AX*1), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X3, X3
-	VFMADD231PS.BCST (DI), X4, X0
-	VFMADD231PS.BCST (DI), X5, X1
-	VMOVUPS          X4, (BX)
-	VMOVUPS          X5, 16(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold458
-	JMP              folded456
+	VMOVUPS      (BX), X4
+	VMOVUPS      (DX), X6
+	VCMPPS       $0x06, X8, X6, K2
+	VMOVAPS.Z    X4, K2, X4
+	VADDPS       X4, X2, X2
+	VMOVUPS      16(BX)(AX*1), X5
+	VMOVUPS      16(DX)(AX*1), X6
+	VCMPPS       $0x06, X8, X6, K2
+	VMOVAPS.Z    X5, K2, X5
+	VADDPS       X5, X3, X3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  X7, X4, X0
+	VFMADD231PS  X7, X5, X1
+	VMOVUPS      X4, (BX)
+	VMOVUPS      X5, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold458
+	JMP          folded456
 
 other457:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold460:
-	VMOVUPS          (BX), X4
-	VADDPS           X4, X2, X2
-	VMOVUPS          16(BX)(AX*1), X5
-	VADDPS           X5, X3, X3
-	VFMADD231PS.BCST (DI), X4, X0
-	VFMADD231PS.BCST (DI), X5, X1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold460
-	JMP              folded456
+	VMOVUPS      (BX), X4
+	VADDPS       X4, X2, X2
+	VMOVUPS      16(BX)(AX*1), X5
+	VADDPS       X5, X3, X3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  X7, X4, X0
+	VFMADD231PS  X7, X5, X1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold460
+	JMP          folded456
 
 folded456:
 	VPXORD  Z8, Z8, Z8
@@ -7280,53 +7480,61 @@ over469:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold509:
-	VMOVSD           (BX), X10
-	VMOVSD           (DX), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X10, K2, X10
-	VADDPS           X10, X8, X8
-	VMOVSD           8(BX)(AX*1), X11
-	VMOVSD           8(DX)(AX*1), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X11, K2, X11
-	VADDPS           X11, X9, X9
-	VFMADD231PS.BCST (DI), X10, X0
-	VFMADD231PS.BCST (DI), X11, X1
-	VFMADD231PS.BCST 4(DI), X10, X2
-	VFMADD231PS.BCST 4(DI), X11, X3
-	VFMADD231PS.BCST 8(DI), X10, X4
-	VFMADD231PS.BCST 8(DI), X11, X5
-	VFMADD231PS.BCST 12(DI), X10, X6
-	VFMADD231PS.BCST 12(DI), X11, X7
-	VMOVSD           X10, (BX)
-	VMOVSD           X11, 8(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold509
-	JMP              folded507
+	VMOVSD       (BX), X10
+	VMOVSD       (DX), X12
+	VCMPPS       $0x06, X14, X12, K2
+	VMOVAPS.Z    X10, K2, X10
+	VADDPS       X10, X8, X8
+	VMOVSD       8(BX)(AX*1), X11
+	VMOVSD       8(DX)(AX*1), X12
+	VCMPPS       $0x06, X14, X12, K2
+	VMOVAPS.Z    X11, K2, X11
+	VADDPS       X11, X9, X9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  X13, X10, X0
+	VFMADD231PS  X13, X11, X1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  X13, X10, X2
+	VFMADD231PS  X13, X11, X3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  X13, X10, X4
+	VFMADD231PS  X13, X11, X5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  X13, X10, X6
+	VFMADD231PS  X13, X11, X7
+	VMOVSD       X10, (BX)
+	VMOVSD       X11, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold509
+	JMP          folded507
 
 other508:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold511:
-	VMOVSD           (BX), X10
-	VADDPS           X10, X8, X8
-	VMOVSD           8(BX)(AX*1), X11
-	VADDPS           X11, X9, X9
-	VFMADD231PS.BCST (DI), X10, X0
-	VFMADD231PS.BCST (DI), X11, X1
-	VFMADD231PS.BCST 4(DI), X10, X2
-	VFMADD231PS.BCST 4(DI), X11, X3
-	VFMADD231PS.BCST 8(DI), X10, X4
-	VFMADD231PS.BCST 8(DI), X11, X5
-	VFMADD231PS.BCST 12(DI), X10, X6
-	VFMADD231PS.BCST 12(DI), X11, X7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold511
-	JMP              folded507
+	VMOVSD       (BX), X10
+	VADDPS       X10, X8, X8
+	VMOVSD       8(BX)(AX*1), X11
+	VADDPS       X11, X9, X9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  X13, X10, X0
+	VFMADD231PS  X13, X11, X1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  X13, X10, X2
+	VFMADD231PS  X13, X11, X3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  X13, X10, X4
+	VFMADD231PS  X13, X11, X5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  X13, X10, X6
+	VFMADD231PS  X13, X11, X7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold511
+	JMP          folded507
 
 folded507:
 	VPXORD Z14, Z14, Z14
@@ -7407,49 +7615,55 @@ fewer506:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold516:
-	VMOVSD           (BX), X8
-	VMOVSD           (DX), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X8, K2, X8
-	VADDPS           X8, X6, X6
-	VMOVSD           8(BX)(AX*1), X9
-	VMOVSD           8(DX)(AX*1), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X9, K2, X9
-	VADDPS           X9, X7, X7
-	VFMADD231PS.BCST (DI), X8, X0
-	VFMADD231PS.BCST (DI), X9, X1
-	VFMADD231PS.BCST 4(DI), X8, X2
-	VFMADD231PS.BCST 4(DI), X9, X3
-	VFMADD231PS.BCST 8(DI), X8, X4
-	VFMADD231PS.BCST 8(DI), X9, X5
-	VMOVSD           X8, (BX)
-	VMOVSD           X9, 8(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold516
-	JMP              folded514
+	VMOVSD       (BX), X8
+	VMOVSD       (DX), X10
+	VCMPPS       $0x06, X12, X10, K2
+	VMOVAPS.Z    X8, K2, X8
+	VADDPS       X8, X6, X6
+	VMOVSD       8(BX)(AX*1), X9
+	VMOVSD       8(DX)(AX*1), X10
+	VCMPPS       $0x06, X12, X10, K2
+	VMOVAPS.Z    X9, K2, X9
+	VADDPS       X9, X7, X7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  X11, X8, X0
+	VFMADD231PS  X11, X9, X1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  X11, X8, X2
+	VFMADD231PS  X11, X9, X3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  X11, X8, X4
+	VFMADD231PS  X11, X9, X5
+	VMOVSD       X8, (BX)
+	VMOVSD       X9, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold516
+	JMP          folded514
 
 other515:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold518:
-	VMOVSD           (BX), X8
-	VADDPS           X8, X6, X6
-	VMOVSD           8(BX)(AX*1), X9
-	VADDPS           X9, X7, X7
-	VFMADD231PS.BCST (DI), X8, X0
-	VFMADD231PS.BCST (DI), X9, X1
-	VFMADD231PS.BCST 4(DI), X8, X2
-	VFMADD231PS.BCST 4(DI), X9, X3
-	VFMADD231PS.BCST 8(DI), X8, X4
-	VFMADD231PS.BCST 8(DI), X9, X5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold518
-	JMP              folded514
+	VMOVSD       (BX), X8
+	VADDPS       X8, X6, X6
+	VMOVSD       8(BX)(AX*1), X9
+	VADDPS       X9, X7, X7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  X11, X8, X0
+	VFMADD231PS  X11, X9, X1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  X11, X8, X2
+	VFMADD231PS  X11, X9, X3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  X11, X8, X4
+	VFMADD231PS  X11, X9, X5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold518
+	JMP          folded514
 
 folded514:
 	VPXORD Z12, Z12, Z12
@@ -7522,45 +7736,49 @@ fewer513:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold523:
-	VMOVSD           (BX), X6
-	VMOVSD           (DX), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X6, K2, X6
-	VADDPS           X6, X4, X4
-	VMOVSD           8(BX)(AX*1), X7
-	VMOVSD           8(DX)(AX*1), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X7, K2, X7
-	VADDPS           X7, X5, X5
-	VFMADD231PS.BCST (DI), X6, X0
-	VFMADD231PS.BCST (DI), X7, X1
-	VFMADD231PS.BCST 4(DI), X6, X2
-	VFMADD231PS.BCST 4(DI), X7, X3
-	VMOVSD           X6, (BX)
-	VMOVSD           X7, 8(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold523
-	JMP              folded521
+	VMOVSD       (BX), X6
+	VMOVSD       (DX), X8
+	VCMPPS       $0x06, X10, X8, K2
+	VMOVAPS.Z    X6, K2, X6
+	VADDPS       X6, X4, X4
+	VMOVSD       8(BX)(AX*1), X7
+	VMOVSD       8(DX)(AX*1), X8
+	VCMPPS       $0x06, X10, X8, K2
+	VMOVAPS.Z    X7, K2, X7
+	VADDPS       X7, X5, X5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  X9, X6, X0
+	VFMADD231PS  X9, X7, X1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  X9, X6, X2
+	VFMADD231PS  X9, X7, X3
+	VMOVSD       X6, (BX)
+	VMOVSD       X7, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold523
+	JMP          folded521
 
 other522:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold525:
-	VMOVSD           (BX), X6
-	VADDPS           X6, X4, X4
-	VMOVSD           8(BX)(AX*1), X7
-	VADDPS           X7, X5, X5
-	VFMADD231PS.BCST (DI), X6, X0
-	VFMADD231PS.BCST (DI), X7, X1
-	VFMADD231PS.BCST 4(DI), X6, X2
-	VFMADD231PS.BCST 4(DI), X7, X3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold525
-	JMP              folded521
+	VMOVSD       (BX), X6
+	VADDPS       X6, X4, X4
+	VMOVSD       8(BX)(AX*1), X7
+	VADDPS       X7, X5, X5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  X9, X6, X0
+	VFMADD231PS  X9, X7, X1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  X9, X6, X2
+	VFMADD231PS  X9, X7, X3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold525
+	JMP          folded521
 
 folded521:
 	VPXORD Z10, Z10, Z10
@@ -7626,41 +7844,43 @@ fewer520:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold530:
-	VMOVSD           (BX), X4
-	VMOVSD           (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X4, K2, X4
-	VADDPS           X4, X2, X2
-	VMOVSD           8(BX)(AX*1), X5
-	VMOVSD           8(DX)(AX*1), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X3, X3
-	VFMADD231PS.BCST (DI), X4, X0
-	VFMADD231PS.BCST (DI), X5, X1
-	VMOVSD           X4, (BX)
-	VMOVSD           X5, 8(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold530
-	JMP              folded528
+	VMOVSD       (BX), X4
+	VMOVSD       (DX), X6
+	VCMPPS       $0x06, X8, X6, K2
+	VMOVAPS.Z    X4, K2, X4
+	VADDPS       X4, X2, X2
+	VMOVSD       8(BX)(AX*1), X5
+	VMOVSD       8(DX)(AX*1), X6
+	VCMPPS       $0x06, X8, X6, K2
+	VMOVAPS.Z    X5, K2, X5
+	VADDPS       X5, X3, X3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  X7, X4, X0
+	VFMADD231PS  X7, X5, X1
+	VMOVSD       X4, (BX)
+	VMOVSD       X5, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold530
+	JMP          folded528
 
 other529:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold532:
-	VMOVSD           (BX), X4
-	VADDPS           X4, X2, X2
-	VMOVSD           8(BX)(AX*1), X5
-	VADDPS           X5, X3, X3
-	VFMADD231PS.BCST (DI), X4, X0
-	VFMADD231PS.BCST (DI), X5, X1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold532
-	JMP              folded528
+	VMOVSD       (BX), X4
+	VADDPS       X4, X2, X2
+	VMOVSD       8(BX)(AX*1), X5
+	VADDPS       X5, X3, X3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  X7, X4, X0
+	VFMADD231PS  X7, X5, X1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold532
+	JMP          folded528
 
 folded528:
 	VPXORD Z8, Z8, Z8
@@ -8153,7 +8373,7 @@ unwanted575:
 	RET
 
 // func gradAVX512F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
 	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x10
@@ -8202,69 +8422,77 @@ TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
-	VMOVUPD          (BX), Z15
-	VMOVUPD          (DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z15, K2, Z15
-	VADDPD           Z15, Z12, Z12
-	VMOVUPD          64(BX), Z16
-	VMOVUPD          64(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z16, K2, Z16
-	VADDPD           Z16, Z13, Z13
-	VMOVUPD          128(BX), Z17
-	VMOVUPD          128(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z17, K2, Z17
-	VADDPD           Z17, Z14, Z14
-	VFMADD231PD.BCST (DI), Z15, Z0
-	VFMADD231PD.BCST (DI), Z16, Z1
-	VFMADD231PD.BCST (DI), Z17, Z2
-	VFMADD231PD.BCST 8(DI), Z15, Z3
-	VFMADD231PD.BCST 8(DI), Z16, Z4
-	VFMADD231PD.BCST 8(DI), Z17, Z5
-	VFMADD231PD.BCST 16(DI), Z15, Z6
-	VFMADD231PD.BCST 16(DI), Z16, Z7
-	VFMADD231PD.BCST 16(DI), Z17, Z8
-	VFMADD231PD.BCST 24(DI), Z15, Z9
-	VFMADD231PD.BCST 24(DI), Z16, Z10
-	VFMADD231PD.BCST 24(DI), Z17, Z11
-	VMOVUPD          Z15, (BX)
-	VMOVUPD          Z16, 64(BX)
-	VMOVUPD          Z17, 128(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold6
-	JMP              folded4
+	VMOVUPD      (BX), Z15
+	VMOVUPD      (DX), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VMOVUPD      64(DX), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX), Z17
+	VMOVUPD      128(DX), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z14, Z14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Z19, Z17, Z2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Z19, Z17, Z5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Z19, Z17, Z8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Z19, Z17, Z11
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)
+	VMOVUPD      Z17, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold6
+	JMP          folded4
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold8:
-	VMOVUPD          (BX), Z15
-	VADDPD           Z15, Z12, Z12
-	VMOVUPD          64(BX), Z16
-	VADDPD           Z16, Z13, Z13
-	VMOVUPD          128(BX), Z17
-	VADDPD           Z17, Z14, Z14
-	VFMADD231PD.BCST (DI), Z15, Z0
-	VFMADD231PD.BCST (DI), Z16, Z1
-	VFMADD231PD.BCST (DI), Z17, Z2
-	VFMADD231PD.BCST 8(DI), Z15, Z3
-	VFMADD231PD.BCST 8(DI), Z16, Z4
-	VFMADD231PD.BCST 8(DI), Z17, Z5
-	VFMADD231PD.BCST 16(DI), Z15, Z6
-	VFMADD231PD.BCST 16(DI), Z16, Z7
-	VFMADD231PD.BCST 16(DI), Z17, Z8
-	VFMADD231PD.BCST 24(DI), Z15, Z9
-	VFMADD231PD.BCST 24(DI), Z16, Z10
-	VFMADD231PD.BCST 24(DI), Z17, Z11
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold8
-	JMP              folded4
+	VMOVUPD      (BX), Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX), Z17
+	VADDPD       Z17, Z14, Z14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Z19, Z17, Z2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Z19, Z17, Z5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Z19, Z17, Z8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Z19, Z17, Z11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold8
+	JMP          folded4
 
 folded4:
 	VPXORD  Z20, Z20, Z20
@@ -8350,63 +8578,69 @@ fewer3:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold13:
-	VMOVUPD          (BX), Z12
-	VMOVUPD          (DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z12, K2, Z12
-	VADDPD           Z12, Z9, Z9
-	VMOVUPD          64(BX), Z13
-	VMOVUPD          64(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z13, K2, Z13
-	VADDPD           Z13, Z10, Z10
-	VMOVUPD          128(BX), Z14
-	VMOVUPD          128(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z14, K2, Z14
-	VADDPD           Z14, Z11, Z11
-	VFMADD231PD.BCST (DI), Z12, Z0
-	VFMADD231PD.BCST (DI), Z13, Z1
-	VFMADD231PD.BCST (DI), Z14, Z2
-	VFMADD231PD.BCST 8(DI), Z12, Z3
-	VFMADD231PD.BCST 8(DI), Z13, Z4
-	VFMADD231PD.BCST 8(DI), Z14, Z5
-	VFMADD231PD.BCST 16(DI), Z12, Z6
-	VFMADD231PD.BCST 16(DI), Z13, Z7
-	VFMADD231PD.BCST 16(DI), Z14, Z8
-	VMOVUPD          Z12, (BX)
-	VMOVUPD          Z13, 64(BX)
-	VMOVUPD          Z14, 128(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold13
-	JMP              folded11
+	VMOVUPD      (BX), Z12
+	VMOVUPD      (DX), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      64(DX), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX), Z14
+	VMOVUPD      128(DX), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Z14, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold13
+	JMP          folded11
 
 other12:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold15:
-	VMOVUPD          (BX), Z12
-	VADDPD           Z12, Z9, Z9
-	VMOVUPD          64(BX), Z13
-	VADDPD           Z13, Z10, Z10
-	VMOVUPD          128(BX), Z14
-	VADDPD           Z14, Z11, Z11
-	VFMADD231PD.BCST (DI), Z12, Z0
-	VFMADD231PD.BCST (DI), Z13, Z1
-	VFMADD231PD.BCST (DI), Z14, Z2
-	VFMADD231PD.BCST 8(DI), Z12, Z3
-	VFMADD231PD.BCST 8(DI), Z13, Z4
-	VFMADD231PD.BCST 8(DI), Z14, Z5
-	VFMADD231PD.BCST 16(DI), Z12, Z6
-	VFMADD231PD.BCST 16(DI), Z13, Z7
-	VFMADD231PD.BCST 16(DI), Z14, Z8
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold15
-	JMP              folded11
+	VMOVUPD      (BX), Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX), Z14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold15
+	JMP          folded11
 
 folded11:
 	VPXORD  Z17, Z17, Z17
@@ -8482,57 +8716,61 @@ fewer10:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold20:
-	VMOVUPD          (BX), Z9
-	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z9, K2, Z9
-	VADDPD           Z9, Z6, Z6
-	VMOVUPD          64(BX), Z10
-	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
-	VADDPD           Z10, Z7, Z7
-	VMOVUPD          128(BX), Z11
-	VMOVUPD          128(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z11, K2, Z11
-	VADDPD           Z11, Z8, Z8
-	VFMADD231PD.BCST (DI), Z9, Z0
-	VFMADD231PD.BCST (DI), Z10, Z1
-	VFMADD231PD.BCST (DI), Z11, Z2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 8(DI), Z10, Z4
-	VFMADD231PD.BCST 8(DI), Z11, Z5
-	VMOVUPD          Z9, (BX)
-	VMOVUPD          Z10, 64(BX)
-	VMOVUPD          Z11, 128(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold20
-	JMP              folded18
+	VMOVUPD      (BX), Z9
+	VMOVUPD      (DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      64(DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX), Z11
+	VMOVUPD      128(DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Z13, Z11, Z2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	VMOVUPD      Z11, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold20
+	JMP          folded18
 
 other19:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold22:
-	VMOVUPD          (BX), Z9
-	VADDPD           Z9, Z6, Z6
-	VMOVUPD          64(BX), Z10
-	VADDPD           Z10, Z7, Z7
-	VMOVUPD          128(BX), Z11
-	VADDPD           Z11, Z8, Z8
-	VFMADD231PD.BCST (DI), Z9, Z0
-	VFMADD231PD.BCST (DI), Z10, Z1
-	VFMADD231PD.BCST (DI), Z11, Z2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 8(DI), Z10, Z4
-	VFMADD231PD.BCST 8(DI), Z11, Z5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold22
-	JMP              folded18
+	VMOVUPD      (BX), Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX), Z11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Z13, Z11, Z2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold22
+	JMP          folded18
 
 folded18:
 	VPXORD  Z14, Z14, Z14
@@ -8598,51 +8836,53 @@ fewer17:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold27:
-	VMOVUPD          (BX), Z6
-	VMOVUPD          (DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z6, K2, Z6
-	VADDPD           Z6, Z3, Z3
-	VMOVUPD          64(BX), Z7
-	VMOVUPD          64(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z7, K2, Z7
-	VADDPD           Z7, Z4, Z4
-	VMOVUPD          128(BX), Z8
-	VMOVUPD          128(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z8, K2, Z8
-	VADDPD           Z8, Z5, Z5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST (DI), Z8, Z2
-	VMOVUPD          Z6, (BX)
-	VMOVUPD          Z7, 64(BX)
-	VMOVUPD          Z8, 128(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold27
-	JMP              folded25
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(DX), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX), Z8
+	VMOVUPD      128(DX), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Z10, Z8, Z2
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	VMOVUPD      Z8, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold27
+	JMP          folded25
 
 other26:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold29:
-	VMOVUPD          (BX), Z6
-	VADDPD           Z6, Z3, Z3
-	VMOVUPD          64(BX), Z7
-	VADDPD           Z7, Z4, Z4
-	VMOVUPD          128(BX), Z8
-	VADDPD           Z8, Z5, Z5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST (DI), Z8, Z2
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold29
-	JMP              folded25
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX), Z8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Z10, Z8, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold29
+	JMP          folded25
 
 folded25:
 	VPXORD  Z11, Z11, Z11
@@ -8805,69 +9045,77 @@ over2:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold42:
-	VMOVUPD          (BX), Z15
-	VMOVUPD          (DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z15, K2, Z15
-	VADDPD           Z15, Z12, Z12
-	VMOVUPD          64(BX), Z16
-	VMOVUPD          64(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z16, K2, Z16
-	VADDPD           Z16, Z13, Z13
-	VMOVUPD          128(BX)(AX*1), X17
-	VMOVUPD          128(DX)(AX*1), X18
-	VCMPPD           $0x06, X20, X18, K2
-	VMOVAPD.Z        X17, K2, X17
-	VADDPD           X17, X14, X14
-	VFMADD231PD.BCST (DI), Z15, Z0
-	VFMADD231PD.BCST (DI), Z16, Z1
-	VFMADD231PD.BCST (DI), X17, X2
-	VFMADD231PD.BCST 8(DI), Z15, Z3
-	VFMADD231PD.BCST 8(DI), Z16, Z4
-	VFMADD231PD.BCST 8(DI), X17, X5
-	VFMADD231PD.BCST 16(DI), Z15, Z6
-	VFMADD231PD.BCST 16(DI), Z16, Z7
-	VFMADD231PD.BCST 16(DI), X17, X8
-	VFMADD231PD.BCST 24(DI), Z15, Z9
-	VFMADD231PD.BCST 24(DI), Z16, Z10
-	VFMADD231PD.BCST 24(DI), X17, X11
-	VMOVUPD          Z15, (BX)
-	VMOVUPD          Z16, 64(BX)
-	VMOVUPD          X17, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold42
-	JMP              folded40
+	VMOVUPD      (BX), Z15
+	VMOVUPD      (DX), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VMOVUPD      64(DX), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), X17
+	VMOVUPD      128(DX)(AX*1), X18
+	VCMPPD       $0x06, X20, X18, K2
+	VMOVAPD.Z    X17, K2, X17
+	VADDPD       X17, X14, X14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  X19, X17, X2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  X19, X17, X5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  X19, X17, X8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  X19, X17, X11
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)
+	VMOVUPD      X17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold42
+	JMP          folded40
 
 other41:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold44:
-	VMOVUPD          (BX), Z15
-	VADDPD           Z15, Z12, Z12
-	VMOVUPD          64(BX), Z16
-	VADDPD           Z16, Z13, Z13
-	VMOVUPD          128(BX)(AX*1), X17
-	VADDPD           X17, X14, X14
-	VFMADD231PD.BCST (DI), Z15, Z0
-	VFMADD231PD.BCST (DI), Z16, Z1
-	VFMADD231PD.BCST (DI), X17, X2
-	VFMADD231PD.BCST 8(DI), Z15, Z3
-	VFMADD231PD.BCST 8(DI), Z16, Z4
-	VFMADD231PD.BCST 8(DI), X17, X5
-	VFMADD231PD.BCST 16(DI), Z15, Z6
-	VFMADD231PD.BCST 16(DI), Z16, Z7
-	VFMADD231PD.BCST 16(DI), X17, X8
-	VFMADD231PD.BCST 24(DI), Z15, Z9
-	VFMADD231PD.BCST 24(DI), Z16, Z10
-	VFMADD231PD.BCST 24(DI), X17, X11
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold44
-	JMP              folded40
+	VMOVUPD      (BX), Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), X17
+	VADDPD       X17, X14, X14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  X19, X17, X2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  X19, X17, X5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  X19, X17, X8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  X19, X17, X11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold44
+	JMP          folded40
 
 folded40:
 	VPXORD  Z20, Z20, Z20
@@ -8962,63 +9210,69 @@ fewer39:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold49:
-	VMOVUPD          (BX), Z12
-	VMOVUPD          (DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z12, K2, Z12
-	VADDPD           Z12, Z9, Z9
-	VMOVUPD          64(BX), Z13
-	VMOVUPD          64(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z13, K2, Z13
-	VADDPD           Z13, Z10, Z10
-	VMOVUPD          128(BX)(AX*1), X14
-	VMOVUPD          128(DX)(AX*1), X15
-	VCMPPD           $0x06, X17, X15, K2
-	VMOVAPD.Z        X14, K2, X14
-	VADDPD           X14, X11, X11
-	VFMADD231PD.BCST (DI), Z12, Z0
-	VFMADD231PD.BCST (DI), Z13, Z1
-	VFMADD231PD.BCST (DI), X14, X2
-	VFMADD231PD.BCST 8(DI), Z12, Z3
-	VFMADD231PD.BCST 8(DI), Z13, Z4
-	VFMADD231PD.BCST 8(DI), X14, X5
-	VFMADD231PD.BCST 16(DI), Z12, Z6
-	VFMADD231PD.BCST 16(DI), Z13, Z7
-	VFMADD231PD.BCST 16(DI), X14, X8
-	VMOVUPD          Z12, (BX)
-	VMOVUPD          Z13, 64(BX)
-	VMOVUPD          X14, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold49
-	JMP              folded47
+	VMOVUPD      (BX), Z12
+	VMOVUPD      (DX), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      64(DX), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), X14
+	VMOVUPD      128(DX)(AX*1), X15
+	VCMPPD       $0x06, X17, X15, K2
+	VMOVAPD.Z    X14, K2, X14
+	VADDPD       X14, X11, X11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  X16, X14, X2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  X16, X14, X5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  X16, X14, X8
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      X14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold49
+	JMP          folded47
 
 other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold51:
-	VMOVUPD          (BX), Z12
-	VADDPD           Z12, Z9, Z9
-	VMOVUPD          64(BX), Z13
-	VADDPD           Z13, Z10, Z10
-	VMOVUPD          128(BX)(AX*1), X14
-	VADDPD           X14, X11, X11
-	VFMADD231PD.BCST (DI), Z12, Z0
-	VFMADD231PD.BCST (DI), Z13, Z1
-	VFMADD231PD.BCST (DI), X14, X2
-	VFMADD231PD.BCST 8(DI), Z12, Z3
-	VFMADD231PD.BCST 8(DI), Z13, Z4
-	VFMADD231PD.BCST 8(DI), X14, X5
-	VFMADD231PD.BCST 16(DI), Z12, Z6
-	VFMADD231PD.BCST 16(DI), Z13, Z7
-	VFMADD231PD.BCST 16(DI), X14, X8
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold51
-	JMP              folded47
+	VMOVUPD      (BX), Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), X14
+	VADDPD       X14, X11, X11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  X16, X14, X2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  X16, X14, X5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  X16, X14, X8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold51
+	JMP          folded47
 
 folded47:
 	VPXORD  Z17, Z17, Z17
@@ -9102,57 +9356,61 @@ fewer46:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold56:
-	VMOVUPD          (BX), Z9
-	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z9, K2, Z9
-	VADDPD           Z9, Z6, Z6
-	VMOVUPD          64(BX), Z10
-	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
-	VADDPD           Z10, Z7, Z7
-	VMOVUPD          128(BX)(AX*1), X11
-	VMOVUPD          128(DX)(AX*1), X12
-	VCMPPD           $0x06, X14, X12, K2
-	VMOVAPD.Z        X11, K2, X11
-	VADDPD           X11, X8, X8
-	VFMADD231PD.BCST (DI), Z9, Z0
-	VFMADD231PD.BCST (DI), Z10, Z1
-	VFMADD231PD.BCST (DI), X11, X2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 8(DI), Z10, Z4
-	VFMADD231PD.BCST 8(DI), X11, X5
-	VMOVUPD          Z9, (BX)
-	VMOVUPD          Z10, 64(BX)
-	VMOVUPD          X11, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold56
-	JMP              folded54
+	VMOVUPD      (BX), Z9
+	VMOVUPD      (DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      64(DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), X11
+	VMOVUPD      128(DX)(AX*1), X12
+	VCMPPD       $0x06, X14, X12, K2
+	VMOVAPD.Z    X11, K2, X11
+	VADDPD       X11, X8, X8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  X13, X11, X2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  X13, X11, X5
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	VMOVUPD      X11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold56
+	JMP          folded54
 
 other55:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold58:
-	VMOVUPD          (BX), Z9
-	VADDPD           Z9, Z6, Z6
-	VMOVUPD          64(BX), Z10
-	VADDPD           Z10, Z7, Z7
-	VMOVUPD          128(BX)(AX*1), X11
-	VADDPD           X11, X8, X8
-	VFMADD231PD.BCST (DI), Z9, Z0
-	VFMADD231PD.BCST (DI), Z10, Z1
-	VFMADD231PD.BCST (DI), X11, X2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 8(DI), Z10, Z4
-	VFMADD231PD.BCST 8(DI), X11, X5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold58
-	JMP              folded54
+	VMOVUPD      (BX), Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), X11
+	VADDPD       X11, X8, X8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  X13, X11, X2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  X13, X11, X5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold58
+	JMP          folded54
 
 folded54:
 	VPXORD  Z14, Z14, Z14
@@ -9226,51 +9484,53 @@ fewer53:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold63:
-	VMOVUPD          (BX), Z6
-	VMOVUPD          (DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z6, K2, Z6
-	VADDPD           Z6, Z3, Z3
-	VMOVUPD          64(BX), Z7
-	VMOVUPD          64(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z7, K2, Z7
-	VADDPD           Z7, Z4, Z4
-	VMOVUPD          128(BX)(AX*1), X8
-	VMOVUPD          128(DX)(AX*1), X9
-	VCMPPD           $0x06, X11, X9, K2
-	VMOVAPD.Z        X8, K2, X8
-	VADDPD           X8, X5, X5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST (DI), X8, X2
-	VMOVUPD          Z6, (BX)
-	VMOVUPD          Z7, 64(BX)
-	VMOVUPD          X8, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold63
-	JMP              folded61
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(DX), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), X8
+	VMOVUPD      128(DX)(AX*1), X9
+	VCMPPD       $0x06, X11, X9, K2
+	VMOVAPD.Z    X8, K2, X8
+	VADDPD       X8, X5, X5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  X10, X8, X2
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	VMOVUPD      X8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold63
+	JMP          folded61
 
 other62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold65:
-	VMOVUPD          (BX), Z6
-	VADDPD           Z6, Z3, Z3
-	VMOVUPD          64(BX), Z7
-	VADDPD           Z7, Z4, Z4
-	VMOVUPD          128(BX)(AX*1), X8
-	VADDPD           X8, X5, X5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST (DI), X8, X2
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold65
-	JMP              folded61
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), X8
+	VADDPD       X8, X5, X5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  X10, X8, X2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold65
+	JMP          folded61
 
 folded61:
 	VPXORD  Z11, Z11, Z11
@@ -9445,69 +9705,77 @@ over38:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold78:
-	VMOVUPD          (BX), Z15
-	VMOVUPD          (DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z15, K2, Z15
-	VADDPD           Z15, Z12, Z12
-	VMOVUPD          64(BX), Z16
-	VMOVUPD          64(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z16, K2, Z16
-	VADDPD           Z16, Z13, Z13
-	VMOVUPD          128(BX)(AX*1), Y17
-	VMOVUPD          128(DX)(AX*1), Y18
-	VCMPPD           $0x06, Y20, Y18, K2
-	VMOVAPD.Z        Y17, K2, Y17
-	VADDPD           Y17, Y14, Y14
-	VFMADD231PD.BCST (DI), Z15, Z0
-	VFMADD231PD.BCST (DI), Z16, Z1
-	VFMADD231PD.BCST (DI), Y17, Y2
-	VFMADD231PD.BCST 8(DI), Z15, Z3
-	VFMADD231PD.BCST 8(DI), Z16, Z4
-	VFMADD231PD.BCST 8(DI), Y17, Y5
-	VFMADD231PD.BCST 16(DI), Z15, Z6
-	VFMADD231PD.BCST 16(DI), Z16, Z7
-	VFMADD231PD.BCST 16(DI), Y17, Y8
-	VFMADD231PD.BCST 24(DI), Z15, Z9
-	VFMADD231PD.BCST 24(DI), Z16, Z10
-	VFMADD231PD.BCST 24(DI), Y17, Y11
-	VMOVUPD          Z15, (BX)
-	VMOVUPD          Z16, 64(BX)
-	VMOVUPD          Y17, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold78
-	JMP              folded76
+	VMOVUPD      (BX), Z15
+	VMOVUPD      (DX), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VMOVUPD      64(DX), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), Y17
+	VMOVUPD      128(DX)(AX*1), Y18
+	VCMPPD       $0x06, Y20, Y18, K2
+	VMOVAPD.Z    Y17, K2, Y17
+	VADDPD       Y17, Y14, Y14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Y19, Y17, Y2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Y19, Y17, Y5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Y19, Y17, Y8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Y19, Y17, Y11
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)
+	VMOVUPD      Y17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold78
+	JMP          folded76
 
 other77:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold80:
-	VMOVUPD          (BX), Z15
-	VADDPD           Z15, Z12, Z12
-	VMOVUPD          64(BX), Z16
-	VADDPD           Z16, Z13, Z13
-	VMOVUPD          128(BX)(AX*1), Y17
-	VADDPD           Y17, Y14, Y14
-	VFMADD231PD.BCST (DI), Z15, Z0
-	VFMADD231PD.BCST (DI), Z16, Z1
-	VFMADD231PD.BCST (DI), Y17, Y2
-	VFMADD231PD.BCST 8(DI), Z15, Z3
-	VFMADD231PD.BCST 8(DI), Z16, Z4
-	VFMADD231PD.BCST 8(DI), Y17, Y5
-	VFMADD231PD.BCST 16(DI), Z15, Z6
-	VFMADD231PD.BCST 16(DI), Z16, Z7
-	VFMADD231PD.BCST 16(DI), Y17, Y8
-	VFMADD231PD.BCST 24(DI), Z15, Z9
-	VFMADD231PD.BCST 24(DI), Z16, Z10
-	VFMADD231PD.BCST 24(DI), Y17, Y11
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold80
-	JMP              folded76
+	VMOVUPD      (BX), Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), Y17
+	VADDPD       Y17, Y14, Y14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Y19, Y17, Y2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Y19, Y17, Y5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Y19, Y17, Y8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Y19, Y17, Y11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold80
+	JMP          folded76
 
 folded76:
 	VPXORD  Z20, Z20, Z20
@@ -9602,63 +9870,69 @@ fewer75:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold85:
-	VMOVUPD          (BX), Z12
-	VMOVUPD          (DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z12, K2, Z12
-	VADDPD           Z12, Z9, Z9
-	VMOVUPD          64(BX), Z13
-	VMOVUPD          64(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z13, K2, Z13
-	VADDPD           Z13, Z10, Z10
-	VMOVUPD          128(BX)(AX*1), Y14
-	VMOVUPD          128(DX)(AX*1), Y15
-	VCMPPD           $0x06, Y17, Y15, K2
-	VMOVAPD.Z        Y14, K2, Y14
-	VADDPD           Y14, Y11, Y11
-	VFMADD231PD.BCST (DI), Z12, Z0
-	VFMADD231PD.BCST (DI), Z13, Z1
-	VFMADD231PD.BCST (DI), Y14, Y2
-	VFMADD231PD.BCST 8(DI), Z12, Z3
-	VFMADD231PD.BCST 8(DI), Z13, Z4
-	VFMADD231PD.BCST 8(DI), Y14, Y5
-	VFMADD231PD.BCST 16(DI), Z12, Z6
-	VFMADD231PD.BCST 16(DI), Z13, Z7
-	VFMADD231PD.BCST 16(DI), Y14, Y8
-	VMOVUPD          Z12, (BX)
-	VMOVUPD          Z13, 64(BX)
-	VMOVUPD          Y14, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold85
-	JMP              folded83
+	VMOVUPD      (BX), Z12
+	VMOVUPD      (DX), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      64(DX), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), Y14
+	VMOVUPD      128(DX)(AX*1), Y15
+	VCMPPD       $0x06, Y17, Y15, K2
+	VMOVAPD.Z    Y14, K2, Y14
+	VADDPD       Y14, Y11, Y11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Y16, Y14, Y2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Y16, Y14, Y5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Y16, Y14, Y8
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Y14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold85
+	JMP          folded83
 
 other84:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold87:
-	VMOVUPD          (BX), Z12
-	VADDPD           Z12, Z9, Z9
-	VMOVUPD          64(BX), Z13
-	VADDPD           Z13, Z10, Z10
-	VMOVUPD          128(BX)(AX*1), Y14
-	VADDPD           Y14, Y11, Y11
-	VFMADD231PD.BCST (DI), Z12, Z0
-	VFMADD231PD.BCST (DI), Z13, Z1
-	VFMADD231PD.BCST (DI), Y14, Y2
-	VFMADD231PD.BCST 8(DI), Z12, Z3
-	VFMADD231PD.BCST 8(DI), Z13, Z4
-	VFMADD231PD.BCST 8(DI), Y14, Y5
-	VFMADD231PD.BCST 16(DI), Z12, Z6
-	VFMADD231PD.BCST 16(DI), Z13, Z7
-	VFMADD231PD.BCST 16(DI), Y14, Y8
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold87
-	JMP              folded83
+	VMOVUPD      (BX), Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), Y14
+	VADDPD       Y14, Y11, Y11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Y16, Y14, Y2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Y16, Y14, Y5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Y16, Y14, Y8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold87
+	JMP          folded83
 
 folded83:
 	VPXORD  Z17, Z17, Z17
@@ -9742,57 +10016,61 @@ fewer82:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold92:
-	VMOVUPD          (BX), Z9
-	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z9, K2, Z9
-	VADDPD           Z9, Z6, Z6
-	VMOVUPD          64(BX), Z10
-	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
-	VADDPD           Z10, Z7, Z7
-	VMOVUPD          128(BX)(AX*1), Y11
-	VMOVUPD          128(DX)(AX*1), Y12
-	VCMPPD           $0x06, Y14, Y12, K2
-	VMOVAPD.Z        Y11, K2, Y11
-	VADDPD           Y11, Y8, Y8
-	VFMADD231PD.BCST (DI), Z9, Z0
-	VFMADD231PD.BCST (DI), Z10, Z1
-	VFMADD231PD.BCST (DI), Y11, Y2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 8(DI), Z10, Z4
-	VFMADD231PD.BCST 8(DI), Y11, Y5
-	VMOVUPD          Z9, (BX)
-	VMOVUPD          Z10, 64(BX)
-	VMOVUPD          Y11, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold92
-	JMP              folded90
+	VMOVUPD      (BX), Z9
+	VMOVUPD      (DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      64(DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), Y11
+	VMOVUPD      128(DX)(AX*1), Y12
+	VCMPPD       $0x06, Y14, Y12, K2
+	VMOVAPD.Z    Y11, K2, Y11
+	VADDPD       Y11, Y8, Y8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Y13, Y11, Y2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Y13, Y11, Y5
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	VMOVUPD      Y11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold92
+	JMP          folded90
 
 other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold94:
-	VMOVUPD          (BX), Z9
-	VADDPD           Z9, Z6, Z6
-	VMOVUPD          64(BX), Z10
-	VADDPD           Z10, Z7, Z7
-	VMOVUPD          128(BX)(AX*1), Y11
-	VADDPD           Y11, Y8, Y8
-	VFMADD231PD.BCST (DI), Z9, Z0
-	VFMADD231PD.BCST (DI), Z10, Z1
-	VFMADD231PD.BCST (DI), Y11, Y2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 8(DI), Z10, Z4
-	VFMADD231PD.BCST 8(DI), Y11, Y5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold94
-	JMP              folded90
+	VMOVUPD      (BX), Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), Y11
+	VADDPD       Y11, Y8, Y8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Y13, Y11, Y2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Y13, Y11, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold94
+	JMP          folded90
 
 folded90:
 	VPXORD  Z14, Z14, Z14
@@ -9866,51 +10144,53 @@ fewer89:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold99:
-	VMOVUPD          (BX), Z6
-	VMOVUPD          (DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z6, K2, Z6
-	VADDPD           Z6, Z3, Z3
-	VMOVUPD          64(BX), Z7
-	VMOVUPD          64(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z7, K2, Z7
-	VADDPD           Z7, Z4, Z4
-	VMOVUPD          128(BX)(AX*1), Y8
-	VMOVUPD          128(DX)(AX*1), Y9
-	VCMPPD           $0x06, Y11, Y9, K2
-	VMOVAPD.Z        Y8, K2, Y8
-	VADDPD           Y8, Y5, Y5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST (DI), Y8, Y2
-	VMOVUPD          Z6, (BX)
-	VMOVUPD          Z7, 64(BX)
-	VMOVUPD          Y8, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold99
-	JMP              folded97
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(DX), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), Y8
+	VMOVUPD      128(DX)(AX*1), Y9
+	VCMPPD       $0x06, Y11, Y9, K2
+	VMOVAPD.Z    Y8, K2, Y8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Y10, Y8, Y2
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	VMOVUPD      Y8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold99
+	JMP          folded97
 
 other98:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold101:
-	VMOVUPD          (BX), Z6
-	VADDPD           Z6, Z3, Z3
-	VMOVUPD          64(BX), Z7
-	VADDPD           Z7, Z4, Z4
-	VMOVUPD          128(BX)(AX*1), Y8
-	VADDPD           Y8, Y5, Y5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST (DI), Y8, Y2
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold101
-	JMP              folded97
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), Y8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Y10, Y8, Y2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold101
+	JMP          folded97
 
 folded97:
 	VPXORD  Z11, Z11, Z11
@@ -10083,69 +10363,77 @@ over74:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold113:
-	VMOVUPD          (BX), Z15
-	VMOVUPD          (DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z15, K2, Z15
-	VADDPD           Z15, Z12, Z12
-	VMOVUPD          64(BX), Z16
-	VMOVUPD          64(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z16, K2, Z16
-	VADDPD           Z16, Z13, Z13
-	VMOVUPD          128(BX)(AX*1), Z17
-	VMOVUPD          128(DX)(AX*1), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z17, K2, Z17
-	VADDPD           Z17, Z14, Z14
-	VFMADD231PD.BCST (DI), Z15, Z0
-	VFMADD231PD.BCST (DI), Z16, Z1
-	VFMADD231PD.BCST (DI), Z17, Z2
-	VFMADD231PD.BCST 8(DI), Z15, Z3
-	VFMADD231PD.BCST 8(DI), Z16, Z4
-	VFMADD231PD.BCST 8(DI), Z17, Z5
-	VFMADD231PD.BCST 16(DI), Z15, Z6
-	VFMADD231PD.BCST 16(DI), Z16, Z7
-	VFMADD231PD.BCST 16(DI), Z17, Z8
-	VFMADD231PD.BCST 24(DI), Z15, Z9
-	VFMADD231PD.BCST 24(DI), Z16, Z10
-	VFMADD231PD.BCST 24(DI), Z17, Z11
-	VMOVUPD          Z15, (BX)
-	VMOVUPD          Z16, 64(BX)
-	VMOVUPD          Z17, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold113
-	JMP              folded111
+	VMOVUPD      (BX), Z15
+	VMOVUPD      (DX), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VMOVUPD      64(DX), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), Z17
+	VMOVUPD      128(DX)(AX*1), Z18
+	VCMPPD       $0x06, Z20, Z18, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z14, Z14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Z19, Z17, Z2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Z19, Z17, Z5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Z19, Z17, Z8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Z19, Z17, Z11
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)
+	VMOVUPD      Z17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold113
+	JMP          folded111
 
 other112:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold115:
-	VMOVUPD          (BX), Z15
-	VADDPD           Z15, Z12, Z12
-	VMOVUPD          64(BX), Z16
-	VADDPD           Z16, Z13, Z13
-	VMOVUPD          128(BX)(AX*1), Z17
-	VADDPD           Z17, Z14, Z14
-	VFMADD231PD.BCST (DI), Z15, Z0
-	VFMADD231PD.BCST (DI), Z16, Z1
-	VFMADD231PD.BCST (DI), Z17, Z2
-	VFMADD231PD.BCST 8(DI), Z15, Z3
-	VFMADD231PD.BCST 8(DI), Z16, Z4
-	VFMADD231PD.BCST 8(DI), Z17, Z5
-	VFMADD231PD.BCST 16(DI), Z15, Z6
-	VFMADD231PD.BCST 16(DI), Z16, Z7
-	VFMADD231PD.BCST 16(DI), Z17, Z8
-	VFMADD231PD.BCST 24(DI), Z15, Z9
-	VFMADD231PD.BCST 24(DI), Z16, Z10
-	VFMADD231PD.BCST 24(DI), Z17, Z11
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold115
-	JMP              folded111
+	VMOVUPD      (BX), Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), Z17
+	VADDPD       Z17, Z14, Z14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Z19, Z17, Z2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Z19, Z17, Z5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Z19, Z17, Z8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Z19, Z17, Z11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold115
+	JMP          folded111
 
 folded111:
 	VPXORD  Z20, Z20, Z20
@@ -10240,63 +10528,69 @@ fewer110:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold120:
-	VMOVUPD          (BX), Z12
-	VMOVUPD          (DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z12, K2, Z12
-	VADDPD           Z12, Z9, Z9
-	VMOVUPD          64(BX), Z13
-	VMOVUPD          64(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z13, K2, Z13
-	VADDPD           Z13, Z10, Z10
-	VMOVUPD          128(BX)(AX*1), Z14
-	VMOVUPD          128(DX)(AX*1), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z14, K2, Z14
-	VADDPD           Z14, Z11, Z11
-	VFMADD231PD.BCST (DI), Z12, Z0
-	VFMADD231PD.BCST (DI), Z13, Z1
-	VFMADD231PD.BCST (DI), Z14, Z2
-	VFMADD231PD.BCST 8(DI), Z12, Z3
-	VFMADD231PD.BCST 8(DI), Z13, Z4
-	VFMADD231PD.BCST 8(DI), Z14, Z5
-	VFMADD231PD.BCST 16(DI), Z12, Z6
-	VFMADD231PD.BCST 16(DI), Z13, Z7
-	VFMADD231PD.BCST 16(DI), Z14, Z8
-	VMOVUPD          Z12, (BX)
-	VMOVUPD          Z13, 64(BX)
-	VMOVUPD          Z14, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold120
-	JMP              folded118
+	VMOVUPD      (BX), Z12
+	VMOVUPD      (DX), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      64(DX), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), Z14
+	VMOVUPD      128(DX)(AX*1), Z15
+	VCMPPD       $0x06, Z17, Z15, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Z14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold120
+	JMP          folded118
 
 other119:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold122:
-	VMOVUPD          (BX), Z12
-	VADDPD           Z12, Z9, Z9
-	VMOVUPD          64(BX), Z13
-	VADDPD           Z13, Z10, Z10
-	VMOVUPD          128(BX)(AX*1), Z14
-	VADDPD           Z14, Z11, Z11
-	VFMADD231PD.BCST (DI), Z12, Z0
-	VFMADD231PD.BCST (DI), Z13, Z1
-	VFMADD231PD.BCST (DI), Z14, Z2
-	VFMADD231PD.BCST 8(DI), Z12, Z3
-	VFMADD231PD.BCST 8(DI), Z13, Z4
-	VFMADD231PD.BCST 8(DI), Z14, Z5
-	VFMADD231PD.BCST 16(DI), Z12, Z6
-	VFMADD231PD.BCST 16(DI), Z13, Z7
-	VFMADD231PD.BCST 16(DI), Z14, Z8
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold122
-	JMP              folded118
+	VMOVUPD      (BX), Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), Z14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+	JMP          folded118
 
 folded118:
 	VPXORD  Z17, Z17, Z17
@@ -10380,57 +10674,61 @@ fewer117:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold127:
-	VMOVUPD          (BX), Z9
-	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z9, K2, Z9
-	VADDPD           Z9, Z6, Z6
-	VMOVUPD          64(BX), Z10
-	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
-	VADDPD           Z10, Z7, Z7
-	VMOVUPD          128(BX)(AX*1), Z11
-	VMOVUPD          128(DX)(AX*1), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z11, K2, Z11
-	VADDPD           Z11, Z8, Z8
-	VFMADD231PD.BCST (DI), Z9, Z0
-	VFMADD231PD.BCST (DI), Z10, Z1
-	VFMADD231PD.BCST (DI), Z11, Z2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 8(DI), Z10, Z4
-	VFMADD231PD.BCST 8(DI), Z11, Z5
-	VMOVUPD          Z9, (BX)
-	VMOVUPD          Z10, 64(BX)
-	VMOVUPD          Z11, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold127
-	JMP              folded125
+	VMOVUPD      (BX), Z9
+	VMOVUPD      (DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      64(DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), Z11
+	VMOVUPD      128(DX)(AX*1), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Z13, Z11, Z2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	VMOVUPD      Z11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold127
+	JMP          folded125
 
 other126:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold129:
-	VMOVUPD          (BX), Z9
-	VADDPD           Z9, Z6, Z6
-	VMOVUPD          64(BX), Z10
-	VADDPD           Z10, Z7, Z7
-	VMOVUPD          128(BX)(AX*1), Z11
-	VADDPD           Z11, Z8, Z8
-	VFMADD231PD.BCST (DI), Z9, Z0
-	VFMADD231PD.BCST (DI), Z10, Z1
-	VFMADD231PD.BCST (DI), Z11, Z2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 8(DI), Z10, Z4
-	VFMADD231PD.BCST 8(DI), Z11, Z5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold129
-	JMP              folded125
+	VMOVUPD      (BX), Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), Z11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Z13, Z11, Z2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold129
+	JMP          folded125
 
 folded125:
 	VPXORD  Z14, Z14, Z14
@@ -10504,51 +10802,53 @@ fewer124:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold134:
-	VMOVUPD          (BX), Z6
-	VMOVUPD          (DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z6, K2, Z6
-	VADDPD           Z6, Z3, Z3
-	VMOVUPD          64(BX), Z7
-	VMOVUPD          64(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z7, K2, Z7
-	VADDPD           Z7, Z4, Z4
-	VMOVUPD          128(BX)(AX*1), Z8
-	VMOVUPD          128(DX)(AX*1), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z8, K2, Z8
-	VADDPD           Z8, Z5, Z5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST (DI), Z8, Z2
-	VMOVUPD          Z6, (BX)
-	VMOVUPD          Z7, 64(BX)
-	VMOVUPD          Z8, 128(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold134
-	JMP              folded132
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(DX), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), Z8
+	VMOVUPD      128(DX)(AX*1), Z9
+	VCMPPD       $0x06, Z11, Z9, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Z10, Z8, Z2
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	VMOVUPD      Z8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold134
+	JMP          folded132
 
 other133:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold136:
-	VMOVUPD          (BX), Z6
-	VADDPD           Z6, Z3, Z3
-	VMOVUPD          64(BX), Z7
-	VADDPD           Z7, Z4, Z4
-	VMOVUPD          128(BX)(AX*1), Z8
-	VADDPD           Z8, Z5, Z5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST (DI), Z8, Z2
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold136
-	JMP              folded132
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), Z8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Z10, Z8, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold136
+	JMP          folded132
 
 folded132:
 	VPXORD  Z11, Z11, Z11
@@ -10713,53 +11013,61 @@ narrower1:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold150:
-	VMOVUPD          (BX), Z10
-	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
-	VADDPD           Z10, Z8, Z8
-	VMOVUPD          64(BX), Z11
-	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z11, K2, Z11
-	VADDPD           Z11, Z9, Z9
-	VFMADD231PD.BCST (DI), Z10, Z0
-	VFMADD231PD.BCST (DI), Z11, Z1
-	VFMADD231PD.BCST 8(DI), Z10, Z2
-	VFMADD231PD.BCST 8(DI), Z11, Z3
-	VFMADD231PD.BCST 16(DI), Z10, Z4
-	VFMADD231PD.BCST 16(DI), Z11, Z5
-	VFMADD231PD.BCST 24(DI), Z10, Z6
-	VFMADD231PD.BCST 24(DI), Z11, Z7
-	VMOVUPD          Z10, (BX)
-	VMOVUPD          Z11, 64(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold150
-	JMP              folded148
+	VMOVUPD      (BX), Z10
+	VMOVUPD      (DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX), Z11
+	VMOVUPD      64(DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	VMOVUPD      Z10, (BX)
+	VMOVUPD      Z11, 64(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold150
+	JMP          folded148
 
 other149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold152:
-	VMOVUPD          (BX), Z10
-	VADDPD           Z10, Z8, Z8
-	VMOVUPD          64(BX), Z11
-	VADDPD           Z11, Z9, Z9
-	VFMADD231PD.BCST (DI), Z10, Z0
-	VFMADD231PD.BCST (DI), Z11, Z1
-	VFMADD231PD.BCST 8(DI), Z10, Z2
-	VFMADD231PD.BCST 8(DI), Z11, Z3
-	VFMADD231PD.BCST 16(DI), Z10, Z4
-	VFMADD231PD.BCST 16(DI), Z11, Z5
-	VFMADD231PD.BCST 24(DI), Z10, Z6
-	VFMADD231PD.BCST 24(DI), Z11, Z7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold152
-	JMP              folded148
+	VMOVUPD      (BX), Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX), Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold152
+	JMP          folded148
 
 folded148:
 	VPXORD  Z14, Z14, Z14
@@ -10831,49 +11139,55 @@ fewer147:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold157:
-	VMOVUPD          (BX), Z8
-	VMOVUPD          (DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z8, K2, Z8
-	VADDPD           Z8, Z6, Z6
-	VMOVUPD          64(BX), Z9
-	VMOVUPD          64(DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z9, K2, Z9
-	VADDPD           Z9, Z7, Z7
-	VFMADD231PD.BCST (DI), Z8, Z0
-	VFMADD231PD.BCST (DI), Z9, Z1
-	VFMADD231PD.BCST 8(DI), Z8, Z2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 16(DI), Z8, Z4
-	VFMADD231PD.BCST 16(DI), Z9, Z5
-	VMOVUPD          Z8, (BX)
-	VMOVUPD          Z9, 64(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold157
-	JMP              folded155
+	VMOVUPD      (BX), Z8
+	VMOVUPD      (DX), Z10
+	VCMPPD       $0x06, Z12, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX), Z9
+	VMOVUPD      64(DX), Z10
+	VCMPPD       $0x06, Z12, Z10, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold157
+	JMP          folded155
 
 other156:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold159:
-	VMOVUPD          (BX), Z8
-	VADDPD           Z8, Z6, Z6
-	VMOVUPD          64(BX), Z9
-	VADDPD           Z9, Z7, Z7
-	VFMADD231PD.BCST (DI), Z8, Z0
-	VFMADD231PD.BCST (DI), Z9, Z1
-	VFMADD231PD.BCST 8(DI), Z8, Z2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 16(DI), Z8, Z4
-	VFMADD231PD.BCST 16(DI), Z9, Z5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold159
-	JMP              folded155
+	VMOVUPD      (BX), Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX), Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold159
+	JMP          folded155
 
 folded155:
 	VPXORD  Z12, Z12, Z12
@@ -10938,45 +11252,49 @@ fewer154:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold164:
-	VMOVUPD          (BX), Z6
-	VMOVUPD          (DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z6, K2, Z6
-	VADDPD           Z6, Z4, Z4
-	VMOVUPD          64(BX), Z7
-	VMOVUPD          64(DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z7, K2, Z7
-	VADDPD           Z7, Z5, Z5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST 8(DI), Z6, Z2
-	VFMADD231PD.BCST 8(DI), Z7, Z3
-	VMOVUPD          Z6, (BX)
-	VMOVUPD          Z7, 64(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold164
-	JMP              folded162
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z8
+	VCMPPD       $0x06, Z10, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(DX), Z8
+	VCMPPD       $0x06, Z10, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold164
+	JMP          folded162
 
 other163:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold166:
-	VMOVUPD          (BX), Z6
-	VADDPD           Z6, Z4, Z4
-	VMOVUPD          64(BX), Z7
-	VADDPD           Z7, Z5, Z5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST 8(DI), Z6, Z2
-	VFMADD231PD.BCST 8(DI), Z7, Z3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold166
-	JMP              folded162
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX), Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold166
+	JMP          folded162
 
 folded162:
 	VPXORD  Z10, Z10, Z10
@@ -11034,41 +11352,43 @@ fewer161:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold171:
-	VMOVUPD          (BX), Z4
-	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z4, K2, Z4
-	VADDPD           Z4, Z2, Z2
-	VMOVUPD          64(BX), Z5
-	VMOVUPD          64(DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z5, K2, Z5
-	VADDPD           Z5, Z3, Z3
-	VFMADD231PD.BCST (DI), Z4, Z0
-	VFMADD231PD.BCST (DI), Z5, Z1
-	VMOVUPD          Z4, (BX)
-	VMOVUPD          Z5, 64(BX)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold171
-	JMP              folded169
+	VMOVUPD      (BX), Z4
+	VMOVUPD      (DX), Z6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX), Z5
+	VMOVUPD      64(DX), Z6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	VMOVUPD      Z4, (BX)
+	VMOVUPD      Z5, 64(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold171
+	JMP          folded169
 
 other170:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold173:
-	VMOVUPD          (BX), Z4
-	VADDPD           Z4, Z2, Z2
-	VMOVUPD          64(BX), Z5
-	VADDPD           Z5, Z3, Z3
-	VFMADD231PD.BCST (DI), Z4, Z0
-	VFMADD231PD.BCST (DI), Z5, Z1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold173
-	JMP              folded169
+	VMOVUPD      (BX), Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX), Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold173
+	JMP          folded169
 
 folded169:
 	VPXORD  Z8, Z8, Z8
@@ -11211,53 +11531,61 @@ over146:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold186:
-	VMOVUPD          (BX), Z10
-	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
-	VADDPD           Z10, Z8, Z8
-	VMOVUPD          64(BX)(AX*1), X11
-	VMOVUPD          64(DX)(AX*1), X12
-	VCMPPD           $0x06, X14, X12, K2
-	VMOVAPD.Z        X11, K2, X11
-	VADDPD           X11, X9, X9
-	VFMADD231PD.BCST (DI), Z10, Z0
-	VFMADD231PD.BCST (DI), X11, X1
-	VFMADD231PD.BCST 8(DI), Z10, Z2
-	VFMADD231PD.BCST 8(DI), X11, X3
-	VFMADD231PD.BCST 16(DI), Z10, Z4
-	VFMADD231PD.BCST 16(DI), X11, X5
-	VFMADD231PD.BCST 24(DI), Z10, Z6
-	VFMADD231PD.BCST 24(DI), X11, X7
-	VMOVUPD          Z10, (BX)
-	VMOVUPD          X11, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold186
-	JMP              folded184
+	VMOVUPD      (BX), Z10
+	VMOVUPD      (DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), X11
+	VMOVUPD      64(DX)(AX*1), X12
+	VCMPPD       $0x06, X14, X12, K2
+	VMOVAPD.Z    X11, K2, X11
+	VADDPD       X11, X9, X9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  X13, X11, X1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  X13, X11, X3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  X13, X11, X5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  X13, X11, X7
+	VMOVUPD      Z10, (BX)
+	VMOVUPD      X11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold186
+	JMP          folded184
 
 other185:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold188:
-	VMOVUPD          (BX), Z10
-	VADDPD           Z10, Z8, Z8
-	VMOVUPD          64(BX)(AX*1), X11
-	VADDPD           X11, X9, X9
-	VFMADD231PD.BCST (DI), Z10, Z0
-	VFMADD231PD.BCST (DI), X11, X1
-	VFMADD231PD.BCST 8(DI), Z10, Z2
-	VFMADD231PD.BCST 8(DI), X11, X3
-	VFMADD231PD.BCST 16(DI), Z10, Z4
-	VFMADD231PD.BCST 16(DI), X11, X5
-	VFMADD231PD.BCST 24(DI), Z10, Z6
-	VFMADD231PD.BCST 24(DI), X11, X7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold188
-	JMP              folded184
+	VMOVUPD      (BX), Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), X11
+	VADDPD       X11, X9, X9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  X13, X11, X1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  X13, X11, X3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  X13, X11, X5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  X13, X11, X7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold188
+	JMP          folded184
 
 folded184:
 	VPXORD  Z14, Z14, Z14
@@ -11338,49 +11666,55 @@ fewer183:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold193:
-	VMOVUPD          (BX), Z8
-	VMOVUPD          (DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z8, K2, Z8
-	VADDPD           Z8, Z6, Z6
-	VMOVUPD          64(BX)(AX*1), X9
-	VMOVUPD          64(DX)(AX*1), X10
-	VCMPPD           $0x06, X12, X10, K2
-	VMOVAPD.Z        X9, K2, X9
-	VADDPD           X9, X7, X7
-	VFMADD231PD.BCST (DI), Z8, Z0
-	VFMADD231PD.BCST (DI), X9, X1
-	VFMADD231PD.BCST 8(DI), Z8, Z2
-	VFMADD231PD.BCST 8(DI), X9, X3
-	VFMADD231PD.BCST 16(DI), Z8, Z4
-	VFMADD231PD.BCST 16(DI), X9, X5
-	VMOVUPD          Z8, (BX)
-	VMOVUPD          X9, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold193
-	JMP              folded191
+	VMOVUPD      (BX), Z8
+	VMOVUPD      (DX), Z10
+	VCMPPD       $0x06, Z12, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), X9
+	VMOVUPD      64(DX)(AX*1), X10
+	VCMPPD       $0x06, X12, X10, K2
+	VMOVAPD.Z    X9, K2, X9
+	VADDPD       X9, X7, X7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  X11, X9, X1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  X11, X9, X3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  X11, X9, X5
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      X9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold193
+	JMP          folded191
 
 other192:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold195:
-	VMOVUPD          (BX), Z8
-	VADDPD           Z8, Z6, Z6
-	VMOVUPD          64(BX)(AX*1), X9
-	VADDPD           X9, X7, X7
-	VFMADD231PD.BCST (DI), Z8, Z0
-	VFMADD231PD.BCST (DI), X9, X1
-	VFMADD231PD.BCST 8(DI), Z8, Z2
-	VFMADD231PD.BCST 8(DI), X9, X3
-	VFMADD231PD.BCST 16(DI), Z8, Z4
-	VFMADD231PD.BCST 16(DI), X9, X5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold195
-	JMP              folded191
+	VMOVUPD      (BX), Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), X9
+	VADDPD       X9, X7, X7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  X11, X9, X1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  X11, X9, X3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  X11, X9, X5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold195
+	JMP          folded191
 
 folded191:
 	VPXORD  Z12, Z12, Z12
@@ -11453,45 +11787,49 @@ fewer190:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold200:
-	VMOVUPD          (BX), Z6
-	VMOVUPD          (DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z6, K2, Z6
-	VADDPD           Z6, Z4, Z4
-	VMOVUPD          64(BX)(AX*1), X7
-	VMOVUPD          64(DX)(AX*1), X8
-	VCMPPD           $0x06, X10, X8, K2
-	VMOVAPD.Z        X7, K2, X7
-	VADDPD           X7, X5, X5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), X7, X1
-	VFMADD231PD.BCST 8(DI), Z6, Z2
-	VFMADD231PD.BCST 8(DI), X7, X3
-	VMOVUPD          Z6, (BX)
-	VMOVUPD          X7, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold200
-	JMP              folded198
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z8
+	VCMPPD       $0x06, Z10, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), X7
+	VMOVUPD      64(DX)(AX*1), X8
+	VCMPPD       $0x06, X10, X8, K2
+	VMOVAPD.Z    X7, K2, X7
+	VADDPD       X7, X5, X5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  X9, X7, X1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  X9, X7, X3
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      X7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold200
+	JMP          folded198
 
 other199:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold202:
-	VMOVUPD          (BX), Z6
-	VADDPD           Z6, Z4, Z4
-	VMOVUPD          64(BX)(AX*1), X7
-	VADDPD           X7, X5, X5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), X7, X1
-	VFMADD231PD.BCST 8(DI), Z6, Z2
-	VFMADD231PD.BCST 8(DI), X7, X3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold202
-	JMP              folded198
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), X7
+	VADDPD       X7, X5, X5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  X9, X7, X1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  X9, X7, X3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold202
+	JMP          folded198
 
 folded198:
 	VPXORD  Z10, Z10, Z10
@@ -11557,41 +11895,43 @@ fewer197:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold207:
-	VMOVUPD          (BX), Z4
-	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z4, K2, Z4
-	VADDPD           Z4, Z2, Z2
-	VMOVUPD          64(BX)(AX*1), X5
-	VMOVUPD          64(DX)(AX*1), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X5, K2, X5
-	VADDPD           X5, X3, X3
-	VFMADD231PD.BCST (DI), Z4, Z0
-	VFMADD231PD.BCST (DI), X5, X1
-	VMOVUPD          Z4, (BX)
-	VMOVUPD          X5, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold207
-	JMP              folded205
+	VMOVUPD      (BX), Z4
+	VMOVUPD      (DX), Z6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), X5
+	VMOVUPD      64(DX)(AX*1), X6
+	VCMPPD       $0x06, X8, X6, K2
+	VMOVAPD.Z    X5, K2, X5
+	VADDPD       X5, X3, X3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  X7, X5, X1
+	VMOVUPD      Z4, (BX)
+	VMOVUPD      X5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold207
+	JMP          folded205
 
 other206:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold209:
-	VMOVUPD          (BX), Z4
-	VADDPD           Z4, Z2, Z2
-	VMOVUPD          64(BX)(AX*1), X5
-	VADDPD           X5, X3, X3
-	VFMADD231PD.BCST (DI), Z4, Z0
-	VFMADD231PD.BCST (DI), X5, X1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold209
-	JMP              folded205
+	VMOVUPD      (BX), Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), X5
+	VADDPD       X5, X3, X3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  X7, X5, X1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold209
+	JMP          folded205
 
 folded205:
 	VPXORD  Z8, Z8, Z8
@@ -11746,53 +12086,61 @@ over182:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold222:
-	VMOVUPD          (BX), Z10
-	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
-	VADDPD           Z10, Z8, Z8
-	VMOVUPD          64(BX)(AX*1), Y11
-	VMOVUPD          64(DX)(AX*1), Y12
-	VCMPPD           $0x06, Y14, Y12, K2
-	VMOVAPD.Z        Y11, K2, Y11
-	VADDPD           Y11, Y9, Y9
-	VFMADD231PD.BCST (DI), Z10, Z0
-	VFMADD231PD.BCST (DI), Y11, Y1
-	VFMADD231PD.BCST 8(DI), Z10, Z2
-	VFMADD231PD.BCST 8(DI), Y11, Y3
-	VFMADD231PD.BCST 16(DI), Z10, Z4
-	VFMADD231PD.BCST 16(DI), Y11, Y5
-	VFMADD231PD.BCST 24(DI), Z10, Z6
-	VFMADD231PD.BCST 24(DI), Y11, Y7
-	VMOVUPD          Z10, (BX)
-	VMOVUPD          Y11, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold222
-	JMP              folded220
+	VMOVUPD      (BX), Z10
+	VMOVUPD      (DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), Y11
+	VMOVUPD      64(DX)(AX*1), Y12
+	VCMPPD       $0x06, Y14, Y12, K2
+	VMOVAPD.Z    Y11, K2, Y11
+	VADDPD       Y11, Y9, Y9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Y13, Y11, Y1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Y13, Y11, Y3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Y13, Y11, Y5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Y13, Y11, Y7
+	VMOVUPD      Z10, (BX)
+	VMOVUPD      Y11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold222
+	JMP          folded220
 
 other221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold224:
-	VMOVUPD          (BX), Z10
-	VADDPD           Z10, Z8, Z8
-	VMOVUPD          64(BX)(AX*1), Y11
-	VADDPD           Y11, Y9, Y9
-	VFMADD231PD.BCST (DI), Z10, Z0
-	VFMADD231PD.BCST (DI), Y11, Y1
-	VFMADD231PD.BCST 8(DI), Z10, Z2
-	VFMADD231PD.BCST 8(DI), Y11, Y3
-	VFMADD231PD.BCST 16(DI), Z10, Z4
-	VFMADD231PD.BCST 16(DI), Y11, Y5
-	VFMADD231PD.BCST 24(DI), Z10, Z6
-	VFMADD231PD.BCST 24(DI), Y11, Y7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold224
-	JMP              folded220
+	VMOVUPD      (BX), Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), Y11
+	VADDPD       Y11, Y9, Y9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Y13, Y11, Y1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Y13, Y11, Y3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Y13, Y11, Y5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Y13, Y11, Y7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold224
+	JMP          folded220
 
 folded220:
 	VPXORD  Z14, Z14, Z14
@@ -11873,49 +12221,55 @@ fewer219:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold229:
-	VMOVUPD          (BX), Z8
-	VMOVUPD          (DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z8, K2, Z8
-	VADDPD           Z8, Z6, Z6
-	VMOVUPD          64(BX)(AX*1), Y9
-	VMOVUPD          64(DX)(AX*1), Y10
-	VCMPPD           $0x06, Y12, Y10, K2
-	VMOVAPD.Z        Y9, K2, Y9
-	VADDPD           Y9, Y7, Y7
-	VFMADD231PD.BCST (DI), Z8, Z0
-	VFMADD231PD.BCST (DI), Y9, Y1
-	VFMADD231PD.BCST 8(DI), Z8, Z2
-	VFMADD231PD.BCST 8(DI), Y9, Y3
-	VFMADD231PD.BCST 16(DI), Z8, Z4
-	VFMADD231PD.BCST 16(DI), Y9, Y5
-	VMOVUPD          Z8, (BX)
-	VMOVUPD          Y9, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold229
-	JMP              folded227
+	VMOVUPD      (BX), Z8
+	VMOVUPD      (DX), Z10
+	VCMPPD       $0x06, Z12, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), Y9
+	VMOVUPD      64(DX)(AX*1), Y10
+	VCMPPD       $0x06, Y12, Y10, K2
+	VMOVAPD.Z    Y9, K2, Y9
+	VADDPD       Y9, Y7, Y7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Y11, Y9, Y1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Y11, Y9, Y3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Y11, Y9, Y5
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Y9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold229
+	JMP          folded227
 
 other228:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold231:
-	VMOVUPD          (BX), Z8
-	VADDPD           Z8, Z6, Z6
-	VMOVUPD          64(BX)(AX*1), Y9
-	VADDPD           Y9, Y7, Y7
-	VFMADD231PD.BCST (DI), Z8, Z0
-	VFMADD231PD.BCST (DI), Y9, Y1
-	VFMADD231PD.BCST 8(DI), Z8, Z2
-	VFMADD231PD.BCST 8(DI), Y9, Y3
-	VFMADD231PD.BCST 16(DI), Z8, Z4
-	VFMADD231PD.BCST 16(DI), Y9, Y5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold231
-	JMP              folded227
+	VMOVUPD      (BX), Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), Y9
+	VADDPD       Y9, Y7, Y7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Y11, Y9, Y1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Y11, Y9, Y3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Y11, Y9, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold231
+	JMP          folded227
 
 folded227:
 	VPXORD  Z12, Z12, Z12
@@ -11988,45 +12342,49 @@ fewer226:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold236:
-	VMOVUPD          (BX), Z6
-	VMOVUPD          (DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z6, K2, Z6
-	VADDPD           Z6, Z4, Z4
-	VMOVUPD          64(BX)(AX*1), Y7
-	VMOVUPD          64(DX)(AX*1), Y8
-	VCMPPD           $0x06, Y10, Y8, K2
-	VMOVAPD.Z        Y7, K2, Y7
-	VADDPD           Y7, Y5, Y5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Y7, Y1
-	VFMADD231PD.BCST 8(DI), Z6, Z2
-	VFMADD231PD.BCST 8(DI), Y7, Y3
-	VMOVUPD          Z6, (BX)
-	VMOVUPD          Y7, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold236
-	JMP              folded234
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z8
+	VCMPPD       $0x06, Z10, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), Y7
+	VMOVUPD      64(DX)(AX*1), Y8
+	VCMPPD       $0x06, Y10, Y8, K2
+	VMOVAPD.Z    Y7, K2, Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Y9, Y7, Y3
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Y7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold236
+	JMP          folded234
 
 other235:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold238:
-	VMOVUPD          (BX), Z6
-	VADDPD           Z6, Z4, Z4
-	VMOVUPD          64(BX)(AX*1), Y7
-	VADDPD           Y7, Y5, Y5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Y7, Y1
-	VFMADD231PD.BCST 8(DI), Z6, Z2
-	VFMADD231PD.BCST 8(DI), Y7, Y3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold238
-	JMP              folded234
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold238
+	JMP          folded234
 
 folded234:
 	VPXORD  Z10, Z10, Z10
@@ -12092,41 +12450,43 @@ fewer233:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold243:
-	VMOVUPD          (BX), Z4
-	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z4, K2, Z4
-	VADDPD           Z4, Z2, Z2
-	VMOVUPD          64(BX)(AX*1), Y5
-	VMOVUPD          64(DX)(AX*1), Y6
-	VCMPPD           $0x06, Y8, Y6, K2
-	VMOVAPD.Z        Y5, K2, Y5
-	VADDPD           Y5, Y3, Y3
-	VFMADD231PD.BCST (DI), Z4, Z0
-	VFMADD231PD.BCST (DI), Y5, Y1
-	VMOVUPD          Z4, (BX)
-	VMOVUPD          Y5, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold243
-	JMP              folded241
+	VMOVUPD      (BX), Z4
+	VMOVUPD      (DX), Z6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), Y5
+	VMOVUPD      64(DX)(AX*1), Y6
+	VCMPPD       $0x06, Y8, Y6, K2
+	VMOVAPD.Z    Y5, K2, Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Y7, Y5, Y1
+	VMOVUPD      Z4, (BX)
+	VMOVUPD      Y5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold243
+	JMP          folded241
 
 other242:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold245:
-	VMOVUPD          (BX), Z4
-	VADDPD           Z4, Z2, Z2
-	VMOVUPD          64(BX)(AX*1), Y5
-	VADDPD           Y5, Y3, Y3
-	VFMADD231PD.BCST (DI), Z4, Z0
-	VFMADD231PD.BCST (DI), Y5, Y1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold245
-	JMP              folded241
+	VMOVUPD      (BX), Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold245
+	JMP          folded241
 
 folded241:
 	VPXORD  Z8, Z8, Z8
@@ -12279,53 +12639,61 @@ over218:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold257:
-	VMOVUPD          (BX), Z10
-	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
-	VADDPD           Z10, Z8, Z8
-	VMOVUPD          64(BX)(AX*1), Z11
-	VMOVUPD          64(DX)(AX*1), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z11, K2, Z11
-	VADDPD           Z11, Z9, Z9
-	VFMADD231PD.BCST (DI), Z10, Z0
-	VFMADD231PD.BCST (DI), Z11, Z1
-	VFMADD231PD.BCST 8(DI), Z10, Z2
-	VFMADD231PD.BCST 8(DI), Z11, Z3
-	VFMADD231PD.BCST 16(DI), Z10, Z4
-	VFMADD231PD.BCST 16(DI), Z11, Z5
-	VFMADD231PD.BCST 24(DI), Z10, Z6
-	VFMADD231PD.BCST 24(DI), Z11, Z7
-	VMOVUPD          Z10, (BX)
-	VMOVUPD          Z11, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold257
-	JMP              folded255
+	VMOVUPD      (BX), Z10
+	VMOVUPD      (DX), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), Z11
+	VMOVUPD      64(DX)(AX*1), Z12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	VMOVUPD      Z10, (BX)
+	VMOVUPD      Z11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold257
+	JMP          folded255
 
 other256:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold259:
-	VMOVUPD          (BX), Z10
-	VADDPD           Z10, Z8, Z8
-	VMOVUPD          64(BX)(AX*1), Z11
-	VADDPD           Z11, Z9, Z9
-	VFMADD231PD.BCST (DI), Z10, Z0
-	VFMADD231PD.BCST (DI), Z11, Z1
-	VFMADD231PD.BCST 8(DI), Z10, Z2
-	VFMADD231PD.BCST 8(DI), Z11, Z3
-	VFMADD231PD.BCST 16(DI), Z10, Z4
-	VFMADD231PD.BCST 16(DI), Z11, Z5
-	VFMADD231PD.BCST 24(DI), Z10, Z6
-	VFMADD231PD.BCST 24(DI), Z11, Z7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold259
-	JMP              folded255
+	VMOVUPD      (BX), Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold259
+	JMP          folded255
 
 folded255:
 	VPXORD  Z14, Z14, Z14
@@ -12406,49 +12774,55 @@ fewer254:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold264:
-	VMOVUPD          (BX), Z8
-	VMOVUPD          (DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z8, K2, Z8
-	VADDPD           Z8, Z6, Z6
-	VMOVUPD          64(BX)(AX*1), Z9
-	VMOVUPD          64(DX)(AX*1), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z9, K2, Z9
-	VADDPD           Z9, Z7, Z7
-	VFMADD231PD.BCST (DI), Z8, Z0
-	VFMADD231PD.BCST (DI), Z9, Z1
-	VFMADD231PD.BCST 8(DI), Z8, Z2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 16(DI), Z8, Z4
-	VFMADD231PD.BCST 16(DI), Z9, Z5
-	VMOVUPD          Z8, (BX)
-	VMOVUPD          Z9, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold264
-	JMP              folded262
+	VMOVUPD      (BX), Z8
+	VMOVUPD      (DX), Z10
+	VCMPPD       $0x06, Z12, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), Z9
+	VMOVUPD      64(DX)(AX*1), Z10
+	VCMPPD       $0x06, Z12, Z10, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold264
+	JMP          folded262
 
 other263:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold266:
-	VMOVUPD          (BX), Z8
-	VADDPD           Z8, Z6, Z6
-	VMOVUPD          64(BX)(AX*1), Z9
-	VADDPD           Z9, Z7, Z7
-	VFMADD231PD.BCST (DI), Z8, Z0
-	VFMADD231PD.BCST (DI), Z9, Z1
-	VFMADD231PD.BCST 8(DI), Z8, Z2
-	VFMADD231PD.BCST 8(DI), Z9, Z3
-	VFMADD231PD.BCST 16(DI), Z8, Z4
-	VFMADD231PD.BCST 16(DI), Z9, Z5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold266
-	JMP              folded262
+	VMOVUPD      (BX), Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold266
+	JMP          folded262
 
 folded262:
 	VPXORD  Z12, Z12, Z12
@@ -12521,45 +12895,49 @@ fewer261:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold271:
-	VMOVUPD          (BX), Z6
-	VMOVUPD          (DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z6, K2, Z6
-	VADDPD           Z6, Z4, Z4
-	VMOVUPD          64(BX)(AX*1), Z7
-	VMOVUPD          64(DX)(AX*1), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z7, K2, Z7
-	VADDPD           Z7, Z5, Z5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST 8(DI), Z6, Z2
-	VFMADD231PD.BCST 8(DI), Z7, Z3
-	VMOVUPD          Z6, (BX)
-	VMOVUPD          Z7, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold271
-	JMP              folded269
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z8
+	VCMPPD       $0x06, Z10, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), Z7
+	VMOVUPD      64(DX)(AX*1), Z8
+	VCMPPD       $0x06, Z10, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold271
+	JMP          folded269
 
 other270:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold273:
-	VMOVUPD          (BX), Z6
-	VADDPD           Z6, Z4, Z4
-	VMOVUPD          64(BX)(AX*1), Z7
-	VADDPD           Z7, Z5, Z5
-	VFMADD231PD.BCST (DI), Z6, Z0
-	VFMADD231PD.BCST (DI), Z7, Z1
-	VFMADD231PD.BCST 8(DI), Z6, Z2
-	VFMADD231PD.BCST 8(DI), Z7, Z3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold273
-	JMP              folded269
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold273
+	JMP          folded269
 
 folded269:
 	VPXORD  Z10, Z10, Z10
@@ -12625,41 +13003,43 @@ fewer268:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold278:
-	VMOVUPD          (BX), Z4
-	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z4, K2, Z4
-	VADDPD           Z4, Z2, Z2
-	VMOVUPD          64(BX)(AX*1), Z5
-	VMOVUPD          64(DX)(AX*1), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z5, K2, Z5
-	VADDPD           Z5, Z3, Z3
-	VFMADD231PD.BCST (DI), Z4, Z0
-	VFMADD231PD.BCST (DI), Z5, Z1
-	VMOVUPD          Z4, (BX)
-	VMOVUPD          Z5, 64(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold278
-	JMP              folded276
+	VMOVUPD      (BX), Z4
+	VMOVUPD      (DX), Z6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), Z5
+	VMOVUPD      64(DX)(AX*1), Z6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	VMOVUPD      Z4, (BX)
+	VMOVUPD      Z5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold278
+	JMP          folded276
 
 other277:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold280:
-	VMOVUPD          (BX), Z4
-	VADDPD           Z4, Z2, Z2
-	VMOVUPD          64(BX)(AX*1), Z5
-	VADDPD           Z5, Z3, Z3
-	VFMADD231PD.BCST (DI), Z4, Z0
-	VFMADD231PD.BCST (DI), Z5, Z1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold280
-	JMP              folded276
+	VMOVUPD      (BX), Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold280
+	JMP          folded276
 
 folded276:
 	VPXORD  Z8, Z8, Z8
@@ -13586,53 +13966,61 @@ over325:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold365:
-	VMOVUPD          (BX), Y10
-	VMOVUPD          (DX), Y12
-	VCMPPD           $0x06, Y14, Y12, K2
-	VMOVAPD.Z        Y10, K2, Y10
-	VADDPD           Y10, Y8, Y8
-	VMOVUPD          32(BX)(AX*1), Y11
-	VMOVUPD          32(DX)(AX*1), Y12
-	VCMPPD           $0x06, Y14, Y12, K2
-	VMOVAPD.Z        Y11, K2, Y11
-	VADDPD           Y11, Y9, Y9
-	VFMADD231PD.BCST (DI), Y10, Y0
-	VFMADD231PD.BCST (DI), Y11, Y1
-	VFMADD231PD.BCST 8(DI), Y10, Y2
-	VFMADD231PD.BCST 8(DI), Y11, Y3
-	VFMADD231PD.BCST 16(DI), Y10, Y4
-	VFMADD231PD.BCST 16(DI), Y11, Y5
-	VFMADD231PD.BCST 24(DI), Y10, Y6
-	VFMADD231PD.BCST 24(DI), Y11, Y7
-	VMOVUPD          Y10, (BX)
-	VMOVUPD          Y11, 32(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold365
-	JMP              folded363
+	VMOVUPD      (BX), Y10
+	VMOVUPD      (DX), Y12
+	VCMPPD       $0x06, Y14, Y12, K2
+	VMOVAPD.Z    Y10, K2, Y10
+	VADDPD       Y10, Y8, Y8
+	VMOVUPD      32(BX)(AX*1), Y11
+	VMOVUPD      32(DX)(AX*1), Y12
+	VCMPPD       $0x06, Y14, Y12, K2
+	VMOVAPD.Z    Y11, K2, Y11
+	VADDPD       Y11, Y9, Y9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Y13, Y10, Y0
+	VFMADD231PD  Y13, Y11, Y1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Y13, Y10, Y2
+	VFMADD231PD  Y13, Y11, Y3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Y13, Y10, Y4
+	VFMADD231PD  Y13, Y11, Y5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Y13, Y10, Y6
+	VFMADD231PD  Y13, Y11, Y7
+	VMOVUPD      Y10, (BX)
+	VMOVUPD      Y11, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold365
+	JMP          folded363
 
 other364:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold367:
-	VMOVUPD          (BX), Y10
-	VADDPD           Y10, Y8, Y8
-	VMOVUPD          32(BX)(AX*1), Y11
-	VADDPD           Y11, Y9, Y9
-	VFMADD231PD.BCST (DI), Y10, Y0
-	VFMADD231PD.BCST (DI), Y11, Y1
-	VFMADD231PD.BCST 8(DI), Y10, Y2
-	VFMADD231PD.BCST 8(DI), Y11, Y3
-	VFMADD231PD.BCST 16(DI), Y10, Y4
-	VFMADD231PD.BCST 16(DI), Y11, Y5
-	VFMADD231PD.BCST 24(DI), Y10, Y6
-	VFMADD231PD.BCST 24(DI), Y11, Y7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold367
-	JMP              folded363
+	VMOVUPD      (BX), Y10
+	VADDPD       Y10, Y8, Y8
+	VMOVUPD      32(BX)(AX*1), Y11
+	VADDPD       Y11, Y9, Y9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Y13, Y10, Y0
+	VFMADD231PD  Y13, Y11, Y1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Y13, Y10, Y2
+	VFMADD231PD  Y13, Y11, Y3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Y13, Y10, Y4
+	VFMADD231PD  Y13, Y11, Y5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Y13, Y10, Y6
+	VFMADD231PD  Y13, Y11, Y7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold367
+	JMP          folded363
 
 folded363:
 	VPXORD  Z14, Z14, Z14
@@ -13713,49 +14101,55 @@ fewer362:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold372:
-	VMOVUPD          (BX), Y8
-	VMOVUPD          (DX), Y10
-	VCMPPD           $0x06, Y12, Y10, K2
-	VMOVAPD.Z        Y8, K2, Y8
-	VADDPD           Y8, Y6, Y6
-	VMOVUPD          32(BX)(AX*1), Y9
-	VMOVUPD          32(DX)(AX*1), Y10
-	VCMPPD           $0x06, Y12, Y10, K2
-	VMOVAPD.Z        Y9, K2, Y9
-	VADDPD           Y9, Y7, Y7
-	VFMADD231PD.BCST (DI), Y8, Y0
-	VFMADD231PD.BCST (DI), Y9, Y1
-	VFMADD231PD.BCST 8(DI), Y8, Y2
-	VFMADD231PD.BCST 8(DI), Y9, Y3
-	VFMADD231PD.BCST 16(DI), Y8, Y4
-	VFMADD231PD.BCST 16(DI), Y9, Y5
-	VMOVUPD          Y8, (BX)
-	VMOVUPD          Y9, 32(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold372
-	JMP              folded370
+	VMOVUPD      (BX), Y8
+	VMOVUPD      (DX), Y10
+	VCMPPD       $0x06, Y12, Y10, K2
+	VMOVAPD.Z    Y8, K2, Y8
+	VADDPD       Y8, Y6, Y6
+	VMOVUPD      32(BX)(AX*1), Y9
+	VMOVUPD      32(DX)(AX*1), Y10
+	VCMPPD       $0x06, Y12, Y10, K2
+	VMOVAPD.Z    Y9, K2, Y9
+	VADDPD       Y9, Y7, Y7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Y11, Y8, Y0
+	VFMADD231PD  Y11, Y9, Y1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Y11, Y8, Y2
+	VFMADD231PD  Y11, Y9, Y3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Y11, Y8, Y4
+	VFMADD231PD  Y11, Y9, Y5
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold372
+	JMP          folded370
 
 other371:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold374:
-	VMOVUPD          (BX), Y8
-	VADDPD           Y8, Y6, Y6
-	VMOVUPD          32(BX)(AX*1), Y9
-	VADDPD           Y9, Y7, Y7
-	VFMADD231PD.BCST (DI), Y8, Y0
-	VFMADD231PD.BCST (DI), Y9, Y1
-	VFMADD231PD.BCST 8(DI), Y8, Y2
-	VFMADD231PD.BCST 8(DI), Y9, Y3
-	VFMADD231PD.BCST 16(DI), Y8, Y4
-	VFMADD231PD.BCST 16(DI), Y9, Y5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold374
-	JMP              folded370
+	VMOVUPD      (BX), Y8
+	VADDPD       Y8, Y6, Y6
+	VMOVUPD      32(BX)(AX*1), Y9
+	VADDPD       Y9, Y7, Y7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Y11, Y8, Y0
+	VFMADD231PD  Y11, Y9, Y1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Y11, Y8, Y2
+	VFMADD231PD  Y11, Y9, Y3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Y11, Y8, Y4
+	VFMADD231PD  Y11, Y9, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold374
+	JMP          folded370
 
 folded370:
 	VPXORD  Z12, Z12, Z12
@@ -13828,45 +14222,49 @@ fewer369:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold379:
-	VMOVUPD          (BX), Y6
-	VMOVUPD          (DX), Y8
-	VCMPPD           $0x06, Y10, Y8, K2
-	VMOVAPD.Z        Y6, K2, Y6
-	VADDPD           Y6, Y4, Y4
-	VMOVUPD          32(BX)(AX*1), Y7
-	VMOVUPD          32(DX)(AX*1), Y8
-	VCMPPD           $0x06, Y10, Y8, K2
-	VMOVAPD.Z        Y7, K2, Y7
-	VADDPD           Y7, Y5, Y5
-	VFMADD231PD.BCST (DI), Y6, Y0
-	VFMADD231PD.BCST (DI), Y7, Y1
-	VFMADD231PD.BCST 8(DI), Y6, Y2
-	VFMADD231PD.BCST 8(DI), Y7, Y3
-	VMOVUPD          Y6, (BX)
-	VMOVUPD          Y7, 32(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold379
-	JMP              folded377
+	VMOVUPD      (BX), Y6
+	VMOVUPD      (DX), Y8
+	VCMPPD       $0x06, Y10, Y8, K2
+	VMOVAPD.Z    Y6, K2, Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      32(BX)(AX*1), Y7
+	VMOVUPD      32(DX)(AX*1), Y8
+	VCMPPD       $0x06, Y10, Y8, K2
+	VMOVAPD.Z    Y7, K2, Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold379
+	JMP          folded377
 
 other378:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold381:
-	VMOVUPD          (BX), Y6
-	VADDPD           Y6, Y4, Y4
-	VMOVUPD          32(BX)(AX*1), Y7
-	VADDPD           Y7, Y5, Y5
-	VFMADD231PD.BCST (DI), Y6, Y0
-	VFMADD231PD.BCST (DI), Y7, Y1
-	VFMADD231PD.BCST 8(DI), Y6, Y2
-	VFMADD231PD.BCST 8(DI), Y7, Y3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold381
-	JMP              folded377
+	VMOVUPD      (BX), Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      32(BX)(AX*1), Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold381
+	JMP          folded377
 
 folded377:
 	VPXORD  Z10, Z10, Z10
@@ -13932,41 +14330,43 @@ fewer376:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold386:
-	VMOVUPD          (BX), Y4
-	VMOVUPD          (DX), Y6
-	VCMPPD           $0x06, Y8, Y6, K2
-	VMOVAPD.Z        Y4, K2, Y4
-	VADDPD           Y4, Y2, Y2
-	VMOVUPD          32(BX)(AX*1), Y5
-	VMOVUPD          32(DX)(AX*1), Y6
-	VCMPPD           $0x06, Y8, Y6, K2
-	VMOVAPD.Z        Y5, K2, Y5
-	VADDPD           Y5, Y3, Y3
-	VFMADD231PD.BCST (DI), Y4, Y0
-	VFMADD231PD.BCST (DI), Y5, Y1
-	VMOVUPD          Y4, (BX)
-	VMOVUPD          Y5, 32(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold386
-	JMP              folded384
+	VMOVUPD      (BX), Y4
+	VMOVUPD      (DX), Y6
+	VCMPPD       $0x06, Y8, Y6, K2
+	VMOVAPD.Z    Y4, K2, Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VMOVUPD      32(DX)(AX*1), Y6
+	VCMPPD       $0x06, Y8, Y6, K2
+	VMOVAPD.Z    Y5, K2, Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	VMOVUPD      Y4, (BX)
+	VMOVUPD      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold386
+	JMP          folded384
 
 other385:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold388:
-	VMOVUPD          (BX), Y4
-	VADDPD           Y4, Y2, Y2
-	VMOVUPD          32(BX)(AX*1), Y5
-	VADDPD           Y5, Y3, Y3
-	VFMADD231PD.BCST (DI), Y4, Y0
-	VFMADD231PD.BCST (DI), Y5, Y1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold388
-	JMP              folded384
+	VMOVUPD      (BX), Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold388
+	JMP          folded384
 
 folded384:
 	VPXORD  Z8, Z8, Z8
@@ -14507,53 +14907,61 @@ over397:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold437:
-	VMOVUPD          (BX), X10
-	VMOVUPD          (DX), X12
-	VCMPPD           $0x06, X14, X12, K2
-	VMOVAPD.Z        X10, K2, X10
-	VADDPD           X10, X8, X8
-	VMOVUPD          16(BX)(AX*1), X11
-	VMOVUPD          16(DX)(AX*1), X12
-	VCMPPD           $0x06, X14, X12, K2
-	VMOVAPD.Z        X11, K2, X11
-	VADDPD           X11, X9, X9
-	VFMADD231PD.BCST (DI), X10, X0
-	VFMADD231PD.BCST (DI), X11, X1
-	VFMADD231PD.BCST 8(DI), X10, X2
-	VFMADD231PD.BCST 8(DI), X11, X3
-	VFMADD231PD.BCST 16(DI), X10, X4
-	VFMADD231PD.BCST 16(DI), X11, X5
-	VFMADD231PD.BCST 24(DI), X10, X6
-	VFMADD231PD.BCST 24(DI), X11, X7
-	VMOVUPD          X10, (BX)
-	VMOVUPD          X11, 16(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold437
-	JMP              folded435
+	VMOVUPD      (BX), X10
+	VMOVUPD      (DX), X12
+	VCMPPD       $0x06, X14, X12, K2
+	VMOVAPD.Z    X10, K2, X10
+	VADDPD       X10, X8, X8
+	VMOVUPD      16(BX)(AX*1), X11
+	VMOVUPD      16(DX)(AX*1), X12
+	VCMPPD       $0x06, X14, X12, K2
+	VMOVAPD.Z    X11, K2, X11
+	VADDPD       X11, X9, X9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  X13, X10, X0
+	VFMADD231PD  X13, X11, X1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  X13, X10, X2
+	VFMADD231PD  X13, X11, X3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  X13, X10, X4
+	VFMADD231PD  X13, X11, X5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  X13, X10, X6
+	VFMADD231PD  X13, X11, X7
+	VMOVUPD      X10, (BX)
+	VMOVUPD      X11, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold437
+	JMP          folded435
 
 other436:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold439:
-	VMOVUPD          (BX), X10
-	VADDPD           X10, X8, X8
-	VMOVUPD          16(BX)(AX*1), X11
-	VADDPD           X11, X9, X9
-	VFMADD231PD.BCST (DI), X10, X0
-	VFMADD231PD.BCST (DI), X11, X1
-	VFMADD231PD.BCST 8(DI), X10, X2
-	VFMADD231PD.BCST 8(DI), X11, X3
-	VFMADD231PD.BCST 16(DI), X10, X4
-	VFMADD231PD.BCST 16(DI), X11, X5
-	VFMADD231PD.BCST 24(DI), X10, X6
-	VFMADD231PD.BCST 24(DI), X11, X7
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold439
-	JMP              folded435
+	VMOVUPD      (BX), X10
+	VADDPD       X10, X8, X8
+	VMOVUPD      16(BX)(AX*1), X11
+	VADDPD       X11, X9, X9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  X13, X10, X0
+	VFMADD231PD  X13, X11, X1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  X13, X10, X2
+	VFMADD231PD  X13, X11, X3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  X13, X10, X4
+	VFMADD231PD  X13, X11, X5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  X13, X10, X6
+	VFMADD231PD  X13, X11, X7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold439
+	JMP          folded435
 
 folded435:
 	VPXORD  Z14, Z14, Z14
@@ -14634,49 +15042,55 @@ fewer434:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold444:
-	VMOVUPD          (BX), X8
-	VMOVUPD          (DX), X10
-	VCMPPD           $0x06, X12, X10, K2
-	VMOVAPD.Z        X8, K2, X8
-	VADDPD           X8, X6, X6
-	VMOVUPD          16(BX)(AX*1), X9
-	VMOVUPD          16(DX)(AX*1), X10
-	VCMPPD           $0x06, X12, X10, K2
-	VMOVAPD.Z        X9, K2, X9
-	VADDPD           X9, X7, X7
-	VFMADD231PD.BCST (DI), X8, X0
-	VFMADD231PD.BCST (DI), X9, X1
-	VFMADD231PD.BCST 8(DI), X8, X2
-	VFMADD231PD.BCST 8(DI), X9, X3
-	VFMADD231PD.BCST 16(DI), X8, X4
-	VFMADD231PD.BCST 16(DI), X9, X5
-	VMOVUPD          X8, (BX)
-	VMOVUPD          X9, 16(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold444
-	JMP              folded442
+	VMOVUPD      (BX), X8
+	VMOVUPD      (DX), X10
+	VCMPPD       $0x06, X12, X10, K2
+	VMOVAPD.Z    X8, K2, X8
+	VADDPD       X8, X6, X6
+	VMOVUPD      16(BX)(AX*1), X9
+	VMOVUPD      16(DX)(AX*1), X10
+	VCMPPD       $0x06, X12, X10, K2
+	VMOVAPD.Z    X9, K2, X9
+	VADDPD       X9, X7, X7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  X11, X8, X0
+	VFMADD231PD  X11, X9, X1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  X11, X8, X2
+	VFMADD231PD  X11, X9, X3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  X11, X8, X4
+	VFMADD231PD  X11, X9, X5
+	VMOVUPD      X8, (BX)
+	VMOVUPD      X9, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold444
+	JMP          folded442
 
 other443:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold446:
-	VMOVUPD          (BX), X8
-	VADDPD           X8, X6, X6
-	VMOVUPD          16(BX)(AX*1), X9
-	VADDPD           X9, X7, X7
-	VFMADD231PD.BCST (DI), X8, X0
-	VFMADD231PD.BCST (DI), X9, X1
-	VFMADD231PD.BCST 8(DI), X8, X2
-	VFMADD231PD.BCST 8(DI), X9, X3
-	VFMADD231PD.BCST 16(DI), X8, X4
-	VFMADD231PD.BCST 16(DI), X9, X5
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold446
-	JMP              folded442
+	VMOVUPD      (BX), X8
+	VADDPD       X8, X6, X6
+	VMOVUPD      16(BX)(AX*1), X9
+	VADDPD       X9, X7, X7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  X11, X8, X0
+	VFMADD231PD  X11, X9, X1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  X11, X8, X2
+	VFMADD231PD  X11, X9, X3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  X11, X8, X4
+	VFMADD231PD  X11, X9, X5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold446
+	JMP          folded442
 
 folded442:
 	VPXORD  Z12, Z12, Z12
@@ -14749,45 +15163,49 @@ fewer441:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold451:
-	VMOVUPD          (BX), X6
-	VMOVUPD          (DX), X8
-	VCMPPD           $0x06, X10, X8, K2
-	VMOVAPD.Z        X6, K2, X6
-	VADDPD           X6, X4, X4
-	VMOVUPD          16(BX)(AX*1), X7
-	VMOVUPD          16(DX)(AX*1), X8
-	VCMPPD           $0x06, X10, X8, K2
-	VMOVAPD.Z        X7, K2, X7
-	VADDPD           X7, X5, X5
-	VFMADD231PD.BCST (DI), X6, X0
-	VFMADD231PD.BCST (DI), X7, X1
-	VFMADD231PD.BCST 8(DI), X6, X2
-	VFMADD231PD.BCST 8(DI), X7, X3
-	VMOVUPD          X6, (BX)
-	VMOVUPD          X7, 16(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold451
-	JMP              folded449
+	VMOVUPD      (BX), X6
+	VMOVUPD      (DX), X8
+	VCMPPD       $0x06, X10, X8, K2
+	VMOVAPD.Z    X6, K2, X6
+	VADDPD       X6, X4, X4
+	VMOVUPD      16(BX)(AX*1), X7
+	VMOVUPD      16(DX)(AX*1), X8
+	VCMPPD       $0x06, X10, X8, K2
+	VMOVAPD.Z    X7, K2, X7
+	VADDPD       X7, X5, X5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  X9, X6, X0
+	VFMADD231PD  X9, X7, X1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  X9, X6, X2
+	VFMADD231PD  X9, X7, X3
+	VMOVUPD      X6, (BX)
+	VMOVUPD      X7, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold451
+	JMP          folded449
 
 other450:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold453:
-	VMOVUPD          (BX), X6
-	VADDPD           X6, X4, X4
-	VMOVUPD          16(BX)(AX*1), X7
-	VADDPD           X7, X5, X5
-	VFMADD231PD.BCST (DI), X6, X0
-	VFMADD231PD.BCST (DI), X7, X1
-	VFMADD231PD.BCST 8(DI), X6, X2
-	VFMADD231PD.BCST 8(DI), X7, X3
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold453
-	JMP              folded449
+	VMOVUPD      (BX), X6
+	VADDPD       X6, X4, X4
+	VMOVUPD      16(BX)(AX*1), X7
+	VADDPD       X7, X5, X5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  X9, X6, X0
+	VFMADD231PD  X9, X7, X1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  X9, X6, X2
+	VFMADD231PD  X9, X7, X3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold453
+	JMP          folded449
 
 folded449:
 	VPXORD  Z10, Z10, Z10
@@ -14853,41 +15271,43 @@ fewer448:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold458:
-	VMOVUPD          (BX), X4
-	VMOVUPD          (DX), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X4, K2, X4
-	VADDPD           X4, X2, X2
-	VMOVUPD          16(BX)(AX*1), X5
-	VMOVUPD          16(DX)(AX*1), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X5, K2, X5
-	VADDPD           X5, X3, X3
-	VFMADD231PD.BCST (DI), X4, X0
-	VFMADD231PD.BCST (DI), X5, X1
-	VMOVUPD          X4, (BX)
-	VMOVUPD          X5, 16(BX)(AX*1)
-	ADDQ             SI, DX
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold458
-	JMP              folded456
+	VMOVUPD      (BX), X4
+	VMOVUPD      (DX), X6
+	VCMPPD       $0x06, X8, X6, K2
+	VMOVAPD.Z    X4, K2, X4
+	VADDPD       X4, X2, X2
+	VMOVUPD      16(BX)(AX*1), X5
+	VMOVUPD      16(DX)(AX*1), X6
+	VCMPPD       $0x06, X8, X6, K2
+	VMOVAPD.Z    X5, K2, X5
+	VADDPD       X5, X3, X3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  X7, X4, X0
+	VFMADD231PD  X7, X5, X1
+	VMOVUPD      X4, (BX)
+	VMOVUPD      X5, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold458
+	JMP          folded456
 
 other457:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold460:
-	VMOVUPD          (BX), X4
-	VADDPD           X4, X2, X2
-	VMOVUPD          16(BX)(AX*1), X5
-	VADDPD           X5, X3, X3
-	VFMADD231PD.BCST (DI), X4, X0
-	VFMADD231PD.BCST (DI), X5, X1
-	ADDQ             CX, BX
-	ADDQ             R8, DI
-	DECQ             R9
-	JNZ              fold460
-	JMP              folded456
+	VMOVUPD      (BX), X4
+	VADDPD       X4, X2, X2
+	VMOVUPD      16(BX)(AX*1), X5
+	VADDPD       X5, X3, X3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  X7, X4, X0
+	VFMADD231PD  X7, X5, X1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold460
+	JMP          folded456
 
 folded456:
 	VPXORD  Z8, Z8, Z8

@@ -24,10 +24,13 @@ func skim(rng *rand.Rand) bool { return testing.Short() && rng.IntN(8) > 0 }
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x10c5)) }
 
-// eachBackend runs f once for every backend of this machine, with that backend
+// tested are the backends that this machine can run, and what it has of others.
+var tested = slices.Clone(available)
+
+// eachBackend runs f once for every backend that is tested, with that backend
 // selected.
 func eachBackend(t *testing.T, f func(t *testing.T)) {
-	for _, b := range available {
+	for _, b := range tested {
 		t.Run("backend="+b.name, func(t *testing.T) {
 			use(t, b)
 			f(t)
@@ -272,7 +275,7 @@ func (c *call[T]) compare(t *testing.T, f *field, places []place, about string) 
 	}
 	wantScalar := with(generic, func() T { return c.run(want) })
 
-	for _, b := range available {
+	for _, b := range tested {
 		at := make([]Mat[T], len(c.operands))
 		windows := make([][]T, len(c.operands))
 		firsts := make([]int, len(c.operands))
