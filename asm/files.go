@@ -68,7 +68,7 @@ var sources = []struct {
 		{"turned", turned, ofBytes(32), nil},
 		{"both", both, ofLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
-		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},
+		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}, by("stripsBytes", func(s Spec) int { return s.StripsBytes })}},
 		{"dots", dots, ofBytes(32), []size{by("dotsSide", dotsSide)}},
 	}},
 	{"few", []kernel{

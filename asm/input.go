@@ -513,12 +513,17 @@ const stripRows = 16
 func stripsRows(m Machine) int {
 	s, r := m.Spec(), 4
 	for ; r > 1; r-- {
-		vecs := r*(stripRows/s.Lanes()+1) + 3 + s.Columns + 1 + 2*s.PartVecs
-		if vecs <= s.Vecs && stripsInts(m, r) <= s.Ints {
+		if stripsVecs(m, r, 1) <= s.Vecs && stripsInts(m, r) <= s.Ints {
 			break
 		}
 	}
 	return r
+}
+
+// stripsVecs is how many vector registers strips of r rows take, so many abreast.
+func stripsVecs(m Machine, r, abreast int) int {
+	s := m.Spec()
+	return r*(abreast*stripRows/s.Lanes()+1) + 3 + s.Columns + 1 + 2*s.PartVecs
 }
 
 // stripsInts is how many integer registers r of them take, without lddw.
@@ -527,24 +532,40 @@ func stripsInts(m Machine, r int) int { return 5 + m.RowInts(stripRows, 1) + row
 // strips is both for many inputs. It turns w in the registers as input does; the
 // rows of dw, which are stored meanwhile, take little time of their own.
 func strips(m Machine) {
-	m.Func("strips", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int, back uintptr)"),
+	m.Func("strips", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int, down, back uintptr)"),
 		"What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at",
-		"least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a",
-		"vector.")
-	byValue(m, "rows", 1, stripsRows(m), func(r int) { stripsOf(m, r) })
+		"least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the",
+		"bytes of a vector.")
+	byValue(m, "rows", 1, stripsRows(m), func(r int) {
+		if stripsAbreast(m, r) {
+			stripsOf(m, r, 2)
+		}
+		stripsOf(m, r, 1)
+		m.Return()
+	})
 }
 
-// stripsOf computes r rows and returns from the function.
-func stripsOf(m Machine, r int) {
+// stripsAbreast reports whether strips of r rows are best two at a time: one of them
+// has a single chain for each column of w.
+func stripsAbreast(m Machine, r int) bool {
 	s := m.Spec()
-	lanes, size := s.Lanes(), s.Float.Size
-	n := arg(m, "n")
+	return r*stripRows == s.Lanes() && stripsVecs(m, r, 2) <= s.Vecs
+}
+
+// stripsOf computes strips of r rows, so many abreast, while there are enough columns
+// of dx.
+func stripsOf(m Machine, r, abreast int) {
+	s := m.Spec()
+	lanes, size, tall := s.Lanes(), s.Float.Size, abreast*stripRows
+	n := arg(m, "cols")
+	again, done := m.NewLabel("strip"), m.NewLabel("done")
+	m.JumpIf(n, Less, tall, done)
+	m.Arg(n, "n")
 	part := m.MakePart(n)
 	part.Count = n
-	again := m.NewLabel("strip")
 	m.Label(again)
-	m.Comment("%d×%d elements of dx, from +0", r, stripRows)
-	acc := make([][]Vec, stripRows/lanes)
+	m.Comment("%d×%d elements of dx, from +0", r, tall)
+	acc := make([][]Vec, tall/lanes)
 	for b := range acc {
 		acc[b] = m.VecsOf(r)
 		for _, v := range acc[b] {
@@ -584,6 +605,19 @@ func stripsOf(m Machine, r int) {
 			m.SubArg(dz, "lddz")
 		}
 	}
+	// eachBlock has do look at as many rows of w at a time as a vector has lanes.
+	eachBlock := func(do func(b int, w []Addr)) {
+		for b := range acc {
+			first := b * lanes % stripRows
+			if b > 0 && first == 0 {
+				w.eachBase(func(p Int) { m.AddArg(p, "down") })
+			}
+			do(b, w.At[first:][:lanes])
+		}
+		for range abreast - 1 {
+			w.eachBase(func(p Int) { m.SubArg(p, "down") })
+		}
+	}
 	load := func(i int) { m.Load(zs[i], At(dz, 0)) }
 	row := func(k int) { // of dw
 		for i, z := range zs {
@@ -605,9 +639,9 @@ func stripsOf(m Machine, r int) {
 	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]")
 	eachRow(load)
 	k := 0
-	for b := range acc {
+	eachBlock(func(b int, w []Addr) {
 		for j := 0; j < lanes; j += s.Columns {
-			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size, nil)
+			vs := m.LoadColumns(w, j*size, nil)
 			eachRow(func(i int) {
 				for c, column := range vs {
 					m.Scalars(t, At(dz, (j+c)*size), 1, 1)
@@ -620,18 +654,23 @@ func stripsOf(m Machine, r int) {
 				k++
 			}
 		}
-	}
+	})
 	m.StepConst(w, s.VecBytes)
 	m.AddConst(dz, s.VecBytes)
-	m.SubArg(dw, "back")
+	for range abreast {
+		m.SubArg(dw, "back")
+	}
+	if abreast > 1 {
+		m.AddConst(dw, -(abreast-1)*s.VecBytes)
+	}
 	m.AddConst(n, -lanes)
 	m.JumpIf(n, AtLeast, lanes, square)
 	m.Label(tail)
 	m.JumpIf(n, AtMost, 0, end)
 	m.Comment("the same for fewer j")
 	lastColumns(m, n, lanes, part, func(j int, part *Part) {
-		for b := range acc {
-			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size, part)
+		eachBlock(func(b int, w []Addr) {
+			vs := m.LoadColumns(w, j*size, part)
 			columns := vs
 			if part != nil {
 				columns = vs[:s.Columns-1]
@@ -648,7 +687,7 @@ func stripsOf(m Machine, r int) {
 				m.Label(over)
 			})
 			m.FreeVecs(vs...)
-		}
+		})
 	})
 	m.Comment("a vector that ends with the row: some of it once more")
 	m.AddConst(n, -lanes)
@@ -658,7 +697,7 @@ func stripsOf(m Machine, r int) {
 	eachRow(load)
 	m.FreeRows(w)
 	left, loop := m.Int(), m.NewLabel("row")
-	m.Const(left, stripRows)
+	m.Const(left, tall)
 	m.Label(loop)
 	row(0)
 	m.StepConst(x, size)
@@ -678,23 +717,23 @@ func stripsOf(m Machine, r int) {
 			m.AddArg(dz, "lddx")
 		}
 	}
-	m.Comment("the next %d inputs", stripRows)
+	m.Comment("the next %d inputs", tall)
 	for _, name := range []string{"dx", "x"} {
 		m.Arg(xp, name)
-		m.AddConst(xp, stripRows*size)
+		m.AddConst(xp, tall*size)
 		m.SetArg(name, xp)
 	}
 	for _, name := range []string{"dw", "w"} {
 		m.Arg(wp, "ld"+name)
-		m.MulConst(wp, wp, stripRows)
+		m.MulConst(wp, wp, tall)
 		m.AddArg(wp, name)
 		m.SetArg(name, wp)
 	}
 	m.Arg(n, "cols")
-	m.AddConst(n, -stripRows)
+	m.AddConst(n, -tall)
 	m.SetArg("cols", n)
-	m.JumpIf(n, AtLeast, 1, again)
-	m.Return()
+	m.JumpIf(n, AtLeast, tall, again)
+	m.Label(done)
 	m.FreePart(part)
 	m.FreeInts(n, dz, dw, xp, wp, ldw)
 	if r > 1 {

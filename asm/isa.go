@@ -82,6 +82,10 @@ type Spec struct {
 	// Rows of dx up to which it is faster to transpose w in registers, for a few of
 	// them at a time, than once in memory.
 	SquaresRows int
+
+	// Up to how many bytes of w, times the square of the rows of dx, both gradients
+	// are faster in one pass over w, which loads elements more often, than in two.
+	StripsBytes int
 }
 
 // Lanes is the number of elements in a vector register.
@@ -245,6 +249,17 @@ type Rows struct {
 	At   []Addr
 	took []Int // registers to be given back
 	more []Int // bases other than the first's, if there are any
+}
+
+// eachBase does something with every register that rows are reached from.
+func (r Rows) eachBase(do func(Int)) {
+	done := make(map[Int]bool)
+	for _, a := range r.At {
+		if !done[a.Base] {
+			done[a.Base] = true
+			do(a.Base)
+		}
+	}
 }
 
 // arg returns a register that holds the parameter.

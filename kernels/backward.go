@@ -122,7 +122,7 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 // taken in less than lines from afar. For more than one row, w must not come from
 // memory, nor much be computed twice.
 func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
-	return rows <= t.stripsRows && stripRows <= dw.Rows && dw.Cols <= maxRun &&
+	return rows <= t.stripsRows && stripRows <= dw.Rows && dw.Cols <= maxRun && rows*rows*w.bytes() <= t.stripsBytes &&
 		(rows == 1 || w.bytes() <= streamBytes && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
 		!crowds(w.pitch(), 2*stripRows) && !crowds(dw.pitch(), 2*stripRows) &&
 		(t.lanes*int(size[T]()) >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
@@ -141,7 +141,7 @@ func (t *tiles[T]) backwardStrips(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 			k, cols = dw.Rows-stripRows, stripRows
 		}
 		t.strips(dx.at(0, k), dx.pitch(), dw.at(k, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
-			x.at(0, k), x.pitch(), w.at(k, 0), w.pitch(), dy.Rows, cols, dw.Cols, back)
+			x.at(0, k), x.pitch(), w.at(k, 0), w.pitch(), dy.Rows, cols, dw.Cols, stripRows*w.pitch(), back)
 		k += cols - each
 	}
 }

@@ -20000,12 +20000,15 @@ done140:
 	VZEROUPPER
 	RET
 
-// func stripsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
+// func stripsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 // Requires: AVX, FMA3
-TEXT ·stripsAVX2F32(SB), NOSPLIT, $0-112
+TEXT ·stripsAVX2F32(SB), NOSPLIT, $0-120
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x02
 	JNE     other1
+	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x10
+	JLT     done3
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -20034,9 +20037,9 @@ strip2:
 	LEAQ   (SI)(DI*8), R12
 	MOVQ   lddw+24(FP), R13
 	CMPQ   AX, $0x08
-	JLT    tail4
+	JLT    tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS      (BX), Y5
 	ADDQ         lddz+40(FP), BX
@@ -20293,18 +20296,18 @@ square3:
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, R12
 	ADDQ         $0x20, BX
-	SUBQ         back+104(FP), CX
+	SUBQ         back+112(FP), CX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square3
+	JGE          square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer7
+	JLT          fewer8
 	VMOVUPS      (SI), X10
 	VINSERTF128  $0x01, (SI)(DI*4), Y10, Y10
 	VMOVUPS      (SI)(DI*1), X11
@@ -20374,7 +20377,7 @@ tail4:
 	VFMADD231PS  Y8, Y12, Y4
 	SUBQ         lddz+40(FP), BX
 	CMPQ         AX, $0x04
-	JE           ready6
+	JE           ready7
 	VEXTRACTF128 $0x01, Y0, X10
 	VMASKMOVPS   16(SI), X10, X11
 	VMASKMOVPS   16(SI)(DI*4), X10, X15
@@ -20399,28 +20402,28 @@ tail4:
 	VBROADCASTSS 16(BX), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	CMPQ         AX, $0x05
-	JE           over12
+	JE           over13
 	VBROADCASTSS 20(BX), Y8
 	VFMADD231PS  Y8, Y14, Y1
 	CMPQ         AX, $0x06
-	JE           over12
+	JE           over13
 	VBROADCASTSS 24(BX), Y8
 	VFMADD231PS  Y8, Y15, Y1
 
-over12:
+over13:
 	ADDQ         lddz+40(FP), BX
 	VBROADCASTSS 16(BX), Y8
 	VFMADD231PS  Y8, Y11, Y2
 	CMPQ         AX, $0x05
-	JE           over13
+	JE           over14
 	VBROADCASTSS 20(BX), Y8
 	VFMADD231PS  Y8, Y14, Y2
 	CMPQ         AX, $0x06
-	JE           over13
+	JE           over14
 	VBROADCASTSS 24(BX), Y8
 	VFMADD231PS  Y8, Y15, Y2
 
-over13:
+over14:
 	SUBQ         lddz+40(FP), BX
 	VEXTRACTF128 $0x01, Y0, X10
 	VMASKMOVPS   16(R12), X10, X11
@@ -20446,32 +20449,32 @@ over13:
 	VBROADCASTSS 16(BX), Y8
 	VFMADD231PS  Y8, Y11, Y3
 	CMPQ         AX, $0x05
-	JE           over14
+	JE           over15
 	VBROADCASTSS 20(BX), Y8
 	VFMADD231PS  Y8, Y14, Y3
 	CMPQ         AX, $0x06
-	JE           over14
+	JE           over15
 	VBROADCASTSS 24(BX), Y8
 	VFMADD231PS  Y8, Y15, Y3
 
-over14:
+over15:
 	ADDQ         lddz+40(FP), BX
 	VBROADCASTSS 16(BX), Y8
 	VFMADD231PS  Y8, Y11, Y4
 	CMPQ         AX, $0x05
-	JE           over15
+	JE           over16
 	VBROADCASTSS 20(BX), Y8
 	VFMADD231PS  Y8, Y14, Y4
 	CMPQ         AX, $0x06
-	JE           over15
+	JE           over16
 	VBROADCASTSS 24(BX), Y8
 	VFMADD231PS  Y8, Y15, Y4
 
-over15:
+over16:
 	SUBQ lddz+40(FP), BX
-	JMP  ready6
+	JMP  ready7
 
-fewer7:
+fewer8:
 	VMASKMOVPS   (SI), X0, X10
 	VMASKMOVPS   (SI)(DI*4), X0, X14
 	VINSERTF128  $0x01, X14, Y10, Y10
@@ -20495,28 +20498,28 @@ fewer7:
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	CMPQ         AX, $0x01
-	JE           over16
+	JE           over17
 	VBROADCASTSS 4(BX), Y8
 	VFMADD231PS  Y8, Y13, Y1
 	CMPQ         AX, $0x02
-	JE           over16
+	JE           over17
 	VBROADCASTSS 8(BX), Y8
 	VFMADD231PS  Y8, Y14, Y1
 
-over16:
+over17:
 	ADDQ         lddz+40(FP), BX
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y8, Y10, Y2
 	CMPQ         AX, $0x01
-	JE           over17
+	JE           over18
 	VBROADCASTSS 4(BX), Y8
 	VFMADD231PS  Y8, Y13, Y2
 	CMPQ         AX, $0x02
-	JE           over17
+	JE           over18
 	VBROADCASTSS 8(BX), Y8
 	VFMADD231PS  Y8, Y14, Y2
 
-over17:
+over18:
 	SUBQ         lddz+40(FP), BX
 	VMASKMOVPS   (R12), X0, X10
 	VMASKMOVPS   (R12)(DI*4), X0, X14
@@ -20541,31 +20544,31 @@ over17:
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y8, Y10, Y3
 	CMPQ         AX, $0x01
-	JE           over18
+	JE           over19
 	VBROADCASTSS 4(BX), Y8
 	VFMADD231PS  Y8, Y13, Y3
 	CMPQ         AX, $0x02
-	JE           over18
+	JE           over19
 	VBROADCASTSS 8(BX), Y8
 	VFMADD231PS  Y8, Y14, Y3
 
-over18:
+over19:
 	ADDQ         lddz+40(FP), BX
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y8, Y10, Y4
 	CMPQ         AX, $0x01
-	JE           over19
+	JE           over20
 	VBROADCASTSS 4(BX), Y8
 	VFMADD231PS  Y8, Y13, Y4
 	CMPQ         AX, $0x02
-	JE           over19
+	JE           over20
 	VBROADCASTSS 8(BX), Y8
 	VFMADD231PS  Y8, Y14, Y4
 
-over19:
+over20:
 	SUBQ lddz+40(FP), BX
 
-ready6:
+ready7:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x04, AX, AX
@@ -20577,7 +20580,7 @@ ready6:
 	SUBQ    lddz+40(FP), BX
 	MOVQ    $0x00000010, R9
 
-row20:
+row21:
 	VBROADCASTSS (DX), Y8
 	VMULPS       Y8, Y5, Y9
 	VBROADCASTSS (DX)(R8*1), Y8
@@ -20587,9 +20590,9 @@ row20:
 	ADDQ         R13, CX
 	ADDQ         $0x04, DX
 	DECQ         R9
-	JNZ          row20
+	JNZ          row21
 
-end5:
+end6:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y1, Y1
 	VADDPS  Y7, Y2, Y2
@@ -20620,13 +20623,18 @@ end5:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
+	CMPQ   AX, $0x10
 	JGE    strip2
+
+done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
+	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x10
+	JLT     done24
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -20635,7 +20643,7 @@ other1:
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 
-strip22:
+strip23:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -20652,9 +20660,9 @@ strip22:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x08
-	JLT    tail24
+	JLT    tail26
 
-square23:
+square25:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS      (BX), Y3
 	VMOVUPS      (SI), X7
@@ -20836,18 +20844,18 @@ square23:
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, R11
 	ADDQ         $0x20, BX
-	SUBQ         back+104(FP), CX
+	SUBQ         back+112(FP), CX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square23
+	JGE          square25
 
-tail24:
+tail26:
 	TESTQ AX, AX
-	JLE   end25
+	JLE   end27
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer27
+	JLT          fewer29
 	VMOVUPS      (SI), X7
 	VINSERTF128  $0x01, (SI)(DI*4), Y7, Y7
 	VMOVUPS      (SI)(DI*1), X8
@@ -20897,7 +20905,7 @@ tail24:
 	VBROADCASTSS 12(BX), Y5
 	VFMADD231PS  Y5, Y9, Y2
 	CMPQ         AX, $0x04
-	JE           ready26
+	JE           ready28
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPS   16(SI), X7, X8
 	VMASKMOVPS   16(SI)(DI*4), X7, X12
@@ -20922,15 +20930,15 @@ tail24:
 	VBROADCASTSS 16(BX), Y5
 	VFMADD231PS  Y5, Y8, Y1
 	CMPQ         AX, $0x05
-	JE           over30
+	JE           over32
 	VBROADCASTSS 20(BX), Y5
 	VFMADD231PS  Y5, Y11, Y1
 	CMPQ         AX, $0x06
-	JE           over30
+	JE           over32
 	VBROADCASTSS 24(BX), Y5
 	VFMADD231PS  Y5, Y12, Y1
 
-over30:
+over32:
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPS   16(R11), X7, X8
 	VMASKMOVPS   16(R11)(DI*4), X7, X12
@@ -20955,18 +20963,18 @@ over30:
 	VBROADCASTSS 16(BX), Y5
 	VFMADD231PS  Y5, Y8, Y2
 	CMPQ         AX, $0x05
-	JE           over31
+	JE           over33
 	VBROADCASTSS 20(BX), Y5
 	VFMADD231PS  Y5, Y11, Y2
 	CMPQ         AX, $0x06
-	JE           over31
+	JE           over33
 	VBROADCASTSS 24(BX), Y5
 	VFMADD231PS  Y5, Y12, Y2
 
-over31:
-	JMP ready26
+over33:
+	JMP ready28
 
-fewer27:
+fewer29:
 	VMASKMOVPS   (SI), X0, X7
 	VMASKMOVPS   (SI)(DI*4), X0, X11
 	VINSERTF128  $0x01, X11, Y7, Y7
@@ -20990,15 +20998,15 @@ fewer27:
 	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y5, Y7, Y1
 	CMPQ         AX, $0x01
-	JE           over32
+	JE           over34
 	VBROADCASTSS 4(BX), Y5
 	VFMADD231PS  Y5, Y10, Y1
 	CMPQ         AX, $0x02
-	JE           over32
+	JE           over34
 	VBROADCASTSS 8(BX), Y5
 	VFMADD231PS  Y5, Y11, Y1
 
-over32:
+over34:
 	VMASKMOVPS   (R11), X0, X7
 	VMASKMOVPS   (R11)(DI*4), X0, X11
 	VINSERTF128  $0x01, X11, Y7, Y7
@@ -21022,16 +21030,16 @@ over32:
 	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y5, Y7, Y2
 	CMPQ         AX, $0x01
-	JE           over33
+	JE           over35
 	VBROADCASTSS 4(BX), Y5
 	VFMADD231PS  Y5, Y10, Y2
 	CMPQ         AX, $0x02
-	JE           over33
+	JE           over35
 	VBROADCASTSS 8(BX), Y5
 	VFMADD231PS  Y5, Y11, Y2
 
-over33:
-ready26:
+over35:
+ready28:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x04, AX, AX
@@ -21040,7 +21048,7 @@ ready26:
 	VMOVUPS (BX), Y3
 	MOVQ    $0x00000010, R8
 
-row34:
+row36:
 	VBROADCASTSS (DX), Y5
 	VMULPS       Y5, Y3, Y6
 	VADDPS       Y4, Y6, Y6
@@ -21048,9 +21056,9 @@ row34:
 	ADDQ         R12, CX
 	ADDQ         $0x04, DX
 	DECQ         R8
-	JNZ          row34
+	JNZ          row36
 
-end25:
+end27:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y1, Y1
 	VADDPS  Y4, Y2, Y2
@@ -21076,16 +21084,21 @@ end25:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
-	JGE    strip22
+	CMPQ   AX, $0x10
+	JGE    strip23
+
+done24:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func stripsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
+// func stripsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 // Requires: AVX, FMA3
-TEXT ·stripsAVX2F64(SB), NOSPLIT, $0-112
+TEXT ·stripsAVX2F64(SB), NOSPLIT, $0-120
 	MOVQ    rows+80(FP), AX
+	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x10
+	JLT     done3
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -21113,9 +21126,9 @@ strip2:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x04
-	JLT    tail4
+	JLT    tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD      (BX), Y5
 	VMOVUPD      (SI), X9
@@ -21281,18 +21294,18 @@ square3:
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, R11
 	ADDQ         $0x20, BX
-	SUBQ         back+104(FP), CX
+	SUBQ         back+112(FP), CX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer7
+	JLT          fewer8
 	VMOVUPD      (SI), X9
 	VINSERTF128  $0x01, (SI)(DI*2), Y9, Y9
 	VMOVUPD      (SI)(DI*1), X10
@@ -21334,7 +21347,7 @@ tail4:
 	VBROADCASTSD 8(BX), Y7
 	VFMADD231PD  Y7, Y11, Y4
 	CMPQ         AX, $0x02
-	JE           ready6
+	JE           ready7
 	VEXTRACTF128 $0x01, Y0, X9
 	VMASKMOVPD   16(SI), X9, X10
 	VMASKMOVPD   16(SI)(DI*2), X9, X12
@@ -21379,9 +21392,9 @@ tail4:
 	VUNPCKLPD    Y11, Y10, Y10
 	VBROADCASTSD 16(BX), Y7
 	VFMADD231PD  Y7, Y10, Y4
-	JMP          ready6
+	JMP          ready7
 
-fewer7:
+fewer8:
 	VMASKMOVPD   (SI), X0, X9
 	VMASKMOVPD   (SI)(DI*2), X0, X11
 	VINSERTF128  $0x01, X11, Y9, Y9
@@ -21423,7 +21436,7 @@ fewer7:
 	VBROADCASTSD (BX), Y7
 	VFMADD231PD  Y7, Y9, Y4
 
-ready6:
+ready7:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x04, AX
 	IMUL3Q  $0x08, AX, AX
@@ -21432,7 +21445,7 @@ ready6:
 	VMOVUPD (BX), Y5
 	MOVQ    $0x00000010, R8
 
-row20:
+row21:
 	VBROADCASTSD (DX), Y7
 	VMULPD       Y7, Y5, Y8
 	VADDPD       Y6, Y8, Y8
@@ -21440,9 +21453,9 @@ row20:
 	ADDQ         R12, CX
 	ADDQ         $0x08, DX
 	DECQ         R8
-	JNZ          row20
+	JNZ          row21
 
-end5:
+end6:
 	VXORPS  Y6, Y6, Y6
 	VADDPD  Y6, Y1, Y1
 	VADDPD  Y6, Y2, Y2
@@ -21472,8 +21485,10 @@ end5:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
+	CMPQ   AX, $0x10
 	JGE    strip2
+
+done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

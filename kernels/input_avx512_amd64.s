@@ -13640,12 +13640,15 @@ done83:
 	VZEROUPPER
 	RET
 
-// func stripsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
+// func stripsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·stripsAVX512F32(SB), NOSPLIT, $0-112
+TEXT ·stripsAVX512F32(SB), NOSPLIT, $0-120
 	MOVQ  rows+80(FP), AX
 	CMPQ  AX, $0x04
 	JNE   other1
+	MOVQ  cols+88(FP), AX
+	CMPQ  AX, $0x10
+	JLT   done3
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -13673,9 +13676,9 @@ strip2:
 	LEAQ   (SI)(DI*8), R12
 	LEAQ   (R8)(R8*2), R13
 	CMPQ   AX, $0x10
-	JLT    tail4
+	JLT    tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS          (BX), Z4
 	ADDQ             lddz+40(FP), BX
@@ -13958,18 +13961,18 @@ square3:
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, R12
 	ADDQ             $0x40, BX
-	SUBQ             back+104(FP), CX
+	SUBQ             back+112(FP), CX
 	SUBQ             $0x10, AX
 	CMPQ             AX, $0x10
-	JGE              square3
+	JGE              square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ             AX, $0x08
-	JLT              fewer7
+	JLT              fewer8
 	VMOVUPS          (SI), Y11
 	VINSERTF64X4     $0x01, (SI)(DI*4), Z11, Z11
 	VMOVUPS          (SI)(DI*1), Y12
@@ -14049,7 +14052,7 @@ tail4:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	CMPQ             AX, $0x08
-	JE               ready6
+	JE               ready7
 	KSHIFTRW         $0x08, K1, K2
 	VMOVUPS.Z        32(SI), K2, Y11
 	VMOVUPS.Z        32(SI)(DI*4), K2, Y19
@@ -14101,97 +14104,97 @@ tail4:
 	VSHUFF64X2       $0x88, Z17, Z13, Z13
 	VFMADD231PS.BCST 32(BX), Z11, Z0
 	CMPQ             AX, $0x09
-	JE               over12
+	JE               over13
 	VFMADD231PS.BCST 36(BX), Z14, Z0
 	CMPQ             AX, $0x0a
-	JE               over12
+	JE               over13
 	VFMADD231PS.BCST 40(BX), Z19, Z0
 	CMPQ             AX, $0x0b
-	JE               over12
+	JE               over13
 	VFMADD231PS.BCST 44(BX), Z13, Z0
 	CMPQ             AX, $0x0c
-	JE               over12
+	JE               over13
 	VFMADD231PS.BCST 48(BX), Z16, Z0
 	CMPQ             AX, $0x0d
-	JE               over12
+	JE               over13
 	VFMADD231PS.BCST 52(BX), Z15, Z0
 	CMPQ             AX, $0x0e
-	JE               over12
+	JE               over13
 	VFMADD231PS.BCST 56(BX), Z18, Z0
-
-over12:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST 32(BX), Z11, Z1
-	CMPQ             AX, $0x09
-	JE               over13
-	VFMADD231PS.BCST 36(BX), Z14, Z1
-	CMPQ             AX, $0x0a
-	JE               over13
-	VFMADD231PS.BCST 40(BX), Z19, Z1
-	CMPQ             AX, $0x0b
-	JE               over13
-	VFMADD231PS.BCST 44(BX), Z13, Z1
-	CMPQ             AX, $0x0c
-	JE               over13
-	VFMADD231PS.BCST 48(BX), Z16, Z1
-	CMPQ             AX, $0x0d
-	JE               over13
-	VFMADD231PS.BCST 52(BX), Z15, Z1
-	CMPQ             AX, $0x0e
-	JE               over13
-	VFMADD231PS.BCST 56(BX), Z18, Z1
 
 over13:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST 32(BX), Z11, Z2
+	VFMADD231PS.BCST 32(BX), Z11, Z1
 	CMPQ             AX, $0x09
 	JE               over14
-	VFMADD231PS.BCST 36(BX), Z14, Z2
+	VFMADD231PS.BCST 36(BX), Z14, Z1
 	CMPQ             AX, $0x0a
 	JE               over14
-	VFMADD231PS.BCST 40(BX), Z19, Z2
+	VFMADD231PS.BCST 40(BX), Z19, Z1
 	CMPQ             AX, $0x0b
 	JE               over14
-	VFMADD231PS.BCST 44(BX), Z13, Z2
+	VFMADD231PS.BCST 44(BX), Z13, Z1
 	CMPQ             AX, $0x0c
 	JE               over14
-	VFMADD231PS.BCST 48(BX), Z16, Z2
+	VFMADD231PS.BCST 48(BX), Z16, Z1
 	CMPQ             AX, $0x0d
 	JE               over14
-	VFMADD231PS.BCST 52(BX), Z15, Z2
+	VFMADD231PS.BCST 52(BX), Z15, Z1
 	CMPQ             AX, $0x0e
 	JE               over14
-	VFMADD231PS.BCST 56(BX), Z18, Z2
+	VFMADD231PS.BCST 56(BX), Z18, Z1
 
 over14:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST 32(BX), Z11, Z3
+	VFMADD231PS.BCST 32(BX), Z11, Z2
 	CMPQ             AX, $0x09
 	JE               over15
-	VFMADD231PS.BCST 36(BX), Z14, Z3
+	VFMADD231PS.BCST 36(BX), Z14, Z2
 	CMPQ             AX, $0x0a
 	JE               over15
-	VFMADD231PS.BCST 40(BX), Z19, Z3
+	VFMADD231PS.BCST 40(BX), Z19, Z2
 	CMPQ             AX, $0x0b
 	JE               over15
-	VFMADD231PS.BCST 44(BX), Z13, Z3
+	VFMADD231PS.BCST 44(BX), Z13, Z2
 	CMPQ             AX, $0x0c
 	JE               over15
-	VFMADD231PS.BCST 48(BX), Z16, Z3
+	VFMADD231PS.BCST 48(BX), Z16, Z2
 	CMPQ             AX, $0x0d
 	JE               over15
-	VFMADD231PS.BCST 52(BX), Z15, Z3
+	VFMADD231PS.BCST 52(BX), Z15, Z2
 	CMPQ             AX, $0x0e
 	JE               over15
-	VFMADD231PS.BCST 56(BX), Z18, Z3
+	VFMADD231PS.BCST 56(BX), Z18, Z2
 
 over15:
-	SUBQ lddz+40(FP), BX
-	SUBQ lddz+40(FP), BX
-	SUBQ lddz+40(FP), BX
-	JMP  ready6
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PS.BCST 32(BX), Z11, Z3
+	CMPQ             AX, $0x09
+	JE               over16
+	VFMADD231PS.BCST 36(BX), Z14, Z3
+	CMPQ             AX, $0x0a
+	JE               over16
+	VFMADD231PS.BCST 40(BX), Z19, Z3
+	CMPQ             AX, $0x0b
+	JE               over16
+	VFMADD231PS.BCST 44(BX), Z13, Z3
+	CMPQ             AX, $0x0c
+	JE               over16
+	VFMADD231PS.BCST 48(BX), Z16, Z3
+	CMPQ             AX, $0x0d
+	JE               over16
+	VFMADD231PS.BCST 52(BX), Z15, Z3
+	CMPQ             AX, $0x0e
+	JE               over16
+	VFMADD231PS.BCST 56(BX), Z18, Z3
 
-fewer7:
+over16:
+	SUBQ lddz+40(FP), BX
+	SUBQ lddz+40(FP), BX
+	SUBQ lddz+40(FP), BX
+	JMP  ready7
+
+fewer8:
 	VMOVUPS.Z        (SI), K1, Y11
 	VMOVUPS.Z        (SI)(DI*4), K1, Y19
 	VINSERTF64X4     $0x01, Y19, Z11, Z11
@@ -14242,96 +14245,96 @@ fewer7:
 	VSHUFF64X2       $0x88, Z17, Z13, Z13
 	VFMADD231PS.BCST (BX), Z11, Z0
 	CMPQ             AX, $0x01
-	JE               over16
+	JE               over17
 	VFMADD231PS.BCST 4(BX), Z14, Z0
 	CMPQ             AX, $0x02
-	JE               over16
+	JE               over17
 	VFMADD231PS.BCST 8(BX), Z19, Z0
 	CMPQ             AX, $0x03
-	JE               over16
+	JE               over17
 	VFMADD231PS.BCST 12(BX), Z13, Z0
 	CMPQ             AX, $0x04
-	JE               over16
+	JE               over17
 	VFMADD231PS.BCST 16(BX), Z16, Z0
 	CMPQ             AX, $0x05
-	JE               over16
+	JE               over17
 	VFMADD231PS.BCST 20(BX), Z15, Z0
 	CMPQ             AX, $0x06
-	JE               over16
+	JE               over17
 	VFMADD231PS.BCST 24(BX), Z18, Z0
-
-over16:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST (BX), Z11, Z1
-	CMPQ             AX, $0x01
-	JE               over17
-	VFMADD231PS.BCST 4(BX), Z14, Z1
-	CMPQ             AX, $0x02
-	JE               over17
-	VFMADD231PS.BCST 8(BX), Z19, Z1
-	CMPQ             AX, $0x03
-	JE               over17
-	VFMADD231PS.BCST 12(BX), Z13, Z1
-	CMPQ             AX, $0x04
-	JE               over17
-	VFMADD231PS.BCST 16(BX), Z16, Z1
-	CMPQ             AX, $0x05
-	JE               over17
-	VFMADD231PS.BCST 20(BX), Z15, Z1
-	CMPQ             AX, $0x06
-	JE               over17
-	VFMADD231PS.BCST 24(BX), Z18, Z1
 
 over17:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST (BX), Z11, Z2
+	VFMADD231PS.BCST (BX), Z11, Z1
 	CMPQ             AX, $0x01
 	JE               over18
-	VFMADD231PS.BCST 4(BX), Z14, Z2
+	VFMADD231PS.BCST 4(BX), Z14, Z1
 	CMPQ             AX, $0x02
 	JE               over18
-	VFMADD231PS.BCST 8(BX), Z19, Z2
+	VFMADD231PS.BCST 8(BX), Z19, Z1
 	CMPQ             AX, $0x03
 	JE               over18
-	VFMADD231PS.BCST 12(BX), Z13, Z2
+	VFMADD231PS.BCST 12(BX), Z13, Z1
 	CMPQ             AX, $0x04
 	JE               over18
-	VFMADD231PS.BCST 16(BX), Z16, Z2
+	VFMADD231PS.BCST 16(BX), Z16, Z1
 	CMPQ             AX, $0x05
 	JE               over18
-	VFMADD231PS.BCST 20(BX), Z15, Z2
+	VFMADD231PS.BCST 20(BX), Z15, Z1
 	CMPQ             AX, $0x06
 	JE               over18
-	VFMADD231PS.BCST 24(BX), Z18, Z2
+	VFMADD231PS.BCST 24(BX), Z18, Z1
 
 over18:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST (BX), Z11, Z3
+	VFMADD231PS.BCST (BX), Z11, Z2
 	CMPQ             AX, $0x01
 	JE               over19
-	VFMADD231PS.BCST 4(BX), Z14, Z3
+	VFMADD231PS.BCST 4(BX), Z14, Z2
 	CMPQ             AX, $0x02
 	JE               over19
-	VFMADD231PS.BCST 8(BX), Z19, Z3
+	VFMADD231PS.BCST 8(BX), Z19, Z2
 	CMPQ             AX, $0x03
 	JE               over19
-	VFMADD231PS.BCST 12(BX), Z13, Z3
+	VFMADD231PS.BCST 12(BX), Z13, Z2
 	CMPQ             AX, $0x04
 	JE               over19
-	VFMADD231PS.BCST 16(BX), Z16, Z3
+	VFMADD231PS.BCST 16(BX), Z16, Z2
 	CMPQ             AX, $0x05
 	JE               over19
-	VFMADD231PS.BCST 20(BX), Z15, Z3
+	VFMADD231PS.BCST 20(BX), Z15, Z2
 	CMPQ             AX, $0x06
 	JE               over19
-	VFMADD231PS.BCST 24(BX), Z18, Z3
+	VFMADD231PS.BCST 24(BX), Z18, Z2
 
 over19:
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PS.BCST (BX), Z11, Z3
+	CMPQ             AX, $0x01
+	JE               over20
+	VFMADD231PS.BCST 4(BX), Z14, Z3
+	CMPQ             AX, $0x02
+	JE               over20
+	VFMADD231PS.BCST 8(BX), Z19, Z3
+	CMPQ             AX, $0x03
+	JE               over20
+	VFMADD231PS.BCST 12(BX), Z13, Z3
+	CMPQ             AX, $0x04
+	JE               over20
+	VFMADD231PS.BCST 16(BX), Z16, Z3
+	CMPQ             AX, $0x05
+	JE               over20
+	VFMADD231PS.BCST 20(BX), Z15, Z3
+	CMPQ             AX, $0x06
+	JE               over20
+	VFMADD231PS.BCST 24(BX), Z18, Z3
+
+over20:
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 
-ready6:
+ready7:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x10, AX
 	IMUL3Q  $0x04, AX, AX
@@ -14349,7 +14352,7 @@ ready6:
 	SUBQ    lddz+40(FP), BX
 	MOVQ    $0x00000010, R9
 
-row20:
+row21:
 	VMULPS.BCST      (DX), Z4, Z10
 	VFMADD231PS.BCST (DX)(R8*1), Z5, Z10
 	VFMADD231PS.BCST (DX)(R8*2), Z6, Z10
@@ -14359,9 +14362,9 @@ row20:
 	ADDQ             lddw+24(FP), CX
 	ADDQ             $0x04, DX
 	DECQ             R9
-	JNZ              row20
+	JNZ              row21
 
-end5:
+end6:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -14394,15 +14397,20 @@ end5:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
+	CMPQ   AX, $0x10
 	JGE    strip2
+
+done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ  AX, $0x03
-	JNE   other21
+	JNE   other22
+	MOVQ  cols+88(FP), AX
+	CMPQ  AX, $0x10
+	JLT   done24
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -14410,7 +14418,7 @@ other1:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip22:
+strip23:
 	// 3×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -14429,9 +14437,9 @@ strip22:
 	LEAQ   (SI)(DI*8), R12
 	MOVQ   lddw+24(FP), R13
 	CMPQ   AX, $0x10
-	JLT    tail24
+	JLT    tail26
 
-square23:
+square25:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS          (BX), Z3
 	ADDQ             lddz+40(FP), BX
@@ -14675,18 +14683,18 @@ square23:
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, R12
 	ADDQ             $0x40, BX
-	SUBQ             back+104(FP), CX
+	SUBQ             back+112(FP), CX
 	SUBQ             $0x10, AX
 	CMPQ             AX, $0x10
-	JGE              square23
+	JGE              square25
 
-tail24:
+tail26:
 	TESTQ AX, AX
-	JLE   end25
+	JLE   end27
 
 	// the same for fewer j
 	CMPQ             AX, $0x08
-	JLT              fewer27
+	JLT              fewer29
 	VMOVUPS          (SI), Y9
 	VINSERTF64X4     $0x01, (SI)(DI*4), Z9, Z9
 	VMOVUPS          (SI)(DI*1), Y10
@@ -14756,7 +14764,7 @@ tail24:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	CMPQ             AX, $0x08
-	JE               ready26
+	JE               ready28
 	KSHIFTRW         $0x08, K1, K2
 	VMOVUPS.Z        32(SI), K2, Y9
 	VMOVUPS.Z        32(SI)(DI*4), K2, Y17
@@ -14808,74 +14816,74 @@ tail24:
 	VSHUFF64X2       $0x88, Z15, Z11, Z11
 	VFMADD231PS.BCST 32(BX), Z9, Z0
 	CMPQ             AX, $0x09
-	JE               over31
+	JE               over33
 	VFMADD231PS.BCST 36(BX), Z12, Z0
 	CMPQ             AX, $0x0a
-	JE               over31
+	JE               over33
 	VFMADD231PS.BCST 40(BX), Z17, Z0
 	CMPQ             AX, $0x0b
-	JE               over31
+	JE               over33
 	VFMADD231PS.BCST 44(BX), Z11, Z0
 	CMPQ             AX, $0x0c
-	JE               over31
+	JE               over33
 	VFMADD231PS.BCST 48(BX), Z14, Z0
 	CMPQ             AX, $0x0d
-	JE               over31
+	JE               over33
 	VFMADD231PS.BCST 52(BX), Z13, Z0
 	CMPQ             AX, $0x0e
-	JE               over31
+	JE               over33
 	VFMADD231PS.BCST 56(BX), Z16, Z0
 
-over31:
+over33:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PS.BCST 32(BX), Z9, Z1
 	CMPQ             AX, $0x09
-	JE               over32
+	JE               over34
 	VFMADD231PS.BCST 36(BX), Z12, Z1
 	CMPQ             AX, $0x0a
-	JE               over32
+	JE               over34
 	VFMADD231PS.BCST 40(BX), Z17, Z1
 	CMPQ             AX, $0x0b
-	JE               over32
+	JE               over34
 	VFMADD231PS.BCST 44(BX), Z11, Z1
 	CMPQ             AX, $0x0c
-	JE               over32
+	JE               over34
 	VFMADD231PS.BCST 48(BX), Z14, Z1
 	CMPQ             AX, $0x0d
-	JE               over32
+	JE               over34
 	VFMADD231PS.BCST 52(BX), Z13, Z1
 	CMPQ             AX, $0x0e
-	JE               over32
+	JE               over34
 	VFMADD231PS.BCST 56(BX), Z16, Z1
 
-over32:
+over34:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PS.BCST 32(BX), Z9, Z2
 	CMPQ             AX, $0x09
-	JE               over33
+	JE               over35
 	VFMADD231PS.BCST 36(BX), Z12, Z2
 	CMPQ             AX, $0x0a
-	JE               over33
+	JE               over35
 	VFMADD231PS.BCST 40(BX), Z17, Z2
 	CMPQ             AX, $0x0b
-	JE               over33
+	JE               over35
 	VFMADD231PS.BCST 44(BX), Z11, Z2
 	CMPQ             AX, $0x0c
-	JE               over33
+	JE               over35
 	VFMADD231PS.BCST 48(BX), Z14, Z2
 	CMPQ             AX, $0x0d
-	JE               over33
+	JE               over35
 	VFMADD231PS.BCST 52(BX), Z13, Z2
 	CMPQ             AX, $0x0e
-	JE               over33
+	JE               over35
 	VFMADD231PS.BCST 56(BX), Z16, Z2
 
-over33:
+over35:
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
-	JMP  ready26
+	JMP  ready28
 
-fewer27:
+fewer29:
 	VMOVUPS.Z        (SI), K1, Y9
 	VMOVUPS.Z        (SI)(DI*4), K1, Y17
 	VINSERTF64X4     $0x01, Y17, Z9, Z9
@@ -14926,73 +14934,73 @@ fewer27:
 	VSHUFF64X2       $0x88, Z15, Z11, Z11
 	VFMADD231PS.BCST (BX), Z9, Z0
 	CMPQ             AX, $0x01
-	JE               over34
+	JE               over36
 	VFMADD231PS.BCST 4(BX), Z12, Z0
 	CMPQ             AX, $0x02
-	JE               over34
+	JE               over36
 	VFMADD231PS.BCST 8(BX), Z17, Z0
 	CMPQ             AX, $0x03
-	JE               over34
+	JE               over36
 	VFMADD231PS.BCST 12(BX), Z11, Z0
 	CMPQ             AX, $0x04
-	JE               over34
+	JE               over36
 	VFMADD231PS.BCST 16(BX), Z14, Z0
 	CMPQ             AX, $0x05
-	JE               over34
+	JE               over36
 	VFMADD231PS.BCST 20(BX), Z13, Z0
 	CMPQ             AX, $0x06
-	JE               over34
+	JE               over36
 	VFMADD231PS.BCST 24(BX), Z16, Z0
 
-over34:
+over36:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PS.BCST (BX), Z9, Z1
 	CMPQ             AX, $0x01
-	JE               over35
+	JE               over37
 	VFMADD231PS.BCST 4(BX), Z12, Z1
 	CMPQ             AX, $0x02
-	JE               over35
+	JE               over37
 	VFMADD231PS.BCST 8(BX), Z17, Z1
 	CMPQ             AX, $0x03
-	JE               over35
+	JE               over37
 	VFMADD231PS.BCST 12(BX), Z11, Z1
 	CMPQ             AX, $0x04
-	JE               over35
+	JE               over37
 	VFMADD231PS.BCST 16(BX), Z14, Z1
 	CMPQ             AX, $0x05
-	JE               over35
+	JE               over37
 	VFMADD231PS.BCST 20(BX), Z13, Z1
 	CMPQ             AX, $0x06
-	JE               over35
+	JE               over37
 	VFMADD231PS.BCST 24(BX), Z16, Z1
 
-over35:
+over37:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PS.BCST (BX), Z9, Z2
 	CMPQ             AX, $0x01
-	JE               over36
+	JE               over38
 	VFMADD231PS.BCST 4(BX), Z12, Z2
 	CMPQ             AX, $0x02
-	JE               over36
+	JE               over38
 	VFMADD231PS.BCST 8(BX), Z17, Z2
 	CMPQ             AX, $0x03
-	JE               over36
+	JE               over38
 	VFMADD231PS.BCST 12(BX), Z11, Z2
 	CMPQ             AX, $0x04
-	JE               over36
+	JE               over38
 	VFMADD231PS.BCST 16(BX), Z14, Z2
 	CMPQ             AX, $0x05
-	JE               over36
+	JE               over38
 	VFMADD231PS.BCST 20(BX), Z13, Z2
 	CMPQ             AX, $0x06
-	JE               over36
+	JE               over38
 	VFMADD231PS.BCST 24(BX), Z16, Z2
 
-over36:
+over38:
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 
-ready26:
+ready28:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x10, AX
 	IMUL3Q  $0x04, AX, AX
@@ -15007,7 +15015,7 @@ ready26:
 	SUBQ    lddz+40(FP), BX
 	MOVQ    $0x00000010, R9
 
-row37:
+row39:
 	VMULPS.BCST      (DX), Z3, Z8
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z8
 	VFMADD231PS.BCST (DX)(R8*2), Z5, Z8
@@ -15016,9 +15024,9 @@ row37:
 	ADDQ             R13, CX
 	ADDQ             $0x04, DX
 	DECQ             R9
-	JNZ              row37
+	JNZ              row39
 
-end25:
+end27:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -15048,15 +15056,20 @@ end25:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
-	JGE    strip22
+	CMPQ   AX, $0x10
+	JGE    strip23
+
+done24:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other21:
+other22:
 	CMPQ  AX, $0x02
-	JNE   other38
+	JNE   other40
+	MOVQ  cols+88(FP), AX
+	CMPQ  AX, $0x10
+	JLT   done42
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -15064,7 +15077,7 @@ other21:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip39:
+strip41:
 	// 2×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -15082,9 +15095,9 @@ strip39:
 	LEAQ   (SI)(DI*8), R12
 	MOVQ   lddw+24(FP), R13
 	CMPQ   AX, $0x10
-	JLT    tail41
+	JLT    tail44
 
-square40:
+square43:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS          (BX), Z2
 	ADDQ             lddz+40(FP), BX
@@ -15289,18 +15302,18 @@ square40:
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, R12
 	ADDQ             $0x40, BX
-	SUBQ             back+104(FP), CX
+	SUBQ             back+112(FP), CX
 	SUBQ             $0x10, AX
 	CMPQ             AX, $0x10
-	JGE              square40
+	JGE              square43
 
-tail41:
+tail44:
 	TESTQ AX, AX
-	JLE   end42
+	JLE   end45
 
 	// the same for fewer j
 	CMPQ             AX, $0x08
-	JLT              fewer44
+	JLT              fewer47
 	VMOVUPS          (SI), Y7
 	VINSERTF64X4     $0x01, (SI)(DI*4), Z7, Z7
 	VMOVUPS          (SI)(DI*1), Y8
@@ -15360,7 +15373,7 @@ tail41:
 	VFMADD231PS.BCST 28(BX), Z8, Z1
 	SUBQ             lddz+40(FP), BX
 	CMPQ             AX, $0x08
-	JE               ready43
+	JE               ready46
 	KSHIFTRW         $0x08, K1, K2
 	VMOVUPS.Z        32(SI), K2, Y7
 	VMOVUPS.Z        32(SI)(DI*4), K2, Y15
@@ -15412,51 +15425,51 @@ tail41:
 	VSHUFF64X2       $0x88, Z13, Z9, Z9
 	VFMADD231PS.BCST 32(BX), Z7, Z0
 	CMPQ             AX, $0x09
-	JE               over47
+	JE               over50
 	VFMADD231PS.BCST 36(BX), Z10, Z0
 	CMPQ             AX, $0x0a
-	JE               over47
+	JE               over50
 	VFMADD231PS.BCST 40(BX), Z15, Z0
 	CMPQ             AX, $0x0b
-	JE               over47
+	JE               over50
 	VFMADD231PS.BCST 44(BX), Z9, Z0
 	CMPQ             AX, $0x0c
-	JE               over47
+	JE               over50
 	VFMADD231PS.BCST 48(BX), Z12, Z0
 	CMPQ             AX, $0x0d
-	JE               over47
+	JE               over50
 	VFMADD231PS.BCST 52(BX), Z11, Z0
 	CMPQ             AX, $0x0e
-	JE               over47
+	JE               over50
 	VFMADD231PS.BCST 56(BX), Z14, Z0
 
-over47:
+over50:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PS.BCST 32(BX), Z7, Z1
 	CMPQ             AX, $0x09
-	JE               over48
+	JE               over51
 	VFMADD231PS.BCST 36(BX), Z10, Z1
 	CMPQ             AX, $0x0a
-	JE               over48
+	JE               over51
 	VFMADD231PS.BCST 40(BX), Z15, Z1
 	CMPQ             AX, $0x0b
-	JE               over48
+	JE               over51
 	VFMADD231PS.BCST 44(BX), Z9, Z1
 	CMPQ             AX, $0x0c
-	JE               over48
+	JE               over51
 	VFMADD231PS.BCST 48(BX), Z12, Z1
 	CMPQ             AX, $0x0d
-	JE               over48
+	JE               over51
 	VFMADD231PS.BCST 52(BX), Z11, Z1
 	CMPQ             AX, $0x0e
-	JE               over48
+	JE               over51
 	VFMADD231PS.BCST 56(BX), Z14, Z1
 
-over48:
+over51:
 	SUBQ lddz+40(FP), BX
-	JMP  ready43
+	JMP  ready46
 
-fewer44:
+fewer47:
 	VMOVUPS.Z        (SI), K1, Y7
 	VMOVUPS.Z        (SI)(DI*4), K1, Y15
 	VINSERTF64X4     $0x01, Y15, Z7, Z7
@@ -15507,50 +15520,50 @@ fewer44:
 	VSHUFF64X2       $0x88, Z13, Z9, Z9
 	VFMADD231PS.BCST (BX), Z7, Z0
 	CMPQ             AX, $0x01
-	JE               over49
+	JE               over52
 	VFMADD231PS.BCST 4(BX), Z10, Z0
 	CMPQ             AX, $0x02
-	JE               over49
+	JE               over52
 	VFMADD231PS.BCST 8(BX), Z15, Z0
 	CMPQ             AX, $0x03
-	JE               over49
+	JE               over52
 	VFMADD231PS.BCST 12(BX), Z9, Z0
 	CMPQ             AX, $0x04
-	JE               over49
+	JE               over52
 	VFMADD231PS.BCST 16(BX), Z12, Z0
 	CMPQ             AX, $0x05
-	JE               over49
+	JE               over52
 	VFMADD231PS.BCST 20(BX), Z11, Z0
 	CMPQ             AX, $0x06
-	JE               over49
+	JE               over52
 	VFMADD231PS.BCST 24(BX), Z14, Z0
 
-over49:
+over52:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PS.BCST (BX), Z7, Z1
 	CMPQ             AX, $0x01
-	JE               over50
+	JE               over53
 	VFMADD231PS.BCST 4(BX), Z10, Z1
 	CMPQ             AX, $0x02
-	JE               over50
+	JE               over53
 	VFMADD231PS.BCST 8(BX), Z15, Z1
 	CMPQ             AX, $0x03
-	JE               over50
+	JE               over53
 	VFMADD231PS.BCST 12(BX), Z9, Z1
 	CMPQ             AX, $0x04
-	JE               over50
+	JE               over53
 	VFMADD231PS.BCST 16(BX), Z12, Z1
 	CMPQ             AX, $0x05
-	JE               over50
+	JE               over53
 	VFMADD231PS.BCST 20(BX), Z11, Z1
 	CMPQ             AX, $0x06
-	JE               over50
+	JE               over53
 	VFMADD231PS.BCST 24(BX), Z14, Z1
 
-over50:
+over53:
 	SUBQ lddz+40(FP), BX
 
-ready43:
+ready46:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x10, AX
 	IMUL3Q  $0x04, AX, AX
@@ -15562,7 +15575,7 @@ ready43:
 	SUBQ    lddz+40(FP), BX
 	MOVQ    $0x00000010, R9
 
-row51:
+row54:
 	VMULPS.BCST      (DX), Z2, Z6
 	VFMADD231PS.BCST (DX)(R8*1), Z3, Z6
 	VADDPS           Z4, Z6, Z6
@@ -15570,9 +15583,9 @@ row51:
 	ADDQ             R13, CX
 	ADDQ             $0x04, DX
 	DECQ             R9
-	JNZ              row51
+	JNZ              row54
 
-end42:
+end45:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
@@ -15599,13 +15612,18 @@ end42:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
-	JGE    strip39
+	CMPQ   AX, $0x10
+	JGE    strip41
+
+done42:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other38:
+other40:
+	MOVQ  cols+88(FP), AX
+	CMPQ  AX, $0x20
+	JLT   done57
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -15613,7 +15631,820 @@ other38:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip53:
+strip56:
+	// 1×32 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z3, Z3, Z3
+	MOVQ   dz+32(FP), BX
+	MOVQ   dw+16(FP), CX
+	MOVQ   x+48(FP), DX
+	MOVQ   w+64(FP), SI
+	MOVQ   ldw+72(FP), DI
+	MOVQ   n+96(FP), AX
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (DI)(DI*4), R9
+	LEAQ   (R8)(DI*4), R10
+	LEAQ   (SI)(DI*8), R11
+	MOVQ   lddw+24(FP), R12
+	CMPQ   AX, $0x10
+	JLT    tail59
+
+square58:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	VMOVUPS          (BX), Z2
+	VMOVUPS          (SI), Y6
+	VINSERTF64X4     $0x01, (SI)(DI*4), Z6, Z6
+	VMOVUPS          (SI)(DI*1), Y7
+	VINSERTF64X4     $0x01, (SI)(R9*1), Z7, Z7
+	VMOVUPS          (SI)(DI*2), Y8
+	VINSERTF64X4     $0x01, (SI)(R8*2), Z8, Z8
+	VMOVUPS          (SI)(R8*1), Y9
+	VINSERTF64X4     $0x01, (SI)(R10*1), Z9, Z9
+	VMOVUPS          (R11), Y10
+	VINSERTF64X4     $0x01, (R11)(DI*4), Z10, Z10
+	VMOVUPS          (R11)(DI*1), Y11
+	VINSERTF64X4     $0x01, (R11)(R9*1), Z11, Z11
+	VMOVUPS          (R11)(DI*2), Y12
+	VINSERTF64X4     $0x01, (R11)(R8*2), Z12, Z12
+	VMOVUPS          (R11)(R8*1), Y13
+	VINSERTF64X4     $0x01, (R11)(R10*1), Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST (BX), Z6, Z0
+	VFMADD231PS.BCST 4(BX), Z9, Z0
+	VFMADD231PS.BCST 8(BX), Z14, Z0
+	VFMADD231PS.BCST 12(BX), Z8, Z0
+	VFMADD231PS.BCST 16(BX), Z11, Z0
+	VFMADD231PS.BCST 20(BX), Z10, Z0
+	VFMADD231PS.BCST 24(BX), Z13, Z0
+	VFMADD231PS.BCST 28(BX), Z7, Z0
+	VMULPS.BCST      (DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      4(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      8(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      12(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      16(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      20(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      24(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      28(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMOVUPS          32(SI), Y6
+	VINSERTF64X4     $0x01, 32(SI)(DI*4), Z6, Z6
+	VMOVUPS          32(SI)(DI*1), Y7
+	VINSERTF64X4     $0x01, 32(SI)(R9*1), Z7, Z7
+	VMOVUPS          32(SI)(DI*2), Y8
+	VINSERTF64X4     $0x01, 32(SI)(R8*2), Z8, Z8
+	VMOVUPS          32(SI)(R8*1), Y9
+	VINSERTF64X4     $0x01, 32(SI)(R10*1), Z9, Z9
+	VMOVUPS          32(R11), Y10
+	VINSERTF64X4     $0x01, 32(R11)(DI*4), Z10, Z10
+	VMOVUPS          32(R11)(DI*1), Y11
+	VINSERTF64X4     $0x01, 32(R11)(R9*1), Z11, Z11
+	VMOVUPS          32(R11)(DI*2), Y12
+	VINSERTF64X4     $0x01, 32(R11)(R8*2), Z12, Z12
+	VMOVUPS          32(R11)(R8*1), Y13
+	VINSERTF64X4     $0x01, 32(R11)(R10*1), Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST 32(BX), Z6, Z0
+	VFMADD231PS.BCST 36(BX), Z9, Z0
+	VFMADD231PS.BCST 40(BX), Z14, Z0
+	VFMADD231PS.BCST 44(BX), Z8, Z0
+	VFMADD231PS.BCST 48(BX), Z11, Z0
+	VFMADD231PS.BCST 52(BX), Z10, Z0
+	VFMADD231PS.BCST 56(BX), Z13, Z0
+	VFMADD231PS.BCST 60(BX), Z7, Z0
+	VMULPS.BCST      32(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      36(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      40(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      44(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      48(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      52(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      56(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      60(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	ADDQ             down+104(FP), SI
+	ADDQ             down+104(FP), R11
+	VMOVUPS          (SI), Y6
+	VINSERTF64X4     $0x01, (SI)(DI*4), Z6, Z6
+	VMOVUPS          (SI)(DI*1), Y7
+	VINSERTF64X4     $0x01, (SI)(R9*1), Z7, Z7
+	VMOVUPS          (SI)(DI*2), Y8
+	VINSERTF64X4     $0x01, (SI)(R8*2), Z8, Z8
+	VMOVUPS          (SI)(R8*1), Y9
+	VINSERTF64X4     $0x01, (SI)(R10*1), Z9, Z9
+	VMOVUPS          (R11), Y10
+	VINSERTF64X4     $0x01, (R11)(DI*4), Z10, Z10
+	VMOVUPS          (R11)(DI*1), Y11
+	VINSERTF64X4     $0x01, (R11)(R9*1), Z11, Z11
+	VMOVUPS          (R11)(DI*2), Y12
+	VINSERTF64X4     $0x01, (R11)(R8*2), Z12, Z12
+	VMOVUPS          (R11)(R8*1), Y13
+	VINSERTF64X4     $0x01, (R11)(R10*1), Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST (BX), Z6, Z1
+	VFMADD231PS.BCST 4(BX), Z9, Z1
+	VFMADD231PS.BCST 8(BX), Z14, Z1
+	VFMADD231PS.BCST 12(BX), Z8, Z1
+	VFMADD231PS.BCST 16(BX), Z11, Z1
+	VFMADD231PS.BCST 20(BX), Z10, Z1
+	VFMADD231PS.BCST 24(BX), Z13, Z1
+	VFMADD231PS.BCST 28(BX), Z7, Z1
+	VMULPS.BCST      64(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      68(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      72(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      76(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      80(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      84(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      88(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      92(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMOVUPS          32(SI), Y6
+	VINSERTF64X4     $0x01, 32(SI)(DI*4), Z6, Z6
+	VMOVUPS          32(SI)(DI*1), Y7
+	VINSERTF64X4     $0x01, 32(SI)(R9*1), Z7, Z7
+	VMOVUPS          32(SI)(DI*2), Y8
+	VINSERTF64X4     $0x01, 32(SI)(R8*2), Z8, Z8
+	VMOVUPS          32(SI)(R8*1), Y9
+	VINSERTF64X4     $0x01, 32(SI)(R10*1), Z9, Z9
+	VMOVUPS          32(R11), Y10
+	VINSERTF64X4     $0x01, 32(R11)(DI*4), Z10, Z10
+	VMOVUPS          32(R11)(DI*1), Y11
+	VINSERTF64X4     $0x01, 32(R11)(R9*1), Z11, Z11
+	VMOVUPS          32(R11)(DI*2), Y12
+	VINSERTF64X4     $0x01, 32(R11)(R8*2), Z12, Z12
+	VMOVUPS          32(R11)(R8*1), Y13
+	VINSERTF64X4     $0x01, 32(R11)(R10*1), Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST 32(BX), Z6, Z1
+	VFMADD231PS.BCST 36(BX), Z9, Z1
+	VFMADD231PS.BCST 40(BX), Z14, Z1
+	VFMADD231PS.BCST 44(BX), Z8, Z1
+	VFMADD231PS.BCST 48(BX), Z11, Z1
+	VFMADD231PS.BCST 52(BX), Z10, Z1
+	VFMADD231PS.BCST 56(BX), Z13, Z1
+	VFMADD231PS.BCST 60(BX), Z7, Z1
+	VMULPS.BCST      96(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      100(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      104(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      108(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      112(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      116(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      120(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	VMULPS.BCST      124(DX), Z2, Z5
+	VADDPS           Z3, Z5, Z5
+	VMOVUPS          Z5, (CX)
+	ADDQ             R12, CX
+	SUBQ             down+104(FP), SI
+	SUBQ             down+104(FP), R11
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, R11
+	ADDQ             $0x40, BX
+	SUBQ             back+112(FP), CX
+	SUBQ             back+112(FP), CX
+	SUBQ             $0x40, CX
+	SUBQ             $0x10, AX
+	CMPQ             AX, $0x10
+	JGE              square58
+
+tail59:
+	TESTQ AX, AX
+	JLE   end60
+
+	// the same for fewer j
+	CMPQ             AX, $0x08
+	JLT              fewer62
+	VMOVUPS          (SI), Y6
+	VINSERTF64X4     $0x01, (SI)(DI*4), Z6, Z6
+	VMOVUPS          (SI)(DI*1), Y7
+	VINSERTF64X4     $0x01, (SI)(R9*1), Z7, Z7
+	VMOVUPS          (SI)(DI*2), Y8
+	VINSERTF64X4     $0x01, (SI)(R8*2), Z8, Z8
+	VMOVUPS          (SI)(R8*1), Y9
+	VINSERTF64X4     $0x01, (SI)(R10*1), Z9, Z9
+	VMOVUPS          (R11), Y10
+	VINSERTF64X4     $0x01, (R11)(DI*4), Z10, Z10
+	VMOVUPS          (R11)(DI*1), Y11
+	VINSERTF64X4     $0x01, (R11)(R9*1), Z11, Z11
+	VMOVUPS          (R11)(DI*2), Y12
+	VINSERTF64X4     $0x01, (R11)(R8*2), Z12, Z12
+	VMOVUPS          (R11)(R8*1), Y13
+	VINSERTF64X4     $0x01, (R11)(R10*1), Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST (BX), Z6, Z0
+	VFMADD231PS.BCST 4(BX), Z9, Z0
+	VFMADD231PS.BCST 8(BX), Z14, Z0
+	VFMADD231PS.BCST 12(BX), Z8, Z0
+	VFMADD231PS.BCST 16(BX), Z11, Z0
+	VFMADD231PS.BCST 20(BX), Z10, Z0
+	VFMADD231PS.BCST 24(BX), Z13, Z0
+	VFMADD231PS.BCST 28(BX), Z7, Z0
+	ADDQ             down+104(FP), SI
+	ADDQ             down+104(FP), R11
+	VMOVUPS          (SI), Y6
+	VINSERTF64X4     $0x01, (SI)(DI*4), Z6, Z6
+	VMOVUPS          (SI)(DI*1), Y7
+	VINSERTF64X4     $0x01, (SI)(R9*1), Z7, Z7
+	VMOVUPS          (SI)(DI*2), Y8
+	VINSERTF64X4     $0x01, (SI)(R8*2), Z8, Z8
+	VMOVUPS          (SI)(R8*1), Y9
+	VINSERTF64X4     $0x01, (SI)(R10*1), Z9, Z9
+	VMOVUPS          (R11), Y10
+	VINSERTF64X4     $0x01, (R11)(DI*4), Z10, Z10
+	VMOVUPS          (R11)(DI*1), Y11
+	VINSERTF64X4     $0x01, (R11)(R9*1), Z11, Z11
+	VMOVUPS          (R11)(DI*2), Y12
+	VINSERTF64X4     $0x01, (R11)(R8*2), Z12, Z12
+	VMOVUPS          (R11)(R8*1), Y13
+	VINSERTF64X4     $0x01, (R11)(R10*1), Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST (BX), Z6, Z1
+	VFMADD231PS.BCST 4(BX), Z9, Z1
+	VFMADD231PS.BCST 8(BX), Z14, Z1
+	VFMADD231PS.BCST 12(BX), Z8, Z1
+	VFMADD231PS.BCST 16(BX), Z11, Z1
+	VFMADD231PS.BCST 20(BX), Z10, Z1
+	VFMADD231PS.BCST 24(BX), Z13, Z1
+	VFMADD231PS.BCST 28(BX), Z7, Z1
+	SUBQ             down+104(FP), SI
+	SUBQ             down+104(FP), R11
+	CMPQ             AX, $0x08
+	JE               ready61
+	KSHIFTRW         $0x08, K1, K2
+	VMOVUPS.Z        32(SI), K2, Y6
+	VMOVUPS.Z        32(SI)(DI*4), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z6, Z6
+	VMOVUPS.Z        32(SI)(DI*1), K2, Y7
+	VMOVUPS.Z        32(SI)(R9*1), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z7, Z7
+	VMOVUPS.Z        32(SI)(DI*2), K2, Y8
+	VMOVUPS.Z        32(SI)(R8*2), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z8, Z8
+	VMOVUPS.Z        32(SI)(R8*1), K2, Y9
+	VMOVUPS.Z        32(SI)(R10*1), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z9, Z9
+	VMOVUPS.Z        32(R11), K2, Y10
+	VMOVUPS.Z        32(R11)(DI*4), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VMOVUPS.Z        32(R11)(DI*1), K2, Y11
+	VMOVUPS.Z        32(R11)(R9*1), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z11, Z11
+	VMOVUPS.Z        32(R11)(DI*2), K2, Y12
+	VMOVUPS.Z        32(R11)(R8*2), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VMOVUPS.Z        32(R11)(R8*1), K2, Y13
+	VMOVUPS.Z        32(R11)(R10*1), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST 32(BX), Z6, Z0
+	CMPQ             AX, $0x09
+	JE               over65
+	VFMADD231PS.BCST 36(BX), Z9, Z0
+	CMPQ             AX, $0x0a
+	JE               over65
+	VFMADD231PS.BCST 40(BX), Z14, Z0
+	CMPQ             AX, $0x0b
+	JE               over65
+	VFMADD231PS.BCST 44(BX), Z8, Z0
+	CMPQ             AX, $0x0c
+	JE               over65
+	VFMADD231PS.BCST 48(BX), Z11, Z0
+	CMPQ             AX, $0x0d
+	JE               over65
+	VFMADD231PS.BCST 52(BX), Z10, Z0
+	CMPQ             AX, $0x0e
+	JE               over65
+	VFMADD231PS.BCST 56(BX), Z13, Z0
+
+over65:
+	ADDQ             down+104(FP), SI
+	ADDQ             down+104(FP), R11
+	KSHIFTRW         $0x08, K1, K2
+	VMOVUPS.Z        32(SI), K2, Y6
+	VMOVUPS.Z        32(SI)(DI*4), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z6, Z6
+	VMOVUPS.Z        32(SI)(DI*1), K2, Y7
+	VMOVUPS.Z        32(SI)(R9*1), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z7, Z7
+	VMOVUPS.Z        32(SI)(DI*2), K2, Y8
+	VMOVUPS.Z        32(SI)(R8*2), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z8, Z8
+	VMOVUPS.Z        32(SI)(R8*1), K2, Y9
+	VMOVUPS.Z        32(SI)(R10*1), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z9, Z9
+	VMOVUPS.Z        32(R11), K2, Y10
+	VMOVUPS.Z        32(R11)(DI*4), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VMOVUPS.Z        32(R11)(DI*1), K2, Y11
+	VMOVUPS.Z        32(R11)(R9*1), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z11, Z11
+	VMOVUPS.Z        32(R11)(DI*2), K2, Y12
+	VMOVUPS.Z        32(R11)(R8*2), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VMOVUPS.Z        32(R11)(R8*1), K2, Y13
+	VMOVUPS.Z        32(R11)(R10*1), K2, Y14
+	VINSERTF64X4     $0x01, Y14, Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST 32(BX), Z6, Z1
+	CMPQ             AX, $0x09
+	JE               over66
+	VFMADD231PS.BCST 36(BX), Z9, Z1
+	CMPQ             AX, $0x0a
+	JE               over66
+	VFMADD231PS.BCST 40(BX), Z14, Z1
+	CMPQ             AX, $0x0b
+	JE               over66
+	VFMADD231PS.BCST 44(BX), Z8, Z1
+	CMPQ             AX, $0x0c
+	JE               over66
+	VFMADD231PS.BCST 48(BX), Z11, Z1
+	CMPQ             AX, $0x0d
+	JE               over66
+	VFMADD231PS.BCST 52(BX), Z10, Z1
+	CMPQ             AX, $0x0e
+	JE               over66
+	VFMADD231PS.BCST 56(BX), Z13, Z1
+
+over66:
+	SUBQ down+104(FP), SI
+	SUBQ down+104(FP), R11
+	JMP  ready61
+
+fewer62:
+	VMOVUPS.Z        (SI), K1, Y6
+	VMOVUPS.Z        (SI)(DI*4), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z6, Z6
+	VMOVUPS.Z        (SI)(DI*1), K1, Y7
+	VMOVUPS.Z        (SI)(R9*1), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z7, Z7
+	VMOVUPS.Z        (SI)(DI*2), K1, Y8
+	VMOVUPS.Z        (SI)(R8*2), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z8, Z8
+	VMOVUPS.Z        (SI)(R8*1), K1, Y9
+	VMOVUPS.Z        (SI)(R10*1), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z9, Z9
+	VMOVUPS.Z        (R11), K1, Y10
+	VMOVUPS.Z        (R11)(DI*4), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VMOVUPS.Z        (R11)(DI*1), K1, Y11
+	VMOVUPS.Z        (R11)(R9*1), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z11, Z11
+	VMOVUPS.Z        (R11)(DI*2), K1, Y12
+	VMOVUPS.Z        (R11)(R8*2), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VMOVUPS.Z        (R11)(R8*1), K1, Y13
+	VMOVUPS.Z        (R11)(R10*1), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST (BX), Z6, Z0
+	CMPQ             AX, $0x01
+	JE               over67
+	VFMADD231PS.BCST 4(BX), Z9, Z0
+	CMPQ             AX, $0x02
+	JE               over67
+	VFMADD231PS.BCST 8(BX), Z14, Z0
+	CMPQ             AX, $0x03
+	JE               over67
+	VFMADD231PS.BCST 12(BX), Z8, Z0
+	CMPQ             AX, $0x04
+	JE               over67
+	VFMADD231PS.BCST 16(BX), Z11, Z0
+	CMPQ             AX, $0x05
+	JE               over67
+	VFMADD231PS.BCST 20(BX), Z10, Z0
+	CMPQ             AX, $0x06
+	JE               over67
+	VFMADD231PS.BCST 24(BX), Z13, Z0
+
+over67:
+	ADDQ             down+104(FP), SI
+	ADDQ             down+104(FP), R11
+	VMOVUPS.Z        (SI), K1, Y6
+	VMOVUPS.Z        (SI)(DI*4), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z6, Z6
+	VMOVUPS.Z        (SI)(DI*1), K1, Y7
+	VMOVUPS.Z        (SI)(R9*1), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z7, Z7
+	VMOVUPS.Z        (SI)(DI*2), K1, Y8
+	VMOVUPS.Z        (SI)(R8*2), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z8, Z8
+	VMOVUPS.Z        (SI)(R8*1), K1, Y9
+	VMOVUPS.Z        (SI)(R10*1), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z9, Z9
+	VMOVUPS.Z        (R11), K1, Y10
+	VMOVUPS.Z        (R11)(DI*4), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VMOVUPS.Z        (R11)(DI*1), K1, Y11
+	VMOVUPS.Z        (R11)(R9*1), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z11, Z11
+	VMOVUPS.Z        (R11)(DI*2), K1, Y12
+	VMOVUPS.Z        (R11)(R8*2), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VMOVUPS.Z        (R11)(R8*1), K1, Y13
+	VMOVUPS.Z        (R11)(R10*1), K1, Y14
+	VINSERTF64X4     $0x01, Y14, Z13, Z13
+	VUNPCKHPS        Z7, Z6, Z14
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z6, Z9
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z7, Z14, Z8
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPS        Z11, Z10, Z7
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPS        Z13, Z12, Z11
+	VUNPCKLPS        Z13, Z12, Z12
+	VUNPCKHPD        Z12, Z10, Z13
+	VUNPCKLPD        Z12, Z10, Z10
+	VUNPCKHPD        Z11, Z7, Z12
+	VUNPCKLPD        Z11, Z7, Z7
+	VSHUFF64X2       $0xdd, Z10, Z6, Z11
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z9, Z10
+	VSHUFF64X2       $0x88, Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z14, Z13
+	VSHUFF64X2       $0x88, Z7, Z14, Z14
+	VSHUFF64X2       $0xdd, Z12, Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VFMADD231PS.BCST (BX), Z6, Z1
+	CMPQ             AX, $0x01
+	JE               over68
+	VFMADD231PS.BCST 4(BX), Z9, Z1
+	CMPQ             AX, $0x02
+	JE               over68
+	VFMADD231PS.BCST 8(BX), Z14, Z1
+	CMPQ             AX, $0x03
+	JE               over68
+	VFMADD231PS.BCST 12(BX), Z8, Z1
+	CMPQ             AX, $0x04
+	JE               over68
+	VFMADD231PS.BCST 16(BX), Z11, Z1
+	CMPQ             AX, $0x05
+	JE               over68
+	VFMADD231PS.BCST 20(BX), Z10, Z1
+	CMPQ             AX, $0x06
+	JE               over68
+	VFMADD231PS.BCST 24(BX), Z13, Z1
+
+over68:
+	SUBQ down+104(FP), SI
+	SUBQ down+104(FP), R11
+
+ready61:
+	// a vector that ends with the row: some of it once more
+	SUBQ    $0x10, AX
+	IMUL3Q  $0x04, AX, AX
+	ADDQ    AX, BX
+	ADDQ    AX, CX
+	VMOVUPS (BX), Z2
+	MOVQ    $0x00000020, R8
+
+row69:
+	VMULPS.BCST (DX), Z2, Z5
+	VADDPS      Z3, Z5, Z5
+	VMOVUPS     Z5, (CX)
+	ADDQ        R12, CX
+	ADDQ        $0x04, DX
+	DECQ        R8
+	JNZ         row69
+
+end60:
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	VADDPS  Z3, Z1, Z1
+	MOVQ    dx+0(FP), BX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+
+	// the next 32 inputs
+	MOVQ   dx+0(FP), DX
+	ADDQ   $0x00000080, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   x+48(FP), DX
+	ADDQ   $0x00000080, DX
+	MOVQ   DX, x+48(FP)
+	MOVQ   lddw+24(FP), SI
+	IMUL3Q $0x20, SI, SI
+	ADDQ   dw+16(FP), SI
+	MOVQ   SI, dw+16(FP)
+	MOVQ   ldw+72(FP), SI
+	IMUL3Q $0x20, SI, SI
+	ADDQ   w+64(FP), SI
+	MOVQ   SI, w+64(FP)
+	MOVQ   cols+88(FP), AX
+	SUBQ   $0x20, AX
+	MOVQ   AX, cols+88(FP)
+	CMPQ   AX, $0x20
+	JGE    strip56
+
+done57:
+	MOVQ  cols+88(FP), AX
+	CMPQ  AX, $0x10
+	JLT   done71
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+strip70:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z2, Z2, Z2
@@ -15629,9 +16460,9 @@ strip53:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x10
-	JLT    tail55
+	JLT    tail73
 
-square54:
+square72:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS          (BX), Z1
 	VMOVUPS          (SI), Y5
@@ -15797,18 +16628,18 @@ square54:
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, R11
 	ADDQ             $0x40, BX
-	SUBQ             back+104(FP), CX
+	SUBQ             back+112(FP), CX
 	SUBQ             $0x10, AX
 	CMPQ             AX, $0x10
-	JGE              square54
+	JGE              square72
 
-tail55:
+tail73:
 	TESTQ AX, AX
-	JLE   end56
+	JLE   end74
 
 	// the same for fewer j
 	CMPQ             AX, $0x08
-	JLT              fewer58
+	JLT              fewer76
 	VMOVUPS          (SI), Y5
 	VINSERTF64X4     $0x01, (SI)(DI*4), Z5, Z5
 	VMOVUPS          (SI)(DI*1), Y6
@@ -15858,7 +16689,7 @@ tail55:
 	VFMADD231PS.BCST 24(BX), Z12, Z0
 	VFMADD231PS.BCST 28(BX), Z6, Z0
 	CMPQ             AX, $0x08
-	JE               ready57
+	JE               ready75
 	KSHIFTRW         $0x08, K1, K2
 	VMOVUPS.Z        32(SI), K2, Y5
 	VMOVUPS.Z        32(SI)(DI*4), K2, Y13
@@ -15910,28 +16741,28 @@ tail55:
 	VSHUFF64X2       $0x88, Z11, Z7, Z7
 	VFMADD231PS.BCST 32(BX), Z5, Z0
 	CMPQ             AX, $0x09
-	JE               over60
+	JE               over78
 	VFMADD231PS.BCST 36(BX), Z8, Z0
 	CMPQ             AX, $0x0a
-	JE               over60
+	JE               over78
 	VFMADD231PS.BCST 40(BX), Z13, Z0
 	CMPQ             AX, $0x0b
-	JE               over60
+	JE               over78
 	VFMADD231PS.BCST 44(BX), Z7, Z0
 	CMPQ             AX, $0x0c
-	JE               over60
+	JE               over78
 	VFMADD231PS.BCST 48(BX), Z10, Z0
 	CMPQ             AX, $0x0d
-	JE               over60
+	JE               over78
 	VFMADD231PS.BCST 52(BX), Z9, Z0
 	CMPQ             AX, $0x0e
-	JE               over60
+	JE               over78
 	VFMADD231PS.BCST 56(BX), Z12, Z0
 
-over60:
-	JMP ready57
+over78:
+	JMP ready75
 
-fewer58:
+fewer76:
 	VMOVUPS.Z        (SI), K1, Y5
 	VMOVUPS.Z        (SI)(DI*4), K1, Y13
 	VINSERTF64X4     $0x01, Y13, Z5, Z5
@@ -15982,26 +16813,26 @@ fewer58:
 	VSHUFF64X2       $0x88, Z11, Z7, Z7
 	VFMADD231PS.BCST (BX), Z5, Z0
 	CMPQ             AX, $0x01
-	JE               over61
+	JE               over79
 	VFMADD231PS.BCST 4(BX), Z8, Z0
 	CMPQ             AX, $0x02
-	JE               over61
+	JE               over79
 	VFMADD231PS.BCST 8(BX), Z13, Z0
 	CMPQ             AX, $0x03
-	JE               over61
+	JE               over79
 	VFMADD231PS.BCST 12(BX), Z7, Z0
 	CMPQ             AX, $0x04
-	JE               over61
+	JE               over79
 	VFMADD231PS.BCST 16(BX), Z10, Z0
 	CMPQ             AX, $0x05
-	JE               over61
+	JE               over79
 	VFMADD231PS.BCST 20(BX), Z9, Z0
 	CMPQ             AX, $0x06
-	JE               over61
+	JE               over79
 	VFMADD231PS.BCST 24(BX), Z12, Z0
 
-over61:
-ready57:
+over79:
+ready75:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x10, AX
 	IMUL3Q  $0x04, AX, AX
@@ -16010,16 +16841,16 @@ ready57:
 	VMOVUPS (BX), Z1
 	MOVQ    $0x00000010, R8
 
-row62:
+row80:
 	VMULPS.BCST (DX), Z1, Z4
 	VADDPS      Z2, Z4, Z4
 	VMOVUPS     Z4, (CX)
 	ADDQ        R12, CX
 	ADDQ        $0x04, DX
 	DECQ        R8
-	JNZ         row62
+	JNZ         row80
 
-end56:
+end74:
 	VPXORD  Z2, Z2, Z2
 	VADDPS  Z2, Z0, Z0
 	MOVQ    dx+0(FP), BX
@@ -16043,18 +16874,23 @@ end56:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
-	JGE    strip53
+	CMPQ   AX, $0x10
+	JGE    strip70
+
+done71:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func stripsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
+// func stripsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·stripsAVX512F64(SB), NOSPLIT, $0-112
+TEXT ·stripsAVX512F64(SB), NOSPLIT, $0-120
 	MOVQ  rows+80(FP), AX
 	CMPQ  AX, $0x04
 	JNE   other1
+	MOVQ  cols+88(FP), AX
+	CMPQ  AX, $0x10
+	JLT   done3
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -16086,9 +16922,9 @@ strip2:
 	LEAQ   (SI)(DI*8), R12
 	LEAQ   (R8)(R8*2), R13
 	CMPQ   AX, $0x08
-	JLT    tail4
+	JLT    tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD          (BX), Z8
 	ADDQ             lddz+40(FP), BX
@@ -16367,18 +17203,18 @@ square3:
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, R12
 	ADDQ             $0x40, BX
-	SUBQ             back+104(FP), CX
+	SUBQ             back+112(FP), CX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square3
+	JGE              square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer7
+	JLT              fewer8
 	VMOVUPD          (SI), Y15
 	VINSERTF64X4     $0x01, (SI)(DI*2), Z15, Z15
 	VMOVUPD          (SI)(DI*1), Y16
@@ -16456,7 +17292,7 @@ tail4:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	CMPQ             AX, $0x04
-	JE               ready6
+	JE               ready7
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(SI), K2, Y15
 	VMOVUPD.Z        32(SI)(DI*2), K2, Y19
@@ -16480,43 +17316,43 @@ tail4:
 	VSHUFF64X2       $0x88, Z16, Z19, Z19
 	VFMADD231PD.BCST 32(BX), Z15, Z0
 	CMPQ             AX, $0x05
-	JE               over16
+	JE               over17
 	VFMADD231PD.BCST 40(BX), Z19, Z0
 	CMPQ             AX, $0x06
-	JE               over16
+	JE               over17
 	VFMADD231PD.BCST 48(BX), Z18, Z0
-
-over16:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z1
-	CMPQ             AX, $0x05
-	JE               over17
-	VFMADD231PD.BCST 40(BX), Z19, Z1
-	CMPQ             AX, $0x06
-	JE               over17
-	VFMADD231PD.BCST 48(BX), Z18, Z1
 
 over17:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z2
+	VFMADD231PD.BCST 32(BX), Z15, Z1
 	CMPQ             AX, $0x05
 	JE               over18
-	VFMADD231PD.BCST 40(BX), Z19, Z2
+	VFMADD231PD.BCST 40(BX), Z19, Z1
 	CMPQ             AX, $0x06
 	JE               over18
-	VFMADD231PD.BCST 48(BX), Z18, Z2
+	VFMADD231PD.BCST 48(BX), Z18, Z1
 
 over18:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z3
+	VFMADD231PD.BCST 32(BX), Z15, Z2
 	CMPQ             AX, $0x05
 	JE               over19
-	VFMADD231PD.BCST 40(BX), Z19, Z3
+	VFMADD231PD.BCST 40(BX), Z19, Z2
 	CMPQ             AX, $0x06
 	JE               over19
-	VFMADD231PD.BCST 48(BX), Z18, Z3
+	VFMADD231PD.BCST 48(BX), Z18, Z2
 
 over19:
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PD.BCST 32(BX), Z15, Z3
+	CMPQ             AX, $0x05
+	JE               over20
+	VFMADD231PD.BCST 40(BX), Z19, Z3
+	CMPQ             AX, $0x06
+	JE               over20
+	VFMADD231PD.BCST 48(BX), Z18, Z3
+
+over20:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
@@ -16543,49 +17379,49 @@ over19:
 	VSHUFF64X2       $0x88, Z16, Z19, Z19
 	VFMADD231PD.BCST 32(BX), Z15, Z4
 	CMPQ             AX, $0x05
-	JE               over20
+	JE               over21
 	VFMADD231PD.BCST 40(BX), Z19, Z4
 	CMPQ             AX, $0x06
-	JE               over20
+	JE               over21
 	VFMADD231PD.BCST 48(BX), Z18, Z4
-
-over20:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z5
-	CMPQ             AX, $0x05
-	JE               over21
-	VFMADD231PD.BCST 40(BX), Z19, Z5
-	CMPQ             AX, $0x06
-	JE               over21
-	VFMADD231PD.BCST 48(BX), Z18, Z5
 
 over21:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z6
+	VFMADD231PD.BCST 32(BX), Z15, Z5
 	CMPQ             AX, $0x05
 	JE               over22
-	VFMADD231PD.BCST 40(BX), Z19, Z6
+	VFMADD231PD.BCST 40(BX), Z19, Z5
 	CMPQ             AX, $0x06
 	JE               over22
-	VFMADD231PD.BCST 48(BX), Z18, Z6
+	VFMADD231PD.BCST 48(BX), Z18, Z5
 
 over22:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z7
+	VFMADD231PD.BCST 32(BX), Z15, Z6
 	CMPQ             AX, $0x05
 	JE               over23
-	VFMADD231PD.BCST 40(BX), Z19, Z7
+	VFMADD231PD.BCST 40(BX), Z19, Z6
 	CMPQ             AX, $0x06
 	JE               over23
-	VFMADD231PD.BCST 48(BX), Z18, Z7
+	VFMADD231PD.BCST 48(BX), Z18, Z6
 
 over23:
-	SUBQ lddz+40(FP), BX
-	SUBQ lddz+40(FP), BX
-	SUBQ lddz+40(FP), BX
-	JMP  ready6
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PD.BCST 32(BX), Z15, Z7
+	CMPQ             AX, $0x05
+	JE               over24
+	VFMADD231PD.BCST 40(BX), Z19, Z7
+	CMPQ             AX, $0x06
+	JE               over24
+	VFMADD231PD.BCST 48(BX), Z18, Z7
 
-fewer7:
+over24:
+	SUBQ lddz+40(FP), BX
+	SUBQ lddz+40(FP), BX
+	SUBQ lddz+40(FP), BX
+	JMP  ready7
+
+fewer8:
 	VMOVUPD.Z        (SI), K1, Y15
 	VMOVUPD.Z        (SI)(DI*2), K1, Y19
 	VINSERTF64X4     $0x01, Y19, Z15, Z15
@@ -16608,43 +17444,43 @@ fewer7:
 	VSHUFF64X2       $0x88, Z16, Z19, Z19
 	VFMADD231PD.BCST (BX), Z15, Z0
 	CMPQ             AX, $0x01
-	JE               over24
+	JE               over25
 	VFMADD231PD.BCST 8(BX), Z19, Z0
 	CMPQ             AX, $0x02
-	JE               over24
+	JE               over25
 	VFMADD231PD.BCST 16(BX), Z18, Z0
-
-over24:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z1
-	CMPQ             AX, $0x01
-	JE               over25
-	VFMADD231PD.BCST 8(BX), Z19, Z1
-	CMPQ             AX, $0x02
-	JE               over25
-	VFMADD231PD.BCST 16(BX), Z18, Z1
 
 over25:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z2
+	VFMADD231PD.BCST (BX), Z15, Z1
 	CMPQ             AX, $0x01
 	JE               over26
-	VFMADD231PD.BCST 8(BX), Z19, Z2
+	VFMADD231PD.BCST 8(BX), Z19, Z1
 	CMPQ             AX, $0x02
 	JE               over26
-	VFMADD231PD.BCST 16(BX), Z18, Z2
+	VFMADD231PD.BCST 16(BX), Z18, Z1
 
 over26:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z3
+	VFMADD231PD.BCST (BX), Z15, Z2
 	CMPQ             AX, $0x01
 	JE               over27
-	VFMADD231PD.BCST 8(BX), Z19, Z3
+	VFMADD231PD.BCST 8(BX), Z19, Z2
 	CMPQ             AX, $0x02
 	JE               over27
-	VFMADD231PD.BCST 16(BX), Z18, Z3
+	VFMADD231PD.BCST 16(BX), Z18, Z2
 
 over27:
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PD.BCST (BX), Z15, Z3
+	CMPQ             AX, $0x01
+	JE               over28
+	VFMADD231PD.BCST 8(BX), Z19, Z3
+	CMPQ             AX, $0x02
+	JE               over28
+	VFMADD231PD.BCST 16(BX), Z18, Z3
+
+over28:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
@@ -16670,48 +17506,48 @@ over27:
 	VSHUFF64X2       $0x88, Z16, Z19, Z19
 	VFMADD231PD.BCST (BX), Z15, Z4
 	CMPQ             AX, $0x01
-	JE               over28
+	JE               over29
 	VFMADD231PD.BCST 8(BX), Z19, Z4
 	CMPQ             AX, $0x02
-	JE               over28
+	JE               over29
 	VFMADD231PD.BCST 16(BX), Z18, Z4
-
-over28:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z5
-	CMPQ             AX, $0x01
-	JE               over29
-	VFMADD231PD.BCST 8(BX), Z19, Z5
-	CMPQ             AX, $0x02
-	JE               over29
-	VFMADD231PD.BCST 16(BX), Z18, Z5
 
 over29:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z6
+	VFMADD231PD.BCST (BX), Z15, Z5
 	CMPQ             AX, $0x01
 	JE               over30
-	VFMADD231PD.BCST 8(BX), Z19, Z6
+	VFMADD231PD.BCST 8(BX), Z19, Z5
 	CMPQ             AX, $0x02
 	JE               over30
-	VFMADD231PD.BCST 16(BX), Z18, Z6
+	VFMADD231PD.BCST 16(BX), Z18, Z5
 
 over30:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z7
+	VFMADD231PD.BCST (BX), Z15, Z6
 	CMPQ             AX, $0x01
 	JE               over31
-	VFMADD231PD.BCST 8(BX), Z19, Z7
+	VFMADD231PD.BCST 8(BX), Z19, Z6
 	CMPQ             AX, $0x02
 	JE               over31
-	VFMADD231PD.BCST 16(BX), Z18, Z7
+	VFMADD231PD.BCST 16(BX), Z18, Z6
 
 over31:
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PD.BCST (BX), Z15, Z7
+	CMPQ             AX, $0x01
+	JE               over32
+	VFMADD231PD.BCST 8(BX), Z19, Z7
+	CMPQ             AX, $0x02
+	JE               over32
+	VFMADD231PD.BCST 16(BX), Z18, Z7
+
+over32:
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 
-ready6:
+ready7:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x08, AX, AX
@@ -16729,7 +17565,7 @@ ready6:
 	SUBQ    lddz+40(FP), BX
 	MOVQ    $0x00000010, R9
 
-row32:
+row33:
 	VMULPD.BCST      (DX), Z8, Z14
 	VFMADD231PD.BCST (DX)(R8*1), Z9, Z14
 	VFMADD231PD.BCST (DX)(R8*2), Z10, Z14
@@ -16739,9 +17575,9 @@ row32:
 	ADDQ             lddw+24(FP), CX
 	ADDQ             $0x08, DX
 	DECQ             R9
-	JNZ              row32
+	JNZ              row33
 
-end5:
+end6:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -16782,15 +17618,20 @@ end5:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
+	CMPQ   AX, $0x10
 	JGE    strip2
+
+done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ  AX, $0x03
-	JNE   other33
+	JNE   other34
+	MOVQ  cols+88(FP), AX
+	CMPQ  AX, $0x10
+	JLT   done36
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -16798,7 +17639,7 @@ other1:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip34:
+strip35:
 	// 3×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -16820,9 +17661,9 @@ strip34:
 	LEAQ   (SI)(DI*8), R12
 	MOVQ   lddw+24(FP), R13
 	CMPQ   AX, $0x08
-	JLT    tail36
+	JLT    tail38
 
-square35:
+square37:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD          (BX), Z6
 	ADDQ             lddz+40(FP), BX
@@ -17058,18 +17899,18 @@ square35:
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, R12
 	ADDQ             $0x40, BX
-	SUBQ             back+104(FP), CX
+	SUBQ             back+112(FP), CX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square35
+	JGE              square37
 
-tail36:
+tail38:
 	TESTQ AX, AX
-	JLE   end37
+	JLE   end39
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer39
+	JLT              fewer41
 	VMOVUPD          (SI), Y12
 	VINSERTF64X4     $0x01, (SI)(DI*2), Z12, Z12
 	VMOVUPD          (SI)(DI*1), Y13
@@ -17135,7 +17976,7 @@ tail36:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	CMPQ             AX, $0x04
-	JE               ready38
+	JE               ready40
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(SI), K2, Y12
 	VMOVUPD.Z        32(SI)(DI*2), K2, Y16
@@ -17159,33 +18000,33 @@ tail36:
 	VSHUFF64X2       $0x88, Z13, Z16, Z16
 	VFMADD231PD.BCST 32(BX), Z12, Z0
 	CMPQ             AX, $0x05
-	JE               over46
+	JE               over48
 	VFMADD231PD.BCST 40(BX), Z16, Z0
 	CMPQ             AX, $0x06
-	JE               over46
+	JE               over48
 	VFMADD231PD.BCST 48(BX), Z15, Z0
 
-over46:
+over48:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST 32(BX), Z12, Z1
 	CMPQ             AX, $0x05
-	JE               over47
+	JE               over49
 	VFMADD231PD.BCST 40(BX), Z16, Z1
 	CMPQ             AX, $0x06
-	JE               over47
+	JE               over49
 	VFMADD231PD.BCST 48(BX), Z15, Z1
 
-over47:
+over49:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST 32(BX), Z12, Z2
 	CMPQ             AX, $0x05
-	JE               over48
+	JE               over50
 	VFMADD231PD.BCST 40(BX), Z16, Z2
 	CMPQ             AX, $0x06
-	JE               over48
+	JE               over50
 	VFMADD231PD.BCST 48(BX), Z15, Z2
 
-over48:
+over50:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	KSHIFTRW         $0x04, K1, K2
@@ -17211,38 +18052,38 @@ over48:
 	VSHUFF64X2       $0x88, Z13, Z16, Z16
 	VFMADD231PD.BCST 32(BX), Z12, Z3
 	CMPQ             AX, $0x05
-	JE               over49
+	JE               over51
 	VFMADD231PD.BCST 40(BX), Z16, Z3
 	CMPQ             AX, $0x06
-	JE               over49
+	JE               over51
 	VFMADD231PD.BCST 48(BX), Z15, Z3
 
-over49:
+over51:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST 32(BX), Z12, Z4
 	CMPQ             AX, $0x05
-	JE               over50
+	JE               over52
 	VFMADD231PD.BCST 40(BX), Z16, Z4
 	CMPQ             AX, $0x06
-	JE               over50
+	JE               over52
 	VFMADD231PD.BCST 48(BX), Z15, Z4
 
-over50:
+over52:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST 32(BX), Z12, Z5
 	CMPQ             AX, $0x05
-	JE               over51
+	JE               over53
 	VFMADD231PD.BCST 40(BX), Z16, Z5
 	CMPQ             AX, $0x06
-	JE               over51
+	JE               over53
 	VFMADD231PD.BCST 48(BX), Z15, Z5
 
-over51:
+over53:
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
-	JMP  ready38
+	JMP  ready40
 
-fewer39:
+fewer41:
 	VMOVUPD.Z        (SI), K1, Y12
 	VMOVUPD.Z        (SI)(DI*2), K1, Y16
 	VINSERTF64X4     $0x01, Y16, Z12, Z12
@@ -17265,33 +18106,33 @@ fewer39:
 	VSHUFF64X2       $0x88, Z13, Z16, Z16
 	VFMADD231PD.BCST (BX), Z12, Z0
 	CMPQ             AX, $0x01
-	JE               over52
+	JE               over54
 	VFMADD231PD.BCST 8(BX), Z16, Z0
 	CMPQ             AX, $0x02
-	JE               over52
+	JE               over54
 	VFMADD231PD.BCST 16(BX), Z15, Z0
 
-over52:
+over54:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST (BX), Z12, Z1
 	CMPQ             AX, $0x01
-	JE               over53
+	JE               over55
 	VFMADD231PD.BCST 8(BX), Z16, Z1
 	CMPQ             AX, $0x02
-	JE               over53
+	JE               over55
 	VFMADD231PD.BCST 16(BX), Z15, Z1
 
-over53:
+over55:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST (BX), Z12, Z2
 	CMPQ             AX, $0x01
-	JE               over54
+	JE               over56
 	VFMADD231PD.BCST 8(BX), Z16, Z2
 	CMPQ             AX, $0x02
-	JE               over54
+	JE               over56
 	VFMADD231PD.BCST 16(BX), Z15, Z2
 
-over54:
+over56:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	VMOVUPD.Z        (R12), K1, Y12
@@ -17316,37 +18157,37 @@ over54:
 	VSHUFF64X2       $0x88, Z13, Z16, Z16
 	VFMADD231PD.BCST (BX), Z12, Z3
 	CMPQ             AX, $0x01
-	JE               over55
+	JE               over57
 	VFMADD231PD.BCST 8(BX), Z16, Z3
 	CMPQ             AX, $0x02
-	JE               over55
+	JE               over57
 	VFMADD231PD.BCST 16(BX), Z15, Z3
 
-over55:
+over57:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST (BX), Z12, Z4
 	CMPQ             AX, $0x01
-	JE               over56
+	JE               over58
 	VFMADD231PD.BCST 8(BX), Z16, Z4
 	CMPQ             AX, $0x02
-	JE               over56
+	JE               over58
 	VFMADD231PD.BCST 16(BX), Z15, Z4
 
-over56:
+over58:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST (BX), Z12, Z5
 	CMPQ             AX, $0x01
-	JE               over57
+	JE               over59
 	VFMADD231PD.BCST 8(BX), Z16, Z5
 	CMPQ             AX, $0x02
-	JE               over57
+	JE               over59
 	VFMADD231PD.BCST 16(BX), Z15, Z5
 
-over57:
+over59:
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 
-ready38:
+ready40:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x08, AX, AX
@@ -17361,7 +18202,7 @@ ready38:
 	SUBQ    lddz+40(FP), BX
 	MOVQ    $0x00000010, R9
 
-row58:
+row60:
 	VMULPD.BCST      (DX), Z6, Z11
 	VFMADD231PD.BCST (DX)(R8*1), Z7, Z11
 	VFMADD231PD.BCST (DX)(R8*2), Z8, Z11
@@ -17370,9 +18211,9 @@ row58:
 	ADDQ             R13, CX
 	ADDQ             $0x08, DX
 	DECQ             R9
-	JNZ              row58
+	JNZ              row60
 
-end37:
+end39:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -17408,15 +18249,20 @@ end37:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
-	JGE    strip34
+	CMPQ   AX, $0x10
+	JGE    strip35
+
+done36:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other33:
+other34:
 	CMPQ  AX, $0x02
-	JNE   other59
+	JNE   other61
+	MOVQ  cols+88(FP), AX
+	CMPQ  AX, $0x10
+	JLT   done63
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -17424,7 +18270,7 @@ other33:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip60:
+strip62:
 	// 2×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -17444,9 +18290,9 @@ strip60:
 	LEAQ   (SI)(DI*8), R12
 	MOVQ   lddw+24(FP), R13
 	CMPQ   AX, $0x08
-	JLT    tail62
+	JLT    tail65
 
-square61:
+square64:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD          (BX), Z4
 	ADDQ             lddz+40(FP), BX
@@ -17639,18 +18485,18 @@ square61:
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, R12
 	ADDQ             $0x40, BX
-	SUBQ             back+104(FP), CX
+	SUBQ             back+112(FP), CX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square61
+	JGE              square64
 
-tail62:
+tail65:
 	TESTQ AX, AX
-	JLE   end63
+	JLE   end66
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer65
+	JLT              fewer68
 	VMOVUPD          (SI), Y9
 	VINSERTF64X4     $0x01, (SI)(DI*2), Z9, Z9
 	VMOVUPD          (SI)(DI*1), Y10
@@ -17704,7 +18550,7 @@ tail62:
 	VFMADD231PD.BCST 24(BX), Z11, Z3
 	SUBQ             lddz+40(FP), BX
 	CMPQ             AX, $0x04
-	JE               ready64
+	JE               ready67
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(SI), K2, Y9
 	VMOVUPD.Z        32(SI)(DI*2), K2, Y13
@@ -17728,23 +18574,23 @@ tail62:
 	VSHUFF64X2       $0x88, Z10, Z13, Z13
 	VFMADD231PD.BCST 32(BX), Z9, Z0
 	CMPQ             AX, $0x05
-	JE               over70
+	JE               over73
 	VFMADD231PD.BCST 40(BX), Z13, Z0
 	CMPQ             AX, $0x06
-	JE               over70
+	JE               over73
 	VFMADD231PD.BCST 48(BX), Z12, Z0
 
-over70:
+over73:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST 32(BX), Z9, Z1
 	CMPQ             AX, $0x05
-	JE               over71
+	JE               over74
 	VFMADD231PD.BCST 40(BX), Z13, Z1
 	CMPQ             AX, $0x06
-	JE               over71
+	JE               over74
 	VFMADD231PD.BCST 48(BX), Z12, Z1
 
-over71:
+over74:
 	SUBQ             lddz+40(FP), BX
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(R12), K2, Y9
@@ -17769,27 +18615,27 @@ over71:
 	VSHUFF64X2       $0x88, Z10, Z13, Z13
 	VFMADD231PD.BCST 32(BX), Z9, Z2
 	CMPQ             AX, $0x05
-	JE               over72
+	JE               over75
 	VFMADD231PD.BCST 40(BX), Z13, Z2
 	CMPQ             AX, $0x06
-	JE               over72
+	JE               over75
 	VFMADD231PD.BCST 48(BX), Z12, Z2
 
-over72:
+over75:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST 32(BX), Z9, Z3
 	CMPQ             AX, $0x05
-	JE               over73
+	JE               over76
 	VFMADD231PD.BCST 40(BX), Z13, Z3
 	CMPQ             AX, $0x06
-	JE               over73
+	JE               over76
 	VFMADD231PD.BCST 48(BX), Z12, Z3
 
-over73:
+over76:
 	SUBQ lddz+40(FP), BX
-	JMP  ready64
+	JMP  ready67
 
-fewer65:
+fewer68:
 	VMOVUPD.Z        (SI), K1, Y9
 	VMOVUPD.Z        (SI)(DI*2), K1, Y13
 	VINSERTF64X4     $0x01, Y13, Z9, Z9
@@ -17812,23 +18658,23 @@ fewer65:
 	VSHUFF64X2       $0x88, Z10, Z13, Z13
 	VFMADD231PD.BCST (BX), Z9, Z0
 	CMPQ             AX, $0x01
-	JE               over74
+	JE               over77
 	VFMADD231PD.BCST 8(BX), Z13, Z0
 	CMPQ             AX, $0x02
-	JE               over74
+	JE               over77
 	VFMADD231PD.BCST 16(BX), Z12, Z0
 
-over74:
+over77:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST (BX), Z9, Z1
 	CMPQ             AX, $0x01
-	JE               over75
+	JE               over78
 	VFMADD231PD.BCST 8(BX), Z13, Z1
 	CMPQ             AX, $0x02
-	JE               over75
+	JE               over78
 	VFMADD231PD.BCST 16(BX), Z12, Z1
 
-over75:
+over78:
 	SUBQ             lddz+40(FP), BX
 	VMOVUPD.Z        (R12), K1, Y9
 	VMOVUPD.Z        (R12)(DI*2), K1, Y13
@@ -17852,26 +18698,26 @@ over75:
 	VSHUFF64X2       $0x88, Z10, Z13, Z13
 	VFMADD231PD.BCST (BX), Z9, Z2
 	CMPQ             AX, $0x01
-	JE               over76
+	JE               over79
 	VFMADD231PD.BCST 8(BX), Z13, Z2
 	CMPQ             AX, $0x02
-	JE               over76
+	JE               over79
 	VFMADD231PD.BCST 16(BX), Z12, Z2
 
-over76:
+over79:
 	ADDQ             lddz+40(FP), BX
 	VFMADD231PD.BCST (BX), Z9, Z3
 	CMPQ             AX, $0x01
-	JE               over77
+	JE               over80
 	VFMADD231PD.BCST 8(BX), Z13, Z3
 	CMPQ             AX, $0x02
-	JE               over77
+	JE               over80
 	VFMADD231PD.BCST 16(BX), Z12, Z3
 
-over77:
+over80:
 	SUBQ lddz+40(FP), BX
 
-ready64:
+ready67:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x08, AX, AX
@@ -17883,7 +18729,7 @@ ready64:
 	SUBQ    lddz+40(FP), BX
 	MOVQ    $0x00000010, R9
 
-row78:
+row81:
 	VMULPD.BCST      (DX), Z4, Z8
 	VFMADD231PD.BCST (DX)(R8*1), Z5, Z8
 	VADDPD           Z6, Z8, Z8
@@ -17891,9 +18737,9 @@ row78:
 	ADDQ             R13, CX
 	ADDQ             $0x08, DX
 	DECQ             R9
-	JNZ              row78
+	JNZ              row81
 
-end63:
+end66:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -17924,13 +18770,18 @@ end63:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
-	JGE    strip60
+	CMPQ   AX, $0x10
+	JGE    strip62
+
+done63:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other59:
+other61:
+	MOVQ  cols+88(FP), AX
+	CMPQ  AX, $0x10
+	JLT   done84
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -17938,7 +18789,7 @@ other59:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip80:
+strip83:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -17955,9 +18806,9 @@ strip80:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x08
-	JLT    tail82
+	JLT    tail86
 
-square81:
+square85:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD          (BX), Z2
 	VMOVUPD          (SI), Y6
@@ -18107,18 +18958,18 @@ square81:
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, R11
 	ADDQ             $0x40, BX
-	SUBQ             back+104(FP), CX
+	SUBQ             back+112(FP), CX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square81
+	JGE              square85
 
-tail82:
+tail86:
 	TESTQ AX, AX
-	JLE   end83
+	JLE   end87
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer85
+	JLT              fewer89
 	VMOVUPD          (SI), Y6
 	VINSERTF64X4     $0x01, (SI)(DI*2), Z6, Z6
 	VMOVUPD          (SI)(DI*1), Y7
@@ -18160,7 +19011,7 @@ tail82:
 	VFMADD231PD.BCST 16(BX), Z9, Z1
 	VFMADD231PD.BCST 24(BX), Z8, Z1
 	CMPQ             AX, $0x04
-	JE               ready84
+	JE               ready88
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(SI), K2, Y6
 	VMOVUPD.Z        32(SI)(DI*2), K2, Y10
@@ -18184,13 +19035,13 @@ tail82:
 	VSHUFF64X2       $0x88, Z7, Z10, Z10
 	VFMADD231PD.BCST 32(BX), Z6, Z0
 	CMPQ             AX, $0x05
-	JE               over88
+	JE               over92
 	VFMADD231PD.BCST 40(BX), Z10, Z0
 	CMPQ             AX, $0x06
-	JE               over88
+	JE               over92
 	VFMADD231PD.BCST 48(BX), Z9, Z0
 
-over88:
+over92:
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(R11), K2, Y6
 	VMOVUPD.Z        32(R11)(DI*2), K2, Y10
@@ -18214,16 +19065,16 @@ over88:
 	VSHUFF64X2       $0x88, Z7, Z10, Z10
 	VFMADD231PD.BCST 32(BX), Z6, Z1
 	CMPQ             AX, $0x05
-	JE               over89
+	JE               over93
 	VFMADD231PD.BCST 40(BX), Z10, Z1
 	CMPQ             AX, $0x06
-	JE               over89
+	JE               over93
 	VFMADD231PD.BCST 48(BX), Z9, Z1
 
-over89:
-	JMP ready84
+over93:
+	JMP ready88
 
-fewer85:
+fewer89:
 	VMOVUPD.Z        (SI), K1, Y6
 	VMOVUPD.Z        (SI)(DI*2), K1, Y10
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
@@ -18246,13 +19097,13 @@ fewer85:
 	VSHUFF64X2       $0x88, Z7, Z10, Z10
 	VFMADD231PD.BCST (BX), Z6, Z0
 	CMPQ             AX, $0x01
-	JE               over90
+	JE               over94
 	VFMADD231PD.BCST 8(BX), Z10, Z0
 	CMPQ             AX, $0x02
-	JE               over90
+	JE               over94
 	VFMADD231PD.BCST 16(BX), Z9, Z0
 
-over90:
+over94:
 	VMOVUPD.Z        (R11), K1, Y6
 	VMOVUPD.Z        (R11)(DI*2), K1, Y10
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
@@ -18275,14 +19126,14 @@ over90:
 	VSHUFF64X2       $0x88, Z7, Z10, Z10
 	VFMADD231PD.BCST (BX), Z6, Z1
 	CMPQ             AX, $0x01
-	JE               over91
+	JE               over95
 	VFMADD231PD.BCST 8(BX), Z10, Z1
 	CMPQ             AX, $0x02
-	JE               over91
+	JE               over95
 	VFMADD231PD.BCST 16(BX), Z9, Z1
 
-over91:
-ready84:
+over95:
+ready88:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x08, AX, AX
@@ -18291,16 +19142,16 @@ ready84:
 	VMOVUPD (BX), Z2
 	MOVQ    $0x00000010, R8
 
-row92:
+row96:
 	VMULPD.BCST (DX), Z2, Z5
 	VADDPD      Z3, Z5, Z5
 	VMOVUPD     Z5, (CX)
 	ADDQ        R12, CX
 	ADDQ        $0x08, DX
 	DECQ        R8
-	JNZ         row92
+	JNZ         row96
 
-end83:
+end87:
 	VPXORD  Z3, Z3, Z3
 	VADDPD  Z3, Z0, Z0
 	VADDPD  Z3, Z1, Z1
@@ -18326,8 +19177,10 @@ end83:
 	MOVQ   cols+88(FP), AX
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
-	CMPQ   AX, $0x01
-	JGE    strip80
+	CMPQ   AX, $0x10
+	JGE    strip83
+
+done84:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

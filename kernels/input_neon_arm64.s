@@ -22838,11 +22838,14 @@ stored159:
 done144:
 	RET
 
-// func stripsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
-TEXT ·stripsNEONF32(SB), NOSPLIT, $0-112
+// func stripsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
+TEXT ·stripsNEONF32(SB), NOSPLIT, $0-120
 	MOVD rows+80(FP), R0
 	CMP  $3, R0
 	BNE  other1
+	MOVD cols+88(FP), R0
+	CMP  $16, R0
+	BLT  done3
 	MOVD n+96(FP), R0
 
 strip2:
@@ -22885,9 +22888,9 @@ strip2:
 	ADD   R6, R3, R25
 	ADD   R6, R25, R26
 	CMP   $4, R0
-	BLT   tail4
+	BLT   tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F12
 	MOVD  lddz+40(FP), R16
@@ -23269,69 +23272,69 @@ square3:
 	ADD   $16, R23
 	ADD   $16, R24
 	ADD   $16, R1
-	MOVD  back+104(FP), R16
+	MOVD  back+112(FP), R16
 	SUB   R16, R2
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square3
+	BGE   square4
 
-tail4:
+tail5:
 	CMP $0, R0
-	BLE end5
+	BLE end6
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one7
+	BEQ   one8
 	FMOVD 0(R4), F18
 	TST   $1, R0
-	BEQ   moved8
+	BEQ   moved9
 	ADD   $8, R4, R16
 	VLD1  (R16), V18.S[2]
-	B     moved8
+	B     moved9
 
-one7:
+one8:
 	FMOVS 0(R4), F18
 
-moved8:
+moved9:
 	TST   $2, R0
-	BEQ   one9
+	BEQ   one10
 	FMOVD 0(R7), F19
 	TST   $1, R0
-	BEQ   moved10
+	BEQ   moved11
 	ADD   $8, R7, R16
 	VLD1  (R16), V19.S[2]
-	B     moved10
+	B     moved11
 
-one9:
+one10:
 	FMOVS 0(R7), F19
 
-moved10:
+moved11:
 	TST   $2, R0
-	BEQ   one11
+	BEQ   one12
 	FMOVD 0(R8), F20
 	TST   $1, R0
-	BEQ   moved12
+	BEQ   moved13
 	ADD   $8, R8, R16
 	VLD1  (R16), V20.S[2]
-	B     moved12
+	B     moved13
 
-one11:
+one12:
 	FMOVS 0(R8), F20
 
-moved12:
+moved13:
 	TST   $2, R0
-	BEQ   one13
+	BEQ   one14
 	FMOVD 0(R9), F21
 	TST   $1, R0
-	BEQ   moved14
+	BEQ   moved15
 	ADD   $8, R9, R16
 	VLD1  (R16), V21.S[2]
-	B     moved14
+	B     moved15
 
-one13:
+one14:
 	FMOVS 0(R9), F21
 
-moved14:
+moved15:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -23343,99 +23346,99 @@ moved14:
 	FMOVS 0(R1), F16
 	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over15
+	BEQ   over16
 	FMOVS 4(R1), F16
 	WORD  $0x4f901260 // fmla v0.4s, v19.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over15
+	BEQ   over16
 	FMOVS 8(R1), F16
 	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
-
-over15:
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
-	CMP   $1, R0
-	BEQ   over16
-	FMOVS 4(R1), F16
-	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
-	CMP   $2, R0
-	BEQ   over16
-	FMOVS 8(R1), F16
-	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
 
 over16:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F16
-	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
 	CMP   $1, R0
 	BEQ   over17
 	FMOVS 4(R1), F16
-	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
+	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
 	CMP   $2, R0
 	BEQ   over17
 	FMOVS 8(R1), F16
-	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
+	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
 
 over17:
 	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over18
+	FMOVS 4(R1), F16
+	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over18
+	FMOVS 8(R1), F16
+	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
+
+over18:
+	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one18
+	BEQ   one19
 	FMOVD 0(R10), F18
 	TST   $1, R0
-	BEQ   moved19
+	BEQ   moved20
 	ADD   $8, R10, R16
 	VLD1  (R16), V18.S[2]
-	B     moved19
+	B     moved20
 
-one18:
+one19:
 	FMOVS 0(R10), F18
 
-moved19:
+moved20:
 	TST   $2, R0
-	BEQ   one20
+	BEQ   one21
 	FMOVD 0(R11), F19
 	TST   $1, R0
-	BEQ   moved21
+	BEQ   moved22
 	ADD   $8, R11, R16
 	VLD1  (R16), V19.S[2]
-	B     moved21
+	B     moved22
 
-one20:
+one21:
 	FMOVS 0(R11), F19
 
-moved21:
+moved22:
 	TST   $2, R0
-	BEQ   one22
+	BEQ   one23
 	FMOVD 0(R12), F20
 	TST   $1, R0
-	BEQ   moved23
+	BEQ   moved24
 	ADD   $8, R12, R16
 	VLD1  (R16), V20.S[2]
-	B     moved23
+	B     moved24
 
-one22:
+one23:
 	FMOVS 0(R12), F20
 
-moved23:
+moved24:
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one25
 	FMOVD 0(R13), F21
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved26
 	ADD   $8, R13, R16
 	VLD1  (R16), V21.S[2]
-	B     moved25
+	B     moved26
 
-one24:
+one25:
 	FMOVS 0(R13), F21
 
-moved25:
+moved26:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -23447,99 +23450,99 @@ moved25:
 	FMOVS 0(R1), F16
 	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over26
+	BEQ   over27
 	FMOVS 4(R1), F16
 	WORD  $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over26
+	BEQ   over27
 	FMOVS 8(R1), F16
 	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
-
-over26:
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
-	CMP   $1, R0
-	BEQ   over27
-	FMOVS 4(R1), F16
-	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
-	CMP   $2, R0
-	BEQ   over27
-	FMOVS 8(R1), F16
-	WORD  $0x4f901284 // fmla v4.4s, v20.4s, v16.s[0]
 
 over27:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F16
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
 	CMP   $1, R0
 	BEQ   over28
 	FMOVS 4(R1), F16
-	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
+	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
 	CMP   $2, R0
 	BEQ   over28
 	FMOVS 8(R1), F16
-	WORD  $0x4f901285 // fmla v5.4s, v20.4s, v16.s[0]
+	WORD  $0x4f901284 // fmla v4.4s, v20.4s, v16.s[0]
 
 over28:
 	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over29
+	FMOVS 4(R1), F16
+	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over29
+	FMOVS 8(R1), F16
+	WORD  $0x4f901285 // fmla v5.4s, v20.4s, v16.s[0]
+
+over29:
+	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one29
+	BEQ   one30
 	FMOVD 0(R14), F18
 	TST   $1, R0
-	BEQ   moved30
+	BEQ   moved31
 	ADD   $8, R14, R16
 	VLD1  (R16), V18.S[2]
-	B     moved30
+	B     moved31
 
-one29:
+one30:
 	FMOVS 0(R14), F18
 
-moved30:
+moved31:
 	TST   $2, R0
-	BEQ   one31
+	BEQ   one32
 	FMOVD 0(R15), F19
 	TST   $1, R0
-	BEQ   moved32
+	BEQ   moved33
 	ADD   $8, R15, R16
 	VLD1  (R16), V19.S[2]
-	B     moved32
+	B     moved33
 
-one31:
+one32:
 	FMOVS 0(R15), F19
 
-moved32:
+moved33:
 	TST   $2, R0
-	BEQ   one33
+	BEQ   one34
 	FMOVD 0(R19), F20
 	TST   $1, R0
-	BEQ   moved34
+	BEQ   moved35
 	ADD   $8, R19, R16
 	VLD1  (R16), V20.S[2]
-	B     moved34
+	B     moved35
 
-one33:
+one34:
 	FMOVS 0(R19), F20
 
-moved34:
+moved35:
 	TST   $2, R0
-	BEQ   one35
+	BEQ   one36
 	FMOVD 0(R20), F21
 	TST   $1, R0
-	BEQ   moved36
+	BEQ   moved37
 	ADD   $8, R20, R16
 	VLD1  (R16), V21.S[2]
-	B     moved36
+	B     moved37
 
-one35:
+one36:
 	FMOVS 0(R20), F21
 
-moved36:
+moved37:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -23551,99 +23554,99 @@ moved36:
 	FMOVS 0(R1), F16
 	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over37
+	BEQ   over38
 	FMOVS 4(R1), F16
 	WORD  $0x4f901266 // fmla v6.4s, v19.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over37
+	BEQ   over38
 	FMOVS 8(R1), F16
 	WORD  $0x4f901286 // fmla v6.4s, v20.4s, v16.s[0]
-
-over37:
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	CMP   $1, R0
-	BEQ   over38
-	FMOVS 4(R1), F16
-	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
-	CMP   $2, R0
-	BEQ   over38
-	FMOVS 8(R1), F16
-	WORD  $0x4f901287 // fmla v7.4s, v20.4s, v16.s[0]
 
 over38:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F16
-	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
 	CMP   $1, R0
 	BEQ   over39
 	FMOVS 4(R1), F16
-	WORD  $0x4f901268 // fmla v8.4s, v19.4s, v16.s[0]
+	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
 	CMP   $2, R0
 	BEQ   over39
 	FMOVS 8(R1), F16
-	WORD  $0x4f901288 // fmla v8.4s, v20.4s, v16.s[0]
+	WORD  $0x4f901287 // fmla v7.4s, v20.4s, v16.s[0]
 
 over39:
 	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over40
+	FMOVS 4(R1), F16
+	WORD  $0x4f901268 // fmla v8.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over40
+	FMOVS 8(R1), F16
+	WORD  $0x4f901288 // fmla v8.4s, v20.4s, v16.s[0]
+
+over40:
+	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one40
+	BEQ   one41
 	FMOVD 0(R21), F18
 	TST   $1, R0
-	BEQ   moved41
+	BEQ   moved42
 	ADD   $8, R21, R16
 	VLD1  (R16), V18.S[2]
-	B     moved41
+	B     moved42
 
-one40:
+one41:
 	FMOVS 0(R21), F18
 
-moved41:
+moved42:
 	TST   $2, R0
-	BEQ   one42
+	BEQ   one43
 	FMOVD 0(R22), F19
 	TST   $1, R0
-	BEQ   moved43
+	BEQ   moved44
 	ADD   $8, R22, R16
 	VLD1  (R16), V19.S[2]
-	B     moved43
+	B     moved44
 
-one42:
+one43:
 	FMOVS 0(R22), F19
 
-moved43:
+moved44:
 	TST   $2, R0
-	BEQ   one44
+	BEQ   one45
 	FMOVD 0(R23), F20
 	TST   $1, R0
-	BEQ   moved45
+	BEQ   moved46
 	ADD   $8, R23, R16
 	VLD1  (R16), V20.S[2]
-	B     moved45
+	B     moved46
 
-one44:
+one45:
 	FMOVS 0(R23), F20
 
-moved45:
+moved46:
 	TST   $2, R0
-	BEQ   one46
+	BEQ   one47
 	FMOVD 0(R24), F21
 	TST   $1, R0
-	BEQ   moved47
+	BEQ   moved48
 	ADD   $8, R24, R16
 	VLD1  (R16), V21.S[2]
-	B     moved47
+	B     moved48
 
-one46:
+one47:
 	FMOVS 0(R24), F21
 
-moved47:
+moved48:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -23655,43 +23658,43 @@ moved47:
 	FMOVS 0(R1), F16
 	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over48
+	BEQ   over49
 	FMOVS 4(R1), F16
 	WORD  $0x4f901269 // fmla v9.4s, v19.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over48
+	BEQ   over49
 	FMOVS 8(R1), F16
 	WORD  $0x4f901289 // fmla v9.4s, v20.4s, v16.s[0]
-
-over48:
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f90124a // fmla v10.4s, v18.4s, v16.s[0]
-	CMP   $1, R0
-	BEQ   over49
-	FMOVS 4(R1), F16
-	WORD  $0x4f90126a // fmla v10.4s, v19.4s, v16.s[0]
-	CMP   $2, R0
-	BEQ   over49
-	FMOVS 8(R1), F16
-	WORD  $0x4f90128a // fmla v10.4s, v20.4s, v16.s[0]
 
 over49:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F16
-	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
+	WORD  $0x4f90124a // fmla v10.4s, v18.4s, v16.s[0]
 	CMP   $1, R0
 	BEQ   over50
 	FMOVS 4(R1), F16
-	WORD  $0x4f90126b // fmla v11.4s, v19.4s, v16.s[0]
+	WORD  $0x4f90126a // fmla v10.4s, v19.4s, v16.s[0]
 	CMP   $2, R0
 	BEQ   over50
 	FMOVS 8(R1), F16
-	WORD  $0x4f90128b // fmla v11.4s, v20.4s, v16.s[0]
+	WORD  $0x4f90128a // fmla v10.4s, v20.4s, v16.s[0]
 
 over50:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F16
+	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over51
+	FMOVS 4(R1), F16
+	WORD  $0x4f90126b // fmla v11.4s, v19.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over51
+	FMOVS 8(R1), F16
+	WORD  $0x4f90128b // fmla v11.4s, v20.4s, v16.s[0]
+
+over51:
 	MOVD lddz+40(FP), R16
 	SUB  R16, R1
 	MOVD lddz+40(FP), R16
@@ -23716,7 +23719,7 @@ over50:
 	SUB   R16, R1
 	MOVD  $16, R7
 
-row51:
+row52:
 	FMOVS 0(R3), F16
 	VDUP  V16.S[0], V16.S4
 	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
@@ -23732,9 +23735,9 @@ row51:
 	ADD   $4, R25
 	ADD   $4, R26
 	SUBS  $1, R7
-	BNE   row51
+	BNE   row52
 
-end5:
+end6:
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
@@ -23788,16 +23791,21 @@ end5:
 	MOVD cols+88(FP), R0
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
-	CMP  $1, R0
+	CMP  $16, R0
 	BGE  strip2
+
+done3:
 	RET
 
 other1:
 	CMP  $2, R0
-	BNE  other52
+	BNE  other53
+	MOVD cols+88(FP), R0
+	CMP  $16, R0
+	BLT  done55
 	MOVD n+96(FP), R0
 
-strip53:
+strip54:
 	// 2×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -23833,9 +23841,9 @@ strip53:
 	ADD   R6, R3, R25
 	MOVD  lddw+24(FP), R26
 	CMP   $4, R0
-	BLT   tail55
+	BLT   tail57
 
-square54:
+square56:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F8
 	MOVD  lddz+40(FP), R16
@@ -24116,69 +24124,69 @@ square54:
 	ADD   $16, R23
 	ADD   $16, R24
 	ADD   $16, R1
-	MOVD  back+104(FP), R16
+	MOVD  back+112(FP), R16
 	SUB   R16, R2
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square54
+	BGE   square56
 
-tail55:
+tail57:
 	CMP $0, R0
-	BLE end56
+	BLE end58
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one58
+	BEQ   one60
 	FMOVD 0(R4), F13
 	TST   $1, R0
-	BEQ   moved59
+	BEQ   moved61
 	ADD   $8, R4, R16
 	VLD1  (R16), V13.S[2]
-	B     moved59
-
-one58:
-	FMOVS 0(R4), F13
-
-moved59:
-	TST   $2, R0
-	BEQ   one60
-	FMOVD 0(R7), F14
-	TST   $1, R0
-	BEQ   moved61
-	ADD   $8, R7, R16
-	VLD1  (R16), V14.S[2]
 	B     moved61
 
 one60:
-	FMOVS 0(R7), F14
+	FMOVS 0(R4), F13
 
 moved61:
 	TST   $2, R0
 	BEQ   one62
-	FMOVD 0(R8), F15
+	FMOVD 0(R7), F14
 	TST   $1, R0
 	BEQ   moved63
-	ADD   $8, R8, R16
-	VLD1  (R16), V15.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V14.S[2]
 	B     moved63
 
 one62:
-	FMOVS 0(R8), F15
+	FMOVS 0(R7), F14
 
 moved63:
 	TST   $2, R0
 	BEQ   one64
-	FMOVD 0(R9), F16
+	FMOVD 0(R8), F15
 	TST   $1, R0
 	BEQ   moved65
-	ADD   $8, R9, R16
-	VLD1  (R16), V16.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V15.S[2]
 	B     moved65
 
 one64:
-	FMOVS 0(R9), F16
+	FMOVS 0(R8), F15
 
 moved65:
+	TST   $2, R0
+	BEQ   one66
+	FMOVD 0(R9), F16
+	TST   $1, R0
+	BEQ   moved67
+	ADD   $8, R9, R16
+	VLD1  (R16), V16.S[2]
+	B     moved67
+
+one66:
+	FMOVS 0(R9), F16
+
+moved67:
 	VZIP2 V14.S4, V13.S4, V17.S4
 	VZIP1 V14.S4, V13.S4, V13.S4
 	VZIP2 V16.S4, V15.S4, V18.S4
@@ -24190,83 +24198,83 @@ moved65:
 	FMOVS 0(R1), F11
 	WORD  $0x4f8b11a0 // fmla v0.4s, v13.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over66
+	BEQ   over68
 	FMOVS 4(R1), F11
 	WORD  $0x4f8b11c0 // fmla v0.4s, v14.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over66
+	BEQ   over68
 	FMOVS 8(R1), F11
 	WORD  $0x4f8b11e0 // fmla v0.4s, v15.4s, v11.s[0]
 
-over66:
+over68:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
 	WORD  $0x4f8b11a1 // fmla v1.4s, v13.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over67
+	BEQ   over69
 	FMOVS 4(R1), F11
 	WORD  $0x4f8b11c1 // fmla v1.4s, v14.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over67
+	BEQ   over69
 	FMOVS 8(R1), F11
 	WORD  $0x4f8b11e1 // fmla v1.4s, v15.4s, v11.s[0]
 
-over67:
+over69:
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one68
+	BEQ   one70
 	FMOVD 0(R10), F13
 	TST   $1, R0
-	BEQ   moved69
+	BEQ   moved71
 	ADD   $8, R10, R16
 	VLD1  (R16), V13.S[2]
-	B     moved69
-
-one68:
-	FMOVS 0(R10), F13
-
-moved69:
-	TST   $2, R0
-	BEQ   one70
-	FMOVD 0(R11), F14
-	TST   $1, R0
-	BEQ   moved71
-	ADD   $8, R11, R16
-	VLD1  (R16), V14.S[2]
 	B     moved71
 
 one70:
-	FMOVS 0(R11), F14
+	FMOVS 0(R10), F13
 
 moved71:
 	TST   $2, R0
 	BEQ   one72
-	FMOVD 0(R12), F15
+	FMOVD 0(R11), F14
 	TST   $1, R0
 	BEQ   moved73
-	ADD   $8, R12, R16
-	VLD1  (R16), V15.S[2]
+	ADD   $8, R11, R16
+	VLD1  (R16), V14.S[2]
 	B     moved73
 
 one72:
-	FMOVS 0(R12), F15
+	FMOVS 0(R11), F14
 
 moved73:
 	TST   $2, R0
 	BEQ   one74
-	FMOVD 0(R13), F16
+	FMOVD 0(R12), F15
 	TST   $1, R0
 	BEQ   moved75
-	ADD   $8, R13, R16
-	VLD1  (R16), V16.S[2]
+	ADD   $8, R12, R16
+	VLD1  (R16), V15.S[2]
 	B     moved75
 
 one74:
-	FMOVS 0(R13), F16
+	FMOVS 0(R12), F15
 
 moved75:
+	TST   $2, R0
+	BEQ   one76
+	FMOVD 0(R13), F16
+	TST   $1, R0
+	BEQ   moved77
+	ADD   $8, R13, R16
+	VLD1  (R16), V16.S[2]
+	B     moved77
+
+one76:
+	FMOVS 0(R13), F16
+
+moved77:
 	VZIP2 V14.S4, V13.S4, V17.S4
 	VZIP1 V14.S4, V13.S4, V13.S4
 	VZIP2 V16.S4, V15.S4, V18.S4
@@ -24278,83 +24286,83 @@ moved75:
 	FMOVS 0(R1), F11
 	WORD  $0x4f8b11a2 // fmla v2.4s, v13.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over76
+	BEQ   over78
 	FMOVS 4(R1), F11
 	WORD  $0x4f8b11c2 // fmla v2.4s, v14.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over76
+	BEQ   over78
 	FMOVS 8(R1), F11
 	WORD  $0x4f8b11e2 // fmla v2.4s, v15.4s, v11.s[0]
 
-over76:
+over78:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
 	WORD  $0x4f8b11a3 // fmla v3.4s, v13.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over77
+	BEQ   over79
 	FMOVS 4(R1), F11
 	WORD  $0x4f8b11c3 // fmla v3.4s, v14.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over77
+	BEQ   over79
 	FMOVS 8(R1), F11
 	WORD  $0x4f8b11e3 // fmla v3.4s, v15.4s, v11.s[0]
 
-over77:
+over79:
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one78
+	BEQ   one80
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved79
+	BEQ   moved81
 	ADD   $8, R14, R16
 	VLD1  (R16), V13.S[2]
-	B     moved79
-
-one78:
-	FMOVS 0(R14), F13
-
-moved79:
-	TST   $2, R0
-	BEQ   one80
-	FMOVD 0(R15), F14
-	TST   $1, R0
-	BEQ   moved81
-	ADD   $8, R15, R16
-	VLD1  (R16), V14.S[2]
 	B     moved81
 
 one80:
-	FMOVS 0(R15), F14
+	FMOVS 0(R14), F13
 
 moved81:
 	TST   $2, R0
 	BEQ   one82
-	FMOVD 0(R19), F15
+	FMOVD 0(R15), F14
 	TST   $1, R0
 	BEQ   moved83
-	ADD   $8, R19, R16
-	VLD1  (R16), V15.S[2]
+	ADD   $8, R15, R16
+	VLD1  (R16), V14.S[2]
 	B     moved83
 
 one82:
-	FMOVS 0(R19), F15
+	FMOVS 0(R15), F14
 
 moved83:
 	TST   $2, R0
 	BEQ   one84
-	FMOVD 0(R20), F16
+	FMOVD 0(R19), F15
 	TST   $1, R0
 	BEQ   moved85
-	ADD   $8, R20, R16
-	VLD1  (R16), V16.S[2]
+	ADD   $8, R19, R16
+	VLD1  (R16), V15.S[2]
 	B     moved85
 
 one84:
-	FMOVS 0(R20), F16
+	FMOVS 0(R19), F15
 
 moved85:
+	TST   $2, R0
+	BEQ   one86
+	FMOVD 0(R20), F16
+	TST   $1, R0
+	BEQ   moved87
+	ADD   $8, R20, R16
+	VLD1  (R16), V16.S[2]
+	B     moved87
+
+one86:
+	FMOVS 0(R20), F16
+
+moved87:
 	VZIP2 V14.S4, V13.S4, V17.S4
 	VZIP1 V14.S4, V13.S4, V13.S4
 	VZIP2 V16.S4, V15.S4, V18.S4
@@ -24366,83 +24374,83 @@ moved85:
 	FMOVS 0(R1), F11
 	WORD  $0x4f8b11a4 // fmla v4.4s, v13.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over86
+	BEQ   over88
 	FMOVS 4(R1), F11
 	WORD  $0x4f8b11c4 // fmla v4.4s, v14.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over86
+	BEQ   over88
 	FMOVS 8(R1), F11
 	WORD  $0x4f8b11e4 // fmla v4.4s, v15.4s, v11.s[0]
 
-over86:
+over88:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
 	WORD  $0x4f8b11a5 // fmla v5.4s, v13.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over87
+	BEQ   over89
 	FMOVS 4(R1), F11
 	WORD  $0x4f8b11c5 // fmla v5.4s, v14.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over87
+	BEQ   over89
 	FMOVS 8(R1), F11
 	WORD  $0x4f8b11e5 // fmla v5.4s, v15.4s, v11.s[0]
 
-over87:
+over89:
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one88
+	BEQ   one90
 	FMOVD 0(R21), F13
 	TST   $1, R0
-	BEQ   moved89
+	BEQ   moved91
 	ADD   $8, R21, R16
 	VLD1  (R16), V13.S[2]
-	B     moved89
-
-one88:
-	FMOVS 0(R21), F13
-
-moved89:
-	TST   $2, R0
-	BEQ   one90
-	FMOVD 0(R22), F14
-	TST   $1, R0
-	BEQ   moved91
-	ADD   $8, R22, R16
-	VLD1  (R16), V14.S[2]
 	B     moved91
 
 one90:
-	FMOVS 0(R22), F14
+	FMOVS 0(R21), F13
 
 moved91:
 	TST   $2, R0
 	BEQ   one92
-	FMOVD 0(R23), F15
+	FMOVD 0(R22), F14
 	TST   $1, R0
 	BEQ   moved93
-	ADD   $8, R23, R16
-	VLD1  (R16), V15.S[2]
+	ADD   $8, R22, R16
+	VLD1  (R16), V14.S[2]
 	B     moved93
 
 one92:
-	FMOVS 0(R23), F15
+	FMOVS 0(R22), F14
 
 moved93:
 	TST   $2, R0
 	BEQ   one94
-	FMOVD 0(R24), F16
+	FMOVD 0(R23), F15
 	TST   $1, R0
 	BEQ   moved95
-	ADD   $8, R24, R16
-	VLD1  (R16), V16.S[2]
+	ADD   $8, R23, R16
+	VLD1  (R16), V15.S[2]
 	B     moved95
 
 one94:
-	FMOVS 0(R24), F16
+	FMOVS 0(R23), F15
 
 moved95:
+	TST   $2, R0
+	BEQ   one96
+	FMOVD 0(R24), F16
+	TST   $1, R0
+	BEQ   moved97
+	ADD   $8, R24, R16
+	VLD1  (R16), V16.S[2]
+	B     moved97
+
+one96:
+	FMOVS 0(R24), F16
+
+moved97:
 	VZIP2 V14.S4, V13.S4, V17.S4
 	VZIP1 V14.S4, V13.S4, V13.S4
 	VZIP2 V16.S4, V15.S4, V18.S4
@@ -24454,29 +24462,29 @@ moved95:
 	FMOVS 0(R1), F11
 	WORD  $0x4f8b11a6 // fmla v6.4s, v13.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over96
+	BEQ   over98
 	FMOVS 4(R1), F11
 	WORD  $0x4f8b11c6 // fmla v6.4s, v14.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over96
+	BEQ   over98
 	FMOVS 8(R1), F11
 	WORD  $0x4f8b11e6 // fmla v6.4s, v15.4s, v11.s[0]
 
-over96:
+over98:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
 	WORD  $0x4f8b11a7 // fmla v7.4s, v13.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over97
+	BEQ   over99
 	FMOVS 4(R1), F11
 	WORD  $0x4f8b11c7 // fmla v7.4s, v14.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over97
+	BEQ   over99
 	FMOVS 8(R1), F11
 	WORD  $0x4f8b11e7 // fmla v7.4s, v15.4s, v11.s[0]
 
-over97:
+over99:
 	MOVD lddz+40(FP), R16
 	SUB  R16, R1
 
@@ -24494,7 +24502,7 @@ over97:
 	SUB   R16, R1
 	MOVD  $16, R7
 
-row98:
+row100:
 	FMOVS 0(R3), F11
 	VDUP  V11.S[0], V11.S4
 	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
@@ -24506,9 +24514,9 @@ row98:
 	ADD   $4, R3
 	ADD   $4, R25
 	SUBS  $1, R7
-	BNE   row98
+	BNE   row100
 
-end56:
+end58:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -24552,14 +24560,19 @@ end56:
 	MOVD cols+88(FP), R0
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
-	CMP  $1, R0
-	BGE  strip53
+	CMP  $16, R0
+	BGE  strip54
+
+done55:
 	RET
 
-other52:
+other53:
+	MOVD cols+88(FP), R0
+	CMP  $16, R0
+	BLT  done103
 	MOVD n+96(FP), R0
 
-strip100:
+strip102:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -24589,9 +24602,9 @@ strip100:
 	ADD   R5, R22, R23
 	MOVD  lddw+24(FP), R24
 	CMP   $4, R0
-	BLT   tail102
+	BLT   tail105
 
-square101:
+square104:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R4), F8
@@ -24787,69 +24800,69 @@ square101:
 	ADD   $16, R22
 	ADD   $16, R23
 	ADD   $16, R1
-	MOVD  back+104(FP), R16
+	MOVD  back+112(FP), R16
 	SUB   R16, R2
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square101
+	BGE   square104
 
-tail102:
+tail105:
 	CMP $0, R0
-	BLE end103
+	BLE end106
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one105
+	BEQ   one108
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved106
+	BEQ   moved109
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved106
+	B     moved109
 
-one105:
+one108:
 	FMOVS 0(R4), F8
 
-moved106:
+moved109:
 	TST   $2, R0
-	BEQ   one107
+	BEQ   one110
 	FMOVD 0(R6), F9
 	TST   $1, R0
-	BEQ   moved108
+	BEQ   moved111
 	ADD   $8, R6, R16
 	VLD1  (R16), V9.S[2]
-	B     moved108
+	B     moved111
 
-one107:
+one110:
 	FMOVS 0(R6), F9
 
-moved108:
+moved111:
 	TST   $2, R0
-	BEQ   one109
+	BEQ   one112
 	FMOVD 0(R7), F10
 	TST   $1, R0
-	BEQ   moved110
+	BEQ   moved113
 	ADD   $8, R7, R16
 	VLD1  (R16), V10.S[2]
-	B     moved110
+	B     moved113
 
-one109:
+one112:
 	FMOVS 0(R7), F10
 
-moved110:
+moved113:
 	TST   $2, R0
-	BEQ   one111
+	BEQ   one114
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved112
+	BEQ   moved115
 	ADD   $8, R8, R16
 	VLD1  (R16), V11.S[2]
-	B     moved112
+	B     moved115
 
-one111:
+one114:
 	FMOVS 0(R8), F11
 
-moved112:
+moved115:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -24861,67 +24874,67 @@ moved112:
 	FMOVS 0(R1), F6
 	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over113
+	BEQ   over116
 	FMOVS 4(R1), F6
 	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over113
+	BEQ   over116
 	FMOVS 8(R1), F6
 	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
 
-over113:
+over116:
 	TST   $2, R0
-	BEQ   one114
+	BEQ   one117
 	FMOVD 0(R9), F8
 	TST   $1, R0
-	BEQ   moved115
+	BEQ   moved118
 	ADD   $8, R9, R16
 	VLD1  (R16), V8.S[2]
-	B     moved115
+	B     moved118
 
-one114:
+one117:
 	FMOVS 0(R9), F8
 
-moved115:
+moved118:
 	TST   $2, R0
-	BEQ   one116
+	BEQ   one119
 	FMOVD 0(R10), F9
 	TST   $1, R0
-	BEQ   moved117
+	BEQ   moved120
 	ADD   $8, R10, R16
 	VLD1  (R16), V9.S[2]
-	B     moved117
+	B     moved120
 
-one116:
+one119:
 	FMOVS 0(R10), F9
 
-moved117:
+moved120:
 	TST   $2, R0
-	BEQ   one118
+	BEQ   one121
 	FMOVD 0(R11), F10
 	TST   $1, R0
-	BEQ   moved119
+	BEQ   moved122
 	ADD   $8, R11, R16
 	VLD1  (R16), V10.S[2]
-	B     moved119
+	B     moved122
 
-one118:
+one121:
 	FMOVS 0(R11), F10
 
-moved119:
+moved122:
 	TST   $2, R0
-	BEQ   one120
+	BEQ   one123
 	FMOVD 0(R12), F11
 	TST   $1, R0
-	BEQ   moved121
+	BEQ   moved124
 	ADD   $8, R12, R16
 	VLD1  (R16), V11.S[2]
-	B     moved121
+	B     moved124
 
-one120:
+one123:
 	FMOVS 0(R12), F11
 
-moved121:
+moved124:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -24933,67 +24946,67 @@ moved121:
 	FMOVS 0(R1), F6
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over122
+	BEQ   over125
 	FMOVS 4(R1), F6
 	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over122
+	BEQ   over125
 	FMOVS 8(R1), F6
 	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
 
-over122:
+over125:
 	TST   $2, R0
-	BEQ   one123
+	BEQ   one126
 	FMOVD 0(R13), F8
 	TST   $1, R0
-	BEQ   moved124
+	BEQ   moved127
 	ADD   $8, R13, R16
 	VLD1  (R16), V8.S[2]
-	B     moved124
+	B     moved127
 
-one123:
+one126:
 	FMOVS 0(R13), F8
 
-moved124:
+moved127:
 	TST   $2, R0
-	BEQ   one125
+	BEQ   one128
 	FMOVD 0(R14), F9
 	TST   $1, R0
-	BEQ   moved126
+	BEQ   moved129
 	ADD   $8, R14, R16
 	VLD1  (R16), V9.S[2]
-	B     moved126
+	B     moved129
 
-one125:
+one128:
 	FMOVS 0(R14), F9
 
-moved126:
+moved129:
 	TST   $2, R0
-	BEQ   one127
+	BEQ   one130
 	FMOVD 0(R15), F10
 	TST   $1, R0
-	BEQ   moved128
+	BEQ   moved131
 	ADD   $8, R15, R16
 	VLD1  (R16), V10.S[2]
-	B     moved128
+	B     moved131
 
-one127:
+one130:
 	FMOVS 0(R15), F10
 
-moved128:
+moved131:
 	TST   $2, R0
-	BEQ   one129
+	BEQ   one132
 	FMOVD 0(R19), F11
 	TST   $1, R0
-	BEQ   moved130
+	BEQ   moved133
 	ADD   $8, R19, R16
 	VLD1  (R16), V11.S[2]
-	B     moved130
+	B     moved133
 
-one129:
+one132:
 	FMOVS 0(R19), F11
 
-moved130:
+moved133:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -25005,67 +25018,67 @@ moved130:
 	FMOVS 0(R1), F6
 	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over131
+	BEQ   over134
 	FMOVS 4(R1), F6
 	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over131
+	BEQ   over134
 	FMOVS 8(R1), F6
 	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
 
-over131:
+over134:
 	TST   $2, R0
-	BEQ   one132
+	BEQ   one135
 	FMOVD 0(R20), F8
 	TST   $1, R0
-	BEQ   moved133
+	BEQ   moved136
 	ADD   $8, R20, R16
 	VLD1  (R16), V8.S[2]
-	B     moved133
+	B     moved136
 
-one132:
+one135:
 	FMOVS 0(R20), F8
 
-moved133:
+moved136:
 	TST   $2, R0
-	BEQ   one134
+	BEQ   one137
 	FMOVD 0(R21), F9
 	TST   $1, R0
-	BEQ   moved135
+	BEQ   moved138
 	ADD   $8, R21, R16
 	VLD1  (R16), V9.S[2]
-	B     moved135
+	B     moved138
 
-one134:
+one137:
 	FMOVS 0(R21), F9
 
-moved135:
+moved138:
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one139
 	FMOVD 0(R22), F10
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved140
 	ADD   $8, R22, R16
 	VLD1  (R16), V10.S[2]
-	B     moved137
+	B     moved140
 
-one136:
+one139:
 	FMOVS 0(R22), F10
 
-moved137:
+moved140:
 	TST   $2, R0
-	BEQ   one138
+	BEQ   one141
 	FMOVD 0(R23), F11
 	TST   $1, R0
-	BEQ   moved139
+	BEQ   moved142
 	ADD   $8, R23, R16
 	VLD1  (R16), V11.S[2]
-	B     moved139
+	B     moved142
 
-one138:
+one141:
 	FMOVS 0(R23), F11
 
-moved139:
+moved142:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -25077,15 +25090,15 @@ moved139:
 	FMOVS 0(R1), F6
 	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over140
+	BEQ   over143
 	FMOVS 4(R1), F6
 	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over140
+	BEQ   over143
 	FMOVS 8(R1), F6
 	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
 
-over140:
+over143:
 	// a vector that ends with the row: some of it once more
 	SUB   $4, R0
 	MOVD  $4, R16
@@ -25095,7 +25108,7 @@ over140:
 	FMOVQ 0(R1), F4
 	MOVD  $16, R6
 
-row141:
+row144:
 	FMOVS 0(R3), F6
 	VDUP  V6.S[0], V6.S4
 	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
@@ -25104,9 +25117,9 @@ row141:
 	ADD   R24, R2
 	ADD   $4, R3
 	SUBS  $1, R6
-	BNE   row141
+	BNE   row144
 
-end103:
+end106:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -25140,15 +25153,20 @@ end103:
 	MOVD cols+88(FP), R0
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
-	CMP  $1, R0
-	BGE  strip100
+	CMP  $16, R0
+	BGE  strip102
+
+done103:
 	RET
 
-// func stripsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
-TEXT ·stripsNEONF64(SB), NOSPLIT, $0-112
+// func stripsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
+TEXT ·stripsNEONF64(SB), NOSPLIT, $0-120
 	MOVD rows+80(FP), R0
 	CMP  $2, R0
 	BNE  other1
+	MOVD cols+88(FP), R0
+	CMP  $16, R0
+	BLT  done3
 	MOVD n+96(FP), R0
 
 strip2:
@@ -25195,9 +25213,9 @@ strip2:
 	ADD   R6, R3, R25
 	MOVD  lddw+24(FP), R26
 	CMP   $2, R0
-	BLT   tail4
+	BLT   tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F16
 	MOVD  lddz+40(FP), R16
@@ -25486,15 +25504,15 @@ square3:
 	ADD   $16, R23
 	ADD   $16, R24
 	ADD   $16, R1
-	MOVD  back+104(FP), R16
+	MOVD  back+112(FP), R16
 	SUB   R16, R2
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square3
+	BGE   square4
 
-tail4:
+tail5:
 	CMP $0, R0
-	BLE end5
+	BLE end6
 
 	// the same for fewer j
 	FMOVD 0(R4), F21
@@ -25616,7 +25634,7 @@ tail4:
 	SUB   R16, R1
 	MOVD  $16, R7
 
-row23:
+row24:
 	FMOVD 0(R3), F19
 	VDUP  V19.D[0], V19.D2
 	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
@@ -25628,9 +25646,9 @@ row23:
 	ADD   $8, R3
 	ADD   $8, R25
 	SUBS  $1, R7
-	BNE   row23
+	BNE   row24
 
-end5:
+end6:
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
@@ -25690,14 +25708,19 @@ end5:
 	MOVD cols+88(FP), R0
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
-	CMP  $1, R0
+	CMP  $16, R0
 	BGE  strip2
+
+done3:
 	RET
 
 other1:
+	MOVD cols+88(FP), R0
+	CMP  $16, R0
+	BLT  done27
 	MOVD n+96(FP), R0
 
-strip25:
+strip26:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -25731,9 +25754,9 @@ strip25:
 	ADD   R5, R22, R23
 	MOVD  lddw+24(FP), R24
 	CMP   $2, R0
-	BLT   tail27
+	BLT   tail29
 
-square26:
+square28:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R4), F12
@@ -25921,15 +25944,15 @@ square26:
 	ADD   $16, R22
 	ADD   $16, R23
 	ADD   $16, R1
-	MOVD  back+104(FP), R16
+	MOVD  back+112(FP), R16
 	SUB   R16, R2
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square26
+	BGE   square28
 
-tail27:
+tail29:
 	CMP $0, R0
-	BLE end28
+	BLE end30
 
 	// the same for fewer j
 	FMOVD 0(R4), F12
@@ -25998,7 +26021,7 @@ tail27:
 	FMOVQ 0(R1), F8
 	MOVD  $16, R6
 
-row38:
+row40:
 	FMOVD 0(R3), F10
 	VDUP  V10.D[0], V10.D2
 	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
@@ -26007,9 +26030,9 @@ row38:
 	ADD   R24, R2
 	ADD   $8, R3
 	SUBS  $1, R6
-	BNE   row38
+	BNE   row40
 
-end28:
+end30:
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
@@ -26051,8 +26074,10 @@ end28:
 	MOVD cols+88(FP), R0
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
-	CMP  $1, R0
-	BGE  strip25
+	CMP  $16, R0
+	BGE  strip26
+
+done27:
 	RET
 
 // func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)

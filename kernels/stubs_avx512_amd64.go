@@ -301,18 +301,18 @@ func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w
 func bothTurnedAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
 // What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
-// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
-// vector.
+// least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the
+// bytes of a vector.
 //
 //go:noescape
-func stripsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
+func stripsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 
 // What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
-// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
-// vector.
+// least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the
+// bytes of a vector.
 //
 //go:noescape
-func stripsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
+func stripsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 
 // What panel computes, for any number of columns but 0, row by row. Where init
 // is nil the sums start from +0; ldinit is then 0.
@@ -463,6 +463,7 @@ var avx512F32 = tiles[float32]{
 	bothTurnedRows: 2,
 	bothCols:       16,
 	stripsRows:     4,
+	stripsBytes:    65536,
 	wideCols:       256,
 	thinTerms:      6,
 	flatPeriod:     9,
@@ -509,6 +510,7 @@ var avx512F64 = tiles[float64]{
 	bothTurnedRows: 2,
 	bothCols:       16,
 	stripsRows:     4,
+	stripsBytes:    65536,
 	wideCols:       128,
 	thinTerms:      6,
 	flatPeriod:     7,

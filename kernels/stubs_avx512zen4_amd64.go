@@ -111,18 +111,18 @@ func inputAVX512Zen4F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w 
 func inputAVX512Zen4F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
 // What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
-// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
-// vector.
+// least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the
+// bytes of a vector.
 //
 //go:noescape
-func stripsAVX512Zen4F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
+func stripsAVX512Zen4F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 
 // What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
-// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
-// vector.
+// least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the
+// bytes of a vector.
 //
 //go:noescape
-func stripsAVX512Zen4F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
+func stripsAVX512Zen4F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 
 // c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
 //
@@ -157,6 +157,7 @@ var avx512zen4F32 = tiles[float32]{
 	bothTurnedRows: 2,
 	bothCols:       16,
 	stripsRows:     4,
+	stripsBytes:    1073741824,
 	wideCols:       256,
 	thinTerms:      6,
 	flatPeriod:     9,
@@ -203,6 +204,7 @@ var avx512zen4F64 = tiles[float64]{
 	bothTurnedRows: 2,
 	bothCols:       16,
 	stripsRows:     4,
+	stripsBytes:    1073741824,
 	wideCols:       128,
 	thinTerms:      6,
 	flatPeriod:     7,

@@ -325,18 +325,18 @@ func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *
 func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
 // What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
-// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
-// vector.
+// least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the
+// bytes of a vector.
 //
 //go:noescape
-func stripsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, back uintptr)
+func stripsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 
 // What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
-// least one, n at least the lanes of a vector. back is 16·lddw less the bytes of a
-// vector.
+// least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the
+// bytes of a vector.
 //
 //go:noescape
-func stripsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, back uintptr)
+func stripsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 
 // What both computes, for 1 to dotsSide rows and columns. dw may be nil.
 //
@@ -498,6 +498,7 @@ var neonF32 = tiles[float32]{
 	bothTurnedRows: 3,
 	bothCols:       8,
 	stripsRows:     3,
+	stripsBytes:    1073741824,
 	dotsSide:       1,
 	wideCols:       64,
 	thinTerms:      6,
@@ -548,6 +549,7 @@ var neonF64 = tiles[float64]{
 	bothTurnedRows: 3,
 	bothCols:       4,
 	stripsRows:     2,
+	stripsBytes:    1073741824,
 	dotsSide:       1,
 	wideCols:       32,
 	thinTerms:      6,

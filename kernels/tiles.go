@@ -21,7 +21,8 @@ type tiles[T Float] struct {
 	bothRows       int   // and both
 	bothTurnedRows int   // columns of dx that bothTurned computes,
 	bothCols       int   // of so many rows at the most
-	stripsRows     int   // rows that strips computes
+	stripsRows     int   // rows that strips computes, and is best for,
+	stripsBytes    int   // up to so many bytes of w, times the square of the rows
 	dotsSide       int   // rows and columns that dots computes
 	flatPeriod     int   // vectors after which flat can begin again
 	narrowBothCols int   // outputs that narrowBoth can have
@@ -49,7 +50,7 @@ type tiles[T Float] struct {
 	dots       func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
 	both       func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
 	bothTurned func(dx *T, lddx uintptr, dw *T, lddw uintptr, w *T, ldw uintptr, x *T, ldx uintptr, dz *T, lddz uintptr, rows, cols, n int)
-	strips     func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int, back uintptr)
+	strips     func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int, down, back uintptr)
 	sweep      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	stream     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda uintptr, b *T, ldb uintptr, rows, cols int)
 	thin       func(c *T, ldc uintptr, bias *T, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
