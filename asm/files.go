@@ -65,7 +65,7 @@ var sources = []struct {
 	}},
 	{"input", []kernel{
 		{"input", input, every, []size{by("inputRows", inputRows), by("squaresRows", func(s Spec) int { return s.SquaresRows })}},
-		{"turned", turned, ofBytes(32), nil},
+		{"turned", turned, every, []size{by("turnedRows", turnedRows)}},
 		{"both", both, ofLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
 		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}, by("stripsBytes", func(s Spec) int { return s.StripsBytes })}},

@@ -117,15 +117,18 @@ func bothForm(m Machine) inputForm {
 	return form
 }
 
+// turnedRows is how many rows the kernel turned can compute at a time: no more than
+// there are lanes, which are then for these.
+func turnedRows(s Spec) int { return min(inputRows(s), s.Lanes()) }
+
 // turned is input for few columns of dx instead of rows: w and dz change
 // places, and dx is stored in columns.
 func turned(m Machine) {
-	s := m.Spec()
 	m.Func("turned", sig(m, "func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)"),
 		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n",
 		"",
-		"What input computes, with rows and cols exchanged.")
-	inputTiles(m, min(inputRows(s), s.Lanes()-1), turnedForm(m))
+		"What input computes, with rows and cols exchanged: rows is 1 to turnedRows.")
+	inputTiles(m, turnedRows(m.Spec()), turnedForm(m))
 }
 
 func turnedForm(m Machine) inputForm {

@@ -16,7 +16,7 @@ const (
 	smallWeights = 1 << 12 // elements of dw that are computed at once
 	turnedTerms  = 32      // of a sum of dw from which its transpose pays for few outputs
 	turnedFrom   = 7       // rows of dx that are computed as its transpose,
-	turnedRows   = 16      // or more, up to these or manyRows,
+	turnedMost   = 16      // or more, up to these or manyRows,
 	turnedSize   = 1 << 12 // by at least so many weights
 )
 
@@ -266,9 +266,11 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 // backwardFew computes dx if it has few rows or few columns.
 func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	few := t.shortest()
-	byCols, byRows := t.filledBy(dx.Cols), few.filledBy(dx.Rows)
+	byCols, byRows := t.filledBy(dx.Cols), t.filledBy(dx.Rows)
 	crowding := crowds(w.pitch(), inputLines/2)
 	switch filled := t.atLeast(dx.Rows); {
+	case byRows != nil && byRows.turnedPays(dx, byCols):
+		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
 	case dx.Rows <= t.squaresRows && byCols != nil && byCols.fill(dx.Cols, byCols == t) && !crowding:
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case filled.lanesAreRows(dx, w):
@@ -285,6 +287,13 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	return true
 }
 
+// turnedPays reports whether turned is best for dx: if it does less than input
+// would with byCols, both in whole vectors and one of these more for each square.
+func (t *tiles[T]) turnedPays(dx *Mat[T], byCols *tiles[T]) bool {
+	return dx.Cols <= t.turnedRows &&
+		(byCols == nil || (dx.Cols+1)*t.whole(dx.Rows+t.lanes-1)*byCols.lanes <= dx.Rows*byCols.whole(dx.Cols+byCols.lanes-1)*t.lanes)
+}
+
 // fill reports whether so many columns fill vectors, or with most all but a quarter.
 func (t *tiles[T]) fill(cols int, most bool) bool {
 	return cols >= t.lanes && (cols%t.lanes == 0 || most && 4*cols >= 3*t.whole(cols+t.lanes-1))
@@ -295,7 +304,7 @@ func (t *tiles[T]) fill(cols int, most bool) bool {
 // for what that costs, and of more rows what is to be transposed is no more than
 // half of w. Below turnedFrom rows input is faster.
 func (t *tiles[T]) lanesAreRows(dx, w *Mat[T]) bool {
-	return turnedFrom <= dx.Rows && (dx.Rows <= turnedRows || dx.Rows <= manyRows && 2*dx.Rows*(w.Rows+w.Cols) <= w.Rows*w.Cols) &&
+	return turnedFrom <= dx.Rows && (dx.Rows <= turnedMost || dx.Rows <= manyRows && 2*dx.Rows*(w.Rows+w.Cols) <= w.Rows*w.Cols) &&
 		8*dx.Rows >= 7*t.whole(dx.Rows+t.lanes-1) && t.lanes <= dx.Cols &&
 		w.Rows*w.Cols >= turnedSize && dx.Rows*(w.Rows+w.Cols) <= maxTurned
 }

@@ -9589,7 +9589,7 @@ done193:
 // Requires: AVX, FMA3
 TEXT ·turnedAVX2F64(SB), NOSPLIT, $0-72
 	MOVQ    rows+48(FP), AX
-	CMPQ    AX, $0x03
+	CMPQ    AX, $0x04
 	JNE     other1
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
@@ -9603,13 +9603,15 @@ TEXT ·turnedAVX2F64(SB), NOSPLIT, $0-72
 	JLE     done6
 
 block2:
-	// 3×8 elements of dx, from +0
+	// 4×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
@@ -9649,10 +9651,627 @@ halves8:
 	MOVQ w+16(FP), R8
 	MOVQ ldw+24(FP), R9
 	MOVQ n+64(FP), AX
+	LEAQ (R9)(R9*2), R10
 	CMPQ AX, $0x04
 	JLT  tail4
 
 square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPD      (BX), X9
+	VINSERTF128  $0x01, (DX), Y9, Y9
+	VMOVUPD      (BX)(CX*1), X10
+	VINSERTF128  $0x01, (DX)(CX*1), Y10, Y10
+	VUNPCKHPD    Y10, Y9, Y11
+	VUNPCKLPD    Y10, Y9, Y9
+	VMOVUPD      (SI), X10
+	VINSERTF128  $0x01, (DI), Y10, Y10
+	VMOVUPD      (SI)(CX*1), X12
+	VINSERTF128  $0x01, (DI)(CX*1), Y12, Y12
+	VUNPCKHPD    Y12, Y10, Y13
+	VUNPCKLPD    Y12, Y10, Y10
+	VBROADCASTSD (R8), Y12
+	VFMADD231PD  Y12, Y9, Y1
+	VFMADD231PD  Y12, Y10, Y5
+	VBROADCASTSD (R8)(R9*1), Y12
+	VFMADD231PD  Y12, Y9, Y2
+	VFMADD231PD  Y12, Y10, Y6
+	VBROADCASTSD (R8)(R9*2), Y12
+	VFMADD231PD  Y12, Y9, Y3
+	VFMADD231PD  Y12, Y10, Y7
+	VBROADCASTSD (R8)(R10*1), Y12
+	VFMADD231PD  Y12, Y9, Y4
+	VFMADD231PD  Y12, Y10, Y8
+	VBROADCASTSD 8(R8), Y12
+	VFMADD231PD  Y12, Y11, Y1
+	VFMADD231PD  Y12, Y13, Y5
+	VBROADCASTSD 8(R8)(R9*1), Y12
+	VFMADD231PD  Y12, Y11, Y2
+	VFMADD231PD  Y12, Y13, Y6
+	VBROADCASTSD 8(R8)(R9*2), Y12
+	VFMADD231PD  Y12, Y11, Y3
+	VFMADD231PD  Y12, Y13, Y7
+	VBROADCASTSD 8(R8)(R10*1), Y12
+	VFMADD231PD  Y12, Y11, Y4
+	VFMADD231PD  Y12, Y13, Y8
+	VMOVUPD      16(BX), X9
+	VINSERTF128  $0x01, 16(DX), Y9, Y9
+	VMOVUPD      16(BX)(CX*1), X10
+	VINSERTF128  $0x01, 16(DX)(CX*1), Y10, Y10
+	VUNPCKHPD    Y10, Y9, Y11
+	VUNPCKLPD    Y10, Y9, Y9
+	VMOVUPD      16(SI), X10
+	VINSERTF128  $0x01, 16(DI), Y10, Y10
+	VMOVUPD      16(SI)(CX*1), X12
+	VINSERTF128  $0x01, 16(DI)(CX*1), Y12, Y12
+	VUNPCKHPD    Y12, Y10, Y13
+	VUNPCKLPD    Y12, Y10, Y10
+	VBROADCASTSD 16(R8), Y12
+	VFMADD231PD  Y12, Y9, Y1
+	VFMADD231PD  Y12, Y10, Y5
+	VBROADCASTSD 16(R8)(R9*1), Y12
+	VFMADD231PD  Y12, Y9, Y2
+	VFMADD231PD  Y12, Y10, Y6
+	VBROADCASTSD 16(R8)(R9*2), Y12
+	VFMADD231PD  Y12, Y9, Y3
+	VFMADD231PD  Y12, Y10, Y7
+	VBROADCASTSD 16(R8)(R10*1), Y12
+	VFMADD231PD  Y12, Y9, Y4
+	VFMADD231PD  Y12, Y10, Y8
+	VBROADCASTSD 24(R8), Y12
+	VFMADD231PD  Y12, Y11, Y1
+	VFMADD231PD  Y12, Y13, Y5
+	VBROADCASTSD 24(R8)(R9*1), Y12
+	VFMADD231PD  Y12, Y11, Y2
+	VFMADD231PD  Y12, Y13, Y6
+	VBROADCASTSD 24(R8)(R9*2), Y12
+	VFMADD231PD  Y12, Y11, Y3
+	VFMADD231PD  Y12, Y13, Y7
+	VBROADCASTSD 24(R8)(R10*1), Y12
+	VFMADD231PD  Y12, Y11, Y4
+	VFMADD231PD  Y12, Y13, Y8
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, $0x04
+	JGE          square3
+
+tail4:
+	TESTQ AX, AX
+	JLE   end5
+
+	// the same for fewer j
+	CMPQ         AX, $0x02
+	JLT          fewer14
+	VMOVUPD      (BX), X9
+	VINSERTF128  $0x01, (DX), Y9, Y9
+	VMOVUPD      (BX)(CX*1), X10
+	VINSERTF128  $0x01, (DX)(CX*1), Y10, Y10
+	VUNPCKHPD    Y10, Y9, Y11
+	VUNPCKLPD    Y10, Y9, Y9
+	VMOVUPD      (SI), X10
+	VINSERTF128  $0x01, (DI), Y10, Y10
+	VMOVUPD      (SI)(CX*1), X12
+	VINSERTF128  $0x01, (DI)(CX*1), Y12, Y12
+	VUNPCKHPD    Y12, Y10, Y13
+	VUNPCKLPD    Y12, Y10, Y10
+	VBROADCASTSD (R8), Y12
+	VFMADD231PD  Y12, Y9, Y1
+	VFMADD231PD  Y12, Y10, Y5
+	VBROADCASTSD (R8)(R9*1), Y12
+	VFMADD231PD  Y12, Y9, Y2
+	VFMADD231PD  Y12, Y10, Y6
+	VBROADCASTSD (R8)(R9*2), Y12
+	VFMADD231PD  Y12, Y9, Y3
+	VFMADD231PD  Y12, Y10, Y7
+	VBROADCASTSD (R8)(R10*1), Y12
+	VFMADD231PD  Y12, Y9, Y4
+	VFMADD231PD  Y12, Y10, Y8
+	VBROADCASTSD 8(R8), Y12
+	VFMADD231PD  Y12, Y11, Y1
+	VFMADD231PD  Y12, Y13, Y5
+	VBROADCASTSD 8(R8)(R9*1), Y12
+	VFMADD231PD  Y12, Y11, Y2
+	VFMADD231PD  Y12, Y13, Y6
+	VBROADCASTSD 8(R8)(R9*2), Y12
+	VFMADD231PD  Y12, Y11, Y3
+	VFMADD231PD  Y12, Y13, Y7
+	VBROADCASTSD 8(R8)(R10*1), Y12
+	VFMADD231PD  Y12, Y11, Y4
+	VFMADD231PD  Y12, Y13, Y8
+	CMPQ         AX, $0x02
+	JE           ready13
+	VEXTRACTF128 $0x01, Y0, X9
+	VMASKMOVPD   16(BX), X9, X10
+	VMASKMOVPD   16(DX), X9, X12
+	VINSERTF128  $0x01, X12, Y10, Y10
+	VMASKMOVPD   16(BX)(CX*1), X9, X11
+	VMASKMOVPD   16(DX)(CX*1), X9, X12
+	VINSERTF128  $0x01, X12, Y11, Y11
+	VUNPCKHPD    Y11, Y10, Y12
+	VUNPCKLPD    Y11, Y10, Y10
+	VEXTRACTF128 $0x01, Y0, X9
+	VMASKMOVPD   16(SI), X9, X11
+	VMASKMOVPD   16(DI), X9, X14
+	VINSERTF128  $0x01, X14, Y11, Y11
+	VMASKMOVPD   16(SI)(CX*1), X9, X13
+	VMASKMOVPD   16(DI)(CX*1), X9, X14
+	VINSERTF128  $0x01, X14, Y13, Y13
+	VUNPCKHPD    Y13, Y11, Y14
+	VUNPCKLPD    Y13, Y11, Y11
+	VBROADCASTSD 16(R8), Y9
+	VFMADD231PD  Y9, Y10, Y1
+	VFMADD231PD  Y9, Y11, Y5
+	VBROADCASTSD 16(R8)(R9*1), Y9
+	VFMADD231PD  Y9, Y10, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VBROADCASTSD 16(R8)(R9*2), Y9
+	VFMADD231PD  Y9, Y10, Y3
+	VFMADD231PD  Y9, Y11, Y7
+	VBROADCASTSD 16(R8)(R10*1), Y9
+	VFMADD231PD  Y9, Y10, Y4
+	VFMADD231PD  Y9, Y11, Y8
+	JMP          ready13
+
+fewer14:
+	VMASKMOVPD   (BX), X0, X9
+	VMASKMOVPD   (DX), X0, X11
+	VINSERTF128  $0x01, X11, Y9, Y9
+	VMASKMOVPD   (BX)(CX*1), X0, X10
+	VMASKMOVPD   (DX)(CX*1), X0, X11
+	VINSERTF128  $0x01, X11, Y10, Y10
+	VUNPCKHPD    Y10, Y9, Y11
+	VUNPCKLPD    Y10, Y9, Y9
+	VMASKMOVPD   (SI), X0, X10
+	VMASKMOVPD   (DI), X0, X13
+	VINSERTF128  $0x01, X13, Y10, Y10
+	VMASKMOVPD   (SI)(CX*1), X0, X12
+	VMASKMOVPD   (DI)(CX*1), X0, X13
+	VINSERTF128  $0x01, X13, Y12, Y12
+	VUNPCKHPD    Y12, Y10, Y13
+	VUNPCKLPD    Y12, Y10, Y10
+	VBROADCASTSD (R8), Y12
+	VFMADD231PD  Y12, Y9, Y1
+	VFMADD231PD  Y12, Y10, Y5
+	VBROADCASTSD (R8)(R9*1), Y12
+	VFMADD231PD  Y12, Y9, Y2
+	VFMADD231PD  Y12, Y10, Y6
+	VBROADCASTSD (R8)(R9*2), Y12
+	VFMADD231PD  Y12, Y9, Y3
+	VFMADD231PD  Y12, Y10, Y7
+	VBROADCASTSD (R8)(R10*1), Y12
+	VFMADD231PD  Y12, Y9, Y4
+	VFMADD231PD  Y12, Y10, Y8
+
+ready13:
+end5:
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y9, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VADDPD Y9, Y8, Y8
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+56(FP), R9
+	CMPQ   R9, $0x08
+	JLT    fewer18
+	IMUL3Q $0x02, DX, R9
+	MOVQ   BX, SI
+	ADDQ   R9, SI
+	MOVQ   SI, DI
+	ADDQ   R9, DI
+	MOVQ   DI, R8
+	ADDQ   R9, R8
+	JMP    halves19
+
+fewer18:
+	SUBQ $0x02, R9
+	MOVQ $0x00000006, R8
+	CMPQ R9, $0x06
+	JGE  inside20
+	MOVQ R9, R8
+
+inside20:
+	IMULQ DX, R8
+	ADDQ  BX, R8
+	MOVQ  $0x00000004, DI
+	CMPQ  R9, $0x04
+	JGE   inside21
+	MOVQ  R9, DI
+
+inside21:
+	IMULQ  DX, DI
+	ADDQ   BX, DI
+	IMUL3Q $0x02, DX, SI
+	ADDQ   BX, SI
+
+halves19:
+	VMOVSD       X1, (BX)
+	VMOVHPD      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X9
+	VMOVSD       X9, (SI)
+	VMOVHPD      X9, (SI)(CX*1)
+	VMOVSD       X2, 8(BX)
+	VMOVHPD      X2, 8(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X9
+	VMOVSD       X9, 8(SI)
+	VMOVHPD      X9, 8(SI)(CX*1)
+	VMOVSD       X3, 16(BX)
+	VMOVHPD      X3, 16(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X9
+	VMOVSD       X9, 16(SI)
+	VMOVHPD      X9, 16(SI)(CX*1)
+	VMOVSD       X4, 24(BX)
+	VMOVHPD      X4, 24(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y4, X9
+	VMOVSD       X9, 24(SI)
+	VMOVHPD      X9, 24(SI)(CX*1)
+	VMOVSD       X5, (DI)
+	VMOVHPD      X5, (DI)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X9
+	VMOVSD       X9, (R8)
+	VMOVHPD      X9, (R8)(CX*1)
+	VMOVSD       X6, 8(DI)
+	VMOVHPD      X6, 8(DI)(CX*1)
+	VEXTRACTF128 $0x01, Y6, X9
+	VMOVSD       X9, 8(R8)
+	VMOVHPD      X9, 8(R8)(CX*1)
+	VMOVSD       X7, 16(DI)
+	VMOVHPD      X7, 16(DI)(CX*1)
+	VEXTRACTF128 $0x01, Y7, X9
+	VMOVSD       X9, 16(R8)
+	VMOVHPD      X9, 16(R8)(CX*1)
+	VMOVSD       X8, 24(DI)
+	VMOVHPD      X8, 24(DI)(CX*1)
+	VEXTRACTF128 $0x01, Y8, X9
+	VMOVSD       X9, 24(R8)
+	VMOVHPD      X9, 24(R8)(CX*1)
+
+	// the next 8 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done6
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+40(FP), DX
+	MOVQ   dz+32(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+32(FP)
+	MOVQ   cols+56(FP), BX
+	CMPQ   BX, $0x05
+	JGE    block2
+
+done6:
+	MOVQ  cols+56(FP), BX
+	TESTQ BX, BX
+	JLE   done30
+
+block26:
+	// 4×4 elements of dx, from +0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   dz+32(FP), BX
+	MOVQ   lddz+40(FP), CX
+	MOVQ   cols+56(FP), DI
+	CMPQ   DI, $0x04
+	JLT    fewer31
+	IMUL3Q $0x02, CX, DI
+	MOVQ   BX, DX
+	MOVQ   DX, SI
+	ADDQ   DI, SI
+	JMP    halves32
+
+fewer31:
+	SUBQ $0x02, DI
+	MOVQ $0x00000002, SI
+	CMPQ DI, $0x02
+	JGE  inside33
+	MOVQ DI, SI
+
+inside33:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DX
+	TESTQ DI, DI
+	JGE   inside34
+	MOVQ  DI, DX
+
+inside34:
+	IMULQ CX, DX
+	ADDQ  BX, DX
+
+halves32:
+	MOVQ w+16(FP), BX
+	MOVQ ldw+24(FP), DI
+	MOVQ n+64(FP), AX
+	LEAQ (DI)(DI*2), R8
+	CMPQ AX, $0x04
+	JLT  tail28
+
+square27:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPD      (DX), X5
+	VINSERTF128  $0x01, (SI), Y5, Y5
+	VMOVUPD      (DX)(CX*1), X6
+	VINSERTF128  $0x01, (SI)(CX*1), Y6, Y6
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y5, Y1
+	VBROADCASTSD (BX)(DI*1), Y6
+	VFMADD231PD  Y6, Y5, Y2
+	VBROADCASTSD (BX)(DI*2), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VBROADCASTSD (BX)(R8*1), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	VBROADCASTSD 8(BX), Y6
+	VFMADD231PD  Y6, Y7, Y1
+	VBROADCASTSD 8(BX)(DI*1), Y6
+	VFMADD231PD  Y6, Y7, Y2
+	VBROADCASTSD 8(BX)(DI*2), Y6
+	VFMADD231PD  Y6, Y7, Y3
+	VBROADCASTSD 8(BX)(R8*1), Y6
+	VFMADD231PD  Y6, Y7, Y4
+	VMOVUPD      16(DX), X5
+	VINSERTF128  $0x01, 16(SI), Y5, Y5
+	VMOVUPD      16(DX)(CX*1), X6
+	VINSERTF128  $0x01, 16(SI)(CX*1), Y6, Y6
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VBROADCASTSD 16(BX), Y6
+	VFMADD231PD  Y6, Y5, Y1
+	VBROADCASTSD 16(BX)(DI*1), Y6
+	VFMADD231PD  Y6, Y5, Y2
+	VBROADCASTSD 16(BX)(DI*2), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VBROADCASTSD 16(BX)(R8*1), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	VBROADCASTSD 24(BX), Y6
+	VFMADD231PD  Y6, Y7, Y1
+	VBROADCASTSD 24(BX)(DI*1), Y6
+	VFMADD231PD  Y6, Y7, Y2
+	VBROADCASTSD 24(BX)(DI*2), Y6
+	VFMADD231PD  Y6, Y7, Y3
+	VBROADCASTSD 24(BX)(R8*1), Y6
+	VFMADD231PD  Y6, Y7, Y4
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, BX
+	SUBQ         $0x04, AX
+	CMPQ         AX, $0x04
+	JGE          square27
+
+tail28:
+	TESTQ AX, AX
+	JLE   end29
+
+	// the same for fewer j
+	CMPQ         AX, $0x02
+	JLT          fewer38
+	VMOVUPD      (DX), X5
+	VINSERTF128  $0x01, (SI), Y5, Y5
+	VMOVUPD      (DX)(CX*1), X6
+	VINSERTF128  $0x01, (SI)(CX*1), Y6, Y6
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y5, Y1
+	VBROADCASTSD (BX)(DI*1), Y6
+	VFMADD231PD  Y6, Y5, Y2
+	VBROADCASTSD (BX)(DI*2), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VBROADCASTSD (BX)(R8*1), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	VBROADCASTSD 8(BX), Y6
+	VFMADD231PD  Y6, Y7, Y1
+	VBROADCASTSD 8(BX)(DI*1), Y6
+	VFMADD231PD  Y6, Y7, Y2
+	VBROADCASTSD 8(BX)(DI*2), Y6
+	VFMADD231PD  Y6, Y7, Y3
+	VBROADCASTSD 8(BX)(R8*1), Y6
+	VFMADD231PD  Y6, Y7, Y4
+	CMPQ         AX, $0x02
+	JE           ready37
+	VEXTRACTF128 $0x01, Y0, X5
+	VMASKMOVPD   16(DX), X5, X6
+	VMASKMOVPD   16(SI), X5, X8
+	VINSERTF128  $0x01, X8, Y6, Y6
+	VMASKMOVPD   16(DX)(CX*1), X5, X7
+	VMASKMOVPD   16(SI)(CX*1), X5, X8
+	VINSERTF128  $0x01, X8, Y7, Y7
+	VUNPCKHPD    Y7, Y6, Y8
+	VUNPCKLPD    Y7, Y6, Y6
+	VBROADCASTSD 16(BX), Y5
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD 16(BX)(DI*1), Y5
+	VFMADD231PD  Y5, Y6, Y2
+	VBROADCASTSD 16(BX)(DI*2), Y5
+	VFMADD231PD  Y5, Y6, Y3
+	VBROADCASTSD 16(BX)(R8*1), Y5
+	VFMADD231PD  Y5, Y6, Y4
+	JMP          ready37
+
+fewer38:
+	VMASKMOVPD   (DX), X0, X5
+	VMASKMOVPD   (SI), X0, X7
+	VINSERTF128  $0x01, X7, Y5, Y5
+	VMASKMOVPD   (DX)(CX*1), X0, X6
+	VMASKMOVPD   (SI)(CX*1), X0, X7
+	VINSERTF128  $0x01, X7, Y6, Y6
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y5, Y1
+	VBROADCASTSD (BX)(DI*1), Y6
+	VFMADD231PD  Y6, Y5, Y2
+	VBROADCASTSD (BX)(DI*2), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VBROADCASTSD (BX)(R8*1), Y6
+	VFMADD231PD  Y6, Y5, Y4
+
+ready37:
+end29:
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	VADDPD Y5, Y4, Y4
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+56(FP), R8
+	CMPQ   R8, $0x04
+	JLT    fewer42
+	IMUL3Q $0x02, DX, R8
+	MOVQ   BX, SI
+	MOVQ   SI, DI
+	ADDQ   R8, DI
+	JMP    halves43
+
+fewer42:
+	SUBQ $0x02, R8
+	MOVQ $0x00000002, DI
+	CMPQ R8, $0x02
+	JGE  inside44
+	MOVQ R8, DI
+
+inside44:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, SI
+	TESTQ R8, R8
+	JGE   inside45
+	MOVQ  R8, SI
+
+inside45:
+	IMULQ DX, SI
+	ADDQ  BX, SI
+
+halves43:
+	VMOVSD       X1, (SI)
+	VMOVHPD      X1, (SI)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X5
+	VMOVSD       X5, (DI)
+	VMOVHPD      X5, (DI)(CX*1)
+	VMOVSD       X2, 8(SI)
+	VMOVHPD      X2, 8(SI)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X5
+	VMOVSD       X5, 8(DI)
+	VMOVHPD      X5, 8(DI)(CX*1)
+	VMOVSD       X3, 16(SI)
+	VMOVHPD      X3, 16(SI)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X5
+	VMOVSD       X5, 16(DI)
+	VMOVHPD      X5, 16(DI)(CX*1)
+	VMOVSD       X4, 24(SI)
+	VMOVHPD      X4, 24(SI)(CX*1)
+	VEXTRACTF128 $0x01, Y4, X5
+	VMOVSD       X5, 24(DI)
+	VMOVHPD      X5, 24(DI)(CX*1)
+
+	// the next 4 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x04, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done30
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+40(FP), DX
+	MOVQ   dz+32(FP), BX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+32(FP)
+	MOVQ   cols+56(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block26
+
+done30:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    AX, $0x03
+	JNE     other48
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    cols+56(FP), BX
+	CMPQ    BX, $0x04
+	JLE     done53
+
+block49:
+	// 3×8 elements of dx, from +0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   dz+32(FP), BX
+	MOVQ   lddz+40(FP), CX
+	MOVQ   cols+56(FP), R8
+	CMPQ   R8, $0x08
+	JLT    fewer54
+	IMUL3Q $0x02, CX, R8
+	MOVQ   BX, DX
+	ADDQ   R8, DX
+	MOVQ   DX, SI
+	ADDQ   R8, SI
+	MOVQ   SI, DI
+	ADDQ   R8, DI
+	JMP    halves55
+
+fewer54:
+	SUBQ $0x02, R8
+	MOVQ $0x00000006, DI
+	CMPQ R8, $0x06
+	JGE  inside56
+	MOVQ R8, DI
+
+inside56:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000004, SI
+	CMPQ  R8, $0x04
+	JGE   inside57
+	MOVQ  R8, SI
+
+inside57:
+	IMULQ  CX, SI
+	ADDQ   BX, SI
+	IMUL3Q $0x02, CX, DX
+	ADDQ   BX, DX
+
+halves55:
+	MOVQ w+16(FP), R8
+	MOVQ ldw+24(FP), R9
+	MOVQ n+64(FP), AX
+	CMPQ AX, $0x04
+	JLT  tail51
+
+square50:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
@@ -9721,15 +10340,15 @@ square3:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square50
 
-tail4:
+tail51:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end52
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer14
+	JLT          fewer61
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
 	VMOVUPD      (BX)(CX*1), X8
@@ -9761,7 +10380,7 @@ tail4:
 	VFMADD231PD  Y10, Y9, Y3
 	VFMADD231PD  Y10, Y11, Y6
 	CMPQ         AX, $0x02
-	JE           ready13
+	JE           ready60
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPD   16(BX), X7, X8
 	VMASKMOVPD   16(DX), X7, X10
@@ -9789,9 +10408,9 @@ tail4:
 	VBROADCASTSD 16(R8)(R9*2), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VFMADD231PD  Y7, Y9, Y6
-	JMP          ready13
+	JMP          ready60
 
-fewer14:
+fewer61:
 	VMASKMOVPD   (BX), X0, X7
 	VMASKMOVPD   (DX), X0, X9
 	VINSERTF128  $0x01, X9, Y7, Y7
@@ -9818,8 +10437,8 @@ fewer14:
 	VFMADD231PD  Y10, Y7, Y3
 	VFMADD231PD  Y10, Y8, Y6
 
-ready13:
-end5:
+ready60:
+end52:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -9832,7 +10451,7 @@ end5:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer18
+	JLT    fewer65
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -9840,30 +10459,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves19
+	JMP    halves66
 
-fewer18:
+fewer65:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside20
+	JGE  inside67
 	MOVQ R9, R8
 
-inside20:
+inside67:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside21
+	JGE   inside68
 	MOVQ  R9, DI
 
-inside21:
+inside68:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves19:
+halves66:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X7
@@ -9900,7 +10519,7 @@ halves19:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done53
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -9912,14 +10531,14 @@ halves19:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block2
+	JGE    block49
 
-done6:
+done53:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done30
+	JLE   done77
 
-block26:
+block73:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9928,40 +10547,40 @@ block26:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer31
+	JLT    fewer78
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves32
+	JMP    halves79
 
-fewer31:
+fewer78:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside33
+	JGE  inside80
 	MOVQ DI, SI
 
-inside33:
+inside80:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside34
+	JGE   inside81
 	MOVQ  DI, DX
 
-inside34:
+inside81:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves32:
+halves79:
 	MOVQ w+16(FP), BX
 	MOVQ ldw+24(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail28
+	JLT  tail75
 
-square27:
+square74:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -10004,15 +10623,15 @@ square27:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square27
+	JGE          square74
 
-tail28:
+tail75:
 	TESTQ AX, AX
-	JLE   end29
+	JLE   end76
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer38
+	JLT          fewer85
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
 	VMOVUPD      (DX)(CX*1), X5
@@ -10032,7 +10651,7 @@ tail28:
 	VBROADCASTSD 8(BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y6, Y3
 	CMPQ         AX, $0x02
-	JE           ready37
+	JE           ready84
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPD   16(DX), X4, X5
 	VMASKMOVPD   16(SI), X4, X7
@@ -10048,9 +10667,9 @@ tail28:
 	VFMADD231PD  Y4, Y5, Y2
 	VBROADCASTSD 16(BX)(DI*2), Y4
 	VFMADD231PD  Y4, Y5, Y3
-	JMP          ready37
+	JMP          ready84
 
-fewer38:
+fewer85:
 	VMASKMOVPD   (DX), X0, X4
 	VMASKMOVPD   (SI), X0, X6
 	VINSERTF128  $0x01, X6, Y4, Y4
@@ -10066,8 +10685,8 @@ fewer38:
 	VBROADCASTSD (BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y4, Y3
 
-ready37:
-end29:
+ready84:
+end76:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -10077,33 +10696,33 @@ end29:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer42
+	JLT    fewer89
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves43
+	JMP    halves90
 
-fewer42:
+fewer89:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside44
+	JGE  inside91
 	MOVQ R8, DI
 
-inside44:
+inside91:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside45
+	JGE   inside92
 	MOVQ  R8, SI
 
-inside45:
+inside92:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves43:
+halves90:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X4
@@ -10125,7 +10744,7 @@ halves43:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done30
+	JLE    done77
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -10137,16 +10756,16 @@ halves43:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block26
+	JGE    block73
 
-done30:
+done77:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
+other48:
 	CMPQ    AX, $0x02
-	JNE     other48
+	JNE     other95
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -10156,9 +10775,9 @@ other1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done53
+	JLE     done100
 
-block49:
+block96:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10168,7 +10787,7 @@ block49:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer54
+	JLT    fewer101
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -10176,37 +10795,37 @@ block49:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves55
+	JMP    halves102
 
-fewer54:
+fewer101:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside56
+	JGE  inside103
 	MOVQ R8, DI
 
-inside56:
+inside103:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside57
+	JGE   inside104
 	MOVQ  R8, SI
 
-inside57:
+inside104:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves55:
+halves102:
 	MOVQ w+16(FP), R8
 	MOVQ ldw+24(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail51
+	JLT  tail98
 
-square50:
+square97:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -10263,15 +10882,15 @@ square50:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square50
+	JGE          square97
 
-tail51:
+tail98:
 	TESTQ AX, AX
-	JLE   end52
+	JLE   end99
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer61
+	JLT          fewer108
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
 	VMOVUPD      (BX)(CX*1), X6
@@ -10297,7 +10916,7 @@ tail51:
 	VFMADD231PD  Y8, Y7, Y2
 	VFMADD231PD  Y8, Y9, Y4
 	CMPQ         AX, $0x02
-	JE           ready60
+	JE           ready107
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(BX), X5, X6
 	VMASKMOVPD   16(DX), X5, X8
@@ -10322,9 +10941,9 @@ tail51:
 	VBROADCASTSD 16(R8)(R9*1), Y5
 	VFMADD231PD  Y5, Y6, Y2
 	VFMADD231PD  Y5, Y7, Y4
-	JMP          ready60
+	JMP          ready107
 
-fewer61:
+fewer108:
 	VMASKMOVPD   (BX), X0, X5
 	VMASKMOVPD   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -10348,8 +10967,8 @@ fewer61:
 	VFMADD231PD  Y8, Y5, Y2
 	VFMADD231PD  Y8, Y6, Y4
 
-ready60:
-end52:
+ready107:
+end99:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -10360,7 +10979,7 @@ end52:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer65
+	JLT    fewer112
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -10368,30 +10987,30 @@ end52:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves66
+	JMP    halves113
 
-fewer65:
+fewer112:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside67
+	JGE  inside114
 	MOVQ R9, R8
 
-inside67:
+inside114:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside68
+	JGE   inside115
 	MOVQ  R9, DI
 
-inside68:
+inside115:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves66:
+halves113:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X5
@@ -10418,7 +11037,7 @@ halves66:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done53
+	JLE    done100
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -10430,14 +11049,14 @@ halves66:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block49
+	JGE    block96
 
-done53:
+done100:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done77
+	JLE   done124
 
-block73:
+block120:
 	// 2×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10445,40 +11064,40 @@ block73:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer78
+	JLT    fewer125
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves79
+	JMP    halves126
 
-fewer78:
+fewer125:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside80
+	JGE  inside127
 	MOVQ DI, SI
 
-inside80:
+inside127:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside81
+	JGE   inside128
 	MOVQ  DI, DX
 
-inside81:
+inside128:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves79:
+halves126:
 	MOVQ w+16(FP), BX
 	MOVQ ldw+24(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail75
+	JLT  tail122
 
-square74:
+square121:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -10513,15 +11132,15 @@ square74:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square74
+	JGE          square121
 
-tail75:
+tail122:
 	TESTQ AX, AX
-	JLE   end76
+	JLE   end123
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer85
+	JLT          fewer132
 	VMOVUPD      (DX), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
 	VMOVUPD      (DX)(CX*1), X4
@@ -10537,7 +11156,7 @@ tail75:
 	VBROADCASTSD 8(BX)(DI*1), Y4
 	VFMADD231PD  Y4, Y5, Y2
 	CMPQ         AX, $0x02
-	JE           ready84
+	JE           ready131
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPD   16(DX), X3, X4
 	VMASKMOVPD   16(SI), X3, X6
@@ -10551,9 +11170,9 @@ tail75:
 	VFMADD231PD  Y3, Y4, Y1
 	VBROADCASTSD 16(BX)(DI*1), Y3
 	VFMADD231PD  Y3, Y4, Y2
-	JMP          ready84
+	JMP          ready131
 
-fewer85:
+fewer132:
 	VMASKMOVPD   (DX), X0, X3
 	VMASKMOVPD   (SI), X0, X5
 	VINSERTF128  $0x01, X5, Y3, Y3
@@ -10567,8 +11186,8 @@ fewer85:
 	VBROADCASTSD (BX)(DI*1), Y4
 	VFMADD231PD  Y4, Y3, Y2
 
-ready84:
-end76:
+ready131:
+end123:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -10577,33 +11196,33 @@ end76:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer89
+	JLT    fewer136
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves90
+	JMP    halves137
 
-fewer89:
+fewer136:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside91
+	JGE  inside138
 	MOVQ R8, DI
 
-inside91:
+inside138:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside92
+	JGE   inside139
 	MOVQ  R8, SI
 
-inside92:
+inside139:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves90:
+halves137:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X3
@@ -10620,7 +11239,7 @@ halves90:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done77
+	JLE    done124
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -10632,14 +11251,14 @@ halves90:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block73
+	JGE    block120
 
-done77:
+done124:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other48:
+other95:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -10649,9 +11268,9 @@ other48:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done100
+	JLE     done147
 
-block96:
+block143:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10661,7 +11280,7 @@ block96:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x10
-	JLT    fewer101
+	JLT    fewer148
 	IMUL3Q $0x02, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -10677,40 +11296,40 @@ block96:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves102
+	JMP    halves149
 
-fewer101:
+fewer148:
 	SUBQ $0x02, R12
 	MOVQ $0x0000000e, R11
 	CMPQ R12, $0x0e
-	JGE  inside103
+	JGE  inside150
 	MOVQ R12, R11
 
-inside103:
+inside150:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000c, R10
 	CMPQ  R12, $0x0c
-	JGE   inside104
+	JGE   inside151
 	MOVQ  R12, R10
 
-inside104:
+inside151:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x0000000a, R9
 	CMPQ  R12, $0x0a
-	JGE   inside105
+	JGE   inside152
 	MOVQ  R12, R9
 
-inside105:
+inside152:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R8
 	CMPQ  R12, $0x08
-	JGE   inside106
+	JGE   inside153
 	MOVQ  R12, R8
 
-inside106:
+inside153:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x06, CX, DI
@@ -10720,13 +11339,13 @@ inside106:
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves102:
+halves149:
 	MOVQ w+16(FP), R12
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail98
+	JLT  tail145
 
-square97:
+square144:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -10807,15 +11426,15 @@ square97:
 	ADDQ         $0x20, R12
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square97
+	JGE          square144
 
-tail98:
+tail145:
 	TESTQ AX, AX
-	JLE   end99
+	JLE   end146
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer110
+	JLT          fewer157
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
 	VMOVUPD      (BX)(CX*1), X6
@@ -10851,7 +11470,7 @@ tail98:
 	VFMADD231PD  Y12, Y11, Y3
 	VFMADD231PD  Y12, Y13, Y4
 	CMPQ         AX, $0x02
-	JE           ready109
+	JE           ready156
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(BX), X5, X6
 	VMASKMOVPD   16(DX), X5, X8
@@ -10893,9 +11512,9 @@ tail98:
 	VFMADD231PD  Y5, Y7, Y2
 	VFMADD231PD  Y5, Y9, Y3
 	VFMADD231PD  Y5, Y11, Y4
-	JMP          ready109
+	JMP          ready156
 
-fewer110:
+fewer157:
 	VMASKMOVPD   (BX), X0, X5
 	VMASKMOVPD   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -10934,8 +11553,8 @@ fewer110:
 	VFMADD231PD  Y12, Y8, Y3
 	VFMADD231PD  Y12, Y10, Y4
 
-ready109:
-end99:
+ready156:
+end146:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -10946,7 +11565,7 @@ end99:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x10
-	JLT    fewer114
+	JLT    fewer161
 	IMUL3Q $0x02, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -10962,40 +11581,40 @@ end99:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves115
+	JMP    halves162
 
-fewer114:
+fewer161:
 	SUBQ $0x02, R13
 	MOVQ $0x0000000e, R12
 	CMPQ R13, $0x0e
-	JGE  inside116
+	JGE  inside163
 	MOVQ R13, R12
 
-inside116:
+inside163:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x0000000c, R11
 	CMPQ  R13, $0x0c
-	JGE   inside117
+	JGE   inside164
 	MOVQ  R13, R11
 
-inside117:
+inside164:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000a, R10
 	CMPQ  R13, $0x0a
-	JGE   inside118
+	JGE   inside165
 	MOVQ  R13, R10
 
-inside118:
+inside165:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000008, R9
 	CMPQ  R13, $0x08
-	JGE   inside119
+	JGE   inside166
 	MOVQ  R13, R9
 
-inside119:
+inside166:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x06, DX, R8
@@ -11005,69 +11624,69 @@ inside119:
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves115:
+halves162:
 	CMPQ         CX, $0x08
-	JNE          apart120
+	JNE          apart167
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored121
+	JMP          stored168
 
-apart120:
+apart167:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X5
 	VMOVSD       X5, (SI)
 	VMOVHPD      X5, (SI)(CX*1)
 
-stored121:
+stored168:
 	CMPQ         CX, $0x08
-	JNE          apart122
+	JNE          apart169
 	VMOVUPD      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored123
+	JMP          stored170
 
-apart122:
+apart169:
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X5
 	VMOVSD       X5, (R8)
 	VMOVHPD      X5, (R8)(CX*1)
 
-stored123:
+stored170:
 	CMPQ         CX, $0x08
-	JNE          apart124
+	JNE          apart171
 	VMOVUPD      X3, (R9)
 	VEXTRACTF128 $0x01, Y3, (R10)
-	JMP          stored125
+	JMP          stored172
 
-apart124:
+apart171:
 	VMOVSD       X3, (R9)
 	VMOVHPD      X3, (R9)(CX*1)
 	VEXTRACTF128 $0x01, Y3, X5
 	VMOVSD       X5, (R10)
 	VMOVHPD      X5, (R10)(CX*1)
 
-stored125:
+stored172:
 	CMPQ         CX, $0x08
-	JNE          apart126
+	JNE          apart173
 	VMOVUPD      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, (R12)
-	JMP          stored127
+	JMP          stored174
 
-apart126:
+apart173:
 	VMOVSD       X4, (R11)
 	VMOVHPD      X4, (R11)(CX*1)
 	VEXTRACTF128 $0x01, Y4, X5
 	VMOVSD       X5, (R12)
 	VMOVHPD      X5, (R12)(CX*1)
 
-stored127:
+stored174:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done100
+	JLE    done147
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -11079,14 +11698,14 @@ stored127:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block96
+	JGE    block143
 
-done100:
+done147:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x04
-	JLE  done132
+	JLE  done179
 
-block128:
+block175:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11094,7 +11713,7 @@ block128:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer133
+	JLT    fewer180
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -11102,36 +11721,36 @@ block128:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves134
+	JMP    halves181
 
-fewer133:
+fewer180:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside135
+	JGE  inside182
 	MOVQ R8, DI
 
-inside135:
+inside182:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside136
+	JGE   inside183
 	MOVQ  R8, SI
 
-inside136:
+inside183:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves134:
+halves181:
 	MOVQ w+16(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail130
+	JLT  tail177
 
-square129:
+square176:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
@@ -11176,15 +11795,15 @@ square129:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square129
+	JGE          square176
 
-tail130:
+tail177:
 	TESTQ AX, AX
-	JLE   end131
+	JLE   end178
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer140
+	JLT          fewer187
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
 	VMOVUPD      (BX)(CX*1), X4
@@ -11204,7 +11823,7 @@ tail130:
 	VFMADD231PD  Y6, Y5, Y1
 	VFMADD231PD  Y6, Y7, Y2
 	CMPQ         AX, $0x02
-	JE           ready139
+	JE           ready186
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPD   16(BX), X3, X4
 	VMASKMOVPD   16(DX), X3, X6
@@ -11226,9 +11845,9 @@ tail130:
 	VBROADCASTSD 16(R8), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	VFMADD231PD  Y3, Y5, Y2
-	JMP          ready139
+	JMP          ready186
 
-fewer140:
+fewer187:
 	VMASKMOVPD   (BX), X0, X3
 	VMASKMOVPD   (DX), X0, X5
 	VINSERTF128  $0x01, X5, Y3, Y3
@@ -11249,8 +11868,8 @@ fewer140:
 	VFMADD231PD  Y6, Y3, Y1
 	VFMADD231PD  Y6, Y4, Y2
 
-ready139:
-end131:
+ready186:
+end178:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -11259,7 +11878,7 @@ end131:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer144
+	JLT    fewer191
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -11267,64 +11886,64 @@ end131:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves145
+	JMP    halves192
 
-fewer144:
+fewer191:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside146
+	JGE  inside193
 	MOVQ R9, R8
 
-inside146:
+inside193:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside147
+	JGE   inside194
 	MOVQ  R9, DI
 
-inside147:
+inside194:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves145:
+halves192:
 	CMPQ         CX, $0x08
-	JNE          apart148
+	JNE          apart195
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored149
+	JMP          stored196
 
-apart148:
+apart195:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X3
 	VMOVSD       X3, (SI)
 	VMOVHPD      X3, (SI)(CX*1)
 
-stored149:
+stored196:
 	CMPQ         CX, $0x08
-	JNE          apart150
+	JNE          apart197
 	VMOVUPD      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored151
+	JMP          stored198
 
-apart150:
+apart197:
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X3
 	VMOVSD       X3, (R8)
 	VMOVHPD      X3, (R8)(CX*1)
 
-stored151:
+stored198:
 	// the next 8 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done132
+	JLE    done179
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -11336,53 +11955,53 @@ stored151:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block128
+	JGE    block175
 
-done132:
+done179:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done156
+	JLE   done203
 
-block152:
+block199:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer157
+	JLT    fewer204
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves158
+	JMP    halves205
 
-fewer157:
+fewer204:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside159
+	JGE  inside206
 	MOVQ DI, SI
 
-inside159:
+inside206:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside160
+	JGE   inside207
 	MOVQ  DI, DX
 
-inside160:
+inside207:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves158:
+halves205:
 	MOVQ w+16(FP), BX
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail154
+	JLT  tail201
 
-square153:
+square200:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -11409,15 +12028,15 @@ square153:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square153
+	JGE          square200
 
-tail154:
+tail201:
 	TESTQ AX, AX
-	JLE   end155
+	JLE   end202
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer164
+	JLT          fewer211
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
 	VMOVUPD      (DX)(CX*1), X3
@@ -11429,7 +12048,7 @@ tail154:
 	VBROADCASTSD 8(BX), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	CMPQ         AX, $0x02
-	JE           ready163
+	JE           ready210
 	VEXTRACTF128 $0x01, Y0, X2
 	VMASKMOVPD   16(DX), X2, X3
 	VMASKMOVPD   16(SI), X2, X5
@@ -11441,9 +12060,9 @@ tail154:
 	VUNPCKLPD    Y4, Y3, Y3
 	VBROADCASTSD 16(BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
-	JMP          ready163
+	JMP          ready210
 
-fewer164:
+fewer211:
 	VMASKMOVPD   (DX), X0, X2
 	VMASKMOVPD   (SI), X0, X4
 	VINSERTF128  $0x01, X4, Y2, Y2
@@ -11455,8 +12074,8 @@ fewer164:
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y2, Y1
 
-ready163:
-end155:
+ready210:
+end202:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -11464,53 +12083,53 @@ end155:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer168
+	JLT    fewer215
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves169
+	JMP    halves216
 
-fewer168:
+fewer215:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside170
+	JGE  inside217
 	MOVQ R8, DI
 
-inside170:
+inside217:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside171
+	JGE   inside218
 	MOVQ  R8, SI
 
-inside171:
+inside218:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves169:
+halves216:
 	CMPQ         CX, $0x08
-	JNE          apart172
+	JNE          apart219
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
-	JMP          stored173
+	JMP          stored220
 
-apart172:
+apart219:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 
-stored173:
+stored220:
 	// the next 4 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done156
+	JLE    done203
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -11522,9 +12141,9 @@ stored173:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block152
+	JGE    block199
 
-done156:
+done203:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -10035,7 +10035,7 @@ done273:
 // func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 TEXT ·turnedNEONF32(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
-	CMP  $3, R0
+	CMP  $4, R0
 	BNE  other1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
@@ -10043,13 +10043,15 @@ TEXT ·turnedNEONF32(SB), NOSPLIT, $0-72
 	BLE  done6
 
 block2:
-	// 3×8 elements of dx, from +0
+	// 4×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
@@ -10097,10 +10099,741 @@ halves8:
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
+	ADD  R11, R13, R14
 	CMP  $4, R0
 	BLT  tail4
 
 square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F8
+	FMOVQ 0(R6), F9
+	FMOVQ 0(R3), F10
+	FMOVQ 0(R7), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVQ 0(R4), F12
+	FMOVQ 0(R8), F13
+	FMOVQ 0(R5), F14
+	FMOVQ 0(R9), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVD 0(R10), F16
+	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
+	WORD  $0x4fb01120 // fmla v0.4s, v9.4s, v16.s[1]
+	WORD  $0x4fb011a4 // fmla v4.4s, v13.4s, v16.s[1]
+	FMOVD 0(R12), F16
+	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901185 // fmla v5.4s, v12.4s, v16.s[0]
+	WORD  $0x4fb01121 // fmla v1.4s, v9.4s, v16.s[1]
+	WORD  $0x4fb011a5 // fmla v5.4s, v13.4s, v16.s[1]
+	FMOVD 0(R13), F16
+	WORD  $0x4f901102 // fmla v2.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901186 // fmla v6.4s, v12.4s, v16.s[0]
+	WORD  $0x4fb01122 // fmla v2.4s, v9.4s, v16.s[1]
+	WORD  $0x4fb011a6 // fmla v6.4s, v13.4s, v16.s[1]
+	FMOVD 0(R14), F16
+	WORD  $0x4f901103 // fmla v3.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
+	WORD  $0x4fb01123 // fmla v3.4s, v9.4s, v16.s[1]
+	WORD  $0x4fb011a7 // fmla v7.4s, v13.4s, v16.s[1]
+	FMOVD 8(R10), F16
+	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD  $0x4fb01160 // fmla v0.4s, v11.4s, v16.s[1]
+	WORD  $0x4fb011e4 // fmla v4.4s, v15.4s, v16.s[1]
+	FMOVD 8(R12), F16
+	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
+	WORD  $0x4fb01161 // fmla v1.4s, v11.4s, v16.s[1]
+	WORD  $0x4fb011e5 // fmla v5.4s, v15.4s, v16.s[1]
+	FMOVD 8(R13), F16
+	WORD  $0x4f901142 // fmla v2.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
+	WORD  $0x4fb01162 // fmla v2.4s, v11.4s, v16.s[1]
+	WORD  $0x4fb011e6 // fmla v6.4s, v15.4s, v16.s[1]
+	FMOVD 8(R14), F16
+	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
+	WORD  $0x4fb01163 // fmla v3.4s, v11.4s, v16.s[1]
+	WORD  $0x4fb011e7 // fmla v7.4s, v15.4s, v16.s[1]
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R3
+	ADD   $16, R7
+	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one14
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved15
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
+	B     moved15
+
+one14:
+	FMOVS 0(R1), F8
+
+moved15:
+	TST   $2, R0
+	BEQ   one16
+	FMOVD 0(R6), F9
+	TST   $1, R0
+	BEQ   moved17
+	ADD   $8, R6, R16
+	VLD1  (R16), V9.S[2]
+	B     moved17
+
+one16:
+	FMOVS 0(R6), F9
+
+moved17:
+	TST   $2, R0
+	BEQ   one18
+	FMOVD 0(R3), F10
+	TST   $1, R0
+	BEQ   moved19
+	ADD   $8, R3, R16
+	VLD1  (R16), V10.S[2]
+	B     moved19
+
+one18:
+	FMOVS 0(R3), F10
+
+moved19:
+	TST   $2, R0
+	BEQ   one20
+	FMOVD 0(R7), F11
+	TST   $1, R0
+	BEQ   moved21
+	ADD   $8, R7, R16
+	VLD1  (R16), V11.S[2]
+	B     moved21
+
+one20:
+	FMOVS 0(R7), F11
+
+moved21:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	TST   $2, R0
+	BEQ   one22
+	FMOVD 0(R4), F12
+	TST   $1, R0
+	BEQ   moved23
+	ADD   $8, R4, R16
+	VLD1  (R16), V12.S[2]
+	B     moved23
+
+one22:
+	FMOVS 0(R4), F12
+
+moved23:
+	TST   $2, R0
+	BEQ   one24
+	FMOVD 0(R8), F13
+	TST   $1, R0
+	BEQ   moved25
+	ADD   $8, R8, R16
+	VLD1  (R16), V13.S[2]
+	B     moved25
+
+one24:
+	FMOVS 0(R8), F13
+
+moved25:
+	TST   $2, R0
+	BEQ   one26
+	FMOVD 0(R5), F14
+	TST   $1, R0
+	BEQ   moved27
+	ADD   $8, R5, R16
+	VLD1  (R16), V14.S[2]
+	B     moved27
+
+one26:
+	FMOVS 0(R5), F14
+
+moved27:
+	TST   $2, R0
+	BEQ   one28
+	FMOVD 0(R9), F15
+	TST   $1, R0
+	BEQ   moved29
+	ADD   $8, R9, R16
+	VLD1  (R16), V15.S[2]
+	B     moved29
+
+one28:
+	FMOVS 0(R9), F15
+
+moved29:
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVS 0(R10), F16
+	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
+	FMOVS 0(R12), F16
+	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901185 // fmla v5.4s, v12.4s, v16.s[0]
+	FMOVS 0(R13), F16
+	WORD  $0x4f901102 // fmla v2.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901186 // fmla v6.4s, v12.4s, v16.s[0]
+	FMOVS 0(R14), F16
+	WORD  $0x4f901103 // fmla v3.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over13
+	FMOVS 4(R10), F16
+	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
+	WORD  $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
+	FMOVS 4(R12), F16
+	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
+	WORD  $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
+	FMOVS 4(R13), F16
+	WORD  $0x4f901122 // fmla v2.4s, v9.4s, v16.s[0]
+	WORD  $0x4f9011a6 // fmla v6.4s, v13.4s, v16.s[0]
+	FMOVS 4(R14), F16
+	WORD  $0x4f901123 // fmla v3.4s, v9.4s, v16.s[0]
+	WORD  $0x4f9011a7 // fmla v7.4s, v13.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over13
+	FMOVS 8(R10), F16
+	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	FMOVS 8(R12), F16
+	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
+	FMOVS 8(R13), F16
+	WORD  $0x4f901142 // fmla v2.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
+	FMOVS 8(R14), F16
+	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
+
+over13:
+end5:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer30
+	MOVD  $2, R16
+	MUL   R16, R3, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves31
+
+fewer30:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside32
+	MOVD R7, R6
+
+inside32:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside33
+	MOVD R7, R5
+
+inside33:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R16
+	MUL  R16, R3, R4
+	ADD  R1, R4
+
+halves31:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
+	FMOVS F0, 0(R1)
+	VST1  V0.S[1], (R7)
+	VST1  V0.S[2], (R4)
+	VST1  V0.S[3], (R8)
+	FMOVS F1, 4(R1)
+	ADD   $4, R7, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R4, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V1.S[3], (R16)
+	FMOVS F2, 8(R1)
+	ADD   $8, R7, R16
+	VST1  V2.S[1], (R16)
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
+	ADD   $8, R8, R16
+	VST1  V2.S[3], (R16)
+	FMOVS F3, 12(R1)
+	ADD   $12, R7, R16
+	VST1  V3.S[1], (R16)
+	ADD   $12, R4, R16
+	VST1  V3.S[2], (R16)
+	ADD   $12, R8, R16
+	VST1  V3.S[3], (R16)
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVS F4, 0(R5)
+	VST1  V4.S[1], (R7)
+	VST1  V4.S[2], (R6)
+	VST1  V4.S[3], (R8)
+	FMOVS F5, 4(R5)
+	ADD   $4, R7, R16
+	VST1  V5.S[1], (R16)
+	ADD   $4, R6, R16
+	VST1  V5.S[2], (R16)
+	ADD   $4, R8, R16
+	VST1  V5.S[3], (R16)
+	FMOVS F6, 8(R5)
+	ADD   $8, R7, R16
+	VST1  V6.S[1], (R16)
+	ADD   $8, R6, R16
+	VST1  V6.S[2], (R16)
+	ADD   $8, R8, R16
+	VST1  V6.S[3], (R16)
+	FMOVS F7, 12(R5)
+	ADD   $12, R7, R16
+	VST1  V7.S[1], (R16)
+	ADD   $12, R6, R16
+	VST1  V7.S[2], (R16)
+	ADD   $12, R8, R16
+	VST1  V7.S[3], (R16)
+
+	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $8, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $8, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $5, R1
+	BGE  block2
+
+done6:
+	MOVD cols+56(FP), R1
+	CMP  $0, R1
+	BLE  done42
+
+block38:
+	// 4×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer43
+	MOVD  $2, R16
+	MUL   R16, R2, R5
+	MOVD  R1, R3
+	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves44
+
+fewer43:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside45
+	MOVD R5, R4
+
+inside45:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside46
+	MOVD R5, R3
+
+inside46:
+	MUL R2, R3
+	ADD R1, R3
+
+halves44:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
+	MOVD w+16(FP), R6
+	MOVD ldw+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	CMP  $4, R0
+	BLT  tail40
+
+square39:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R3), F4
+	FMOVQ 0(R1), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVD 0(R6), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	WORD  $0x4fa810a0 // fmla v0.4s, v5.4s, v8.s[1]
+	FMOVD 0(R8), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	WORD  $0x4fa810a1 // fmla v1.4s, v5.4s, v8.s[1]
+	FMOVD 0(R9), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	WORD  $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
+	FMOVD 0(R10), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	WORD  $0x4fa810a3 // fmla v3.4s, v5.4s, v8.s[1]
+	FMOVD 8(R6), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	WORD  $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
+	FMOVD 8(R8), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	WORD  $0x4fa810e1 // fmla v1.4s, v7.4s, v8.s[1]
+	FMOVD 8(R9), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	WORD  $0x4fa810e2 // fmla v2.4s, v7.4s, v8.s[1]
+	FMOVD 8(R10), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	WORD  $0x4fa810e3 // fmla v3.4s, v7.4s, v8.s[1]
+	ADD   $16, R3
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square39
+
+tail40:
+	CMP $0, R0
+	BLE end41
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one50
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved51
+	ADD   $8, R3, R16
+	VLD1  (R16), V4.S[2]
+	B     moved51
+
+one50:
+	FMOVS 0(R3), F4
+
+moved51:
+	TST   $2, R0
+	BEQ   one52
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved53
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
+	B     moved53
+
+one52:
+	FMOVS 0(R1), F5
+
+moved53:
+	TST   $2, R0
+	BEQ   one54
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved55
+	ADD   $8, R4, R16
+	VLD1  (R16), V6.S[2]
+	B     moved55
+
+one54:
+	FMOVS 0(R4), F6
+
+moved55:
+	TST   $2, R0
+	BEQ   one56
+	FMOVD 0(R5), F7
+	TST   $1, R0
+	BEQ   moved57
+	ADD   $8, R5, R16
+	VLD1  (R16), V7.S[2]
+	B     moved57
+
+one56:
+	FMOVS 0(R5), F7
+
+moved57:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R6), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	FMOVS 0(R8), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	FMOVS 0(R9), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	FMOVS 0(R10), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over49
+	FMOVS 4(R6), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	FMOVS 4(R8), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	FMOVS 4(R9), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over49
+	FMOVS 8(R6), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	FMOVS 8(R8), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	FMOVS 8(R9), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+
+over49:
+end41:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer58
+	MOVD  $2, R16
+	MUL   R16, R3, R6
+	MOVD  R1, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves59
+
+fewer58:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside60
+	MOVD R6, R5
+
+inside60:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside61
+	MOVD R6, R4
+
+inside61:
+	MUL R3, R4
+	ADD R1, R4
+
+halves59:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R1)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+	FMOVS F1, 4(R4)
+	ADD   $4, R1, R16
+	VST1  V1.S[1], (R16)
+	ADD   $4, R5, R16
+	VST1  V1.S[2], (R16)
+	ADD   $4, R6, R16
+	VST1  V1.S[3], (R16)
+	FMOVS F2, 8(R4)
+	ADD   $8, R1, R16
+	VST1  V2.S[1], (R16)
+	ADD   $8, R5, R16
+	VST1  V2.S[2], (R16)
+	ADD   $8, R6, R16
+	VST1  V2.S[3], (R16)
+	FMOVS F3, 12(R4)
+	ADD   $12, R1, R16
+	VST1  V3.S[1], (R16)
+	ADD   $12, R5, R16
+	VST1  V3.S[2], (R16)
+	ADD   $12, R6, R16
+	VST1  V3.S[3], (R16)
+
+	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done42
+	MOVD dx+0(FP), R1
+	MOVD $4, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $4, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $1, R1
+	BGE  block38
+
+done42:
+	RET
+
+other1:
+	CMP  $3, R0
+	BNE  other64
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLE  done69
+
+block65:
+	// 3×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer70
+	MOVD  $2, R16
+	MUL   R16, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
+	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves71
+
+fewer70:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside72
+	MOVD R6, R5
+
+inside72:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside73
+	MOVD R6, R4
+
+inside73:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R16
+	MUL  R16, R2, R3
+	ADD  R1, R3
+
+halves71:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
+	MOVD w+16(FP), R10
+	MOVD ldw+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	CMP  $4, R0
+	BLT  tail67
+
+square66:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R6), F7
@@ -10169,65 +10902,65 @@ square3:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square3
+	BGE   square66
 
-tail4:
+tail67:
 	CMP $0, R0
-	BLE end5
+	BLE end68
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one77
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved78
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved15
+	B     moved78
 
-one14:
+one77:
 	FMOVS 0(R1), F6
 
-moved15:
+moved78:
 	TST   $2, R0
-	BEQ   one16
+	BEQ   one79
 	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved17
+	BEQ   moved80
 	ADD   $8, R6, R16
 	VLD1  (R16), V7.S[2]
-	B     moved17
+	B     moved80
 
-one16:
+one79:
 	FMOVS 0(R6), F7
 
-moved17:
+moved80:
 	TST   $2, R0
-	BEQ   one18
+	BEQ   one81
 	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved19
+	BEQ   moved82
 	ADD   $8, R3, R16
 	VLD1  (R16), V8.S[2]
-	B     moved19
+	B     moved82
 
-one18:
+one81:
 	FMOVS 0(R3), F8
 
-moved19:
+moved82:
 	TST   $2, R0
-	BEQ   one20
+	BEQ   one83
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved21
+	BEQ   moved84
 	ADD   $8, R7, R16
 	VLD1  (R16), V9.S[2]
-	B     moved21
+	B     moved84
 
-one20:
+one83:
 	FMOVS 0(R7), F9
 
-moved21:
+moved84:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -10237,57 +10970,57 @@ moved21:
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
 	TST   $2, R0
-	BEQ   one22
+	BEQ   one85
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved23
+	BEQ   moved86
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved23
+	B     moved86
 
-one22:
+one85:
 	FMOVS 0(R4), F10
 
-moved23:
+moved86:
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one87
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved88
 	ADD   $8, R8, R16
 	VLD1  (R16), V11.S[2]
-	B     moved25
+	B     moved88
 
-one24:
+one87:
 	FMOVS 0(R8), F11
 
-moved25:
+moved88:
 	TST   $2, R0
-	BEQ   one26
+	BEQ   one89
 	FMOVD 0(R5), F12
 	TST   $1, R0
-	BEQ   moved27
+	BEQ   moved90
 	ADD   $8, R5, R16
 	VLD1  (R16), V12.S[2]
-	B     moved27
+	B     moved90
 
-one26:
+one89:
 	FMOVS 0(R5), F12
 
-moved27:
+moved90:
 	TST   $2, R0
-	BEQ   one28
+	BEQ   one91
 	FMOVD 0(R9), F13
 	TST   $1, R0
-	BEQ   moved29
+	BEQ   moved92
 	ADD   $8, R9, R16
 	VLD1  (R16), V13.S[2]
-	B     moved29
+	B     moved92
 
-one28:
+one91:
 	FMOVS 0(R9), F13
 
-moved29:
+moved92:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -10306,7 +11039,7 @@ moved29:
 	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
 	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over13
+	BEQ   over76
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
@@ -10317,7 +11050,7 @@ moved29:
 	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over13
+	BEQ   over76
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
@@ -10328,8 +11061,8 @@ moved29:
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 
-over13:
-end5:
+over76:
+end68:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -10342,7 +11075,7 @@ end5:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer30
+	BLT   fewer93
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -10351,31 +11084,31 @@ end5:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves31
+	B     halves94
 
-fewer30:
+fewer93:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside32
+	BGE  inside95
 	MOVD R7, R6
 
-inside32:
+inside95:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside33
+	BGE  inside96
 	MOVD R7, R5
 
-inside33:
+inside96:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves31:
+halves94:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -10422,7 +11155,7 @@ halves31:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done69
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -10436,14 +11169,14 @@ halves31:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block2
+	BGE  block65
 
-done6:
+done69:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done42
+	BLE  done105
 
-block38:
+block101:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10452,34 +11185,34 @@ block38:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer43
+	BLT   fewer106
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves44
+	B     halves107
 
-fewer43:
+fewer106:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside45
+	BGE  inside108
 	MOVD R5, R4
 
-inside45:
+inside108:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside46
+	BGE  inside109
 	MOVD R5, R3
 
-inside46:
+inside109:
 	MUL R2, R3
 	ADD R1, R3
 
-halves44:
+halves107:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+16(FP), R6
@@ -10488,9 +11221,9 @@ halves44:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail40
+	BLT  tail103
 
-square39:
+square102:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
@@ -10531,65 +11264,65 @@ square39:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square39
+	BGE   square102
 
-tail40:
+tail103:
 	CMP $0, R0
-	BLE end41
+	BLE end104
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one50
+	BEQ   one113
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved51
+	BEQ   moved114
 	ADD   $8, R3, R16
 	VLD1  (R16), V3.S[2]
-	B     moved51
+	B     moved114
 
-one50:
+one113:
 	FMOVS 0(R3), F3
 
-moved51:
+moved114:
 	TST   $2, R0
-	BEQ   one52
+	BEQ   one115
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved53
+	BEQ   moved116
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved53
+	B     moved116
 
-one52:
+one115:
 	FMOVS 0(R1), F4
 
-moved53:
+moved116:
 	TST   $2, R0
-	BEQ   one54
+	BEQ   one117
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved55
+	BEQ   moved118
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved55
+	B     moved118
 
-one54:
+one117:
 	FMOVS 0(R4), F5
 
-moved55:
+moved118:
 	TST   $2, R0
-	BEQ   one56
+	BEQ   one119
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved57
+	BEQ   moved120
 	ADD   $8, R5, R16
 	VLD1  (R16), V6.S[2]
-	B     moved57
+	B     moved120
 
-one56:
+one119:
 	FMOVS 0(R5), F6
 
-moved57:
+moved120:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -10605,7 +11338,7 @@ moved57:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over49
+	BEQ   over112
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -10613,7 +11346,7 @@ moved57:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over49
+	BEQ   over112
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -10621,8 +11354,8 @@ moved57:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 
-over49:
-end41:
+over112:
+end104:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -10632,34 +11365,34 @@ end41:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer58
+	BLT   fewer121
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves59
+	B     halves122
 
-fewer58:
+fewer121:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside60
+	BGE  inside123
 	MOVD R6, R5
 
-inside60:
+inside123:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside61
+	BGE  inside124
 	MOVD R6, R4
 
-inside61:
+inside124:
 	MUL R3, R4
 	ADD R1, R4
 
-halves59:
+halves122:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -10686,7 +11419,7 @@ halves59:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done42
+	BLE  done105
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -10700,20 +11433,20 @@ halves59:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block38
+	BGE  block101
 
-done42:
+done105:
 	RET
 
-other1:
+other64:
 	CMP  $2, R0
-	BNE  other64
+	BNE  other127
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done69
+	BLE  done132
 
-block65:
+block128:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10723,7 +11456,7 @@ block65:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer70
+	BLT   fewer133
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -10732,31 +11465,31 @@ block65:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves71
+	B     halves134
 
-fewer70:
+fewer133:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside72
+	BGE  inside135
 	MOVD R6, R5
 
-inside72:
+inside135:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside73
+	BGE  inside136
 	MOVD R6, R4
 
-inside73:
+inside136:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves71:
+halves134:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -10766,9 +11499,9 @@ halves71:
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail67
+	BLT  tail130
 
-square66:
+square129:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R6), F5
@@ -10826,65 +11559,65 @@ square66:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square66
+	BGE   square129
 
-tail67:
+tail130:
 	CMP $0, R0
-	BLE end68
+	BLE end131
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one77
+	BEQ   one140
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved78
+	BEQ   moved141
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved78
+	B     moved141
 
-one77:
+one140:
 	FMOVS 0(R1), F4
 
-moved78:
+moved141:
 	TST   $2, R0
-	BEQ   one79
+	BEQ   one142
 	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved80
+	BEQ   moved143
 	ADD   $8, R6, R16
 	VLD1  (R16), V5.S[2]
-	B     moved80
+	B     moved143
 
-one79:
+one142:
 	FMOVS 0(R6), F5
 
-moved80:
+moved143:
 	TST   $2, R0
-	BEQ   one81
+	BEQ   one144
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved82
+	BEQ   moved145
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved82
+	B     moved145
 
-one81:
+one144:
 	FMOVS 0(R3), F6
 
-moved82:
+moved145:
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one146
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved147
 	ADD   $8, R7, R16
 	VLD1  (R16), V7.S[2]
-	B     moved84
+	B     moved147
 
-one83:
+one146:
 	FMOVS 0(R7), F7
 
-moved84:
+moved147:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -10894,57 +11627,57 @@ moved84:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one85
+	BEQ   one148
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved86
+	BEQ   moved149
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved86
+	B     moved149
 
-one85:
+one148:
 	FMOVS 0(R4), F8
 
-moved86:
+moved149:
 	TST   $2, R0
-	BEQ   one87
+	BEQ   one150
 	FMOVD 0(R8), F9
 	TST   $1, R0
-	BEQ   moved88
+	BEQ   moved151
 	ADD   $8, R8, R16
 	VLD1  (R16), V9.S[2]
-	B     moved88
+	B     moved151
 
-one87:
+one150:
 	FMOVS 0(R8), F9
 
-moved88:
+moved151:
 	TST   $2, R0
-	BEQ   one89
+	BEQ   one152
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved90
+	BEQ   moved153
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved90
+	B     moved153
 
-one89:
+one152:
 	FMOVS 0(R5), F10
 
-moved90:
+moved153:
 	TST   $2, R0
-	BEQ   one91
+	BEQ   one154
 	FMOVD 0(R9), F11
 	TST   $1, R0
-	BEQ   moved92
+	BEQ   moved155
 	ADD   $8, R9, R16
 	VLD1  (R16), V11.S[2]
-	B     moved92
+	B     moved155
 
-one91:
+one154:
 	FMOVS 0(R9), F11
 
-moved92:
+moved155:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -10960,7 +11693,7 @@ moved92:
 	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
 	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over76
+	BEQ   over139
 	FMOVS 4(R10), F12
 	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
@@ -10968,7 +11701,7 @@ moved92:
 	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over76
+	BEQ   over139
 	FMOVS 8(R10), F12
 	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
@@ -10976,8 +11709,8 @@ moved92:
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 
-over76:
-end68:
+over139:
+end131:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -10988,7 +11721,7 @@ end68:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer93
+	BLT   fewer156
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -10997,31 +11730,31 @@ end68:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves94
+	B     halves157
 
-fewer93:
+fewer156:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside95
+	BGE  inside158
 	MOVD R7, R6
 
-inside95:
+inside158:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside96
+	BGE  inside159
 	MOVD R7, R5
 
-inside96:
+inside159:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves94:
+halves157:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -11054,7 +11787,7 @@ halves94:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done69
+	BLE  done132
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -11068,14 +11801,14 @@ halves94:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block65
+	BGE  block128
 
-done69:
+done132:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done105
+	BLE  done168
 
-block101:
+block164:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11083,34 +11816,34 @@ block101:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer106
+	BLT   fewer169
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves107
+	B     halves170
 
-fewer106:
+fewer169:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside108
+	BGE  inside171
 	MOVD R5, R4
 
-inside108:
+inside171:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside109
+	BGE  inside172
 	MOVD R5, R3
 
-inside109:
+inside172:
 	MUL R2, R3
 	ADD R1, R3
 
-halves107:
+halves170:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+16(FP), R6
@@ -11118,9 +11851,9 @@ halves107:
 	MOVD n+64(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail103
+	BLT  tail166
 
-square102:
+square165:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F2
 	FMOVQ 0(R1), F3
@@ -11154,65 +11887,65 @@ square102:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square102
+	BGE   square165
 
-tail103:
+tail166:
 	CMP $0, R0
-	BLE end104
+	BLE end167
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one113
+	BEQ   one176
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved114
+	BEQ   moved177
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved114
+	B     moved177
 
-one113:
+one176:
 	FMOVS 0(R3), F2
 
-moved114:
+moved177:
 	TST   $2, R0
-	BEQ   one115
+	BEQ   one178
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved116
+	BEQ   moved179
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved116
+	B     moved179
 
-one115:
+one178:
 	FMOVS 0(R1), F3
 
-moved116:
+moved179:
 	TST   $2, R0
-	BEQ   one117
+	BEQ   one180
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved118
+	BEQ   moved181
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved118
+	B     moved181
 
-one117:
+one180:
 	FMOVS 0(R4), F4
 
-moved118:
+moved181:
 	TST   $2, R0
-	BEQ   one119
+	BEQ   one182
 	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved120
+	BEQ   moved183
 	ADD   $8, R5, R16
 	VLD1  (R16), V5.S[2]
-	B     moved120
+	B     moved183
 
-one119:
+one182:
 	FMOVS 0(R5), F5
 
-moved120:
+moved183:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -11226,20 +11959,20 @@ moved120:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over112
+	BEQ   over175
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over112
+	BEQ   over175
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 
-over112:
-end104:
+over175:
+end167:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -11248,34 +11981,34 @@ end104:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer121
+	BLT   fewer184
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves122
+	B     halves185
 
-fewer121:
+fewer184:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside123
+	BGE  inside186
 	MOVD R6, R5
 
-inside123:
+inside186:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside124
+	BGE  inside187
 	MOVD R6, R4
 
-inside124:
+inside187:
 	MUL R3, R4
 	ADD R1, R4
 
-halves122:
+halves185:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -11295,7 +12028,7 @@ halves122:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done105
+	BLE  done168
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -11309,18 +12042,18 @@ halves122:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block101
+	BGE  block164
 
-done105:
+done168:
 	RET
 
-other64:
+other127:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done132
+	BLE  done195
 
-block128:
+block191:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11330,7 +12063,7 @@ block128:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R10
 	CMP   $16, R10
-	BLT   fewer133
+	BLT   fewer196
 	MOVD  $2, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -11347,40 +12080,40 @@ block128:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves134
+	B     halves197
 
-fewer133:
+fewer196:
 	SUB  $2, R10
 	MOVD $14, R9
 	CMP  $14, R10
-	BGE  inside135
+	BGE  inside198
 	MOVD R10, R9
 
-inside135:
+inside198:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $12, R8
 	CMP  $12, R10
-	BGE  inside136
+	BGE  inside199
 	MOVD R10, R8
 
-inside136:
+inside199:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $10, R7
 	CMP  $10, R10
-	BGE  inside137
+	BGE  inside200
 	MOVD R10, R7
 
-inside137:
+inside200:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $8, R6
 	CMP  $8, R10
-	BGE  inside138
+	BGE  inside201
 	MOVD R10, R6
 
-inside138:
+inside201:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $6, R16
@@ -11393,7 +12126,7 @@ inside138:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves134:
+halves197:
 	ADD  R2, R1, R10
 	ADD  R2, R3, R11
 	ADD  R2, R4, R12
@@ -11405,9 +12138,9 @@ halves134:
 	MOVD w+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail130
+	BLT  tail193
 
-square129:
+square192:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -11494,65 +12227,65 @@ square129:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square129
+	BGE   square192
 
-tail130:
+tail193:
 	CMP $0, R0
-	BLE end131
+	BLE end194
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one142
+	BEQ   one205
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved143
+	BEQ   moved206
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved143
+	B     moved206
 
-one142:
+one205:
 	FMOVS 0(R1), F4
 
-moved143:
+moved206:
 	TST   $2, R0
-	BEQ   one144
+	BEQ   one207
 	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved145
+	BEQ   moved208
 	ADD   $8, R10, R16
 	VLD1  (R16), V5.S[2]
-	B     moved145
+	B     moved208
 
-one144:
+one207:
 	FMOVS 0(R10), F5
 
-moved145:
+moved208:
 	TST   $2, R0
-	BEQ   one146
+	BEQ   one209
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved147
+	BEQ   moved210
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved147
+	B     moved210
 
-one146:
+one209:
 	FMOVS 0(R3), F6
 
-moved147:
+moved210:
 	TST   $2, R0
-	BEQ   one148
+	BEQ   one211
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved149
+	BEQ   moved212
 	ADD   $8, R11, R16
 	VLD1  (R16), V7.S[2]
-	B     moved149
+	B     moved212
 
-one148:
+one211:
 	FMOVS 0(R11), F7
 
-moved149:
+moved212:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -11562,57 +12295,57 @@ moved149:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one150
+	BEQ   one213
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved151
+	BEQ   moved214
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved151
+	B     moved214
 
-one150:
+one213:
 	FMOVS 0(R4), F8
 
-moved151:
+moved214:
 	TST   $2, R0
-	BEQ   one152
+	BEQ   one215
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved153
+	BEQ   moved216
 	ADD   $8, R12, R16
 	VLD1  (R16), V9.S[2]
-	B     moved153
+	B     moved216
 
-one152:
+one215:
 	FMOVS 0(R12), F9
 
-moved153:
+moved216:
 	TST   $2, R0
-	BEQ   one154
+	BEQ   one217
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved155
+	BEQ   moved218
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved155
+	B     moved218
 
-one154:
+one217:
 	FMOVS 0(R5), F10
 
-moved155:
+moved218:
 	TST   $2, R0
-	BEQ   one156
+	BEQ   one219
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved157
+	BEQ   moved220
 	ADD   $8, R13, R16
 	VLD1  (R16), V11.S[2]
-	B     moved157
+	B     moved220
 
-one156:
+one219:
 	FMOVS 0(R13), F11
 
-moved157:
+moved220:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -11622,57 +12355,57 @@ moved157:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one158
+	BEQ   one221
 	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved159
+	BEQ   moved222
 	ADD   $8, R6, R16
 	VLD1  (R16), V12.S[2]
-	B     moved159
+	B     moved222
 
-one158:
+one221:
 	FMOVS 0(R6), F12
 
-moved159:
+moved222:
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one223
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved224
 	ADD   $8, R14, R16
 	VLD1  (R16), V13.S[2]
-	B     moved161
+	B     moved224
 
-one160:
+one223:
 	FMOVS 0(R14), F13
 
-moved161:
+moved224:
 	TST   $2, R0
-	BEQ   one162
+	BEQ   one225
 	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved163
+	BEQ   moved226
 	ADD   $8, R7, R16
 	VLD1  (R16), V14.S[2]
-	B     moved163
+	B     moved226
 
-one162:
+one225:
 	FMOVS 0(R7), F14
 
-moved163:
+moved226:
 	TST   $2, R0
-	BEQ   one164
+	BEQ   one227
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved228
 	ADD   $8, R15, R16
 	VLD1  (R16), V15.S[2]
-	B     moved165
+	B     moved228
 
-one164:
+one227:
 	FMOVS 0(R15), F15
 
-moved165:
+moved228:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -11682,57 +12415,57 @@ moved165:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one166
+	BEQ   one229
 	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved167
+	BEQ   moved230
 	ADD   $8, R8, R16
 	VLD1  (R16), V16.S[2]
-	B     moved167
+	B     moved230
 
-one166:
+one229:
 	FMOVS 0(R8), F16
 
-moved167:
+moved230:
 	TST   $2, R0
-	BEQ   one168
+	BEQ   one231
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved169
+	BEQ   moved232
 	ADD   $8, R19, R16
 	VLD1  (R16), V17.S[2]
-	B     moved169
+	B     moved232
 
-one168:
+one231:
 	FMOVS 0(R19), F17
 
-moved169:
+moved232:
 	TST   $2, R0
-	BEQ   one170
+	BEQ   one233
 	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved171
+	BEQ   moved234
 	ADD   $8, R9, R16
 	VLD1  (R16), V18.S[2]
-	B     moved171
+	B     moved234
 
-one170:
+one233:
 	FMOVS 0(R9), F18
 
-moved171:
+moved234:
 	TST   $2, R0
-	BEQ   one172
+	BEQ   one235
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved173
+	BEQ   moved236
 	ADD   $8, R20, R16
 	VLD1  (R16), V19.S[2]
-	B     moved173
+	B     moved236
 
-one172:
+one235:
 	FMOVS 0(R20), F19
 
-moved173:
+moved236:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -11747,22 +12480,22 @@ moved173:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over141
+	BEQ   over204
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over141
+	BEQ   over204
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 
-over141:
-end131:
+over204:
+end194:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -11773,7 +12506,7 @@ end131:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R11
 	CMP   $16, R11
-	BLT   fewer174
+	BLT   fewer237
 	MOVD  $2, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -11790,40 +12523,40 @@ end131:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves175
+	B     halves238
 
-fewer174:
+fewer237:
 	SUB  $2, R11
 	MOVD $14, R10
 	CMP  $14, R11
-	BGE  inside176
+	BGE  inside239
 	MOVD R11, R10
 
-inside176:
+inside239:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $12, R9
 	CMP  $12, R11
-	BGE  inside177
+	BGE  inside240
 	MOVD R11, R9
 
-inside177:
+inside240:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $10, R8
 	CMP  $10, R11
-	BGE  inside178
+	BGE  inside241
 	MOVD R11, R8
 
-inside178:
+inside241:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $8, R7
 	CMP  $8, R11
-	BGE  inside179
+	BGE  inside242
 	MOVD R11, R7
 
-inside179:
+inside242:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $6, R16
@@ -11836,14 +12569,14 @@ inside179:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves175:
+halves238:
 	CMP   $4, R2
-	BNE   apart180
+	BNE   apart243
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored181
+	B     stored244
 
-apart180:
+apart243:
 	ADD   R2, R1, R11
 	ADD   R2, R4, R12
 	FMOVS F0, 0(R1)
@@ -11851,14 +12584,14 @@ apart180:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R12)
 
-stored181:
+stored244:
 	CMP   $4, R2
-	BNE   apart182
+	BNE   apart245
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored183
+	B     stored246
 
-apart182:
+apart245:
 	ADD   R2, R5, R11
 	ADD   R2, R6, R12
 	FMOVS F1, 0(R5)
@@ -11866,14 +12599,14 @@ apart182:
 	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R12)
 
-stored183:
+stored246:
 	CMP   $4, R2
-	BNE   apart184
+	BNE   apart247
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
-	B     stored185
+	B     stored248
 
-apart184:
+apart247:
 	ADD   R2, R7, R11
 	ADD   R2, R8, R12
 	FMOVS F2, 0(R7)
@@ -11881,14 +12614,14 @@ apart184:
 	VST1  V2.S[2], (R8)
 	VST1  V2.S[3], (R12)
 
-stored185:
+stored248:
 	CMP   $4, R2
-	BNE   apart186
+	BNE   apart249
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
-	B     stored187
+	B     stored250
 
-apart186:
+apart249:
 	ADD   R2, R9, R11
 	ADD   R2, R10, R12
 	FMOVS F3, 0(R9)
@@ -11896,13 +12629,13 @@ apart186:
 	VST1  V3.S[2], (R10)
 	VST1  V3.S[3], (R12)
 
-stored187:
+stored250:
 	// the next 16 inputs
 	MOVD cols+56(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done132
+	BLE  done195
 	MOVD dx+0(FP), R1
 	MOVD $16, R16
 	MUL  R16, R3, R3
@@ -11916,14 +12649,14 @@ stored187:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block128
+	BGE  block191
 
-done132:
+done195:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done192
+	BLE  done255
 
-block188:
+block251:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11931,7 +12664,7 @@ block188:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer193
+	BLT   fewer256
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -11940,31 +12673,31 @@ block188:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves194
+	B     halves257
 
-fewer193:
+fewer256:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside195
+	BGE  inside258
 	MOVD R6, R5
 
-inside195:
+inside258:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside196
+	BGE  inside259
 	MOVD R6, R4
 
-inside196:
+inside259:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves194:
+halves257:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -11972,9 +12705,9 @@ halves194:
 	MOVD w+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail190
+	BLT  tail253
 
-square189:
+square252:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -12021,65 +12754,65 @@ square189:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square189
+	BGE   square252
 
-tail190:
+tail253:
 	CMP $0, R0
-	BLE end191
+	BLE end254
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one200
+	BEQ   one263
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved201
+	BEQ   moved264
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved201
+	B     moved264
 
-one200:
+one263:
 	FMOVS 0(R1), F2
 
-moved201:
+moved264:
 	TST   $2, R0
-	BEQ   one202
+	BEQ   one265
 	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved203
+	BEQ   moved266
 	ADD   $8, R6, R16
 	VLD1  (R16), V3.S[2]
-	B     moved203
+	B     moved266
 
-one202:
+one265:
 	FMOVS 0(R6), F3
 
-moved203:
+moved266:
 	TST   $2, R0
-	BEQ   one204
+	BEQ   one267
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved205
+	BEQ   moved268
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved205
+	B     moved268
 
-one204:
+one267:
 	FMOVS 0(R3), F4
 
-moved205:
+moved268:
 	TST   $2, R0
-	BEQ   one206
+	BEQ   one269
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved207
+	BEQ   moved270
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved207
+	B     moved270
 
-one206:
+one269:
 	FMOVS 0(R7), F5
 
-moved207:
+moved270:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -12089,57 +12822,57 @@ moved207:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one208
+	BEQ   one271
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved209
+	BEQ   moved272
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved209
+	B     moved272
 
-one208:
+one271:
 	FMOVS 0(R4), F6
 
-moved209:
+moved272:
 	TST   $2, R0
-	BEQ   one210
+	BEQ   one273
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved211
+	BEQ   moved274
 	ADD   $8, R8, R16
 	VLD1  (R16), V7.S[2]
-	B     moved211
+	B     moved274
 
-one210:
+one273:
 	FMOVS 0(R8), F7
 
-moved211:
+moved274:
 	TST   $2, R0
-	BEQ   one212
+	BEQ   one275
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved213
+	BEQ   moved276
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved213
+	B     moved276
 
-one212:
+one275:
 	FMOVS 0(R5), F8
 
-moved213:
+moved276:
 	TST   $2, R0
-	BEQ   one214
+	BEQ   one277
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved215
+	BEQ   moved278
 	ADD   $8, R9, R16
 	VLD1  (R16), V9.S[2]
-	B     moved215
+	B     moved278
 
-one214:
+one277:
 	FMOVS 0(R9), F9
 
-moved215:
+moved278:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -12152,18 +12885,18 @@ moved215:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over199
+	BEQ   over262
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over199
+	BEQ   over262
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 
-over199:
-end191:
+over262:
+end254:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -12172,7 +12905,7 @@ end191:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer216
+	BLT   fewer279
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -12181,38 +12914,38 @@ end191:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves217
+	B     halves280
 
-fewer216:
+fewer279:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside218
+	BGE  inside281
 	MOVD R7, R6
 
-inside218:
+inside281:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside219
+	BGE  inside282
 	MOVD R7, R5
 
-inside219:
+inside282:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves217:
+halves280:
 	CMP   $4, R2
-	BNE   apart220
+	BNE   apart283
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored221
+	B     stored284
 
-apart220:
+apart283:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -12220,14 +12953,14 @@ apart220:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 
-stored221:
+stored284:
 	CMP   $4, R2
-	BNE   apart222
+	BNE   apart285
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored223
+	B     stored286
 
-apart222:
+apart285:
 	ADD   R2, R5, R7
 	ADD   R2, R6, R8
 	FMOVS F1, 0(R5)
@@ -12235,13 +12968,13 @@ apart222:
 	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R8)
 
-stored223:
+stored286:
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done192
+	BLE  done255
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -12255,56 +12988,56 @@ stored223:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block188
+	BGE  block251
 
-done192:
+done255:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done228
+	BLE  done291
 
-block224:
+block287:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer229
+	BLT   fewer292
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves230
+	B     halves293
 
-fewer229:
+fewer292:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside231
+	BGE  inside294
 	MOVD R5, R4
 
-inside231:
+inside294:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside232
+	BGE  inside295
 	MOVD R5, R3
 
-inside232:
+inside295:
 	MUL R2, R3
 	ADD R1, R3
 
-halves230:
+halves293:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail226
+	BLT  tail289
 
-square225:
+square288:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
@@ -12331,65 +13064,65 @@ square225:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square225
+	BGE   square288
 
-tail226:
+tail289:
 	CMP $0, R0
-	BLE end227
+	BLE end290
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one236
+	BEQ   one299
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved237
+	BEQ   moved300
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved237
+	B     moved300
 
-one236:
+one299:
 	FMOVS 0(R3), F1
 
-moved237:
+moved300:
 	TST   $2, R0
-	BEQ   one238
+	BEQ   one301
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved239
+	BEQ   moved302
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved239
+	B     moved302
 
-one238:
+one301:
 	FMOVS 0(R1), F2
 
-moved239:
+moved302:
 	TST   $2, R0
-	BEQ   one240
+	BEQ   one303
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved241
+	BEQ   moved304
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved241
+	B     moved304
 
-one240:
+one303:
 	FMOVS 0(R4), F3
 
-moved241:
+moved304:
 	TST   $2, R0
-	BEQ   one242
+	BEQ   one305
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved243
+	BEQ   moved306
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved243
+	B     moved306
 
-one242:
+one305:
 	FMOVS 0(R5), F4
 
-moved243:
+moved306:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -12401,16 +13134,16 @@ moved243:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over235
+	BEQ   over298
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over235
+	BEQ   over298
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 
-over235:
-end227:
+over298:
+end290:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -12418,41 +13151,41 @@ end227:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer244
+	BLT   fewer307
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves245
+	B     halves308
 
-fewer244:
+fewer307:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside246
+	BGE  inside309
 	MOVD R6, R5
 
-inside246:
+inside309:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside247
+	BGE  inside310
 	MOVD R6, R4
 
-inside247:
+inside310:
 	MUL R3, R4
 	ADD R1, R4
 
-halves245:
+halves308:
 	CMP   $4, R2
-	BNE   apart248
+	BNE   apart311
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored249
+	B     stored312
 
-apart248:
+apart311:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -12460,13 +13193,13 @@ apart248:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R6)
 
-stored249:
+stored312:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done228
+	BLE  done291
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -12480,20 +13213,361 @@ stored249:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block224
+	BGE  block287
 
-done228:
+done291:
 	RET
 
 // func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 TEXT ·turnedNEONF64(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
+	CMP  $2, R0
+	BNE  other1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
+	CMP  $2, R1
 	BLE  done6
 
 block2:
+	// 2×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer7
+	MOVD  $1, R16
+	MUL   R16, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
+	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves8
+
+fewer7:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside9
+	MOVD R6, R5
+
+inside9:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside10
+	MOVD R6, R4
+
+inside10:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $1, R16
+	MUL  R16, R2, R3
+	ADD  R1, R3
+
+halves8:
+	MOVD w+16(FP), R6
+	MOVD ldw+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	CMP  $2, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R6), F8
+	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e2 // fmla v2.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a1 // fmla v1.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R8
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	FMOVD 0(R1), F4
+	FMOVD 0(R3), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R4), F6
+	FMOVD 0(R5), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R6), F8
+	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+
+end5:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer14
+	MOVD  $1, R16
+	MUL   R16, R3, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves15
+
+fewer14:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside16
+	MOVD R7, R6
+
+inside16:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside17
+	MOVD R7, R5
+
+inside17:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R16
+	MUL  R16, R3, R4
+	ADD  R1, R4
+
+halves15:
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 8(R1)
+	ADD   $8, R4, R16
+	VST1  V1.D[1], (R16)
+	FMOVD F2, 0(R5)
+	VST1  V2.D[1], (R6)
+	FMOVD F3, 8(R5)
+	ADD   $8, R6, R16
+	VST1  V3.D[1], (R16)
+
+	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $4, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $4, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $3, R1
+	BGE  block2
+
+done6:
+	MOVD cols+56(FP), R1
+	CMP  $0, R1
+	BLE  done26
+
+block22:
+	// 2×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer27
+	MOVD  $1, R16
+	MUL   R16, R2, R5
+	MOVD  R1, R3
+	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves28
+
+fewer27:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside29
+	MOVD R5, R4
+
+inside29:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside30
+	MOVD R5, R3
+
+inside30:
+	MUL R2, R3
+	ADD R1, R3
+
+halves28:
+	MOVD w+16(FP), R1
+	MOVD ldw+24(FP), R5
+	MOVD n+64(FP), R0
+	ADD  R5, R1, R6
+	CMP  $2, R0
+	BLT  tail24
+
+square23:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	FMOVQ 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R1
+	ADD   $16, R6
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square23
+
+tail24:
+	CMP $0, R0
+	BLE end25
+
+	// the same for fewer j
+	FMOVD 0(R3), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	FMOVD 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+
+end25:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer34
+	MOVD  $1, R16
+	MUL   R16, R3, R6
+	MOVD  R1, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves35
+
+fewer34:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside36
+	MOVD R6, R5
+
+inside36:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside37
+	MOVD R6, R4
+
+inside37:
+	MUL R3, R4
+	ADD R1, R4
+
+halves35:
+	FMOVD F0, 0(R4)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 8(R4)
+	ADD   $8, R5, R16
+	VST1  V1.D[1], (R16)
+
+	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done26
+	MOVD dx+0(FP), R1
+	MOVD $2, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $2, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $1, R1
+	BGE  block22
+
+done26:
+	RET
+
+other1:
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLE  done45
+
+block41:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -12503,7 +13577,7 @@ block2:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R10
 	CMP   $8, R10
-	BLT   fewer7
+	BLT   fewer46
 	MOVD  $1, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -12520,40 +13594,40 @@ block2:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves8
+	B     halves47
 
-fewer7:
+fewer46:
 	SUB  $1, R10
 	MOVD $7, R9
 	CMP  $7, R10
-	BGE  inside9
+	BGE  inside48
 	MOVD R10, R9
 
-inside9:
+inside48:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $6, R8
 	CMP  $6, R10
-	BGE  inside10
+	BGE  inside49
 	MOVD R10, R8
 
-inside10:
+inside49:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $5, R7
 	CMP  $5, R10
-	BGE  inside11
+	BGE  inside50
 	MOVD R10, R7
 
-inside11:
+inside50:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $4, R6
 	CMP  $4, R10
-	BGE  inside12
+	BGE  inside51
 	MOVD R10, R6
 
-inside12:
+inside51:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $3, R16
@@ -12566,13 +13640,13 @@ inside12:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves8:
+halves47:
 	MOVD w+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail4
+	BLT  tail43
 
-square3:
+square42:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -12614,11 +13688,11 @@ square3:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square3
+	BGE   square42
 
-tail4:
+tail43:
 	CMP $0, R0
-	BLE end5
+	BLE end44
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -12647,7 +13721,7 @@ tail4:
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 
-end5:
+end44:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -12658,7 +13732,7 @@ end5:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R11
 	CMP   $8, R11
-	BLT   fewer16
+	BLT   fewer55
 	MOVD  $1, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -12675,40 +13749,40 @@ end5:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves17
+	B     halves56
 
-fewer16:
+fewer55:
 	SUB  $1, R11
 	MOVD $7, R10
 	CMP  $7, R11
-	BGE  inside18
+	BGE  inside57
 	MOVD R11, R10
 
-inside18:
+inside57:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $6, R9
 	CMP  $6, R11
-	BGE  inside19
+	BGE  inside58
 	MOVD R11, R9
 
-inside19:
+inside58:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $5, R8
 	CMP  $5, R11
-	BGE  inside20
+	BGE  inside59
 	MOVD R11, R8
 
-inside20:
+inside59:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $4, R7
 	CMP  $4, R11
-	BGE  inside21
+	BGE  inside60
 	MOVD R11, R7
 
-inside21:
+inside60:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $3, R16
@@ -12721,57 +13795,57 @@ inside21:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves17:
+halves56:
 	CMP   $8, R2
-	BNE   apart22
+	BNE   apart61
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored23
+	B     stored62
 
-apart22:
+apart61:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 
-stored23:
+stored62:
 	CMP   $8, R2
-	BNE   apart24
+	BNE   apart63
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored25
+	B     stored64
 
-apart24:
+apart63:
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
 
-stored25:
+stored64:
 	CMP   $8, R2
-	BNE   apart26
+	BNE   apart65
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
-	B     stored27
+	B     stored66
 
-apart26:
+apart65:
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
 
-stored27:
+stored66:
 	CMP   $8, R2
-	BNE   apart28
+	BNE   apart67
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
-	B     stored29
+	B     stored68
 
-apart28:
+apart67:
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
 
-stored29:
+stored68:
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done45
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -12785,14 +13859,14 @@ stored29:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block2
+	BGE  block41
 
-done6:
+done45:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done34
+	BLE  done73
 
-block30:
+block69:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -12800,7 +13874,7 @@ block30:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer35
+	BLT   fewer74
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -12809,37 +13883,37 @@ block30:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves36
+	B     halves75
 
-fewer35:
+fewer74:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside37
+	BGE  inside76
 	MOVD R6, R5
 
-inside37:
+inside76:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside38
+	BGE  inside77
 	MOVD R6, R4
 
-inside38:
+inside77:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves36:
+halves75:
 	MOVD w+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail32
+	BLT  tail71
 
-square31:
+square70:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -12863,11 +13937,11 @@ square31:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square31
+	BGE   square70
 
-tail32:
+tail71:
 	CMP $0, R0
-	BLE end33
+	BLE end72
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -12884,7 +13958,7 @@ tail32:
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 
-end33:
+end72:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -12893,7 +13967,7 @@ end33:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
-	BLT   fewer42
+	BLT   fewer81
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -12902,59 +13976,59 @@ end33:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves43
+	B     halves82
 
-fewer42:
+fewer81:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside44
+	BGE  inside83
 	MOVD R7, R6
 
-inside44:
+inside83:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside45
+	BGE  inside84
 	MOVD R7, R5
 
-inside45:
+inside84:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves43:
+halves82:
 	CMP   $8, R2
-	BNE   apart46
+	BNE   apart85
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored47
+	B     stored86
 
-apart46:
+apart85:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 
-stored47:
+stored86:
 	CMP   $8, R2
-	BNE   apart48
+	BNE   apart87
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored49
+	B     stored88
 
-apart48:
+apart87:
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
 
-stored49:
+stored88:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done34
+	BLE  done73
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -12968,54 +14042,54 @@ stored49:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block30
+	BGE  block69
 
-done34:
+done73:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done54
+	BLE  done93
 
-block50:
+block89:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
-	BLT   fewer55
+	BLT   fewer94
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves56
+	B     halves95
 
-fewer55:
+fewer94:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside57
+	BGE  inside96
 	MOVD R5, R4
 
-inside57:
+inside96:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside58
+	BGE  inside97
 	MOVD R5, R3
 
-inside58:
+inside97:
 	MUL R2, R3
 	ADD R1, R3
 
-halves56:
+halves95:
 	MOVD w+16(FP), R1
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail52
+	BLT  tail91
 
-square51:
+square90:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
@@ -13030,11 +14104,11 @@ square51:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square51
+	BGE   square90
 
-tail52:
+tail91:
 	CMP $0, R0
-	BLE end53
+	BLE end92
 
 	// the same for fewer j
 	FMOVD 0(R3), F1
@@ -13045,7 +14119,7 @@ tail52:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 
-end53:
+end92:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -13053,51 +14127,51 @@ end53:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
-	BLT   fewer62
+	BLT   fewer101
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves63
+	B     halves102
 
-fewer62:
+fewer101:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside64
+	BGE  inside103
 	MOVD R6, R5
 
-inside64:
+inside103:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside65
+	BGE  inside104
 	MOVD R6, R4
 
-inside65:
+inside104:
 	MUL R3, R4
 	ADD R1, R4
 
-halves63:
+halves102:
 	CMP   $8, R2
-	BNE   apart66
+	BNE   apart105
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored67
+	B     stored106
 
-apart66:
+apart105:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
-stored67:
+stored106:
 	// the next 2 inputs
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done54
+	BLE  done93
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -13111,9 +14185,9 @@ stored67:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block50
+	BGE  block89
 
-done54:
+done93:
 	RET
 
 // func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)

@@ -272,6 +272,20 @@ func inputAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *flo
 //go:noescape
 func inputAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+//
+// What input computes, with rows and cols exchanged: rows is 1 to turnedRows.
+//
+//go:noescape
+func turnedAVX512F32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+//
+// What input computes, with rows and cols exchanged: rows is 1 to turnedRows.
+//
+//go:noescape
+func turnedAVX512F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
+
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
@@ -460,6 +474,7 @@ var avx512F32 = tiles[float32]{
 	gradRows:       4,
 	inputRows:      8,
 	squaresRows:    48,
+	turnedRows:     8,
 	bothTurnedRows: 2,
 	bothCols:       16,
 	stripsRows:     4,
@@ -482,6 +497,7 @@ var avx512F32 = tiles[float32]{
 	gate:       gateAVX512F32,
 	column:     columnAVX512F32,
 	input:      inputAVX512F32,
+	turned:     turnedAVX512F32,
 	bothTurned: bothTurnedAVX512F32,
 	strips:     stripsAVX512F32,
 	sweep:      sweepAVX512F32,
@@ -506,6 +522,7 @@ var avx512F64 = tiles[float64]{
 	gradRows:       4,
 	inputRows:      8,
 	squaresRows:    48,
+	turnedRows:     8,
 	bothRows:       3,
 	bothTurnedRows: 2,
 	bothCols:       16,
@@ -529,6 +546,7 @@ var avx512F64 = tiles[float64]{
 	gate:       gateAVX512F64,
 	column:     columnAVX512F64,
 	input:      inputAVX512F64,
+	turned:     turnedAVX512F64,
 	both:       bothAVX512F64,
 	bothTurned: bothTurnedAVX512F64,
 	strips:     stripsAVX512F64,

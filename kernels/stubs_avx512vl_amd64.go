@@ -48,14 +48,14 @@ func inputAVX512VLF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *f
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 //
-// What input computes, with rows and cols exchanged.
+// What input computes, with rows and cols exchanged: rows is 1 to turnedRows.
 //
 //go:noescape
 func turnedAVX512VLF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 //
-// What input computes, with rows and cols exchanged.
+// What input computes, with rows and cols exchanged: rows is 1 to turnedRows.
 //
 //go:noescape
 func turnedAVX512VLF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -72,6 +72,7 @@ var avx512vlF32 = tiles[float32]{
 	gradRows:       2,
 	inputRows:      8,
 	squaresRows:    48,
+	turnedRows:     8,
 	bothRows:       3,
 	bothTurnedRows: 3,
 	bothCols:       16,
@@ -123,6 +124,7 @@ var avx512vlF64 = tiles[float64]{
 	gradRows:       2,
 	inputRows:      8,
 	squaresRows:    48,
+	turnedRows:     4,
 	bothRows:       3,
 	bothTurnedRows: 3,
 	bothCols:       8,

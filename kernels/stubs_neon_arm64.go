@@ -274,14 +274,14 @@ func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 //
-// What input computes, with rows and cols exchanged.
+// What input computes, with rows and cols exchanged: rows is 1 to turnedRows.
 //
 //go:noescape
 func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 //
-// What input computes, with rows and cols exchanged.
+// What input computes, with rows and cols exchanged: rows is 1 to turnedRows.
 //
 //go:noescape
 func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -494,6 +494,7 @@ var neonF32 = tiles[float32]{
 	gradRows:       4,
 	inputRows:      8,
 	squaresRows:    6,
+	turnedRows:     4,
 	bothRows:       3,
 	bothTurnedRows: 3,
 	bothCols:       8,
@@ -545,6 +546,7 @@ var neonF64 = tiles[float64]{
 	gradRows:       4,
 	inputRows:      8,
 	squaresRows:    6,
+	turnedRows:     2,
 	bothRows:       3,
 	bothTurnedRows: 3,
 	bothCols:       4,

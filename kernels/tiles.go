@@ -18,6 +18,7 @@ type tiles[T Float] struct {
 	gradRows       int   // rows of dw that grad computes
 	squaresRows    int   // rows of dx up to which input is best if columns fill vectors,
 	inputRows      int   // and which it computes at a time,
+	turnedRows     int   // turned,
 	bothRows       int   // and both
 	bothTurnedRows int   // columns of dx that bothTurned computes,
 	bothCols       int   // of so many rows at the most
