@@ -34,11 +34,13 @@ func SetWorkers(n int) (restore func()) {
 const (
 	minShare = 1 << 21                // multiply-adds that are worth a goroutine
 	bigShare = 1 << 27                // or that take so long that it matters little when it begins
+	minGate  = 1 << 15                // elements of dz that are worth to be shared
 	patience = 100 * time.Microsecond // that is waited without sleeping
-	rowUnit  = 8                      // where rows and columns are cut: at whole tiles and
-	colUnit  = 16                     // vectors of every backend,
-	minRows  = 8                      // and so many at least in a piece
-	minCols  = 24
+	rowUnit  = 8                      // where rows are cut: at whole tiles,
+	colUnit  = 16                     // and columns: at vectors of every backend,
+	panelSet = 48                     // or better at panels of every backend
+	minRows  = 8                      // that are worth a piece,
+	minCols  = 24                     // and columns
 )
 
 // shares is how many goroutines are to share work over length rows or columns,
@@ -60,37 +62,77 @@ func pieces(work float64, count int) int {
 	return 1
 }
 
-// split calls f for pieces of [0, length), cut at multiples of unit, by count
-// goroutines, the caller's among them, each of which takes the next piece when
-// it is done with one. There are each of them for every goroutine, or fewer, but
-// as many for each, if they were shorter than least. It waits for all.
-func split(count, each, length, unit, least int, f func(from, to int)) {
-	each = max(min(each, length/least/count), 1)
-	units := (length + unit - 1) / unit
-	parts := min(count*each, units)
-	cut := func(i int) int { return min(units*i/parts*unit, length) }
-	var next, complete atomic.Int64
-	all := make(chan struct{})
-	work := func() {
-		for i := next.Add(1); i <= int64(parts); i = next.Add(1) {
-			f(cut(int(i)-1), cut(int(i)))
-			if complete.Add(1) == int64(parts) {
-				close(all)
-			}
+// cuts returns where [0, length) is cut for count goroutines, both ends among it: at
+// multiples of whole into as many pieces for each goroutine, each of them at the most,
+// and what is left at multiples of unit into one more for each.
+func cuts(count, each, length, whole, unit int) []int {
+	at := []int{0}
+	cut := func(units, unit, parts int) {
+		first := at[len(at)-1]
+		for i := 1; i <= parts; i++ {
+			at = append(at, min(first+units*i/parts*unit, length))
 		}
 	}
-	for range min(count, parts) - 1 {
-		enlist(work)
+	n := length / whole / count
+	cut(n*count, whole, min(n, each)*count)
+	left := (length - at[len(at)-1] + unit - 1) / unit
+	cut(left, unit, min(left, count))
+	return at
+}
+
+// A stage is work that goroutines share, each of which takes the next piece when it is
+// done with one: do is called for what lies between neighbours of cuts.
+type stage struct {
+	cuts           []int
+	do             func(from, to int)
+	next, complete atomic.Int64
+	all            chan struct{} // closed when all is done
+}
+
+func newStage(cuts []int, do func(from, to int)) *stage {
+	return &stage{cuts: cuts, do: do, all: make(chan struct{})}
+}
+
+// run does pieces until none is left.
+func (s *stage) run() {
+	parts := int64(len(s.cuts) - 1)
+	for i := s.next.Add(1); i <= parts; i = s.next.Add(1) {
+		s.do(s.cuts[i-1], s.cuts[i])
+		if s.complete.Add(1) == parts {
+			close(s.all)
+		}
 	}
-	work() // a helper that comes when nothing is left is not waited for
+}
+
+// wait waits for the pieces that others do.
+func (s *stage) wait() {
 	for begin := time.Now(); time.Since(begin) < patience; runtime.Gosched() {
 		select {
-		case <-all:
+		case <-s.all:
 			return
 		default:
 		}
 	}
-	<-all
+	<-s.all
+}
+
+// share does one stage after the other, of at least one piece each, by count
+// goroutines, the caller's among them.
+func share(count int, stages ...*stage) {
+	for range count - 1 {
+		enlist(func() {
+			for i, s := range stages {
+				s.run()
+				if i < len(stages)-1 {
+					s.wait()
+				}
+			}
+		})
+	}
+	for _, s := range stages {
+		s.run()
+		s.wait() // for no helper that comes when nothing is left
+	}
 }
 
 // A helper is a goroutine that does somebody's work, and then waits a while for
@@ -162,6 +204,14 @@ func (m Mat[T]) colsFrom(from, to int) Mat[T] {
 	return m
 }
 
+// part is v's elements from from to to-1, or nil if v is.
+func part[T Float](v []T, from, to int) []T {
+	if v == nil {
+		return nil
+	}
+	return v[from:to]
+}
+
 // forwardShared is the table's forward by several goroutines, if it is worth
 // that.
 func (t *table[T]) forwardShared(y, x, w *Mat[T], b []T, act Activation) {
@@ -175,29 +225,25 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 	work := float64(y.Rows) * float64(y.Cols) * float64(x.Cols)
 	// Many columns are better split than rows: a piece of w meets one worker.
 	if n := shares(work, y.Cols, 4*minCols); n > 1 {
-		split(n, pieces(work, n), y.Cols, colUnit, minCols, func(from, to int) {
-			bias := b
-			if b != nil {
-				bias = b[from:to]
-			}
+		share(n, newStage(cuts(n, pieces(work, n), y.Cols, panelSet, colUnit), func(from, to int) {
 			yPart, wPart := y.colsFrom(from, to), w.colsFrom(from, to)
-			t.forward(&yPart, &x, &wPart, bias, act)
-		})
+			t.forward(&yPart, &x, &wPart, part(b, from, to), act)
+		}))
 		return true
 	}
 	if n := shares(work, y.Rows, 4*minRows); n > 1 {
-		split(n, pieces(work, n), y.Rows, rowUnit, minRows, func(from, to int) {
+		share(n, newStage(cuts(n, pieces(work, n), y.Rows, rowUnit, rowUnit), func(from, to int) {
 			yPart, xPart := y.rowsFrom(from, to), x.rowsFrom(from, to)
 			t.forward(&yPart, &xPart, &w, b, act)
-		})
+		}))
 		return true
 	}
 	return false
 }
 
 // backwardShared is the table's backward by several goroutines, if it is worth
-// that: dz and db first, by the caller alone, as a layer without inputs; then
-// rows of dw with columns of dx.
+// that: dz and db first, as a layer without inputs; then rows of dw with columns of
+// dx.
 func (t *table[T]) backwardShared(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
 	if workers.Load() > 0 && t.backwardSplit(*dx, *dw, db, *dy, *y, *x, *w, act, add) {
 		return
@@ -211,16 +257,20 @@ func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act 
 	if n == 1 {
 		return false
 	}
-	part := func(from, to int, db []T, act Activation) {
+	gate := []int{0, dy.Cols}
+	if dy.Rows*dy.Cols >= minGate {
+		gate = cuts(n, 1, dy.Cols, colUnit, colUnit)
+	}
+	share(n, newStage(gate, func(from, to int) {
+		dwPart, dyPart, yPart := dw.rowsFrom(0, 0).colsFrom(from, to), dy.colsFrom(from, to), y.colsFrom(from, to)
+		xPart, wPart := x.colsFrom(0, 0), w.rowsFrom(0, 0).colsFrom(from, to)
+		t.backward(new(Mat[T]), &dwPart, part(db, from, to), &dyPart, &yPart, &xPart, &wPart, act, add)
+	}), newStage(cuts(n, pieces(work, n), x.Cols, panelSet, colUnit), func(from, to int) {
 		dxPart, dwPart, xPart, wPart := dx, dw.rowsFrom(from, to), x.colsFrom(from, to), w.rowsFrom(from, to)
-		if from == to {
-			dxPart = Mat[T]{}
-		} else if !dx.IsZero() {
+		if !dx.IsZero() {
 			dxPart = dx.colsFrom(from, to)
 		}
-		t.backward(&dxPart, &dwPart, db, &dy, &y, &xPart, &wPart, act, add)
-	}
-	part(0, 0, db, act)
-	split(n, pieces(work, n), x.Cols, colUnit, minCols, func(from, to int) { part(from, to, nil, Identity) })
+		t.backward(&dxPart, &dwPart, nil, &dy, &y, &xPart, &wPart, Identity, add)
+	}))
 	return true
 }

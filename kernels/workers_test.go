@@ -3,7 +3,9 @@ package kernels
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // However many workers share a call, the bits are those of one.
@@ -65,31 +67,69 @@ func testWorkers[T Float](t *testing.T) {
 	}
 }
 
-// The pieces of a split follow each other without gap, begin at whole units, are
-// as many for each worker and of about the same length.
-func TestSplit(t *testing.T) {
-	for _, c := range []struct{ count, each, length, unit, least, want int }{
-		{1, 1, 5, 8, 8, 1}, {2, 8, 32, 16, 16, 2}, {3, 2, 100, 16, 16, 6}, {2, 4, 129, 16, 16, 8}, {5, 8, 1000, 8, 8, 40},
-		{7, 2, 112, 16, 16, 7}, {2, 8, 256, 16, 48, 4}, {2, 8, 96, 16, 48, 2}, {2, 8, 512, 16, 48, 10}, {4, 8, 100, 16, 48, 4},
+// Pieces follow each other without a gap, and begin where whole tiles do. Each worker
+// has as much as the others, but for a unit.
+func TestCuts(t *testing.T) {
+	for _, c := range []struct {
+		count, each, length, whole, unit int
+		want                             []int
+	}{
+		{1, 1, 5, 8, 8, []int{0, 5}},
+		{2, 8, 32, 48, 16, []int{0, 16, 32}},
+		{2, 8, 16, 48, 16, []int{0, 16}},
+		{2, 8, 96, 48, 16, []int{0, 48, 96}},
+		{2, 8, 129, 48, 16, []int{0, 48, 96, 112, 129}},
+		{2, 8, 256, 48, 16, []int{0, 48, 96, 144, 192, 224, 256}},
+		{2, 1, 512, 48, 16, []int{0, 240, 480, 496, 512}},
+		{2, 2, 512, 48, 16, []int{0, 96, 240, 336, 480, 496, 512}},
+		{3, 8, 160, 48, 16, []int{0, 48, 96, 144, 160}},
+		{4, 8, 100, 48, 16, []int{0, 16, 48, 80, 100}},
+		{3, 2, 100, 8, 8, []int{0, 16, 32, 48, 64, 80, 96, 100}},
 	} {
-		var parts [][2]int
-		ch := make(chan [2]int, c.length)
-		split(c.count, c.each, c.length, c.unit, c.least, func(from, to int) { ch <- [2]int{from, to} })
-		close(ch)
-		for p := range ch {
-			parts = append(parts, p)
+		if got := cuts(c.count, c.each, c.length, c.whole, c.unit); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v", c, got)
 		}
-		slices.SortFunc(parts, func(a, b [2]int) int { return a[0] - b[0] })
-		at, even := 0, (c.length+c.unit-1)/c.unit/c.want*c.unit
-		for _, p := range parts {
-			if p[0] != at || p[0]%c.unit != 0 || p[1] <= p[0] || p[1] < c.length && (p[1]-p[0]-even)*(p[1]-p[0]-even-c.unit) != 0 {
-				t.Errorf("%+v: pieces %v", c, parts)
-				break
+	}
+}
+
+// Every piece of a stage is done once, and none before those of the stage before it.
+func TestShare(t *testing.T) {
+	const count, parts = 5, 40
+	at := make([]int, parts+1)
+	for i := range at {
+		at[i] = i
+	}
+	var done [3][parts]atomic.Int64
+	var stages []*stage
+	begun := make(chan bool)
+	for i := range done {
+		stages = append(stages, newStage(at, func(from, to int) {
+			for j := range i {
+				for k := range parts {
+					if n := done[j][k].Load(); n != 1 {
+						t.Errorf("piece %d of stage %d was done %d times before piece %d of stage %d began", k, j, n, from, i)
+					}
+				}
 			}
-			at = p[1]
-		}
-		if at != c.length || len(parts) != c.want {
-			t.Errorf("%+v: pieces %v", c, parts)
+			if to != from+1 {
+				t.Errorf("a piece from %d to %d", from, to)
+			}
+			switch from { // the first piece is the caller's, as a rule: the second is another's, and the last to be done
+			case 0:
+				<-begun
+			case 1:
+				begun <- true
+				time.Sleep(5 * time.Millisecond)
+			}
+			done[i][from].Add(1)
+		}))
+	}
+	share(count, stages...)
+	for i := range done {
+		for k := range parts {
+			if n := done[i][k].Load(); n != 1 {
+				t.Errorf("piece %d of stage %d was done %d times", k, i, n)
+			}
 		}
 	}
 }
