@@ -332,6 +332,105 @@ func packing(m Machine) {
 	m.Return()
 }
 
+// tallLeast and tallMost are from and up to how many columns tall is faster than panel,
+// of whose vectors they leave a part empty. Eight float32 fill a short one, in which
+// every load is for half as much.
+func tallLeast(s Spec) int { return 8 + 8/s.Lanes() }
+func tallMost(s Spec) int  { return 10 + s.Lanes()/8 }
+
+// tall is panel for many rows of few columns: c is computed in columns, and a is
+// transposed in the registers, a few terms at a time.
+func tall(m Machine) {
+	s := m.Spec()
+	m.Func("tall", sig(m, "func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int, down uintptr)"),
+		"c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n",
+		"",
+		"What panel computes. rows is a multiple of a vector's lanes, cols tallLeast to",
+		"tallMost. down is ldb times as many terms as are taken at a time.")
+	byValue(m, "cols", tallLeast(s), tallMost(s), func(cols int) {
+		tallTile(m, cols)
+		m.Return()
+	})
+}
+
+// tallTile computes as many rows as a vector has lanes at a time.
+func tallTile(m Machine, cols int) {
+	s := m.Spec()
+	lanes, size, wide := s.Lanes(), s.Float.Size, s.Columns
+	again := m.NewLabel("again")
+	n := arg(m, "n")
+	part := m.Short(wide * size).MakePart(n)
+	m.Label(again)
+	m.Comment("acc[j] = bias[j], %d rows", lanes)
+	bias, acc := arg(m, "bias"), m.VecsOf(cols)
+	for j, v := range acc {
+		m.Splat(v, At(bias, j*size))
+	}
+	m.FreeInts(bias)
+	ap, lda, bp, ldb := arg(m, "a"), arg(m, "lda"), arg(m, "b"), arg(m, "ldb")
+	a, b := m.Rows(lanes, ap, lda), m.Rows(wide, bp, ldb)
+	m.Arg(n, "n")
+
+	x := m.Vec()
+	terms := func(vs []Vec, then func(p int)) {
+		for p, v := range vs {
+			for j := range acc {
+				m.Scalars(x, b.At[p].Plus(j*size), 1, 1)
+				m.FMAScalar(acc[j], v, x, 0)
+			}
+			then(p)
+		}
+	}
+	square, tail, end := m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end")
+	m.JumpIf(n, Less, wide, tail)
+	m.Comment("acc[j] = fma(a[i,p], b[p,j], acc[j]), %d p at a time", wide)
+	m.Label(square)
+	vs := m.LoadColumns(a.At, 0, nil)
+	terms(vs, func(int) {})
+	m.FreeVecs(vs...)
+	m.StepConst(a, wide*size)
+	b.eachBase(func(p Int) { m.AddArg(p, "down") })
+	m.AddConst(n, -wide)
+	m.JumpIf(n, AtLeast, wide, square)
+	m.Label(tail)
+	m.JumpIf(n, AtMost, 0, end)
+	m.Comment("the same for fewer p")
+	vs = m.LoadColumns(a.At, 0, &part)
+	terms(vs[:wide-1], func(p int) {
+		if p < wide-2 {
+			m.JumpIf(n, Equal, p+1, end)
+		}
+	})
+	m.FreeVecs(vs...)
+	m.Label(end)
+	m.FreeRows(a)
+	m.FreeRows(b)
+	m.FreeInts(ap, lda, bp, ldb)
+
+	m.Comment("c[i,j] = act(acc[j])")
+	act := arg(m, "act")
+	finish(m, acc, act, x)
+	m.FreeInts(act)
+	m.FreeVecs(x)
+	cp, ldc := arg(m, "c"), arg(m, "ldc")
+	c := m.Rows(lanes, cp, ldc)
+	m.StoreTurned(c.At, acc)
+	m.FreeRows(c)
+	m.FreeInts(cp, ldc)
+	for _, name := range []string{"a", "c"} {
+		m.Arg(n, "ld"+name)
+		m.MulConst(n, n, lanes)
+		m.AddArg(n, name)
+		m.SetArg(name, n)
+	}
+	m.Arg(n, "rows")
+	m.AddConst(n, -lanes)
+	m.SetArg("rows", n)
+	m.JumpIf(n, AtLeast, lanes, again)
+	m.FreePart(part)
+	m.FreeInts(n)
+}
+
 // panelCols is how many columns the widest panel has, panelHeight how many rows
 // its tiles.
 func panelCols(s Spec) int   { return s.MaxCols * s.Lanes() }

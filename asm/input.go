@@ -117,9 +117,9 @@ func bothForm(m Machine) inputForm {
 	return form
 }
 
-// turnedRows is how many rows the kernel turned can compute at a time: no more than
-// there are lanes, which are then for these.
-func turnedRows(s Spec) int { return min(inputRows(s), s.Lanes()) }
+// turnedRows is how many rows the kernel turned can compute at a time: fewer than there
+// are lanes, since so many are better in those.
+func turnedRows(s Spec) int { return min(inputRows(s), s.Lanes()-1) }
 
 // turned is input for few columns of dx instead of rows: w and dz change
 // places, and dx is stored in columns.

@@ -82,8 +82,19 @@ func testBits[T Float](t *testing.T) {
 	}
 	for _, in := range []int{27, 32, 52} {
 		for n := 1; n <= 4; n++ {
-			for _, out := range []int{16, 19, 23, 36, 61} {
+			for _, out := range []int{16, 19, 23, 29, 31, 36, 47, 61} {
 				try(shape{n, in, out}, true)
+			}
+		}
+	}
+
+	// Rows that fill vectors, with few inputs or few outputs: every number of those, and
+	// what is left of the other.
+	for few := 1; few <= 12; few++ {
+		for _, n := range []int{16, 24, 31, 48} {
+			for _, many := range []int{16, 17, 18, 20, 22, 23, 27, 31} {
+				try(shape{n, many, few}, true)
+				try(shape{n, few, many}, true)
 			}
 		}
 	}

@@ -14,6 +14,8 @@ const (
 	sweepSteps = 1 << 10 // rows times terms, up to which more columns than a panel's are for sweep
 	thinFew    = 2       // terms that are for thin, whatever the rows
 	thinTall   = 6       // rows from which it takes more columns than two panels have
+	tallFrom   = 16      // terms from which tall is best,
+	tallWorth  = 15      // for so many columns, and two, if all rows are worth their time
 	flatTurns  = 16      // so many times as many rows as repeat are worth flat
 )
 
@@ -23,6 +25,10 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		return
 	}
 	if x.Cols == 1 && y.Rows >= 2*flatTurns && t.forwardFlat(y, x, w, b, act) {
+		return
+	}
+	if t.tallLeast <= y.Cols && y.Cols <= t.tallMost && t.tallPays(y, x) {
+		t.forwardTall(y, x, w, b, act)
 		return
 	}
 	t = t.atLeast(y.Cols)
@@ -56,6 +62,31 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
 	t.multiply(&p, 0, y.Rows-few, w, false)
 	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
+}
+
+// tallPays reports whether tall is best for a layer whose columns it can have: the rows
+// must all but fill vectors, the more so the more columns there are, and those that it
+// takes at a time not crowd the cache.
+func (t *tiles[T]) tallPays(y, x *Mat[T]) bool {
+	return t.lanes <= y.Rows && t.whole(y.Rows+t.lanes-1)*(y.Cols+2) <= tallWorth*y.Rows &&
+		tallFrom <= x.Cols && x.Cols <= maxRun && !crowds(x.pitch(), t.lanes)
+}
+
+// forwardTall is forward by tall. The last rows are perhaps computed twice.
+func (t *tiles[T]) forwardTall(y, x, w *Mat[T], b []T, act Activation) {
+	bias := zero[T]()
+	if b != nil {
+		bias = &b[0]
+	}
+	tall := max(t.whole(maxWork/y.Cols/x.Cols), t.lanes)
+	for i, rows := 0, 0; i < y.Rows; i += rows {
+		if i+t.lanes > y.Rows {
+			i = y.Rows - t.lanes
+		}
+		rows = t.whole(min(tall, y.Rows-i))
+		t.tall(y.at(i, 0), y.pitch(), bias, x.at(i, 0), x.pitch(), w.at(0, 0), w.pitch(),
+			rows, y.Cols, x.Cols, int(act), uintptr(t.tallTerms)*w.pitch())
+	}
 }
 
 // forwardAtOnce is forward for a product that a single call, of sweep or panel, can do.

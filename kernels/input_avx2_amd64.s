@@ -9589,7 +9589,7 @@ done193:
 // Requires: AVX, FMA3
 TEXT ·turnedAVX2F64(SB), NOSPLIT, $0-72
 	MOVQ    rows+48(FP), AX
-	CMPQ    AX, $0x04
+	CMPQ    AX, $0x03
 	JNE     other1
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
@@ -9603,15 +9603,13 @@ TEXT ·turnedAVX2F64(SB), NOSPLIT, $0-72
 	JLE     done6
 
 block2:
-	// 4×8 elements of dx, from +0
+	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
@@ -9651,627 +9649,10 @@ halves8:
 	MOVQ w+16(FP), R8
 	MOVQ ldw+24(FP), R9
 	MOVQ n+64(FP), AX
-	LEAQ (R9)(R9*2), R10
 	CMPQ AX, $0x04
 	JLT  tail4
 
 square3:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	VMOVUPD      (BX), X9
-	VINSERTF128  $0x01, (DX), Y9, Y9
-	VMOVUPD      (BX)(CX*1), X10
-	VINSERTF128  $0x01, (DX)(CX*1), Y10, Y10
-	VUNPCKHPD    Y10, Y9, Y11
-	VUNPCKLPD    Y10, Y9, Y9
-	VMOVUPD      (SI), X10
-	VINSERTF128  $0x01, (DI), Y10, Y10
-	VMOVUPD      (SI)(CX*1), X12
-	VINSERTF128  $0x01, (DI)(CX*1), Y12, Y12
-	VUNPCKHPD    Y12, Y10, Y13
-	VUNPCKLPD    Y12, Y10, Y10
-	VBROADCASTSD (R8), Y12
-	VFMADD231PD  Y12, Y9, Y1
-	VFMADD231PD  Y12, Y10, Y5
-	VBROADCASTSD (R8)(R9*1), Y12
-	VFMADD231PD  Y12, Y9, Y2
-	VFMADD231PD  Y12, Y10, Y6
-	VBROADCASTSD (R8)(R9*2), Y12
-	VFMADD231PD  Y12, Y9, Y3
-	VFMADD231PD  Y12, Y10, Y7
-	VBROADCASTSD (R8)(R10*1), Y12
-	VFMADD231PD  Y12, Y9, Y4
-	VFMADD231PD  Y12, Y10, Y8
-	VBROADCASTSD 8(R8), Y12
-	VFMADD231PD  Y12, Y11, Y1
-	VFMADD231PD  Y12, Y13, Y5
-	VBROADCASTSD 8(R8)(R9*1), Y12
-	VFMADD231PD  Y12, Y11, Y2
-	VFMADD231PD  Y12, Y13, Y6
-	VBROADCASTSD 8(R8)(R9*2), Y12
-	VFMADD231PD  Y12, Y11, Y3
-	VFMADD231PD  Y12, Y13, Y7
-	VBROADCASTSD 8(R8)(R10*1), Y12
-	VFMADD231PD  Y12, Y11, Y4
-	VFMADD231PD  Y12, Y13, Y8
-	VMOVUPD      16(BX), X9
-	VINSERTF128  $0x01, 16(DX), Y9, Y9
-	VMOVUPD      16(BX)(CX*1), X10
-	VINSERTF128  $0x01, 16(DX)(CX*1), Y10, Y10
-	VUNPCKHPD    Y10, Y9, Y11
-	VUNPCKLPD    Y10, Y9, Y9
-	VMOVUPD      16(SI), X10
-	VINSERTF128  $0x01, 16(DI), Y10, Y10
-	VMOVUPD      16(SI)(CX*1), X12
-	VINSERTF128  $0x01, 16(DI)(CX*1), Y12, Y12
-	VUNPCKHPD    Y12, Y10, Y13
-	VUNPCKLPD    Y12, Y10, Y10
-	VBROADCASTSD 16(R8), Y12
-	VFMADD231PD  Y12, Y9, Y1
-	VFMADD231PD  Y12, Y10, Y5
-	VBROADCASTSD 16(R8)(R9*1), Y12
-	VFMADD231PD  Y12, Y9, Y2
-	VFMADD231PD  Y12, Y10, Y6
-	VBROADCASTSD 16(R8)(R9*2), Y12
-	VFMADD231PD  Y12, Y9, Y3
-	VFMADD231PD  Y12, Y10, Y7
-	VBROADCASTSD 16(R8)(R10*1), Y12
-	VFMADD231PD  Y12, Y9, Y4
-	VFMADD231PD  Y12, Y10, Y8
-	VBROADCASTSD 24(R8), Y12
-	VFMADD231PD  Y12, Y11, Y1
-	VFMADD231PD  Y12, Y13, Y5
-	VBROADCASTSD 24(R8)(R9*1), Y12
-	VFMADD231PD  Y12, Y11, Y2
-	VFMADD231PD  Y12, Y13, Y6
-	VBROADCASTSD 24(R8)(R9*2), Y12
-	VFMADD231PD  Y12, Y11, Y3
-	VFMADD231PD  Y12, Y13, Y7
-	VBROADCASTSD 24(R8)(R10*1), Y12
-	VFMADD231PD  Y12, Y11, Y4
-	VFMADD231PD  Y12, Y13, Y8
-	ADDQ         $0x20, BX
-	ADDQ         $0x20, DX
-	ADDQ         $0x20, SI
-	ADDQ         $0x20, DI
-	ADDQ         $0x20, R8
-	SUBQ         $0x04, AX
-	CMPQ         AX, $0x04
-	JGE          square3
-
-tail4:
-	TESTQ AX, AX
-	JLE   end5
-
-	// the same for fewer j
-	CMPQ         AX, $0x02
-	JLT          fewer14
-	VMOVUPD      (BX), X9
-	VINSERTF128  $0x01, (DX), Y9, Y9
-	VMOVUPD      (BX)(CX*1), X10
-	VINSERTF128  $0x01, (DX)(CX*1), Y10, Y10
-	VUNPCKHPD    Y10, Y9, Y11
-	VUNPCKLPD    Y10, Y9, Y9
-	VMOVUPD      (SI), X10
-	VINSERTF128  $0x01, (DI), Y10, Y10
-	VMOVUPD      (SI)(CX*1), X12
-	VINSERTF128  $0x01, (DI)(CX*1), Y12, Y12
-	VUNPCKHPD    Y12, Y10, Y13
-	VUNPCKLPD    Y12, Y10, Y10
-	VBROADCASTSD (R8), Y12
-	VFMADD231PD  Y12, Y9, Y1
-	VFMADD231PD  Y12, Y10, Y5
-	VBROADCASTSD (R8)(R9*1), Y12
-	VFMADD231PD  Y12, Y9, Y2
-	VFMADD231PD  Y12, Y10, Y6
-	VBROADCASTSD (R8)(R9*2), Y12
-	VFMADD231PD  Y12, Y9, Y3
-	VFMADD231PD  Y12, Y10, Y7
-	VBROADCASTSD (R8)(R10*1), Y12
-	VFMADD231PD  Y12, Y9, Y4
-	VFMADD231PD  Y12, Y10, Y8
-	VBROADCASTSD 8(R8), Y12
-	VFMADD231PD  Y12, Y11, Y1
-	VFMADD231PD  Y12, Y13, Y5
-	VBROADCASTSD 8(R8)(R9*1), Y12
-	VFMADD231PD  Y12, Y11, Y2
-	VFMADD231PD  Y12, Y13, Y6
-	VBROADCASTSD 8(R8)(R9*2), Y12
-	VFMADD231PD  Y12, Y11, Y3
-	VFMADD231PD  Y12, Y13, Y7
-	VBROADCASTSD 8(R8)(R10*1), Y12
-	VFMADD231PD  Y12, Y11, Y4
-	VFMADD231PD  Y12, Y13, Y8
-	CMPQ         AX, $0x02
-	JE           ready13
-	VEXTRACTF128 $0x01, Y0, X9
-	VMASKMOVPD   16(BX), X9, X10
-	VMASKMOVPD   16(DX), X9, X12
-	VINSERTF128  $0x01, X12, Y10, Y10
-	VMASKMOVPD   16(BX)(CX*1), X9, X11
-	VMASKMOVPD   16(DX)(CX*1), X9, X12
-	VINSERTF128  $0x01, X12, Y11, Y11
-	VUNPCKHPD    Y11, Y10, Y12
-	VUNPCKLPD    Y11, Y10, Y10
-	VEXTRACTF128 $0x01, Y0, X9
-	VMASKMOVPD   16(SI), X9, X11
-	VMASKMOVPD   16(DI), X9, X14
-	VINSERTF128  $0x01, X14, Y11, Y11
-	VMASKMOVPD   16(SI)(CX*1), X9, X13
-	VMASKMOVPD   16(DI)(CX*1), X9, X14
-	VINSERTF128  $0x01, X14, Y13, Y13
-	VUNPCKHPD    Y13, Y11, Y14
-	VUNPCKLPD    Y13, Y11, Y11
-	VBROADCASTSD 16(R8), Y9
-	VFMADD231PD  Y9, Y10, Y1
-	VFMADD231PD  Y9, Y11, Y5
-	VBROADCASTSD 16(R8)(R9*1), Y9
-	VFMADD231PD  Y9, Y10, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD 16(R8)(R9*2), Y9
-	VFMADD231PD  Y9, Y10, Y3
-	VFMADD231PD  Y9, Y11, Y7
-	VBROADCASTSD 16(R8)(R10*1), Y9
-	VFMADD231PD  Y9, Y10, Y4
-	VFMADD231PD  Y9, Y11, Y8
-	JMP          ready13
-
-fewer14:
-	VMASKMOVPD   (BX), X0, X9
-	VMASKMOVPD   (DX), X0, X11
-	VINSERTF128  $0x01, X11, Y9, Y9
-	VMASKMOVPD   (BX)(CX*1), X0, X10
-	VMASKMOVPD   (DX)(CX*1), X0, X11
-	VINSERTF128  $0x01, X11, Y10, Y10
-	VUNPCKHPD    Y10, Y9, Y11
-	VUNPCKLPD    Y10, Y9, Y9
-	VMASKMOVPD   (SI), X0, X10
-	VMASKMOVPD   (DI), X0, X13
-	VINSERTF128  $0x01, X13, Y10, Y10
-	VMASKMOVPD   (SI)(CX*1), X0, X12
-	VMASKMOVPD   (DI)(CX*1), X0, X13
-	VINSERTF128  $0x01, X13, Y12, Y12
-	VUNPCKHPD    Y12, Y10, Y13
-	VUNPCKLPD    Y12, Y10, Y10
-	VBROADCASTSD (R8), Y12
-	VFMADD231PD  Y12, Y9, Y1
-	VFMADD231PD  Y12, Y10, Y5
-	VBROADCASTSD (R8)(R9*1), Y12
-	VFMADD231PD  Y12, Y9, Y2
-	VFMADD231PD  Y12, Y10, Y6
-	VBROADCASTSD (R8)(R9*2), Y12
-	VFMADD231PD  Y12, Y9, Y3
-	VFMADD231PD  Y12, Y10, Y7
-	VBROADCASTSD (R8)(R10*1), Y12
-	VFMADD231PD  Y12, Y9, Y4
-	VFMADD231PD  Y12, Y10, Y8
-
-ready13:
-end5:
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y9, Y6, Y6
-	VADDPD Y9, Y7, Y7
-	VADDPD Y9, Y8, Y8
-	MOVQ   dx+0(FP), BX
-	MOVQ   lddx+8(FP), CX
-	MOVQ   CX, DX
-	MOVQ   cols+56(FP), R9
-	CMPQ   R9, $0x08
-	JLT    fewer18
-	IMUL3Q $0x02, DX, R9
-	MOVQ   BX, SI
-	ADDQ   R9, SI
-	MOVQ   SI, DI
-	ADDQ   R9, DI
-	MOVQ   DI, R8
-	ADDQ   R9, R8
-	JMP    halves19
-
-fewer18:
-	SUBQ $0x02, R9
-	MOVQ $0x00000006, R8
-	CMPQ R9, $0x06
-	JGE  inside20
-	MOVQ R9, R8
-
-inside20:
-	IMULQ DX, R8
-	ADDQ  BX, R8
-	MOVQ  $0x00000004, DI
-	CMPQ  R9, $0x04
-	JGE   inside21
-	MOVQ  R9, DI
-
-inside21:
-	IMULQ  DX, DI
-	ADDQ   BX, DI
-	IMUL3Q $0x02, DX, SI
-	ADDQ   BX, SI
-
-halves19:
-	VMOVSD       X1, (BX)
-	VMOVHPD      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X9
-	VMOVSD       X9, (SI)
-	VMOVHPD      X9, (SI)(CX*1)
-	VMOVSD       X2, 8(BX)
-	VMOVHPD      X2, 8(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X9
-	VMOVSD       X9, 8(SI)
-	VMOVHPD      X9, 8(SI)(CX*1)
-	VMOVSD       X3, 16(BX)
-	VMOVHPD      X3, 16(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X9
-	VMOVSD       X9, 16(SI)
-	VMOVHPD      X9, 16(SI)(CX*1)
-	VMOVSD       X4, 24(BX)
-	VMOVHPD      X4, 24(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X9
-	VMOVSD       X9, 24(SI)
-	VMOVHPD      X9, 24(SI)(CX*1)
-	VMOVSD       X5, (DI)
-	VMOVHPD      X5, (DI)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X9
-	VMOVSD       X9, (R8)
-	VMOVHPD      X9, (R8)(CX*1)
-	VMOVSD       X6, 8(DI)
-	VMOVHPD      X6, 8(DI)(CX*1)
-	VEXTRACTF128 $0x01, Y6, X9
-	VMOVSD       X9, 8(R8)
-	VMOVHPD      X9, 8(R8)(CX*1)
-	VMOVSD       X7, 16(DI)
-	VMOVHPD      X7, 16(DI)(CX*1)
-	VEXTRACTF128 $0x01, Y7, X9
-	VMOVSD       X9, 16(R8)
-	VMOVHPD      X9, 16(R8)(CX*1)
-	VMOVSD       X8, 24(DI)
-	VMOVHPD      X8, 24(DI)(CX*1)
-	VEXTRACTF128 $0x01, Y8, X9
-	VMOVSD       X9, 24(R8)
-	VMOVHPD      X9, 24(R8)(CX*1)
-
-	// the next 8 inputs
-	MOVQ   cols+56(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, cols+56(FP)
-	TESTQ  BX, BX
-	JLE    done6
-	MOVQ   dx+0(FP), BX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
-	MOVQ   BX, dx+0(FP)
-	MOVQ   lddz+40(FP), DX
-	MOVQ   dz+32(FP), BX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
-	MOVQ   BX, dz+32(FP)
-	MOVQ   cols+56(FP), BX
-	CMPQ   BX, $0x05
-	JGE    block2
-
-done6:
-	MOVQ  cols+56(FP), BX
-	TESTQ BX, BX
-	JLE   done30
-
-block26:
-	// 4×4 elements of dx, from +0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	MOVQ   dz+32(FP), BX
-	MOVQ   lddz+40(FP), CX
-	MOVQ   cols+56(FP), DI
-	CMPQ   DI, $0x04
-	JLT    fewer31
-	IMUL3Q $0x02, CX, DI
-	MOVQ   BX, DX
-	MOVQ   DX, SI
-	ADDQ   DI, SI
-	JMP    halves32
-
-fewer31:
-	SUBQ $0x02, DI
-	MOVQ $0x00000002, SI
-	CMPQ DI, $0x02
-	JGE  inside33
-	MOVQ DI, SI
-
-inside33:
-	IMULQ CX, SI
-	ADDQ  BX, SI
-	MOVQ  $0x00000000, DX
-	TESTQ DI, DI
-	JGE   inside34
-	MOVQ  DI, DX
-
-inside34:
-	IMULQ CX, DX
-	ADDQ  BX, DX
-
-halves32:
-	MOVQ w+16(FP), BX
-	MOVQ ldw+24(FP), DI
-	MOVQ n+64(FP), AX
-	LEAQ (DI)(DI*2), R8
-	CMPQ AX, $0x04
-	JLT  tail28
-
-square27:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	VMOVUPD      (DX), X5
-	VINSERTF128  $0x01, (SI), Y5, Y5
-	VMOVUPD      (DX)(CX*1), X6
-	VINSERTF128  $0x01, (SI)(CX*1), Y6, Y6
-	VUNPCKHPD    Y6, Y5, Y7
-	VUNPCKLPD    Y6, Y5, Y5
-	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y5, Y1
-	VBROADCASTSD (BX)(DI*1), Y6
-	VFMADD231PD  Y6, Y5, Y2
-	VBROADCASTSD (BX)(DI*2), Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VBROADCASTSD (BX)(R8*1), Y6
-	VFMADD231PD  Y6, Y5, Y4
-	VBROADCASTSD 8(BX), Y6
-	VFMADD231PD  Y6, Y7, Y1
-	VBROADCASTSD 8(BX)(DI*1), Y6
-	VFMADD231PD  Y6, Y7, Y2
-	VBROADCASTSD 8(BX)(DI*2), Y6
-	VFMADD231PD  Y6, Y7, Y3
-	VBROADCASTSD 8(BX)(R8*1), Y6
-	VFMADD231PD  Y6, Y7, Y4
-	VMOVUPD      16(DX), X5
-	VINSERTF128  $0x01, 16(SI), Y5, Y5
-	VMOVUPD      16(DX)(CX*1), X6
-	VINSERTF128  $0x01, 16(SI)(CX*1), Y6, Y6
-	VUNPCKHPD    Y6, Y5, Y7
-	VUNPCKLPD    Y6, Y5, Y5
-	VBROADCASTSD 16(BX), Y6
-	VFMADD231PD  Y6, Y5, Y1
-	VBROADCASTSD 16(BX)(DI*1), Y6
-	VFMADD231PD  Y6, Y5, Y2
-	VBROADCASTSD 16(BX)(DI*2), Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VBROADCASTSD 16(BX)(R8*1), Y6
-	VFMADD231PD  Y6, Y5, Y4
-	VBROADCASTSD 24(BX), Y6
-	VFMADD231PD  Y6, Y7, Y1
-	VBROADCASTSD 24(BX)(DI*1), Y6
-	VFMADD231PD  Y6, Y7, Y2
-	VBROADCASTSD 24(BX)(DI*2), Y6
-	VFMADD231PD  Y6, Y7, Y3
-	VBROADCASTSD 24(BX)(R8*1), Y6
-	VFMADD231PD  Y6, Y7, Y4
-	ADDQ         $0x20, DX
-	ADDQ         $0x20, SI
-	ADDQ         $0x20, BX
-	SUBQ         $0x04, AX
-	CMPQ         AX, $0x04
-	JGE          square27
-
-tail28:
-	TESTQ AX, AX
-	JLE   end29
-
-	// the same for fewer j
-	CMPQ         AX, $0x02
-	JLT          fewer38
-	VMOVUPD      (DX), X5
-	VINSERTF128  $0x01, (SI), Y5, Y5
-	VMOVUPD      (DX)(CX*1), X6
-	VINSERTF128  $0x01, (SI)(CX*1), Y6, Y6
-	VUNPCKHPD    Y6, Y5, Y7
-	VUNPCKLPD    Y6, Y5, Y5
-	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y5, Y1
-	VBROADCASTSD (BX)(DI*1), Y6
-	VFMADD231PD  Y6, Y5, Y2
-	VBROADCASTSD (BX)(DI*2), Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VBROADCASTSD (BX)(R8*1), Y6
-	VFMADD231PD  Y6, Y5, Y4
-	VBROADCASTSD 8(BX), Y6
-	VFMADD231PD  Y6, Y7, Y1
-	VBROADCASTSD 8(BX)(DI*1), Y6
-	VFMADD231PD  Y6, Y7, Y2
-	VBROADCASTSD 8(BX)(DI*2), Y6
-	VFMADD231PD  Y6, Y7, Y3
-	VBROADCASTSD 8(BX)(R8*1), Y6
-	VFMADD231PD  Y6, Y7, Y4
-	CMPQ         AX, $0x02
-	JE           ready37
-	VEXTRACTF128 $0x01, Y0, X5
-	VMASKMOVPD   16(DX), X5, X6
-	VMASKMOVPD   16(SI), X5, X8
-	VINSERTF128  $0x01, X8, Y6, Y6
-	VMASKMOVPD   16(DX)(CX*1), X5, X7
-	VMASKMOVPD   16(SI)(CX*1), X5, X8
-	VINSERTF128  $0x01, X8, Y7, Y7
-	VUNPCKHPD    Y7, Y6, Y8
-	VUNPCKLPD    Y7, Y6, Y6
-	VBROADCASTSD 16(BX), Y5
-	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 16(BX)(DI*1), Y5
-	VFMADD231PD  Y5, Y6, Y2
-	VBROADCASTSD 16(BX)(DI*2), Y5
-	VFMADD231PD  Y5, Y6, Y3
-	VBROADCASTSD 16(BX)(R8*1), Y5
-	VFMADD231PD  Y5, Y6, Y4
-	JMP          ready37
-
-fewer38:
-	VMASKMOVPD   (DX), X0, X5
-	VMASKMOVPD   (SI), X0, X7
-	VINSERTF128  $0x01, X7, Y5, Y5
-	VMASKMOVPD   (DX)(CX*1), X0, X6
-	VMASKMOVPD   (SI)(CX*1), X0, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VUNPCKHPD    Y6, Y5, Y7
-	VUNPCKLPD    Y6, Y5, Y5
-	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y5, Y1
-	VBROADCASTSD (BX)(DI*1), Y6
-	VFMADD231PD  Y6, Y5, Y2
-	VBROADCASTSD (BX)(DI*2), Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VBROADCASTSD (BX)(R8*1), Y6
-	VFMADD231PD  Y6, Y5, Y4
-
-ready37:
-end29:
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	VADDPD Y5, Y4, Y4
-	MOVQ   dx+0(FP), BX
-	MOVQ   lddx+8(FP), CX
-	MOVQ   CX, DX
-	MOVQ   cols+56(FP), R8
-	CMPQ   R8, $0x04
-	JLT    fewer42
-	IMUL3Q $0x02, DX, R8
-	MOVQ   BX, SI
-	MOVQ   SI, DI
-	ADDQ   R8, DI
-	JMP    halves43
-
-fewer42:
-	SUBQ $0x02, R8
-	MOVQ $0x00000002, DI
-	CMPQ R8, $0x02
-	JGE  inside44
-	MOVQ R8, DI
-
-inside44:
-	IMULQ DX, DI
-	ADDQ  BX, DI
-	MOVQ  $0x00000000, SI
-	TESTQ R8, R8
-	JGE   inside45
-	MOVQ  R8, SI
-
-inside45:
-	IMULQ DX, SI
-	ADDQ  BX, SI
-
-halves43:
-	VMOVSD       X1, (SI)
-	VMOVHPD      X1, (SI)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X5
-	VMOVSD       X5, (DI)
-	VMOVHPD      X5, (DI)(CX*1)
-	VMOVSD       X2, 8(SI)
-	VMOVHPD      X2, 8(SI)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X5
-	VMOVSD       X5, 8(DI)
-	VMOVHPD      X5, 8(DI)(CX*1)
-	VMOVSD       X3, 16(SI)
-	VMOVHPD      X3, 16(SI)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X5
-	VMOVSD       X5, 16(DI)
-	VMOVHPD      X5, 16(DI)(CX*1)
-	VMOVSD       X4, 24(SI)
-	VMOVHPD      X4, 24(SI)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X5
-	VMOVSD       X5, 24(DI)
-	VMOVHPD      X5, 24(DI)(CX*1)
-
-	// the next 4 inputs
-	MOVQ   cols+56(FP), BX
-	SUBQ   $0x04, BX
-	MOVQ   BX, cols+56(FP)
-	TESTQ  BX, BX
-	JLE    done30
-	MOVQ   dx+0(FP), BX
-	IMUL3Q $0x04, DX, DX
-	ADDQ   DX, BX
-	MOVQ   BX, dx+0(FP)
-	MOVQ   lddz+40(FP), DX
-	MOVQ   dz+32(FP), BX
-	IMUL3Q $0x04, DX, DX
-	ADDQ   DX, BX
-	MOVQ   BX, dz+32(FP)
-	MOVQ   cols+56(FP), BX
-	CMPQ   BX, $0x01
-	JGE    block26
-
-done30:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-other1:
-	CMPQ    AX, $0x03
-	JNE     other48
-	MOVQ    n+64(FP), AX
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    cols+56(FP), BX
-	CMPQ    BX, $0x04
-	JLE     done53
-
-block49:
-	// 3×8 elements of dx, from +0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	MOVQ   dz+32(FP), BX
-	MOVQ   lddz+40(FP), CX
-	MOVQ   cols+56(FP), R8
-	CMPQ   R8, $0x08
-	JLT    fewer54
-	IMUL3Q $0x02, CX, R8
-	MOVQ   BX, DX
-	ADDQ   R8, DX
-	MOVQ   DX, SI
-	ADDQ   R8, SI
-	MOVQ   SI, DI
-	ADDQ   R8, DI
-	JMP    halves55
-
-fewer54:
-	SUBQ $0x02, R8
-	MOVQ $0x00000006, DI
-	CMPQ R8, $0x06
-	JGE  inside56
-	MOVQ R8, DI
-
-inside56:
-	IMULQ CX, DI
-	ADDQ  BX, DI
-	MOVQ  $0x00000004, SI
-	CMPQ  R8, $0x04
-	JGE   inside57
-	MOVQ  R8, SI
-
-inside57:
-	IMULQ  CX, SI
-	ADDQ   BX, SI
-	IMUL3Q $0x02, CX, DX
-	ADDQ   BX, DX
-
-halves55:
-	MOVQ w+16(FP), R8
-	MOVQ ldw+24(FP), R9
-	MOVQ n+64(FP), AX
-	CMPQ AX, $0x04
-	JLT  tail51
-
-square50:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
@@ -10340,15 +9721,15 @@ square50:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square50
+	JGE          square3
 
-tail51:
+tail4:
 	TESTQ AX, AX
-	JLE   end52
+	JLE   end5
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer61
+	JLT          fewer14
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
 	VMOVUPD      (BX)(CX*1), X8
@@ -10380,7 +9761,7 @@ tail51:
 	VFMADD231PD  Y10, Y9, Y3
 	VFMADD231PD  Y10, Y11, Y6
 	CMPQ         AX, $0x02
-	JE           ready60
+	JE           ready13
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPD   16(BX), X7, X8
 	VMASKMOVPD   16(DX), X7, X10
@@ -10408,9 +9789,9 @@ tail51:
 	VBROADCASTSD 16(R8)(R9*2), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VFMADD231PD  Y7, Y9, Y6
-	JMP          ready60
+	JMP          ready13
 
-fewer61:
+fewer14:
 	VMASKMOVPD   (BX), X0, X7
 	VMASKMOVPD   (DX), X0, X9
 	VINSERTF128  $0x01, X9, Y7, Y7
@@ -10437,8 +9818,8 @@ fewer61:
 	VFMADD231PD  Y10, Y7, Y3
 	VFMADD231PD  Y10, Y8, Y6
 
-ready60:
-end52:
+ready13:
+end5:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -10451,7 +9832,7 @@ end52:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer65
+	JLT    fewer18
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -10459,30 +9840,30 @@ end52:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves66
+	JMP    halves19
 
-fewer65:
+fewer18:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside67
+	JGE  inside20
 	MOVQ R9, R8
 
-inside67:
+inside20:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside68
+	JGE   inside21
 	MOVQ  R9, DI
 
-inside68:
+inside21:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves66:
+halves19:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X7
@@ -10519,7 +9900,7 @@ halves66:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done53
+	JLE    done6
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -10531,14 +9912,14 @@ halves66:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block49
+	JGE    block2
 
-done53:
+done6:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done77
+	JLE   done30
 
-block73:
+block26:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10547,40 +9928,40 @@ block73:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer78
+	JLT    fewer31
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves79
+	JMP    halves32
 
-fewer78:
+fewer31:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside80
+	JGE  inside33
 	MOVQ DI, SI
 
-inside80:
+inside33:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside81
+	JGE   inside34
 	MOVQ  DI, DX
 
-inside81:
+inside34:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves79:
+halves32:
 	MOVQ w+16(FP), BX
 	MOVQ ldw+24(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail75
+	JLT  tail28
 
-square74:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -10623,15 +10004,15 @@ square74:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square74
+	JGE          square27
 
-tail75:
+tail28:
 	TESTQ AX, AX
-	JLE   end76
+	JLE   end29
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer85
+	JLT          fewer38
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
 	VMOVUPD      (DX)(CX*1), X5
@@ -10651,7 +10032,7 @@ tail75:
 	VBROADCASTSD 8(BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y6, Y3
 	CMPQ         AX, $0x02
-	JE           ready84
+	JE           ready37
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPD   16(DX), X4, X5
 	VMASKMOVPD   16(SI), X4, X7
@@ -10667,9 +10048,9 @@ tail75:
 	VFMADD231PD  Y4, Y5, Y2
 	VBROADCASTSD 16(BX)(DI*2), Y4
 	VFMADD231PD  Y4, Y5, Y3
-	JMP          ready84
+	JMP          ready37
 
-fewer85:
+fewer38:
 	VMASKMOVPD   (DX), X0, X4
 	VMASKMOVPD   (SI), X0, X6
 	VINSERTF128  $0x01, X6, Y4, Y4
@@ -10685,8 +10066,8 @@ fewer85:
 	VBROADCASTSD (BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y4, Y3
 
-ready84:
-end76:
+ready37:
+end29:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -10696,33 +10077,33 @@ end76:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer89
+	JLT    fewer42
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves90
+	JMP    halves43
 
-fewer89:
+fewer42:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside91
+	JGE  inside44
 	MOVQ R8, DI
 
-inside91:
+inside44:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside92
+	JGE   inside45
 	MOVQ  R8, SI
 
-inside92:
+inside45:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves90:
+halves43:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X4
@@ -10744,7 +10125,7 @@ halves90:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done77
+	JLE    done30
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -10756,16 +10137,16 @@ halves90:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block73
+	JGE    block26
 
-done77:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other48:
+other1:
 	CMPQ    AX, $0x02
-	JNE     other95
+	JNE     other48
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -10775,9 +10156,9 @@ other48:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done100
+	JLE     done53
 
-block96:
+block49:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10787,7 +10168,7 @@ block96:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer101
+	JLT    fewer54
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -10795,37 +10176,37 @@ block96:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves102
+	JMP    halves55
 
-fewer101:
+fewer54:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside103
+	JGE  inside56
 	MOVQ R8, DI
 
-inside103:
+inside56:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside104
+	JGE   inside57
 	MOVQ  R8, SI
 
-inside104:
+inside57:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves102:
+halves55:
 	MOVQ w+16(FP), R8
 	MOVQ ldw+24(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail98
+	JLT  tail51
 
-square97:
+square50:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -10882,15 +10263,15 @@ square97:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square97
+	JGE          square50
 
-tail98:
+tail51:
 	TESTQ AX, AX
-	JLE   end99
+	JLE   end52
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer108
+	JLT          fewer61
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
 	VMOVUPD      (BX)(CX*1), X6
@@ -10916,7 +10297,7 @@ tail98:
 	VFMADD231PD  Y8, Y7, Y2
 	VFMADD231PD  Y8, Y9, Y4
 	CMPQ         AX, $0x02
-	JE           ready107
+	JE           ready60
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(BX), X5, X6
 	VMASKMOVPD   16(DX), X5, X8
@@ -10941,9 +10322,9 @@ tail98:
 	VBROADCASTSD 16(R8)(R9*1), Y5
 	VFMADD231PD  Y5, Y6, Y2
 	VFMADD231PD  Y5, Y7, Y4
-	JMP          ready107
+	JMP          ready60
 
-fewer108:
+fewer61:
 	VMASKMOVPD   (BX), X0, X5
 	VMASKMOVPD   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -10967,8 +10348,8 @@ fewer108:
 	VFMADD231PD  Y8, Y5, Y2
 	VFMADD231PD  Y8, Y6, Y4
 
-ready107:
-end99:
+ready60:
+end52:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -10979,7 +10360,7 @@ end99:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer112
+	JLT    fewer65
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -10987,30 +10368,30 @@ end99:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves113
+	JMP    halves66
 
-fewer112:
+fewer65:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside114
+	JGE  inside67
 	MOVQ R9, R8
 
-inside114:
+inside67:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside115
+	JGE   inside68
 	MOVQ  R9, DI
 
-inside115:
+inside68:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves113:
+halves66:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X5
@@ -11037,7 +10418,7 @@ halves113:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done100
+	JLE    done53
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -11049,14 +10430,14 @@ halves113:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block96
+	JGE    block49
 
-done100:
+done53:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done124
+	JLE   done77
 
-block120:
+block73:
 	// 2×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11064,40 +10445,40 @@ block120:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer125
+	JLT    fewer78
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves126
+	JMP    halves79
 
-fewer125:
+fewer78:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside127
+	JGE  inside80
 	MOVQ DI, SI
 
-inside127:
+inside80:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside128
+	JGE   inside81
 	MOVQ  DI, DX
 
-inside128:
+inside81:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves126:
+halves79:
 	MOVQ w+16(FP), BX
 	MOVQ ldw+24(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail122
+	JLT  tail75
 
-square121:
+square74:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -11132,15 +10513,15 @@ square121:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square121
+	JGE          square74
 
-tail122:
+tail75:
 	TESTQ AX, AX
-	JLE   end123
+	JLE   end76
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer132
+	JLT          fewer85
 	VMOVUPD      (DX), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
 	VMOVUPD      (DX)(CX*1), X4
@@ -11156,7 +10537,7 @@ tail122:
 	VBROADCASTSD 8(BX)(DI*1), Y4
 	VFMADD231PD  Y4, Y5, Y2
 	CMPQ         AX, $0x02
-	JE           ready131
+	JE           ready84
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPD   16(DX), X3, X4
 	VMASKMOVPD   16(SI), X3, X6
@@ -11170,9 +10551,9 @@ tail122:
 	VFMADD231PD  Y3, Y4, Y1
 	VBROADCASTSD 16(BX)(DI*1), Y3
 	VFMADD231PD  Y3, Y4, Y2
-	JMP          ready131
+	JMP          ready84
 
-fewer132:
+fewer85:
 	VMASKMOVPD   (DX), X0, X3
 	VMASKMOVPD   (SI), X0, X5
 	VINSERTF128  $0x01, X5, Y3, Y3
@@ -11186,8 +10567,8 @@ fewer132:
 	VBROADCASTSD (BX)(DI*1), Y4
 	VFMADD231PD  Y4, Y3, Y2
 
-ready131:
-end123:
+ready84:
+end76:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -11196,33 +10577,33 @@ end123:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer136
+	JLT    fewer89
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves137
+	JMP    halves90
 
-fewer136:
+fewer89:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside138
+	JGE  inside91
 	MOVQ R8, DI
 
-inside138:
+inside91:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside139
+	JGE   inside92
 	MOVQ  R8, SI
 
-inside139:
+inside92:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves137:
+halves90:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X3
@@ -11239,7 +10620,7 @@ halves137:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done124
+	JLE    done77
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -11251,14 +10632,14 @@ halves137:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block120
+	JGE    block73
 
-done124:
+done77:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other95:
+other48:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -11268,9 +10649,9 @@ other95:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done147
+	JLE     done100
 
-block143:
+block96:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11280,7 +10661,7 @@ block143:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x10
-	JLT    fewer148
+	JLT    fewer101
 	IMUL3Q $0x02, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -11296,40 +10677,40 @@ block143:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves149
+	JMP    halves102
 
-fewer148:
+fewer101:
 	SUBQ $0x02, R12
 	MOVQ $0x0000000e, R11
 	CMPQ R12, $0x0e
-	JGE  inside150
+	JGE  inside103
 	MOVQ R12, R11
 
-inside150:
+inside103:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000c, R10
 	CMPQ  R12, $0x0c
-	JGE   inside151
+	JGE   inside104
 	MOVQ  R12, R10
 
-inside151:
+inside104:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x0000000a, R9
 	CMPQ  R12, $0x0a
-	JGE   inside152
+	JGE   inside105
 	MOVQ  R12, R9
 
-inside152:
+inside105:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R8
 	CMPQ  R12, $0x08
-	JGE   inside153
+	JGE   inside106
 	MOVQ  R12, R8
 
-inside153:
+inside106:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x06, CX, DI
@@ -11339,13 +10720,13 @@ inside153:
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves149:
+halves102:
 	MOVQ w+16(FP), R12
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail145
+	JLT  tail98
 
-square144:
+square97:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -11426,15 +10807,15 @@ square144:
 	ADDQ         $0x20, R12
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square144
+	JGE          square97
 
-tail145:
+tail98:
 	TESTQ AX, AX
-	JLE   end146
+	JLE   end99
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer157
+	JLT          fewer110
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
 	VMOVUPD      (BX)(CX*1), X6
@@ -11470,7 +10851,7 @@ tail145:
 	VFMADD231PD  Y12, Y11, Y3
 	VFMADD231PD  Y12, Y13, Y4
 	CMPQ         AX, $0x02
-	JE           ready156
+	JE           ready109
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(BX), X5, X6
 	VMASKMOVPD   16(DX), X5, X8
@@ -11512,9 +10893,9 @@ tail145:
 	VFMADD231PD  Y5, Y7, Y2
 	VFMADD231PD  Y5, Y9, Y3
 	VFMADD231PD  Y5, Y11, Y4
-	JMP          ready156
+	JMP          ready109
 
-fewer157:
+fewer110:
 	VMASKMOVPD   (BX), X0, X5
 	VMASKMOVPD   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -11553,8 +10934,8 @@ fewer157:
 	VFMADD231PD  Y12, Y8, Y3
 	VFMADD231PD  Y12, Y10, Y4
 
-ready156:
-end146:
+ready109:
+end99:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -11565,7 +10946,7 @@ end146:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x10
-	JLT    fewer161
+	JLT    fewer114
 	IMUL3Q $0x02, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -11581,40 +10962,40 @@ end146:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves162
+	JMP    halves115
 
-fewer161:
+fewer114:
 	SUBQ $0x02, R13
 	MOVQ $0x0000000e, R12
 	CMPQ R13, $0x0e
-	JGE  inside163
+	JGE  inside116
 	MOVQ R13, R12
 
-inside163:
+inside116:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x0000000c, R11
 	CMPQ  R13, $0x0c
-	JGE   inside164
+	JGE   inside117
 	MOVQ  R13, R11
 
-inside164:
+inside117:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000a, R10
 	CMPQ  R13, $0x0a
-	JGE   inside165
+	JGE   inside118
 	MOVQ  R13, R10
 
-inside165:
+inside118:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000008, R9
 	CMPQ  R13, $0x08
-	JGE   inside166
+	JGE   inside119
 	MOVQ  R13, R9
 
-inside166:
+inside119:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x06, DX, R8
@@ -11624,69 +11005,69 @@ inside166:
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves162:
+halves115:
 	CMPQ         CX, $0x08
-	JNE          apart167
+	JNE          apart120
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored168
+	JMP          stored121
 
-apart167:
+apart120:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X5
 	VMOVSD       X5, (SI)
 	VMOVHPD      X5, (SI)(CX*1)
 
-stored168:
+stored121:
 	CMPQ         CX, $0x08
-	JNE          apart169
+	JNE          apart122
 	VMOVUPD      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored170
+	JMP          stored123
 
-apart169:
+apart122:
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X5
 	VMOVSD       X5, (R8)
 	VMOVHPD      X5, (R8)(CX*1)
 
-stored170:
+stored123:
 	CMPQ         CX, $0x08
-	JNE          apart171
+	JNE          apart124
 	VMOVUPD      X3, (R9)
 	VEXTRACTF128 $0x01, Y3, (R10)
-	JMP          stored172
+	JMP          stored125
 
-apart171:
+apart124:
 	VMOVSD       X3, (R9)
 	VMOVHPD      X3, (R9)(CX*1)
 	VEXTRACTF128 $0x01, Y3, X5
 	VMOVSD       X5, (R10)
 	VMOVHPD      X5, (R10)(CX*1)
 
-stored172:
+stored125:
 	CMPQ         CX, $0x08
-	JNE          apart173
+	JNE          apart126
 	VMOVUPD      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, (R12)
-	JMP          stored174
+	JMP          stored127
 
-apart173:
+apart126:
 	VMOVSD       X4, (R11)
 	VMOVHPD      X4, (R11)(CX*1)
 	VEXTRACTF128 $0x01, Y4, X5
 	VMOVSD       X5, (R12)
 	VMOVHPD      X5, (R12)(CX*1)
 
-stored174:
+stored127:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done147
+	JLE    done100
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -11698,14 +11079,14 @@ stored174:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block143
+	JGE    block96
 
-done147:
+done100:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x04
-	JLE  done179
+	JLE  done132
 
-block175:
+block128:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11713,7 +11094,7 @@ block175:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer180
+	JLT    fewer133
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -11721,36 +11102,36 @@ block175:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves181
+	JMP    halves134
 
-fewer180:
+fewer133:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside182
+	JGE  inside135
 	MOVQ R8, DI
 
-inside182:
+inside135:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside183
+	JGE   inside136
 	MOVQ  R8, SI
 
-inside183:
+inside136:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves181:
+halves134:
 	MOVQ w+16(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail177
+	JLT  tail130
 
-square176:
+square129:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
@@ -11795,15 +11176,15 @@ square176:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square176
+	JGE          square129
 
-tail177:
+tail130:
 	TESTQ AX, AX
-	JLE   end178
+	JLE   end131
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer187
+	JLT          fewer140
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
 	VMOVUPD      (BX)(CX*1), X4
@@ -11823,7 +11204,7 @@ tail177:
 	VFMADD231PD  Y6, Y5, Y1
 	VFMADD231PD  Y6, Y7, Y2
 	CMPQ         AX, $0x02
-	JE           ready186
+	JE           ready139
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPD   16(BX), X3, X4
 	VMASKMOVPD   16(DX), X3, X6
@@ -11845,9 +11226,9 @@ tail177:
 	VBROADCASTSD 16(R8), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	VFMADD231PD  Y3, Y5, Y2
-	JMP          ready186
+	JMP          ready139
 
-fewer187:
+fewer140:
 	VMASKMOVPD   (BX), X0, X3
 	VMASKMOVPD   (DX), X0, X5
 	VINSERTF128  $0x01, X5, Y3, Y3
@@ -11868,8 +11249,8 @@ fewer187:
 	VFMADD231PD  Y6, Y3, Y1
 	VFMADD231PD  Y6, Y4, Y2
 
-ready186:
-end178:
+ready139:
+end131:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -11878,7 +11259,7 @@ end178:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer191
+	JLT    fewer144
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -11886,64 +11267,64 @@ end178:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves192
+	JMP    halves145
 
-fewer191:
+fewer144:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside193
+	JGE  inside146
 	MOVQ R9, R8
 
-inside193:
+inside146:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside194
+	JGE   inside147
 	MOVQ  R9, DI
 
-inside194:
+inside147:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves192:
+halves145:
 	CMPQ         CX, $0x08
-	JNE          apart195
+	JNE          apart148
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored196
+	JMP          stored149
 
-apart195:
+apart148:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X3
 	VMOVSD       X3, (SI)
 	VMOVHPD      X3, (SI)(CX*1)
 
-stored196:
+stored149:
 	CMPQ         CX, $0x08
-	JNE          apart197
+	JNE          apart150
 	VMOVUPD      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored198
+	JMP          stored151
 
-apart197:
+apart150:
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X3
 	VMOVSD       X3, (R8)
 	VMOVHPD      X3, (R8)(CX*1)
 
-stored198:
+stored151:
 	// the next 8 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done179
+	JLE    done132
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -11955,53 +11336,53 @@ stored198:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block175
+	JGE    block128
 
-done179:
+done132:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done203
+	JLE   done156
 
-block199:
+block152:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer204
+	JLT    fewer157
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves205
+	JMP    halves158
 
-fewer204:
+fewer157:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside206
+	JGE  inside159
 	MOVQ DI, SI
 
-inside206:
+inside159:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside207
+	JGE   inside160
 	MOVQ  DI, DX
 
-inside207:
+inside160:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves205:
+halves158:
 	MOVQ w+16(FP), BX
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail201
+	JLT  tail154
 
-square200:
+square153:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -12028,15 +11409,15 @@ square200:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square200
+	JGE          square153
 
-tail201:
+tail154:
 	TESTQ AX, AX
-	JLE   end202
+	JLE   end155
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer211
+	JLT          fewer164
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
 	VMOVUPD      (DX)(CX*1), X3
@@ -12048,7 +11429,7 @@ tail201:
 	VBROADCASTSD 8(BX), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	CMPQ         AX, $0x02
-	JE           ready210
+	JE           ready163
 	VEXTRACTF128 $0x01, Y0, X2
 	VMASKMOVPD   16(DX), X2, X3
 	VMASKMOVPD   16(SI), X2, X5
@@ -12060,9 +11441,9 @@ tail201:
 	VUNPCKLPD    Y4, Y3, Y3
 	VBROADCASTSD 16(BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
-	JMP          ready210
+	JMP          ready163
 
-fewer211:
+fewer164:
 	VMASKMOVPD   (DX), X0, X2
 	VMASKMOVPD   (SI), X0, X4
 	VINSERTF128  $0x01, X4, Y2, Y2
@@ -12074,8 +11455,8 @@ fewer211:
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y2, Y1
 
-ready210:
-end202:
+ready163:
+end155:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -12083,53 +11464,53 @@ end202:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer215
+	JLT    fewer168
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves216
+	JMP    halves169
 
-fewer215:
+fewer168:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside217
+	JGE  inside170
 	MOVQ R8, DI
 
-inside217:
+inside170:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside218
+	JGE   inside171
 	MOVQ  R8, SI
 
-inside218:
+inside171:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves216:
+halves169:
 	CMPQ         CX, $0x08
-	JNE          apart219
+	JNE          apart172
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
-	JMP          stored220
+	JMP          stored173
 
-apart219:
+apart172:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 
-stored220:
+stored173:
 	// the next 4 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done203
+	JLE    done156
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -12141,9 +11522,9 @@ stored220:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block199
+	JGE    block152
 
-done203:
+done156:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -10035,7 +10035,7 @@ done273:
 // func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 TEXT ·turnedNEONF32(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
-	CMP  $4, R0
+	CMP  $3, R0
 	BNE  other1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
@@ -10043,15 +10043,13 @@ TEXT ·turnedNEONF32(SB), NOSPLIT, $0-72
 	BLE  done6
 
 block2:
-	// 4×8 elements of dx, from +0
+	// 3×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
@@ -10099,741 +10097,10 @@ halves8:
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
-	ADD  R11, R13, R14
 	CMP  $4, R0
 	BLT  tail4
 
 square3:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F8
-	FMOVQ 0(R6), F9
-	FMOVQ 0(R3), F10
-	FMOVQ 0(R7), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVQ 0(R4), F12
-	FMOVQ 0(R8), F13
-	FMOVQ 0(R5), F14
-	FMOVQ 0(R9), F15
-	VZIP2 V13.S4, V12.S4, V16.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V17.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V17.D2, V16.D2, V14.D2
-	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVD 0(R10), F16
-	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
-	WORD  $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
-	WORD  $0x4fb01120 // fmla v0.4s, v9.4s, v16.s[1]
-	WORD  $0x4fb011a4 // fmla v4.4s, v13.4s, v16.s[1]
-	FMOVD 0(R12), F16
-	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
-	WORD  $0x4f901185 // fmla v5.4s, v12.4s, v16.s[0]
-	WORD  $0x4fb01121 // fmla v1.4s, v9.4s, v16.s[1]
-	WORD  $0x4fb011a5 // fmla v5.4s, v13.4s, v16.s[1]
-	FMOVD 0(R13), F16
-	WORD  $0x4f901102 // fmla v2.4s, v8.4s, v16.s[0]
-	WORD  $0x4f901186 // fmla v6.4s, v12.4s, v16.s[0]
-	WORD  $0x4fb01122 // fmla v2.4s, v9.4s, v16.s[1]
-	WORD  $0x4fb011a6 // fmla v6.4s, v13.4s, v16.s[1]
-	FMOVD 0(R14), F16
-	WORD  $0x4f901103 // fmla v3.4s, v8.4s, v16.s[0]
-	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
-	WORD  $0x4fb01123 // fmla v3.4s, v9.4s, v16.s[1]
-	WORD  $0x4fb011a7 // fmla v7.4s, v13.4s, v16.s[1]
-	FMOVD 8(R10), F16
-	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
-	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD  $0x4fb01160 // fmla v0.4s, v11.4s, v16.s[1]
-	WORD  $0x4fb011e4 // fmla v4.4s, v15.4s, v16.s[1]
-	FMOVD 8(R12), F16
-	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
-	WORD  $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
-	WORD  $0x4fb01161 // fmla v1.4s, v11.4s, v16.s[1]
-	WORD  $0x4fb011e5 // fmla v5.4s, v15.4s, v16.s[1]
-	FMOVD 8(R13), F16
-	WORD  $0x4f901142 // fmla v2.4s, v10.4s, v16.s[0]
-	WORD  $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
-	WORD  $0x4fb01162 // fmla v2.4s, v11.4s, v16.s[1]
-	WORD  $0x4fb011e6 // fmla v6.4s, v15.4s, v16.s[1]
-	FMOVD 8(R14), F16
-	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
-	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
-	WORD  $0x4fb01163 // fmla v3.4s, v11.4s, v16.s[1]
-	WORD  $0x4fb011e7 // fmla v7.4s, v15.4s, v16.s[1]
-	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R3
-	ADD   $16, R7
-	ADD   $16, R4
-	ADD   $16, R8
-	ADD   $16, R5
-	ADD   $16, R9
-	ADD   $16, R10
-	ADD   $16, R12
-	ADD   $16, R13
-	ADD   $16, R14
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square3
-
-tail4:
-	CMP $0, R0
-	BLE end5
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one14
-	FMOVD 0(R1), F8
-	TST   $1, R0
-	BEQ   moved15
-	ADD   $8, R1, R16
-	VLD1  (R16), V8.S[2]
-	B     moved15
-
-one14:
-	FMOVS 0(R1), F8
-
-moved15:
-	TST   $2, R0
-	BEQ   one16
-	FMOVD 0(R6), F9
-	TST   $1, R0
-	BEQ   moved17
-	ADD   $8, R6, R16
-	VLD1  (R16), V9.S[2]
-	B     moved17
-
-one16:
-	FMOVS 0(R6), F9
-
-moved17:
-	TST   $2, R0
-	BEQ   one18
-	FMOVD 0(R3), F10
-	TST   $1, R0
-	BEQ   moved19
-	ADD   $8, R3, R16
-	VLD1  (R16), V10.S[2]
-	B     moved19
-
-one18:
-	FMOVS 0(R3), F10
-
-moved19:
-	TST   $2, R0
-	BEQ   one20
-	FMOVD 0(R7), F11
-	TST   $1, R0
-	BEQ   moved21
-	ADD   $8, R7, R16
-	VLD1  (R16), V11.S[2]
-	B     moved21
-
-one20:
-	FMOVS 0(R7), F11
-
-moved21:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	TST   $2, R0
-	BEQ   one22
-	FMOVD 0(R4), F12
-	TST   $1, R0
-	BEQ   moved23
-	ADD   $8, R4, R16
-	VLD1  (R16), V12.S[2]
-	B     moved23
-
-one22:
-	FMOVS 0(R4), F12
-
-moved23:
-	TST   $2, R0
-	BEQ   one24
-	FMOVD 0(R8), F13
-	TST   $1, R0
-	BEQ   moved25
-	ADD   $8, R8, R16
-	VLD1  (R16), V13.S[2]
-	B     moved25
-
-one24:
-	FMOVS 0(R8), F13
-
-moved25:
-	TST   $2, R0
-	BEQ   one26
-	FMOVD 0(R5), F14
-	TST   $1, R0
-	BEQ   moved27
-	ADD   $8, R5, R16
-	VLD1  (R16), V14.S[2]
-	B     moved27
-
-one26:
-	FMOVS 0(R5), F14
-
-moved27:
-	TST   $2, R0
-	BEQ   one28
-	FMOVD 0(R9), F15
-	TST   $1, R0
-	BEQ   moved29
-	ADD   $8, R9, R16
-	VLD1  (R16), V15.S[2]
-	B     moved29
-
-one28:
-	FMOVS 0(R9), F15
-
-moved29:
-	VZIP2 V13.S4, V12.S4, V16.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V17.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V17.D2, V16.D2, V14.D2
-	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVS 0(R10), F16
-	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
-	WORD  $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
-	FMOVS 0(R12), F16
-	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
-	WORD  $0x4f901185 // fmla v5.4s, v12.4s, v16.s[0]
-	FMOVS 0(R13), F16
-	WORD  $0x4f901102 // fmla v2.4s, v8.4s, v16.s[0]
-	WORD  $0x4f901186 // fmla v6.4s, v12.4s, v16.s[0]
-	FMOVS 0(R14), F16
-	WORD  $0x4f901103 // fmla v3.4s, v8.4s, v16.s[0]
-	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
-	CMP   $1, R0
-	BEQ   over13
-	FMOVS 4(R10), F16
-	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
-	WORD  $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
-	FMOVS 4(R12), F16
-	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
-	WORD  $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
-	FMOVS 4(R13), F16
-	WORD  $0x4f901122 // fmla v2.4s, v9.4s, v16.s[0]
-	WORD  $0x4f9011a6 // fmla v6.4s, v13.4s, v16.s[0]
-	FMOVS 4(R14), F16
-	WORD  $0x4f901123 // fmla v3.4s, v9.4s, v16.s[0]
-	WORD  $0x4f9011a7 // fmla v7.4s, v13.4s, v16.s[0]
-	CMP   $2, R0
-	BEQ   over13
-	FMOVS 8(R10), F16
-	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
-	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	FMOVS 8(R12), F16
-	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
-	WORD  $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
-	FMOVS 8(R13), F16
-	WORD  $0x4f901142 // fmla v2.4s, v10.4s, v16.s[0]
-	WORD  $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
-	FMOVS 8(R14), F16
-	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
-	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
-
-over13:
-end5:
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R7
-	CMP   $8, R7
-	BLT   fewer30
-	MOVD  $2, R16
-	MUL   R16, R3, R7
-	MOVD  R1, R4
-	ADD   R7, R4
-	MOVD  R4, R5
-	ADD   R7, R5
-	MOVD  R5, R6
-	ADD   R7, R6
-	B     halves31
-
-fewer30:
-	SUB  $2, R7
-	MOVD $6, R6
-	CMP  $6, R7
-	BGE  inside32
-	MOVD R7, R6
-
-inside32:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $4, R5
-	CMP  $4, R7
-	BGE  inside33
-	MOVD R7, R5
-
-inside33:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R16
-	MUL  R16, R3, R4
-	ADD  R1, R4
-
-halves31:
-	ADD   R2, R1, R7
-	ADD   R2, R4, R8
-	FMOVS F0, 0(R1)
-	VST1  V0.S[1], (R7)
-	VST1  V0.S[2], (R4)
-	VST1  V0.S[3], (R8)
-	FMOVS F1, 4(R1)
-	ADD   $4, R7, R16
-	VST1  V1.S[1], (R16)
-	ADD   $4, R4, R16
-	VST1  V1.S[2], (R16)
-	ADD   $4, R8, R16
-	VST1  V1.S[3], (R16)
-	FMOVS F2, 8(R1)
-	ADD   $8, R7, R16
-	VST1  V2.S[1], (R16)
-	ADD   $8, R4, R16
-	VST1  V2.S[2], (R16)
-	ADD   $8, R8, R16
-	VST1  V2.S[3], (R16)
-	FMOVS F3, 12(R1)
-	ADD   $12, R7, R16
-	VST1  V3.S[1], (R16)
-	ADD   $12, R4, R16
-	VST1  V3.S[2], (R16)
-	ADD   $12, R8, R16
-	VST1  V3.S[3], (R16)
-	ADD   R2, R5, R7
-	ADD   R2, R6, R8
-	FMOVS F4, 0(R5)
-	VST1  V4.S[1], (R7)
-	VST1  V4.S[2], (R6)
-	VST1  V4.S[3], (R8)
-	FMOVS F5, 4(R5)
-	ADD   $4, R7, R16
-	VST1  V5.S[1], (R16)
-	ADD   $4, R6, R16
-	VST1  V5.S[2], (R16)
-	ADD   $4, R8, R16
-	VST1  V5.S[3], (R16)
-	FMOVS F6, 8(R5)
-	ADD   $8, R7, R16
-	VST1  V6.S[1], (R16)
-	ADD   $8, R6, R16
-	VST1  V6.S[2], (R16)
-	ADD   $8, R8, R16
-	VST1  V6.S[3], (R16)
-	FMOVS F7, 12(R5)
-	ADD   $12, R7, R16
-	VST1  V7.S[1], (R16)
-	ADD   $12, R6, R16
-	VST1  V7.S[2], (R16)
-	ADD   $12, R8, R16
-	VST1  V7.S[3], (R16)
-
-	// the next 8 inputs
-	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done6
-	MOVD dx+0(FP), R1
-	MOVD $8, R16
-	MUL  R16, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $8, R16
-	MUL  R16, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $5, R1
-	BGE  block2
-
-done6:
-	MOVD cols+56(FP), R1
-	CMP  $0, R1
-	BLE  done42
-
-block38:
-	// 4×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R5
-	CMP   $4, R5
-	BLT   fewer43
-	MOVD  $2, R16
-	MUL   R16, R2, R5
-	MOVD  R1, R3
-	MOVD  R3, R4
-	ADD   R5, R4
-	B     halves44
-
-fewer43:
-	SUB  $2, R5
-	MOVD $2, R4
-	CMP  $2, R5
-	BGE  inside45
-	MOVD R5, R4
-
-inside45:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R3
-	CMP  $0, R5
-	BGE  inside46
-	MOVD R5, R3
-
-inside46:
-	MUL R2, R3
-	ADD R1, R3
-
-halves44:
-	ADD  R2, R3, R1
-	ADD  R2, R4, R5
-	MOVD w+16(FP), R6
-	MOVD ldw+24(FP), R7
-	MOVD n+64(FP), R0
-	ADD  R7, R6, R8
-	ADD  R7, R8, R9
-	ADD  R7, R9, R10
-	CMP  $4, R0
-	BLT  tail40
-
-square39:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R3), F4
-	FMOVQ 0(R1), F5
-	FMOVQ 0(R4), F6
-	FMOVQ 0(R5), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVD 0(R6), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	WORD  $0x4fa810a0 // fmla v0.4s, v5.4s, v8.s[1]
-	FMOVD 0(R8), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	WORD  $0x4fa810a1 // fmla v1.4s, v5.4s, v8.s[1]
-	FMOVD 0(R9), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	WORD  $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
-	FMOVD 0(R10), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	WORD  $0x4fa810a3 // fmla v3.4s, v5.4s, v8.s[1]
-	FMOVD 8(R6), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	WORD  $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
-	FMOVD 8(R8), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	WORD  $0x4fa810e1 // fmla v1.4s, v7.4s, v8.s[1]
-	FMOVD 8(R9), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	WORD  $0x4fa810e2 // fmla v2.4s, v7.4s, v8.s[1]
-	FMOVD 8(R10), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
-	WORD  $0x4fa810e3 // fmla v3.4s, v7.4s, v8.s[1]
-	ADD   $16, R3
-	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R8
-	ADD   $16, R9
-	ADD   $16, R10
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square39
-
-tail40:
-	CMP $0, R0
-	BLE end41
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one50
-	FMOVD 0(R3), F4
-	TST   $1, R0
-	BEQ   moved51
-	ADD   $8, R3, R16
-	VLD1  (R16), V4.S[2]
-	B     moved51
-
-one50:
-	FMOVS 0(R3), F4
-
-moved51:
-	TST   $2, R0
-	BEQ   one52
-	FMOVD 0(R1), F5
-	TST   $1, R0
-	BEQ   moved53
-	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
-	B     moved53
-
-one52:
-	FMOVS 0(R1), F5
-
-moved53:
-	TST   $2, R0
-	BEQ   one54
-	FMOVD 0(R4), F6
-	TST   $1, R0
-	BEQ   moved55
-	ADD   $8, R4, R16
-	VLD1  (R16), V6.S[2]
-	B     moved55
-
-one54:
-	FMOVS 0(R4), F6
-
-moved55:
-	TST   $2, R0
-	BEQ   one56
-	FMOVD 0(R5), F7
-	TST   $1, R0
-	BEQ   moved57
-	ADD   $8, R5, R16
-	VLD1  (R16), V7.S[2]
-	B     moved57
-
-one56:
-	FMOVS 0(R5), F7
-
-moved57:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R6), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	FMOVS 0(R8), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	FMOVS 0(R9), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	FMOVS 0(R10), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over49
-	FMOVS 4(R6), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	FMOVS 4(R8), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
-	FMOVS 4(R9), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over49
-	FMOVS 8(R6), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	FMOVS 8(R8), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	FMOVS 8(R9), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
-
-over49:
-end41:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R6
-	CMP   $4, R6
-	BLT   fewer58
-	MOVD  $2, R16
-	MUL   R16, R3, R6
-	MOVD  R1, R4
-	MOVD  R4, R5
-	ADD   R6, R5
-	B     halves59
-
-fewer58:
-	SUB  $2, R6
-	MOVD $2, R5
-	CMP  $2, R6
-	BGE  inside60
-	MOVD R6, R5
-
-inside60:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R4
-	CMP  $0, R6
-	BGE  inside61
-	MOVD R6, R4
-
-inside61:
-	MUL R3, R4
-	ADD R1, R4
-
-halves59:
-	ADD   R2, R4, R1
-	ADD   R2, R5, R6
-	FMOVS F0, 0(R4)
-	VST1  V0.S[1], (R1)
-	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R6)
-	FMOVS F1, 4(R4)
-	ADD   $4, R1, R16
-	VST1  V1.S[1], (R16)
-	ADD   $4, R5, R16
-	VST1  V1.S[2], (R16)
-	ADD   $4, R6, R16
-	VST1  V1.S[3], (R16)
-	FMOVS F2, 8(R4)
-	ADD   $8, R1, R16
-	VST1  V2.S[1], (R16)
-	ADD   $8, R5, R16
-	VST1  V2.S[2], (R16)
-	ADD   $8, R6, R16
-	VST1  V2.S[3], (R16)
-	FMOVS F3, 12(R4)
-	ADD   $12, R1, R16
-	VST1  V3.S[1], (R16)
-	ADD   $12, R5, R16
-	VST1  V3.S[2], (R16)
-	ADD   $12, R6, R16
-	VST1  V3.S[3], (R16)
-
-	// the next 4 inputs
-	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done42
-	MOVD dx+0(FP), R1
-	MOVD $4, R16
-	MUL  R16, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $4, R16
-	MUL  R16, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $1, R1
-	BGE  block38
-
-done42:
-	RET
-
-other1:
-	CMP  $3, R0
-	BNE  other64
-	MOVD n+64(FP), R0
-	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLE  done69
-
-block65:
-	// 3×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R6
-	CMP   $8, R6
-	BLT   fewer70
-	MOVD  $2, R16
-	MUL   R16, R2, R6
-	MOVD  R1, R3
-	ADD   R6, R3
-	MOVD  R3, R4
-	ADD   R6, R4
-	MOVD  R4, R5
-	ADD   R6, R5
-	B     halves71
-
-fewer70:
-	SUB  $2, R6
-	MOVD $6, R5
-	CMP  $6, R6
-	BGE  inside72
-	MOVD R6, R5
-
-inside72:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $4, R4
-	CMP  $4, R6
-	BGE  inside73
-	MOVD R6, R4
-
-inside73:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R16
-	MUL  R16, R2, R3
-	ADD  R1, R3
-
-halves71:
-	ADD  R2, R1, R6
-	ADD  R2, R3, R7
-	ADD  R2, R4, R8
-	ADD  R2, R5, R9
-	MOVD w+16(FP), R10
-	MOVD ldw+24(FP), R11
-	MOVD n+64(FP), R0
-	ADD  R11, R10, R12
-	ADD  R11, R12, R13
-	CMP  $4, R0
-	BLT  tail67
-
-square66:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R6), F7
@@ -10902,65 +10169,65 @@ square66:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square66
+	BGE   square3
 
-tail67:
+tail4:
 	CMP $0, R0
-	BLE end68
+	BLE end5
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one77
+	BEQ   one14
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved78
+	BEQ   moved15
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved78
+	B     moved15
 
-one77:
+one14:
 	FMOVS 0(R1), F6
 
-moved78:
+moved15:
 	TST   $2, R0
-	BEQ   one79
+	BEQ   one16
 	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved80
+	BEQ   moved17
 	ADD   $8, R6, R16
 	VLD1  (R16), V7.S[2]
-	B     moved80
+	B     moved17
 
-one79:
+one16:
 	FMOVS 0(R6), F7
 
-moved80:
+moved17:
 	TST   $2, R0
-	BEQ   one81
+	BEQ   one18
 	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved82
+	BEQ   moved19
 	ADD   $8, R3, R16
 	VLD1  (R16), V8.S[2]
-	B     moved82
+	B     moved19
 
-one81:
+one18:
 	FMOVS 0(R3), F8
 
-moved82:
+moved19:
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one20
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved21
 	ADD   $8, R7, R16
 	VLD1  (R16), V9.S[2]
-	B     moved84
+	B     moved21
 
-one83:
+one20:
 	FMOVS 0(R7), F9
 
-moved84:
+moved21:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -10970,57 +10237,57 @@ moved84:
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
 	TST   $2, R0
-	BEQ   one85
+	BEQ   one22
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved86
+	BEQ   moved23
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved86
+	B     moved23
 
-one85:
+one22:
 	FMOVS 0(R4), F10
 
-moved86:
+moved23:
 	TST   $2, R0
-	BEQ   one87
+	BEQ   one24
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved88
+	BEQ   moved25
 	ADD   $8, R8, R16
 	VLD1  (R16), V11.S[2]
-	B     moved88
+	B     moved25
 
-one87:
+one24:
 	FMOVS 0(R8), F11
 
-moved88:
+moved25:
 	TST   $2, R0
-	BEQ   one89
+	BEQ   one26
 	FMOVD 0(R5), F12
 	TST   $1, R0
-	BEQ   moved90
+	BEQ   moved27
 	ADD   $8, R5, R16
 	VLD1  (R16), V12.S[2]
-	B     moved90
+	B     moved27
 
-one89:
+one26:
 	FMOVS 0(R5), F12
 
-moved90:
+moved27:
 	TST   $2, R0
-	BEQ   one91
+	BEQ   one28
 	FMOVD 0(R9), F13
 	TST   $1, R0
-	BEQ   moved92
+	BEQ   moved29
 	ADD   $8, R9, R16
 	VLD1  (R16), V13.S[2]
-	B     moved92
+	B     moved29
 
-one91:
+one28:
 	FMOVS 0(R9), F13
 
-moved92:
+moved29:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -11039,7 +10306,7 @@ moved92:
 	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
 	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over76
+	BEQ   over13
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
@@ -11050,7 +10317,7 @@ moved92:
 	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over76
+	BEQ   over13
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
@@ -11061,8 +10328,8 @@ moved92:
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 
-over76:
-end68:
+over13:
+end5:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -11075,7 +10342,7 @@ end68:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer93
+	BLT   fewer30
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -11084,31 +10351,31 @@ end68:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves94
+	B     halves31
 
-fewer93:
+fewer30:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside95
+	BGE  inside32
 	MOVD R7, R6
 
-inside95:
+inside32:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside96
+	BGE  inside33
 	MOVD R7, R5
 
-inside96:
+inside33:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves94:
+halves31:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -11155,7 +10422,7 @@ halves94:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done69
+	BLE  done6
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -11169,14 +10436,14 @@ halves94:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block65
+	BGE  block2
 
-done69:
+done6:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done105
+	BLE  done42
 
-block101:
+block38:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11185,34 +10452,34 @@ block101:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer106
+	BLT   fewer43
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves107
+	B     halves44
 
-fewer106:
+fewer43:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside108
+	BGE  inside45
 	MOVD R5, R4
 
-inside108:
+inside45:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside109
+	BGE  inside46
 	MOVD R5, R3
 
-inside109:
+inside46:
 	MUL R2, R3
 	ADD R1, R3
 
-halves107:
+halves44:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+16(FP), R6
@@ -11221,9 +10488,9 @@ halves107:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail103
+	BLT  tail40
 
-square102:
+square39:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
@@ -11264,65 +10531,65 @@ square102:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square102
+	BGE   square39
 
-tail103:
+tail40:
 	CMP $0, R0
-	BLE end104
+	BLE end41
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one113
+	BEQ   one50
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved114
+	BEQ   moved51
 	ADD   $8, R3, R16
 	VLD1  (R16), V3.S[2]
-	B     moved114
+	B     moved51
 
-one113:
+one50:
 	FMOVS 0(R3), F3
 
-moved114:
+moved51:
 	TST   $2, R0
-	BEQ   one115
+	BEQ   one52
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved116
+	BEQ   moved53
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved116
+	B     moved53
 
-one115:
+one52:
 	FMOVS 0(R1), F4
 
-moved116:
+moved53:
 	TST   $2, R0
-	BEQ   one117
+	BEQ   one54
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved118
+	BEQ   moved55
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved118
+	B     moved55
 
-one117:
+one54:
 	FMOVS 0(R4), F5
 
-moved118:
+moved55:
 	TST   $2, R0
-	BEQ   one119
+	BEQ   one56
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved120
+	BEQ   moved57
 	ADD   $8, R5, R16
 	VLD1  (R16), V6.S[2]
-	B     moved120
+	B     moved57
 
-one119:
+one56:
 	FMOVS 0(R5), F6
 
-moved120:
+moved57:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -11338,7 +10605,7 @@ moved120:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over112
+	BEQ   over49
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -11346,7 +10613,7 @@ moved120:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over112
+	BEQ   over49
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -11354,8 +10621,8 @@ moved120:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 
-over112:
-end104:
+over49:
+end41:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -11365,34 +10632,34 @@ end104:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer121
+	BLT   fewer58
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves122
+	B     halves59
 
-fewer121:
+fewer58:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside123
+	BGE  inside60
 	MOVD R6, R5
 
-inside123:
+inside60:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside124
+	BGE  inside61
 	MOVD R6, R4
 
-inside124:
+inside61:
 	MUL R3, R4
 	ADD R1, R4
 
-halves122:
+halves59:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -11419,7 +10686,7 @@ halves122:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done105
+	BLE  done42
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -11433,20 +10700,20 @@ halves122:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block101
+	BGE  block38
 
-done105:
+done42:
 	RET
 
-other64:
+other1:
 	CMP  $2, R0
-	BNE  other127
+	BNE  other64
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done132
+	BLE  done69
 
-block128:
+block65:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11456,7 +10723,7 @@ block128:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer133
+	BLT   fewer70
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -11465,31 +10732,31 @@ block128:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves134
+	B     halves71
 
-fewer133:
+fewer70:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside135
+	BGE  inside72
 	MOVD R6, R5
 
-inside135:
+inside72:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside136
+	BGE  inside73
 	MOVD R6, R4
 
-inside136:
+inside73:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves134:
+halves71:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -11499,9 +10766,9 @@ halves134:
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail130
+	BLT  tail67
 
-square129:
+square66:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R6), F5
@@ -11559,65 +10826,65 @@ square129:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square129
+	BGE   square66
 
-tail130:
+tail67:
 	CMP $0, R0
-	BLE end131
+	BLE end68
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one140
+	BEQ   one77
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved141
+	BEQ   moved78
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved141
+	B     moved78
 
-one140:
+one77:
 	FMOVS 0(R1), F4
 
-moved141:
+moved78:
 	TST   $2, R0
-	BEQ   one142
+	BEQ   one79
 	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved143
+	BEQ   moved80
 	ADD   $8, R6, R16
 	VLD1  (R16), V5.S[2]
-	B     moved143
+	B     moved80
 
-one142:
+one79:
 	FMOVS 0(R6), F5
 
-moved143:
+moved80:
 	TST   $2, R0
-	BEQ   one144
+	BEQ   one81
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved145
+	BEQ   moved82
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved145
+	B     moved82
 
-one144:
+one81:
 	FMOVS 0(R3), F6
 
-moved145:
+moved82:
 	TST   $2, R0
-	BEQ   one146
+	BEQ   one83
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved147
+	BEQ   moved84
 	ADD   $8, R7, R16
 	VLD1  (R16), V7.S[2]
-	B     moved147
+	B     moved84
 
-one146:
+one83:
 	FMOVS 0(R7), F7
 
-moved147:
+moved84:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -11627,57 +10894,57 @@ moved147:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one148
+	BEQ   one85
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved149
+	BEQ   moved86
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved149
+	B     moved86
 
-one148:
+one85:
 	FMOVS 0(R4), F8
 
-moved149:
+moved86:
 	TST   $2, R0
-	BEQ   one150
+	BEQ   one87
 	FMOVD 0(R8), F9
 	TST   $1, R0
-	BEQ   moved151
+	BEQ   moved88
 	ADD   $8, R8, R16
 	VLD1  (R16), V9.S[2]
-	B     moved151
+	B     moved88
 
-one150:
+one87:
 	FMOVS 0(R8), F9
 
-moved151:
+moved88:
 	TST   $2, R0
-	BEQ   one152
+	BEQ   one89
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved153
+	BEQ   moved90
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved153
+	B     moved90
 
-one152:
+one89:
 	FMOVS 0(R5), F10
 
-moved153:
+moved90:
 	TST   $2, R0
-	BEQ   one154
+	BEQ   one91
 	FMOVD 0(R9), F11
 	TST   $1, R0
-	BEQ   moved155
+	BEQ   moved92
 	ADD   $8, R9, R16
 	VLD1  (R16), V11.S[2]
-	B     moved155
+	B     moved92
 
-one154:
+one91:
 	FMOVS 0(R9), F11
 
-moved155:
+moved92:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -11693,7 +10960,7 @@ moved155:
 	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
 	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over139
+	BEQ   over76
 	FMOVS 4(R10), F12
 	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
@@ -11701,7 +10968,7 @@ moved155:
 	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over139
+	BEQ   over76
 	FMOVS 8(R10), F12
 	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
@@ -11709,8 +10976,8 @@ moved155:
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 
-over139:
-end131:
+over76:
+end68:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -11721,7 +10988,7 @@ end131:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer156
+	BLT   fewer93
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -11730,31 +10997,31 @@ end131:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves157
+	B     halves94
 
-fewer156:
+fewer93:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside158
+	BGE  inside95
 	MOVD R7, R6
 
-inside158:
+inside95:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside159
+	BGE  inside96
 	MOVD R7, R5
 
-inside159:
+inside96:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves157:
+halves94:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -11787,7 +11054,7 @@ halves157:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done132
+	BLE  done69
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -11801,14 +11068,14 @@ halves157:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block128
+	BGE  block65
 
-done132:
+done69:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done168
+	BLE  done105
 
-block164:
+block101:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11816,34 +11083,34 @@ block164:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer169
+	BLT   fewer106
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves170
+	B     halves107
 
-fewer169:
+fewer106:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside171
+	BGE  inside108
 	MOVD R5, R4
 
-inside171:
+inside108:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside172
+	BGE  inside109
 	MOVD R5, R3
 
-inside172:
+inside109:
 	MUL R2, R3
 	ADD R1, R3
 
-halves170:
+halves107:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+16(FP), R6
@@ -11851,9 +11118,9 @@ halves170:
 	MOVD n+64(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail166
+	BLT  tail103
 
-square165:
+square102:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F2
 	FMOVQ 0(R1), F3
@@ -11887,65 +11154,65 @@ square165:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square165
+	BGE   square102
 
-tail166:
+tail103:
 	CMP $0, R0
-	BLE end167
+	BLE end104
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one176
+	BEQ   one113
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved177
+	BEQ   moved114
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved177
+	B     moved114
 
-one176:
+one113:
 	FMOVS 0(R3), F2
 
-moved177:
+moved114:
 	TST   $2, R0
-	BEQ   one178
+	BEQ   one115
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved179
+	BEQ   moved116
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved179
+	B     moved116
 
-one178:
+one115:
 	FMOVS 0(R1), F3
 
-moved179:
+moved116:
 	TST   $2, R0
-	BEQ   one180
+	BEQ   one117
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved181
+	BEQ   moved118
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved181
+	B     moved118
 
-one180:
+one117:
 	FMOVS 0(R4), F4
 
-moved181:
+moved118:
 	TST   $2, R0
-	BEQ   one182
+	BEQ   one119
 	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved183
+	BEQ   moved120
 	ADD   $8, R5, R16
 	VLD1  (R16), V5.S[2]
-	B     moved183
+	B     moved120
 
-one182:
+one119:
 	FMOVS 0(R5), F5
 
-moved183:
+moved120:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -11959,20 +11226,20 @@ moved183:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over175
+	BEQ   over112
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over175
+	BEQ   over112
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 
-over175:
-end167:
+over112:
+end104:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -11981,34 +11248,34 @@ end167:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer184
+	BLT   fewer121
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves185
+	B     halves122
 
-fewer184:
+fewer121:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside186
+	BGE  inside123
 	MOVD R6, R5
 
-inside186:
+inside123:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside187
+	BGE  inside124
 	MOVD R6, R4
 
-inside187:
+inside124:
 	MUL R3, R4
 	ADD R1, R4
 
-halves185:
+halves122:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -12028,7 +11295,7 @@ halves185:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done168
+	BLE  done105
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -12042,18 +11309,18 @@ halves185:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block164
+	BGE  block101
 
-done168:
+done105:
 	RET
 
-other127:
+other64:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done195
+	BLE  done132
 
-block191:
+block128:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -12063,7 +11330,7 @@ block191:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R10
 	CMP   $16, R10
-	BLT   fewer196
+	BLT   fewer133
 	MOVD  $2, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -12080,40 +11347,40 @@ block191:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves197
+	B     halves134
 
-fewer196:
+fewer133:
 	SUB  $2, R10
 	MOVD $14, R9
 	CMP  $14, R10
-	BGE  inside198
+	BGE  inside135
 	MOVD R10, R9
 
-inside198:
+inside135:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $12, R8
 	CMP  $12, R10
-	BGE  inside199
+	BGE  inside136
 	MOVD R10, R8
 
-inside199:
+inside136:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $10, R7
 	CMP  $10, R10
-	BGE  inside200
+	BGE  inside137
 	MOVD R10, R7
 
-inside200:
+inside137:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $8, R6
 	CMP  $8, R10
-	BGE  inside201
+	BGE  inside138
 	MOVD R10, R6
 
-inside201:
+inside138:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $6, R16
@@ -12126,7 +11393,7 @@ inside201:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves197:
+halves134:
 	ADD  R2, R1, R10
 	ADD  R2, R3, R11
 	ADD  R2, R4, R12
@@ -12138,9 +11405,9 @@ halves197:
 	MOVD w+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail193
+	BLT  tail130
 
-square192:
+square129:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -12227,65 +11494,65 @@ square192:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square192
+	BGE   square129
 
-tail193:
+tail130:
 	CMP $0, R0
-	BLE end194
+	BLE end131
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one205
+	BEQ   one142
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved206
+	BEQ   moved143
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved206
+	B     moved143
 
-one205:
+one142:
 	FMOVS 0(R1), F4
 
-moved206:
+moved143:
 	TST   $2, R0
-	BEQ   one207
+	BEQ   one144
 	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved208
+	BEQ   moved145
 	ADD   $8, R10, R16
 	VLD1  (R16), V5.S[2]
-	B     moved208
+	B     moved145
 
-one207:
+one144:
 	FMOVS 0(R10), F5
 
-moved208:
+moved145:
 	TST   $2, R0
-	BEQ   one209
+	BEQ   one146
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved210
+	BEQ   moved147
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved210
+	B     moved147
 
-one209:
+one146:
 	FMOVS 0(R3), F6
 
-moved210:
+moved147:
 	TST   $2, R0
-	BEQ   one211
+	BEQ   one148
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved212
+	BEQ   moved149
 	ADD   $8, R11, R16
 	VLD1  (R16), V7.S[2]
-	B     moved212
+	B     moved149
 
-one211:
+one148:
 	FMOVS 0(R11), F7
 
-moved212:
+moved149:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -12295,57 +11562,57 @@ moved212:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one213
+	BEQ   one150
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved214
+	BEQ   moved151
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved214
+	B     moved151
 
-one213:
+one150:
 	FMOVS 0(R4), F8
 
-moved214:
+moved151:
 	TST   $2, R0
-	BEQ   one215
+	BEQ   one152
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved216
+	BEQ   moved153
 	ADD   $8, R12, R16
 	VLD1  (R16), V9.S[2]
-	B     moved216
+	B     moved153
 
-one215:
+one152:
 	FMOVS 0(R12), F9
 
-moved216:
+moved153:
 	TST   $2, R0
-	BEQ   one217
+	BEQ   one154
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved218
+	BEQ   moved155
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved218
+	B     moved155
 
-one217:
+one154:
 	FMOVS 0(R5), F10
 
-moved218:
+moved155:
 	TST   $2, R0
-	BEQ   one219
+	BEQ   one156
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved220
+	BEQ   moved157
 	ADD   $8, R13, R16
 	VLD1  (R16), V11.S[2]
-	B     moved220
+	B     moved157
 
-one219:
+one156:
 	FMOVS 0(R13), F11
 
-moved220:
+moved157:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -12355,57 +11622,57 @@ moved220:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one221
+	BEQ   one158
 	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved222
+	BEQ   moved159
 	ADD   $8, R6, R16
 	VLD1  (R16), V12.S[2]
-	B     moved222
+	B     moved159
 
-one221:
+one158:
 	FMOVS 0(R6), F12
 
-moved222:
+moved159:
 	TST   $2, R0
-	BEQ   one223
+	BEQ   one160
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved224
+	BEQ   moved161
 	ADD   $8, R14, R16
 	VLD1  (R16), V13.S[2]
-	B     moved224
+	B     moved161
 
-one223:
+one160:
 	FMOVS 0(R14), F13
 
-moved224:
+moved161:
 	TST   $2, R0
-	BEQ   one225
+	BEQ   one162
 	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved226
+	BEQ   moved163
 	ADD   $8, R7, R16
 	VLD1  (R16), V14.S[2]
-	B     moved226
+	B     moved163
 
-one225:
+one162:
 	FMOVS 0(R7), F14
 
-moved226:
+moved163:
 	TST   $2, R0
-	BEQ   one227
+	BEQ   one164
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved228
+	BEQ   moved165
 	ADD   $8, R15, R16
 	VLD1  (R16), V15.S[2]
-	B     moved228
+	B     moved165
 
-one227:
+one164:
 	FMOVS 0(R15), F15
 
-moved228:
+moved165:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -12415,57 +11682,57 @@ moved228:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one229
+	BEQ   one166
 	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved230
+	BEQ   moved167
 	ADD   $8, R8, R16
 	VLD1  (R16), V16.S[2]
-	B     moved230
+	B     moved167
 
-one229:
+one166:
 	FMOVS 0(R8), F16
 
-moved230:
+moved167:
 	TST   $2, R0
-	BEQ   one231
+	BEQ   one168
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved232
+	BEQ   moved169
 	ADD   $8, R19, R16
 	VLD1  (R16), V17.S[2]
-	B     moved232
+	B     moved169
 
-one231:
+one168:
 	FMOVS 0(R19), F17
 
-moved232:
+moved169:
 	TST   $2, R0
-	BEQ   one233
+	BEQ   one170
 	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved234
+	BEQ   moved171
 	ADD   $8, R9, R16
 	VLD1  (R16), V18.S[2]
-	B     moved234
+	B     moved171
 
-one233:
+one170:
 	FMOVS 0(R9), F18
 
-moved234:
+moved171:
 	TST   $2, R0
-	BEQ   one235
+	BEQ   one172
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved236
+	BEQ   moved173
 	ADD   $8, R20, R16
 	VLD1  (R16), V19.S[2]
-	B     moved236
+	B     moved173
 
-one235:
+one172:
 	FMOVS 0(R20), F19
 
-moved236:
+moved173:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -12480,22 +11747,22 @@ moved236:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over204
+	BEQ   over141
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over204
+	BEQ   over141
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 
-over204:
-end194:
+over141:
+end131:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -12506,7 +11773,7 @@ end194:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R11
 	CMP   $16, R11
-	BLT   fewer237
+	BLT   fewer174
 	MOVD  $2, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -12523,40 +11790,40 @@ end194:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves238
+	B     halves175
 
-fewer237:
+fewer174:
 	SUB  $2, R11
 	MOVD $14, R10
 	CMP  $14, R11
-	BGE  inside239
+	BGE  inside176
 	MOVD R11, R10
 
-inside239:
+inside176:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $12, R9
 	CMP  $12, R11
-	BGE  inside240
+	BGE  inside177
 	MOVD R11, R9
 
-inside240:
+inside177:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $10, R8
 	CMP  $10, R11
-	BGE  inside241
+	BGE  inside178
 	MOVD R11, R8
 
-inside241:
+inside178:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $8, R7
 	CMP  $8, R11
-	BGE  inside242
+	BGE  inside179
 	MOVD R11, R7
 
-inside242:
+inside179:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $6, R16
@@ -12569,14 +11836,14 @@ inside242:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves238:
+halves175:
 	CMP   $4, R2
-	BNE   apart243
+	BNE   apart180
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored244
+	B     stored181
 
-apart243:
+apart180:
 	ADD   R2, R1, R11
 	ADD   R2, R4, R12
 	FMOVS F0, 0(R1)
@@ -12584,14 +11851,14 @@ apart243:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R12)
 
-stored244:
+stored181:
 	CMP   $4, R2
-	BNE   apart245
+	BNE   apart182
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored246
+	B     stored183
 
-apart245:
+apart182:
 	ADD   R2, R5, R11
 	ADD   R2, R6, R12
 	FMOVS F1, 0(R5)
@@ -12599,14 +11866,14 @@ apart245:
 	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R12)
 
-stored246:
+stored183:
 	CMP   $4, R2
-	BNE   apart247
+	BNE   apart184
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
-	B     stored248
+	B     stored185
 
-apart247:
+apart184:
 	ADD   R2, R7, R11
 	ADD   R2, R8, R12
 	FMOVS F2, 0(R7)
@@ -12614,14 +11881,14 @@ apart247:
 	VST1  V2.S[2], (R8)
 	VST1  V2.S[3], (R12)
 
-stored248:
+stored185:
 	CMP   $4, R2
-	BNE   apart249
+	BNE   apart186
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
-	B     stored250
+	B     stored187
 
-apart249:
+apart186:
 	ADD   R2, R9, R11
 	ADD   R2, R10, R12
 	FMOVS F3, 0(R9)
@@ -12629,13 +11896,13 @@ apart249:
 	VST1  V3.S[2], (R10)
 	VST1  V3.S[3], (R12)
 
-stored250:
+stored187:
 	// the next 16 inputs
 	MOVD cols+56(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done195
+	BLE  done132
 	MOVD dx+0(FP), R1
 	MOVD $16, R16
 	MUL  R16, R3, R3
@@ -12649,14 +11916,14 @@ stored250:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block191
+	BGE  block128
 
-done195:
+done132:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done255
+	BLE  done192
 
-block251:
+block188:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -12664,7 +11931,7 @@ block251:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer256
+	BLT   fewer193
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -12673,31 +11940,31 @@ block251:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves257
+	B     halves194
 
-fewer256:
+fewer193:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside258
+	BGE  inside195
 	MOVD R6, R5
 
-inside258:
+inside195:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside259
+	BGE  inside196
 	MOVD R6, R4
 
-inside259:
+inside196:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves257:
+halves194:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -12705,9 +11972,9 @@ halves257:
 	MOVD w+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail253
+	BLT  tail190
 
-square252:
+square189:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -12754,65 +12021,65 @@ square252:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square252
+	BGE   square189
 
-tail253:
+tail190:
 	CMP $0, R0
-	BLE end254
+	BLE end191
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one263
+	BEQ   one200
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved264
+	BEQ   moved201
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved264
+	B     moved201
 
-one263:
+one200:
 	FMOVS 0(R1), F2
 
-moved264:
+moved201:
 	TST   $2, R0
-	BEQ   one265
+	BEQ   one202
 	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved266
+	BEQ   moved203
 	ADD   $8, R6, R16
 	VLD1  (R16), V3.S[2]
-	B     moved266
+	B     moved203
 
-one265:
+one202:
 	FMOVS 0(R6), F3
 
-moved266:
+moved203:
 	TST   $2, R0
-	BEQ   one267
+	BEQ   one204
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved268
+	BEQ   moved205
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved268
+	B     moved205
 
-one267:
+one204:
 	FMOVS 0(R3), F4
 
-moved268:
+moved205:
 	TST   $2, R0
-	BEQ   one269
+	BEQ   one206
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved270
+	BEQ   moved207
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved270
+	B     moved207
 
-one269:
+one206:
 	FMOVS 0(R7), F5
 
-moved270:
+moved207:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -12822,57 +12089,57 @@ moved270:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one271
+	BEQ   one208
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved272
+	BEQ   moved209
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved272
+	B     moved209
 
-one271:
+one208:
 	FMOVS 0(R4), F6
 
-moved272:
+moved209:
 	TST   $2, R0
-	BEQ   one273
+	BEQ   one210
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved274
+	BEQ   moved211
 	ADD   $8, R8, R16
 	VLD1  (R16), V7.S[2]
-	B     moved274
+	B     moved211
 
-one273:
+one210:
 	FMOVS 0(R8), F7
 
-moved274:
+moved211:
 	TST   $2, R0
-	BEQ   one275
+	BEQ   one212
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved276
+	BEQ   moved213
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved276
+	B     moved213
 
-one275:
+one212:
 	FMOVS 0(R5), F8
 
-moved276:
+moved213:
 	TST   $2, R0
-	BEQ   one277
+	BEQ   one214
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved278
+	BEQ   moved215
 	ADD   $8, R9, R16
 	VLD1  (R16), V9.S[2]
-	B     moved278
+	B     moved215
 
-one277:
+one214:
 	FMOVS 0(R9), F9
 
-moved278:
+moved215:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -12885,18 +12152,18 @@ moved278:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over262
+	BEQ   over199
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over262
+	BEQ   over199
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 
-over262:
-end254:
+over199:
+end191:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -12905,7 +12172,7 @@ end254:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer279
+	BLT   fewer216
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -12914,38 +12181,38 @@ end254:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves280
+	B     halves217
 
-fewer279:
+fewer216:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside281
+	BGE  inside218
 	MOVD R7, R6
 
-inside281:
+inside218:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside282
+	BGE  inside219
 	MOVD R7, R5
 
-inside282:
+inside219:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves280:
+halves217:
 	CMP   $4, R2
-	BNE   apart283
+	BNE   apart220
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored284
+	B     stored221
 
-apart283:
+apart220:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -12953,14 +12220,14 @@ apart283:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 
-stored284:
+stored221:
 	CMP   $4, R2
-	BNE   apart285
+	BNE   apart222
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored286
+	B     stored223
 
-apart285:
+apart222:
 	ADD   R2, R5, R7
 	ADD   R2, R6, R8
 	FMOVS F1, 0(R5)
@@ -12968,13 +12235,13 @@ apart285:
 	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R8)
 
-stored286:
+stored223:
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done255
+	BLE  done192
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -12988,56 +12255,56 @@ stored286:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block251
+	BGE  block188
 
-done255:
+done192:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done291
+	BLE  done228
 
-block287:
+block224:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer292
+	BLT   fewer229
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves293
+	B     halves230
 
-fewer292:
+fewer229:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside294
+	BGE  inside231
 	MOVD R5, R4
 
-inside294:
+inside231:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside295
+	BGE  inside232
 	MOVD R5, R3
 
-inside295:
+inside232:
 	MUL R2, R3
 	ADD R1, R3
 
-halves293:
+halves230:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail289
+	BLT  tail226
 
-square288:
+square225:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
@@ -13064,65 +12331,65 @@ square288:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square288
+	BGE   square225
 
-tail289:
+tail226:
 	CMP $0, R0
-	BLE end290
+	BLE end227
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one299
+	BEQ   one236
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved300
+	BEQ   moved237
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved300
+	B     moved237
 
-one299:
+one236:
 	FMOVS 0(R3), F1
 
-moved300:
+moved237:
 	TST   $2, R0
-	BEQ   one301
+	BEQ   one238
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved302
+	BEQ   moved239
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved302
+	B     moved239
 
-one301:
+one238:
 	FMOVS 0(R1), F2
 
-moved302:
+moved239:
 	TST   $2, R0
-	BEQ   one303
+	BEQ   one240
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved304
+	BEQ   moved241
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved304
+	B     moved241
 
-one303:
+one240:
 	FMOVS 0(R4), F3
 
-moved304:
+moved241:
 	TST   $2, R0
-	BEQ   one305
+	BEQ   one242
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved306
+	BEQ   moved243
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved306
+	B     moved243
 
-one305:
+one242:
 	FMOVS 0(R5), F4
 
-moved306:
+moved243:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -13134,16 +12401,16 @@ moved306:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over298
+	BEQ   over235
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over298
+	BEQ   over235
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 
-over298:
-end290:
+over235:
+end227:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -13151,41 +12418,41 @@ end290:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer307
+	BLT   fewer244
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves308
+	B     halves245
 
-fewer307:
+fewer244:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside309
+	BGE  inside246
 	MOVD R6, R5
 
-inside309:
+inside246:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside310
+	BGE  inside247
 	MOVD R6, R4
 
-inside310:
+inside247:
 	MUL R3, R4
 	ADD R1, R4
 
-halves308:
+halves245:
 	CMP   $4, R2
-	BNE   apart311
+	BNE   apart248
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored312
+	B     stored249
 
-apart311:
+apart248:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -13193,13 +12460,13 @@ apart311:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R6)
 
-stored312:
+stored249:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done291
+	BLE  done228
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -13213,361 +12480,20 @@ stored312:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block287
+	BGE  block224
 
-done291:
+done228:
 	RET
 
 // func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 TEXT ·turnedNEONF64(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
-	CMP  $2, R0
-	BNE  other1
-	MOVD n+64(FP), R0
-	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLE  done6
-
-block2:
-	// 2×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R6
-	CMP   $4, R6
-	BLT   fewer7
-	MOVD  $1, R16
-	MUL   R16, R2, R6
-	MOVD  R1, R3
-	ADD   R6, R3
-	MOVD  R3, R4
-	ADD   R6, R4
-	MOVD  R4, R5
-	ADD   R6, R5
-	B     halves8
-
-fewer7:
-	SUB  $1, R6
-	MOVD $3, R5
-	CMP  $3, R6
-	BGE  inside9
-	MOVD R6, R5
-
-inside9:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $2, R4
-	CMP  $2, R6
-	BGE  inside10
-	MOVD R6, R4
-
-inside10:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $1, R16
-	MUL  R16, R2, R3
-	ADD  R1, R3
-
-halves8:
-	MOVD w+16(FP), R6
-	MOVD ldw+24(FP), R7
-	MOVD n+64(FP), R0
-	ADD  R7, R6, R8
-	CMP  $2, R0
-	BLT  tail4
-
-square3:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R4), F6
-	FMOVQ 0(R5), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R6), F8
-	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
-	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
-	WORD  $0x4fc818e2 // fmla v2.2d, v7.2d, v8.d[1]
-	FMOVQ 0(R8), F8
-	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
-	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-	WORD  $0x4fc818a1 // fmla v1.2d, v5.2d, v8.d[1]
-	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
-	ADD   $16, R1
-	ADD   $16, R3
-	ADD   $16, R4
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R8
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square3
-
-tail4:
-	CMP $0, R0
-	BLE end5
-
-	// the same for fewer j
-	FMOVD 0(R1), F4
-	FMOVD 0(R3), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R4), F6
-	FMOVD 0(R5), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R6), F8
-	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
-	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
-	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-
-end5:
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R7
-	CMP   $4, R7
-	BLT   fewer14
-	MOVD  $1, R16
-	MUL   R16, R3, R7
-	MOVD  R1, R4
-	ADD   R7, R4
-	MOVD  R4, R5
-	ADD   R7, R5
-	MOVD  R5, R6
-	ADD   R7, R6
-	B     halves15
-
-fewer14:
-	SUB  $1, R7
-	MOVD $3, R6
-	CMP  $3, R7
-	BGE  inside16
-	MOVD R7, R6
-
-inside16:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $2, R5
-	CMP  $2, R7
-	BGE  inside17
-	MOVD R7, R5
-
-inside17:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $1, R16
-	MUL  R16, R3, R4
-	ADD  R1, R4
-
-halves15:
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R4)
-	FMOVD F1, 8(R1)
-	ADD   $8, R4, R16
-	VST1  V1.D[1], (R16)
-	FMOVD F2, 0(R5)
-	VST1  V2.D[1], (R6)
-	FMOVD F3, 8(R5)
-	ADD   $8, R6, R16
-	VST1  V3.D[1], (R16)
-
-	// the next 4 inputs
-	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done6
-	MOVD dx+0(FP), R1
-	MOVD $4, R16
-	MUL  R16, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $4, R16
-	MUL  R16, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $3, R1
-	BGE  block2
-
-done6:
-	MOVD cols+56(FP), R1
-	CMP  $0, R1
-	BLE  done26
-
-block22:
-	// 2×2 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R5
-	CMP   $2, R5
-	BLT   fewer27
-	MOVD  $1, R16
-	MUL   R16, R2, R5
-	MOVD  R1, R3
-	MOVD  R3, R4
-	ADD   R5, R4
-	B     halves28
-
-fewer27:
-	SUB  $1, R5
-	MOVD $1, R4
-	CMP  $1, R5
-	BGE  inside29
-	MOVD R5, R4
-
-inside29:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R3
-	CMP  $0, R5
-	BGE  inside30
-	MOVD R5, R3
-
-inside30:
-	MUL R2, R3
-	ADD R1, R3
-
-halves28:
-	MOVD w+16(FP), R1
-	MOVD ldw+24(FP), R5
-	MOVD n+64(FP), R0
-	ADD  R5, R1, R6
-	CMP  $2, R0
-	BLT  tail24
-
-square23:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R3), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 0(R1), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
-	WORD  $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
-	FMOVQ 0(R6), F4
-	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-	WORD  $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
-	ADD   $16, R3
-	ADD   $16, R4
-	ADD   $16, R1
-	ADD   $16, R6
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square23
-
-tail24:
-	CMP $0, R0
-	BLE end25
-
-	// the same for fewer j
-	FMOVD 0(R3), F2
-	FMOVD 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R1), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
-	FMOVD 0(R6), F4
-	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-
-end25:
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R6
-	CMP   $2, R6
-	BLT   fewer34
-	MOVD  $1, R16
-	MUL   R16, R3, R6
-	MOVD  R1, R4
-	MOVD  R4, R5
-	ADD   R6, R5
-	B     halves35
-
-fewer34:
-	SUB  $1, R6
-	MOVD $1, R5
-	CMP  $1, R6
-	BGE  inside36
-	MOVD R6, R5
-
-inside36:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R4
-	CMP  $0, R6
-	BGE  inside37
-	MOVD R6, R4
-
-inside37:
-	MUL R3, R4
-	ADD R1, R4
-
-halves35:
-	FMOVD F0, 0(R4)
-	VST1  V0.D[1], (R5)
-	FMOVD F1, 8(R4)
-	ADD   $8, R5, R16
-	VST1  V1.D[1], (R16)
-
-	// the next 2 inputs
-	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done26
-	MOVD dx+0(FP), R1
-	MOVD $2, R16
-	MUL  R16, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $2, R16
-	MUL  R16, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $1, R1
-	BGE  block22
-
-done26:
-	RET
-
-other1:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done45
+	BLE  done6
 
-block41:
+block2:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -13577,7 +12503,7 @@ block41:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R10
 	CMP   $8, R10
-	BLT   fewer46
+	BLT   fewer7
 	MOVD  $1, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -13594,40 +12520,40 @@ block41:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves47
+	B     halves8
 
-fewer46:
+fewer7:
 	SUB  $1, R10
 	MOVD $7, R9
 	CMP  $7, R10
-	BGE  inside48
+	BGE  inside9
 	MOVD R10, R9
 
-inside48:
+inside9:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $6, R8
 	CMP  $6, R10
-	BGE  inside49
+	BGE  inside10
 	MOVD R10, R8
 
-inside49:
+inside10:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $5, R7
 	CMP  $5, R10
-	BGE  inside50
+	BGE  inside11
 	MOVD R10, R7
 
-inside50:
+inside11:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $4, R6
 	CMP  $4, R10
-	BGE  inside51
+	BGE  inside12
 	MOVD R10, R6
 
-inside51:
+inside12:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $3, R16
@@ -13640,13 +12566,13 @@ inside51:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves47:
+halves8:
 	MOVD w+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail43
+	BLT  tail4
 
-square42:
+square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -13688,11 +12614,11 @@ square42:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square42
+	BGE   square3
 
-tail43:
+tail4:
 	CMP $0, R0
-	BLE end44
+	BLE end5
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -13721,7 +12647,7 @@ tail43:
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 
-end44:
+end5:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -13732,7 +12658,7 @@ end44:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R11
 	CMP   $8, R11
-	BLT   fewer55
+	BLT   fewer16
 	MOVD  $1, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -13749,40 +12675,40 @@ end44:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves56
+	B     halves17
 
-fewer55:
+fewer16:
 	SUB  $1, R11
 	MOVD $7, R10
 	CMP  $7, R11
-	BGE  inside57
+	BGE  inside18
 	MOVD R11, R10
 
-inside57:
+inside18:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $6, R9
 	CMP  $6, R11
-	BGE  inside58
+	BGE  inside19
 	MOVD R11, R9
 
-inside58:
+inside19:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $5, R8
 	CMP  $5, R11
-	BGE  inside59
+	BGE  inside20
 	MOVD R11, R8
 
-inside59:
+inside20:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $4, R7
 	CMP  $4, R11
-	BGE  inside60
+	BGE  inside21
 	MOVD R11, R7
 
-inside60:
+inside21:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $3, R16
@@ -13795,57 +12721,57 @@ inside60:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves56:
+halves17:
 	CMP   $8, R2
-	BNE   apart61
+	BNE   apart22
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored62
+	B     stored23
 
-apart61:
+apart22:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 
-stored62:
+stored23:
 	CMP   $8, R2
-	BNE   apart63
+	BNE   apart24
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored64
+	B     stored25
 
-apart63:
+apart24:
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
 
-stored64:
+stored25:
 	CMP   $8, R2
-	BNE   apart65
+	BNE   apart26
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
-	B     stored66
+	B     stored27
 
-apart65:
+apart26:
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
 
-stored66:
+stored27:
 	CMP   $8, R2
-	BNE   apart67
+	BNE   apart28
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
-	B     stored68
+	B     stored29
 
-apart67:
+apart28:
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
 
-stored68:
+stored29:
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done45
+	BLE  done6
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -13859,14 +12785,14 @@ stored68:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block41
+	BGE  block2
 
-done45:
+done6:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done73
+	BLE  done34
 
-block69:
+block30:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -13874,7 +12800,7 @@ block69:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer74
+	BLT   fewer35
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -13883,37 +12809,37 @@ block69:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves75
+	B     halves36
 
-fewer74:
+fewer35:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside76
+	BGE  inside37
 	MOVD R6, R5
 
-inside76:
+inside37:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside77
+	BGE  inside38
 	MOVD R6, R4
 
-inside77:
+inside38:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves75:
+halves36:
 	MOVD w+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail71
+	BLT  tail32
 
-square70:
+square31:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -13937,11 +12863,11 @@ square70:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square70
+	BGE   square31
 
-tail71:
+tail32:
 	CMP $0, R0
-	BLE end72
+	BLE end33
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -13958,7 +12884,7 @@ tail71:
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 
-end72:
+end33:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -13967,7 +12893,7 @@ end72:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
-	BLT   fewer81
+	BLT   fewer42
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -13976,59 +12902,59 @@ end72:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves82
+	B     halves43
 
-fewer81:
+fewer42:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside83
+	BGE  inside44
 	MOVD R7, R6
 
-inside83:
+inside44:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside84
+	BGE  inside45
 	MOVD R7, R5
 
-inside84:
+inside45:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves82:
+halves43:
 	CMP   $8, R2
-	BNE   apart85
+	BNE   apart46
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored86
+	B     stored47
 
-apart85:
+apart46:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 
-stored86:
+stored47:
 	CMP   $8, R2
-	BNE   apart87
+	BNE   apart48
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored88
+	B     stored49
 
-apart87:
+apart48:
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
 
-stored88:
+stored49:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done73
+	BLE  done34
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -14042,54 +12968,54 @@ stored88:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block69
+	BGE  block30
 
-done73:
+done34:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done93
+	BLE  done54
 
-block89:
+block50:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
-	BLT   fewer94
+	BLT   fewer55
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves95
+	B     halves56
 
-fewer94:
+fewer55:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside96
+	BGE  inside57
 	MOVD R5, R4
 
-inside96:
+inside57:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside97
+	BGE  inside58
 	MOVD R5, R3
 
-inside97:
+inside58:
 	MUL R2, R3
 	ADD R1, R3
 
-halves95:
+halves56:
 	MOVD w+16(FP), R1
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail91
+	BLT  tail52
 
-square90:
+square51:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
@@ -14104,11 +13030,11 @@ square90:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square90
+	BGE   square51
 
-tail91:
+tail52:
 	CMP $0, R0
-	BLE end92
+	BLE end53
 
 	// the same for fewer j
 	FMOVD 0(R3), F1
@@ -14119,7 +13045,7 @@ tail91:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 
-end92:
+end53:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -14127,51 +13053,51 @@ end92:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
-	BLT   fewer101
+	BLT   fewer62
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves102
+	B     halves63
 
-fewer101:
+fewer62:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside103
+	BGE  inside64
 	MOVD R6, R5
 
-inside103:
+inside64:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside104
+	BGE  inside65
 	MOVD R6, R4
 
-inside104:
+inside65:
 	MUL R3, R4
 	ADD R1, R4
 
-halves102:
+halves63:
 	CMP   $8, R2
-	BNE   apart105
+	BNE   apart66
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored106
+	B     stored67
 
-apart105:
+apart66:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
-stored106:
+stored67:
 	// the next 2 inputs
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done93
+	BLE  done54
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -14185,9 +13111,9 @@ stored106:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block89
+	BGE  block50
 
-done93:
+done54:
 	RET
 
 // func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)

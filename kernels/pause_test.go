@@ -41,6 +41,7 @@ var costs = map[string]func(n []int) (work, run int){
 	"columns":    func(n []int) (work, run int) { return n[0] * n[1], n[0] },
 	"several":    func(n []int) (work, run int) { return 2 * n[0] * n[1] * (n[2] + lanes), max(n[0], n[2]) },
 	"unpacked":   func(n []int) (work, run int) { return 4 * (n[0] + 2) * n[1] * (n[2] + lanes), max(n[0], n[2]) },
+	"tall":       func(n []int) (work, run int) { return n[0] * n[1] * n[2], max(n[0], n[2]) },
 	"dot":        func(n []int) (work, run int) { return n[0] + lanes, n[0] },
 	"grad":       func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], max(n[0], n[2]) },
 	"gate":       func(n []int) (work, run int) { return 8 * n[0] * n[1], n[0] },

@@ -546,7 +546,7 @@ var avx2F64 = tiles[float64]{
 	gradRows:       2,
 	inputRows:      8,
 	squaresRows:    6,
-	turnedRows:     4,
+	turnedRows:     3,
 	bothRows:       3,
 	bothTurnedRows: 3,
 	bothCols:       8,

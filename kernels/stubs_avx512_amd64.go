@@ -44,6 +44,22 @@ func packingAVX512F32(dst *float32, c *float32, ldc uintptr, init *float32, ldin
 //go:noescape
 func packingAVX512F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
 
+// c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
+//
+// What panel computes. rows is a multiple of a vector's lanes, cols tallLeast to
+// tallMost. down is ldb times as many terms as are taken at a time.
+//
+//go:noescape
+func tallAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int, down uintptr)
+
+// c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
+//
+// What panel computes. rows is a multiple of a vector's lanes, cols tallLeast to
+// tallMost. down is ldb times as many terms as are taken at a time.
+//
+//go:noescape
+func tallAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int, down uintptr)
+
 // y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n
 //
 // The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,
@@ -466,6 +482,9 @@ var avx512F32 = tiles[float32]{
 	lanes:          16,
 	panelCols:      48,
 	panelRows:      8,
+	tallLeast:      8,
+	tallMost:       12,
+	tallTerms:      8,
 	treeTerms:      16,
 	treeCols:       8,
 	unpackedCols:   3,
@@ -485,6 +504,7 @@ var avx512F32 = tiles[float32]{
 
 	panel:      panelAVX512F32,
 	packing:    packingAVX512F32,
+	tall:       tallAVX512F32,
 	narrow:     narrowAVX512F32,
 	dot:        dotAVX512F32,
 	abreast:    abreastAVX512F32,
@@ -514,6 +534,9 @@ var avx512F64 = tiles[float64]{
 	lanes:          8,
 	panelCols:      24,
 	panelRows:      8,
+	tallLeast:      9,
+	tallMost:       11,
+	tallTerms:      4,
 	treeTerms:      16,
 	treeCols:       4,
 	unpackedCols:   3,
@@ -522,7 +545,7 @@ var avx512F64 = tiles[float64]{
 	gradRows:       4,
 	inputRows:      8,
 	squaresRows:    48,
-	turnedRows:     8,
+	turnedRows:     7,
 	bothRows:       3,
 	bothTurnedRows: 2,
 	bothCols:       16,
@@ -534,6 +557,7 @@ var avx512F64 = tiles[float64]{
 
 	panel:      panelAVX512F64,
 	packing:    packingAVX512F64,
+	tall:       tallAVX512F64,
 	narrow:     narrowAVX512F64,
 	dot:        dotAVX512F64,
 	abreast:    abreastAVX512F64,

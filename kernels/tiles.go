@@ -15,6 +15,9 @@ type tiles[T Float] struct {
 	panelCols      int   // columns of the widest panel
 	panelRows      int   // rows of its tallest tile
 	wideCols       int   // columns of the widest tile of one row
+	tallLeast      int   // columns that tall can have, from these
+	tallMost       int   // up to these,
+	tallTerms      int   // and terms that it takes at a time
 	gradRows       int   // rows of dw that grad computes
 	squaresRows    int   // rows of dx up to which input is best if columns fill vectors,
 	inputRows      int   // and which it computes at a time,
@@ -35,6 +38,7 @@ type tiles[T Float] struct {
 
 	panel      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
 	packing    func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
+	tall       func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int, down uintptr)
 	dot        func(lane, x, w *T, n int)
 	narrow     func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	columns    func(dst *T, ldd uintptr, w *T, ldw uintptr, rows, cols int)
