@@ -86,6 +86,10 @@ type Spec struct {
 	// Up to how many bytes of w, times the square of the rows of dx, both gradients
 	// are faster in one pass over w, which loads elements more often, than in two.
 	StripsBytes int
+
+	// Up to how many bytes of w one row is faster with vectors of half the size, if
+	// those of w lie across cache lines.
+	AcrossBytes int
 }
 
 // Lanes is the number of elements in a vector register.

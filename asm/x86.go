@@ -57,7 +57,11 @@ func newAVX512(c *build.Context, f Float) Machine {
 // newAVX512Zen4 is AVX-512 for Zen 4, which takes a vector of 512 bits as two halves:
 // one multiply-add at a time, and two elements multiplied by in place. To fill a
 // vector with one takes as long as to multiply by it.
-func newAVX512Zen4(c *build.Context, f Float) Machine { return avx512Of(c, f, "AVX512Zen4", 64, 3) }
+func newAVX512Zen4(c *build.Context, f Float) Machine {
+	m := avx512Of(c, f, "AVX512Zen4", 64, 3)
+	m.spec.AcrossBytes = 32 << 10
+	return m
+}
 
 // newAVX512VL is AVX-512 with vectors of 256 bits.
 func newAVX512VL(c *build.Context, f Float) Machine { return avx512Of(c, f, "AVX512VL", 32, 1) }

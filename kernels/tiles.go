@@ -15,6 +15,7 @@ type tiles[T Float] struct {
 	panelCols      int   // columns of the widest panel
 	panelRows      int   // rows of its tallest tile
 	wideCols       int   // columns of the widest tile of one row
+	acrossBytes    int   // of w up to which half is better for one row, across lines
 	tallLeast      int   // columns that tall can have, from these
 	tallMost       int   // up to these,
 	tallTerms      int   // and terms that it takes at a time
