@@ -87,9 +87,9 @@ type Spec struct {
 	// are faster in one pass over w, which loads elements more often, than in two.
 	StripsBytes int
 
-	// Up to how many bytes of w one row is faster with vectors of half the size, if
-	// those of w lie across cache lines.
-	AcrossBytes int
+	// Whether a vector is computed as two halves, so that three of these take less than
+	// two vectors, and a load across cache lines that of one of them no longer.
+	Halved bool
 }
 
 // Lanes is the number of elements in a vector register.

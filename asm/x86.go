@@ -59,7 +59,7 @@ func newAVX512(c *build.Context, f Float) Machine {
 // vector with one takes as long as to multiply by it.
 func newAVX512Zen4(c *build.Context, f Float) Machine {
 	m := avx512Of(c, f, "AVX512Zen4", 64, 3)
-	m.spec.AcrossBytes = 32 << 10
+	m.spec.Halved = true
 	return m
 }
 

@@ -32,7 +32,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		return
 	}
 	t = t.atLeast(y.Cols)
-	if y.Rows == 1 && w.pitch()%line != 0 && w.bytes() <= t.acrossBytes && t.half != nil && y.Cols <= 2*t.half.wideCols {
+	if y.Rows == 1 && w.pitch()%line != 0 && w.bytes() <= cached && t.halved && y.Cols <= 2*t.half.wideCols {
 		t = t.half // to load what lies across two lines takes a long vector more than two short ones
 	}
 	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= x.Cols) &&

@@ -145,7 +145,7 @@ func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note fun
 				fake.half = counted(t, of.half, calls, note)
 				fake.half.table()
 			}
-		case f.Type.Kind() == reflect.Int, f.Type.Kind() == reflect.Slice:
+		case f.Type.Kind() == reflect.Int, f.Type.Kind() == reflect.Bool, f.Type.Kind() == reflect.Slice:
 			dst.Set(src)
 		case f.Type.Kind() == reflect.Func && costs[f.Name] != nil:
 			if src.IsNil() {

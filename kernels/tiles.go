@@ -12,10 +12,10 @@ import (
 // declarations (stubs_*.go) say what each function computes.
 type tiles[T Float] struct {
 	lanes          int   // elements of a vector
+	halved         bool  // which is computed as two halves
 	panelCols      int   // columns of the widest panel
 	panelRows      int   // rows of its tallest tile
 	wideCols       int   // columns of the widest tile of one row
-	acrossBytes    int   // of w up to which half is better for one row, across lines
 	tallLeast      int   // columns that tall can have, from these
 	tallMost       int   // up to these,
 	tallTerms      int   // and terms that it takes at a time
@@ -198,9 +198,9 @@ func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 
 // filledBy returns the widest tiles of which so many elements fill a vector, or
 // at least the half of one, or nil. Where one and a half are enough, three halves
-// are less to do than two.
+// are less to do than two that are computed as halves.
 func (t *tiles[T]) filledBy(elements int) *tiles[T] {
-	for t.half != nil && (t.lanes > elements || t.lanes < elements && 2*elements <= 3*t.lanes) {
+	for t.half != nil && (t.lanes > elements || t.halved && t.lanes < elements && 2*elements <= 3*t.lanes) {
 		t = t.half
 	}
 	if 2*elements < t.lanes {
