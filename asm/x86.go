@@ -50,7 +50,7 @@ type avx512 struct {
 // what takes longest.
 func newAVX512(c *build.Context, f Float) Machine {
 	m := avx512Of(c, f, "AVX512", 64, 1)
-	m.spec.StripsBytes = 64 << 10
+	m.spec.SquaresRows, m.spec.StripsBytes = 6*f.Size, 64<<10
 	return m
 }
 

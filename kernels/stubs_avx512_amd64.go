@@ -493,7 +493,7 @@ var avx512F32 = tiles[float32]{
 	narrowBothCols: 14,
 	gradRows:       4,
 	inputRows:      8,
-	squaresRows:    48,
+	squaresRows:    24,
 	turnedRows:     8,
 	bothTurnedRows: 2,
 	bothCols:       16,
