@@ -47,7 +47,7 @@ var sources = []struct {
 	kernels []kernel
 }{
 	{"dense", []kernel{
-		{"panel", panel, every, []size{by("panelCols", panelCols), by("panelRows", panelHeight), {"halved", func(m Machine) any { return m.Spec().Halved }}}},
+		{"panel", panel, every, []size{by("panelCols", panelCols), by("panelRows", panelHeight), {"halved", func(m Machine) any { return m.Spec().Halved }}, by("sweepBytes", func(s Spec) int { return s.SweepBytes })}},
 		{"packing", packing, every, nil},
 		{"tall", tall, fromBytes(64), []size{by("tallLeast", tallLeast), by("tallMost", tallMost), by("tallTerms", func(s Spec) int { return s.Columns })}},
 	}},

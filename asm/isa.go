@@ -87,6 +87,10 @@ type Spec struct {
 	// are faster in one pass over w, which loads elements more often, than in two.
 	StripsBytes int
 
+	// Fewer bytes of w than these are worth to be gone through more than once, for a few
+	// rows at a time, because a tile of all is slower to begin.
+	SweepBytes int
+
 	// Whether a vector is computed as two halves, so that three of these take less than
 	// two vectors, and a load across cache lines that of one of them no longer.
 	Halved bool

@@ -41,10 +41,11 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		return
 	}
 	// Columns for a single panel are best left to it, but of one or two rows. Of more
-	// columns few rows or terms are for sweep, which takes each row of w once.
+	// columns few rows or terms are for sweep, which takes each row of w once for a few
+	// rows.
 	far := w.far()
 	one := y.Rows > 2 && y.Cols <= t.panelCols && !far
-	sweep := !one && (y.Rows <= sweepTall || y.Rows*x.Cols <= sweepSteps || x.Cols <= sweepTerms || y.Rows <= fewRows && far)
+	sweep := !one && (y.Rows <= sweepTall || y.Rows*x.Cols <= sweepSteps && w.bytes() < t.sweepBytes || x.Cols <= sweepTerms || y.Rows <= fewRows && far)
 	if one && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
 		sweep && y.Rows*y.Cols <= 4*t.wideCols && x.Cols <= smallTerms {
 		t.forwardAtOnce(y, x, w, b, act, sweep)
