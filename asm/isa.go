@@ -87,7 +87,7 @@ type Spec struct {
 	// are faster in one pass over w, which loads elements more often, than in two.
 	StripsBytes int
 
-	// Fewer bytes of w than these are worth to be gone through more than once, for a few
+	// Fewer bytes of the right factor than these are worth to be gone through more than once, for a few
 	// rows at a time, because a tile of all is slower to begin.
 	SweepBytes int
 

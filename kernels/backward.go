@@ -65,7 +65,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		first = min(t.gradRows, dw.Rows)
 	}
 	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
-	sweep := many && p.n <= sweepTerms || dw.Cols > t.panelCols && dw.Rows <= fewInputs
+	sweep := many && p.n <= sweepTerms && dy.bytes() < t.sweepBytes || dw.Cols > t.panelCols && dw.Rows <= fewInputs
 	fold := even(p.n, maxFold)
 	if sweep {
 		// What is read of dz is to be in the first-level cache still.

@@ -26,7 +26,7 @@ type tiles[T Float] struct {
 	bothRows       int   // and both
 	bothTurnedRows int   // columns of dx that bothTurned computes,
 	bothCols       int   // of so many rows at the most
-	sweepBytes     int   // of w, than which fewer are for sweep if there are few steps
+	sweepBytes     int   // of the right factor, than which fewer are for sweep if there are few steps
 	stripsRows     int   // rows that strips computes, and is best for,
 	stripsBytes    int   // up to so many bytes of w, times the square of the rows
 	dotsSide       int   // rows and columns that dots computes
