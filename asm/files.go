@@ -77,7 +77,7 @@ var sources = []struct {
 	{"few", []kernel{
 		{"sweep", sweep, every, []size{by("wideCols", wideCols)}},
 		{"stream", stream, every, nil},
-		{"thin", thin, every, []size{by("thinTerms", thinTerms)}},
+		{"thin", thin, every, []size{by("thinTerms", thinTerms), by("thinFrom", func(s Spec) int { return s.ThinFrom })}},
 		{"flat", flat, every, []size{by("flatPeriod", flatPeriod)}},
 	}},
 	{"pack", []kernel{{"transpose", transpose, every, nil}, {"tighten", tighten, every, nil}}},

@@ -87,9 +87,13 @@ type Spec struct {
 	// are faster in one pass over w, which loads elements more often, than in two.
 	StripsBytes int
 
-	// Fewer bytes of the right factor than these are worth to be gone through more than once, for a few
-	// rows at a time, because a tile of all is slower to begin.
+	// Fewer bytes of the right factor than these are worth to be gone through more than
+	// once, for a few rows at a time, because a tile of all is slower to begin.
 	SweepBytes int
+
+	// From how many rows of dw it is faster to go from panel to panel, with the rows of dz
+	// in registers if they are few.
+	ThinFrom int
 
 	// Whether a vector is computed as two halves, so that three of these take less than
 	// two vectors, and a load across cache lines that of one of them no longer.

@@ -33,7 +33,7 @@ type avx2 struct{ x86 }
 func newAVX2(c *build.Context, f Float) Machine {
 	return &avx2{newX86(c, Spec{
 		ISA: "AVX2", Float: f, VecBytes: 32, Vecs: 16, Ints: len(x86Ints),
-		PartVecs: 1, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 6, StripsBytes: 1 << 30, SweepBytes: 1 << 30,
+		PartVecs: 1, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 6, StripsBytes: 1 << 30, SweepBytes: 1 << 30, ThinFrom: 8,
 	})}
 }
 
@@ -50,7 +50,7 @@ type avx512 struct {
 // what takes longest.
 func newAVX512(c *build.Context, f Float) Machine {
 	m := avx512Of(c, f, "AVX512", 64, 1)
-	m.spec.SquaresRows, m.spec.StripsBytes, m.spec.SweepBytes = 6*f.Size, 64<<10, 64<<10
+	m.spec.SquaresRows, m.spec.StripsBytes, m.spec.SweepBytes, m.spec.ThinFrom = 6*f.Size, 64<<10, 64<<10, 16
 	return m
 }
 
@@ -69,7 +69,7 @@ func newAVX512VL(c *build.Context, f Float) Machine { return avx512Of(c, f, "AVX
 func avx512Of(c *build.Context, f Float, isa string, bytes, inPlace int) *avx512 {
 	return &avx512{inPlace: inPlace, place: make(map[Vec]Addr), x86: newX86(c, Spec{
 		ISA: isa, Float: f, VecBytes: bytes, Vecs: 32, Ints: len(x86Ints),
-		PartVecs: 0, Scalars: 1, Columns: bytes / 2 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 48, StripsBytes: 1 << 30, SweepBytes: 1 << 30,
+		PartVecs: 0, Scalars: 1, Columns: bytes / 2 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32, SquaresRows: 48, StripsBytes: 1 << 30, SweepBytes: 1 << 30, ThinFrom: 8,
 	})}
 }
 

@@ -48,7 +48,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	if many && !add && t.weightsAtOnce(dw, dy) {
 		clear(db)
 		t.gateAll(db, dy, y, 0, dy.Rows, act)
-		if dy.Rows <= t.thinTerms {
+		if dy.Rows <= t.thinTerms && dw.Rows >= t.thinFrom {
 			t.thinRows(dw, nil, x.at(0, 0), size[T](), x.pitch(), dy, Identity)
 		} else {
 			t.sweep(dw.at(0, 0), dw.pitch(), nil, 0, x.at(0, 0), size[T](), x.pitch(), dy.at(0, 0), dy.pitch(), dw.Rows, dw.Cols, dy.Rows, int(Identity))

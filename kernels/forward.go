@@ -12,8 +12,8 @@ const (
 	smallSteps = 1 << 14 // rows times terms,
 	smallTerms = 320     // and terms of one that a call for each panel does, or one of sweep
 	sweepSteps = 1 << 10 // rows times terms, up to which more columns than a panel's are for sweep
+	thinTall   = 6       // rows from which thin takes more columns than two panels have
 	thinFew    = 2       // terms that are for thin, whatever the rows
-	thinTall   = 6       // rows from which it takes more columns than two panels have
 	tallFrom   = 16      // terms from which tall is best,
 	tallWorth  = 15      // for so many columns, and two, if all rows are worth their time
 	flatTurns  = 16      // so many times as many rows as repeat are worth flat
@@ -36,7 +36,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t = t.half // to load what lies across two lines takes a long vector more than two short ones
 	}
 	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= x.Cols) &&
-		(y.Cols <= 2*t.panelCols || y.Rows >= thinTall && y.pitch()%4096 != 0) {
+		(t.halved || y.Rows > sweepTall) && (y.Cols <= 2*t.panelCols || y.Rows >= thinTall && y.pitch()%4096 != 0) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}

@@ -505,6 +505,7 @@ var avx2F32 = tiles[float32]{
 	dotsSide:       3,
 	wideCols:       64,
 	thinTerms:      2,
+	thinFrom:       8,
 	flatPeriod:     3,
 
 	panel:      panelAVX2F32,
@@ -559,6 +560,7 @@ var avx2F64 = tiles[float64]{
 	dotsSide:       1,
 	wideCols:       32,
 	thinTerms:      2,
+	thinFrom:       8,
 	flatPeriod:     3,
 
 	panel:      panelAVX2F64,

@@ -502,6 +502,7 @@ var avx512F32 = tiles[float32]{
 	stripsBytes:    65536,
 	wideCols:       256,
 	thinTerms:      6,
+	thinFrom:       16,
 	flatPeriod:     9,
 
 	panel:      panelAVX512F32,
@@ -557,6 +558,7 @@ var avx512F64 = tiles[float64]{
 	stripsBytes:    65536,
 	wideCols:       128,
 	thinTerms:      6,
+	thinFrom:       16,
 	flatPeriod:     7,
 
 	panel:      panelAVX512F64,

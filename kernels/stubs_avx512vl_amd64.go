@@ -83,6 +83,7 @@ var avx512vlF32 = tiles[float32]{
 	dotsSide:       3,
 	wideCols:       64,
 	thinTerms:      2,
+	thinFrom:       8,
 	flatPeriod:     3,
 
 	panel:      panelAVX2F32,
@@ -137,6 +138,7 @@ var avx512vlF64 = tiles[float64]{
 	dotsSide:       1,
 	wideCols:       32,
 	thinTerms:      2,
+	thinFrom:       8,
 	flatPeriod:     3,
 
 	panel:      panelAVX2F64,

@@ -166,6 +166,7 @@ var avx512zen4F32 = tiles[float32]{
 	stripsBytes:    1073741824,
 	wideCols:       256,
 	thinTerms:      6,
+	thinFrom:       8,
 	flatPeriod:     9,
 
 	panel:      panelAVX512Zen4F32,
@@ -221,6 +222,7 @@ var avx512zen4F64 = tiles[float64]{
 	stripsBytes:    1073741824,
 	wideCols:       128,
 	thinTerms:      6,
+	thinFrom:       8,
 	flatPeriod:     7,
 
 	panel:      panelAVX512Zen4F64,

@@ -505,6 +505,7 @@ var neonF32 = tiles[float32]{
 	dotsSide:       1,
 	wideCols:       64,
 	thinTerms:      6,
+	thinFrom:       8,
 	flatPeriod:     3,
 
 	panel:      panelNEONF32,
@@ -559,6 +560,7 @@ var neonF64 = tiles[float64]{
 	dotsSide:       1,
 	wideCols:       32,
 	thinTerms:      6,
+	thinFrom:       8,
 	flatPeriod:     1,
 
 	panel:      panelNEONF64,

@@ -32,7 +32,8 @@ type tiles[T Float] struct {
 	dotsSide       int   // rows and columns that dots computes
 	flatPeriod     int   // vectors after which flat can begin again
 	narrowBothCols int   // outputs that narrowBoth can have
-	thinTerms      int   // of a sum that thin computes
+	thinTerms      int   // of a sum that thin computes,
+	thinFrom       int   // and rows of dw from which it is best
 	treeTerms      int   // inputs that tree can have,
 	treeCols       int   // and outputs
 	unpackedCols   int   // outputs that unpacked can have
