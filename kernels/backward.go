@@ -6,7 +6,8 @@ const (
 	stripRows    = 16      // of dw that strips computes at a time
 	bothInputs   = 24      // columns of dx that both computes at the most, half as many of more rows of float64,
 	bothSide     = 3       // and bothTurned,
-	bothBytes    = 128     // of no more elements than this holds
+	bothBytes    = 128     // of no more elements than this holds,
+	bothLong     = 64      // or, where long vectors are as fast as short ones, both of fewer outputs
 	inputLines   = 32      // rows of squares that input takes at a time, at the most
 	fewInputs    = 8       // of a layer whose dw stays in the first-level cache
 	gateLines    = 9       // that gate goes through at once,
@@ -182,6 +183,7 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
 		dw.Rows == stripRows,
 		dz.Rows > 1 && dw.Rows*int(size[T]()) > 4*bothInputs,
+		dz.Rows > 1 && dw.Rows > fewInputs && dw.Cols >= bothLong && t.half != nil && !t.halved,
 		crowds(dw.pitch(), 2*min(dw.Rows, f.lanes)+dz.Rows):
 		return nil
 	}
