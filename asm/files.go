@@ -41,13 +41,23 @@ func by(field string, of func(Spec) int) size {
 	return size{field, func(m Machine) any { return of(m.Spec()) }}
 }
 
+// common are the sizes of a machine, whatever kernels it has of its own.
+var common = []size{
+	by("lanes", Spec.Lanes),
+	{"halved", func(m Machine) any { return m.Spec().Halved }},
+	by("squaresRows", func(s Spec) int { return s.SquaresRows }),
+	by("stripsBytes", func(s Spec) int { return s.StripsBytes }),
+	by("sweepBytes", func(s Spec) int { return s.SweepBytes }),
+	by("thinFrom", func(s Spec) int { return s.ThinFrom }),
+}
+
 // sources are the kernels by file.
 var sources = []struct {
 	stem    string
 	kernels []kernel
 }{
 	{"dense", []kernel{
-		{"panel", panel, every, []size{by("panelCols", panelCols), by("panelRows", panelHeight), {"halved", func(m Machine) any { return m.Spec().Halved }}, by("sweepBytes", func(s Spec) int { return s.SweepBytes })}},
+		{"panel", panel, every, []size{by("panelCols", panelCols), by("panelRows", panelHeight)}},
 		{"packing", packing, every, nil},
 		{"tall", tall, fromBytes(64), []size{by("tallLeast", tallLeast), by("tallMost", tallMost), by("tallTerms", func(s Spec) int { return s.Columns })}},
 	}},
@@ -67,17 +77,17 @@ var sources = []struct {
 		{"column", column, every, nil},
 	}},
 	{"input", []kernel{
-		{"input", input, every, []size{by("inputRows", inputRows), by("squaresRows", func(s Spec) int { return s.SquaresRows })}},
+		{"input", input, every, []size{by("inputRows", inputRows)}},
 		{"turned", turned, every, []size{by("turnedRows", turnedRows)}},
 		{"both", both, ofLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
-		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}, by("stripsBytes", func(s Spec) int { return s.StripsBytes })}},
+		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},
 		{"dots", dots, ofBytes(32), []size{by("dotsSide", dotsSide)}},
 	}},
 	{"few", []kernel{
 		{"sweep", sweep, every, []size{by("wideCols", wideCols)}},
 		{"stream", stream, every, nil},
-		{"thin", thin, every, []size{by("thinTerms", thinTerms), by("thinFrom", func(s Spec) int { return s.ThinFrom })}},
+		{"thin", thin, every, []size{by("thinTerms", thinTerms)}},
 		{"flat", flat, every, []size{by("flatPeriod", flatPeriod)}},
 	}},
 	{"pack", []kernel{{"transpose", transpose, every, nil}, {"tighten", tighten, every, nil}}},
@@ -185,7 +195,12 @@ func (t *target) tables() []byte {
 	var b bytes.Buffer
 	for _, f := range []Float{F32, F64} {
 		fmt.Fprintf(&b, "\nvar %s%s = tiles[%s]{\n", t.isa, f.Name, f.Go)
-		fmt.Fprintf(&b, "lanes: %d,\n", t.at(f).Spec().Lanes())
+		sizes := func(list []size, m Machine) {
+			for _, s := range list {
+				fmt.Fprintf(&b, "%s: %#v,\n", s.field, s.of(m))
+			}
+		}
+		sizes(common, t.at(f))
 		var functions bytes.Buffer
 		for _, src := range sources {
 			for _, k := range src.kernels {
@@ -196,9 +211,7 @@ func (t *target) tables() []byte {
 				if from == nil {
 					continue
 				}
-				for _, s := range k.sizes {
-					fmt.Fprintf(&b, "%s: %#v,\n", s.field, s.of(from.at(f)))
-				}
+				sizes(k.sizes, from.at(f))
 				fmt.Fprintf(&functions, "%s: %s%s%s,\n", k.name, k.name, from.at(f).Spec().ISA, f.Name)
 			}
 		}

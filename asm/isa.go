@@ -79,6 +79,15 @@ type Spec struct {
 	// long vector in half the time.
 	LastBytes int
 
+	Tuning
+}
+
+// Tuning is what has been measured on CPUs of a kind: package kernels chooses by it.
+type Tuning struct {
+	// Whether a vector is computed as two halves, so that three of these take less than
+	// two vectors, and a load across cache lines that of one of them no longer.
+	Halved bool
+
 	// Rows of dx up to which it is faster to transpose w in registers, for a few of
 	// them at a time, than once in memory.
 	SquaresRows int
@@ -94,11 +103,10 @@ type Spec struct {
 	// From how many rows of dw it is faster to go from panel to panel, with the rows of dz
 	// in registers if they are few.
 	ThinFrom int
-
-	// Whether a vector is computed as two halves, so that three of these take less than
-	// two vectors, and a load across cache lines that of one of them no longer.
-	Halved bool
 }
+
+// always is more than there are bytes.
+const always = 1 << 30
 
 // Lanes is the number of elements in a vector register.
 func (s Spec) Lanes() int { return s.VecBytes / s.Float.Size }
