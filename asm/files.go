@@ -117,7 +117,7 @@ var (
 	avx512VLTarget = target{isa: "avx512vl", goarch: "amd64", machine: newAVX512VL, compile: pass.Compile,
 		only: []string{"narrowBoth", "input", "turned"}, others: &avx2Target}
 
-	// Zen 4 has its own of what multiplies by an element more than once.
+	// Zen 4 has its own of the kernels that gain there by multiplying in place.
 	avx512Zen4Target = target{isa: "avx512zen4", goarch: "amd64", machine: newAVX512Zen4, compile: pass.Compile,
 		only: []string{"panel", "packing", "narrowBoth", "grad", "input", "strips", "thin"}, others: &avx512Target}
 

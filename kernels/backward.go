@@ -119,9 +119,9 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 }
 
 // inStrips reports whether strips can compute a backward pass of so many rows and is
-// best for it: rows of w and dw that are far apart must not crowd the cache, nor be
-// taken in less than lines from afar. For more than one row, w must not come from
-// memory, nor much be computed twice.
+// best for it: w must be no larger than one pass over it pays for, rows of w and dw that
+// are far apart not crowd the cache, nor be taken in less than lines from afar. For more
+// than one row, w must not come from memory, nor much be computed twice.
 func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
 	return rows <= t.stripsRows && stripRows <= dw.Rows && dw.Cols <= maxRun && rows*rows*w.bytes() <= t.stripsBytes &&
 		(rows == 1 || w.bytes() <= streamBytes && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&

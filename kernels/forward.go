@@ -13,7 +13,7 @@ const (
 	smallTerms = 320     // and terms of one that a call for each panel does, or one of sweep
 	sweepSteps = 1 << 10 // rows times terms, up to which more columns than a panel's are for sweep
 	thinTall   = 6       // rows from which thin takes more columns than two panels have
-	thinFew    = 2       // terms that are for thin, whatever the rows
+	thinFew    = 2       // terms that are for thin, of however many rows more than sweep takes at a time
 	tallFrom   = 16      // terms from which tall is best,
 	tallWorth  = 15      // for so many columns, and two, if all rows are worth their time
 	flatTurns  = 16      // so many times as many rows as repeat are worth flat
