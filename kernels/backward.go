@@ -14,6 +14,7 @@ const (
 	gradTerms    = 16      // of a sum of dw from which grad pays for many outputs if it computes all rows,
 	gradShare    = 4       // and beyond sweepTerms if they are no more than so many times its own
 	gradPitch    = 1 << 11 // bytes between rows that drive each other out of the first-level cache
+	crowdedTerms = 10      // of a sum of dw up to which whole rows are best if those of a panel crowd the cache
 	smallWeights = 1 << 12 // elements of dw that are computed at once
 	turnedTerms  = 32      // of a sum of dw from which its transpose pays for few outputs
 	turnedFrom   = 7       // rows of dx that are computed as its transpose,
@@ -66,7 +67,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		first = min(t.gradRows, dw.Rows)
 	}
 	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
-	sweep := many && p.n <= sweepTerms && dy.bytes() < t.sweepBytes || dw.Cols > t.panelCols && dw.Rows <= fewInputs
+	sweep := many && t.rowsOfWeights(dw, dy) || dw.Cols > t.panelCols && dw.Rows <= fewInputs
 	fold := even(p.n, maxFold)
 	if sweep {
 		// What is read of dz is to be in the first-level cache still.
@@ -93,6 +94,15 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.multiply(&p, first, dw.Rows, dy, false)
 	}
 	t.backwardInputs(dx, dy, w)
+}
+
+// rowsOfWeights reports whether dw, a sum of few rows of dz, is best computed a few of its
+// rows at a time, and not panel by panel: what these read of dz is near enough, or they
+// would write dw to memory in pieces or to lines that crowd the cache.
+func (t *tiles[T]) rowsOfWeights(dw, dz *Mat[T]) bool {
+	return dz.Rows <= sweepTerms && dz.bytes() < t.sweepBytes ||
+		dz.Rows <= sweepTall && dw.bytes() > streamBytes ||
+		dz.Rows <= crowdedTerms && dw.pitch()%4096 == 0
 }
 
 // weightsAtOnce reports whether dw is so small that a single call of sweep, or few
