@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 )
+
+// generated is what the generator writes, which takes seconds.
+var generated = sync.OnceValues(files)
 
 // The files in package kernels are what the generator writes, and none is left
 // over from a kernel or a target that is gone.
 func TestGeneratedFilesAreFresh(t *testing.T) {
-	want, err := files()
+	want, err := generated()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,10 +40,57 @@ func TestGeneratedFilesAreFresh(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		generated := bytes.HasPrefix(text, []byte("// Code generated ")) || filepath.Ext(e.Name()) == ".s"
-		if _, ok := want[e.Name()]; generated && !ok {
+		written := bytes.HasPrefix(text, []byte("// Code generated ")) || filepath.Ext(e.Name()) == ".s"
+		if _, ok := want[e.Name()]; written && !ok {
 			t.Errorf("%s is generated, but not by this generator: delete it", e.Name())
 		}
+	}
+}
+
+// A target that has the rest of its kernels from another has none that is the same there.
+func TestNoKernelTwice(t *testing.T) {
+	out, err := generated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// bodies are the functions in the files of a target, by kernel and type.
+	bodies := func(of *target) map[string]string {
+		all := map[string]string{}
+		for name, text := range out {
+			if !strings.HasSuffix(name, "_"+of.isa+"_"+of.goarch+".s") {
+				continue
+			}
+			for _, f := range strings.Split(string(text), "\nTEXT ·")[1:] {
+				head, body, _ := strings.Cut(f, "\n")
+				head, _, _ = strings.Cut(head, "(")
+				for _, f := range []Float{F32, F64} {
+					isa := of.at(f).Spec().ISA
+					if kernel, ok := strings.CutSuffix(head, isa+f.Name); ok {
+						all[kernel+" "+f.Name] = strings.ReplaceAll(body, isa, "")
+					}
+				}
+			}
+		}
+		return all
+	}
+	compared := 0
+	for _, of := range targets {
+		if of.others == nil {
+			continue
+		}
+		others := bodies(of.others)
+		for name, body := range bodies(of) {
+			// The comment before the next function is not a part of this one.
+			own, _, _ := strings.Cut(body, "\n// func ")
+			other, _, _ := strings.Cut(others[name], "\n// func ")
+			compared++
+			if own == other {
+				t.Errorf("%s of %s is what %s has", name, of.isa, of.others.isa)
+			}
+		}
+	}
+	if compared == 0 {
+		t.Error("there was nothing to compare")
 	}
 }
 

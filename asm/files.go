@@ -119,7 +119,7 @@ var (
 
 	// Zen 4 has its own of the kernels that gain there by multiplying in place.
 	avx512Zen4Target = target{isa: "avx512zen4", goarch: "amd64", machine: newAVX512Zen4, compile: pass.Compile,
-		only: []string{"panel", "packing", "narrowBoth", "grad", "input", "strips", "thin"}, others: &avx512Target}
+		only: []string{"panel", "packing", "narrowBoth", "grad", "input", "thin"}, others: &avx512Target}
 
 	targets = []*target{&avx2Target, &avx512VLTarget, &avx512Target, &avx512Zen4Target, &neonTarget}
 )

@@ -110,20 +110,6 @@ func inputAVX512Zen4F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w 
 //go:noescape
 func inputAVX512Zen4F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
-// What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
-// least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the
-// bytes of a vector.
-//
-//go:noescape
-func stripsAVX512Zen4F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
-
-// What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
-// least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the
-// bytes of a vector.
-//
-//go:noescape
-func stripsAVX512Zen4F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
-
 // c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
 //
 // Each sum is one chain of fused multiply-adds in order of p; a zero is +0.
@@ -186,7 +172,7 @@ var avx512zen4F32 = tiles[float32]{
 	input:      inputAVX512Zen4F32,
 	turned:     turnedAVX512F32,
 	bothTurned: bothTurnedAVX512F32,
-	strips:     stripsAVX512Zen4F32,
+	strips:     stripsAVX512F32,
 	sweep:      sweepAVX512F32,
 	stream:     streamAVX512F32,
 	thin:       thinAVX512Zen4F32,
@@ -243,7 +229,7 @@ var avx512zen4F64 = tiles[float64]{
 	turned:     turnedAVX512F64,
 	both:       bothAVX512F64,
 	bothTurned: bothTurnedAVX512F64,
-	strips:     stripsAVX512Zen4F64,
+	strips:     stripsAVX512F64,
 	sweep:      sweepAVX512F64,
 	stream:     streamAVX512F64,
 	thin:       thinAVX512Zen4F64,
