@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/lockstep-go/lockstep/bench/internal/pauses"
 	"github.com/lockstep-go/lockstep/bench/internal/peers"
+	"github.com/lockstep-go/lockstep/bench/internal/roof"
 )
 
 func TestParseShapes(t *testing.T) {
@@ -82,10 +84,10 @@ func TestDocument(t *testing.T) {
 			{"read", "", "L3", 1 << 23, 100e9}, {"read", "", "memory", 1 << 27, 50e9},
 		},
 		Dense: []dense{
-			{s, "f64", peers.Forward, []timing{{"lockstep", 1e-4, 1e-4, 2e-4, 1, 3}, {"openblas", 2e-4, 1e-4, 3e-4, 2.04, 3}}},
-			{s, "f64", peers.Backward, []timing{{"lockstep", 3e-4, 2e-4, 4e-4, 1, 3}}},
+			{s, "f64", peers.Forward, []timing{{"lockstep", 1e-4, 1e-4, 2e-4, 1, 3}, {"openblas", 2e-4, 1e-4, 3e-4, 2.04, 3}}, 0.84},
+			{s, "f64", peers.Backward, []timing{{"lockstep", 3e-4, 2e-4, 4e-4, 1, 3}}, 0},
 		},
-		Workers:    []dense{{s, "f64", peers.Forward, []timing{{"one worker", 1e-4, 1e-4, 2e-4, 1, 3}, {"two workers", 6e-5, 6e-5, 6e-5, 0.625, 3}, {"two calls", 1e-4, 1e-4, 1e-4, 1.28, 3}}}},
+		Workers:    []dense{{s, "f64", peers.Forward, []timing{{"one worker", 1e-4, 1e-4, 2e-4, 1, 3}, {"two workers", 6e-5, 6e-5, 6e-5, 0.625, 3}, {"two calls", 1e-4, 1e-4, 1e-4, 1.28, 3}}, 0}},
 		Stops:      []stops{{"a loop in Go", 1.5, pauses.Tally{Stops: 900, Median: 8e-6, Most: 4e-5, Worst: 1e-3}}},
 		Regression: []timing{{"Lockstep", 2e-3, 1e-3, 3e-3, 1, 3}, {"NumPy", 40e-3, 39e-3, 41e-3, 0, 3}},
 	}
@@ -121,10 +123,35 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// What binds is the limit that takes longest, counted in repetitions of its loop.
+func TestBinding(t *testing.T) {
+	r := results{
+		Limits: []limit{{"fma", "f64", "", 0, 100e9}, {"fma", "f32", "", 0, 200e9}, {"read", "", "L1", 0, 400e9}, {"read", "", "L2", 0, 200e9}, {"read", "", "L3", 0, 1e9}, {"read", "", "memory", 0, 1e9}},
+		loops:  []roof.Limit{{Level: "f64", Amount: 1000}, {Level: "f32", Amount: 2000}, {Level: "L1", Amount: 100}, {Level: "L2", Amount: 200}, {Level: "L3", Amount: 300}, {Level: "memory", Amount: 400}},
+	}
+	for _, c := range []struct {
+		m    dense
+		loop string
+		reps float64
+	}{
+		{dense{Shape: peers.Shape{N: 10, In: 20, Out: 30}, Type: "f64", Op: peers.Forward}, "f64", 12},
+		{dense{Shape: peers.Shape{N: 10, In: 20, Out: 30}, Type: "f32", Op: peers.Forward}, "f32", 6},
+		{dense{Shape: peers.Shape{N: 1, In: 1 << 12, Out: 1 << 14}, Type: "f64", Op: peers.Forward}, "memory", 8 * float64(1<<26+1<<12+2<<14) / 400},
+	} {
+		loop, reps := r.binding(&c.m)
+		if loop == nil || loop.Level != c.loop || math.Abs(reps/c.reps-1) > 0.01 {
+			t.Errorf("%v %s: bound by %+v, %v times; want %s, %v times", c.m.Shape, c.m.Type, loop, reps, c.loop, c.reps)
+		}
+	}
+	if loop, _ := new(results).binding(&dense{Shape: peers.Shape{N: 1, In: 1, Out: 1}, Type: "f64"}); loop != nil {
+		t.Errorf("without limits %+v binds", loop)
+	}
+}
+
 // A sweep lists what is slower, the worst first, and says of which sizes it is.
 func TestSweepDocument(t *testing.T) {
 	pass := func(n, out int, lead float64) dense {
-		return dense{peers.Shape{N: n, In: 5, Out: out}, "f32", peers.Backward, []timing{{"lockstep", 1e-6, 1e-6, 1e-6, 1, 3}, {"blis", lead * 1e-6, 1e-6, 1e-6, lead, 3}}}
+		return dense{peers.Shape{N: n, In: 5, Out: out}, "f32", peers.Backward, []timing{{"lockstep", 1e-6, 1e-6, 1e-6, 1, 3}, {"blis", lead * 1e-6, 1e-6, 1e-6, lead, 3}}, 0}
 	}
 	r := results{Backend: "avx2", Dense: []dense{pass(1, 8, 0.8), pass(1, 10, 0.5), pass(2, 8, 0.95), pass(2, 10, 2)}}
 	var b strings.Builder

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/lockstep-go/lockstep/bench/internal/peers"
-	"github.com/lockstep-go/lockstep/bench/internal/roof"
 )
 
 // A document is all that was measured, best backend first.
@@ -47,7 +46,8 @@ y = relu(x·w + b) and counts as 2·n·in·out operations; a backward pass is dz
 db, dw and dx and counts as 4·n·in·out. The ratio is the best peer's time over
 ours, the median of that of each turn: above 1 ours is faster. The roof is what
 the limits allow: all multiply-adds at the peak, or each operand moved once from
-the level that holds them all, whichever takes longer.
+the level that holds them all, whichever takes longer; the loop that shows that
+limit takes its turn with the others.
 `, d.count)
 		for i := range d.results {
 			d.results[i].writeDense(&b)
@@ -91,7 +91,7 @@ const shown = 100
 func (r *results) writeDense(b *strings.Builder) {
 	fmt.Fprintf(b, "\n## Backend %s\n", r.Backend)
 	if r.Limits != nil {
-		fmt.Fprintf(b, "\nLimits, measured in the same run:")
+		fmt.Fprintf(b, "\nLimits, the most of all samples of their loops in the same run:")
 		for i, l := range r.Limits {
 			sep := ","
 			if i == 0 {
@@ -117,8 +117,8 @@ func (r *results) writeDense(b *strings.Builder) {
 			theirs, ratio = rate3(flops/peer.Median), fmt.Sprintf("%.2f", lead)
 		}
 		share := "–"
-		if t := r.roof(&m); t > 0 {
-			share = fmt.Sprintf("%.0f %%", 100*t/ours.Median)
+		if m.Roof > 0 {
+			share = fmt.Sprintf("%.0f %%", 100*m.Roof)
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", cross(m.Shape), m.Type, m.Op,
 			duration(ours.Median), rate3(flops/ours.Median), peer.Name, theirs, ratio, share)
@@ -134,8 +134,8 @@ type group struct {
 	worst                             *dense
 }
 
-// add counts a pass that takes so much of its roof, or 0 if that is not known.
-func (g *group) add(m *dense, share float64) {
+// add counts a pass.
+func (g *group) add(m *dense) {
 	_, lead := m.best()
 	if lead == 0 {
 		return
@@ -153,8 +153,8 @@ func (g *group) add(m *dense, share float64) {
 	if g.worst == nil || lead < g.least {
 		g.least, g.worst = lead, m
 	}
-	if share > 0 {
-		g.share += math.Log(share)
+	if m.Roof > 0 {
+		g.share += math.Log(m.Roof)
 		g.shares++
 	}
 }
@@ -175,7 +175,7 @@ func (r *results) writeClasses(b *strings.Builder) {
 			l := line{name: c.Name, op: op}
 			for i := range r.Dense {
 				if m := &r.Dense[i]; m.Op == op && slices.Contains(c.Shapes, m.Shape) {
-					l.add(m, r.roof(m)/m.Times[0].Median)
+					l.add(m)
 				}
 			}
 			if l.count > 0 {
@@ -241,16 +241,6 @@ at once: what it shows is the machine's.
 	for _, s := range r.Stops {
 		fmt.Fprintf(b, "| %s | %s | %d | %s | %s | %s |\n", s.During, duration(s.Seconds), s.Stops, duration(s.Median), duration(s.Most), duration(s.Worst))
 	}
-}
-
-// roof is the least time that the limits allow, or 0 if they are not known.
-func (r *results) roof(m *dense) float64 {
-	bytes := m.Shape.Elements(m.Op) * elementSize(m.Type)
-	peak, read := r.limit("fma", m.Type), r.limit("read", roof.Holds(bytes))
-	if peak == 0 || read == 0 {
-		return 0
-	}
-	return max(m.Shape.Flops(m.Op)/peak, bytes/read)
 }
 
 // limit returns that of a type or of a level, or 0 if it is not known.
@@ -346,7 +336,7 @@ func (r *results) writePeers(b *strings.Builder) {
 func (r *results) writeSweep(b *strings.Builder) {
 	var all group
 	for i := range r.Dense {
-		all.add(&r.Dense[i], 0)
+		all.add(&r.Dense[i])
 	}
 	if all.count == 0 {
 		fmt.Fprintf(b, "\nThere was no peer to compare with.\n")
@@ -410,7 +400,7 @@ func (r *results) writeGroups(b *strings.Builder, name string, key func(*dense) 
 		if groups[k][c] == nil {
 			groups[k][c] = new(group)
 		}
-		groups[k][c].add(m, 0)
+		groups[k][c].add(m)
 	}
 	fmt.Fprintf(b, "\nBy %s, how many are slower by more than 10 %%, of how many, and the geometric mean:\n\n| %s |", name, name)
 	for _, c := range columns {

@@ -29,6 +29,8 @@ type results struct {
 	Stops      []stops
 	Regression []timing
 	Steps      []step // of -smooth
+
+	loops []roof.Limit // that Limits were measured with
 }
 
 // A limit is the most that a loop reached, in operations or bytes a second.
@@ -38,12 +40,14 @@ type limit struct {
 	Most              float64
 }
 
-// dense is one pass over one layer. Ours is the first of the times.
+// dense is one pass over one layer. Ours is the first of the times; Roof is the least
+// time that the limits allow over ours, or 0 if they are not known.
 type dense struct {
 	Shape peers.Shape
 	Type  string
 	Op    peers.Op
 	Times []timing
+	Roof  float64
 }
 
 // stops are those of the world while something ran, for so many seconds.
@@ -152,7 +156,7 @@ func work(o options) *results {
 		if (best || !pure) && i%8 == 0 {
 			r.limits(o.count, d)
 		}
-		r.Dense = append(r.Dense, layers(o, s, o.count, d)...)
+		r.Dense = append(r.Dense, r.layers(o, s, o.count, d)...)
 		progress()
 	}
 	if !best || o.shapes != "" {
@@ -188,17 +192,19 @@ func progress() {
 // limits takes the best of all samples, and of what is known already: a limit
 // is what can be reached.
 func (r *results) limits(count int, d time.Duration) {
+	known := r.loops != nil
+	if !known {
+		r.loops = roof.Limits(r.Backend)
+	}
 	var all []contender
-	loops := roof.Limits(r.Backend)
-	for _, l := range loops {
+	for _, l := range r.loops {
 		all = append(all, contender{l.Kind + l.Type + l.Level, l.Run})
 	}
 	if all == nil {
 		return
 	}
-	known := len(r.Limits) > 0
 	for i, t := range turns(count, d, all) {
-		l := loops[i]
+		l := r.loops[i]
 		if most := l.Amount / t.Min; known {
 			r.Limits[i].Most = max(r.Limits[i].Most, most)
 		} else {
@@ -217,7 +223,7 @@ func (r *results) workers(o options, d time.Duration) {
 				if typ == "f32" {
 					run = oneOrTwo[float32]
 				}
-				r.Workers = append(r.Workers, dense{s, typ, op, turns(o.count, d, run(s, op))})
+				r.Workers = append(r.Workers, dense{s, typ, op, turns(o.count, d, run(s, op)), 0})
 			}
 		}
 		progress()
@@ -262,24 +268,59 @@ func (r *results) stops(o options) {
 }
 
 // layers times both passes of the types asked for, ours first.
-func layers(o options, s peers.Shape, count int, d time.Duration) []dense {
+func (r *results) layers(o options, s peers.Shape, count int, d time.Duration) []dense {
 	var list []dense
 	for typ := range strings.SplitSeq(o.types, ",") {
 		for _, op := range []peers.Op{peers.Forward, peers.Backward} {
-			list = append(list, pass(o, s, typ, op, count, d))
+			list = append(list, r.pass(o, s, typ, op, count, d))
 		}
 	}
 	return list
 }
 
-func pass(o options, s peers.Shape, typ string, op peers.Op, count int, d time.Duration) dense {
+// pass times ours, the peers and, if the limits are known, the loop of the one that
+// binds, all in the same turns.
+func (r *results) pass(o options, s peers.Shape, typ string, op peers.Op, count int, d time.Duration) dense {
+	m := dense{Shape: s, Type: typ, Op: op}
+	all := layer[float64](o, s, op)
 	if typ == "f32" {
-		return dense{s, typ, op, timings[float32](o, s, op, count, d)}
+		all = layer[float32](o, s, op)
 	}
-	return dense{s, typ, op, timings[float64](o, s, op, count, d)}
+	loop, reps := r.binding(&m)
+	if loop != nil {
+		all = append(all, contender{"the roof", loop.Run})
+	}
+	m.Times = turns(count, d, all)
+	if last := len(m.Times) - 1; loop != nil {
+		m.Roof = reps * m.Times[last].Ratio
+		m.Times = m.Times[:last]
+	}
+	return m
 }
 
-func timings[T kernels.Float](o options, s peers.Shape, op peers.Op, count int, d time.Duration) []timing {
+// binding returns the loop of the limit that a pass cannot beat, and how many of its
+// repetitions would do the work of that: all multiply-adds, or each operand moved once
+// from the level that holds them all, whichever takes longer.
+func (r *results) binding(m *dense) (loop *roof.Limit, reps float64) {
+	bytes := m.Shape.Elements(m.Op) * elementSize(m.Type)
+	level, longest := roof.Holds(bytes), 0.0
+	for i, l := range r.Limits {
+		amount := 0.0
+		switch {
+		case l.Kind == "fma" && l.Type == m.Type:
+			amount = m.Shape.Flops(m.Op)
+		case l.Kind == "read" && l.Level == level:
+			amount = bytes
+		}
+		if time := amount / l.Most; time > longest {
+			longest, loop, reps = time, &r.loops[i], amount/r.loops[i].Amount
+		}
+	}
+	return loop, reps
+}
+
+// layer is who does a pass, ours first.
+func layer[T kernels.Float](o options, s peers.Shape, op peers.Op) []contender {
 	l, ours := peers.NewLayer[T](s), peers.Ours[T]()
 	all := []contender{{ours.Name, ours.Prepare(l, op)}}
 	for _, p := range peers.List[T]() {
@@ -290,7 +331,7 @@ func timings[T kernels.Float](o options, s peers.Shape, op peers.Op, count int, 
 			all = append(all, contender{p.Name, run})
 		}
 	}
-	return turns(count, d, all)
+	return all
 }
 
 // price times the same pass in a fixed order and in a free one.
@@ -305,7 +346,7 @@ func price[T kernels.Float](c order.Case, typ string, count int, d time.Duration
 	if len(all) == 1 {
 		return nil
 	}
-	return []dense{{c.Shape, typ, peers.Op(c.Op), turns(count, d, all)}}
+	return []dense{{c.Shape, typ, peers.Op(c.Op), turns(count, d, all), 0}}
 }
 
 // sweep measures 400 shapes briefly, and again with care those where ours
@@ -325,9 +366,9 @@ func (r *results) sweep(o options) {
 			continue
 		}
 		seen[s] = true
-		for _, m := range layers(o, s, 3, 300*time.Microsecond) {
+		for _, m := range r.layers(o, s, 3, 300*time.Microsecond) {
 			if _, lead := m.best(); lead < 0.95 {
-				m = pass(o, s, m.Type, m.Op, 9, time.Millisecond)
+				m = r.pass(o, s, m.Type, m.Op, 9, time.Millisecond)
 			}
 			r.Dense = append(r.Dense, m)
 		}
