@@ -234,7 +234,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	// many rows.
 	fold, cols, tall := even(p.n, maxFold), p.c.Cols, min(end-i, sweepTall)
 	far := m.far()
-	ahead := m.bytes() > streamBytes && p.stepa == size[T]()
+	ahead := (m.bytes() > streamBytes || far && end-i == 1) && p.stepa == size[T]()
 	if far {
 		fold, cols = even(p.n, streams), min(cols, maxWork/8/fewRows)
 	}

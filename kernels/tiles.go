@@ -106,8 +106,9 @@ const (
 )
 
 // From how many bytes an operand comes from afar each time, and from how many
-// from memory itself, so that it is best asked for long before. Variables, for
-// tests to do with less.
+// from memory itself, so that it is best asked for long before; for a single row,
+// which does little with it, that is so from afar. Variables, for tests to do with
+// less.
 var (
 	farBytes    = 6 << 20
 	streamBytes = 16 << 20
