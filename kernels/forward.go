@@ -45,7 +45,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	// rows.
 	far := w.far()
 	one := y.Rows > 2 && y.Cols <= t.panelCols && !far
-	sweep := !one && (y.Rows <= sweepTall || y.Rows*x.Cols <= sweepSteps && w.bytes() < t.sweepBytes || x.Cols <= sweepTerms || y.Rows <= fewRows && far)
+	sweep := !one && (y.Rows <= sweepTall || y.Rows*x.Cols <= sweepSteps && w.bytes() < t.sweepBytes || x.Cols <= sweepTerms || far && t.sweepsAfar(y.Rows, w))
 	if one && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
 		sweep && y.Rows*y.Cols <= 4*t.wideCols && x.Cols <= smallTerms {
 		t.forwardAtOnce(y, x, w, b, act, sweep)
@@ -63,6 +63,19 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
 	t.multiply(&p, 0, y.Rows-few, w, false)
 	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
+}
+
+// sweepsAfar reports whether w, from afar, is for sweep, which goes along its rows and
+// keeps more of them on their way, and not for panel, which goes down and has nothing
+// to do with a row twice if a tile has all rows of y: the further away, the more.
+func (t *tiles[T]) sweepsAfar(rows int, w *Mat[T]) bool {
+	switch {
+	case w.bytes() <= streamBytes:
+		return t.panelRows < rows && rows <= fewRows
+	case w.pitch()%4096 == 0:
+		return rows <= 2*fewRows
+	}
+	return rows <= moreRows
 }
 
 // tallPays reports whether tall is best for a layer whose columns it can have: the rows

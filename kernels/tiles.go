@@ -99,7 +99,8 @@ const (
 	manyRows   = 48                  // and rows for which it pays to rearrange it
 	streams    = 8                   // of an operand from afar, best as so many rows at a time,
 	streamRows = 4                   // each of which meets so many rows of the other operand
-	fewRows    = 8                   // for which sweep takes a right factor from afar
+	fewRows    = 8                   // for which sweep takes a right factor from afar,
+	moreRows   = 10                  // or from memory
 	sweepTall  = 4                   // rows that sweep takes at a time
 	sweepTerms = 24                  // of a sum, up to which whole rows are better than whole tiles
 	maxWide    = 128                 // columns of a wide tile of float64, half of one of float32
