@@ -96,7 +96,11 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 	rows := end - from
 	fold, height, tall := max(1, p.n), rows, rows
 	if fold > smallTerms || rows > manyRows {
-		fold = even(p.n, maxFold)
+		longest := maxFold
+		if !transposed && rows <= fewBlocks && m.pitch()%8192 == 0 {
+			longest /= 2 // rows at such distances drive each other's pages out of the TLB
+		}
+		fold = even(p.n, longest)
 		height = t.wholeTiles(even(rows, max(8*t.panelRows, blockBytes/(fold*int(size[T]())))))
 		most := min(t.lanes*maxVectors/fold/t.panelCols, maxRun) / t.panelRows * t.panelRows
 		tall = t.wholeTiles(even(min(rows, height), most))
