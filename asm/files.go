@@ -45,6 +45,7 @@ func by(field string, of func(Spec) int) size {
 var common = []size{
 	by("lanes", Spec.Lanes),
 	{"halved", func(m Machine) any { return m.Spec().Halved }},
+	by("packRows", func(s Spec) int { return s.PackRows }),
 	by("squaresRows", func(s Spec) int { return s.SquaresRows }),
 	by("stripsBytes", func(s Spec) int { return s.StripsBytes }),
 	by("sweepBytes", func(s Spec) int { return s.SweepBytes }),

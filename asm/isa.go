@@ -88,6 +88,10 @@ type Tuning struct {
 	// two vectors, and a load across cache lines that of one of them no longer.
 	Halved bool
 
+	// From how many rows of the left factor it is faster to copy panels of a right one
+	// whose rows crowd the cache: a small tile meets it more often.
+	PackRows int
+
 	// Rows of dx up to which it is faster to transpose w in registers, for a few of
 	// them at a time, than once in memory.
 	SquaresRows int

@@ -107,7 +107,7 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 	}
 	// Columns of the left factor that crowd the first-level cache are copied too.
 	left := p.lda < p.stepa && rows >= manyRows && p.c.Cols > 2*t.panelCols && crowds(p.stepa, fold)
-	right := transposed || rows >= manyRows && p.n > 0 && (crowded(m.pitch()) || int(m.pitch())*fold >= manyBytes)
+	right := transposed || p.n > 0 && (rows >= t.packRows && crowded(m.pitch()) || rows >= manyRows && int(m.pitch())*fold >= manyBytes)
 	group := fewPacked
 	if left {
 		group = maxPacked // each copy of the left factor meets one group

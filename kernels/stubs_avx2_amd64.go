@@ -485,6 +485,7 @@ func sgdAVX2F64(w *float64, dw *float64, rate float64, n int)
 var avx2F32 = tiles[float32]{
 	lanes:          8,
 	halved:         false,
+	packRows:       12,
 	squaresRows:    6,
 	stripsBytes:    1073741824,
 	sweepBytes:     1073741824,
@@ -540,6 +541,7 @@ var avx2F32 = tiles[float32]{
 var avx2F64 = tiles[float64]{
 	lanes:          4,
 	halved:         false,
+	packRows:       12,
 	squaresRows:    6,
 	stripsBytes:    1073741824,
 	sweepBytes:     1073741824,

@@ -481,6 +481,7 @@ func sgdAVX512F64(w *float64, dw *float64, rate float64, n int)
 var avx512F32 = tiles[float32]{
 	lanes:          16,
 	halved:         false,
+	packRows:       48,
 	squaresRows:    24,
 	stripsBytes:    65536,
 	sweepBytes:     65536,
@@ -536,6 +537,7 @@ var avx512F32 = tiles[float32]{
 var avx512F64 = tiles[float64]{
 	lanes:          8,
 	halved:         false,
+	packRows:       48,
 	squaresRows:    48,
 	stripsBytes:    65536,
 	sweepBytes:     65536,

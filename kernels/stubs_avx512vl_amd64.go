@@ -63,6 +63,7 @@ func turnedAVX512VLF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *f
 var avx512vlF32 = tiles[float32]{
 	lanes:          8,
 	halved:         false,
+	packRows:       48,
 	squaresRows:    48,
 	stripsBytes:    1073741824,
 	sweepBytes:     1073741824,
@@ -118,6 +119,7 @@ var avx512vlF32 = tiles[float32]{
 var avx512vlF64 = tiles[float64]{
 	lanes:          4,
 	halved:         false,
+	packRows:       48,
 	squaresRows:    48,
 	stripsBytes:    1073741824,
 	sweepBytes:     1073741824,

@@ -131,6 +131,7 @@ func thinAVX512Zen4F64(c *float64, ldc uintptr, bias *float64, a *float64, lda u
 var avx512zen4F32 = tiles[float32]{
 	lanes:          16,
 	halved:         true,
+	packRows:       48,
 	squaresRows:    48,
 	stripsBytes:    1073741824,
 	sweepBytes:     1073741824,
@@ -186,6 +187,7 @@ var avx512zen4F32 = tiles[float32]{
 var avx512zen4F64 = tiles[float64]{
 	lanes:          8,
 	halved:         true,
+	packRows:       48,
 	squaresRows:    48,
 	stripsBytes:    1073741824,
 	sweepBytes:     1073741824,

@@ -485,6 +485,7 @@ func sgdNEONF64(w *float64, dw *float64, rate float64, n int)
 var neonF32 = tiles[float32]{
 	lanes:          4,
 	halved:         false,
+	packRows:       48,
 	squaresRows:    6,
 	stripsBytes:    1073741824,
 	sweepBytes:     1073741824,
@@ -540,6 +541,7 @@ var neonF32 = tiles[float32]{
 var neonF64 = tiles[float64]{
 	lanes:          2,
 	halved:         false,
+	packRows:       48,
 	squaresRows:    6,
 	stripsBytes:    1073741824,
 	sweepBytes:     1073741824,

@@ -16,6 +16,7 @@ type tiles[T Float] struct {
 	panelCols      int   // columns of the widest panel
 	panelRows      int   // rows of its tallest tile
 	wideCols       int   // columns of the widest tile of one row
+	packRows       int   // of the left factor from which it pays to copy a right one whose rows crowd the cache
 	tallLeast      int   // columns that tall can have, from these
 	tallMost       int   // up to these,
 	tallTerms      int   // and terms that it takes at a time
