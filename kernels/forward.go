@@ -43,11 +43,11 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	// Columns for a single panel are best left to it, but of one or two rows. Of more
 	// columns few rows or terms are for sweep, which takes each row of w once for a few
 	// rows.
-	far := w.far()
+	far, along := w.far(), t.goesAlong(w)
 	one := y.Rows > 2 && y.Cols <= t.panelCols && !far
-	sweep := !one && (y.Rows <= sweepTall || y.Rows*x.Cols <= sweepSteps && w.bytes() < t.sweepBytes || x.Cols <= sweepTerms || far && t.sweepsAfar(y.Rows, w))
+	sweep := !one && (y.Rows <= sweepTall || y.Rows*x.Cols <= sweepSteps && w.bytes() < t.sweepBytes || x.Cols <= sweepTerms || far && t.sweepsAfar(y.Rows, w) || along && y.Rows <= moreRows)
 	if one && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
-		sweep && y.Rows*y.Cols <= 4*t.wideCols && x.Cols <= smallTerms {
+		sweep && !along && y.Rows*y.Cols <= 4*t.wideCols && x.Cols <= smallTerms {
 		t.forwardAtOnce(y, x, w, b, act, sweep)
 		return
 	}

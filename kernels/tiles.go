@@ -102,7 +102,7 @@ const (
 	streams    = 8                   // of an operand from afar, best as so many rows at a time,
 	streamRows = 4                   // each of which meets so many rows of the other operand
 	fewRows    = 8                   // for which sweep takes a right factor from afar,
-	moreRows   = 10                  // or from memory
+	moreRows   = 10                  // or from memory, or whose rows crowd the cache
 	sweepTall  = 4                   // rows that sweep takes at a time
 	sweepTerms = 24                  // of a sum, up to which whole rows are better than whole tiles
 	maxWide    = 128                 // columns of a wide tile of float64, half of one of float32
