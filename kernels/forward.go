@@ -66,12 +66,13 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 }
 
 // sweepsAfar reports whether w, from afar, is for sweep, which goes along its rows and
-// keeps more of them on their way, and not for panel, which goes down and has nothing
-// to do with a row twice if a tile has all rows of y: the further away, the more.
+// keeps more of them on their way, and not for panel, which goes down and, if a tile has
+// all rows of y, to each of w once: the further away, the more. Two halves of a vector
+// take so long that there is time for the former.
 func (t *tiles[T]) sweepsAfar(rows int, w *Mat[T]) bool {
 	switch {
 	case w.bytes() <= streamBytes:
-		return t.panelRows < rows && rows <= fewRows
+		return (t.halved || t.panelRows < rows) && rows <= fewRows
 	case w.pitch()%4096 == 0:
 		return rows <= 2*fewRows
 	}
