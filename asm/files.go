@@ -47,6 +47,7 @@ var common = []size{
 	{"halved", func(m Machine) any { return m.Spec().Halved }},
 	by("packRows", func(s Spec) int { return s.PackRows }),
 	by("squaresRows", func(s Spec) int { return s.SquaresRows }),
+	by("squaresBytes", func(s Spec) int { return s.SquaresBytes }),
 	by("stripsBytes", func(s Spec) int { return s.StripsBytes }),
 	by("sweepBytes", func(s Spec) int { return s.SweepBytes }),
 	by("thinFrom", func(s Spec) int { return s.ThinFrom }),

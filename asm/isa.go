@@ -96,6 +96,9 @@ type Tuning struct {
 	// them at a time, than once in memory.
 	SquaresRows int
 
+	// Up to how many bytes of w that is so if it takes several passes.
+	SquaresBytes int
+
 	// Up to how many bytes of w, times the square of the rows of dx, both gradients
 	// are faster in one pass over w, which loads elements more often, than in two.
 	StripsBytes int

@@ -37,7 +37,7 @@ func newNEON(c *build.Context, f Float) Machine {
 	s := Spec{
 		ISA: "NEON", Float: f, VecBytes: 16, Vecs: 32, Ints: len(neonInts),
 		PartVecs: 0, Scalars: 2, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 16,
-		Tuning: Tuning{PackRows: 48, SquaresRows: 6, StripsBytes: always, SweepBytes: always, ThinFrom: 8},
+		Tuning: Tuning{PackRows: 48, SquaresRows: 6, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8},
 	}
 	return &neon{c: c, registers: newRegisters(s), spec: s}
 }

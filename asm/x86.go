@@ -34,7 +34,7 @@ func newAVX2(c *build.Context, f Float) Machine {
 	return &avx2{newX86(c, Spec{
 		ISA: "AVX2", Float: f, VecBytes: 32, Vecs: 16, Ints: len(x86Ints),
 		PartVecs: 1, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
-		Tuning: Tuning{PackRows: 12, SquaresRows: 6, StripsBytes: always, SweepBytes: always, ThinFrom: 8},
+		Tuning: Tuning{PackRows: 12, SquaresRows: 6, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8},
 	})}
 }
 
@@ -50,19 +50,19 @@ type avx512 struct {
 // An element that is multiplied by more than once is loaded once, or loads would be
 // what takes longest.
 func newAVX512(c *build.Context, f Float) Machine {
-	return avx512Of(c, f, "AVX512", 64, 1, Tuning{PackRows: 48, SquaresRows: 6 * f.Size, StripsBytes: 64 << 10, SweepBytes: 64 << 10, ThinFrom: 16})
+	return avx512Of(c, f, "AVX512", 64, 1, Tuning{PackRows: 48, SquaresRows: 6 * f.Size, SquaresBytes: 1 << 20, StripsBytes: 64 << 10, SweepBytes: 64 << 10, ThinFrom: 16})
 }
 
 // newAVX512Zen4 is AVX-512 for Zen 4, which takes a vector of 512 bits as two halves:
 // one multiply-add at a time, and two elements multiplied by in place. To fill a
 // vector with one takes as long as to multiply by it.
 func newAVX512Zen4(c *build.Context, f Float) Machine {
-	return avx512Of(c, f, "AVX512Zen4", 64, 3, Tuning{Halved: true, PackRows: 48, SquaresRows: 48, StripsBytes: always, SweepBytes: always, ThinFrom: 8})
+	return avx512Of(c, f, "AVX512Zen4", 64, 3, Tuning{Halved: true, PackRows: 48, SquaresRows: 48, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8})
 }
 
 // newAVX512VL is AVX-512 with vectors of 256 bits.
 func newAVX512VL(c *build.Context, f Float) Machine {
-	return avx512Of(c, f, "AVX512VL", 32, 1, Tuning{PackRows: 48, SquaresRows: 48, StripsBytes: always, SweepBytes: always, ThinFrom: 8})
+	return avx512Of(c, f, "AVX512VL", 32, 1, Tuning{PackRows: 48, SquaresRows: 48, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8})
 }
 
 func avx512Of(c *build.Context, f Float, isa string, bytes, inPlace int, t Tuning) Machine {

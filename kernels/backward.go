@@ -283,7 +283,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	switch filled := t.atLeast(dx.Rows); {
 	case byRows != nil && byRows.turnedPays(dx, byCols):
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
-	case dx.Rows <= t.squaresRows && byCols != nil && byCols.fill(dx.Cols, byCols == t) && !crowding:
+	case dx.Rows <= t.squaresRows && byCols != nil && byCols.fill(dx.Cols, byCols == t) && !crowding && t.near(w, dx.Rows, filled.lanes, byCols.inputRows):
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case filled.lanesAreRows(dx, w):
 		filled.turnedInput(dx, dz, w)
@@ -297,6 +297,16 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		return false
 	}
 	return true
+}
+
+// near reports whether w is near enough to be gone through for each few rows of dx, if
+// it must be more than once; rows that fill vectors have lanesAreRows besides.
+func (t *tiles[T]) near(w *Mat[T], rows, lanes, few int) bool {
+	most := t.squaresBytes
+	if rows%lanes == 0 {
+		most /= 4
+	}
+	return rows <= few || w.bytes() <= most
 }
 
 // turnedPays reports whether turned is best for dx: if it does less than input

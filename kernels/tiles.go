@@ -22,6 +22,7 @@ type tiles[T Float] struct {
 	tallTerms      int   // and terms that it takes at a time
 	gradRows       int   // rows of dw that grad computes
 	squaresRows    int   // rows of dx up to which input is best if columns fill vectors,
+	squaresBytes   int   // of no more bytes of w if it needs several passes,
 	inputRows      int   // and which it computes at a time,
 	turnedRows     int   // turned,
 	bothRows       int   // and both
