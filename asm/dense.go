@@ -291,10 +291,10 @@ func panel(m Machine) {
 		"The rows of c, init and b are ldc, ldinit and ldb bytes apart, and a[i,p] is",
 		"i·lda + p·stepa bytes behind a. cols is at least 1 and at most a panel's.",
 		"",
-		"What will be b next is at soon, rows of it ldsoon bytes apart. The first tile",
-		"asks for the first cache line of n rows, the second for the next one, and so",
-		"on. If nothing is wanted soon is any address in use and ldsoon is 0. What will",
-		"be c is at then.")
+		"What will be b next is at soon, rows of it ldsoon bytes apart. If it takes long",
+		"enough the first tile asks for the first cache line of n rows, the second for",
+		"the next one, and so on. If nothing is wanted soon is any address in use and",
+		"ldsoon is 0. What will be c is at then.")
 	cols := arg(m, "cols")
 	byWidth(m, cols, s.LastBytes, func(w width) {
 		tall := panelRows(s, w)
@@ -310,7 +310,11 @@ func panel(m Machine) {
 				}
 				prefetchTile(m, rows, w, then)
 			}
-			panelTile(m, rows, w, prefetching)
+			beside := nothing
+			if rows*w.vecs >= s.SoonFrom {
+				beside = prefetching
+			}
+			panelTile(m, rows, w, beside)
 			soon := arg(m, "soon")
 			m.AddConst(soon, line)
 			m.SetArg("soon", soon)
@@ -551,6 +555,11 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec, aside aside) {
 // An aside is what foldTile does besides with each row of the right factor, in
 // the time that the multiply-adds leave.
 type aside func(m Machine, f factors) (row func([]Vec), free func())
+
+// nothing leaves that time to the multiply-adds.
+func nothing(Machine, factors) (row func([]Vec), free func()) {
+	return func([]Vec) {}, func() {}
+}
 
 // prefetching asks for the right factor that comes next.
 func prefetching(m Machine, _ factors) (row func([]Vec), free func()) {

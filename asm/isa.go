@@ -92,6 +92,10 @@ type Tuning struct {
 	// whose rows crowd the cache: a small tile meets it more often.
 	PackRows int
 
+	// From how many vectors on a tile of panel takes so long for each term that it may
+	// ask for a line of what comes next, which holds one of few buffers until it is there.
+	SoonFrom int
+
 	// Rows of dx up to which it is faster to transpose w in registers, for a few of
 	// them at a time, than once in memory.
 	SquaresRows int

@@ -605,8 +605,6 @@ fewer17:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold23:
@@ -614,8 +612,6 @@ fold23:
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI), Z18
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z15
 	VFMADD231PS  Z15, Z16, Z0
 	VFMADD231PS  Z15, Z17, Z1
@@ -731,8 +727,6 @@ fewer21:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold27:
@@ -740,8 +734,6 @@ fold27:
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI), Z15
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
@@ -840,8 +832,6 @@ fewer25:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold31:
@@ -849,8 +839,6 @@ fold31:
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI), Z12
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z9, Z10, Z0
 	VFMADD231PS  Z9, Z11, Z1
@@ -932,8 +920,6 @@ fewer29:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold35:
@@ -941,8 +927,6 @@ fold35:
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI), Z9
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
@@ -1007,8 +991,6 @@ fewer33:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold39:
@@ -1016,8 +998,6 @@ fold39:
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI), Z6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
 	VFMADD231PS  Z3, Z5, Z1
@@ -1708,8 +1688,6 @@ fewer57:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold63:
@@ -1717,8 +1695,6 @@ fold63:
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI)(AX*1), Y18
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z15
 	VFMADD231PS  Z15, Z16, Z0
 	VFMADD231PS  Z15, Z17, Z1
@@ -1840,8 +1816,6 @@ fewer61:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold67:
@@ -1849,8 +1823,6 @@ fold67:
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI)(AX*1), Y15
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
@@ -1954,8 +1926,6 @@ fewer65:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold71:
@@ -1963,8 +1933,6 @@ fold71:
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI)(AX*1), Y12
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z9, Z10, Z0
 	VFMADD231PS  Z9, Z11, Z1
@@ -2050,8 +2018,6 @@ fewer69:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold75:
@@ -2059,8 +2025,6 @@ fold75:
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI)(AX*1), Y9
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
@@ -2129,8 +2093,6 @@ fewer73:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold79:
@@ -2138,8 +2100,6 @@ fold79:
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI)(AX*1), Y6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
 	VFMADD231PS  Z3, Z5, Z1
@@ -2830,8 +2790,6 @@ fewer96:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold102:
@@ -2839,8 +2797,6 @@ fold102:
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI)(AX*1), Z18
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z15
 	VFMADD231PS  Z15, Z16, Z0
 	VFMADD231PS  Z15, Z17, Z1
@@ -2962,8 +2918,6 @@ fewer100:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold106:
@@ -2971,8 +2925,6 @@ fold106:
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI)(AX*1), Z15
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
@@ -3076,8 +3028,6 @@ fewer104:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold110:
@@ -3085,8 +3035,6 @@ fold110:
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI)(AX*1), Z12
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z9, Z10, Z0
 	VFMADD231PS  Z9, Z11, Z1
@@ -3172,8 +3120,6 @@ fewer108:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold114:
@@ -3181,8 +3127,6 @@ fold114:
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI)(AX*1), Z9
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
@@ -3251,8 +3195,6 @@ fewer112:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold118:
@@ -3260,8 +3202,6 @@ fold118:
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI)(AX*1), Z6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
 	VFMADD231PS  Z3, Z5, Z1
@@ -3427,16 +3367,12 @@ few128:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	MOVQ    soon+72(FP), R12
-	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold131:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI), Z18
 	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
 	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z16, Z17, Z0
 	VFMADD231PS  Z16, Z18, Z1
@@ -3565,16 +3501,12 @@ fewer127:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold135:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI), Z16
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z14, Z15, Z0
 	VFMADD231PS  Z14, Z16, Z1
@@ -3691,16 +3623,12 @@ fewer133:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold139:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
@@ -3804,16 +3732,12 @@ fewer137:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold143:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI), Z12
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z10, Z11, Z0
 	VFMADD231PS  Z10, Z12, Z1
@@ -3905,16 +3829,12 @@ fewer141:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold147:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI), Z10
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
 	VFMADD231PS  Z8, Z10, Z1
@@ -3994,16 +3914,12 @@ fewer145:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold151:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
@@ -4071,16 +3987,12 @@ fewer149:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold155:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI), Z6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
 	VFMADD231PS  Z4, Z6, Z1
@@ -4136,16 +4048,12 @@ fewer153:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold159:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI), Z4
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
 	VFMADD231PS  Z2, Z4, Z1
@@ -4310,16 +4218,12 @@ few168:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	MOVQ    soon+72(FP), R12
-	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold171:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Y18
 	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
 	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z16, Z17, Z0
 	VFMADD231PS  Y16, Y18, Y1
@@ -4457,16 +4361,12 @@ fewer167:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold175:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI)(AX*1), Y16
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z14, Z15, Z0
 	VFMADD231PS  Y14, Y16, Y1
@@ -4591,16 +4491,12 @@ fewer173:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold179:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI)(AX*1), Y14
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Y12, Y14, Y1
@@ -4711,16 +4607,12 @@ fewer177:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold183:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z10, Z11, Z0
 	VFMADD231PS  Y10, Y12, Y1
@@ -4818,16 +4710,12 @@ fewer181:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold187:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI)(AX*1), Y10
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
 	VFMADD231PS  Y8, Y10, Y1
@@ -4912,16 +4800,12 @@ fewer185:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold191:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI)(AX*1), Y8
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Y6, Y8, Y1
@@ -4993,16 +4877,12 @@ fewer189:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold195:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
 	VFMADD231PS  Y4, Y6, Y1
@@ -5062,16 +4942,12 @@ fewer193:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold199:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI)(AX*1), Y4
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
 	VFMADD231PS  Y2, Y4, Y1
@@ -5236,16 +5112,12 @@ few207:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	MOVQ    soon+72(FP), R12
-	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold210:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
 	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z16, Z17, Z0
 	VFMADD231PS  Z16, Z18, Z1
@@ -5383,16 +5255,12 @@ fewer206:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold214:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z14, Z15, Z0
 	VFMADD231PS  Z14, Z16, Z1
@@ -5517,16 +5385,12 @@ fewer212:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold218:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
@@ -5637,16 +5501,12 @@ fewer216:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold222:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z10, Z11, Z0
 	VFMADD231PS  Z10, Z12, Z1
@@ -5744,16 +5604,12 @@ fewer220:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold226:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
 	VFMADD231PS  Z8, Z10, Z1
@@ -5838,16 +5694,12 @@ fewer224:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold230:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
@@ -5919,16 +5771,12 @@ fewer228:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold234:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
 	VFMADD231PS  Z4, Z6, Z1
@@ -5988,16 +5836,12 @@ fewer232:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold238:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
 	VFMADD231PS  Z2, Z4, Z1
@@ -6141,15 +5985,11 @@ few247:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	MOVQ    soon+72(FP), R12
-	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold250:
 	VMOVUPS          (SI), Z9
 	ADDQ             DI, SI
-	PREFETCHT1       (R12)
-	ADDQ             R13, R12
 	VFMADD231PS.BCST (BX), Z9, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z9, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z9, Z2
@@ -6231,15 +6071,11 @@ fewer246:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold254:
 	VMOVUPS          (SI), Z8
 	ADDQ             DI, SI
-	PREFETCHT1       (R11)
-	ADDQ             R12, R11
 	VFMADD231PS.BCST (BX), Z8, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z8, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z8, Z2
@@ -6315,15 +6151,11 @@ fewer252:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold258:
 	VMOVUPS          (SI), Z7
 	ADDQ             DI, SI
-	PREFETCHT1       (R11)
-	ADDQ             R12, R11
 	VFMADD231PS.BCST (BX), Z7, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z7, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z7, Z2
@@ -6392,15 +6224,11 @@ fewer256:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold262:
 	VMOVUPS          (SI), Z6
 	ADDQ             DI, SI
-	PREFETCHT1       (R10)
-	ADDQ             R11, R10
 	VFMADD231PS.BCST (BX), Z6, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z6, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z6, Z2
@@ -6463,15 +6291,11 @@ fewer260:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold266:
 	VMOVUPS          (SI), Z5
 	ADDQ             DI, SI
-	PREFETCHT1       (R10)
-	ADDQ             R11, R10
 	VFMADD231PS.BCST (BX), Z5, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z5, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z5, Z2
@@ -6528,15 +6352,11 @@ fewer264:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold270:
 	VMOVUPS          (SI), Z4
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PS.BCST (BX), Z4, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z4, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
@@ -6587,15 +6407,11 @@ fewer268:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold274:
 	VMOVUPS          (SI), Z3
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PS.BCST (BX), Z3, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
@@ -6640,15 +6456,11 @@ fewer272:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold278:
 	VMOVUPS          (SI), Z2
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
@@ -6788,15 +6600,11 @@ few286:
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
 	LEAQ      (R9)(CX*4), R11
-	MOVQ      soon+72(FP), R12
-	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold289:
 	VMOVUPS.Z        (SI), K1, Z9
 	ADDQ             DI, SI
-	PREFETCHT1       (R12)
-	ADDQ             R13, R12
 	VFMADD231PS.BCST (BX), Z9, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z9, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z9, Z2
@@ -7590,15 +7398,11 @@ fewer285:
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
-	MOVQ      soon+72(FP), R11
-	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold421:
 	VMOVUPS.Z        (SI), K1, Z8
 	ADDQ             DI, SI
-	PREFETCHT1       (R11)
-	ADDQ             R12, R11
 	VFMADD231PS.BCST (BX), Z8, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z8, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z8, Z2
@@ -8297,15 +8101,11 @@ fewer419:
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
-	MOVQ      soon+72(FP), R11
-	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold537:
 	VMOVUPS.Z        (SI), K1, Z7
 	ADDQ             DI, SI
-	PREFETCHT1       (R11)
-	ADDQ             R12, R11
 	VFMADD231PS.BCST (BX), Z7, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z7, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z7, Z2
@@ -8908,15 +8708,11 @@ fewer535:
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
-	MOVQ      soon+72(FP), R10
-	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold637:
 	VMOVUPS.Z        (SI), K1, Z6
 	ADDQ             DI, SI
-	PREFETCHT1       (R10)
-	ADDQ             R11, R10
 	VFMADD231PS.BCST (BX), Z6, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z6, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z6, Z2
@@ -9424,15 +9220,11 @@ fewer635:
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
-	MOVQ      soon+72(FP), R10
-	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold721:
 	VMOVUPS.Z        (SI), K1, Z5
 	ADDQ             DI, SI
-	PREFETCHT1       (R10)
-	ADDQ             R11, R10
 	VFMADD231PS.BCST (BX), Z5, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z5, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z5, Z2
@@ -9845,15 +9637,11 @@ fewer719:
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
-	MOVQ      soon+72(FP), R9
-	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold789:
 	VMOVUPS.Z        (SI), K1, Z4
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PS.BCST (BX), Z4, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z4, Z1
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
@@ -10171,15 +9959,11 @@ fewer787:
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
-	MOVQ      soon+72(FP), R9
-	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold841:
 	VMOVUPS.Z        (SI), K1, Z3
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PS.BCST (BX), Z3, Z0
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
@@ -10402,15 +10186,11 @@ fewer839:
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
-	MOVQ      soon+72(FP), R9
-	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold877:
 	VMOVUPS.Z        (SI), K1, Z2
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
@@ -11155,8 +10935,6 @@ fewer17:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold23:
@@ -11164,8 +10942,6 @@ fold23:
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI), Z18
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z15
 	VFMADD231PD  Z15, Z16, Z0
 	VFMADD231PD  Z15, Z17, Z1
@@ -11281,8 +11057,6 @@ fewer21:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold27:
@@ -11290,8 +11064,6 @@ fold27:
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI), Z15
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
@@ -11390,8 +11162,6 @@ fewer25:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold31:
@@ -11399,8 +11169,6 @@ fold31:
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI), Z12
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z9
 	VFMADD231PD  Z9, Z10, Z0
 	VFMADD231PD  Z9, Z11, Z1
@@ -11482,8 +11250,6 @@ fewer29:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold35:
@@ -11491,8 +11257,6 @@ fold35:
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI), Z9
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
@@ -11557,8 +11321,6 @@ fewer33:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold39:
@@ -11566,8 +11328,6 @@ fold39:
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI), Z6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 	VFMADD231PD  Z3, Z5, Z1
@@ -12258,8 +12018,6 @@ fewer57:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold63:
@@ -12267,8 +12025,6 @@ fold63:
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI)(AX*1), Y18
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z15
 	VFMADD231PD  Z15, Z16, Z0
 	VFMADD231PD  Z15, Z17, Z1
@@ -12390,8 +12146,6 @@ fewer61:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold67:
@@ -12399,8 +12153,6 @@ fold67:
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI)(AX*1), Y15
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
@@ -12504,8 +12256,6 @@ fewer65:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold71:
@@ -12513,8 +12263,6 @@ fold71:
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI)(AX*1), Y12
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z9
 	VFMADD231PD  Z9, Z10, Z0
 	VFMADD231PD  Z9, Z11, Z1
@@ -12600,8 +12348,6 @@ fewer69:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold75:
@@ -12609,8 +12355,6 @@ fold75:
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI)(AX*1), Y9
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
@@ -12679,8 +12423,6 @@ fewer73:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold79:
@@ -12688,8 +12430,6 @@ fold79:
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI)(AX*1), Y6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 	VFMADD231PD  Z3, Z5, Z1
@@ -13380,8 +13120,6 @@ fewer96:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold102:
@@ -13389,8 +13127,6 @@ fold102:
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI)(AX*1), Z18
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z15
 	VFMADD231PD  Z15, Z16, Z0
 	VFMADD231PD  Z15, Z17, Z1
@@ -13512,8 +13248,6 @@ fewer100:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold106:
@@ -13521,8 +13255,6 @@ fold106:
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI)(AX*1), Z15
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
@@ -13626,8 +13358,6 @@ fewer104:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold110:
@@ -13635,8 +13365,6 @@ fold110:
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI)(AX*1), Z12
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z9
 	VFMADD231PD  Z9, Z10, Z0
 	VFMADD231PD  Z9, Z11, Z1
@@ -13722,8 +13450,6 @@ fewer108:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold114:
@@ -13731,8 +13457,6 @@ fold114:
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI)(AX*1), Z9
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
@@ -13801,8 +13525,6 @@ fewer112:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold118:
@@ -13810,8 +13532,6 @@ fold118:
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI)(AX*1), Z6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 	VFMADD231PD  Z3, Z5, Z1
@@ -13977,16 +13697,12 @@ few128:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	MOVQ    soon+72(FP), R12
-	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold131:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI), Z18
 	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
 	VBROADCASTSD (BX), Z16
 	VFMADD231PD  Z16, Z17, Z0
 	VFMADD231PD  Z16, Z18, Z1
@@ -14115,16 +13831,12 @@ fewer127:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold135:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI), Z16
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z14
 	VFMADD231PD  Z14, Z15, Z0
 	VFMADD231PD  Z14, Z16, Z1
@@ -14241,16 +13953,12 @@ fewer133:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold139:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
@@ -14354,16 +14062,12 @@ fewer137:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold143:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI), Z12
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z10
 	VFMADD231PD  Z10, Z11, Z0
 	VFMADD231PD  Z10, Z12, Z1
@@ -14455,16 +14159,12 @@ fewer141:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold147:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI), Z10
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VFMADD231PD  Z8, Z10, Z1
@@ -14544,16 +14244,12 @@ fewer145:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold151:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
@@ -14621,16 +14317,12 @@ fewer149:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold155:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI), Z6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VFMADD231PD  Z4, Z6, Z1
@@ -14686,16 +14378,12 @@ fewer153:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold159:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI), Z4
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
 	VFMADD231PD  Z2, Z4, Z1
@@ -14860,16 +14548,12 @@ few168:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	MOVQ    soon+72(FP), R12
-	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold171:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Y18
 	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
 	VBROADCASTSD (BX), Z16
 	VFMADD231PD  Z16, Z17, Z0
 	VFMADD231PD  Y16, Y18, Y1
@@ -15007,16 +14691,12 @@ fewer167:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold175:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI)(AX*1), Y16
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z14
 	VFMADD231PD  Z14, Z15, Z0
 	VFMADD231PD  Y14, Y16, Y1
@@ -15141,16 +14821,12 @@ fewer173:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold179:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI)(AX*1), Y14
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Y12, Y14, Y1
@@ -15261,16 +14937,12 @@ fewer177:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold183:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z10
 	VFMADD231PD  Z10, Z11, Z0
 	VFMADD231PD  Y10, Y12, Y1
@@ -15368,16 +15040,12 @@ fewer181:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold187:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI)(AX*1), Y10
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VFMADD231PD  Y8, Y10, Y1
@@ -15462,16 +15130,12 @@ fewer185:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold191:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI)(AX*1), Y8
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Y6, Y8, Y1
@@ -15543,16 +15207,12 @@ fewer189:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold195:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VFMADD231PD  Y4, Y6, Y1
@@ -15612,16 +15272,12 @@ fewer193:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold199:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI)(AX*1), Y4
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
 	VFMADD231PD  Y2, Y4, Y1
@@ -15786,16 +15442,12 @@ few207:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	MOVQ    soon+72(FP), R12
-	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold210:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
 	VBROADCASTSD (BX), Z16
 	VFMADD231PD  Z16, Z17, Z0
 	VFMADD231PD  Z16, Z18, Z1
@@ -15933,16 +15585,12 @@ fewer206:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold214:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z14
 	VFMADD231PD  Z14, Z15, Z0
 	VFMADD231PD  Z14, Z16, Z1
@@ -16067,16 +15715,12 @@ fewer212:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold218:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
@@ -16187,16 +15831,12 @@ fewer216:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold222:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z10
 	VFMADD231PD  Z10, Z11, Z0
 	VFMADD231PD  Z10, Z12, Z1
@@ -16294,16 +15934,12 @@ fewer220:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold226:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VFMADD231PD  Z8, Z10, Z1
@@ -16388,16 +16024,12 @@ fewer224:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold230:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
@@ -16469,16 +16101,12 @@ fewer228:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold234:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VFMADD231PD  Z4, Z6, Z1
@@ -16538,16 +16166,12 @@ fewer232:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold238:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
 	VFMADD231PD  Z2, Z4, Z1
@@ -16691,15 +16315,11 @@ few247:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	MOVQ    soon+72(FP), R12
-	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold250:
 	VMOVUPD          (SI), Z9
 	ADDQ             DI, SI
-	PREFETCHT1       (R12)
-	ADDQ             R13, R12
 	VFMADD231PD.BCST (BX), Z9, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z9, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z9, Z2
@@ -16781,15 +16401,11 @@ fewer246:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold254:
 	VMOVUPD          (SI), Z8
 	ADDQ             DI, SI
-	PREFETCHT1       (R11)
-	ADDQ             R12, R11
 	VFMADD231PD.BCST (BX), Z8, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z8, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z8, Z2
@@ -16865,15 +16481,11 @@ fewer252:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
-	MOVQ    soon+72(FP), R11
-	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold258:
 	VMOVUPD          (SI), Z7
 	ADDQ             DI, SI
-	PREFETCHT1       (R11)
-	ADDQ             R12, R11
 	VFMADD231PD.BCST (BX), Z7, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z7, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z7, Z2
@@ -16942,15 +16554,11 @@ fewer256:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold262:
 	VMOVUPD          (SI), Z6
 	ADDQ             DI, SI
-	PREFETCHT1       (R10)
-	ADDQ             R11, R10
 	VFMADD231PD.BCST (BX), Z6, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z6, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z6, Z2
@@ -17013,15 +16621,11 @@ fewer260:
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
-	MOVQ    soon+72(FP), R10
-	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold266:
 	VMOVUPD          (SI), Z5
 	ADDQ             DI, SI
-	PREFETCHT1       (R10)
-	ADDQ             R11, R10
 	VFMADD231PD.BCST (BX), Z5, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z5, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z5, Z2
@@ -17078,15 +16682,11 @@ fewer264:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold270:
 	VMOVUPD          (SI), Z4
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PD.BCST (BX), Z4, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z4, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
@@ -17137,15 +16737,11 @@ fewer268:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold274:
 	VMOVUPD          (SI), Z3
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PD.BCST (BX), Z3, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
@@ -17190,15 +16786,11 @@ fewer272:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
-	MOVQ    soon+72(FP), R9
-	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold278:
 	VMOVUPD          (SI), Z2
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
@@ -17338,15 +16930,11 @@ few286:
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
 	LEAQ      (R9)(CX*4), R11
-	MOVQ      soon+72(FP), R12
-	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold289:
 	VMOVUPD.Z        (SI), K1, Z9
 	ADDQ             DI, SI
-	PREFETCHT1       (R12)
-	ADDQ             R13, R12
 	VFMADD231PD.BCST (BX), Z9, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z9, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z9, Z2
@@ -17788,15 +17376,11 @@ fewer285:
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
-	MOVQ      soon+72(FP), R11
-	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold357:
 	VMOVUPD.Z        (SI), K1, Z8
 	ADDQ             DI, SI
-	PREFETCHT1       (R11)
-	ADDQ             R12, R11
 	VFMADD231PD.BCST (BX), Z8, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z8, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z8, Z2
@@ -18187,15 +17771,11 @@ fewer355:
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
-	MOVQ      soon+72(FP), R11
-	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold417:
 	VMOVUPD.Z        (SI), K1, Z7
 	ADDQ             DI, SI
-	PREFETCHT1       (R11)
-	ADDQ             R12, R11
 	VFMADD231PD.BCST (BX), Z7, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z7, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z7, Z2
@@ -18534,15 +18114,11 @@ fewer415:
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
-	MOVQ      soon+72(FP), R10
-	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold469:
 	VMOVUPD.Z        (SI), K1, Z6
 	ADDQ             DI, SI
-	PREFETCHT1       (R10)
-	ADDQ             R11, R10
 	VFMADD231PD.BCST (BX), Z6, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z6, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z6, Z2
@@ -18830,15 +18406,11 @@ fewer467:
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
-	MOVQ      soon+72(FP), R10
-	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold513:
 	VMOVUPD.Z        (SI), K1, Z5
 	ADDQ             DI, SI
-	PREFETCHT1       (R10)
-	ADDQ             R11, R10
 	VFMADD231PD.BCST (BX), Z5, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z5, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z5, Z2
@@ -19075,15 +18647,11 @@ fewer511:
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
-	MOVQ      soon+72(FP), R9
-	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold549:
 	VMOVUPD.Z        (SI), K1, Z4
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PD.BCST (BX), Z4, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z4, Z1
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
@@ -19269,15 +18837,11 @@ fewer547:
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
-	MOVQ      soon+72(FP), R9
-	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold577:
 	VMOVUPD.Z        (SI), K1, Z3
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PD.BCST (BX), Z3, Z0
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
@@ -19412,15 +18976,11 @@ fewer575:
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
-	MOVQ      soon+72(FP), R9
-	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold597:
 	VMOVUPD.Z        (SI), K1, Z2
 	ADDQ             DI, SI
-	PREFETCHT1       (R9)
-	ADDQ             R10, R9
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8

@@ -10,10 +10,10 @@ package kernels
 // The rows of c, init and b are ldc, ldinit and ldb bytes apart, and a[i,p] is
 // i·lda + p·stepa bytes behind a. cols is at least 1 and at most a panel's.
 //
-// What will be b next is at soon, rows of it ldsoon bytes apart. The first tile
-// asks for the first cache line of n rows, the second for the next one, and so
-// on. If nothing is wanted soon is any address in use and ldsoon is 0. What will
-// be c is at then.
+// What will be b next is at soon, rows of it ldsoon bytes apart. If it takes long
+// enough the first tile asks for the first cache line of n rows, the second for
+// the next one, and so on. If nothing is wanted soon is any address in use and
+// ldsoon is 0. What will be c is at then.
 //
 //go:noescape
 func panelAVX512Zen4F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
@@ -24,10 +24,10 @@ func panelAVX512Zen4F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, 
 // The rows of c, init and b are ldc, ldinit and ldb bytes apart, and a[i,p] is
 // i·lda + p·stepa bytes behind a. cols is at least 1 and at most a panel's.
 //
-// What will be b next is at soon, rows of it ldsoon bytes apart. The first tile
-// asks for the first cache line of n rows, the second for the next one, and so
-// on. If nothing is wanted soon is any address in use and ldsoon is 0. What will
-// be c is at then.
+// What will be b next is at soon, rows of it ldsoon bytes apart. If it takes long
+// enough the first tile asks for the first cache line of n rows, the second for
+// the next one, and so on. If nothing is wanted soon is any address in use and
+// ldsoon is 0. What will be c is at then.
 //
 //go:noescape
 func panelAVX512Zen4F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
