@@ -23,16 +23,22 @@ func TestFar(t *testing.T) {
 func testFar[T Float](t *testing.T) {
 	f := newField(t)
 	rng := newRand(23)
+	try := func(s shape) {
+		fl := fill(rng.IntN(int(fills)))
+		for _, c := range calls[T](rng, s, fl, true) {
+			c.compare(t, f, somewhere(rng, len(c.operands)), fmt.Sprintf("shape %v, fill %v", s, fl))
+		}
+	}
+	for _, s := range []shape{{4, 9, 4104}, {3, 10, 5500}} { // dz is far, too
+		try(s)
+	}
 	for n := range 11 {
 		for _, in := range []int{5, 8, 9, 16, 17, 40, 43, smallTerms + 9} {
 			for _, out := range []int{8, 9, 16, 33, 200, 419} {
 				if skim(rng) || in > smallTerms && out > 33 {
 					continue
 				}
-				s, fl := shape{n, in, out}, fill(rng.IntN(int(fills)))
-				for _, c := range calls[T](rng, s, fl, true) {
-					c.compare(t, f, somewhere(rng, len(c.operands)), fmt.Sprintf("shape %v, fill %v", s, fl))
-				}
+				try(shape{n, in, out})
 			}
 		}
 	}

@@ -244,9 +244,6 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	}
 	terms := max(fold, 8)
 	cols = min(cols, max(maxWork/tall/terms/t.wideCols, 1)*t.wideCols)
-	if far && !ahead && end-i == 1 {
-		cols = min(cols, 4*t.lanes) // a wider tile makes the streams take longer turns
-	}
 	tall = even(end-i, min(max(maxWork/(cols*terms), tall), maxRun))
 	var part product[T]
 	for ; i < end; i += tall {
