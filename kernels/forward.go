@@ -40,12 +40,10 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
-	// Columns for a single panel are best left to it, but of one or two rows. Of more
-	// columns few rows or terms are for sweep, which takes each row of w once for a few
-	// rows.
+	// Columns for a single panel are best left to it, but of one or two rows.
 	far, along := w.far(), t.goesAlong(w)
 	one := y.Rows > 2 && y.Cols <= t.panelCols && !far
-	sweep := !one && (y.Rows <= sweepTall || y.Rows*x.Cols <= sweepSteps && w.bytes() < t.sweepBytes || x.Cols <= sweepTerms || far && t.sweepsAfar(y.Rows, w) || along && y.Rows <= moreRows)
+	sweep := !one && t.sweepPays(y, x, w, far, along)
 	if one && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
 		sweep && !along && y.Rows*y.Cols <= 4*t.wideCols && x.Cols <= smallTerms {
 		t.forwardAtOnce(y, x, w, b, act, sweep)
@@ -65,14 +63,21 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
 }
 
-// sweepsAfar reports whether w, from afar, is for sweep, which goes along its rows and
-// keeps more of them on their way, and not for panel, which goes down and, if a tile has
-// all rows of y, to each of w once: the further away, the more. Two halves of a vector
-// take so long that there is time for the former.
-func (t *tiles[T]) sweepsAfar(rows int, w *Mat[T]) bool {
+// sweepPays reports whether a forward pass of more columns than a panel has is for sweep:
+// few rows or terms are, for it takes each row of w once for a few rows. From afar, it goes
+// along more rows of w at once than panel, which goes down, and which meets each of them
+// once as well if a tile has all rows of y: the further away and the more its lines crowd
+// the cache, the more rows of y are for sweep. (A vector in two halves takes so long that
+// there is time for more.)
+func (t *tiles[T]) sweepPays(y, x, w *Mat[T], far, along bool) bool {
+	rows := y.Rows
 	switch {
+	case rows <= sweepTall || x.Cols <= sweepTerms || rows*x.Cols <= sweepSteps && w.bytes() < t.sweepBytes:
+		return true
+	case !far:
+		return along && rows <= moreRows
 	case w.bytes() <= streamBytes:
-		return (t.halved || t.panelRows < rows) && rows <= fewRows
+		return rows <= fewRows && (t.halved || t.panelRows < rows) || along && rows <= moreRows
 	case w.pitch()%4096 == 0:
 		return rows <= 2*fewRows
 	}

@@ -282,11 +282,12 @@ func (r *results) layers(o options, s peers.Shape, count int, d time.Duration) [
 // binds, all in the same turns.
 func (r *results) pass(o options, s peers.Shape, typ string, op peers.Op, count int, d time.Duration) dense {
 	m := dense{Shape: s, Type: typ, Op: op}
-	all := layer[float64](o, s, op)
-	if typ == "f32" {
-		all = layer[float32](o, s, op)
-	}
 	loop, reps := r.binding(&m)
+	contenders := layer[float64]
+	if typ == "f32" {
+		contenders = layer[float32]
+	}
+	all := contenders(o, s, op)
 	if loop != nil {
 		all = append(all, contender{"the roof", loop.Run})
 	}
@@ -319,7 +320,7 @@ func (r *results) binding(m *dense) (loop *roof.Limit, reps float64) {
 	return loop, reps
 }
 
-// layer is who does a pass, ours first.
+// layer is who does a pass of a layer, ours first.
 func layer[T kernels.Float](o options, s peers.Shape, op peers.Op) []contender {
 	l, ours := peers.NewLayer[T](s), peers.Ours[T]()
 	all := []contender{{ours.Name, ours.Prepare(l, op)}}
