@@ -41,9 +41,9 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		return
 	}
 	// Columns for a single panel are best left to it, but of one or two rows.
-	far, along := w.far(), t.goesAlong(w)
+	far, along := w.far(), w.pitch()%4096 == 0 && t.goesAlong(w)
 	one := y.Rows > 2 && y.Cols <= t.panelCols && !far
-	sweep := !one && t.sweepPays(y, x, w, far, along)
+	sweep := !one && (y.Rows <= sweepTall || t.sweepPays(y.Rows, w, far, along))
 	if one && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
 		sweep && !along && y.Rows*y.Cols <= 4*t.wideCols && x.Cols <= smallTerms {
 		t.forwardAtOnce(y, x, w, b, act, sweep)
@@ -63,16 +63,15 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
 }
 
-// sweepPays reports whether a forward pass of more columns than a panel has is for sweep:
-// few rows or terms are, for it takes each row of w once for a few rows. From afar, it goes
-// along more rows of w at once than panel, which goes down, and which meets each of them
-// once as well if a tile has all rows of y: the further away and the more its lines crowd
-// the cache, the more rows of y are for sweep. (A vector in two halves takes so long that
-// there is time for more.)
-func (t *tiles[T]) sweepPays(y, x, w *Mat[T], far, along bool) bool {
-	rows := y.Rows
+// sweepPays reports whether a forward pass of more columns than a panel has is for sweep,
+// as sweepTall rows are: of few terms it is, for sweep takes each row of w once for a few
+// rows. From afar, it goes along more rows of w at once than panel, which goes down, and
+// which meets each of them once as well if a tile has all rows of y: the further away and
+// the more its lines crowd the cache, the more rows of y are for sweep. (A vector in two
+// halves takes so long that there is time for more.)
+func (t *tiles[T]) sweepPays(rows int, w *Mat[T], far, along bool) bool {
 	switch {
-	case rows <= sweepTall || x.Cols <= sweepTerms || rows*x.Cols <= sweepSteps && w.bytes() < t.sweepBytes:
+	case w.Rows <= sweepTerms || rows*w.Rows <= sweepSteps && w.bytes() < t.sweepBytes:
 		return true
 	case !far:
 		return along && rows <= moreRows
