@@ -240,7 +240,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	far := m.far() || end-i > 1 && p.stepa == size[T]() && t.goesAlong(m)
 	ahead := (m.bytes() > streamBytes || far && end-i == 1) && p.stepa == size[T]()
 	if far {
-		fold, cols = even(p.n, streams), min(cols, maxWork/8/max(fewRows, end-i))
+		fold, cols = even(p.n, streams), min(cols, maxWork/8/(2*fewRows))
 	}
 	terms := max(fold, 8)
 	cols = min(cols, max(maxWork/tall/terms/t.wideCols, 1)*t.wideCols)
