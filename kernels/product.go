@@ -97,7 +97,7 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 	fold, height, tall := max(1, p.n), rows, rows
 	if fold > smallTerms || rows > manyRows {
 		longest := maxFold
-		if !transposed && rows <= fewBlocks && m.pitch()%8192 == 0 {
+		if !transposed && rows <= tlbRows && m.pitch()%8192 == 0 {
 			longest /= 2 // rows at such distances drive each other's pages out of the TLB
 		}
 		fold = even(p.n, longest)

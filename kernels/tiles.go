@@ -99,7 +99,7 @@ const (
 	blockBytes = 256 << 10           // of the left factor, for the second-level cache
 	manyBytes  = 1 << 20             // that a panel is spread over, as an operand lies in memory,
 	manyRows   = 48                  // and rows for which it pays to rearrange it,
-	fewBlocks  = 128                 // or which are no more than meet that soon
+	tlbRows    = 128                 // or up to which misses of the TLB on the way to it show
 	streams    = 8                   // of an operand from afar, best as so many rows at a time,
 	streamRows = 4                   // each of which meets so many rows of the other operand
 	fewRows    = 8                   // for which sweep takes a right factor from afar,
