@@ -102,7 +102,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 func (t *tiles[T]) rowsOfWeights(dw, dz *Mat[T]) bool {
 	return dz.Rows <= sweepTerms && dz.bytes() < t.sweepBytes ||
 		dz.Rows <= sweepTall && dw.bytes() > streamBytes ||
-		dz.Rows <= crowdedTerms && dw.pitch()%4096 == 0
+		dz.Rows <= crowdedTerms && dw.sameSets()
 }
 
 // weightsAtOnce reports whether dw is so small that a single call of sweep, or few

@@ -36,12 +36,12 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t = t.half // to load what lies across two lines takes a long vector more than two short ones
 	}
 	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= x.Cols) &&
-		(t.halved || y.Rows > sweepTall) && (y.Cols <= 2*t.panelCols || y.Rows >= thinTall && y.pitch()%4096 != 0) {
+		(t.halved || y.Rows > sweepTall) && (y.Cols <= 2*t.panelCols || y.Rows >= thinTall && !y.sameSets()) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
 	// Columns for a single panel are best left to it, but of one or two rows.
-	far, along := w.far(), w.pitch()%4096 == 0 && t.goesAlong(w)
+	far, along := w.far(), w.sameSets() && t.goesAlong(w)
 	one := y.Rows > 2 && y.Cols <= t.panelCols && !far
 	sweep := !one && (y.Rows <= sweepTall || t.sweepPays(y.Rows, w, far, along))
 	if one && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
@@ -77,7 +77,7 @@ func (t *tiles[T]) sweepPays(rows int, w *Mat[T], far, along bool) bool {
 		return along && rows <= moreRows
 	case w.bytes() <= streamBytes:
 		return rows <= fewRows && (t.halved || t.panelRows < rows) || along && rows <= moreRows
-	case w.pitch()%4096 == 0:
+	case w.sameSets():
 		return rows <= 2*fewRows
 	}
 	return rows <= moreRows

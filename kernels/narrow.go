@@ -151,7 +151,7 @@ func (t *tiles[T]) narrowBothFor(dw, x *Mat[T], add bool) *tiles[T] {
 	switch {
 	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
 		2*dw.Cols*f.whole(dw.Rows+f.lanes-1) > narrowBothWide*f.lanes*dw.Rows, // elements of its vectors
-		x.pitch()%4096 == 0 && x.Rows > narrowBothLines && (dw.Cols < narrow || dw.Cols%f.lanes == 0),
+		x.sameSets() && x.Rows > narrowBothLines && (dw.Cols < narrow || dw.Cols%f.lanes == 0),
 		dw.Cols < narrowBothCols && x.Rows > narrowBothRows && x.Rows*x.Cols > narrowBothVectors*f.lanes:
 		return nil
 	}

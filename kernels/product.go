@@ -237,7 +237,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	// As many columns as a call may take of a tile's rows, in whole tiles, and then as
 	// many rows.
 	fold, cols, tall := even(p.n, maxFold), p.c.Cols, min(end-i, sweepTall)
-	far := m.far() || end-i > 1 && p.stepa == size[T]() && t.goesAlong(m)
+	far := m.far() || end-i > 1 && p.stepa == size[T]() && m.sameSets() && t.goesAlong(m)
 	ahead := (m.bytes() > streamBytes || far && end-i == 1) && p.stepa == size[T]()
 	if far {
 		fold, cols = even(p.n, streams), min(cols, maxWork/8/(2*fewRows))
@@ -265,10 +265,10 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 }
 
 // goesAlong reports whether sweep is best to go along a few rows of a right factor at a
-// time, though it takes up c again for the next: they crowd the first-level cache, and
-// a tile of short vectors has little of each.
+// time if they fall into the same sets, though it takes up c again for the next: a tile of
+// short vectors has little of each.
 func (t *tiles[T]) goesAlong(m *Mat[T]) bool {
-	return t.lanes*int(size[T]()) < line && m.pitch()%4096 == 0 && m.Rows > 2*streams
+	return t.lanes*int(size[T]()) < line && m.Rows > 2*streams
 }
 
 // sweepPiece computes rows×cols elements from (i, j) on, if there are any; the

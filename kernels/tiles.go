@@ -185,6 +185,10 @@ func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
 	return &s.line[0]
 }
 
+// sameSets reports whether the beginnings of all rows fall into the same set of a
+// first-level cache, which repeats every 4096 bytes.
+func (m *Mat[T]) sameSets() bool { return m.pitch()%4096 == 0 }
+
 // bytes is the size of m's elements.
 func (m *Mat[T]) bytes() int { return m.Rows * m.Cols * int(size[T]()) }
 
