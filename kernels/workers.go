@@ -31,10 +31,14 @@ func SetWorkers(n int) (restore func()) {
 	return func() { workers.Store(old) }
 }
 
+// What is worth to be shared. Tests lower it.
+var (
+	minShare = 1 << 21 // multiply-adds that are worth a goroutine
+	minGate  = 1 << 15 // elements of dz that are
+)
+
 const (
-	minShare = 1 << 21                // multiply-adds that are worth a goroutine
-	bigShare = 1 << 27                // or that take so long that it matters little when it begins
-	minGate  = 1 << 15                // elements of dz that are worth to be shared
+	bigShare = 1 << 27                // multiply-adds that take so long that it matters little when they begin
 	patience = 100 * time.Microsecond // that is waited without sleeping
 	rowUnit  = 8                      // where rows are cut: at whole tiles,
 	colUnit  = 16                     // and columns: at vectors of every backend,
@@ -50,7 +54,7 @@ func shares(work float64, length, least int) int {
 	if n == 1 {
 		return 1
 	}
-	return max(1, min(n, length/least, int(work/minShare)))
+	return max(1, min(n, length/least, int(work/float64(minShare))))
 }
 
 // pieces is how many pieces each of count goroutines is to have of some work:
@@ -64,21 +68,28 @@ func pieces(work float64, count int) int {
 
 // cuts returns where [0, length) is cut for count goroutines, both ends among it: at
 // multiples of whole into as many pieces for each goroutine, each of them at the most,
-// and what is left at multiples of unit into one more for each.
+// and what is left at multiples of unit into one more for each. No piece is shorter than
+// half a unit, which is wide: a narrow one would be summed in another order.
 func cuts(count, each, length, whole, unit int) []int {
 	at := []int{0}
-	cut := func(units, unit, parts int) {
-		first := at[len(at)-1]
-		for i := 1; i <= parts; i++ {
-			at = append(at, min(first+units*i/parts*unit, length))
-		}
-	}
 	n := length / whole / count
-	cut(n*count, whole, min(n, each)*count)
-	left := (length - at[len(at)-1] + unit - 1) / unit
-	cut(left, unit, min(left, count))
+	for i, parts := 1, min(n, each)*count; i <= parts; i++ {
+		at = append(at, n*count*i/parts*whole)
+	}
+	first := at[len(at)-1]
+	left := length - first
+	parts := min(left/unit, count)
+	for i := 1; i <= parts; i++ {
+		at = append(at, first+(left*i/parts+unit/2)/unit*unit)
+	}
+	if len(at) == 1 {
+		return append(at, length)
+	}
+	at[len(at)-1] = length
 	return at
 }
+
+const _ = uint(colUnit/2 - narrow) // half a unit is wide
 
 // A stage is work that goroutines share, each of which takes the next piece when it is
 // done with one: do is called for what lies between neighbours of cuts.

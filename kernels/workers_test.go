@@ -2,14 +2,20 @@ package kernels
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// However many workers share a call, the bits are those of one.
+// However many workers share a call, the bits are those of one. Here they share all
+// calls that are long enough to be cut, however little there is to do: every width
+// leaves another piece at the end.
 func TestWorkers(t *testing.T) {
+	share, gate := minShare, minGate
+	t.Cleanup(func() { minShare, minGate = share, gate })
+	minShare, minGate = 1, 1
 	eachBackend(t, func(t *testing.T) {
 		t.Run("f32", testWorkers[float32])
 		t.Run("f64", testWorkers[float64])
@@ -18,53 +24,86 @@ func TestWorkers(t *testing.T) {
 
 func testWorkers[T Float](t *testing.T) {
 	rng := newRand(25)
-	shapes := []shape{
-		{50, 130, 300},  // columns of y, in uneven pieces
-		{630, 100, 33},  // rows of y
-		{1300, 400, 3},  // rows of a narrow layer
-		{6000, 300, 1},  // one output
-		{1500, 20, 50},  // too few inputs to share the backward pass
-		{1, 2100, 1100}, // one row
-		{40, 600, 1},    // too little work
-		{150, 800, 17},  // many inputs, few outputs, more than one fold
+	const columns, rows, inputs = 8 * minCols, 8 * minRows, 4 * minCols // from which two share
+	try := func(s shape, forward, backward bool) {
+		if skim(rng) {
+			return
+		}
+		w, n := newWork[T](rng, s), []int{2, 3, 7}[rng.IntN(3)]
+		if f, b := w.shared(n); f != forward || b != backward {
+			t.Fatalf("%v: %d workers share forward: %v, backward: %v", s, n, f, b)
+		}
+		w.run(n).equal(t, fmt.Sprintf(" of %v by %d workers", s, n), w.run(1))
 	}
-	counts := []int{2, 3, 7}
-	if testing.Short() {
-		shapes, counts = shapes[:2], counts[1:2]
+	for i := range 2 * panelSet {
+		try(shape{3, 20, columns + i}, true, false)
+		try(shape{2, inputs + i, 1 + i%20}, false, true)
+		try(shape{1 + i%5, inputs + i, columns + i}, true, true)
+		try(shape{rows + i, 5 + i%30, 1 + i}, true, false)
 	}
-	for _, s := range shapes {
-		loose := func(rows, cols int) Mat[T] {
-			m := random[T](rng, ordinary, rows, cols+3)
-			m.Cols = cols
-			return m
-		}
-		x, w, b := loose(s.n, s.in), loose(s.in, s.out), random[T](rng, ordinary, 1, s.out).Data
-		dy, dw0, db0 := loose(s.n, s.out), loose(s.in, s.out), random[T](rng, ordinary, 1, s.out).Data
-		type result struct {
-			y, dz, dw, dx, added Mat[T]
-			db, addedB           []T
-		}
-		run := func(n int) result {
-			defer SetWorkers(n)()
-			r := result{loose(s.n, s.out), clone(dy), clone(dw0), loose(s.n, s.in), clone(dw0), slices.Clone(db0), slices.Clone(db0)}
-			DenseForward(r.y, x, w, b, ReLU)
-			DenseBackward(r.dx, r.dw, r.db, r.dz, r.y, x, w, ReLU)
-			DenseBackwardAdd(Mat[T]{}, r.added, r.addedB, clone(dy), r.y, x, w, ReLU)
-			return r
-		}
-		want := run(1)
-		for _, n := range counts {
-			got := run(n)
-			who := fmt.Sprintf(" of %v by %d workers", s, n)
-			equal(t, "y"+who, got.y, want.y)
-			equal(t, "dz"+who, got.dz, want.dz)
-			equal(t, "dw"+who, got.dw, want.dw)
-			equal(t, "dx"+who, got.dx, want.dx)
-			equal(t, "added dw"+who, got.added, want.added)
-			equalVec(t, "db"+who, got.db, want.db)
-			equalVec(t, "added db"+who, got.addedB, want.addedB)
-		}
+	for _, s := range []shape{{50, 600, 17}, {70, 130, 300}, {1, 1100, 500}, {130, 400, 3}, {300, 300, 1}} {
+		try(s, s.out > columns || s.n > rows, true)
 	}
+	try(shape{rows - 1, inputs - 1, columns - 1}, false, false)
+	try(shape{0, inputs, columns}, false, false)
+}
+
+// A work is the operands of a layer's passes.
+type work[T Float] struct {
+	shape
+	x, w, dy, dw Mat[T]
+	b, db        []T
+}
+
+func newWork[T Float](rng *rand.Rand, s shape) work[T] {
+	loose := func(rows, cols int) Mat[T] {
+		m := random[T](rng, ordinary, rows, cols+3)
+		m.Cols = cols
+		return m
+	}
+	return work[T]{s, loose(s.n, s.in), loose(s.in, s.out), loose(s.n, s.out), loose(s.in, s.out),
+		random[T](rng, ordinary, 1, s.out).Data, random[T](rng, ordinary, 1, s.out).Data}
+}
+
+// passed is what the passes of a work make.
+type passed[T Float] struct {
+	y, packed, dz, dw, dx, added Mat[T]
+	db, addedB                   []T
+}
+
+func (w *work[T]) outputs() passed[T] {
+	return passed[T]{NewMat[T](w.n, w.out), NewMat[T](w.n, w.out), clone(w.dy), clone(w.dw), NewMat[T](w.n, w.in), clone(w.dw),
+		slices.Clone(w.db), slices.Clone(w.db)}
+}
+
+// run has n workers make them.
+func (w *work[T]) run(n int) passed[T] {
+	defer SetWorkers(n)()
+	r := w.outputs()
+	DenseForward(r.y, w.x, w.w, w.b, ReLU)
+	Pack(w.w, w.b).Forward(r.packed, w.x, ReLU)
+	DenseBackward(r.dx, r.dw, r.db, r.dz, r.y, w.x, w.w, ReLU)
+	DenseBackwardAdd(Mat[T]{}, r.added, r.addedB, clone(w.dy), r.y, w.x, w.w, ReLU)
+	return r
+}
+
+// shared reports whether n workers share a forward pass and a backward pass.
+func (w *work[T]) shared(n int) (forward, backward bool) {
+	defer SetWorkers(n)()
+	r, t := w.outputs(), current[T]()
+	return t.forwardSplit(r.y, w.x, w.w, w.b, ReLU), t.backwardSplit(r.dx, r.dw, r.db, r.dz, r.y, w.x, w.w, ReLU, false)
+}
+
+func (r passed[T]) equal(t *testing.T, who string, want passed[T]) {
+	t.Helper()
+	equal(t, "y"+who, r.y, want.y)
+	equal(t, "packed y"+who, r.packed, want.y)
+	equal(t, "dz"+who, r.dz, want.dz)
+	equal(t, "dw"+who, r.dw, want.dw)
+	equal(t, "dx"+who, r.dx, want.dx)
+	equal(t, "added dw"+who, r.added, want.added)
+	equalVec(t, "db"+who, r.db, want.db)
+	equalVec(t, "added db"+who, r.addedB, want.addedB)
 }
 
 // Pieces follow each other without a gap, and begin where whole tiles do. Each worker
@@ -83,11 +122,25 @@ func TestCuts(t *testing.T) {
 		{2, 1, 512, 48, 16, []int{0, 240, 480, 496, 512}},
 		{2, 2, 512, 48, 16, []int{0, 96, 240, 336, 480, 496, 512}},
 		{3, 8, 160, 48, 16, []int{0, 48, 96, 144, 160}},
-		{4, 8, 100, 48, 16, []int{0, 16, 48, 80, 100}},
-		{3, 2, 100, 8, 8, []int{0, 16, 32, 48, 64, 80, 96, 100}},
+		{2, 8, 500, 48, 16, []int{0, 48, 96, 144, 192, 240, 288, 336, 384, 432, 480, 500}},
+		{2, 8, 199, 48, 16, []int{0, 48, 96, 144, 199}},
+		{2, 8, 208, 48, 16, []int{0, 48, 96, 144, 192, 208}},
+		{4, 8, 100, 48, 16, []int{0, 32, 48, 80, 100}},
+		{3, 2, 100, 8, 8, []int{0, 16, 32, 48, 64, 80, 100}},
 	} {
 		if got := cuts(c.count, c.each, c.length, c.whole, c.unit); !slices.Equal(got, c.want) {
 			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	for count := 1; count <= 9; count++ {
+		for length := 1; length < 1000; length++ {
+			at := cuts(count, pieces(0, count), length, panelSet, colUnit)
+			for i, to := range at[1:] {
+				switch wide := to - at[i]; {
+				case wide < min(length, narrow), to < length && to%colUnit != 0:
+					t.Fatalf("%d columns for %d workers: a piece from %d to %d", length, count, at[i], to)
+				}
+			}
 		}
 	}
 }
@@ -152,7 +205,7 @@ func TestSetWorkers(t *testing.T) {
 		length, least int
 		want          int
 	}{
-		{minShare, 1000, 10, 1}, {2 * minShare, 1000, 10, 2}, {1e12, 29, 10, 2}, {1e12, 9, 10, 1}, {0, 0, 10, 1},
+		{float64(minShare), 1000, 10, 1}, {2 * float64(minShare), 1000, 10, 2}, {1e12, 29, 10, 2}, {1e12, 9, 10, 1}, {0, 0, 10, 1},
 	} {
 		if n := shares(c.work, c.length, c.least); n != c.want {
 			t.Errorf("%+v: %d shares", c, n)
