@@ -16,8 +16,9 @@ var workers atomic.Int32
 // is 1: no goroutine is started unless asked. The returned function sets the
 // number that was in use before.
 //
-// Work is split over outputs only (rows or columns of y, rows of dw together
-// with columns of dx), never within a sum, so the bits do not depend on n.
+// Work is split over outputs only (rows or columns of y; columns of dz with their
+// part of db, then rows of dw with columns of dx), never within a sum, so the bits
+// do not depend on n.
 // Small layers stay with the caller: starting a goroutine takes longer. One that
 // was started waits a tenth of a millisecond for more work, without sleeping,
 // before it ends.
@@ -67,13 +68,13 @@ func pieces(work float64, count int) int {
 }
 
 // cuts returns where [0, length) is cut for count goroutines, both ends among it: at
-// multiples of whole into as many pieces for each goroutine, each of them at the most,
+// multiples of whole into as many pieces for each goroutine, so many at the most,
 // and what is left at multiples of unit into one more for each. No piece is shorter than
 // half a unit, which is wide: a narrow one would be summed in another order.
-func cuts(count, each, length, whole, unit int) []int {
+func cuts(count, most, length, whole, unit int) []int {
 	at := []int{0}
 	n := length / whole / count
-	for i, parts := 1, min(n, each)*count; i <= parts; i++ {
+	for i, parts := 1, min(n, most)*count; i <= parts; i++ {
 		at = append(at, n*count*i/parts*whole)
 	}
 	first := at[len(at)-1]
@@ -142,7 +143,7 @@ func share(count int, stages ...*stage) {
 	}
 	for _, s := range stages {
 		s.run()
-		s.wait() // for no helper that comes when nothing is left
+		s.wait() // for the pieces, not the helpers: one that comes late finds nothing to do
 	}
 }
 
@@ -150,7 +151,7 @@ func share(count int, stages ...*stage) {
 // more, without sleeping: to wake up takes longer than many a layer.
 var (
 	helpers atomic.Int64 // that wait, less the jobs that will be sent
-	jobs    = make(chan func(), 1<<16)
+	jobs    = make(chan func(), 256)
 )
 
 // enlist has a helper do the work, one that waits or a new one.
@@ -180,17 +181,19 @@ func help(work func()) {
 // await returns a job for a helper, or nil if none comes in time.
 func await() func() {
 	helpers.Add(1)
-	for begin := time.Now(); time.Since(begin) < patience; runtime.Gosched() {
-		select {
-		case work := <-jobs:
-			return work
-		default:
+	for {
+		for begin := time.Now(); time.Since(begin) < patience; runtime.Gosched() {
+			select {
+			case work := <-jobs:
+				return work
+			default:
+			}
 		}
+		if claim() {
+			return nil // it was itself
+		}
+		// Somebody has claimed it, and will send a job to it or to another helper.
 	}
-	if claim() {
-		return nil // it was itself
-	}
-	return <-jobs // somebody has claimed it
 }
 
 // rowsFrom and colsFrom are the parts of m that lie in a range of rows or columns.

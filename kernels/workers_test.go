@@ -110,7 +110,7 @@ func (r passed[T]) equal(t *testing.T, who string, want passed[T]) {
 // has as much as the others, but for a unit.
 func TestCuts(t *testing.T) {
 	for _, c := range []struct {
-		count, each, length, whole, unit int
+		count, most, length, whole, unit int
 		want                             []int
 	}{
 		{1, 1, 5, 8, 8, []int{0, 5}},
@@ -128,7 +128,7 @@ func TestCuts(t *testing.T) {
 		{4, 8, 100, 48, 16, []int{0, 32, 48, 80, 100}},
 		{3, 2, 100, 8, 8, []int{0, 16, 32, 48, 64, 80, 100}},
 	} {
-		if got := cuts(c.count, c.each, c.length, c.whole, c.unit); !slices.Equal(got, c.want) {
+		if got := cuts(c.count, c.most, c.length, c.whole, c.unit); !slices.Equal(got, c.want) {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
