@@ -61,7 +61,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	thin := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTurned && dy.Rows >= turnedTerms
 	first := 0
 	switch {
-	case many && db != nil && !add:
+	case many && !add:
 		clear(db)
 	case !many && !thin:
 		first = min(t.gradRows, dw.Rows)
@@ -144,7 +144,7 @@ func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
 func (t *tiles[T]) backwardStrips(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
 	clear(db)
 	t.gateAll(db, dy, y, 0, dy.Rows, act)
-	each := max(min(maxWork/4/dw.Cols/dy.Rows, maxRun)/stripRows, 1) * stripRows
+	each := max(min(maxWork/4/dy.Rows/dw.Cols, maxBytes/2/int(size[T]())/dw.Cols, maxRun)/stripRows, 1) * stripRows
 	back := stripRows*dw.pitch() - uintptr(t.lanes)*size[T]()
 	for k := 0; k < dw.Rows; k += each {
 		cols := min(each, dw.Rows-k) / stripRows * stripRows
@@ -160,7 +160,7 @@ func (t *tiles[T]) backwardStrips(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 // backwardBoth is backward for few rows or inputs, if dw and dx are best computed
 // in one pass.
 func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) bool {
-	if dw.Cols > maxRun {
+	if dw.Cols > maxRun || 2*dw.bytes() > maxBytes {
 		return false
 	}
 	byCols, byRows, few := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy), t.shortest()
@@ -252,6 +252,9 @@ func (t *tiles[T]) gradPanel(p *product[T], db []T, dy, y *Mat[T], i, j, first i
 
 // gateAll makes dz of rows i to end-1 of dy and continues db.
 func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
+	if db == nil && act == Identity {
+		return
+	}
 	cols, tall := min(dy.Cols, maxWork/64), end-i
 	switch {
 	case dy.bytes() > blockBytes || crowds(dy.pitch(), gateLines):
@@ -291,7 +294,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
-	case byCols == nil && byRows == nil || dx.Rows*dx.Cols == 1:
+	case byCols == nil && byRows == nil:
 		few.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0, w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
 	default:
 		return false
@@ -353,8 +356,8 @@ func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, in
 	if rows > t.inputRows {
 		height = even(rows, t.inputRows)
 	}
-	if (height+1)*cols*a.Cols > maxWork {
-		wide = max(t.whole(maxWork/((height+1)*a.Cols)), t.lanes)
+	if most := min(maxWork/(height+1), maxBytes/int(size[T]())); cols*a.Cols > most {
+		wide = max(t.whole(most/a.Cols), t.lanes)
 	}
 	// The lines of more squares would drive each other out of the cache.
 	for lines := inputLines; lines > t.lanes && crowds(b.pitch(), lines); lines /= 2 {

@@ -18,41 +18,54 @@ import (
 const (
 	mostWork    = 1 << 19 // multiply-adds of a call: 50 µs at ten a nanosecond,
 	mostVectors = 1 << 16 // or of vectors, if that is more
-	mostRun     = 1 << 12 // its rows or elements, each of which may be a cache miss
+	mostRun     = 1 << 12 // its rows or elements, each of which may be a cache miss,
+	mostBytes   = 9 << 17 // and bytes of its operands: about as long at twenty a nanosecond
 )
 
-// costs gives for every kernel, from the ints that it is called with, how many
-// multiply-adds it does, at its dearest, and how many rows or elements it runs
-// through.
-var costs = map[string]func(n []int) (work, run int){
-	"panel":      func(n []int) (work, run int) { return n[0] * n[1] * n[2], max(n[0], n[2]) },
-	"stream":     func(n []int) (work, run int) { return n[0] * n[1] * streams, n[0] },
-	"sweep":      func(n []int) (work, run int) { return n[0] * n[1] * max(n[2], 8), max(n[0], n[2]) },
-	"thin":       func(n []int) (work, run int) { return n[0] * n[1] * (n[2] + 1), 4 * n[0] },
-	"flat":       func(n []int) (work, run int) { return n[0] * n[1], 4 * n[0] },
-	"input":      func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
-	"turned":     func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
-	"dots":       func(n []int) (work, run int) { return 18 * n[2], n[2] },
-	"packing":    func(n []int) (work, run int) { return 8 * 48 * n[0], n[0] },
-	"narrow":     func(n []int) (work, run int) { return 4 * n[0] * (n[1] + lanes), max(n[0], n[1]) },
-	"abreast":    func(n []int) (work, run int) { return 8 * n[0] * (n[2] + lanes), max(n[0], n[2]) },
-	"tree":       func(n []int) (work, run int) { return 8 * n[0] * n[2], n[0] },
-	"narrowBoth": func(n []int) (work, run int) { return 2 * n[0] * n[1] * (n[2] + 8), max(n[0], n[2]) },
-	"columns":    func(n []int) (work, run int) { return n[0] * n[1], n[0] },
-	"several":    func(n []int) (work, run int) { return 2 * n[0] * n[1] * (n[2] + lanes), max(n[0], n[2]) },
-	"unpacked":   func(n []int) (work, run int) { return 4 * (n[0] + 2) * n[1] * (n[2] + lanes), max(n[0], n[2]) },
-	"tall":       func(n []int) (work, run int) { return n[0] * n[1] * n[2], max(n[0], n[2]) },
-	"dot":        func(n []int) (work, run int) { return n[0] + lanes, n[0] },
-	"grad":       func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], max(n[0], n[2]) },
-	"gate":       func(n []int) (work, run int) { return 8 * n[0] * n[1], n[0] },
-	"column":     func(n []int) (work, run int) { return (2*n[0] + 1) * n[1], 4 * n[1] },
-	"transpose":  func(n []int) (work, run int) { return n[0] * n[1], max(n[0], n[1]) },
-	"both":       func(n []int) (work, run int) { return (2*n[0] + 1) * n[1] * n[2], n[2] },
-	"bothTurned": func(n []int) (work, run int) { return (2*n[0] + 1) * n[1] * n[2], n[2] },
-	"strips":     func(n []int) (work, run int) { return 2 * n[0] * n[1] * (n[2] + 8), n[1] },
-	"tighten":    func(n []int) (work, run int) { return n[0] * n[1], n[0] },
-	"mse":        func(n []int) (work, run int) { return 2 * n[0], n[0] },
-	"sgd":        func(n []int) (work, run int) { return n[0], n[0] },
+// A cost of a call is how many multiply-adds it does, at its dearest, how many rows or
+// elements it runs through, and how many elements its operands have.
+type cost struct{ work, run, elements int }
+
+// costs gives that for every kernel, from the ints that it is called with.
+var costs = map[string]func(n []int) cost{
+	"panel":  func(n []int) cost { return cost{n[0] * n[1] * n[2], max(n[0], n[2]), n[0]*n[1] + (n[0]+n[1])*n[2]} },
+	"stream": func(n []int) cost { return cost{n[0] * n[1] * streams, n[0], (n[0] + streams) * n[1]} },
+	"sweep": func(n []int) cost {
+		return cost{n[0] * n[1] * max(n[2], 8), max(n[0], n[2]), n[0]*n[1] + (n[0]+n[1])*n[2]}
+	},
+	"thin":    func(n []int) cost { return cost{n[0] * n[1] * (n[2] + 1), 4 * n[0], n[0]*n[1] + (n[0]+n[1])*n[2]} },
+	"flat":    func(n []int) cost { return cost{n[0] * n[1], 4 * n[0], n[0] * n[1]} },
+	"input":   func(n []int) cost { return cost{(n[0] + 1) * n[1] * n[2], n[2], (n[0] + n[1]) * n[2]} },
+	"turned":  func(n []int) cost { return cost{(n[0] + 1) * n[1] * n[2], n[2], (n[0] + n[1]) * n[2]} },
+	"dots":    func(n []int) cost { return cost{18 * n[2], n[2], 4 * (n[0] + n[1]) * n[2]} },
+	"packing": func(n []int) cost { return cost{8 * 48 * n[0], n[0], 3 * 48 * n[0]} },
+	"narrow":  func(n []int) cost { return cost{4 * n[0] * (n[1] + lanes), max(n[0], n[1]), n[0] * n[1]} },
+	"abreast": func(n []int) cost { return cost{8 * n[0] * (n[2] + lanes), max(n[0], n[2]), (n[0] + n[1]) * n[2]} },
+	"tree":    func(n []int) cost { return cost{8 * n[0] * n[2], n[0], n[0] * (n[1] + n[2])} },
+	"narrowBoth": func(n []int) cost {
+		return cost{2 * n[0] * n[1] * (n[2] + 8), max(n[0], n[2]), 2 * n[0] * (n[1] + n[2])}
+	},
+	"columns": func(n []int) cost { return cost{n[0] * n[1], n[0], 2 * n[0] * n[1]} },
+	"several": func(n []int) cost {
+		return cost{2 * n[0] * n[1] * (n[2] + lanes), max(n[0], n[2]), (n[0] + n[1]) * n[2]}
+	},
+	"unpacked": func(n []int) cost {
+		return cost{4 * (n[0] + 2) * n[1] * (n[2] + lanes), max(n[0], n[2]), (n[0] + n[1]) * n[2]}
+	},
+	"tall": func(n []int) cost { return cost{n[0] * n[1] * n[2], max(n[0], n[2]), (n[0] + n[1]) * n[2]} },
+	"dot":  func(n []int) cost { return cost{n[0] + lanes, n[0], 2 * n[0]} },
+	"grad": func(n []int) cost {
+		return cost{(n[0] + 1) * n[1] * n[2], max(n[0], n[2]), (n[0]+2*n[2])*n[1] + n[0]*n[2]}
+	},
+	"gate":       func(n []int) cost { return cost{8 * n[0] * n[1], n[0], 2 * n[0] * n[1]} },
+	"column":     func(n []int) cost { return cost{(2*n[0] + 1) * n[1], 4 * n[1], 2 * n[0] * n[1]} },
+	"transpose":  func(n []int) cost { return cost{n[0] * n[1], max(n[0], n[1]), 2 * n[0] * n[1]} },
+	"both":       func(n []int) cost { return cost{(2*n[0] + 1) * n[1] * n[2], n[2], (n[0] + 2*n[1]) * n[2]} },
+	"bothTurned": func(n []int) cost { return cost{(2*n[0] + 1) * n[1] * n[2], n[2], (2*n[0] + n[1]) * n[2]} },
+	"strips":     func(n []int) cost { return cost{2 * n[0] * n[1] * (n[2] + 8), n[1], (n[0] + 2*n[1]) * n[2]} },
+	"tighten":    func(n []int) cost { return cost{n[0] * n[1], n[0], 2 * n[0] * n[1]} },
+	"mse":        func(n []int) cost { return cost{2 * n[0], n[0], 3 * n[0]} },
+	"sgd":        func(n []int) cost { return cost{n[0], n[0], 2 * n[0]} },
 }
 
 // An instructionSet has tiles for both types.
@@ -81,15 +94,16 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 		if count++; count > 1<<18 {
 			t.Fatalf("%s: calls without an end, now of %s%v", now, kernel, n)
 		}
-		if work, run := costs[kernel](n); work > most || run > mostRun {
-			t.Fatalf("%s: %s%v is one call of %d multiply-adds over %d rows or elements; they must be at most %d and %d",
-				now, kernel, n, work, run, most, mostRun)
+		c := costs[kernel](n)
+		if bytes := c.elements * int(size[T]()); c.work > most || c.run > mostRun || bytes > mostBytes {
+			t.Fatalf("%s: %s%v is one call of %d multiply-adds over %d rows or elements of %d bytes; they must be at most %d, %d and %d",
+				now, kernel, n, c.work, c.run, bytes, most, mostRun, mostBytes)
 		}
 	})
 	table := fake.table()
 
 	shapes := []shape{
-		{1, 1, 1}, {1, 1, 8}, {1, 40, 50}, {1, 100, 100}, {5, 17, 9}, {64, 256, 256}, {600, 700, 800}, {300, 300, 1024}, // all sizes alike
+		{1, 1, 1}, {1, 1, 8}, {1, 40, 50}, {1, 100, 100}, {1, 700, 1000}, {1, 24, 4000}, {3, 600, 900}, {5, 17, 9}, {64, 256, 256}, {600, 700, 800}, {300, 300, 1024}, // all sizes alike
 		{9000, 3, 20}, {9000, 40, 9}, {9000, 1, 8}, {9000, 20, 3}, {9000, 8, 3}, {9000, 60, 1}, {9000, 1, 1}, // tall
 		{3, 9000, 9}, {1, 9000, 9}, {17, 9000, 3}, {17, 9000, 1}, {1, 9000, 64}, {40, 4096, 7}, {2, 4096, 7}, {16, 16, 7}, {4, 4096, 2}, {600, 4096, 2}, // long
 		{4, 1, 300}, {3, 9, 9000}, {70, 3, 9000}, {1, 64, 9000}, {2, 300, 5000}, {10, 300, 3000}, {9, 300, 3000}, {5, 500, 9000}, // wide

@@ -4,7 +4,7 @@ package kernels
 
 import "unsafe"
 
-// A product is what panel and wide compute, c = act(init + a·b), for all of c:
+// A product is what panel and sweep compute, c = act(init + a·b), for all of c:
 // its methods do a block at a time.
 type product[T Float] struct {
 	c          Mat[T]
@@ -29,8 +29,8 @@ func (p *product[T]) init(i, j int) (*T, uintptr) {
 }
 
 // A panel is columns j to j+cols-1 of the product and of its right factor, whose
-// element (0, j) is b. If ldsoon is not 0 soon is where the next one begins, and
-// then is where it does in c.
+// element (0, j) is b. If ldsoon is not 0 soon is where the next one begins. Where c
+// goes on is then.
 type panel[T Float] struct {
 	j, cols            int
 	b                  *T
@@ -82,6 +82,7 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 		b := panel[T]{ldb: m.pitch()}
 		for ; b.j < p.c.Cols; b.j += b.cols {
 			b.cols, b.b = t.panelWidth(p.c.Cols-b.j), m.at(0, b.j)
+			b.then = uintptr(unsafe.Pointer(p.c.at(from, (b.j+b.cols)%p.c.Cols)))
 			t.block(p, from, rows, &b, true)
 		}
 	default:
@@ -243,7 +244,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 		fold, cols = even(p.n, streams), min(cols, maxWork/8/(2*fewRows))
 	}
 	terms := max(fold, 8)
-	cols = min(cols, max(maxWork/tall/terms/t.wideCols, 1)*t.wideCols)
+	cols = min(cols, max(min(maxWork/tall, maxBytes/int(size[T]()))/terms/t.wideCols, 1)*t.wideCols)
 	tall = even(end-i, min(max(maxWork/(cols*terms), tall), maxRun))
 	var part product[T]
 	for ; i < end; i += tall {

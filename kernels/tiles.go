@@ -75,7 +75,7 @@ type tiles[T Float] struct {
 }
 
 func (t *tiles[T]) table() table[T] {
-	if fewPacked%t.panelCols != 0 || manyRows < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
+	if fewPacked%t.panelCols != 0 || min(t.packRows, manyRows) < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
 		panic("lockstep: tiles do not fit the blocks")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
@@ -84,10 +84,12 @@ func (t *tiles[T]) table() table[T] {
 
 // A fold over more than maxFold terms is cut into pieces that are continued
 // from memory, and a call into assembly does no more than about maxWork
-// multiply-adds: Go can neither preempt it nor collect garbage meanwhile.
+// multiply-adds, with operands of no more than about maxBytes: Go can neither
+// preempt it nor collect garbage meanwhile.
 const (
 	maxFold    = 1024
 	maxWork    = 1 << 19
+	maxBytes   = 1 << 20
 	maxVectors = 1 << 16 // multiply-adds of vectors, of panel
 	cached     = 1 << 15 // bytes that the first-level cache holds beside others
 	maxRun     = 1 << 12 // elements, where each takes a few cycles,
@@ -174,7 +176,7 @@ func plus[T Float](p *T, bytes uintptr) *T {
 func (m *Mat[T]) pitch() uintptr { return uintptr(m.Stride) * size[T]() }
 
 // tightColumn points at n elements of column j, from row i on, without gaps:
-// in w itself if they are, else copied to s.
+// in m itself if they are, else copied to s.
 func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
 	if m.Stride <= 1 {
 		return m.at(i, j)
@@ -254,11 +256,10 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 	// Rows with gaps: gathered a block at a time, so that lanes count on.
 	s := t.scratch.Get().(*scratch[T])
 	defer t.scratch.Put(s)
-	const block = maxRun / lanes * lanes
-	p, d := s.line[:block], s.line[maxRun:maxRun+block]
+	p, d := s.line[:maxRun], s.line[maxRun:]
 	total := pred.Rows * pred.Cols
-	for q := 0; q < total; q += block {
-		n := min(block, total-q)
+	for q := 0; q < total; q += maxRun {
+		n := min(maxRun, total-q)
 		pred.gather(p[:n], q)
 		target.gather(d[:n], q)
 		var g *T
