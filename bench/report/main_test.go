@@ -57,15 +57,34 @@ func TestRatio(t *testing.T) {
 	}
 }
 
-// A sample is of about the time asked for, and all get as many.
+// Ours is never hopeless, nor is a loop that takes no time a measure of anybody.
+func TestHopeless(t *testing.T) {
+	const d = time.Millisecond
+	for _, c := range []struct {
+		t, first float64
+		want     bool
+	}{
+		{0.2, 0.2, false}, {1e-9, 0.2, false}, {0.2, 0.02, false}, {0.2, 0.01, true}, {0.003, 1e-6, false}, {0.005, 1e-6, true},
+	} {
+		if got := hopeless(c.t, c.first, d); got != c.want {
+			t.Errorf("%v s beside %v s: hopeless is %v", c.t, c.first, got)
+		}
+	}
+}
+
+// A sample is of about the time asked for, and all get as many, whoever is quicker.
 func TestTurns(t *testing.T) {
 	calls := 0
 	got := turns(3, 2*time.Millisecond, []contender{
 		{"a", func(reps int) { time.Sleep(time.Duration(reps) * 100 * time.Microsecond) }},
 		{"b", func(reps int) { calls++; time.Sleep(time.Duration(reps) * 300 * time.Microsecond) }},
+		{"c", func(reps int) {
+			for range reps {
+			}
+		}},
 	})
-	for i, least := range []float64{100e-6, 300e-6} {
-		if m := got[i]; m.Count != 3 || i == 0 && m.Ratio != 1 || m.Ratio <= 0 || m.Min < least || m.Min > m.Median || m.Median > m.Max {
+	for i, least := range []float64{100e-6, 300e-6, 0} {
+		if m := got[i]; m.Count != 3 || i == 0 && m.Ratio != 1 || m.Ratio < 0 || m.Min < least || m.Min > m.Median || m.Median > m.Max {
 			t.Errorf("the timing is %+v, want 3 samples of at least %v", m, least)
 		}
 	}

@@ -44,10 +44,12 @@ func (d *document) write(dir string) error {
 One thread; ours and theirs in turns; medians of %d samples. A forward pass is
 y = relu(x·w + b) and counts as 2·n·in·out operations; a backward pass is dz,
 db, dw and dx and counts as 4·n·in·out. The ratio is the best peer's time over
-ours, the median of that of each turn: above 1 ours is faster. The roof is what
+ours, the median of that of each turn: above 1 ours is faster. Who has the weights
+laid out beforehand (packed) is listed at the end and no best peer. The roof is what
 the limits allow: all multiply-adds at the peak, or each operand moved once from
 the level that holds them all, whichever takes longer; the loop that shows that
-limit takes its turn with the others.
+limit takes its turn with the others. What is read for it is about half of a level,
+so that near the next lower one a pass can be above it.
 `, d.count)
 		for i := range d.results {
 			d.results[i].writeDense(&b)

@@ -180,14 +180,15 @@ func (r *results) ratios(typ string, op peers.Op) (*plot.Plot, error) {
 	p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XRight, draw.YCenter
 
 	styles := map[string]draw.GlyphStyle{
-		"openblas":      {Color: blue, Shape: draw.CircleGlyph{}},
-		"openblas-gemv": {Color: blue, Shape: draw.RingGlyph{}},
-		"blis":          {Color: green, Shape: draw.BoxGlyph{}},
-		"blis-gemv":     {Color: green, Shape: draw.SquareGlyph{}},
-		"onednn":        {Color: purple, Shape: draw.PyramidGlyph{}},
-		"onednn-packed": {Color: purple, Shape: draw.TriangleGlyph{}},
-		"gonum":         {Color: brown, Shape: draw.PlusGlyph{}},
-		"vek":           {Color: teal, Shape: draw.CrossGlyph{}},
+		"lockstep-packed": {Color: red, Shape: draw.TriangleGlyph{}},
+		"openblas":        {Color: blue, Shape: draw.CircleGlyph{}},
+		"openblas-gemv":   {Color: blue, Shape: draw.RingGlyph{}},
+		"blis":            {Color: green, Shape: draw.BoxGlyph{}},
+		"blis-gemv":       {Color: green, Shape: draw.SquareGlyph{}},
+		"onednn":          {Color: purple, Shape: draw.PyramidGlyph{}},
+		"onednn-packed":   {Color: purple, Shape: draw.TriangleGlyph{}},
+		"gonum":           {Color: brown, Shape: draw.PlusGlyph{}},
+		"vek":             {Color: teal, Shape: draw.CrossGlyph{}},
 	}
 	var labels, names []string
 	points := map[string]plotter.XYs{}

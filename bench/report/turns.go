@@ -26,24 +26,18 @@ type timing struct {
 
 // turns times all contenders count times in turns, A B A B, so that what
 // disturbs the machine disturbs all of them. A sample is at least one
-// repetition and takes about d. Who is slow beyond comparison gets no turn after
-// the calibration.
+// repetition and takes about d. Who is slow beyond comparison with the first gets
+// no turn after the calibration.
 func turns(count int, d time.Duration, all []contender) []timing {
-	const beyond = 12
 	reps, samples := make([]int, len(all)), make([][]float64, len(all))
-	fastest := 0.0
 	for i, c := range all {
 		var t float64
 		reps[i], t = calibrate(c.Run, d)
 		samples[i] = []float64{t}
-		if i == 0 || t < fastest {
-			fastest = t
-		}
 	}
-	slow := func(i int) bool { return samples[i][0] > beyond*fastest && samples[i][0] > 4*d.Seconds() }
 	for range count {
 		for i, c := range all {
-			if slow(i) {
+			if hopeless(samples[i][0], samples[0][0], d) {
 				continue
 			}
 			samples[i] = append(samples[i], sample(c.Run, reps[i]))
@@ -55,6 +49,12 @@ func turns(count int, d time.Duration, all []contender) []timing {
 		list[i].Ratio = ratio(samples[i], samples[0])
 	}
 	return list
+}
+
+// hopeless reports whether who takes t, where the first takes so long, is slow beyond
+// comparison, and its turns would take much longer than a sample should.
+func hopeless(t, first float64, d time.Duration) bool {
+	return t > 12*first && t > 4*d.Seconds()
 }
 
 // measured leaves out the calibration, which warmed up, if there were turns.

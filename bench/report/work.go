@@ -441,7 +441,7 @@ func neighbours[T kernels.Float](line []peers.Shape, op peers.Op) []step {
 // times it is slower than ours. Without peers lead is 0.
 func (m *dense) best() (peer timing, lead float64) {
 	for _, t := range m.Times[1:] {
-		if t.Name == "onednn-packed" { // it had its weights laid out beforehand
+		if strings.HasSuffix(t.Name, peers.Packed) { // it had its weights laid out beforehand
 			continue
 		}
 		if lead == 0 || t.Ratio < lead {

@@ -111,7 +111,7 @@ func native[T kernels.Float]() []Peer[T] {
 		}
 	}
 	if open()["onednn"] == "" && unsafe.Sizeof(T(0)) == 4 {
-		list = append(list, dnnlPeer[T]("onednn", false), dnnlPeer[T]("onednn-packed", true))
+		list = append(list, dnnlPeer[T]("onednn", false), dnnlPeer[T]("onednn"+Packed, true))
 	}
 	return list
 }

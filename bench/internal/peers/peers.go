@@ -104,9 +104,27 @@ func Ours[T kernels.Float]() Peer[T] {
 	}}
 }
 
-// List returns the peers that are here.
+// Packed ends the names of those that have the weights laid out beforehand.
+const Packed = "-packed"
+
+// oursPacked is the forward pass of the backend in use with packed weights.
+func oursPacked[T kernels.Float]() Peer[T] {
+	return Peer[T]{"lockstep" + Packed, func(l *Layer[T], op Op) Run {
+		if op == Backward {
+			return nil
+		}
+		p, y, x := kernels.Pack(l.W, l.B), l.Y, l.X
+		return func(reps int) {
+			for range reps {
+				p.Forward(y, x, kernels.ReLU)
+			}
+		}
+	}}
+}
+
+// List returns the peers that are here, and ours with packed weights.
 func List[T kernels.Float]() []Peer[T] {
-	var all []Peer[T]
+	all := []Peer[T]{oursPacked[T]()}
 	if unsafe.Sizeof(T(0)) == 4 {
 		all = append(all, any(gonum32()).(Peer[T]), any(vekF32()).(Peer[T]))
 	} else {

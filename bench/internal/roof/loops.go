@@ -23,7 +23,7 @@ func Limits(isa string) []Limit {
 		size int
 	}{{"f64", 8}, {"f32", 4}} {
 		list = append(list, Limit{
-			Kind: "fma", ISA: isa, Type: t.name, Amount: float64(2 * C.ROOF_FMAS * bytes / t.size),
+			Kind: "fma", Type: t.name, Amount: float64(2 * C.ROOF_FMAS * bytes / t.size),
 			Run: func(reps int) { C.roof_fma(C.int(bytes), C.int(t.size/8), C.long(reps)) },
 		})
 	}
@@ -39,7 +39,7 @@ func Limits(isa string) []Limit {
 	for i, l := range levels {
 		size := read[i] &^ 511
 		list = append(list, Limit{
-			Kind: "read", ISA: isa, Level: l.Name, Bytes: size, Amount: float64(size),
+			Kind: "read", Level: l.Name, Bytes: size, Amount: float64(size),
 			Run: func(reps int) { C.roof_read(C.int(bytes), start, C.long(size), C.long(reps)) },
 		})
 	}

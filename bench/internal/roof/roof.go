@@ -9,7 +9,6 @@ import "github.com/klauspost/cpuid/v2"
 // A Limit is one loop. Run does reps of it, each of Amount operations or bytes.
 type Limit struct {
 	Kind   string // "fma" or "read"
-	ISA    string // vectors used: "avx512", "avx2", or "" for what the compiler has
 	Type   string // of a multiply-add: "f32" or "f64"
 	Level  string // of a read: "L1", "L2", "L3", "memory"
 	Bytes  int    // of a read: the size of what is read
