@@ -164,11 +164,10 @@ func TestEnvironment(t *testing.T) {
 // TestRequired keeps a silent fallback from passing: whoever runs the tests
 // for the sake of one backend names it in LOCKSTEP_TEST_REQUIRE.
 func TestRequired(t *testing.T) {
-	name := os.Getenv("LOCKSTEP_TEST_REQUIRE")
-	if name == "" {
+	if required == "" {
 		t.Skip("LOCKSTEP_TEST_REQUIRE names no backend")
 	}
-	if Backend() != name {
-		t.Errorf("the backend in use is %q of %v, but %q is required", Backend(), Backends(), name)
+	if Backend() != required {
+		t.Errorf("the backend in use is %q of %v, but %q is required", Backend(), Backends(), required)
 	}
 }

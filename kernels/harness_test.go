@@ -1,10 +1,12 @@
 package kernels
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -24,8 +26,11 @@ func skim(rng *rand.Rand) bool { return testing.Short() && rng.IntN(8) > 0 }
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x10c5)) }
 
-// tested are the backends that this machine can run, and what it has of others.
-var tested = slices.Clone(available)
+// tested are the backends that this machine can run, and what it has of others; or
+// only the one that LOCKSTEP_TEST_REQUIRE names.
+var tested = slices.DeleteFunc(slices.Clone(available), func(b *backend) bool { return required != "" && b.name != required })
+
+var required = os.Getenv("LOCKSTEP_TEST_REQUIRE")
 
 // eachBackend runs f once for every backend that is tested, with that backend
 // selected.
@@ -139,16 +144,17 @@ func (f fill) String() string {
 // draw returns one value of the fill.
 func draw[T Float](rng *rand.Rand, f fill) T {
 	p, lo, hi := limits[T]()
-	scaled := func(e int) T { // ±[1,2)·2^e with all the bits of T
-		m := pow2[T](p-1) + T(rng.Int64N(1<<(p-1)))
+	scaled := func(e int) T { // ±[1,2)·2^e with all the bits of T, and e of a normal number
+		u := uint64(e+hi-1)<<(p-1) | rng.Uint64N(1<<(p-1))
 		if rng.IntN(2) == 0 {
-			m = -m
+			return -fromBits[T](u)
 		}
-		return T(math.Ldexp(float64(m), e-(p-1)))
+		return fromBits[T](u)
 	}
 	switch f {
 	case special:
-		if s := specials[T](); rng.IntN(6) == 0 {
+		if rng.IntN(6) == 0 {
+			s := specials[T]()
 			return s[rng.IntN(len(s))]
 		}
 	case tiny:
@@ -304,29 +310,45 @@ func (c *call[T]) compare(t *testing.T, f *field, places []place, about string) 
 			t.Fatalf("%s\nresult is %s, want %s", describe(), show(scalar), show(wantScalar))
 		}
 		for i, o := range c.operands {
-			for q, got := range windows[i] {
-				e := q - firsts[i]
-				inside := e >= 0 && e < len(at[i].Data) && e%at[i].Stride < o.Cols
-				switch {
-				case !inside:
+			data, before := at[i].Data, windows[i][:firsts[i]]
+			untouched := func(all []T, from int) {
+				for q, got := range all {
 					if bitsOf(got) != bitsOf(canary[T]()) {
 						t.Fatalf("%s\nwrote %s to %s at %d (its Data has %d elements), which is no element of it",
-							describe(), show(got), o.name, e, len(at[i].Data))
+							describe(), show(got), o.name, from+q, len(data))
 					}
-				case !o.out:
-					row, col := e/at[i].Stride, e%at[i].Stride
-					if v := o.Data[row*o.Stride+col]; bitsOf(got) != bitsOf(v) {
-						t.Fatalf("%s\nchanged the input %s: element (%d,%d) is %s, was %s", describe(), o.name, row, col, show(got), show(v))
-					}
-				default:
-					row, col := e/at[i].Stride, e%at[i].Stride
-					if v := want[i].Row(row)[col]; !same(got, v) {
-						t.Fatalf("%s\n%s: element (%d,%d) is %s, want %s", describe(), o.name, row, col, show(got), show(v))
+				}
+			}
+			untouched(before, -len(before))
+			untouched(windows[i][firsts[i]+len(data):], len(data))
+			for row := range o.Rows {
+				from := row * at[i].Stride
+				if end := from + o.Cols; end < len(data) {
+					untouched(data[end:from+at[i].Stride], end)
+				}
+				got, ref := at[i].Row(row), o.Row(row)
+				if o.out {
+					ref = want[i].Row(row)
+				}
+				if bytes.Equal(bytesOf(got), bytesOf(ref)) {
+					continue
+				}
+				for col, v := range ref {
+					switch {
+					case !o.out && bitsOf(got[col]) != bitsOf(v):
+						t.Fatalf("%s\nchanged the input %s: element (%d,%d) is %s, was %s", describe(), o.name, row, col, show(got[col]), show(v))
+					case o.out && !same(got[col], v):
+						t.Fatalf("%s\n%s: element (%d,%d) is %s, want %s", describe(), o.name, row, col, show(got[col]), show(v))
 					}
 				}
 			}
 		}
 	}
+}
+
+// bytesOf is the memory of s.
+func bytesOf[T Float](s []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(T(0))))
 }
 
 // with calls f with b selected.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/lockstep-go/lockstep/mlp"
@@ -36,19 +37,24 @@ func TestNormalBits(t *testing.T) {
 	}
 }
 
-func normals(n int) []float64 {
+// normals are some variates, fewer of them in a -short run.
+var normals = sync.OnceValue(func() []float64 {
 	rng := rand.New(rand.NewPCG(3, 4))
-	s := make([]float64, n)
+	s := make([]float64, 200_000)
+	if testing.Short() {
+		s = s[:25_000]
+	}
 	for i := range s {
 		s[i] = mlp.Normal(rng)
 	}
 	return s
-}
+})
 
 func TestNormalMoments(t *testing.T) {
-	const n = 200_000
+	s := normals()
+	n := float64(len(s))
 	var m [5]float64 // the mean of z, z², z³, z⁴
-	for _, z := range normals(n) {
+	for _, z := range s {
 		for p := 1; p <= 4; p++ {
 			m[p] += math.Pow(z, float64(p)) / n
 		}
@@ -67,9 +73,8 @@ func TestNormalMoments(t *testing.T) {
 // Kolmogorov and Smirnov: the largest distance between the empirical and the
 // true distribution exceeds 1.95/√n once in a thousand seeds.
 func TestNormalDistribution(t *testing.T) {
-	const n = 200_000
-	s := normals(n)
-	slices.Sort(s)
+	s := slices.Sorted(slices.Values(normals()))
+	n := float64(len(s))
 	worst := 0.0
 	for i, z := range s {
 		cdf := math.Erfc(-z/math.Sqrt2) / 2
@@ -83,8 +88,7 @@ func TestNormalDistribution(t *testing.T) {
 // The tails: too thin for the distance above to see. Of n variates, those with
 // |z| > 3 and |z| > 4 are Poisson.
 func TestNormalTails(t *testing.T) {
-	const n = 200_000
-	s := normals(n)
+	s := normals()
 	for _, tail := range []float64{3, 4} {
 		count := 0
 		for _, z := range s {
@@ -92,9 +96,9 @@ func TestNormalTails(t *testing.T) {
 				count++
 			}
 		}
-		mean := n * math.Erfc(tail/math.Sqrt2)
+		mean := float64(len(s)) * math.Erfc(tail/math.Sqrt2)
 		if math.Abs(float64(count)-mean) > 4*math.Sqrt(mean) {
-			t.Errorf("%d of %d variates are beyond %v, want %.0f ± %.0f", count, n, tail, mean, 4*math.Sqrt(mean))
+			t.Errorf("%d of %d variates are beyond %v, want %.0f ± %.0f", count, len(s), tail, mean, 4*math.Sqrt(mean))
 		}
 	}
 }

@@ -13,10 +13,15 @@ import (
 	"github.com/lockstep-go/lockstep/mlp/internal/tutorial"
 )
 
-// eachBackend runs f once with every backend of this machine.
+// eachBackend runs f once with every backend of this machine, or only with the one
+// that LOCKSTEP_TEST_REQUIRE names.
 func eachBackend(tb testing.TB, f func(name string)) {
 	tb.Helper()
-	for _, name := range kernels.Backends() {
+	all := kernels.Backends()
+	if required := os.Getenv("LOCKSTEP_TEST_REQUIRE"); required != "" {
+		all = []string{required}
+	}
+	for _, name := range all {
 		restore, err := kernels.SetBackend(name)
 		if err != nil {
 			tb.Fatal(err)
