@@ -6,7 +6,7 @@ import (
 )
 
 // The forward kernels of wide layers: panel, the register tile of every matrix
-// product, and packing.
+// product, packing, and tall, whose vectors are rows.
 
 // The parameter act: kernels.Identity and kernels.ReLU.
 const (

@@ -204,7 +204,7 @@ type Machine interface {
 	StoreLanes(at []Addr, v, t Vec) // all of v; may destroy t
 
 	// Arithmetic on whole vectors. First is that on vectors of so many bytes, a
-	// power of two: of what is behind them nothing is left.
+	// power of two: what is behind them is undefined then.
 	Arithmetic
 	First(bytes int) Arithmetic
 

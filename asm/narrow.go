@@ -3,9 +3,9 @@ package main
 import "slices"
 
 // The kernels of narrow layers, those with few outputs: narrow, and dot for very
-// many inputs, take one output at a time; abreast, unpacked and several take all
-// of them, for ever more rows; narrowBoth is the backward pass, of some that are
-// wider too.
+// many inputs, take one output at a time; tree, of few inputs, abreast, unpacked and
+// several, for which columns copies w, take all of them, for ever more rows;
+// narrowBoth is the backward pass, of some that are wider too.
 
 // narrow takes sixteen terms of a row at once, and as many rows as a vector has
 // lanes, then four, two and one. If there are no more terms than that, w stays
@@ -718,7 +718,7 @@ func several(m Machine) {
 		"",
 		"Each sum is sixteen chains of fused multiply-adds, as those of narrow. The",
 		"rows of y, x and w are as many bytes apart as follows each. cols is 2 to",
-		"severalCols, rows at least as many as are taken at a time.")
+		"len(severalRows)-1, rows at least severalRows[cols].")
 	n := arg(m, "n")
 	part := m.MakePart(n)
 	m.FreeInts(n)

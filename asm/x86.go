@@ -44,6 +44,7 @@ type avx512 struct {
 	x86
 	inPlace int          // uses of Scalars for which they stay in memory, at the most,
 	place   map[Vec]Addr // and where those are
+	parted  *bool        // whether there is a part
 }
 
 // newAVX512 is AVX-512 as most CPUs have it: two multiply-adds and two loads at once.
@@ -66,7 +67,7 @@ func newAVX512VL(c *build.Context, f Float) Machine {
 }
 
 func avx512Of(c *build.Context, f Float, isa string, bytes, inPlace int, t Tuning) Machine {
-	return &avx512{inPlace: inPlace, place: make(map[Vec]Addr), x86: newX86(c, Spec{
+	return &avx512{inPlace: inPlace, place: make(map[Vec]Addr), parted: new(bool), x86: newX86(c, Spec{
 		ISA: isa, Float: f, VecBytes: bytes, Vecs: 32, Ints: len(x86Ints),
 		PartVecs: 0, Scalars: 1, Columns: bytes / 2 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
 		Tuning: t,
@@ -817,7 +818,7 @@ func (m *avx512) First(bytes int) Arithmetic { return m.first(bytes) }
 func (m *avx512) Short(bytes int) Machine { return m.first(min(bytes, m.spec.VecBytes)) }
 
 func (m *avx512) first(bytes int) *avx512 {
-	return &avx512{m.x86.first(bytes), m.inPlace, m.place}
+	return &avx512{m.x86.first(bytes), m.inPlace, m.place, m.parted}
 }
 
 func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
@@ -877,8 +878,13 @@ func (m *avx512) Finisher(by Vec, relu bool) {
 	m.FreeInts(t)
 }
 
-// MakePart makes a mask of as many ones as the part has lanes.
+// MakePart makes a mask of as many ones as the part has lanes. It is in K1: a
+// kernel has one part at a time.
 func (m *avx512) MakePart(count Int) Part {
+	if *m.parted {
+		panic("a second part")
+	}
+	*m.parted = true
 	bits, n := m.Int(), m.Int()
 	m.MOVQ(m.gp(count), m.gp(n))
 	m.ANDQ(imm(m.spec.Lanes()-1), m.gp(n))
@@ -889,7 +895,7 @@ func (m *avx512) MakePart(count Int) Part {
 	return Part{Count: count}
 }
 
-func (m *avx512) FreePart(Part) {}
+func (m *avx512) FreePart(Part) { *m.parted = false }
 
 func (m *avx512) LoadPart(v Vec, a Addr, p Part) {
 	pick(&m.x86, m.VMOVUPS_Z, m.VMOVUPD_Z)(m.mem(a), reg.K1, m.vec(v))

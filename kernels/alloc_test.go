@@ -40,9 +40,11 @@ func testAllocations[T Float](t *testing.T) {
 			}
 			x, w, y, dy, dx, dw, grad := m(s.n, s.in), m(s.in, s.out), m(s.n, s.out), m(s.n, s.out), m(s.n, s.in), m(s.in, s.out), m(s.n, s.out)
 			b, db := make([]T, s.out), make([]T, s.out)
+			packed := Pack(w, b)
 			for name, f := range map[string]func(){
 				"DenseForward":             func() { DenseForward(y, x, w, b, ReLU) },
 				"DenseForward without b":   func() { DenseForward(y, x, w, nil, Identity) },
+				"Packed.Forward":           func() { packed.Forward(y, x, ReLU) },
 				"DenseBackward":            func() { DenseBackward(dx, dw, db, dy, y, x, w, ReLU) },
 				"DenseBackward without dx": func() { DenseBackward(Mat[T]{}, dw, db, dy, y, x, w, ReLU) },
 				"DenseBackwardAdd":         func() { DenseBackwardAdd(dx, dw, db, dy, y, x, w, Identity) },

@@ -91,9 +91,9 @@ func current[T Float]() *table[T] {
 
 // hidden is p, but the compiler does not see that: it would move what p points
 // at to the heap, because a call through a pointer to a function might keep it.
-// None of those here does. The result is to be an argument at once, and no other
-// argument of that call a call: kept any longer, it could stay behind when the
-// stack moves.
+// None of those here does. The result is to be an argument at once, and no
+// argument of that call a call of anything else: kept any longer, it could stay
+// behind when the stack moves.
 func hidden[T any](p *T) *T {
 	address := uintptr(unsafe.Pointer(p))
 	return *(**T)(unsafe.Pointer(&address))

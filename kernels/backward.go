@@ -285,15 +285,15 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	crowding := crowds(w.pitch(), inputLines/2)
 	switch filled := t.atLeast(dx.Rows); {
 	case byRows != nil && byRows.turnedPays(dx, byCols):
-		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
+		byRows.squares(byRows.turned, byRows.turnedRows, dx, dx.Cols, dx.Rows, w, dz, true)
 	case dx.Rows <= t.squaresRows && byCols != nil && byCols.fill(dx.Cols, byCols == t) && !crowding && t.near(w, dx.Rows, filled.lanes, byCols.inputRows):
-		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
+		byCols.squares(byCols.input, byCols.inputRows, dx, dx.Rows, dx.Cols, dz, w, false)
 	case filled.lanesAreRows(dx, w):
 		filled.turnedInput(dx, dz, w)
 	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes && !crowding):
-		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
+		byCols.squares(byCols.input, byCols.inputRows, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
-		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
+		byRows.squares(byRows.turned, byRows.turnedRows, dx, dx.Cols, dx.Rows, w, dz, true)
 	case byCols == nil && byRows == nil:
 		few.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0, w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
 	default:
@@ -348,16 +348,16 @@ func (t *tiles[T]) turnedInput(dx, dz, w *Mat[T]) {
 	t.packTransposed(dx.at(0, 0), dx.pitch(), &c, 0, in, 0, n)
 }
 
-// squares computes dx by input, or turned by turned: a and b, of as many rows as
-// follow c and as many terms each, are the factors, the second of which is taken
-// in squares, the last of them perhaps once more.
-func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
+// squares computes dx by input, or turned by turned, of so many rows at a time at the
+// most: a and b, of as many rows as follow dx and as many terms each, are the factors,
+// the second of which is taken in squares, the last of them perhaps once more.
+func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), most int, dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
 	height, wide := rows, cols
-	if rows > t.inputRows {
-		height = even(rows, t.inputRows)
+	if rows > most {
+		height = even(rows, most)
 	}
-	if most := min(maxWork/(height+1), maxBytes/int(size[T]())); cols*a.Cols > most {
-		wide = max(t.whole(most/a.Cols), t.lanes)
+	if each := min(maxWork/(height+1), maxBytes/int(size[T]())); cols*a.Cols > each {
+		wide = max(t.whole(each/a.Cols), t.lanes)
 	}
 	// The lines of more squares would drive each other out of the cache.
 	for lines := inputLines; lines > t.lanes && crowds(b.pitch(), lines); lines /= 2 {

@@ -2,13 +2,18 @@ package kernels
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 )
 
 // TestConcurrent lets many goroutines call all kernels at once, on outputs of
-// their own and inputs in common: each gets the bits that one alone gets.
+// their own and inputs in common: each gets the bits that one alone gets, whatever
+// others do with SetWorkers and SetBackend meanwhile.
 func TestConcurrent(t *testing.T) {
+	share, gate := minShare, minGate
+	t.Cleanup(func() { minShare, minGate = share, gate })
+	minShare, minGate = 1, 1
 	eachBackend(t, func(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
@@ -17,35 +22,41 @@ func TestConcurrent(t *testing.T) {
 		}
 		wg.Wait()
 
-		// The same inputs, read by all.
-		rng := newRand(18)
-		s := shape{33, 40, 19}
-		x, w, b := random[float64](rng, ordinary, s.n, s.in), random[float64](rng, ordinary, s.in, s.out), random[float64](rng, ordinary, 1, s.out).Data
-		dy := random[float64](rng, ordinary, s.n, s.out)
-		type result struct {
-			y, dx, dw, dz Mat[float64]
-			db            []float64
-		}
-		results := make([]result, 8)
+		// The same inputs, read by all, each of whom shares its work with others.
+		w := newWork[float64](newRand(18), shape{5, 100, 210})
+		want := w.run(1)
+		t.Cleanup(SetWorkers(3))
+		done := make(chan bool)
+		var changes sync.WaitGroup
+		changes.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+					SetWorkers(1 + n%4)
+					if required == "" {
+						if _, err := SetBackend(Backends()[n%len(available)]); err != nil {
+							t.Error(err)
+						}
+					}
+					runtime.Gosched()
+				}
+			}
+		})
+		results := make([]passed[float64], 8)
 		for i := range results {
 			wg.Go(func() {
-				r := result{NewMat[float64](s.n, s.out), NewMat[float64](s.n, s.in), NewMat[float64](s.in, s.out), clone(dy), make([]float64, s.out)}
 				for range 10 {
-					copy(r.dz.Data, dy.Data)
-					DenseForward(r.y, x, w, b, ReLU)
-					DenseBackward(r.dx, r.dw, r.db, r.dz, r.y, x, w, ReLU)
+					results[i] = w.passes()
 				}
-				results[i] = r
 			})
 		}
 		wg.Wait()
+		close(done)
+		changes.Wait()
 		for i, r := range results {
-			who := fmt.Sprintf(" of goroutine %d", i)
-			equal(t, "y"+who, r.y, results[0].y)
-			equal(t, "dx"+who, r.dx, results[0].dx)
-			equal(t, "dw"+who, r.dw, results[0].dw)
-			equal(t, "dz"+who, r.dz, results[0].dz)
-			equalVec(t, "db"+who, r.db, results[0].db)
+			r.equal(t, fmt.Sprintf(" of goroutine %d", i), want)
 		}
 	})
 }

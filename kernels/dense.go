@@ -17,8 +17,8 @@ var (
 //
 // For out ≥ 8 the sum is one chain of fused multiply-adds in order of k that
 // starts at b[j]; for out < 8 it is sixteen interleaved chains, halved at the
-// end (see the package documentation). Each is rounded once, in T. The order
-// depends on out alone, so a row has the same bits in any batch. A NaN stays
+// end (see the package documentation). Each multiply-add is rounded once, in T.
+// The order depends on out alone, so a row has the same bits in any batch. A NaN stays
 // NaN through ReLU; a zero result is +0.
 //
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
@@ -69,8 +69,9 @@ func checkForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
 //	db[j]   = Σ_i dz[i,j]
 //	dx[i,k] = Σ_j dz[i,j]·w[k,j]
 //
-// dy and y are n×out, x is n×in, w and dw are in×out, dx is n×in, and db has
-// out elements. A nil db and a zero dx (no Data) are not computed.
+// y is what DenseForward made. dy and y are n×out, x is n×in, w and dw are
+// in×out, dx is n×in, and db has out elements. A nil db, or the zero Mat as dx,
+// is not computed.
 //
 // dx, dw, db and dy must not overlap each other nor y, x and w. The inputs y,
 // x and w may overlap each other.
@@ -78,8 +79,8 @@ func checkForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
 // Every sum is one chain in order of its index, from +0: of fused
 // multiply-adds for dw and dx, of additions for db. No term is left out
 // because a factor is zero: 0·Inf is NaN. For ReLU dz is dy where y ≤ 0 does
-// not hold (so a NaN in y lets dy through), else +0; dz is dy itself, sign of
-// zero included, where it passes. A zero in dw, db and dx is +0.
+// not hold (so a NaN in y lets dy through), else +0, whatever dy is; dz is dy
+// itself, sign of zero included, where it passes. A zero in dw, db and dx is +0.
 //
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
 // valid, an output overlaps another operand, or act is unknown.

@@ -45,9 +45,9 @@
 //	for h = 8, 4, 2, 1:  lane[l] = lane[l] + lane[l+h]  for l < h
 //	y[i,j] = act(lane[0])
 //
-// A bias that is not given counts as +0. Which of the two it is depends on the
-// number of outputs alone. A row therefore gets the same bits alone as in any
-// batch and at any place in it.
+// Which of the two orders it is depends on the number of outputs alone. A row
+// therefore gets the same bits alone as in any batch and at any place in it. A
+// bias that is not given counts as +0.
 //
 // The gradients are single chains:
 //
@@ -79,6 +79,8 @@
 //     the sign it had in dy unless it was masked; zeros in MSE's grad and SGD's
 //     w have the signs that IEEE 754 gives them.
 //   - No term is left out because a factor is zero: 0·Inf is NaN, and stays.
+//     (The derivative of ReLU is a choice, not a factor: where y ≤ 0, dz is +0
+//     even if dy is NaN or infinite.)
 //   - Infinities and overflow are those of IEEE 754.
 //   - The mean squared error of no elements is NaN.
 //
@@ -89,7 +91,8 @@
 // everywhere and is the reference that the others equal bit for bit. The
 // environment variable LOCKSTEP_BACKEND names another one to start with, and
 // the program panics at once if this CPU or build cannot run it. [SetBackend]
-// does the same at run time, and [Backends] lists the choices. The build tags
+// selects another one later, and returns an error if it cannot run; [Backends]
+// lists the choices. The build tags
 // purego and noasm each leave all assembly out.
 //
 // # Errors
@@ -109,10 +112,10 @@
 //
 // # Allocation and concurrency
 //
-// A kernel allocates nothing once it has run, and starts no goroutine unless
-// [SetWorkers] allows it. Calls that must rearrange an operand borrow memory
-// from a pool for as long as they run: at most about 10 MiB each for float64,
-// 5 MiB for float32.
+// Calls that must rearrange an operand borrow memory from a pool for as long as
+// they run: at most about 10 MiB for float64, 5 MiB for float32. Once that is
+// there a kernel allocates nothing, unless [SetWorkers] allows it goroutines, of
+// which each borrows as much.
 //
 // All functions may be called from many goroutines at once, as long as none
 // writes what another reads or writes; [SetBackend] and [SetWorkers] too,

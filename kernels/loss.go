@@ -9,7 +9,7 @@ import "math"
 //	grad[q] = d[q] · c,  c = 2/N
 //
 // where q is the row-major index of the N = Rows·Cols elements. All three have
-// the same shape; a zero grad is not computed.
+// the same shape; the zero Mat as grad is not computed.
 //
 // grad may be the very same Mat as pred or target (same Data, same Stride),
 // but must not overlap them otherwise. pred and target may overlap.

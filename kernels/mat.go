@@ -59,7 +59,10 @@ func (m Mat[T]) IsZero() bool {
 	return m.Rows == 0 && m.Cols == 0 && m.Data == nil && m.Stride == 0
 }
 
-// Row returns the elements of row i. Its capacity ends with the row.
+// Row returns the elements of row i, or nil if they are none. Its capacity ends
+// with the row.
+//
+// It panics if there is no row i.
 func (m Mat[T]) Row(i int) []T {
 	if i < 0 || i >= m.Rows {
 		panic(fmt.Sprintf("lockstep: Row: index %d but the matrix has %d rows", i, m.Rows))

@@ -12,13 +12,13 @@ type Packed[T Float] struct {
 	bias []T
 }
 
-// Pack returns a copy of w and b for [Packed.Forward]: w is in×out, b has out
+// Pack returns a copy of w and b for [Packed.Forward], y = act(x·w + b): w is in×out, b has out
 // elements or is nil and then counts as +0. What happens to w and b later does
 // not matter. w and b may overlap.
 //
 // The copy starts at a cache line, and its rows lie so far apart that they do
-// not crowd the same sets of the cache. It takes in·(out·s + 128) bytes at the
-// most, with s the element's size. Any backend can use it.
+// not crowd the same sets of the cache. That of w takes in·(out·s + 128) bytes
+// at the most, with s the element's size. Any backend can use it.
 //
 // It panics if w is not a valid Mat, if b is not as long as w has columns, or
 // if the copy would overflow int.

@@ -90,21 +90,38 @@ func TestPackPanics(t *testing.T) {
 	}
 }
 
+// One packed layer serves many goroutines, with any backend, whichever packed it.
 func TestPackedConcurrently(t *testing.T) {
+	t.Run("f32", testPackedConcurrently[float32])
+	t.Run("f64", testPackedConcurrently[float64])
+}
+
+func testPackedConcurrently[T Float](t *testing.T) {
 	rng := newRand(24)
-	x, w := random[float64](rng, ordinary, 5, 70), random[float64](rng, ordinary, 70, 90)
-	want := NewMat[float64](5, 90)
-	DenseForward(want, x, w, nil, ReLU)
-	p := Pack(w, nil)
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			y := NewMat[float64](5, 90)
-			for range 50 {
-				p.Forward(y, x, ReLU)
+	for _, s := range []shape{{5, 70, 90}, {5, 90, 3}} {
+		x, w := random[T](rng, ordinary, s.n, s.in), random[T](rng, ordinary, s.in, s.out)
+		want := NewMat[T](s.n, s.out)
+		DenseForward(want, x, w, nil, ReLU)
+		packed := map[string]*Packed[T]{}
+		eachBackend(t, func(*testing.T) { packed[Backend()] = Pack(w, nil) })
+		eachBackend(t, func(t *testing.T) {
+			var wg sync.WaitGroup
+			var results sync.Map
+			for by, p := range packed {
+				for i := range 4 {
+					wg.Go(func() {
+						y := NewMat[T](s.n, s.out)
+						for range 20 {
+							p.Forward(y, x, ReLU)
+						}
+						results.Store(fmt.Sprintf("%v packed by %s, goroutine %d", s, by, i), y)
+					})
+				}
 			}
-			equal(t, fmt.Sprintf("goroutine %d", i), y, want)
+			wg.Wait()
+			for who, y := range results.Range {
+				equal(t, who.(string), y.(Mat[T]), want)
+			}
 		})
 	}
-	wg.Wait()
 }

@@ -229,8 +229,8 @@ func (t *tiles[T]) wholeTiles(rows int) int {
 	return (rows + t.panelRows - 1) / t.panelRows * t.panelRows
 }
 
-// sweepRows computes rows i to end-1 of c, few of them or of few terms, a row
-// at a time.
+// sweepRows computes rows i to end-1 of c, few of them or of few terms, up to
+// sweepTall rows at a time. The right factor begins with row k of m.
 func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	if i >= end {
 		return

@@ -397,7 +397,7 @@ func testPermittedOverlap[T Float](t *testing.T) {
 	}
 }
 
-// TestOverlaps holds region.overlaps against a search of all elements.
+// TestOverlaps holds Mat.overlaps against a search of all elements.
 func TestOverlaps(t *testing.T) {
 	rng := newRand(14)
 	memory := make([]float32, 200)

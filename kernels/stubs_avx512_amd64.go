@@ -148,7 +148,7 @@ func unpackedAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *floa
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
 // rows of y, x and w are as many bytes apart as follows each. cols is 2 to
-// severalCols, rows at least as many as are taken at a time.
+// len(severalRows)-1, rows at least severalRows[cols].
 //
 //go:noescape
 func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
@@ -157,7 +157,7 @@ func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
 // rows of y, x and w are as many bytes apart as follows each. cols is 2 to
-// severalCols, rows at least as many as are taken at a time.
+// len(severalRows)-1, rows at least severalRows[cols].
 //
 //go:noescape
 func severalAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
@@ -344,14 +344,14 @@ func stripsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *f
 //go:noescape
 func stripsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 
-// What panel computes, for any number of columns but 0, row by row. Where init
-// is nil the sums start from +0; ldinit is then 0.
+// What panel computes, for any number of columns but 0, up to four rows at a time.
+// Where init is nil the sums start from +0; ldinit is then 0.
 //
 //go:noescape
 func sweepAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 
-// What panel computes, for any number of columns but 0, row by row. Where init
-// is nil the sums start from +0; ldinit is then 0.
+// What panel computes, for any number of columns but 0, up to four rows at a time.
+// Where init is nil the sums start from +0; ldinit is then 0.
 //
 //go:noescape
 func sweepAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)

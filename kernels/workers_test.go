@@ -79,6 +79,10 @@ func (w *work[T]) outputs() passed[T] {
 // run has n workers make them.
 func (w *work[T]) run(n int) passed[T] {
 	defer SetWorkers(n)()
+	return w.passes()
+}
+
+func (w *work[T]) passes() passed[T] {
 	r := w.outputs()
 	DenseForward(r.y, w.x, w.w, w.b, ReLU)
 	Pack(w.w, w.b).Forward(r.packed, w.x, ReLU)

@@ -18,8 +18,9 @@
 //
 // # Memory and concurrency
 //
-// [Trainer.Step] allocates nothing; Net.Predict allocates nothing once warm.
-// Predict may run in many goroutines on one [Net], as long as nobody changes
-// its layers meanwhile. A [Trainer] belongs to one goroutine at a time, and its
-// Step changes the layers.
+// [Trainer.Step] and Net.Predict allocate nothing once warm, unless
+// [github.com/lockstep-go/lockstep/kernels.SetWorkers] allows the kernels
+// goroutines. Predict may run in many goroutines on one [Net], as long as nobody
+// changes its layers meanwhile. A [Trainer] belongs to one goroutine at a time,
+// and its Step changes the layers.
 package mlp

@@ -49,12 +49,13 @@ const block = 256
 // Each layer is [kernels.DenseForward]: a row has the same bits in any batch,
 // and a NaN stays NaN.
 //
-// Many goroutines may call Predict on one net, as long as nobody changes the
-// layers meanwhile. Once warm it allocates nothing.
-//
 // It returns an error, and leaves dst as it was, if the shapes disagree, a
 // matrix is not valid, dst overlaps another operand, or the layers are no
 // longer what New accepts.
+//
+// Many goroutines may call Predict on one net, as long as nobody changes the
+// layers meanwhile. Once warm it allocates nothing, unless
+// [kernels.SetWorkers] allows the kernels goroutines.
 func (n *Net[T]) Predict(dst, x kernels.Mat[T]) error {
 	const fn = "Predict"
 	if err := n.check(fn); err != nil {

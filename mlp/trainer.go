@@ -88,7 +88,8 @@ func NewTrainer[T kernels.Float](n *Net[T], batch int) (*Trainer[T], error) {
 // of range, a matrix is not valid, the operands overlap, or the layers are no
 // longer of the shapes that the trainer was made for.
 //
-// It allocates nothing.
+// It allocates nothing, once the kernels have run and unless
+// [kernels.SetWorkers] allows them goroutines.
 func (t *Trainer[T]) Step(x, y kernels.Mat[T], rate T) (cost T, err error) {
 	if t.changed(&x, &y) {
 		if err := t.check("Step", &x, &y); err != nil {

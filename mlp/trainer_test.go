@@ -87,6 +87,42 @@ func TestStepBits(t *testing.T) {
 	testStepBits[float32](t)
 }
 
+// Nor do they depend on the number of workers, who share the first layer here, in pieces
+// that do not come out even.
+func TestStepByWorkers(t *testing.T) {
+	testStepByWorkers[float64](t)
+	testStepByWorkers[float32](t)
+}
+
+func testStepByWorkers[T kernels.Float](t *testing.T) {
+	eachBackend(t, func(name string) {
+		var want []T
+		for _, workers := range []int{1, 2, 3} {
+			restore := kernels.SetWorkers(workers)
+			rng := rand.New(rand.NewPCG(14, 0))
+			net := randomNet[T](rng, 0, 128, 500, 3)
+			x, y := randomMat[T](rng, 100, 128, 0), randomMat[T](rng, 100, 3, 0)
+			trainer := must(mlp.NewTrainer(net, x.Rows))
+			for range 2 {
+				if _, err := trainer.Step(x, y, 0.01); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := net.Predict(y, x); err != nil {
+				t.Fatal(err)
+			}
+			got := append(parameters(net), y.Data...)
+			if want == nil {
+				want = got
+			}
+			if !sameBits(got, want) {
+				t.Errorf("%T: %s: the bits of %d workers differ from those of one", T(0), name, workers)
+			}
+			restore()
+		}
+	})
+}
+
 func testStepBits[T kernels.Float](t *testing.T) {
 	for _, widths := range [][]int{{2, 3}, {1, 10, 1}, {3, 9, 8, 2}, {33, 17, 16}} {
 		for _, rows := range []int{1, 7, 64} {
