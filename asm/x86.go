@@ -6,6 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/gotypes"
+	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -124,6 +125,9 @@ func (m *x86) Func(name, signature string, doc ...string) {
 	m.SignatureExpr(signature)
 	m.Doc(doc...)
 	m.Pragma("noescape")
+	// At a cache line: what a loop costs depends on how it lies across lines, and is
+	// not to change with the program around it.
+	m.Instruction(&ir.Instruction{Opcode: "PCALIGN", Operands: []operand.Op{operand.Imm(64)}})
 }
 
 func (m *x86) Return() {

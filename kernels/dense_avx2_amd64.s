@@ -17,11 +17,12 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·panelAVX2F32(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower1
-	CMPQ AX, $0x18
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower1
+	CMPQ    AX, $0x18
+	JNE     over2
 
 next3:
 	// the height of the next tile
@@ -4946,11 +4947,12 @@ done479:
 // func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·panelAVX2F64(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x08
-	JLE  narrower1
-	CMPQ AX, $0x0c
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrower1
+	CMPQ    AX, $0x0c
+	JNE     over2
 
 next3:
 	// the height of the next tile
@@ -9083,9 +9085,10 @@ done335:
 // func packingAVX2F32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·packingAVX2F32(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), BX
-	CMPQ BX, $0x00000080
-	JLT  few1
+	PCALIGN $0x40
+	MOVQ    n+80(FP), BX
+	CMPQ    BX, $0x00000080
+	JLT     few1
 
 	// c of the next tile, 4×3 vectors
 	MOVQ       ldc+16(FP), BX
@@ -9224,9 +9227,10 @@ linear4:
 // func packingAVX2F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·packingAVX2F64(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), BX
-	CMPQ BX, $0x00000080
-	JLT  few1
+	PCALIGN $0x40
+	MOVQ    n+80(FP), BX
+	CMPQ    BX, $0x00000080
+	JLT     few1
 
 	// c of the next tile, 4×3 vectors
 	MOVQ       ldc+16(FP), BX

@@ -7,11 +7,12 @@
 // func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2, FMA3, MMX+
 TEXT ·panelAVX512F32(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x20
-	JLE  narrower1
-	CMPQ AX, $0x30
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x20
+	JLE     narrower1
+	CMPQ    AX, $0x30
+	JNE     over2
 
 next3:
 	// the height of the next tile
@@ -10337,11 +10338,12 @@ done895:
 // func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2, FMA3, MMX+
 TEXT ·panelAVX512F64(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower1
-	CMPQ AX, $0x18
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower1
+	CMPQ    AX, $0x18
+	JNE     over2
 
 next3:
 	// the height of the next tile
@@ -19083,9 +19085,10 @@ done607:
 // func packingAVX512F32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·packingAVX512F32(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), BX
-	CMPQ BX, $0x00000080
-	JLT  few1
+	PCALIGN $0x40
+	MOVQ    n+80(FP), BX
+	CMPQ    BX, $0x00000080
+	JLT     few1
 
 	// c of the next tile, 8×3 vectors
 	MOVQ       ldc+16(FP), BX
@@ -19317,9 +19320,10 @@ linear4:
 // func packingAVX512F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·packingAVX512F64(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), BX
-	CMPQ BX, $0x00000080
-	JLT  few1
+	PCALIGN $0x40
+	MOVQ    n+80(FP), BX
+	CMPQ    BX, $0x00000080
+	JLT     few1
 
 	// c of the next tile, 8×3 vectors
 	MOVQ       ldc+16(FP), BX
@@ -19551,15 +19555,16 @@ linear4:
 // func tallAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int, down uintptr)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·tallAVX512F32(SB), NOSPLIT, $0-96
-	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x0c
-	JNE   other1
-	MOVQ  n+72(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	PCALIGN $0x40
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x0c
+	JNE     other1
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
 
 again2:
 	// acc[j] = bias[j], 16 rows
@@ -21842,15 +21847,16 @@ linear30:
 // func tallAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int, down uintptr)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·tallAVX512F64(SB), NOSPLIT, $0-96
-	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x0b
-	JNE   other1
-	MOVQ  n+72(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	PCALIGN $0x40
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x0b
+	JNE     other1
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x03, CX
+	MOVL    $0x0000000f, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
 
 again2:
 	// acc[j] = bias[j], 8 rows

@@ -7,11 +7,12 @@
 // func panelAVX512Zen4F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·panelAVX512Zen4F32(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x20
-	JLE  narrower1
-	CMPQ AX, $0x30
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x20
+	JLE     narrower1
+	CMPQ    AX, $0x30
+	JNE     over2
 
 next3:
 	// the height of the next tile
@@ -10341,11 +10342,12 @@ done895:
 // func panelAVX512Zen4F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·panelAVX512Zen4F64(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower1
-	CMPQ AX, $0x18
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower1
+	CMPQ    AX, $0x18
+	JNE     over2
 
 next3:
 	// the height of the next tile
@@ -19091,9 +19093,10 @@ done607:
 // func packingAVX512Zen4F32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·packingAVX512Zen4F32(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), BX
-	CMPQ BX, $0x00000080
-	JLT  few1
+	PCALIGN $0x40
+	MOVQ    n+80(FP), BX
+	CMPQ    BX, $0x00000080
+	JLT     few1
 
 	// c of the next tile, 8×3 vectors
 	MOVQ       ldc+16(FP), BX
@@ -19317,9 +19320,10 @@ linear4:
 // func packingAVX512Zen4F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·packingAVX512Zen4F64(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), BX
-	CMPQ BX, $0x00000080
-	JLT  few1
+	PCALIGN $0x40
+	MOVQ    n+80(FP), BX
+	CMPQ    BX, $0x00000080
+	JLT     few1
 
 	// c of the next tile, 8×3 vectors
 	MOVQ       ldc+16(FP), BX

@@ -17,6 +17,8 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func sweepAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·sweepAVX2F32(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
+
 next1:
 	// the height of the next tile
 	MOVQ rows+72(FP), AX
@@ -4365,6 +4367,8 @@ done357:
 // func sweepAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·sweepAVX2F64(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
+
 next1:
 	// the height of the next tile
 	MOVQ rows+72(FP), AX
@@ -8493,13 +8497,14 @@ done317:
 // func streamAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·streamAVX2F32(SB), NOSPLIT, $0-80
-	MOVQ b+48(FP), AX
-	MOVQ ldb+56(FP), BX
-	MOVQ cols+72(FP), DX
-	MOVQ $0x00000000, CX
-	LEAQ (BX)(BX*2), SI
-	LEAQ (BX)(BX*4), DI
-	LEAQ (SI)(BX*4), R8
+	PCALIGN $0x40
+	MOVQ    b+48(FP), AX
+	MOVQ    ldb+56(FP), BX
+	MOVQ    cols+72(FP), DX
+	MOVQ    $0x00000000, CX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (BX)(BX*4), DI
+	LEAQ    (SI)(BX*4), R8
 
 vector1:
 	// b[p,j], a vector of each p
@@ -8563,13 +8568,14 @@ row2:
 // func streamAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·streamAVX2F64(SB), NOSPLIT, $0-80
-	MOVQ b+48(FP), AX
-	MOVQ ldb+56(FP), BX
-	MOVQ cols+72(FP), DX
-	MOVQ $0x00000000, CX
-	LEAQ (BX)(BX*2), SI
-	LEAQ (BX)(BX*4), DI
-	LEAQ (SI)(BX*4), R8
+	PCALIGN $0x40
+	MOVQ    b+48(FP), AX
+	MOVQ    ldb+56(FP), BX
+	MOVQ    cols+72(FP), DX
+	MOVQ    $0x00000000, CX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (BX)(BX*4), DI
+	LEAQ    (SI)(BX*4), R8
 
 vector1:
 	// b[p,j], a vector of each p
@@ -8633,14 +8639,15 @@ row2:
 // func thinAVX2F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·thinAVX2F32(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), AX
-	CMPQ AX, $0x02
-	JNE  other1
-	MOVQ cols+72(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower2
-	CMPQ AX, $0x18
-	JNE  over3
+	PCALIGN $0x40
+	MOVQ    n+80(FP), AX
+	CMPQ    AX, $0x02
+	JNE     other1
+	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower2
+	CMPQ    AX, $0x18
+	JNE     over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -9890,14 +9897,15 @@ linear72:
 // func thinAVX2F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·thinAVX2F64(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), AX
-	CMPQ AX, $0x02
-	JNE  other1
-	MOVQ cols+72(FP), AX
-	CMPQ AX, $0x08
-	JLE  narrower2
-	CMPQ AX, $0x0c
-	JNE  over3
+	PCALIGN $0x40
+	MOVQ    n+80(FP), AX
+	CMPQ    AX, $0x02
+	JNE     other1
+	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrower2
+	CMPQ    AX, $0x0c
+	JNE     over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -10951,6 +10959,8 @@ linear60:
 // func flatAVX2F32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·flatAVX2F32(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
+
 	// b, the bias and the number of each of turns rows, to c
 	MOVQ       cols+40(FP), BX
 	MOVQ       BX, SI
@@ -11289,6 +11299,8 @@ done27:
 // func flatAVX2F64(c *float64, bias *float64, a *float64, b *float64, rows int, cols int, period int, turns int, act int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·flatAVX2F64(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
+
 	// b, the bias and the number of each of turns rows, to c
 	MOVQ       cols+40(FP), BX
 	MOVQ       BX, SI

@@ -7,6 +7,8 @@
 // func sweepAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sweepAVX512F32(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
+
 next1:
 	// the height of the next tile
 	MOVQ rows+72(FP), AX
@@ -10398,6 +10400,8 @@ done653:
 // func sweepAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sweepAVX512F64(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
+
 next1:
 	// the height of the next tile
 	MOVQ rows+72(FP), AX
@@ -20349,13 +20353,14 @@ done573:
 // func streamAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·streamAVX512F32(SB), NOSPLIT, $0-80
-	MOVQ b+48(FP), AX
-	MOVQ ldb+56(FP), BX
-	MOVQ cols+72(FP), DX
-	MOVQ $0x00000000, CX
-	LEAQ (BX)(BX*2), SI
-	LEAQ (BX)(BX*4), DI
-	LEAQ (SI)(BX*4), R8
+	PCALIGN $0x40
+	MOVQ    b+48(FP), AX
+	MOVQ    ldb+56(FP), BX
+	MOVQ    cols+72(FP), DX
+	MOVQ    $0x00000000, CX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (BX)(BX*4), DI
+	LEAQ    (SI)(BX*4), R8
 
 vector1:
 	// b[p,j], a vector of each p
@@ -20411,13 +20416,14 @@ row2:
 // func streamAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·streamAVX512F64(SB), NOSPLIT, $0-80
-	MOVQ b+48(FP), AX
-	MOVQ ldb+56(FP), BX
-	MOVQ cols+72(FP), DX
-	MOVQ $0x00000000, CX
-	LEAQ (BX)(BX*2), SI
-	LEAQ (BX)(BX*4), DI
-	LEAQ (SI)(BX*4), R8
+	PCALIGN $0x40
+	MOVQ    b+48(FP), AX
+	MOVQ    ldb+56(FP), BX
+	MOVQ    cols+72(FP), DX
+	MOVQ    $0x00000000, CX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (BX)(BX*4), DI
+	LEAQ    (SI)(BX*4), R8
 
 vector1:
 	// b[p,j], a vector of each p
@@ -20473,14 +20479,15 @@ row2:
 // func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·thinAVX512F32(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), AX
-	CMPQ AX, $0x06
-	JNE  other1
-	MOVQ cols+72(FP), AX
-	CMPQ AX, $0x20
-	JLE  narrower2
-	CMPQ AX, $0x30
-	JNE  over3
+	PCALIGN $0x40
+	MOVQ    n+80(FP), AX
+	CMPQ    AX, $0x06
+	JNE     other1
+	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x20
+	JLE     narrower2
+	CMPQ    AX, $0x30
+	JNE     over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -26577,14 +26584,15 @@ linear288:
 // func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·thinAVX512F64(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), AX
-	CMPQ AX, $0x06
-	JNE  other1
-	MOVQ cols+72(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower2
-	CMPQ AX, $0x18
-	JNE  over3
+	PCALIGN $0x40
+	MOVQ    n+80(FP), AX
+	CMPQ    AX, $0x06
+	JNE     other1
+	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower2
+	CMPQ    AX, $0x18
+	JNE     over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -31994,6 +32002,8 @@ linear252:
 // func flatAVX512F32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·flatAVX512F32(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
+
 	// b, the bias and the number of each of turns rows, to c
 	MOVQ      cols+40(FP), BX
 	MOVQ      BX, DI
@@ -32816,6 +32826,8 @@ done57:
 // func flatAVX512F64(c *float64, bias *float64, a *float64, b *float64, rows int, cols int, period int, turns int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·flatAVX512F64(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
+
 	// b, the bias and the number of each of turns rows, to c
 	MOVQ      cols+40(FP), BX
 	MOVQ      BX, DI

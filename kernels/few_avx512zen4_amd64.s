@@ -7,14 +7,15 @@
 // func thinAVX512Zen4F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL
 TEXT ·thinAVX512Zen4F32(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), AX
-	CMPQ AX, $0x06
-	JNE  other1
-	MOVQ cols+72(FP), AX
-	CMPQ AX, $0x20
-	JLE  narrower2
-	CMPQ AX, $0x30
-	JNE  over3
+	PCALIGN $0x40
+	MOVQ    n+80(FP), AX
+	CMPQ    AX, $0x06
+	JNE     other1
+	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x20
+	JLE     narrower2
+	CMPQ    AX, $0x30
+	JNE     over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -5880,14 +5881,15 @@ linear288:
 // func thinAVX512Zen4F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL
 TEXT ·thinAVX512Zen4F64(SB), NOSPLIT, $0-96
-	MOVQ n+80(FP), AX
-	CMPQ AX, $0x06
-	JNE  other1
-	MOVQ cols+72(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower2
-	CMPQ AX, $0x18
-	JNE  over3
+	PCALIGN $0x40
+	MOVQ    n+80(FP), AX
+	CMPQ    AX, $0x06
+	JNE     other1
+	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower2
+	CMPQ    AX, $0x18
+	JNE     over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX

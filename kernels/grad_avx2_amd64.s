@@ -17,14 +17,15 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func gradAVX2F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·gradAVX2F32(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower1
-	CMPQ AX, $0x18
-	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer3
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower1
+	CMPQ    AX, $0x18
+	JNE     over2
+	MOVQ    rows+96(FP), BX
+	CMPQ    BX, $0x02
+	JNE     fewer3
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3330,14 +3331,15 @@ unwanted263:
 // func gradAVX2F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·gradAVX2F64(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x08
-	JLE  narrower1
-	CMPQ AX, $0x0c
-	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer3
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrower1
+	CMPQ    AX, $0x0c
+	JNE     over2
+	MOVQ    rows+96(FP), BX
+	CMPQ    BX, $0x02
+	JNE     fewer3
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6131,6 +6133,8 @@ unwanted219:
 // func gateAVX2F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX
 TEXT ·gateAVX2F32(SB), NOSPLIT, $0-64
+	PCALIGN $0x40
+
 next1:
 	// the height of the next tile
 	MOVQ rows+40(FP), AX
@@ -9816,6 +9820,8 @@ done549:
 // func gateAVX2F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX
 TEXT ·gateAVX2F64(SB), NOSPLIT, $0-64
+	PCALIGN $0x40
+
 next1:
 	// the height of the next tile
 	MOVQ rows+40(FP), AX
@@ -12269,11 +12275,12 @@ done325:
 // func columnAVX2F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower1
-	CMPQ AX, $0x18
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower1
+	CMPQ    AX, $0x18
+	JNE     over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -13955,11 +13962,12 @@ unwanted131:
 // func columnAVX2F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·columnAVX2F64(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x08
-	JLE  narrower1
-	CMPQ AX, $0x0c
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrower1
+	CMPQ    AX, $0x0c
+	JNE     over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX

@@ -7,14 +7,15 @@
 // func gradAVX512F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x20
-	JLE  narrower1
-	CMPQ AX, $0x30
-	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x04
-	JNE  fewer3
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x20
+	JLE     narrower1
+	CMPQ    AX, $0x30
+	JNE     over2
+	MOVQ    rows+96(FP), BX
+	CMPQ    BX, $0x04
+	JNE     fewer3
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8375,14 +8376,15 @@ unwanted575:
 // func gradAVX512F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower1
-	CMPQ AX, $0x18
-	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x04
-	JNE  fewer3
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower1
+	CMPQ    AX, $0x18
+	JNE     over2
+	MOVQ    rows+96(FP), BX
+	CMPQ    BX, $0x04
+	JNE     fewer3
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -15802,6 +15804,8 @@ unwanted503:
 // func gateAVX512F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·gateAVX512F32(SB), NOSPLIT, $0-64
+	PCALIGN $0x40
+
 next1:
 	// the height of the next tile
 	MOVQ rows+40(FP), AX
@@ -22163,6 +22167,8 @@ done997:
 // func gateAVX512F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·gateAVX512F64(SB), NOSPLIT, $0-64
+	PCALIGN $0x40
+
 next1:
 	// the height of the next tile
 	MOVQ rows+40(FP), AX
@@ -26060,11 +26066,12 @@ done549:
 // func columnAVX512F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x20
-	JLE  narrower1
-	CMPQ AX, $0x30
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x20
+	JLE     narrower1
+	CMPQ    AX, $0x30
+	JNE     over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -28322,11 +28329,12 @@ unwanted175:
 // func columnAVX512F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower1
-	CMPQ AX, $0x18
-	JNE  over2
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower1
+	CMPQ    AX, $0x18
+	JNE     over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX

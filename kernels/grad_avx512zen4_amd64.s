@@ -7,14 +7,15 @@
 // func gradAVX512Zen4F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL
 TEXT ·gradAVX512Zen4F32(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x20
-	JLE  narrower1
-	CMPQ AX, $0x30
-	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x04
-	JNE  fewer3
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x20
+	JLE     narrower1
+	CMPQ    AX, $0x30
+	JNE     over2
+	MOVQ    rows+96(FP), BX
+	CMPQ    BX, $0x04
+	JNE     fewer3
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8155,14 +8156,15 @@ unwanted575:
 // func gradAVX512Zen4F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL
 TEXT ·gradAVX512Zen4F64(SB), NOSPLIT, $0-128
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x10
-	JLE  narrower1
-	CMPQ AX, $0x18
-	JNE  over2
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x04
-	JNE  fewer3
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x10
+	JLE     narrower1
+	CMPQ    AX, $0x18
+	JNE     over2
+	MOVQ    rows+96(FP), BX
+	CMPQ    BX, $0x04
+	JNE     fewer3
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX

@@ -17,6 +17,7 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func inputAVX2F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·inputAVX2F32(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
 	CMPQ    AX, $0x06
 	JNE     other1
@@ -2624,6 +2625,7 @@ done163:
 // func inputAVX2F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·inputAVX2F64(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
 	CMPQ    AX, $0x08
 	JNE     other1
@@ -6650,6 +6652,7 @@ done282:
 // func turnedAVX2F32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·turnedAVX2F32(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
 	CMPQ    AX, $0x06
 	JNE     other1
@@ -9588,6 +9591,7 @@ done193:
 // func turnedAVX2F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·turnedAVX2F64(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
 	CMPQ    AX, $0x03
 	JNE     other1
@@ -11532,6 +11536,7 @@ done156:
 // func bothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·bothAVX2F32(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x03
 	JNE     other1
@@ -13146,6 +13151,7 @@ done80:
 // func bothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·bothAVX2F64(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x03
 	JNE     other1
@@ -15099,6 +15105,7 @@ done132:
 // func bothTurnedAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·bothTurnedAVX2F32(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x03
 	JNE     other1
@@ -18003,6 +18010,7 @@ done139:
 // func bothTurnedAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·bothTurnedAVX2F64(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x03
 	JNE     other1
@@ -20003,6 +20011,7 @@ done140:
 // func stripsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 // Requires: AVX, FMA3
 TEXT ·stripsAVX2F32(SB), NOSPLIT, $0-120
+	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x02
 	JNE     other1
@@ -21095,6 +21104,7 @@ done24:
 // func stripsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 // Requires: AVX, FMA3
 TEXT ·stripsAVX2F64(SB), NOSPLIT, $0-120
+	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	MOVQ    cols+88(FP), AX
 	CMPQ    AX, $0x10
@@ -21496,6 +21506,7 @@ done3:
 // func dotsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·dotsAVX2F32(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x03
 	JNE     other1
@@ -23300,6 +23311,7 @@ folded184:
 // func dotsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·dotsAVX2F64(SB), NOSPLIT, $0-104
+	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	MOVQ    cols+88(FP), AX
 	VXORPS  X0, X0, X0

@@ -7,18 +7,19 @@
 // func inputAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·inputAVX512F32(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x08
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	TESTQ BX, BX
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x08
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	TESTQ   BX, BX
+	JLE     done6
 
 block2:
 	// 8×16 elements of dx, from +0
@@ -4934,18 +4935,19 @@ done205:
 // func inputAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·inputAVX512F64(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x08
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	CMPQ  BX, $0x08
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x08
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x03, CX
+	MOVL    $0x0000000f, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	CMPQ    BX, $0x08
+	JLE     done6
 
 block2:
 	// 8×16 elements of dx, from +0
@@ -9386,18 +9388,19 @@ done253:
 // func turnedAVX512F32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·turnedAVX512F32(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x08
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	TESTQ BX, BX
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x08
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	TESTQ   BX, BX
+	JLE     done6
 
 block2:
 	// 8×16 elements of dx, from +0
@@ -15501,18 +15504,19 @@ done239:
 // func turnedAVX512F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·turnedAVX512F64(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x07
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	CMPQ  BX, $0x08
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x07
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x03, CX
+	MOVL    $0x0000000f, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	CMPQ    BX, $0x08
+	JLE     done6
 
 block2:
 	// 7×16 elements of dx, from +0
@@ -20031,18 +20035,19 @@ done260:
 // func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·bothAVX512F64(SB), NOSPLIT, $0-104
-	MOVQ  rows+80(FP), AX
-	CMPQ  AX, $0x03
-	JNE   other1
-	MOVQ  n+96(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+88(FP), BX
-	TESTQ BX, BX
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x03
+	JNE     other1
+	MOVQ    n+96(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+88(FP), BX
+	TESTQ   BX, BX
+	JLE     done6
 
 block2:
 	// 3×8 elements of dx, from +0
@@ -21520,18 +21525,19 @@ done80:
 // func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·bothTurnedAVX512F32(SB), NOSPLIT, $0-104
-	MOVQ  rows+80(FP), AX
-	CMPQ  AX, $0x02
-	JNE   other1
-	MOVQ  n+96(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+88(FP), BX
-	TESTQ BX, BX
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x02
+	JNE     other1
+	MOVQ    n+96(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x0f, CX
+	MOVL    $0x0000ffff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+88(FP), BX
+	TESTQ   BX, BX
+	JLE     done6
 
 block2:
 	// 2×16 elements of dx, from +0
@@ -22585,18 +22591,19 @@ done31:
 // func bothTurnedAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·bothTurnedAVX512F64(SB), NOSPLIT, $0-104
-	MOVQ  rows+80(FP), AX
-	CMPQ  AX, $0x02
-	JNE   other1
-	MOVQ  n+96(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+88(FP), BX
-	CMPQ  BX, $0x08
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x02
+	JNE     other1
+	MOVQ    n+96(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+88(FP), BX
+	CMPQ    BX, $0x08
+	JLE     done6
 
 block2:
 	// 2×16 elements of dx, from +0
@@ -24288,18 +24295,19 @@ done83:
 // func stripsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·stripsAVX512F32(SB), NOSPLIT, $0-120
-	MOVQ  rows+80(FP), AX
-	CMPQ  AX, $0x04
-	JNE   other1
-	MOVQ  cols+88(FP), AX
-	CMPQ  AX, $0x10
-	JLT   done3
-	MOVQ  n+96(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	PCALIGN $0x40
+	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x04
+	JNE     other1
+	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x10
+	JLT     done3
+	MOVQ    n+96(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x0f, CX
+	MOVL    $0x0000ffff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
 
 strip2:
 	// 4×16 elements of dx, from +0
@@ -27530,18 +27538,19 @@ done71:
 // func stripsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·stripsAVX512F64(SB), NOSPLIT, $0-120
-	MOVQ  rows+80(FP), AX
-	CMPQ  AX, $0x04
-	JNE   other1
-	MOVQ  cols+88(FP), AX
-	CMPQ  AX, $0x10
-	JLT   done3
-	MOVQ  n+96(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	PCALIGN $0x40
+	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x04
+	JNE     other1
+	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x10
+	JLT     done3
+	MOVQ    n+96(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
 
 strip2:
 	// 4×16 elements of dx, from +0

@@ -7,18 +7,19 @@
 // func inputAVX512VLF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
 TEXT ·inputAVX512VLF32(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x08
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	CMPQ  BX, $0x08
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x08
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x03, CX
+	MOVL    $0x0000000f, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	CMPQ    BX, $0x08
+	JLE     done6
 
 block2:
 	// 8×16 elements of dx, from +0
@@ -4844,18 +4845,19 @@ done273:
 // func inputAVX512VLF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
 TEXT ·inputAVX512VLF64(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x08
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	CMPQ  BX, $0x04
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x08
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x03, CX
+	MOVL    $0x0000000f, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	CMPQ    BX, $0x04
+	JLE     done6
 
 block2:
 	// 8×8 elements of dx, from +0
@@ -9836,18 +9838,19 @@ done337:
 // func turnedAVX512VLF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
 TEXT ·turnedAVX512VLF32(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x07
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	CMPQ  BX, $0x08
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x07
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x03, CX
+	MOVL    $0x0000000f, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	CMPQ    BX, $0x08
+	JLE     done6
 
 block2:
 	// 7×16 elements of dx, from +0
@@ -14650,18 +14653,19 @@ done288:
 // func turnedAVX512VLF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
 TEXT ·turnedAVX512VLF64(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x03
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	CMPQ  BX, $0x04
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x03
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x03, CX
+	MOVL    $0x0000000f, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	CMPQ    BX, $0x04
+	JLE     done6
 
 block2:
 	// 3×8 elements of dx, from +0

@@ -7,18 +7,19 @@
 // func inputAVX512Zen4F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·inputAVX512Zen4F32(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x08
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	TESTQ BX, BX
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x08
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	TESTQ   BX, BX
+	JLE     done6
 
 block2:
 	// 8×16 elements of dx, from +0
@@ -4709,18 +4710,19 @@ done205:
 // func inputAVX512Zen4F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·inputAVX512Zen4F64(SB), NOSPLIT, $0-72
-	MOVQ  rows+48(FP), AX
-	CMPQ  AX, $0x08
-	JNE   other1
-	MOVQ  n+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+56(FP), BX
-	CMPQ  BX, $0x08
-	JLE   done6
+	PCALIGN $0x40
+	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x08
+	JNE     other1
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x03, CX
+	MOVL    $0x0000000f, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+56(FP), BX
+	CMPQ    BX, $0x08
+	JLE     done6
 
 block2:
 	// 8×16 elements of dx, from +0

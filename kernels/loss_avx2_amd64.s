@@ -17,6 +17,7 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func mseAVX2F32(lane *float32, init *float32, grad *float32, pred *float32, target *float32, n int, c float32)
 // Requires: AVX, FMA3
 TEXT ·mseAVX2F32(SB), NOSPLIT, $0-52
+	PCALIGN      $0x40
 	MOVQ         init+8(FP), AX
 	VMOVUPS      (AX), Y0
 	VMOVUPS      32(AX), Y1
@@ -247,6 +248,7 @@ folded2:
 // func mseAVX2F64(lane *float64, init *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 // Requires: AVX, FMA3
 TEXT ·mseAVX2F64(SB), NOSPLIT, $0-56
+	PCALIGN      $0x40
 	MOVQ         init+8(FP), AX
 	VMOVUPD      (AX), Y0
 	VMOVUPD      32(AX), Y1

@@ -7,6 +7,7 @@
 // func mseAVX512F32(lane *float32, init *float32, grad *float32, pred *float32, target *float32, n int, c float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·mseAVX512F32(SB), NOSPLIT, $0-52
+	PCALIGN      $0x40
 	MOVQ         init+8(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         grad+16(FP), AX
@@ -191,6 +192,7 @@ folded2:
 // func mseAVX512F64(lane *float64, init *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·mseAVX512F64(SB), NOSPLIT, $0-56
+	PCALIGN      $0x40
 	MOVQ         init+8(FP), AX
 	VMOVUPD      (AX), Z0
 	VMOVUPD      64(AX), Z1

@@ -17,6 +17,7 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func narrowAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·narrowAVX2F32(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
 	MOVQ    n+56(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -1166,6 +1167,7 @@ rest62:
 // func narrowAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·narrowAVX2F64(SB), NOSPLIT, $0-72
+	PCALIGN $0x40
 	MOVQ    n+56(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -2632,6 +2634,7 @@ rest89:
 // func dotAVX2F32(lane *float32, x *float32, w *float32, n int)
 // Requires: AVX, FMA3
 TEXT ·dotAVX2F32(SB), NOSPLIT, $0-32
+	PCALIGN $0x40
 	MOVQ    lane+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -2697,6 +2700,7 @@ end3:
 // func dotAVX2F64(lane *float64, x *float64, w *float64, n int)
 // Requires: AVX, FMA3
 TEXT ·dotAVX2F64(SB), NOSPLIT, $0-32
+	PCALIGN $0x40
 	MOVQ    lane+0(FP), AX
 	VMOVUPD (AX), Y0
 	VMOVUPD 32(AX), Y1
@@ -2804,6 +2808,7 @@ end3:
 // func abreastAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·abreastAVX2F32(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
 	MOVQ    cols+64(FP), AX
 	CMPQ    AX, $0x09
 	JGE     more2
@@ -3133,14 +3138,15 @@ more2:
 // func abreastAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·abreastAVX2F64(SB), NOSPLIT, $0-88
-	MOVQ cols+64(FP), AX
-	CMPQ AX, $0x05
-	JGE  more2
-	CMPQ AX, $0x04
-	JNE  part1
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest4
+	PCALIGN $0x40
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x05
+	JGE     more2
+	CMPQ    AX, $0x04
+	JNE     part1
+	MOVQ    rows+56(FP), BX
+	CMPQ    BX, $0x01
+	JLT     rest4
 
 tile3:
 	// chains 0, 2 …: the first of all from bias, the others from +0
@@ -4157,6 +4163,7 @@ more26:
 // func treeAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·treeAVX2F32(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
 	MOVQ    n+72(FP), AX
 	CMPQ    AX, $0x0a
 	JNE     other1
@@ -5157,12 +5164,13 @@ stored92:
 // func treeAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·treeAVX2F64(SB), NOSPLIT, $0-88
-	MOVQ n+72(FP), AX
-	CMPQ AX, $0x0a
-	JNE  other1
-	MOVQ cols+64(FP), AX
-	CMPQ AX, $0x04
-	JNE  part2
+	PCALIGN $0x40
+	MOVQ    n+72(FP), AX
+	CMPQ    AX, $0x0a
+	JNE     other1
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x04
+	JNE     part2
 
 	// 10 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6526,6 +6534,7 @@ stored87:
 // func unpackedAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·unpackedAVX2F32(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
 	MOVQ    n+72(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -6841,6 +6850,7 @@ linear16:
 // func unpackedAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·unpackedAVX2F64(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
 	MOVQ    n+72(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -7121,6 +7131,7 @@ linear24:
 // func severalAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·severalAVX2F32(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
 	MOVQ    n+72(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -8029,6 +8040,7 @@ done44:
 // func severalAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·severalAVX2F64(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
 	MOVQ    n+72(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -8422,18 +8434,19 @@ done17:
 // func columnsAVX2F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
 // Requires: AVX
 TEXT ·columnsAVX2F32(SB), NOSPLIT, $0-48
-	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x07
-	JNE    other1
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
+	PCALIGN $0x40
+	MOVQ    cols+40(FP), AX
+	CMPQ    AX, $0x07
+	JNE     other1
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    w+16(FP), CX
+	MOVQ    ldw+24(FP), DX
+	MOVQ    rows+32(FP), SI
+	LEAQ    (DX)(DX*2), DI
+	LEAQ    (DX)(DX*4), R8
+	LEAQ    (DI)(DX*4), R9
+	IMUL3Q  $0x08, DX, R11
 
 rows2:
 	VMOVUPS     (CX), X1
@@ -8801,16 +8814,17 @@ rows20:
 // func columnsAVX2F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
 // Requires: AVX
 TEXT ·columnsAVX2F64(SB), NOSPLIT, $0-48
-	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x07
-	JNE    other1
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	IMUL3Q $0x04, DX, R9
+	PCALIGN $0x40
+	MOVQ    cols+40(FP), AX
+	CMPQ    AX, $0x07
+	JNE     other1
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    w+16(FP), CX
+	MOVQ    ldw+24(FP), DX
+	MOVQ    rows+32(FP), SI
+	LEAQ    (DX)(DX*2), DI
+	IMUL3Q  $0x04, DX, R9
 
 rows2:
 	VMOVUPD     (CX), X1
@@ -9084,9 +9098,10 @@ rows26:
 // func narrowBothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·narrowBothAVX2F32(SB), NOSPLIT, $0-120
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x06
-	JNE  other1
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x06
+	JNE     other1
 
 inputs2:
 	// 6 columns of w and of dw, 8 inputs
@@ -10089,9 +10104,10 @@ end52:
 // func narrowBothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·narrowBothAVX2F64(SB), NOSPLIT, $0-120
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x06
-	JNE  other1
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x06
+	JNE     other1
 
 inputs2:
 	// 6 columns of w and of dw, 4 inputs

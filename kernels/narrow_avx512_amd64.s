@@ -7,24 +7,25 @@
 // func narrowAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·narrowAVX512F32(SB), NOSPLIT, $0-72
-	MOVQ  n+56(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	TESTQ AX, AX
-	JLE   long1
-	CMPQ  AX, $0x11
-	JGE   long1
-	MOVQ  rows+48(FP), BX
-	CMPQ  BX, $0x10
-	JLT   long1
-	MOVQ  n+56(FP), AX
-	CMPQ  AX, $0x11
-	JGE   more2
-	CMPQ  AX, $0x10
-	JLT   part3
+	PCALIGN $0x40
+	MOVQ    n+56(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x0f, CX
+	MOVL    $0x0000ffff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	TESTQ   AX, AX
+	JLE     long1
+	CMPQ    AX, $0x11
+	JGE     long1
+	MOVQ    rows+48(FP), BX
+	CMPQ    BX, $0x10
+	JLT     long1
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x11
+	JGE     more2
+	CMPQ    AX, $0x10
+	JLT     part3
 
 	// w, 1 vectors
 	MOVQ    w+32(FP), BX
@@ -864,24 +865,25 @@ rest38:
 // func narrowAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·narrowAVX512F64(SB), NOSPLIT, $0-72
-	MOVQ  n+56(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	TESTQ AX, AX
-	JLE   long1
-	CMPQ  AX, $0x11
-	JGE   long1
-	MOVQ  rows+48(FP), BX
-	CMPQ  BX, $0x08
-	JLT   long1
-	MOVQ  n+56(FP), AX
-	CMPQ  AX, $0x09
-	JGE   more2
-	CMPQ  AX, $0x08
-	JLT   part3
+	PCALIGN $0x40
+	MOVQ    n+56(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	TESTQ   AX, AX
+	JLE     long1
+	CMPQ    AX, $0x11
+	JGE     long1
+	MOVQ    rows+48(FP), BX
+	CMPQ    BX, $0x08
+	JLT     long1
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x09
+	JGE     more2
+	CMPQ    AX, $0x08
+	JLT     part3
 
 	// w, 1 vectors
 	MOVQ    w+32(FP), BX
@@ -1987,6 +1989,7 @@ rest56:
 // func dotAVX512F32(lane *float32, x *float32, w *float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·dotAVX512F32(SB), NOSPLIT, $0-32
+	PCALIGN $0x40
 	MOVQ    lane+0(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    x+8(FP), AX
@@ -2030,6 +2033,7 @@ end3:
 // func dotAVX512F64(lane *float64, x *float64, w *float64, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·dotAVX512F64(SB), NOSPLIT, $0-32
+	PCALIGN $0x40
 	MOVQ    lane+0(FP), AX
 	VMOVUPD (AX), Z0
 	VMOVUPD 64(AX), Z1
@@ -2094,17 +2098,18 @@ end3:
 // func abreastAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·abreastAVX512F32(SB), NOSPLIT, $0-88
-	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x09
-	JGE   more2
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+56(FP), BX
-	CMPQ  BX, $0x01
-	JLT   rest4
+	PCALIGN $0x40
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x09
+	JGE     more2
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    rows+56(FP), BX
+	CMPQ    BX, $0x01
+	JLT     rest4
 
 tile3:
 	// chains 0, 1 …: the first of all from bias, the others from +0
@@ -2366,14 +2371,15 @@ more2:
 // func abreastAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
 TEXT ·abreastAVX512F64(SB), NOSPLIT, $0-88
-	MOVQ cols+64(FP), AX
-	CMPQ AX, $0x05
-	JGE  more2
-	CMPQ AX, $0x04
-	JNE  part1
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest4
+	PCALIGN $0x40
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x05
+	JGE     more2
+	CMPQ    AX, $0x04
+	JNE     part1
+	MOVQ    rows+56(FP), BX
+	CMPQ    BX, $0x01
+	JLT     rest4
 
 tile3:
 	// chains 0, 1 …: the first of all from bias, the others from +0
@@ -3230,15 +3236,16 @@ more20:
 // func treeAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·treeAVX512F32(SB), NOSPLIT, $0-88
-	MOVQ  n+72(FP), AX
-	CMPQ  AX, $0x10
-	JNE   other1
-	MOVQ  cols+64(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	PCALIGN $0x40
+	MOVQ    n+72(FP), AX
+	CMPQ    AX, $0x10
+	JNE     other1
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
 
 	// 16 rows of w and the bias
 	MOVQ      bias+48(FP), BX
@@ -4971,12 +4978,13 @@ stored158:
 // func treeAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·treeAVX512F64(SB), NOSPLIT, $0-88
-	MOVQ n+72(FP), AX
-	CMPQ AX, $0x10
-	JNE  other1
-	MOVQ cols+64(FP), AX
-	CMPQ AX, $0x04
-	JNE  part2
+	PCALIGN $0x40
+	MOVQ    n+72(FP), AX
+	CMPQ    AX, $0x10
+	JNE     other1
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x04
+	JNE     part2
 
 	// 16 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -7417,15 +7425,16 @@ stored147:
 // func unpackedAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·unpackedAVX512F32(SB), NOSPLIT, $0-88
-	MOVQ  n+72(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x03
-	JNE   other1
+	PCALIGN $0x40
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x0f, CX
+	MOVL    $0x0000ffff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x03
+	JNE     other1
 
 rows2:
 	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
@@ -8108,15 +8117,16 @@ linear30:
 // func unpackedAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·unpackedAVX512F64(SB), NOSPLIT, $0-88
-	MOVQ  n+72(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x03
-	JNE   other1
+	PCALIGN $0x40
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x03
+	JNE     other1
 
 rows2:
 	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
@@ -8963,15 +8973,16 @@ linear46:
 // func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·severalAVX512F32(SB), NOSPLIT, $0-88
-	MOVQ  n+72(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x07
-	JNE   other1
+	PCALIGN $0x40
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x0f, CX
+	MOVL    $0x0000ffff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x07
+	JNE     other1
 
 rows2:
 	// 2×7 sums: acc[i,j,0] = bias[j], the other lanes +0
@@ -10166,15 +10177,16 @@ done48:
 // func severalAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·severalAVX512F64(SB), NOSPLIT, $0-88
-	MOVQ  n+72(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x07
-	JNE   other1
+	PCALIGN $0x40
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x07
+	JNE     other1
 
 rows2:
 	// 1×7 sums: acc[i,j,0] = bias[j], the other lanes +0
@@ -11353,19 +11365,20 @@ done55:
 // func columnsAVX512F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
 // Requires: AVX, AVX512F
 TEXT ·columnsAVX512F32(SB), NOSPLIT, $0-48
-	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x07
-	JNE    other1
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
+	PCALIGN $0x40
+	MOVQ    cols+40(FP), AX
+	CMPQ    AX, $0x07
+	JNE     other1
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    w+16(FP), CX
+	MOVQ    ldw+24(FP), DX
+	MOVQ    rows+32(FP), SI
+	LEAQ    (DX)(DX*2), DI
+	LEAQ    (DX)(DX*4), R8
+	LEAQ    (DI)(DX*4), R9
+	LEAQ    (CX)(DX*8), R10
+	IMUL3Q  $0x10, DX, R12
 
 rows2:
 	VMOVUPS      (CX), X1
@@ -11872,18 +11885,19 @@ rows20:
 // func columnsAVX512F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
 // Requires: AVX, AVX512F
 TEXT ·columnsAVX512F64(SB), NOSPLIT, $0-48
-	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x07
-	JNE    other1
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
+	PCALIGN $0x40
+	MOVQ    cols+40(FP), AX
+	CMPQ    AX, $0x07
+	JNE     other1
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    w+16(FP), CX
+	MOVQ    ldw+24(FP), DX
+	MOVQ    rows+32(FP), SI
+	LEAQ    (DX)(DX*2), DI
+	LEAQ    (DX)(DX*4), R8
+	LEAQ    (DI)(DX*4), R9
+	IMUL3Q  $0x08, DX, R11
 
 rows2:
 	VMOVUPD      (CX), X1
@@ -12239,9 +12253,10 @@ rows26:
 // func narrowBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F
 TEXT ·narrowBothAVX512F32(SB), NOSPLIT, $0-120
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x0e
-	JNE  other1
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x0e
+	JNE     other1
 
 inputs2:
 	// 14 columns of w and of dw, 16 inputs
@@ -17047,9 +17062,10 @@ end164:
 // func narrowBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F
 TEXT ·narrowBothAVX512F64(SB), NOSPLIT, $0-120
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x0e
-	JNE  other1
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x0e
+	JNE     other1
 
 inputs2:
 	// 14 columns of w and of dw, 8 inputs

@@ -7,9 +7,10 @@
 // func narrowBothAVX512Zen4F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F
 TEXT ·narrowBothAVX512Zen4F32(SB), NOSPLIT, $0-120
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x0e
-	JNE  other1
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x0e
+	JNE     other1
 
 inputs2:
 	// 14 columns of w and of dw, 16 inputs
@@ -4711,9 +4712,10 @@ end164:
 // func narrowBothAVX512Zen4F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F
 TEXT ·narrowBothAVX512Zen4F64(SB), NOSPLIT, $0-120
-	MOVQ cols+104(FP), AX
-	CMPQ AX, $0x0e
-	JNE  other1
+	PCALIGN $0x40
+	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x0e
+	JNE     other1
 
 inputs2:
 	// 14 columns of w and of dw, 8 inputs

@@ -17,6 +17,7 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func transposeAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
 // Requires: AVX, MMX+
 TEXT ·transposeAVX2F32(SB), NOSPLIT, $0-48
+	PCALIGN $0x40
 	MOVQ    rows+32(FP), AX
 	CMPQ    AX, $0x08
 	JNE     few1
@@ -352,6 +353,7 @@ end8:
 // func transposeAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 // Requires: AVX, MMX+
 TEXT ·transposeAVX2F64(SB), NOSPLIT, $0-48
+	PCALIGN $0x40
 	MOVQ    rows+32(FP), AX
 	CMPQ    AX, $0x04
 	JNE     few1
@@ -531,15 +533,16 @@ end8:
 // func tightenAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
 // Requires: AVX, MMX+
 TEXT ·tightenAVX2F32(SB), NOSPLIT, $0-48
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   src+16(FP), CX
-	MOVQ   lds+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	MOVQ   cols+40(FP), DI
-	SUBQ   $0x08, DI
-	IMUL3Q $0x04, DI, DI
-	IMUL3Q $0x08, DX, R8
+	PCALIGN $0x40
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    src+16(FP), CX
+	MOVQ    lds+24(FP), DX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	SUBQ    $0x08, DI
+	IMUL3Q  $0x04, DI, DI
+	IMUL3Q  $0x08, DX, R8
 
 row1:
 	MOVQ  AX, R9
@@ -572,15 +575,16 @@ last3:
 // func tightenAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 // Requires: AVX, MMX+
 TEXT ·tightenAVX2F64(SB), NOSPLIT, $0-48
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   src+16(FP), CX
-	MOVQ   lds+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	MOVQ   cols+40(FP), DI
-	SUBQ   $0x04, DI
-	IMUL3Q $0x08, DI, DI
-	IMUL3Q $0x08, DX, R8
+	PCALIGN $0x40
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    src+16(FP), CX
+	MOVQ    lds+24(FP), DX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	SUBQ    $0x04, DI
+	IMUL3Q  $0x08, DI, DI
+	IMUL3Q  $0x08, DX, R8
 
 row1:
 	MOVQ  AX, R9

@@ -7,25 +7,26 @@
 // func transposeAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·transposeAVX512F32(SB), NOSPLIT, $0-48
-	MOVQ  rows+32(FP), AX
-	CMPQ  AX, $0x10
-	JNE   few1
-	MOVQ  dst+0(FP), AX
-	MOVQ  ldd+8(FP), BX
-	MOVQ  src+16(FP), CX
-	MOVQ  lds+24(FP), DX
-	MOVQ  cols+40(FP), SI
-	MOVQ  SI, R8
-	ANDQ  $0x0f, R8
-	MOVL  $0x0000ffff, DI
-	BZHIL R8, DI, DI
-	KMOVW DI, K1
-	LEAQ  (DX)(DX*2), DI
-	LEAQ  (DX)(DX*4), R8
-	LEAQ  (DI)(DX*4), R9
-	LEAQ  (CX)(DX*8), R10
-	CMPQ  SI, $0x10
-	JLT   tail3
+	PCALIGN $0x40
+	MOVQ    rows+32(FP), AX
+	CMPQ    AX, $0x10
+	JNE     few1
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    src+16(FP), CX
+	MOVQ    lds+24(FP), DX
+	MOVQ    cols+40(FP), SI
+	MOVQ    SI, R8
+	ANDQ    $0x0f, R8
+	MOVL    $0x0000ffff, DI
+	BZHIL   R8, DI, DI
+	KMOVW   DI, K1
+	LEAQ    (DX)(DX*2), DI
+	LEAQ    (DX)(DX*4), R8
+	LEAQ    (DI)(DX*4), R9
+	LEAQ    (CX)(DX*8), R10
+	CMPQ    SI, $0x10
+	JLT     tail3
 
 square2:
 	PREFETCHT0   256(CX)
@@ -680,24 +681,25 @@ end8:
 // func transposeAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·transposeAVX512F64(SB), NOSPLIT, $0-48
-	MOVQ  rows+32(FP), AX
-	CMPQ  AX, $0x08
-	JNE   few1
-	MOVQ  dst+0(FP), AX
-	MOVQ  ldd+8(FP), BX
-	MOVQ  src+16(FP), CX
-	MOVQ  lds+24(FP), DX
-	MOVQ  cols+40(FP), SI
-	MOVQ  SI, R8
-	ANDQ  $0x07, R8
-	MOVL  $0x000000ff, DI
-	BZHIL R8, DI, DI
-	KMOVW DI, K1
-	LEAQ  (DX)(DX*2), DI
-	LEAQ  (DX)(DX*4), R8
-	LEAQ  (DI)(DX*4), R9
-	CMPQ  SI, $0x08
-	JLT   tail3
+	PCALIGN $0x40
+	MOVQ    rows+32(FP), AX
+	CMPQ    AX, $0x08
+	JNE     few1
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    src+16(FP), CX
+	MOVQ    lds+24(FP), DX
+	MOVQ    cols+40(FP), SI
+	MOVQ    SI, R8
+	ANDQ    $0x07, R8
+	MOVL    $0x000000ff, DI
+	BZHIL   R8, DI, DI
+	KMOVW   DI, K1
+	LEAQ    (DX)(DX*2), DI
+	LEAQ    (DX)(DX*4), R8
+	LEAQ    (DI)(DX*4), R9
+	CMPQ    SI, $0x08
+	JLT     tail3
 
 square2:
 	PREFETCHT0   256(CX)
@@ -1013,15 +1015,16 @@ end8:
 // func tightenAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·tightenAVX512F32(SB), NOSPLIT, $0-48
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   src+16(FP), CX
-	MOVQ   lds+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	MOVQ   cols+40(FP), DI
-	SUBQ   $0x10, DI
-	IMUL3Q $0x04, DI, DI
-	IMUL3Q $0x08, DX, R8
+	PCALIGN $0x40
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    src+16(FP), CX
+	MOVQ    lds+24(FP), DX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	SUBQ    $0x10, DI
+	IMUL3Q  $0x04, DI, DI
+	IMUL3Q  $0x08, DX, R8
 
 row1:
 	MOVQ  AX, R9
@@ -1054,15 +1057,16 @@ last3:
 // func tightenAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·tightenAVX512F64(SB), NOSPLIT, $0-48
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   src+16(FP), CX
-	MOVQ   lds+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	MOVQ   cols+40(FP), DI
-	SUBQ   $0x08, DI
-	IMUL3Q $0x08, DI, DI
-	IMUL3Q $0x08, DX, R8
+	PCALIGN $0x40
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    src+16(FP), CX
+	MOVQ    lds+24(FP), DX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	SUBQ    $0x08, DI
+	IMUL3Q  $0x08, DI, DI
+	IMUL3Q  $0x08, DX, R8
 
 row1:
 	MOVQ  AX, R9

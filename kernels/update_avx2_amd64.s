@@ -17,6 +17,7 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func sgdAVX2F32(w *float32, dw *float32, rate float32, n int)
 // Requires: AVX, FMA3
 TEXT ·sgdAVX2F32(SB), NOSPLIT, $0-32
+	PCALIGN      $0x40
 	MOVQ         w+0(FP), AX
 	MOVQ         dw+8(FP), BX
 	VBROADCASTSS rate+16(FP), Y0
@@ -286,6 +287,7 @@ end3:
 // func sgdAVX2F64(w *float64, dw *float64, rate float64, n int)
 // Requires: AVX, FMA3
 TEXT ·sgdAVX2F64(SB), NOSPLIT, $0-32
+	PCALIGN      $0x40
 	MOVQ         w+0(FP), AX
 	MOVQ         dw+8(FP), BX
 	VBROADCASTSD rate+16(FP), Y0

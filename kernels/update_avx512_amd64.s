@@ -7,6 +7,7 @@
 // func sgdAVX512F32(w *float32, dw *float32, rate float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sgdAVX512F32(SB), NOSPLIT, $0-32
+	PCALIGN      $0x40
 	MOVQ         w+0(FP), AX
 	MOVQ         dw+8(FP), BX
 	VBROADCASTSS rate+16(FP), Z0
@@ -467,6 +468,7 @@ end3:
 // func sgdAVX512F64(w *float64, dw *float64, rate float64, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sgdAVX512F64(SB), NOSPLIT, $0-32
+	PCALIGN      $0x40
 	MOVQ         w+0(FP), AX
 	MOVQ         dw+8(FP), BX
 	VBROADCASTSD rate+16(FP), Z0
