@@ -3,23 +3,30 @@
 package kernels
 
 const (
-	stripRows    = 16      // of dw that strips computes at a time
-	bothInputs   = 24      // columns of dx that both computes at the most, half as many of more rows of float64,
-	bothSide     = 3       // and bothTurned,
-	bothBytes    = 128     // of no more elements than this holds,
-	bothLong     = 64      // or, where long vectors are as fast as short ones, both of fewer outputs
-	inputLines   = 32      // rows of squares that input takes at a time, at the most
-	fewInputs    = 8       // of a layer whose dw stays in the first-level cache
-	gateLines    = 9       // that gate goes through at once,
-	gradTerms    = 16      // of a sum of dw from which grad pays for many outputs if it computes all rows,
-	gradShare    = 4       // and beyond sweepTerms if they are no more than so many times its own
-	gradPitch    = 1 << 11 // bytes between rows that drive each other out of the first-level cache
-	crowdedTerms = 10      // of a sum of dw up to which whole rows are best if those of a panel crowd the cache
-	smallWeights = 1 << 12 // elements of dw that are computed at once
-	turnedTerms  = 32      // of a sum of dw from which its transpose pays for few outputs
-	turnedFrom   = 7       // rows of dx that are computed as its transpose,
-	turnedMost   = 16      // or more, up to these or manyRows,
-	turnedSize   = 1 << 12 // by at least so many weights
+	stripRows    = 16       // rows of dw that strips computes at a time
+	inputLines   = 32       // most rows of squares that input takes at a time
+	gateLines    = 9        // lines that gate goes through at once
+	gradPitch    = 1 << 11  // bytes between rows that drive each other out of the first-level cache
+	gradTerms    = 16       // least rows of dz for which grad pays for many outputs, if it computes all of dw
+	gradShare    = 4        // most rows of dw, times its own, for which grad pays for more than sweepTerms rows of dz
+	crowdedTerms = 10       // most rows of dz for which whole rows of dw are best where those of a panel crowd the cache
+	smallWeights = 1 << 12  // most elements of dw that are computed at once
+	fewInputs    = 8        // most rows of a wide dw that go along dz for every piece of it
+	fewBytes     = 12 << 10 // most bytes of such a dw, if it has more than half as many rows
+
+	bothInputs = 24  // most columns of dx for both; of float64 half as many, if it has several rows
+	bothSide   = 3   // most rows for both, or columns for bothTurned
+	bothBytes  = 128 // most bytes of dx for bothTurned
+	bothLong   = 64  // least outputs for which dx and dw apart are best, if both would not fill its vectors
+
+	turnedLong = 64 // least outputs for which turned pays fully for more columns than it takes at a time
+
+	transposedTerms = 32      // least rows of dz for which the transpose of a narrow dw pays
+	transposedFrom  = 7       // least rows of dx for which its transpose pays
+	transposedMost  = 16      // most rows for which it does if w is not much larger than what is to be transposed
+	transposedSize  = 1 << 12 // least weights for which it does
+	transposedLeast = 1 << 10 // least weights for which it does where columns would leave vectors empty
+	transposedCols  = 24      // least columns for which it does if input computes the rows at once
 )
 
 func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
@@ -58,7 +65,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.backwardInputs(dx, dy, w)
 		return
 	}
-	thin := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTurned && dy.Rows >= turnedTerms
+	thin := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTransposed && dy.Rows >= transposedTerms
 	first := 0
 	switch {
 	case many && !add:
@@ -67,7 +74,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		first = min(t.gradRows, dw.Rows)
 	}
 	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
-	sweep := many && t.rowsOfWeights(dw, dy) || dw.Cols > t.panelCols && dw.Rows <= fewInputs
+	sweep := many && t.rowsOfWeights(dw, dy) || dw.Cols > t.panelCols && (dw.Rows <= fewInputs/2 || dw.Rows <= fewInputs && dw.bytes() <= fewBytes)
 	fold := even(p.n, maxFold)
 	if sweep {
 		// What is read of dz is to be in the first-level cache still.
@@ -89,7 +96,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	}
 	switch {
 	case thin:
-		t.turnedWeights(dw, dy, x, add)
+		t.transposedWeights(dw, dy, x, add)
 	case !sweep:
 		t.multiply(&p, first, dw.Rows, dy, false)
 	}
@@ -117,10 +124,10 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 		return
 	}
 	p := product[T]{c: *dx, a: dz.at(0, 0), lda: dz.pitch(), stepa: size[T](), n: dz.Cols}
-	if p.n <= 2*narrow && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTurned {
+	if p.n <= 2*narrow && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTransposed {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
-		wt := s.turned(w.Cols, w.Rows, t.lanes)
+		wt := s.transposed(w.Cols, w.Rows, t.lanes)
 		t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
 		t.sweepRows(&p, 0, dx.Rows, &wt, 0)
 		return
@@ -193,7 +200,7 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
 		dw.Rows == stripRows,
 		dz.Rows > 1 && dw.Rows*int(size[T]()) > 4*bothInputs,
-		dz.Rows > 1 && dw.Rows > fewInputs && dw.Cols >= bothLong && t.half != nil && !t.halved,
+		dz.Rows > 1 && dw.Rows > f.lanes && dw.Cols >= bothLong && (dw.Rows < 2*f.lanes || t.half != nil && !t.halved),
 		crowds(dw.pitch(), 2*min(dw.Rows, f.lanes)+dz.Rows):
 		return nil
 	}
@@ -206,18 +213,19 @@ func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
 	switch {
 	case f == nil, dw.Rows > f.bothTurnedRows, dz.Rows > f.bothCols, dw.Cols < f.lanes,
 		dz.Rows*dw.Rows*int(size[T]()) > bothBytes,
+		dz.Rows > f.lanes && dw.Rows*int(size[T]()) >= 8 && dw.Cols >= bothLong,
 		crowds(dw.pitch(), 2*(dw.Rows+1)+dz.Rows):
 		return nil
 	}
 	return f
 }
 
-// turnedWeights computes dw of a layer with fewer outputs than a vector has
+// transposedWeights computes dw of a layer with fewer outputs than a vector has
 // lanes as its transpose, dzᵀ·x, whose rows fill vectors.
-func (t *tiles[T]) turnedWeights(dw, dz, x *Mat[T], add bool) {
+func (t *tiles[T]) transposedWeights(dw, dz, x *Mat[T], add bool) {
 	s := t.scratch.Get().(*scratch[T])
 	defer t.scratch.Put(s)
-	c := s.turned(dw.Cols, dw.Rows, 0)
+	c := s.transposed(dw.Cols, dw.Rows, 0)
 	if add {
 		for k := range dw.Rows {
 			for j, v := range dw.Row(k) {
@@ -284,13 +292,14 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	byCols, byRows := t.filledBy(dx.Cols), t.filledBy(dx.Rows)
 	crowding := crowds(w.pitch(), inputLines/2)
 	switch filled := t.atLeast(dx.Rows); {
-	case byRows != nil && byRows.turnedPays(dx, byCols):
+	case byRows != nil && byRows.turnedPays(dx, dz, byCols, t):
 		byRows.squares(byRows.turned, byRows.turnedRows, dx, dx.Cols, dx.Rows, w, dz, true)
 	case dx.Rows <= t.squaresRows && byCols != nil && byCols.fill(dx.Cols, byCols == t) && !crowding && t.near(w, dx.Rows, filled.lanes, byCols.inputRows):
 		byCols.squares(byCols.input, byCols.inputRows, dx, dx.Rows, dx.Cols, dz, w, false)
-	case filled.lanesAreRows(dx, w):
-		filled.turnedInput(dx, dz, w)
-	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes && !crowding):
+	case filled.transposePays(dx, w, t):
+		filled.transposedInput(dx, dz, w)
+	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes && !crowding ||
+		dx.Rows <= 3*byCols.inputRows && dx.Cols <= t.panelCols && dz.Cols <= 2*narrow):
 		byCols.squares(byCols.input, byCols.inputRows, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, byRows.turnedRows, dx, dx.Cols, dx.Rows, w, dz, true)
@@ -303,7 +312,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 }
 
 // near reports whether w is near enough to be gone through for each few rows of dx, if
-// it must be more than once; rows that fill vectors have lanesAreRows besides.
+// it must be more than once; rows that fill vectors have transposePays besides.
 func (t *tiles[T]) near(w *Mat[T], rows, lanes, few int) bool {
 	most := t.squaresBytes
 	if rows%lanes == 0 {
@@ -313,10 +322,27 @@ func (t *tiles[T]) near(w *Mat[T], rows, lanes, few int) bool {
 }
 
 // turnedPays reports whether turned is best for dx: if it does less than input
-// would with byCols, both in whole vectors and one of these more for each square.
-func (t *tiles[T]) turnedPays(dx *Mat[T], byCols *tiles[T]) bool {
-	return dx.Cols <= t.turnedRows &&
-		(byCols == nil || (dx.Cols+1)*t.whole(dx.Rows+t.lanes-1)*byCols.lanes <= dx.Rows*byCols.whole(dx.Cols+byCols.lanes-1)*t.lanes)
+// would with byCols, both in whole vectors and one of these more for each square; or in
+// two turns less than a product with the widest tiles, and much less if that has many
+// rows to pack for.
+func (t *tiles[T]) turnedPays(dx, dz *Mat[T], byCols, widest *tiles[T]) bool {
+	rows := t.whole(dx.Rows + t.lanes - 1)
+	switch {
+	case dx.Cols <= t.turnedRows:
+		return byCols == nil || (dx.Cols+1)*rows*byCols.lanes <= dx.Rows*byCols.whole(dx.Cols+byCols.lanes-1)*t.lanes
+	case byCols == nil || dx.Cols <= byCols.lanes || dx.Cols > 2*t.turnedRows || dx.Rows <= t.inputRows || crowds(dz.pitch(), inputLines/2):
+		return false
+	}
+	percent := 110
+	switch long := dz.Cols >= turnedLong; {
+	case dx.Rows > manyRows && !long:
+		return false
+	case dx.Rows > manyRows:
+		percent = 80
+	case !long:
+		percent = 90
+	}
+	return 100*(dx.Cols+2)*rows <= percent*dx.Rows*widest.whole(dx.Cols+widest.lanes-1)
 }
 
 // fill reports whether so many columns fill vectors, or with most all but a quarter.
@@ -324,19 +350,26 @@ func (t *tiles[T]) fill(cols int, most bool) bool {
 	return cols >= t.lanes && (cols%t.lanes == 0 || most && 4*cols >= 3*t.whole(cols+t.lanes-1))
 }
 
-// lanesAreRows reports whether dx is best computed as its transpose, a row of
+// transposePays reports whether dx is best computed as its transpose, a row of
 // it in each lane: if they all but fill one vector or more, there is enough to do
 // for what that costs, and of more rows what is to be transposed is no more than
-// half of w. Below turnedFrom rows input is faster.
-func (t *tiles[T]) lanesAreRows(dx, w *Mat[T]) bool {
-	return turnedFrom <= dx.Rows && (dx.Rows <= turnedMost || dx.Rows <= manyRows && 2*dx.Rows*(w.Rows+w.Cols) <= w.Rows*w.Cols) &&
-		8*dx.Rows >= 7*t.whole(dx.Rows+t.lanes-1) && t.lanes <= dx.Cols &&
-		w.Rows*w.Cols >= turnedSize && dx.Rows*(w.Rows+w.Cols) <= maxTurned
+// half of w; or if they fill vectors much better than columns would. Below
+// transposedFrom rows, or of few columns a little above, input is faster.
+func (t *tiles[T]) transposePays(dx, w *Mat[T], widest *tiles[T]) bool {
+	rows := t.whole(dx.Rows + t.lanes - 1)
+	switch {
+	case dx.Rows < transposedFrom, dx.Rows <= t.inputRows && dx.Cols < transposedCols && !crowds(w.pitch(), inputLines/2), dx.Cols < t.lanes, dx.Rows*(w.Rows+w.Cols) > maxTransposed:
+		return false
+	case t.inputRows < dx.Rows && dx.Rows <= manyRows && w.Rows*w.Cols >= transposedLeast && 4*dx.Cols*rows <= 3*dx.Rows*widest.whole(dx.Cols+widest.lanes-1):
+		return true
+	}
+	return (dx.Rows <= transposedMost || dx.Rows <= manyRows && 2*dx.Rows*(w.Rows+w.Cols) <= w.Rows*w.Cols) &&
+		8*dx.Rows >= 7*rows && w.Rows*w.Cols >= transposedSize
 }
 
-// turnedInput computes dx as its transpose, w·dzᵀ, which takes nothing of w but
+// transposedInput computes dx as its transpose, w·dzᵀ, which takes nothing of w but
 // scalars.
-func (t *tiles[T]) turnedInput(dx, dz, w *Mat[T]) {
+func (t *tiles[T]) transposedInput(dx, dz, w *Mat[T]) {
 	s := t.scratch.Get().(*scratch[T])
 	defer t.scratch.Put(s)
 	n, in, out := dx.Rows, dx.Cols, dz.Cols

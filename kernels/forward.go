@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	smallRows  = 32      // of a product that a single call of panel does,
-	smallSteps = 1 << 14 // rows times terms,
-	smallTerms = 320     // and terms of one that a call for each panel does, or one of sweep
-	sweepSteps = 1 << 10 // rows times terms, up to which more columns than a panel's are for sweep
-	thinTall   = 6       // rows from which thin takes more columns than two panels have
-	thinFew    = 2       // terms that are for thin, of however many rows more than sweep takes at a time
-	tallFrom   = 16      // terms from which tall is best,
-	tallWorth  = 15      // for so many columns, and two, if all rows are worth their time
-	flatTurns  = 16      // so many times as many rows as repeat are worth flat
+	smallRows  = 32      // most rows of a product that a single call of panel does
+	smallSteps = 1 << 14 // most rows times terms of it
+	smallTerms = 320     // most terms of a product that one call for each panel does, or one of sweep
+	sweepSteps = 1 << 10 // most rows times terms for which more columns than a panel's are for sweep
+	thinTall   = 6       // least rows of more columns than two panels have that are for thin
+	thinFew    = 2       // most terms that are for thin whatever the rows, if more than sweep takes at a time
+	tallFrom   = 16      // least terms for tall
+	tallWorth  = 15      // most columns, less two, for tall if all rows of its vectors are worth their time
+	flatTurns  = 16      // least rows, times those after which vectors repeat, that are worth flat
 )
 
 func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {

@@ -90,7 +90,7 @@ func foldAll[T Float](c Mat[T], a, b view[T], n int, add bool) {
 
 const (
 	narrow = 8  // a forward layer with fewer outputs folds in lanes
-	lanes  = 16 // that many
+	chains = 16 // that many
 )
 
 // foldLanes continues in y, for every element, the sum over k of x[i,k]·w[k,j]
@@ -99,9 +99,9 @@ func foldLanes[T Float](y, x, w Mat[T]) {
 	for i := range y.Rows {
 		xRow := x.Row(i)
 		for j, row := 0, y.Row(i); j < y.Cols; j++ {
-			lane := [lanes]T{row[j]}
+			lane := [chains]T{row[j]}
 			for k, v := range xRow {
-				lane[k%lanes] = fma(v, w.Data[k*w.Stride+j], lane[k%lanes])
+				lane[k%chains] = fma(v, w.Data[k*w.Stride+j], lane[k%chains])
 			}
 			row[j] = halve(&lane)
 		}
@@ -109,8 +109,8 @@ func foldLanes[T Float](y, x, w Mat[T]) {
 }
 
 // halve sums the lanes as a tree: 8 + 8, 4 + 4, 2 + 2, 1 + 1.
-func halve[T Float](lane *[lanes]T) T {
-	for half := lanes / 2; half > 0; half /= 2 {
+func halve[T Float](lane *[chains]T) T {
+	for half := chains / 2; half > 0; half /= 2 {
 		for l := range half {
 			lane[l] += lane[l+half]
 		}
@@ -127,13 +127,13 @@ func activate[T Float](act Activation, z T) T {
 }
 
 func mseGeneric[T Float](grad, pred, target *Mat[T], c T) T {
-	var lane [lanes]T
+	var lane [chains]T
 	q := 0
 	for i := range pred.Rows {
 		t := target.Row(i)
 		for j, p := range pred.Row(i) {
 			d := p - t[j]
-			lane[q%lanes] = fma(d, d, lane[q%lanes])
+			lane[q%chains] = fma(d, d, lane[q%chains])
 			if !grad.IsZero() {
 				grad.Data[i*grad.Stride+j] = d * c
 			}

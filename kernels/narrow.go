@@ -3,24 +3,24 @@
 package kernels
 
 const (
-	shortRow = 12 // of the sixteen terms that a narrow layer takes at once
+	shortRow = 12 // terms, of the sixteen that a narrow layer takes at once, that short vectors are best for
 
-	treeTurns = 5 // times as many vectors of products as there are outputs are for tree, or more if they are short
+	treeTurns = 5 // most vectors of products for each output that tree takes, or more if they are short
 
-	abreastFew  = 2   // rows of a narrow layer that abreast computes,
-	abreastRows = 16  // or more, up to these,
-	abreastSize = 256 // of so many elements in all
+	abreastFew  = 2   // most rows that abreast computes whatever they have
+	abreastRows = 16  // most rows that it computes if they have few elements
+	abreastSize = 256 // which is so many in all
 
-	unpackedFew   = 4   // rows that unpacked computes,
-	unpackedSize  = 512 // or more, of so many elements in all,
-	unpackedTerms = 128 // of a sum from which two rows will do for three outputs
+	unpackedFew   = 4   // most rows that unpacked computes whatever they have
+	unpackedSize  = 512 // most elements of more rows
+	unpackedTerms = 128 // least terms for which two rows will do for three outputs
 
-	narrowBothWide    = 5       // half vectors of outputs up to which narrowBoth pays, fewer if its own are not filled,
-	narrowBothCols    = 4       // and from so many on whatever x is like,
-	narrowBothRows    = 64      // else up to so many rows,
-	narrowBothVectors = 1 << 10 // or if x has no more vectors
-	narrowBothLines   = 16      // rows that may fall into the same sets,
-	narrowBothAdd     = 16      // and from which it pays to go on from what dw holds
+	narrowBothWide    = 5       // most half vectors of outputs for which narrowBoth pays, fewer if its own are not filled
+	narrowBothCols    = 4       // least outputs for which it does whatever x is like
+	narrowBothRows    = 64      // most rows of x for which it does for fewer outputs
+	narrowBothVectors = 1 << 10 // most vectors of x for which it does for fewer outputs
+	narrowBothCrowd   = 30      // most bytes of a column that fall into the same set of the cache, for each output
+	narrowBothAdd     = 16      // least rows of x for which it pays to go on from what dw holds
 )
 
 // forwardNarrow takes the outputs together if it can, else one by one, each with
@@ -54,7 +54,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 			continue
 		}
 		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
-		tall := min(maxWork/4/(x.Cols+lanes), maxRun)
+		tall := min(maxWork/4/(x.Cols+chains), maxRun)
 		for i := 0; i < y.Rows; i += tall {
 			kernel(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
 		}
@@ -67,7 +67,7 @@ func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w *Mat[T], j int, bias T, ac
 	for i0 := 0; i0 < y.Rows; i0 += len(s.lane) {
 		rows := min(len(s.lane), y.Rows-i0)
 		for i := range rows {
-			s.lane[i] = [lanes]T{bias}
+			s.lane[i] = [chains]T{bias}
 		}
 		for k := 0; k < x.Cols; k += maxRun {
 			n := min(maxRun, x.Cols-k)
@@ -89,7 +89,7 @@ func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool 
 	switch {
 	case t.treePays(y, x):
 		t.forwardTree(y, x, w, b, act)
-	case n > lanes && 1 < rows && (rows >= y.Cols || n >= unpackedTerms) && y.Cols <= t.unpackedCols && (rows <= unpackedFew || rows >= 2*y.Cols && elements <= unpackedSize):
+	case n > chains && 1 < rows && (rows >= y.Cols || n >= unpackedTerms) && y.Cols <= t.unpackedCols && (rows <= unpackedFew || rows >= 2*y.Cols && elements <= unpackedSize):
 		t.forwardFew(t.unpacked, y, x, w, b, act)
 	case rows <= abreastFew || rows <= abreastRows && elements <= abreastSize:
 		t.forwardFew(t.abreast, y, x, w, b, act)
@@ -119,7 +119,7 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
 	passes := (y.Cols + t.treeCols - 1) / t.treeCols
 	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) &&
-		(y.Rows < lanes || passes*x.Cols <= max(treeTurns, lanes/t.treeCols)*y.Cols)
+		(y.Rows < chains || passes*x.Cols <= max(treeTurns, chains/t.treeCols)*y.Cols)
 }
 
 // forwardTree computes a narrow layer of few inputs.
@@ -137,9 +137,8 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 }
 
 // narrowBothFor returns the tiles whose kernel narrowBoth is best for a layer, or
-// nil. It takes few columns of x and dx at a time: where all their rows fall into
-// the same sets of the cache, it is best only for outputs that would leave a part of
-// a vector empty.
+// nil. It takes few columns of x and dx at a time: the more of their rows fall into
+// the same set of the cache, the more outputs there must be to do meanwhile.
 func (t *tiles[T]) narrowBothFor(dw, x *Mat[T], add bool) *tiles[T] {
 	f, least := t.atMost(dw.Rows), 1
 	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {
@@ -148,10 +147,20 @@ func (t *tiles[T]) narrowBothFor(dw, x *Mat[T], add bool) *tiles[T] {
 	if add {
 		least = narrowBothAdd
 	}
+	wide, crowd := 3*narrowBothWide, narrowBothCrowd*max(3, dw.Cols)
+	if f != nil && f != t && x.Rows > narrowBothRows && dw.Rows%f.lanes != 0 {
+		wide = 2 * narrowBothWide // other kernels have longer vectors, and it computes some of its own twice
+	}
+	if f != nil && dw.Cols > narrow && dw.Cols%f.lanes != 0 {
+		crowd += crowd / 2 // others leave a part of one empty
+	}
+	if f != nil && dw.Cols > narrowBothCols && f.lanes*int(size[T]()) == line && x.pitch()%2048 != 0 {
+		crowd *= 2 // it takes whole lines, and has four sets or more for them
+	}
 	switch {
 	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
-		2*dw.Cols*f.whole(dw.Rows+f.lanes-1) > narrowBothWide*f.lanes*dw.Rows, // elements of its vectors
-		x.sameSets() && x.Rows > narrowBothLines && (dw.Cols < narrow || dw.Cols%f.lanes == 0),
+		6*dw.Cols*f.whole(dw.Rows+f.lanes-1) > wide*f.lanes*dw.Rows, // elements of its vectors
+		x.perSet()*int(size[T]()) > crowd,
 		dw.Cols < narrowBothCols && x.Rows > narrowBothRows && x.Rows*x.Cols > narrowBothVectors*f.lanes:
 		return nil
 	}
@@ -226,7 +235,7 @@ func (t *tiles[T]) narrowPiece(dx, dw, dz, x, w *Mat[T], i, n int, held *Mat[T])
 // forSeveral returns the widest tiles that can have several compute a layer, or
 // nil: it takes rows together and the outputs in groups.
 func (t *tiles[T]) forSeveral(y, x *Mat[T]) *tiles[T] {
-	if x.Cols <= lanes {
+	if x.Cols <= chains {
 		return nil
 	}
 	for ; t != nil; t = t.half {
@@ -243,7 +252,7 @@ func (t *tiles[T]) forSeveral(y, x *Mat[T]) *tiles[T] {
 func (t *tiles[T]) forwardSeveral(y, x, w *Mat[T], b []T, act Activation) {
 	s := t.scratch.Get().(*scratch[T])
 	n := x.Cols
-	wt := s.turned(y.Cols, (n+lanes-1)/lanes*lanes, 0)
+	wt := s.transposed(y.Cols, (n+chains-1)/chains*chains, 0)
 	t.packColumns(wt.at(0, 0), wt.pitch(), w)
 	most := len(t.severalRows) - 1
 	for j, cols := 0, 0; j < y.Cols; j += cols {
@@ -252,7 +261,7 @@ func (t *tiles[T]) forwardSeveral(y, x, w *Mat[T], b []T, act Activation) {
 		if b != nil {
 			bias = &b[j]
 		}
-		tall := max(maxWork/2/cols/(n+lanes), t.severalRows[cols])
+		tall := max(maxWork/2/cols/(n+chains), t.severalRows[cols])
 		for i := 0; i < y.Rows; i += tall {
 			rows := min(tall, y.Rows-i)
 			if rows < t.severalRows[cols] {

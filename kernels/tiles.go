@@ -12,33 +12,33 @@ import (
 // declarations (stubs_*.go) say what each function computes.
 type tiles[T Float] struct {
 	lanes          int   // elements of a vector
-	halved         bool  // which is computed as two halves
+	halved         bool  // whether that is computed as two halves
 	panelCols      int   // columns of the widest panel
 	panelRows      int   // rows of its tallest tile
 	wideCols       int   // columns of the widest tile of one row
-	packRows       int   // of the left factor from which it pays to copy a right one whose rows crowd the cache
-	tallLeast      int   // columns that tall can have, from these
-	tallMost       int   // up to these,
-	tallTerms      int   // and terms that it takes at a time
+	packRows       int   // rows of the left factor from which it pays to copy a right one whose rows crowd the cache
+	sweepBytes     int   // bytes of the right factor, than which fewer are for sweep if there are few steps
+	tallLeast      int   // fewest columns that tall can have
+	tallMost       int   // most columns that tall can have
+	tallTerms      int   // terms that tall takes at a time
 	gradRows       int   // rows of dw that grad computes
-	squaresRows    int   // rows of dx up to which input is best if columns fill vectors,
-	squaresBytes   int   // of no more bytes of w if it needs several passes,
-	inputRows      int   // and which it computes at a time,
-	turnedRows     int   // turned,
-	bothRows       int   // and both
-	bothTurnedRows int   // columns of dx that bothTurned computes,
-	bothCols       int   // of so many rows at the most
-	sweepBytes     int   // of the right factor, than which fewer are for sweep if there are few steps
-	stripsRows     int   // rows that strips computes, and is best for,
-	stripsBytes    int   // up to so many bytes of w, times the square of the rows
-	dotsSide       int   // rows and columns that dots computes
-	flatPeriod     int   // vectors after which flat can begin again
-	narrowBothCols int   // outputs that narrowBoth can have
-	thinTerms      int   // of a sum that thin computes,
-	thinFrom       int   // and rows of dw from which it is best
-	treeTerms      int   // inputs that tree can have,
-	treeCols       int   // and outputs
-	unpackedCols   int   // outputs that unpacked can have
+	squaresRows    int   // most rows of dx that are for input if its columns fill vectors
+	squaresBytes   int   // most bytes of w that input takes several times
+	inputRows      int   // rows of dx that input computes at a time
+	turnedRows     int   // columns of dx that turned computes at a time
+	bothRows       int   // most rows of dx that both computes
+	bothTurnedRows int   // most columns of dx that bothTurned computes
+	bothCols       int   // most rows of dx that bothTurned computes
+	stripsRows     int   // most rows that strips computes, and is best for
+	stripsBytes    int   // most bytes of w, times the square of the rows, that strips is best for
+	dotsSide       int   // most rows and columns that dots computes
+	flatPeriod     int   // most vectors after which flat can begin again
+	narrowBothCols int   // most outputs that narrowBoth can have
+	thinTerms      int   // most terms that thin can have
+	thinFrom       int   // rows of dw from which thin is best
+	treeTerms      int   // most inputs that tree can have
+	treeCols       int   // most outputs that tree can have
+	unpackedCols   int   // most outputs that unpacked can have
 	severalRows    []int // rows that several takes at a time, by outputs
 
 	panel      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
@@ -90,25 +90,25 @@ const (
 	maxFold    = 1024
 	maxWork    = 1 << 19
 	maxBytes   = 1 << 20
-	maxVectors = 1 << 16 // multiply-adds of vectors, of panel
+	maxVectors = 1 << 16 // multiply-adds of vectors that a call of panel does
+	maxRun     = 1 << 12 // elements of a call where each takes a few cycles
+	maxRows    = 1 << 10 // rows of a call that has few columns
 	cached     = 1 << 15 // bytes that the first-level cache holds beside others
-	maxRun     = 1 << 12 // elements, where each takes a few cycles,
-	maxRows    = 1 << 10 // or rows, of few columns
 
-	maxTurned  = maxFold * maxPacked // elements of a transpose that is kept whole
-	fewPacked  = 384                 // columns that a block of rows meets: a multiple of every panel,
-	maxPacked  = 3 * fewPacked       // and more if the block is copied
-	blockBytes = 256 << 10           // of the left factor, for the second-level cache
-	manyBytes  = 1 << 20             // that a panel is spread over, as an operand lies in memory,
-	manyRows   = 48                  // and rows for which it pays to rearrange it,
-	tlbRows    = 128                 // or up to which misses of the TLB on the way to it show
-	streams    = 8                   // of an operand from afar, best as so many rows at a time,
-	streamRows = 4                   // each of which meets so many rows of the other operand
-	fewRows    = 8                   // for which sweep takes a right factor from afar,
-	moreRows   = 10                  // or from memory, or whose rows crowd the cache
-	sweepTall  = 4                   // rows that sweep takes at a time
-	sweepTerms = 24                  // of a sum, up to which whole rows are better than whole tiles
-	maxWide    = 128                 // columns of a wide tile of float64, half of one of float32
+	maxTransposed = maxFold * maxPacked // elements of a transpose that is kept whole
+	fewPacked     = 384                 // columns that a block of rows meets: a multiple of every panel
+	maxPacked     = 3 * fewPacked       // columns that it meets if it is copied
+	blockBytes    = 256 << 10           // bytes of the left factor, for the second-level cache
+	manyBytes     = 1 << 20             // bytes that a panel is spread over from which it pays to rearrange it
+	manyRows      = 48                  // rows for which that pays
+	tlbRows       = 128                 // rows up to which misses of the TLB on the way to a panel show
+	streams       = 8                   // rows of an operand from afar that are best taken at once
+	streamRows    = 4                   // rows of the other operand that each of them meets
+	fewRows       = 8                   // rows for which sweep takes a right factor from afar
+	moreRows      = 10                  // rows for which it takes one from memory, or whose rows crowd the cache
+	sweepTall     = 4                   // rows that sweep takes at a time
+	sweepTerms    = 24                  // terms up to which whole rows are better than whole tiles
+	maxWide       = 128                 // columns of a wide tile of float64, half of one of float32
 )
 
 // From how many bytes an operand comes from afar each time, and from how many
@@ -127,7 +127,7 @@ type scratch[T Float] struct {
 	packed []T // panels of the right factor
 	left   []T // a block of rows of the left one
 	line   [2 * maxRun]T
-	lane   [16][lanes]T
+	lane   [16][chains]T
 }
 
 // grow returns the memory for a packed operand, at least n elements of it that
@@ -139,8 +139,8 @@ func (s *scratch[T]) grow(n int) []T {
 	return s.packed
 }
 
-// turned returns memory for a transpose of that size and some elements behind.
-func (s *scratch[T]) turned(rows, cols, behind int) Mat[T] {
+// transposed returns memory for a transpose of that size and some elements behind.
+func (s *scratch[T]) transposed(rows, cols, behind int) Mat[T] {
 	return Mat[T]{rows, cols, s.grow(rows*cols + behind), cols}
 }
 
@@ -191,6 +191,16 @@ func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
 // first-level cache, which repeats every 4096 bytes.
 func (m *Mat[T]) sameSets() bool { return m.pitch()%4096 == 0 }
 
+// perSet is how many of m's rows begin in the same set, if they are so far apart that
+// few sets have them all, or 0.
+func (m *Mat[T]) perSet() int {
+	apart := int(m.pitch() & -m.pitch())
+	if apart < 1024 {
+		return 0
+	}
+	return m.Rows * min(apart, 4096) / 4096
+}
+
 // bytes is the size of m's elements.
 func (m *Mat[T]) bytes() int { return m.Rows * m.Cols * int(size[T]()) }
 
@@ -240,7 +250,7 @@ func (t *tiles[T]) atLeast(lanes int) *tiles[T] {
 }
 
 func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
-	var lane [lanes + 1]T // the last is the sum of the others
+	var lane [chains + 1]T // the last is the sum of the others
 	if pred.tight() && target.tight() && (grad.IsZero() || grad.tight()) {
 		total := pred.Rows * pred.Cols
 		for q := 0; q < total; q += maxRun {
@@ -250,7 +260,7 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 			}
 			t.squareRun(&lane, q, g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
 		}
-		return lane[lanes]
+		return lane[chains]
 	}
 
 	// Rows with gaps: gathered a block at a time, so that lanes count on.
@@ -271,12 +281,12 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 			grad.scatter(p[:n], q)
 		}
 	}
-	return lane[lanes]
+	return lane[chains]
 }
 
 // squareRun continues the sums of squares in lane with n elements from the q-th
 // on, or begins them with the first.
-func (t *tiles[T]) squareRun(lane *[lanes + 1]T, q int, grad, pred, target *T, n int, c T) {
+func (t *tiles[T]) squareRun(lane *[chains + 1]T, q int, grad, pred, target *T, n int, c T) {
 	if nothing := zero[T](); q == 0 {
 		t.mse(hidden(&lane[0]), nothing, grad, pred, target, n, c)
 	} else {
