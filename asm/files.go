@@ -61,7 +61,7 @@ var sources = []struct {
 	{"dense", []kernel{
 		{"panel", panel, every, []size{by("panelCols", panelCols), by("panelRows", panelHeight)}},
 		{"packing", packing, every, nil},
-		{"tall", tall, fromBytes(64), []size{by("tallLeast", tallLeast), by("tallMost", tallMost), by("tallTerms", func(s Spec) int { return s.Columns })}},
+		{"tall", tall, fromBytes(64), []size{by("tallLeast", tallLeast), by("tallMost", tallMost), by("tallTerms", func(s Spec) int { return s.Columns }), by("tallFrom", func(s Spec) int { return s.TallFrom })}},
 	}},
 	{"narrow", []kernel{
 		{"narrow", narrow, every, nil},

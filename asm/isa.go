@@ -96,6 +96,9 @@ type Tuning struct {
 	// ask for a line of what comes next, which holds one of few buffers until it is there.
 	SoonFrom int
 
+	// From how many terms tall is faster than panel, if there is tall.
+	TallFrom int
+
 	// Rows of dx up to which it is faster to transpose w in registers, for a few of
 	// them at a time, than once in memory.
 	SquaresRows int

@@ -52,14 +52,14 @@ type avx512 struct {
 // An element that is multiplied by more than once is loaded once, or loads would be
 // what takes longest.
 func newAVX512(c *build.Context, f Float) Machine {
-	return avx512Of(c, f, "AVX512", 64, 1, Tuning{PackRows: 48, SoonFrom: 18, SquaresRows: 6 * f.Size, SquaresBytes: 1 << 20, StripsBytes: 64 << 10, SweepBytes: 64 << 10, ThinFrom: 16})
+	return avx512Of(c, f, "AVX512", 64, 1, Tuning{PackRows: 48, SoonFrom: 18, TallFrom: 3 * f.Size / 2, SquaresRows: 6 * f.Size, SquaresBytes: 1 << 20, StripsBytes: 64 << 10, SweepBytes: 64 << 10, ThinFrom: 16})
 }
 
 // newAVX512Zen4 is AVX-512 for Zen 4, which takes a vector of 512 bits as two halves:
 // one multiply-add at a time, and two elements multiplied by in place. To fill a
 // vector with one takes as long as to multiply by it.
 func newAVX512Zen4(c *build.Context, f Float) Machine {
-	return avx512Of(c, f, "AVX512Zen4", 64, 3, Tuning{Halved: true, PackRows: 48, SquaresRows: 48, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8})
+	return avx512Of(c, f, "AVX512Zen4", 64, 3, Tuning{Halved: true, PackRows: 48, TallFrom: 16, SquaresRows: 48, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8})
 }
 
 // newAVX512VL is AVX-512 with vectors of 256 bits.

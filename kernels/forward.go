@@ -14,7 +14,7 @@ const (
 	sweepSteps = 1 << 10 // most rows times terms for which more columns than a panel's are for sweep
 	thinTall   = 6       // least rows of more columns than two panels have that are for thin
 	thinFew    = 2       // most terms that are for thin whatever the rows, if more than sweep takes at a time
-	tallFrom   = 16      // least terms for tall
+	thinCrowd  = 24      // most rows of so few terms that fall into the same set of the cache
 	tallWorth  = 15      // most columns, less two, for tall if all rows of its vectors are worth their time
 	flatTurns  = 16      // least rows, times those after which vectors repeat, that are worth flat
 )
@@ -31,18 +31,22 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardTall(y, x, w, b, act)
 		return
 	}
-	t = t.atLeast(y.Cols)
+	if s := t.atLeast(y.Cols); x.Cols <= s.thinTerms || t.thinTerms < x.Cols {
+		t = s // the longest vectors are best for thin, if the shorter ones have none for so many terms
+	}
 	if y.Rows == 1 && w.pitch()%line != 0 && w.bytes() <= cached && t.halved && y.Cols <= 2*t.half.wideCols {
 		t = t.half // to load what lies across two lines takes a long vector more than two short ones
 	}
 	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= x.Cols) &&
-		(t.halved || y.Rows > sweepTall) && (y.Cols <= 2*t.panelCols || y.Rows >= thinTall && !y.sameSets()) {
+		(t.halved || y.Rows > sweepTall) && (y.Cols <= 2*t.panelCols || y.Rows >= thinTall && !y.sameSets() && (x.Cols > thinFew || y.perSet() <= thinCrowd)) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
-	// Columns for a single panel are best left to it, but of one or two rows.
+	// Columns for a single panel are best left to it, but of one or two rows, or if its
+	// tiles are full and done after few terms.
 	far, along := w.far(), w.sameSets() && t.goesAlong(w)
-	one := y.Rows > 2 && y.Cols <= t.panelCols && !far
+	full := y.Cols == t.panelCols && t.panelRows <= y.Rows && x.Cols <= sweepTerms && t.longVectors()
+	one := y.Rows > 2 && y.Cols <= t.panelCols && !far && !full
 	sweep := !one && (y.Rows <= sweepTall || t.sweepPays(y.Rows, w, far, along))
 	if one && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
 		sweep && !along && y.Rows*y.Cols <= 4*t.wideCols && x.Cols <= smallTerms {
@@ -55,7 +59,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	switch {
 	case sweep:
 		few = y.Rows
-	case few > 2 || y.Rows > manyRows || !crowds(w.pitch(), x.Cols):
+	case few > 2 || y.Rows > manyRows || !crowds(w.pitch(), x.Cols) || t.longVectors() && !w.sameSets():
 		few = 0
 	}
 	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
@@ -71,7 +75,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 // halves takes so long that there is time for more.)
 func (t *tiles[T]) sweepPays(rows int, w *Mat[T], far, along bool) bool {
 	switch {
-	case w.Rows <= sweepTerms || rows*w.Rows <= sweepSteps && w.bytes() < t.sweepBytes:
+	case w.Rows <= sweepTerms/2 || w.bytes() < t.sweepBytes/4*3 && (w.Rows <= sweepTerms || rows*w.Rows <= sweepSteps):
 		return true
 	case !far:
 		return along && rows <= moreRows
@@ -88,7 +92,7 @@ func (t *tiles[T]) sweepPays(rows int, w *Mat[T], far, along bool) bool {
 // takes at a time not crowd the cache.
 func (t *tiles[T]) tallPays(y, x *Mat[T]) bool {
 	return t.lanes <= y.Rows && t.whole(y.Rows+t.lanes-1)*(y.Cols+2) <= tallWorth*y.Rows &&
-		tallFrom <= x.Cols && x.Cols <= maxRun && !crowds(x.pitch(), t.lanes)
+		t.tallFrom <= x.Cols && x.Cols <= maxRun && !crowds(x.pitch(), t.lanes)
 }
 
 // forwardTall is forward by tall. The last rows are perhaps computed twice.

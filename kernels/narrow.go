@@ -5,15 +5,19 @@ package kernels
 const (
 	shortRow = 12 // terms, of the sixteen that a narrow layer takes at once, that short vectors are best for
 
-	treeTurns = 5 // most vectors of products for each output that tree takes, or more if they are short
+	treeRows  = 40 // rows below which tree is best whatever the products
+	treeTurns = 5  // most vectors of products for each output that tree takes, or more if they are short
 
 	abreastFew  = 2   // most rows that abreast computes whatever they have
 	abreastRows = 16  // most rows that it computes if they have few elements
 	abreastSize = 256 // which is so many in all
 
+	severalSize = 192 // least elements of more than abreastFew rows that are for several, if unpacked has not so many outputs
+
 	unpackedFew   = 4   // most rows that unpacked computes whatever they have
 	unpackedSize  = 512 // most elements of more rows
-	unpackedTerms = 128 // least terms for which two rows will do for three outputs
+	unpackedMore  = 9   // most rows that it computes if they have twice as many, with long vectors
+	unpackedTerms = 32  // least terms for which two rows will do for three outputs
 
 	narrowBothWide    = 5       // most half vectors of outputs for which narrowBoth pays, fewer if its own are not filled
 	narrowBothCols    = 4       // least outputs for which it does whatever x is like
@@ -85,13 +89,12 @@ func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w *Mat[T], j int, bias T, ac
 // forwardTogether is forwardNarrow for more than one output, if there is a kernel
 // that is best at computing them together.
 func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool {
-	rows, n, elements := y.Rows, x.Cols, y.Rows*x.Cols
 	switch {
 	case t.treePays(y, x):
 		t.forwardTree(y, x, w, b, act)
-	case n > chains && 1 < rows && (rows >= y.Cols || n >= unpackedTerms) && y.Cols <= t.unpackedCols && (rows <= unpackedFew || rows >= 2*y.Cols && elements <= unpackedSize):
+	case t.unpackedPays(y, x):
 		t.forwardFew(t.unpacked, y, x, w, b, act)
-	case rows <= abreastFew || rows <= abreastRows && elements <= abreastSize:
+	case t.abreastPays(y, x):
 		t.forwardFew(t.abreast, y, x, w, b, act)
 	default:
 		if t = t.forSeveral(y, x); t == nil {
@@ -100,6 +103,30 @@ func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool 
 		t.forwardSeveral(y, x, w, b, act)
 	}
 	return true
+}
+
+// unpackedPays reports whether unpacked can compute a narrow layer and is best for it.
+func (t *tiles[T]) unpackedPays(y, x *Mat[T]) bool {
+	rows, elements := y.Rows, y.Rows*x.Cols
+	switch {
+	case y.Cols > t.unpackedCols, x.Cols <= chains, rows == 1, rows < y.Cols && x.Cols < unpackedTerms:
+		return false
+	case rows <= unpackedFew:
+		return true
+	}
+	return rows >= 2*y.Cols-1 && (elements <= unpackedSize || rows <= unpackedMore && elements <= 2*unpackedSize && t.longVectors())
+}
+
+// abreastPays reports whether abreast is best for a narrow layer that is not for
+// unpacked: for few rows, and some more of few elements, fewer if several can take all
+// outputs together.
+func (t *tiles[T]) abreastPays(y, x *Mat[T]) bool {
+	rows, elements := y.Rows, y.Rows*x.Cols
+	several := rows > 1 && x.Cols > chains && t.unpackedCols < y.Cols && y.Cols < len(t.severalRows)
+	if rows <= abreastFew {
+		return !several || elements <= abreastSize
+	}
+	return rows <= abreastRows && elements <= abreastSize && (!several || elements < severalSize)
 }
 
 // forwardFew computes few rows of a narrow layer by abreast or unpacked, all
@@ -119,7 +146,7 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
 	passes := (y.Cols + t.treeCols - 1) / t.treeCols
 	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) &&
-		(y.Rows < chains || passes*x.Cols <= max(treeTurns, chains/t.treeCols)*y.Cols)
+		(y.Rows < treeRows || passes*x.Cols <= max(treeTurns, chains/t.treeCols)*y.Cols)
 }
 
 // forwardTree computes a narrow layer of few inputs.

@@ -21,6 +21,7 @@ type tiles[T Float] struct {
 	tallLeast      int   // fewest columns that tall can have
 	tallMost       int   // most columns that tall can have
 	tallTerms      int   // terms that tall takes at a time
+	tallFrom       int   // terms from which tall is best
 	gradRows       int   // rows of dw that grad computes
 	squaresRows    int   // most rows of dx that are for input if its columns fill vectors
 	squaresBytes   int   // most bytes of w that input takes several times
@@ -210,6 +211,9 @@ func (m *Mat[T]) far() bool { return m.bytes() > farBytes }
 // whole is how many of so many elements fill whole vectors, whose lanes are a power
 // of two.
 func (t *tiles[T]) whole(elements int) int { return elements &^ (t.lanes - 1) }
+
+// longVectors reports whether vectors are as long as a cache line, and computed at once.
+func (t *tiles[T]) longVectors() bool { return t.lanes*int(size[T]()) >= line && !t.halved }
 
 // atMost returns the widest tiles with at most so many lanes, or nil.
 func (t *tiles[T]) atMost(lanes int) *tiles[T] {
