@@ -65,12 +65,12 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.backwardInputs(dx, dy, w)
 		return
 	}
-	thin := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTransposed && dy.Rows >= transposedTerms
+	transposed := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTransposed && dy.Rows >= transposedTerms
 	first := 0
 	switch {
 	case many && !add:
 		clear(db)
-	case !many && !thin:
+	case !many && !transposed:
 		first = min(t.gradRows, dw.Rows)
 	}
 	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
@@ -95,7 +95,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		}
 	}
 	switch {
-	case thin:
+	case transposed:
 		t.transposedWeights(dw, dy, x, add)
 	case !sweep:
 		t.multiply(&p, first, dw.Rows, dy, false)

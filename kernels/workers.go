@@ -18,10 +18,9 @@ var workers atomic.Int32
 //
 // Work is split over outputs only (rows or columns of y; columns of dz with their
 // part of db, then rows of dw with columns of dx), never within a sum, so the bits
-// do not depend on n.
-// Small layers stay with the caller: starting a goroutine takes longer. One that
-// was started waits a tenth of a millisecond for more work, without sleeping,
-// before it ends.
+// do not depend on n. Small layers stay with the caller: starting a goroutine takes
+// longer. One that was started waits a tenth of a millisecond for more work, without
+// sleeping, before it ends.
 //
 // It panics if n is less than 1 or more than 1<<16.
 func SetWorkers(n int) (restore func()) {
@@ -70,7 +69,7 @@ func pieces(work float64, count int) int {
 // cuts returns where [0, length) is cut for count goroutines, both ends among it: at
 // multiples of whole into as many pieces for each goroutine, so many at the most,
 // and what is left at multiples of unit into one more for each. No piece is shorter than
-// half a unit, which is wide: a narrow one would be summed in another order.
+// half a unit, unless all is, which is wide: a narrow one would be summed in another order.
 func cuts(count, most, length, whole, unit int) []int {
 	at := []int{0}
 	n := length / whole / count
