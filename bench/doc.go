@@ -7,7 +7,8 @@
 //
 // The first needs nothing but Go. The tag cpeers adds, through a C compiler,
 // the peers OpenBLAS, BLIS and oneDNN as far as they are installed, the limits
-// of the machine and the price of a fixed order. On Debian all of them are
+// of the machine and the price of a fixed order. On Debian 12, whose versions of
+// the libraries are those that are looked for, all of them are
 //
 //	apt install gcc libopenblas-dev libblis-dev libdnnl-dev python3-numpy python3-torch
 //
