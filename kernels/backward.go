@@ -18,6 +18,7 @@ const (
 	bothSide   = 3   // most rows for both, or columns for bothTurned
 	bothBytes  = 128 // most bytes of dx for bothTurned
 	bothLong   = 64  // least outputs for which dx and dw apart are best, if both would not fill its vectors
+	bothVector = 32  // which have so many bytes at least
 
 	turnedLong = 64 // least outputs for which turned pays fully for more columns than it takes at a time
 
@@ -200,7 +201,7 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
 		dw.Rows == stripRows,
 		dz.Rows > 1 && dw.Rows*int(size[T]()) > 4*bothInputs,
-		dz.Rows > 1 && dw.Rows > f.lanes && dw.Cols >= bothLong && (dw.Rows < 2*f.lanes || t.half != nil && !t.halved),
+		dz.Rows > 1 && dw.Rows > f.lanes && dw.Cols >= bothLong && (dw.Rows < 2*f.lanes && f.lanes*int(size[T]()) >= bothVector || t.half != nil && !t.halved),
 		crowds(dw.pitch(), 2*min(dw.Rows, f.lanes)+dz.Rows):
 		return nil
 	}
@@ -213,7 +214,7 @@ func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
 	switch {
 	case f == nil, dw.Rows > f.bothTurnedRows, dz.Rows > f.bothCols, dw.Cols < f.lanes,
 		dz.Rows*dw.Rows*int(size[T]()) > bothBytes,
-		dz.Rows > f.lanes && dw.Rows*int(size[T]()) >= 8 && dw.Cols >= bothLong,
+		dz.Rows > f.lanes && dw.Rows*int(size[T]()) >= 8 && dw.Cols >= bothLong && f.lanes*int(size[T]()) >= bothVector,
 		crowds(dw.pitch(), 2*(dw.Rows+1)+dz.Rows):
 		return nil
 	}
