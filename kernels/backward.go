@@ -144,7 +144,7 @@ func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
 	return rows <= t.stripsRows && stripRows <= dw.Rows && dw.Cols <= maxRun && rows*rows*w.bytes() <= t.stripsBytes &&
 		(rows == 1 || w.bytes() <= streamBytes && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
 		!crowds(w.pitch(), 2*stripRows) && !crowds(dw.pitch(), 2*stripRows) &&
-		(t.lanes*int(size[T]()) >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
+		(t.vectorBytes() >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
 }
 
 // backwardStrips is backward for few rows. The last rows of dw are perhaps computed
@@ -201,7 +201,7 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
 		dw.Rows == stripRows,
 		dz.Rows > 1 && dw.Rows*int(size[T]()) > 4*bothInputs,
-		dz.Rows > 1 && dw.Rows > f.lanes && dw.Cols >= bothLong && (dw.Rows < 2*f.lanes && f.lanes*int(size[T]()) >= bothVector || t.half != nil && !t.halved),
+		dz.Rows > 1 && dw.Rows > f.lanes && dw.Cols >= bothLong && (dw.Rows < 2*f.lanes && f.vectorBytes() >= bothVector || t.half != nil && !t.halved),
 		crowds(dw.pitch(), 2*min(dw.Rows, f.lanes)+dz.Rows):
 		return nil
 	}
@@ -214,7 +214,7 @@ func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
 	switch {
 	case f == nil, dw.Rows > f.bothTurnedRows, dz.Rows > f.bothCols, dw.Cols < f.lanes,
 		dz.Rows*dw.Rows*int(size[T]()) > bothBytes,
-		dz.Rows > f.lanes && dw.Rows*int(size[T]()) >= 8 && dw.Cols >= bothLong && f.lanes*int(size[T]()) >= bothVector,
+		dz.Rows > f.lanes && dw.Rows*int(size[T]()) >= 8 && dw.Cols >= bothLong && f.vectorBytes() >= bothVector,
 		crowds(dw.pitch(), 2*(dw.Rows+1)+dz.Rows):
 		return nil
 	}

@@ -11,9 +11,7 @@ import (
 // their own and inputs in common: each gets the bits that one alone gets, whatever
 // others do with SetWorkers and SetBackend meanwhile.
 func TestConcurrent(t *testing.T) {
-	share, gate := minShare, minGate
-	t.Cleanup(func() { minShare, minGate = share, gate })
-	minShare, minGate = 1, 1
+	shareAll(t)
 	eachBackend(t, func(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {

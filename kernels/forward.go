@@ -54,7 +54,8 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		return
 	}
 	// Where rows of w crowd the cache, each tile takes them from further off: the last
-	// rows are better for sweep than for another tile.
+	// rows are better for sweep than for another tile, but with long vectors only if all
+	// rows of w fall into one set.
 	few := y.Rows % t.panelRows
 	switch {
 	case sweep:

@@ -181,7 +181,7 @@ func (t *tiles[T]) narrowBothFor(dw, x *Mat[T], add bool) *tiles[T] {
 	if f != nil && dw.Cols > narrow && dw.Cols%f.lanes != 0 {
 		crowd += crowd / 2 // others leave a part of one empty
 	}
-	if f != nil && dw.Cols > narrowBothCols && f.lanes*int(size[T]()) == line && x.pitch()%2048 != 0 {
+	if f != nil && dw.Cols > narrowBothCols && f.vectorBytes() == line && x.pitch()%2048 != 0 {
 		crowd *= 2 // it takes whole lines, and has four sets or more for them
 	}
 	switch {

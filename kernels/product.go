@@ -269,7 +269,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 // time if they fall into the same sets, though it takes up c again for the next: a tile of
 // short vectors has little of each.
 func (t *tiles[T]) goesAlong(m *Mat[T]) bool {
-	return t.lanes*int(size[T]()) < line && m.Rows > 2*streams
+	return t.vectorBytes() < line && m.Rows > 2*streams
 }
 
 // sweepPiece computes rows×cols elements from (i, j) on, if there are any; the

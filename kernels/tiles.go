@@ -212,8 +212,11 @@ func (m *Mat[T]) far() bool { return m.bytes() > farBytes }
 // of two.
 func (t *tiles[T]) whole(elements int) int { return elements &^ (t.lanes - 1) }
 
+// vectorBytes is how long a vector is.
+func (t *tiles[T]) vectorBytes() int { return t.lanes * int(size[T]()) }
+
 // longVectors reports whether vectors are as long as a cache line, and computed at once.
-func (t *tiles[T]) longVectors() bool { return t.lanes*int(size[T]()) >= line && !t.halved }
+func (t *tiles[T]) longVectors() bool { return t.vectorBytes() >= line && !t.halved }
 
 // atMost returns the widest tiles with at most so many lanes, or nil.
 func (t *tiles[T]) atMost(lanes int) *tiles[T] {

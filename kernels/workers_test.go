@@ -13,13 +13,19 @@ import (
 // calls that are long enough to be cut, however little there is to do: every width
 // leaves another piece at the end.
 func TestWorkers(t *testing.T) {
-	share, gate := minShare, minGate
-	t.Cleanup(func() { minShare, minGate = share, gate })
-	minShare, minGate = 1, 1
+	shareAll(t)
 	eachBackend(t, func(t *testing.T) {
 		t.Run("f32", testWorkers[float32])
 		t.Run("f64", testWorkers[float64])
 	})
+}
+
+// shareAll lets workers share all calls that are long enough to be cut, however little
+// there is to do, until the end of the test.
+func shareAll(t *testing.T) {
+	share, gate := minShare, minGate
+	t.Cleanup(func() { minShare, minGate = share, gate })
+	minShare, minGate = 1, 1
 }
 
 func testWorkers[T Float](t *testing.T) {
