@@ -60,3 +60,24 @@ func testAllocations[T Float](t *testing.T) {
 		}
 	}
 }
+
+// TestHidden has goroutines call hidden with all but no room left on their stacks, which
+// must not move there: all depths there are before the second time that they grow.
+func TestHidden(t *testing.T) {
+	for depth := range 1000 {
+		ok := make(chan bool)
+		go func() { ok <- hiddenBelow(depth) }()
+		if !<-ok {
+			t.Fatalf("%d calls deep, hidden returned a pointer to where the stack was before", depth)
+		}
+	}
+}
+
+//go:noinline
+func hiddenBelow(calls int) bool {
+	if calls > 0 {
+		return hiddenBelow(calls - 1)
+	}
+	var at [1]int
+	return hidden(&at) == &at
+}

@@ -93,7 +93,11 @@ func current[T Float]() *table[T] {
 // at to the heap, because a call through a pointer to a function might keep it.
 // None of those here does. The result is to be an argument at once, and no
 // argument of that call a call of anything else: kept any longer, it could stay
-// behind when the stack moves.
+// behind when the stack moves. Nor may it move in here, as it could in a call that
+// checks pointers or makes room for itself.
+//
+//go:nocheckptr
+//go:nosplit
 func hidden[T any](p *T) *T {
 	address := uintptr(unsafe.Pointer(p))
 	return *(**T)(unsafe.Pointer(&address))
