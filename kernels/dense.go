@@ -122,6 +122,9 @@ func denseBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[
 		raceRead(y, x, w)
 		raceWrite(dx, dw, &dbRow, dy)
 	}
+	if dw.Rows == 0 && dw.Cols == 0 {
+		return // nothing to compute, of any number of rows
+	}
 	current[T]().backwardShared(dx, dw, db, dy, y, x, w, act, add)
 }
 

@@ -31,7 +31,7 @@ func Pack[T Float](w Mat[T], b []T) *Packed[T] {
 	size := int(unsafe.Sizeof(T(0)))
 	perLine := line / size
 	stride := w.Cols // narrow layers read columns, and one column is best tight
-	if w.Cols >= narrow {
+	if w.Cols >= narrow && w.Rows > 0 {
 		stride = (w.Cols + perLine - 1) / perLine * perLine
 		if crowded(uintptr(stride * size)) {
 			stride += perLine

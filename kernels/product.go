@@ -290,8 +290,8 @@ func even(total, limit int) int {
 	if total <= limit {
 		return max(1, total)
 	}
-	count := (total + limit - 1) / limit
-	return (total + count - 1) / count
+	count := (total-1)/limit + 1
+	return (total-1)/count + 1
 }
 
 // packTransposed copies the elements (i, j) to (i+rows-1, j+cols-1) of m to

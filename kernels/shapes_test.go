@@ -301,6 +301,13 @@ func TestEmpty(t *testing.T) {
 		DenseBackward(M{}, M{Cols: 3}, db, dy, MatOf(4, 3, []float32{1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1}), M{Rows: 4}, M{Cols: 3}, ReLU)
 		equalVec(t, "db of no inputs", db, []float32{4, 0, 4})
 
+		// Neither: any number of rows takes no memory, and no time.
+		most := M{Rows: math.MaxInt}
+		DenseForward(most, most, M{}, nil, ReLU)
+		DenseBackward(M{}, M{}, []float32{}, most, most, most, M{}, ReLU)
+		DenseBackwardAdd(most, M{}, nil, most, most, most, M{}, ReLU)
+		Pack(M{Cols: math.MaxInt}, nil).Forward(M{Cols: math.MaxInt}, M{}, ReLU)
+
 		SGD(nil, []float32{}, 1)
 		if loss := MSE(M{}, M{Rows: 4}, M{Rows: 4, Stride: 3}); loss == loss {
 			t.Errorf("MSE of nothing is %v, want NaN", loss)

@@ -74,13 +74,13 @@ func cuts(count, most, length, whole, unit int) []int {
 	at := []int{0}
 	n := length / whole / count
 	for i, parts := 1, min(n, most)*count; i <= parts; i++ {
-		at = append(at, n*count*i/parts*whole)
+		at = append(at, portion(n*count, i, parts)*whole)
 	}
 	first := at[len(at)-1]
 	left := length - first
 	parts := min(left/unit, count)
 	for i := 1; i <= parts; i++ {
-		at = append(at, first+(left*i/parts+unit/2)/unit*unit)
+		at = append(at, first+(portion(left, i, parts)+unit/2)/unit*unit)
 	}
 	if len(at) == 1 {
 		return append(at, length)
@@ -88,6 +88,10 @@ func cuts(count, most, length, whole, unit int) []int {
 	at[len(at)-1] = length
 	return at
 }
+
+// portion is i parts of a length, which int could not hold before it is divided where
+// it has 32 bits.
+func portion(length, i, parts int) int { return int(int64(length) * int64(i) / int64(parts)) }
 
 const _ = uint(colUnit/2 - narrow) // half a unit is wide
 

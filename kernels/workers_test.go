@@ -142,6 +142,13 @@ func TestCuts(t *testing.T) {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
+	// So long, and for so many, that products of both overflow 32 bits.
+	for _, c := range []struct{ count, length, whole, unit int }{{32, 1 << 26, 8, 8}, {7000, 7000*panelSet - 1, panelSet, colUnit}} {
+		at := cuts(c.count, 8, c.length, c.whole, c.unit)
+		if !slices.IsSorted(at) || at[0] != 0 || at[len(at)-1] != c.length {
+			t.Errorf("%+v: from %d to %d, in order: %t", c, at[0], at[len(at)-1], slices.IsSorted(at))
+		}
+	}
 	for count := 1; count <= 9; count++ {
 		for length := 1; length < 1000; length++ {
 			at := cuts(count, pieces(0, count), length, panelSet, colUnit)
