@@ -511,26 +511,48 @@ func lastColumns(m Machine, n Int, wide int, part Part, do func(j int, part *Par
 // stripRows is how many rows of w the kernel strips takes at a time.
 const stripRows = 16
 
+// A stripe is what a loop of strips computes: so many rows of dx, so many strips of
+// sixteen columns abreast. It turns a group of squares of w before it multiplies them
+// by the same elements of dz, and makes rows of dw so many vectors wide, of the same
+// elements of x: what is loaded more often takes longer than the arithmetic.
+type stripe struct{ rows, abreast, group, wide int }
+
+// stripeOf is the best stripe of so many rows, as far as there are registers: of few
+// rows two vectors of dw wide, of few chains two strips abreast, of two squares of w.
+func stripeOf(m Machine, rows, abreast int) stripe {
+	s := m.Spec()
+	p := stripe{rows, 1, 1, 1}
+	try := func(v *int, pays bool) {
+		if *v = 2; !pays || p.vecs(s) > s.Vecs {
+			*v = 1
+		}
+	}
+	try(&p.wide, rows <= 2)
+	try(&p.abreast, abreast > 1 && rows*stripRows <= 2*s.Lanes())
+	try(&p.group, p.abreast*stripRows >= 2*s.Lanes())
+	return p
+}
+
+// vecs is how many vector registers a stripe takes: for elements of dx, rows of dz and
+// dw, a part, squares of w and a register to turn them by, a scalar and zero.
+func (p stripe) vecs(s Spec) int {
+	return p.rows*p.abreast*stripRows/s.Lanes() + (p.rows+1)*p.wide + 2*s.PartVecs + p.group*s.Columns + 1 + 2
+}
+
+// ints is how many integer registers it takes, without lddw.
+func (p stripe) ints(m Machine) int { return 5 + m.RowInts(stripRows, 1) + rowsInts(m, p.rows) }
+
 // stripsRows is how many rows of dx strips can compute: the sums of each are in
 // registers beside columns of w, and so is a vector of each row of dz.
 func stripsRows(m Machine) int {
 	s, r := m.Spec(), 4
 	for ; r > 1; r-- {
-		if stripsVecs(m, r, 1) <= s.Vecs && stripsInts(m, r) <= s.Ints {
+		if p := (stripe{r, 1, 1, 1}); p.vecs(s) <= s.Vecs && p.ints(m) <= s.Ints {
 			break
 		}
 	}
 	return r
 }
-
-// stripsVecs is how many vector registers strips of r rows take, so many abreast.
-func stripsVecs(m Machine, r, abreast int) int {
-	s := m.Spec()
-	return r*(abreast*stripRows/s.Lanes()+1) + 3 + s.Columns + 1 + 2*s.PartVecs
-}
-
-// stripsInts is how many integer registers r of them take, without lddw.
-func stripsInts(m Machine, r int) int { return 5 + m.RowInts(stripRows, 1) + rowsInts(m, r) }
 
 // strips is both for many inputs. It turns w in the registers as input does; the
 // rows of dw, which are stored meanwhile, take little time of their own.
@@ -540,26 +562,20 @@ func strips(m Machine) {
 		"least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the",
 		"bytes of a vector.")
 	byValue(m, "rows", 1, stripsRows(m), func(r int) {
-		if stripsAbreast(m, r) {
-			stripsOf(m, r, 2)
+		p := stripeOf(m, r, 2)
+		if p.abreast > 1 {
+			p.compute(m)
+			p = stripeOf(m, r, 1)
 		}
-		stripsOf(m, r, 1)
+		p.compute(m)
 		m.Return()
 	})
 }
 
-// stripsAbreast reports whether strips of r rows are best two at a time: one of them
-// has a single chain for each column of w.
-func stripsAbreast(m Machine, r int) bool {
+// compute computes stripes while there are enough columns of dx.
+func (p stripe) compute(m Machine) {
 	s := m.Spec()
-	return r*stripRows == s.Lanes() && stripsVecs(m, r, 2) <= s.Vecs
-}
-
-// stripsOf computes strips of r rows, so many abreast, while there are enough columns
-// of dx.
-func stripsOf(m Machine, r, abreast int) {
-	s := m.Spec()
-	lanes, size, tall := s.Lanes(), s.Float.Size, abreast*stripRows
+	r, lanes, size, tall := p.rows, s.Lanes(), s.Float.Size, p.abreast*stripRows
 	n := arg(m, "cols")
 	again, done := m.NewLabel("strip"), m.NewLabel("done")
 	m.JumpIf(n, Less, tall, done)
@@ -575,7 +591,10 @@ func stripsOf(m Machine, r, abreast int) {
 			m.Zero(v)
 		}
 	}
-	zs, zero, t, v := m.VecsOf(r), m.Vec(), m.Vec(), m.Vec()
+	zs, dws, zero, t := make([][]Vec, p.wide), m.VecsOf(p.wide), m.Vec(), m.Vec()
+	for q := range zs {
+		zs[q] = m.VecsOf(r)
+	}
 	m.Zero(zero)
 	dz, dw, xp, wp, ldw, ldx := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), Int(0)
 	m.Arg(dz, "dz")
@@ -591,7 +610,7 @@ func stripsOf(m Machine, r, abreast int) {
 	w, x := m.Rows(stripRows, wp, ldw), m.Rows(r, xp, ldx)
 	below := func() { m.AddArg(dw, "lddw") }
 	var lddw []Int // if there is a register left
-	if stripsInts(m, r) < s.Ints {
+	if p.ints(m) < s.Ints {
 		lddw = []Int{m.Int()}
 		m.Arg(lddw[0], "lddw")
 		below = func() { m.Add(dw, lddw[0]) }
@@ -608,101 +627,131 @@ func stripsOf(m Machine, r, abreast int) {
 			m.SubArg(dz, "lddz")
 		}
 	}
-	// eachBlock has do look at as many rows of w at a time as a vector has lanes.
-	eachBlock := func(do func(b int, w []Addr)) {
-		for b := range acc {
-			first := b * lanes % stripRows
-			if b > 0 && first == 0 {
-				w.eachBase(func(p Int) { m.AddArg(p, "down") })
-			}
-			do(b, w.At[first:][:lanes])
+	// columns turns some of the square of w with block b of dx, from j on.
+	strip := 0 // which w points at
+	goTo := func(to int) {
+		for ; strip < to; strip++ {
+			w.eachBase(func(p Int) { m.AddArg(p, "down") })
 		}
-		for range abreast - 1 {
+		for ; strip > to; strip-- {
 			w.eachBase(func(p Int) { m.SubArg(p, "down") })
 		}
 	}
-	load := func(i int) { m.Load(zs[i], At(dz, 0)) }
-	row := func(k int) { // of dw
-		for i, z := range zs {
-			m.Scalars(t, x.At[i].Plus(k*size), 1, 1)
-			if i == 0 {
-				m.MulScalar(v, z, t)
-			} else {
-				m.FMAScalar(v, z, t, 0)
+	columns := func(b, j int, part *Part) []Vec {
+		goTo(b * lanes / stripRows)
+		return m.LoadColumns(w.At[b*lanes%stripRows:][:lanes], j*size, part)
+	}
+	load := func(wide int) {
+		eachRow(func(i int) {
+			for q := range wide {
+				m.Load(zs[q][i], At(dz, q*s.VecBytes))
+			}
+		})
+	}
+	row := func(k, wide int) { // of dw
+		for i := range r {
+			m.Scalars(t, x.At[i].Plus(k*size), 1, wide)
+			for q, v := range dws[:wide] {
+				if i == 0 {
+					m.MulScalar(v, zs[q][i], t)
+				} else {
+					m.FMAScalar(v, zs[q][i], t, 0)
+				}
 			}
 		}
-		m.AddVec(v, v, zero)
-		m.Store(At(dw, 0), v)
+		for q, v := range dws[:wide] {
+			m.AddVec(v, v, zero)
+			m.Store(At(dw, q*s.VecBytes), v)
+		}
 		below()
 	}
 
-	square, tail, end := m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end")
-	m.JumpIf(n, Less, lanes, tail)
-	m.Label(square)
-	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]")
-	eachRow(load)
-	k := 0
-	eachBlock(func(b int, w []Addr) {
-		for j := 0; j < lanes; j += s.Columns {
-			vs := m.LoadColumns(w, j*size, nil)
-			eachRow(func(i int) {
-				for c, column := range vs {
-					m.Scalars(t, At(dz, (j+c)*size), 1, 1)
-					m.FMAScalar(acc[b][i], column, t, 0)
+	tail, end := m.NewLabel("tail"), m.NewLabel("end")
+	for wide := p.wide; wide > 0; wide-- {
+		squares, fewer := m.NewLabel("squares"), tail
+		if wide > 1 {
+			fewer = m.NewLabel("fewer")
+		}
+		m.JumpIf(n, Less, wide*lanes, fewer)
+		m.Label(squares)
+		m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]")
+		load(wide)
+		k := 0
+		for b := 0; b < len(acc); b += p.group {
+			for j := 0; j < wide*lanes; j += s.Columns {
+				vs := make([][]Vec, p.group)
+				for q := range vs {
+					// There and back, so that w is moved seldom.
+					if j/s.Columns%2 > 0 {
+						q = p.group - 1 - q
+					}
+					vs[q] = columns(b+q, j, nil)
 				}
-			})
-			m.FreeVecs(vs...)
-			for range s.Columns {
-				row(k)
-				k++
+				eachRow(func(i int) {
+					for c := range s.Columns {
+						m.Scalars(t, At(dz, (j+c)*size), 1, p.group)
+						for q := range vs {
+							m.FMAScalar(acc[b+q][i], vs[q][c], t, 0)
+						}
+					}
+				})
+				m.FreeVecs(slices.Concat(vs...)...)
+				for ; k < b*lanes+p.group*(j+s.Columns)/wide; k++ {
+					row(k, wide)
+				}
 			}
 		}
-	})
-	m.StepConst(w, s.VecBytes)
-	m.AddConst(dz, s.VecBytes)
-	for range abreast {
-		m.SubArg(dw, "back")
+		goTo(0)
+		m.StepConst(w, wide*s.VecBytes)
+		m.AddConst(dz, wide*s.VecBytes)
+		for range p.abreast {
+			m.SubArg(dw, "back")
+		}
+		if wide != p.abreast {
+			m.AddConst(dw, (wide-p.abreast)*s.VecBytes)
+		}
+		m.AddConst(n, -wide*lanes)
+		m.JumpIf(n, AtLeast, wide*lanes, squares)
+		if wide > 1 {
+			m.Label(fewer)
+		}
 	}
-	if abreast > 1 {
-		m.AddConst(dw, -(abreast-1)*s.VecBytes)
-	}
-	m.AddConst(n, -lanes)
-	m.JumpIf(n, AtLeast, lanes, square)
 	m.Label(tail)
 	m.JumpIf(n, AtMost, 0, end)
 	m.Comment("the same for fewer j")
 	lastColumns(m, n, lanes, part, func(j int, part *Part) {
-		eachBlock(func(b int, w []Addr) {
-			vs := m.LoadColumns(w, j*size, part)
-			columns := vs
+		for b := range acc {
+			vs := columns(b, j, part)
+			whole := vs
 			if part != nil {
-				columns = vs[:s.Columns-1]
+				whole = vs[:s.Columns-1]
 			}
 			eachRow(func(i int) {
 				over := m.NewLabel("over")
-				for c, column := range columns {
+				for c, column := range whole {
 					m.Scalars(t, At(dz, (j+c)*size), 1, 1)
 					m.FMAScalar(acc[b][i], column, t, 0)
-					if part != nil && c < len(columns)-1 {
+					if part != nil && c < len(whole)-1 {
 						m.JumpIf(n, Equal, j+c+1, over)
 					}
 				}
 				m.Label(over)
 			})
 			m.FreeVecs(vs...)
-		})
+		}
+		goTo(0)
 	})
 	m.Comment("a vector that ends with the row: some of it once more")
 	m.AddConst(n, -lanes)
 	m.MulConst(n, n, size)
 	m.Add(dz, n)
 	m.Add(dw, n)
-	eachRow(load)
+	load(1)
 	m.FreeRows(w)
 	left, loop := m.Int(), m.NewLabel("row")
 	m.Const(left, tall)
 	m.Label(loop)
-	row(0)
+	row(0, 1)
 	m.StepConst(x, size)
 	m.LoopDown(left, loop)
 	m.FreeInts(left)
@@ -743,8 +792,9 @@ func stripsOf(m Machine, r, abreast int) {
 		m.FreeInts(ldx)
 	}
 	m.FreeVecs(slices.Concat(acc...)...)
-	m.FreeVecs(zs...)
-	m.FreeVecs(zero, t, v)
+	m.FreeVecs(slices.Concat(zs...)...)
+	m.FreeVecs(dws...)
+	m.FreeVecs(zero, t)
 }
 
 // dotsSide is how many rows and columns of dx dots computes at the most: more fill

@@ -106,8 +106,9 @@ type Tuning struct {
 	// Up to how many bytes of w that is so if it takes several passes.
 	SquaresBytes int
 
-	// Up to how many bytes of w, times the square of the rows of dx, both gradients
-	// are faster in one pass over w, which loads elements more often, than in two.
+	// Up to how many bytes of w both gradients of one row are faster in one pass over
+	// w, which loads elements more often, than in two; of two rows, half as many, of
+	// three an eighth, of four a sixty-fourth.
 	StripsBytes int
 
 	// Fewer bytes of the right factor than these are worth to be gone through more than

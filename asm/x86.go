@@ -52,7 +52,7 @@ type avx512 struct {
 // An element that is multiplied by more than once is loaded once, or loads would be
 // what takes longest.
 func newAVX512(c *build.Context, f Float) Machine {
-	return avx512Of(c, f, "AVX512", 64, 1, Tuning{PackRows: 48, SoonFrom: 18, TallFrom: 3 * f.Size / 2, SquaresRows: 6 * f.Size, SquaresBytes: 1 << 20, StripsBytes: 64 << 10, SweepBytes: 64 << 10, ThinFrom: 16})
+	return avx512Of(c, f, "AVX512", 64, 1, Tuning{PackRows: 48, SoonFrom: 18, TallFrom: 3 * f.Size / 2, SquaresRows: 6 * f.Size, SquaresBytes: 1 << 20, StripsBytes: 512 << 10, SweepBytes: 64 << 10, ThinFrom: 16})
 }
 
 // newAVX512Zen4 is AVX-512 for Zen 4, which takes a vector of 512 bits as two halves:

@@ -141,7 +141,7 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 // are far apart not crowd the cache, nor be taken in less than lines from afar. For more
 // than one row, w must not come from memory, nor much be computed twice.
 func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
-	return rows <= t.stripsRows && stripRows <= dw.Rows && dw.Cols <= maxRun && rows*rows*w.bytes() <= t.stripsBytes &&
+	return rows <= t.stripsRows && stripRows <= dw.Rows && dw.Cols <= maxRun && w.bytes() <= t.stripsBytes>>(rows*(rows-1)/2) &&
 		(rows == 1 || w.bytes() <= streamBytes && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
 		!crowds(w.pitch(), 2*stripRows) && !crowds(dw.pitch(), 2*stripRows) &&
 		(t.vectorBytes() >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)

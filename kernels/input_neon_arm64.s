@@ -22862,7 +22862,7 @@ strip2:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
-	VMOVI $0, V15.B16
+	VMOVI $0, V13.B16
 	MOVD  dz+32(FP), R1
 	MOVD  dw+16(FP), R2
 	MOVD  x+48(FP), R3
@@ -22888,17 +22888,17 @@ strip2:
 	ADD   R6, R3, R25
 	ADD   R6, R25, R26
 	CMP   $4, R0
-	BLT   tail5
+	BLT   tail4
 
-square4:
+squares6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	FMOVQ 0(R1), F12
+	FMOVQ 0(R1), F15
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVQ 0(R1), F13
+	FMOVQ 0(R1), F16
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVQ 0(R1), F14
+	FMOVQ 0(R1), F17
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
@@ -22915,168 +22915,148 @@ square4:
 	VZIP1 V20.D2, V18.D2, V18.D2
 	VZIP1 V23.D2, V22.D2, V20.D2
 	VZIP2 V23.D2, V22.D2, V21.D2
-	FMOVS 0(R1), F16
-	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901260 // fmla v0.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a0 // fmla v0.4s, v21.4s, v16.s[0]
+	FMOVQ 0(R10), F22
+	FMOVQ 0(R11), F23
+	FMOVQ 0(R12), F24
+	FMOVQ 0(R13), F25
+	VZIP2 V23.S4, V22.S4, V26.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V25.S4, V24.S4, V27.S4
+	VZIP1 V25.S4, V24.S4, V24.S4
+	VZIP2 V24.D2, V22.D2, V23.D2
+	VZIP1 V24.D2, V22.D2, V22.D2
+	VZIP1 V27.D2, V26.D2, V24.D2
+	VZIP2 V27.D2, V26.D2, V25.D2
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1240 // fmla v0.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e12c3 // fmla v3.4s, v22.4s, v14.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1260 // fmla v0.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e12e3 // fmla v3.4s, v23.4s, v14.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1280 // fmla v0.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e1303 // fmla v3.4s, v24.4s, v14.s[0]
+	FMOVS 12(R1), F14
+	WORD  $0x4f8e12a0 // fmla v0.4s, v21.4s, v14.s[0]
+	WORD  $0x4f8e1323 // fmla v3.4s, v25.4s, v14.s[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a1 // fmla v1.4s, v21.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1241 // fmla v1.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e12c4 // fmla v4.4s, v22.4s, v14.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1261 // fmla v1.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e12e4 // fmla v4.4s, v23.4s, v14.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1281 // fmla v1.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e1304 // fmla v4.4s, v24.4s, v14.s[0]
+	FMOVS 12(R1), F14
+	WORD  $0x4f8e12a1 // fmla v1.4s, v21.4s, v14.s[0]
+	WORD  $0x4f8e1324 // fmla v4.4s, v25.4s, v14.s[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a2 // fmla v2.4s, v21.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1242 // fmla v2.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e12c5 // fmla v5.4s, v22.4s, v14.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1262 // fmla v2.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e12e5 // fmla v5.4s, v23.4s, v14.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1282 // fmla v2.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e1305 // fmla v5.4s, v24.4s, v14.s[0]
+	FMOVS 12(R1), F14
+	WORD  $0x4f8e12a2 // fmla v2.4s, v21.4s, v14.s[0]
+	WORD  $0x4f8e1325 // fmla v5.4s, v25.4s, v14.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVS 0(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 0(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 0(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 0(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 0(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 0(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 4(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 4(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 4(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 4(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 4(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 4(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 8(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 8(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 8(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 8(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 8(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 8(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 12(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 12(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 12(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 12(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 12(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 12(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVQ 0(R10), F18
-	FMOVQ 0(R11), F19
-	FMOVQ 0(R12), F20
-	FMOVQ 0(R13), F21
-	VZIP2 V19.S4, V18.S4, V22.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V21.S4, V20.S4, V23.S4
-	VZIP1 V21.S4, V20.S4, V20.S4
-	VZIP2 V20.D2, V18.D2, V19.D2
-	VZIP1 V20.D2, V18.D2, V18.D2
-	VZIP1 V23.D2, V22.D2, V20.D2
-	VZIP2 V23.D2, V22.D2, V21.D2
-	FMOVS 0(R1), F16
-	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a3 // fmla v3.4s, v21.4s, v16.s[0]
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901284 // fmla v4.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a4 // fmla v4.4s, v21.4s, v16.s[0]
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901285 // fmla v5.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a5 // fmla v5.4s, v21.4s, v16.s[0]
-	MOVD  lddz+40(FP), R16
-	SUB   R16, R1
-	MOVD  lddz+40(FP), R16
-	SUB   R16, R1
-	FMOVS 16(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 16(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 16(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 16(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 16(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 16(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 20(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 20(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 20(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 20(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 20(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 20(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 24(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 24(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 24(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 24(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 24(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 24(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 28(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 28(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 28(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 28(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 28(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 28(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
 	FMOVQ 0(R14), F18
@@ -23091,168 +23071,148 @@ square4:
 	VZIP1 V20.D2, V18.D2, V18.D2
 	VZIP1 V23.D2, V22.D2, V20.D2
 	VZIP2 V23.D2, V22.D2, V21.D2
-	FMOVS 0(R1), F16
-	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901266 // fmla v6.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901286 // fmla v6.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a6 // fmla v6.4s, v21.4s, v16.s[0]
+	FMOVQ 0(R21), F22
+	FMOVQ 0(R22), F23
+	FMOVQ 0(R23), F24
+	FMOVQ 0(R24), F25
+	VZIP2 V23.S4, V22.S4, V26.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V25.S4, V24.S4, V27.S4
+	VZIP1 V25.S4, V24.S4, V24.S4
+	VZIP2 V24.D2, V22.D2, V23.D2
+	VZIP1 V24.D2, V22.D2, V22.D2
+	VZIP1 V27.D2, V26.D2, V24.D2
+	VZIP2 V27.D2, V26.D2, V25.D2
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1246 // fmla v6.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e12c9 // fmla v9.4s, v22.4s, v14.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1266 // fmla v6.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e12e9 // fmla v9.4s, v23.4s, v14.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1286 // fmla v6.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e1309 // fmla v9.4s, v24.4s, v14.s[0]
+	FMOVS 12(R1), F14
+	WORD  $0x4f8e12a6 // fmla v6.4s, v21.4s, v14.s[0]
+	WORD  $0x4f8e1329 // fmla v9.4s, v25.4s, v14.s[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901287 // fmla v7.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a7 // fmla v7.4s, v21.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1247 // fmla v7.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e12ca // fmla v10.4s, v22.4s, v14.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1267 // fmla v7.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e12ea // fmla v10.4s, v23.4s, v14.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1287 // fmla v7.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e130a // fmla v10.4s, v24.4s, v14.s[0]
+	FMOVS 12(R1), F14
+	WORD  $0x4f8e12a7 // fmla v7.4s, v21.4s, v14.s[0]
+	WORD  $0x4f8e132a // fmla v10.4s, v25.4s, v14.s[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901268 // fmla v8.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901288 // fmla v8.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a8 // fmla v8.4s, v21.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1248 // fmla v8.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e12cb // fmla v11.4s, v22.4s, v14.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1268 // fmla v8.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e12eb // fmla v11.4s, v23.4s, v14.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1288 // fmla v8.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e130b // fmla v11.4s, v24.4s, v14.s[0]
+	FMOVS 12(R1), F14
+	WORD  $0x4f8e12a8 // fmla v8.4s, v21.4s, v14.s[0]
+	WORD  $0x4f8e132b // fmla v11.4s, v25.4s, v14.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVS 32(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 32(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 32(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 32(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 32(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 32(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 36(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 36(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 36(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 36(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 36(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 36(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 40(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 40(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 40(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 40(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 40(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 40(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 44(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 44(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 44(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 44(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 44(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 44(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVQ 0(R21), F18
-	FMOVQ 0(R22), F19
-	FMOVQ 0(R23), F20
-	FMOVQ 0(R24), F21
-	VZIP2 V19.S4, V18.S4, V22.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V21.S4, V20.S4, V23.S4
-	VZIP1 V21.S4, V20.S4, V20.S4
-	VZIP2 V20.D2, V18.D2, V19.D2
-	VZIP1 V20.D2, V18.D2, V18.D2
-	VZIP1 V23.D2, V22.D2, V20.D2
-	VZIP2 V23.D2, V22.D2, V21.D2
-	FMOVS 0(R1), F16
-	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f901269 // fmla v9.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f901289 // fmla v9.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012a9 // fmla v9.4s, v21.4s, v16.s[0]
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f90124a // fmla v10.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f90126a // fmla v10.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f90128a // fmla v10.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012aa // fmla v10.4s, v21.4s, v16.s[0]
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
-	FMOVS 4(R1), F16
-	WORD  $0x4f90126b // fmla v11.4s, v19.4s, v16.s[0]
-	FMOVS 8(R1), F16
-	WORD  $0x4f90128b // fmla v11.4s, v20.4s, v16.s[0]
-	FMOVS 12(R1), F16
-	WORD  $0x4f9012ab // fmla v11.4s, v21.4s, v16.s[0]
-	MOVD  lddz+40(FP), R16
-	SUB   R16, R1
-	MOVD  lddz+40(FP), R16
-	SUB   R16, R1
-	FMOVS 48(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 48(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 48(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 48(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 48(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 48(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 52(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 52(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 52(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 52(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 52(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 52(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 56(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 56(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 56(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 56(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 56(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 56(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
-	FMOVS 60(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 60(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 60(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 60(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 60(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 60(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
 	ADD   $16, R4
@@ -23276,11 +23236,11 @@ square4:
 	SUB   R16, R2
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square4
+	BGE   squares6
 
-tail5:
+tail4:
 	CMP $0, R0
-	BLE end6
+	BLE end5
 
 	// the same for fewer j
 	TST   $2, R0
@@ -23343,44 +23303,44 @@ moved15:
 	VZIP1 V20.D2, V18.D2, V18.D2
 	VZIP1 V23.D2, V22.D2, V20.D2
 	VZIP2 V23.D2, V22.D2, V21.D2
-	FMOVS 0(R1), F16
-	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1240 // fmla v0.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over16
-	FMOVS 4(R1), F16
-	WORD  $0x4f901260 // fmla v0.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1260 // fmla v0.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over16
-	FMOVS 8(R1), F16
-	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1280 // fmla v0.4s, v20.4s, v14.s[0]
 
 over16:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1241 // fmla v1.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over17
-	FMOVS 4(R1), F16
-	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1261 // fmla v1.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over17
-	FMOVS 8(R1), F16
-	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1281 // fmla v1.4s, v20.4s, v14.s[0]
 
 over17:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1242 // fmla v2.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over18
-	FMOVS 4(R1), F16
-	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1262 // fmla v2.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over18
-	FMOVS 8(R1), F16
-	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1282 // fmla v2.4s, v20.4s, v14.s[0]
 
 over18:
 	MOVD  lddz+40(FP), R16
@@ -23447,44 +23407,44 @@ moved26:
 	VZIP1 V20.D2, V18.D2, V18.D2
 	VZIP1 V23.D2, V22.D2, V20.D2
 	VZIP2 V23.D2, V22.D2, V21.D2
-	FMOVS 0(R1), F16
-	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1243 // fmla v3.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over27
-	FMOVS 4(R1), F16
-	WORD  $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1263 // fmla v3.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over27
-	FMOVS 8(R1), F16
-	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1283 // fmla v3.4s, v20.4s, v14.s[0]
 
 over27:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1244 // fmla v4.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over28
-	FMOVS 4(R1), F16
-	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1264 // fmla v4.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over28
-	FMOVS 8(R1), F16
-	WORD  $0x4f901284 // fmla v4.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1284 // fmla v4.4s, v20.4s, v14.s[0]
 
 over28:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1245 // fmla v5.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over29
-	FMOVS 4(R1), F16
-	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1265 // fmla v5.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over29
-	FMOVS 8(R1), F16
-	WORD  $0x4f901285 // fmla v5.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1285 // fmla v5.4s, v20.4s, v14.s[0]
 
 over29:
 	MOVD  lddz+40(FP), R16
@@ -23551,44 +23511,44 @@ moved37:
 	VZIP1 V20.D2, V18.D2, V18.D2
 	VZIP1 V23.D2, V22.D2, V20.D2
 	VZIP2 V23.D2, V22.D2, V21.D2
-	FMOVS 0(R1), F16
-	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1246 // fmla v6.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over38
-	FMOVS 4(R1), F16
-	WORD  $0x4f901266 // fmla v6.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1266 // fmla v6.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over38
-	FMOVS 8(R1), F16
-	WORD  $0x4f901286 // fmla v6.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1286 // fmla v6.4s, v20.4s, v14.s[0]
 
 over38:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1247 // fmla v7.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over39
-	FMOVS 4(R1), F16
-	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1267 // fmla v7.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over39
-	FMOVS 8(R1), F16
-	WORD  $0x4f901287 // fmla v7.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1287 // fmla v7.4s, v20.4s, v14.s[0]
 
 over39:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1248 // fmla v8.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over40
-	FMOVS 4(R1), F16
-	WORD  $0x4f901268 // fmla v8.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1268 // fmla v8.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over40
-	FMOVS 8(R1), F16
-	WORD  $0x4f901288 // fmla v8.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1288 // fmla v8.4s, v20.4s, v14.s[0]
 
 over40:
 	MOVD  lddz+40(FP), R16
@@ -23655,44 +23615,44 @@ moved48:
 	VZIP1 V20.D2, V18.D2, V18.D2
 	VZIP1 V23.D2, V22.D2, V20.D2
 	VZIP2 V23.D2, V22.D2, V21.D2
-	FMOVS 0(R1), F16
-	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1249 // fmla v9.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over49
-	FMOVS 4(R1), F16
-	WORD  $0x4f901269 // fmla v9.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1269 // fmla v9.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over49
-	FMOVS 8(R1), F16
-	WORD  $0x4f901289 // fmla v9.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1289 // fmla v9.4s, v20.4s, v14.s[0]
 
 over49:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f90124a // fmla v10.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e124a // fmla v10.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over50
-	FMOVS 4(R1), F16
-	WORD  $0x4f90126a // fmla v10.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e126a // fmla v10.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over50
-	FMOVS 8(R1), F16
-	WORD  $0x4f90128a // fmla v10.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e128a // fmla v10.4s, v20.4s, v14.s[0]
 
 over50:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F16
-	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e124b // fmla v11.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over51
-	FMOVS 4(R1), F16
-	WORD  $0x4f90126b // fmla v11.4s, v19.4s, v16.s[0]
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e126b // fmla v11.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over51
-	FMOVS 8(R1), F16
-	WORD  $0x4f90128b // fmla v11.4s, v20.4s, v16.s[0]
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e128b // fmla v11.4s, v20.4s, v14.s[0]
 
 over51:
 	MOVD lddz+40(FP), R16
@@ -23706,13 +23666,13 @@ over51:
 	MUL   R16, R0, R0
 	ADD   R0, R1
 	ADD   R0, R2
-	FMOVQ 0(R1), F12
+	FMOVQ 0(R1), F15
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVQ 0(R1), F13
+	FMOVQ 0(R1), F16
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVQ 0(R1), F14
+	FMOVQ 0(R1), F17
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
@@ -23720,15 +23680,15 @@ over51:
 	MOVD  $16, R7
 
 row52:
-	FMOVS 0(R3), F16
-	VDUP  V16.S[0], V16.S4
-	WORD  $0x6e30dd91 // fmul v17.4s, v12.4s, v16.4s
-	FMOVS 0(R25), F16
-	WORD  $0x4f9011b1 // fmla v17.4s, v13.4s, v16.s[0]
-	FMOVS 0(R26), F16
-	WORD  $0x4f9011d1 // fmla v17.4s, v14.4s, v16.s[0]
-	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 0(R2)
+	FMOVS 0(R3), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
+	FMOVS 0(R25), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 0(R26), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	FMOVQ F12, 0(R2)
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R2
 	ADD   $4, R3
@@ -23737,20 +23697,20 @@ row52:
 	SUBS  $1, R7
 	BNE   row52
 
-end6:
-	VMOVI $0, V15.B16
-	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
-	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
-	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
-	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
-	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
-	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
-	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
-	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
-	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+end5:
+	VMOVI $0, V13.B16
+	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
+	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
+	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
+	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
+	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
+	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
+	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
+	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
+	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
+	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
 	MOVD  dx+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F3, 16(R1)
@@ -23840,272 +23800,702 @@ strip54:
 	ADD   R5, R23, R24
 	ADD   R6, R3, R25
 	MOVD  lddw+24(FP), R26
-	CMP   $4, R0
-	BLT   tail57
+	CMP   $8, R0
+	BLT   fewer59
 
-square56:
+squares58:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	FMOVQ 0(R1), F8
+	FMOVQ 0(R1), F12
+	FMOVQ 16(R1), F14
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVQ 0(R1), F9
+	FMOVQ 0(R1), F13
+	FMOVQ 16(R1), F15
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVQ 0(R4), F13
-	FMOVQ 0(R7), F14
-	FMOVQ 0(R8), F15
-	FMOVQ 0(R9), F16
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVQ 0(R4), F16
+	FMOVQ 0(R7), F17
+	FMOVQ 0(R8), F18
+	FMOVQ 0(R9), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVQ 0(R10), F20
+	FMOVQ 0(R11), F21
+	FMOVQ 0(R12), F22
+	FMOVQ 0(R13), F23
+	VZIP2 V21.S4, V20.S4, V24.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V25.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V25.D2, V24.D2, V22.D2
+	VZIP2 V25.D2, V24.D2, V23.D2
 	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a0 // fmla v0.4s, v13.4s, v11.s[0]
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c0 // fmla v0.4s, v14.4s, v11.s[0]
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e0 // fmla v0.4s, v15.4s, v11.s[0]
-	FMOVS 12(R1), F11
 	WORD  $0x4f8b1200 // fmla v0.4s, v16.4s, v11.s[0]
+	WORD  $0x4f8b1282 // fmla v2.4s, v20.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1220 // fmla v0.4s, v17.4s, v11.s[0]
+	WORD  $0x4f8b12a2 // fmla v2.4s, v21.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1240 // fmla v0.4s, v18.4s, v11.s[0]
+	WORD  $0x4f8b12c2 // fmla v2.4s, v22.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1260 // fmla v0.4s, v19.4s, v11.s[0]
+	WORD  $0x4f8b12e2 // fmla v2.4s, v23.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a1 // fmla v1.4s, v13.4s, v11.s[0]
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c1 // fmla v1.4s, v14.4s, v11.s[0]
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e1 // fmla v1.4s, v15.4s, v11.s[0]
-	FMOVS 12(R1), F11
 	WORD  $0x4f8b1201 // fmla v1.4s, v16.4s, v11.s[0]
+	WORD  $0x4f8b1283 // fmla v3.4s, v20.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1221 // fmla v1.4s, v17.4s, v11.s[0]
+	WORD  $0x4f8b12a3 // fmla v3.4s, v21.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1241 // fmla v1.4s, v18.4s, v11.s[0]
+	WORD  $0x4f8b12c3 // fmla v3.4s, v22.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1261 // fmla v1.4s, v19.4s, v11.s[0]
+	WORD  $0x4f8b12e3 // fmla v3.4s, v23.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVS 0(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 0(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 4(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 4(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 8(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 8(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 12(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 12(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R10), F13
-	FMOVQ 0(R11), F14
-	FMOVQ 0(R12), F15
-	FMOVQ 0(R13), F16
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a2 // fmla v2.4s, v13.4s, v11.s[0]
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c2 // fmla v2.4s, v14.4s, v11.s[0]
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e2 // fmla v2.4s, v15.4s, v11.s[0]
-	FMOVS 12(R1), F11
+	FMOVQ 16(R10), F16
+	FMOVQ 16(R11), F17
+	FMOVQ 16(R12), F18
+	FMOVQ 16(R13), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVQ 16(R4), F20
+	FMOVQ 16(R7), F21
+	FMOVQ 16(R8), F22
+	FMOVQ 16(R9), F23
+	VZIP2 V21.S4, V20.S4, V24.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V25.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V25.D2, V24.D2, V22.D2
+	VZIP2 V25.D2, V24.D2, V23.D2
+	FMOVS 16(R1), F11
+	WORD  $0x4f8b1280 // fmla v0.4s, v20.4s, v11.s[0]
 	WORD  $0x4f8b1202 // fmla v2.4s, v16.4s, v11.s[0]
+	FMOVS 20(R1), F11
+	WORD  $0x4f8b12a0 // fmla v0.4s, v21.4s, v11.s[0]
+	WORD  $0x4f8b1222 // fmla v2.4s, v17.4s, v11.s[0]
+	FMOVS 24(R1), F11
+	WORD  $0x4f8b12c0 // fmla v0.4s, v22.4s, v11.s[0]
+	WORD  $0x4f8b1242 // fmla v2.4s, v18.4s, v11.s[0]
+	FMOVS 28(R1), F11
+	WORD  $0x4f8b12e0 // fmla v0.4s, v23.4s, v11.s[0]
+	WORD  $0x4f8b1262 // fmla v2.4s, v19.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a3 // fmla v3.4s, v13.4s, v11.s[0]
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c3 // fmla v3.4s, v14.4s, v11.s[0]
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e3 // fmla v3.4s, v15.4s, v11.s[0]
-	FMOVS 12(R1), F11
+	FMOVS 16(R1), F11
+	WORD  $0x4f8b1281 // fmla v1.4s, v20.4s, v11.s[0]
 	WORD  $0x4f8b1203 // fmla v3.4s, v16.4s, v11.s[0]
+	FMOVS 20(R1), F11
+	WORD  $0x4f8b12a1 // fmla v1.4s, v21.4s, v11.s[0]
+	WORD  $0x4f8b1223 // fmla v3.4s, v17.4s, v11.s[0]
+	FMOVS 24(R1), F11
+	WORD  $0x4f8b12c1 // fmla v1.4s, v22.4s, v11.s[0]
+	WORD  $0x4f8b1243 // fmla v3.4s, v18.4s, v11.s[0]
+	FMOVS 28(R1), F11
+	WORD  $0x4f8b12e1 // fmla v1.4s, v23.4s, v11.s[0]
+	WORD  $0x4f8b1263 // fmla v3.4s, v19.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVS 16(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 16(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 20(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 20(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 24(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 24(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 28(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 28(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R14), F13
-	FMOVQ 0(R15), F14
-	FMOVQ 0(R19), F15
-	FMOVQ 0(R20), F16
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVQ 0(R14), F16
+	FMOVQ 0(R15), F17
+	FMOVQ 0(R19), F18
+	FMOVQ 0(R20), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVQ 0(R21), F20
+	FMOVQ 0(R22), F21
+	FMOVQ 0(R23), F22
+	FMOVQ 0(R24), F23
+	VZIP2 V21.S4, V20.S4, V24.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V25.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V25.D2, V24.D2, V22.D2
+	VZIP2 V25.D2, V24.D2, V23.D2
 	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a4 // fmla v4.4s, v13.4s, v11.s[0]
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c4 // fmla v4.4s, v14.4s, v11.s[0]
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e4 // fmla v4.4s, v15.4s, v11.s[0]
-	FMOVS 12(R1), F11
 	WORD  $0x4f8b1204 // fmla v4.4s, v16.4s, v11.s[0]
+	WORD  $0x4f8b1286 // fmla v6.4s, v20.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1224 // fmla v4.4s, v17.4s, v11.s[0]
+	WORD  $0x4f8b12a6 // fmla v6.4s, v21.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1244 // fmla v4.4s, v18.4s, v11.s[0]
+	WORD  $0x4f8b12c6 // fmla v6.4s, v22.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1264 // fmla v4.4s, v19.4s, v11.s[0]
+	WORD  $0x4f8b12e6 // fmla v6.4s, v23.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a5 // fmla v5.4s, v13.4s, v11.s[0]
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c5 // fmla v5.4s, v14.4s, v11.s[0]
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e5 // fmla v5.4s, v15.4s, v11.s[0]
-	FMOVS 12(R1), F11
 	WORD  $0x4f8b1205 // fmla v5.4s, v16.4s, v11.s[0]
+	WORD  $0x4f8b1287 // fmla v7.4s, v20.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1225 // fmla v5.4s, v17.4s, v11.s[0]
+	WORD  $0x4f8b12a7 // fmla v7.4s, v21.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1245 // fmla v5.4s, v18.4s, v11.s[0]
+	WORD  $0x4f8b12c7 // fmla v7.4s, v22.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1265 // fmla v5.4s, v19.4s, v11.s[0]
+	WORD  $0x4f8b12e7 // fmla v7.4s, v23.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVS 32(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 32(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 36(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 36(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 40(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 40(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 44(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 44(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R21), F13
-	FMOVQ 0(R22), F14
-	FMOVQ 0(R23), F15
-	FMOVQ 0(R24), F16
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a6 // fmla v6.4s, v13.4s, v11.s[0]
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c6 // fmla v6.4s, v14.4s, v11.s[0]
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e6 // fmla v6.4s, v15.4s, v11.s[0]
-	FMOVS 12(R1), F11
+	FMOVQ 16(R21), F16
+	FMOVQ 16(R22), F17
+	FMOVQ 16(R23), F18
+	FMOVQ 16(R24), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVQ 16(R14), F20
+	FMOVQ 16(R15), F21
+	FMOVQ 16(R19), F22
+	FMOVQ 16(R20), F23
+	VZIP2 V21.S4, V20.S4, V24.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V25.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V25.D2, V24.D2, V22.D2
+	VZIP2 V25.D2, V24.D2, V23.D2
+	FMOVS 16(R1), F11
+	WORD  $0x4f8b1284 // fmla v4.4s, v20.4s, v11.s[0]
 	WORD  $0x4f8b1206 // fmla v6.4s, v16.4s, v11.s[0]
+	FMOVS 20(R1), F11
+	WORD  $0x4f8b12a4 // fmla v4.4s, v21.4s, v11.s[0]
+	WORD  $0x4f8b1226 // fmla v6.4s, v17.4s, v11.s[0]
+	FMOVS 24(R1), F11
+	WORD  $0x4f8b12c4 // fmla v4.4s, v22.4s, v11.s[0]
+	WORD  $0x4f8b1246 // fmla v6.4s, v18.4s, v11.s[0]
+	FMOVS 28(R1), F11
+	WORD  $0x4f8b12e4 // fmla v4.4s, v23.4s, v11.s[0]
+	WORD  $0x4f8b1266 // fmla v6.4s, v19.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a7 // fmla v7.4s, v13.4s, v11.s[0]
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c7 // fmla v7.4s, v14.4s, v11.s[0]
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e7 // fmla v7.4s, v15.4s, v11.s[0]
-	FMOVS 12(R1), F11
+	FMOVS 16(R1), F11
+	WORD  $0x4f8b1285 // fmla v5.4s, v20.4s, v11.s[0]
 	WORD  $0x4f8b1207 // fmla v7.4s, v16.4s, v11.s[0]
+	FMOVS 20(R1), F11
+	WORD  $0x4f8b12a5 // fmla v5.4s, v21.4s, v11.s[0]
+	WORD  $0x4f8b1227 // fmla v7.4s, v17.4s, v11.s[0]
+	FMOVS 24(R1), F11
+	WORD  $0x4f8b12c5 // fmla v5.4s, v22.4s, v11.s[0]
+	WORD  $0x4f8b1247 // fmla v7.4s, v18.4s, v11.s[0]
+	FMOVS 28(R1), F11
+	WORD  $0x4f8b12e5 // fmla v5.4s, v23.4s, v11.s[0]
+	WORD  $0x4f8b1267 // fmla v7.4s, v19.4s, v11.s[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVS 48(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 48(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 52(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 52(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 56(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 56(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
 	ADD   R26, R2
 	FMOVS 60(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bddc9 // fmul v9.4s, v14.4s, v11.4s
 	FMOVS 60(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b11e9 // fmla v9.4s, v15.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R2)
+	ADD   R26, R2
+	ADD   $32, R4
+	ADD   $32, R7
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R10
+	ADD   $32, R11
+	ADD   $32, R12
+	ADD   $32, R13
+	ADD   $32, R14
+	ADD   $32, R15
+	ADD   $32, R19
+	ADD   $32, R20
+	ADD   $32, R21
+	ADD   $32, R22
+	ADD   $32, R23
+	ADD   $32, R24
+	ADD   $32, R1
+	MOVD  back+112(FP), R16
+	SUB   R16, R2
+	ADD   $16, R2
+	SUB   $8, R0
+	CMP   $8, R0
+	BGE   squares58
+
+fewer59:
+	CMP $4, R0
+	BLT tail56
+
+squares60:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	FMOVQ 0(R1), F12
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F13
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVQ 0(R4), F16
+	FMOVQ 0(R7), F17
+	FMOVQ 0(R8), F18
+	FMOVQ 0(R9), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVQ 0(R10), F20
+	FMOVQ 0(R11), F21
+	FMOVQ 0(R12), F22
+	FMOVQ 0(R13), F23
+	VZIP2 V21.S4, V20.S4, V24.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V25.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V25.D2, V24.D2, V22.D2
+	VZIP2 V25.D2, V24.D2, V23.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1200 // fmla v0.4s, v16.4s, v11.s[0]
+	WORD  $0x4f8b1282 // fmla v2.4s, v20.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1220 // fmla v0.4s, v17.4s, v11.s[0]
+	WORD  $0x4f8b12a2 // fmla v2.4s, v21.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1240 // fmla v0.4s, v18.4s, v11.s[0]
+	WORD  $0x4f8b12c2 // fmla v2.4s, v22.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1260 // fmla v0.4s, v19.4s, v11.s[0]
+	WORD  $0x4f8b12e2 // fmla v2.4s, v23.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1201 // fmla v1.4s, v16.4s, v11.s[0]
+	WORD  $0x4f8b1283 // fmla v3.4s, v20.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1221 // fmla v1.4s, v17.4s, v11.s[0]
+	WORD  $0x4f8b12a3 // fmla v3.4s, v21.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1241 // fmla v1.4s, v18.4s, v11.s[0]
+	WORD  $0x4f8b12c3 // fmla v3.4s, v22.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1261 // fmla v1.4s, v19.4s, v11.s[0]
+	WORD  $0x4f8b12e3 // fmla v3.4s, v23.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVS 0(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 0(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 4(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 4(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 8(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 8(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 12(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 12(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 16(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 16(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 20(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 20(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 24(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 24(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 28(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 28(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R14), F16
+	FMOVQ 0(R15), F17
+	FMOVQ 0(R19), F18
+	FMOVQ 0(R20), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVQ 0(R21), F20
+	FMOVQ 0(R22), F21
+	FMOVQ 0(R23), F22
+	FMOVQ 0(R24), F23
+	VZIP2 V21.S4, V20.S4, V24.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V25.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V25.D2, V24.D2, V22.D2
+	VZIP2 V25.D2, V24.D2, V23.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1204 // fmla v4.4s, v16.4s, v11.s[0]
+	WORD  $0x4f8b1286 // fmla v6.4s, v20.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1224 // fmla v4.4s, v17.4s, v11.s[0]
+	WORD  $0x4f8b12a6 // fmla v6.4s, v21.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1244 // fmla v4.4s, v18.4s, v11.s[0]
+	WORD  $0x4f8b12c6 // fmla v6.4s, v22.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1264 // fmla v4.4s, v19.4s, v11.s[0]
+	WORD  $0x4f8b12e6 // fmla v6.4s, v23.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1205 // fmla v5.4s, v16.4s, v11.s[0]
+	WORD  $0x4f8b1287 // fmla v7.4s, v20.4s, v11.s[0]
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1225 // fmla v5.4s, v17.4s, v11.s[0]
+	WORD  $0x4f8b12a7 // fmla v7.4s, v21.4s, v11.s[0]
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1245 // fmla v5.4s, v18.4s, v11.s[0]
+	WORD  $0x4f8b12c7 // fmla v7.4s, v22.4s, v11.s[0]
+	FMOVS 12(R1), F11
+	WORD  $0x4f8b1265 // fmla v5.4s, v19.4s, v11.s[0]
+	WORD  $0x4f8b12e7 // fmla v7.4s, v23.4s, v11.s[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVS 32(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 32(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 36(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 36(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 40(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 40(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 44(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 44(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 48(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 48(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 52(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 52(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 56(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 56(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
+	ADD   R26, R2
+	FMOVS 60(R3), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
+	FMOVS 60(R25), F11
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
 	ADD   R26, R2
 	ADD   $16, R4
 	ADD   $16, R7
@@ -24128,363 +24518,363 @@ square56:
 	SUB   R16, R2
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square56
+	BGE   squares60
 
-tail57:
+tail56:
 	CMP $0, R0
-	BLE end58
+	BLE end57
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one60
-	FMOVD 0(R4), F13
-	TST   $1, R0
-	BEQ   moved61
-	ADD   $8, R4, R16
-	VLD1  (R16), V13.S[2]
-	B     moved61
-
-one60:
-	FMOVS 0(R4), F13
-
-moved61:
-	TST   $2, R0
 	BEQ   one62
-	FMOVD 0(R7), F14
+	FMOVD 0(R4), F16
 	TST   $1, R0
 	BEQ   moved63
-	ADD   $8, R7, R16
-	VLD1  (R16), V14.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V16.S[2]
 	B     moved63
 
 one62:
-	FMOVS 0(R7), F14
+	FMOVS 0(R4), F16
 
 moved63:
 	TST   $2, R0
 	BEQ   one64
-	FMOVD 0(R8), F15
+	FMOVD 0(R7), F17
 	TST   $1, R0
 	BEQ   moved65
-	ADD   $8, R8, R16
-	VLD1  (R16), V15.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V17.S[2]
 	B     moved65
 
 one64:
-	FMOVS 0(R8), F15
+	FMOVS 0(R7), F17
 
 moved65:
 	TST   $2, R0
 	BEQ   one66
-	FMOVD 0(R9), F16
+	FMOVD 0(R8), F18
 	TST   $1, R0
 	BEQ   moved67
-	ADD   $8, R9, R16
-	VLD1  (R16), V16.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V18.S[2]
 	B     moved67
 
 one66:
-	FMOVS 0(R9), F16
+	FMOVS 0(R8), F18
 
 moved67:
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a0 // fmla v0.4s, v13.4s, v11.s[0]
-	CMP   $1, R0
-	BEQ   over68
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c0 // fmla v0.4s, v14.4s, v11.s[0]
-	CMP   $2, R0
-	BEQ   over68
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e0 // fmla v0.4s, v15.4s, v11.s[0]
+	TST   $2, R0
+	BEQ   one68
+	FMOVD 0(R9), F19
+	TST   $1, R0
+	BEQ   moved69
+	ADD   $8, R9, R16
+	VLD1  (R16), V19.S[2]
+	B     moved69
 
-over68:
+one68:
+	FMOVS 0(R9), F19
+
+moved69:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1200 // fmla v0.4s, v16.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over70
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1220 // fmla v0.4s, v17.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over70
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1240 // fmla v0.4s, v18.4s, v11.s[0]
+
+over70:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a1 // fmla v1.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b1201 // fmla v1.4s, v16.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over69
+	BEQ   over71
 	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c1 // fmla v1.4s, v14.4s, v11.s[0]
+	WORD  $0x4f8b1221 // fmla v1.4s, v17.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over69
+	BEQ   over71
 	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e1 // fmla v1.4s, v15.4s, v11.s[0]
+	WORD  $0x4f8b1241 // fmla v1.4s, v18.4s, v11.s[0]
 
-over69:
+over71:
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one70
-	FMOVD 0(R10), F13
-	TST   $1, R0
-	BEQ   moved71
-	ADD   $8, R10, R16
-	VLD1  (R16), V13.S[2]
-	B     moved71
-
-one70:
-	FMOVS 0(R10), F13
-
-moved71:
-	TST   $2, R0
 	BEQ   one72
-	FMOVD 0(R11), F14
+	FMOVD 0(R10), F16
 	TST   $1, R0
 	BEQ   moved73
-	ADD   $8, R11, R16
-	VLD1  (R16), V14.S[2]
+	ADD   $8, R10, R16
+	VLD1  (R16), V16.S[2]
 	B     moved73
 
 one72:
-	FMOVS 0(R11), F14
+	FMOVS 0(R10), F16
 
 moved73:
 	TST   $2, R0
 	BEQ   one74
-	FMOVD 0(R12), F15
+	FMOVD 0(R11), F17
 	TST   $1, R0
 	BEQ   moved75
-	ADD   $8, R12, R16
-	VLD1  (R16), V15.S[2]
+	ADD   $8, R11, R16
+	VLD1  (R16), V17.S[2]
 	B     moved75
 
 one74:
-	FMOVS 0(R12), F15
+	FMOVS 0(R11), F17
 
 moved75:
 	TST   $2, R0
 	BEQ   one76
-	FMOVD 0(R13), F16
+	FMOVD 0(R12), F18
 	TST   $1, R0
 	BEQ   moved77
-	ADD   $8, R13, R16
-	VLD1  (R16), V16.S[2]
+	ADD   $8, R12, R16
+	VLD1  (R16), V18.S[2]
 	B     moved77
 
 one76:
-	FMOVS 0(R13), F16
+	FMOVS 0(R12), F18
 
 moved77:
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a2 // fmla v2.4s, v13.4s, v11.s[0]
-	CMP   $1, R0
-	BEQ   over78
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c2 // fmla v2.4s, v14.4s, v11.s[0]
-	CMP   $2, R0
-	BEQ   over78
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e2 // fmla v2.4s, v15.4s, v11.s[0]
+	TST   $2, R0
+	BEQ   one78
+	FMOVD 0(R13), F19
+	TST   $1, R0
+	BEQ   moved79
+	ADD   $8, R13, R16
+	VLD1  (R16), V19.S[2]
+	B     moved79
 
-over78:
+one78:
+	FMOVS 0(R13), F19
+
+moved79:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1202 // fmla v2.4s, v16.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over80
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1222 // fmla v2.4s, v17.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over80
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1242 // fmla v2.4s, v18.4s, v11.s[0]
+
+over80:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a3 // fmla v3.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b1203 // fmla v3.4s, v16.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over79
+	BEQ   over81
 	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c3 // fmla v3.4s, v14.4s, v11.s[0]
+	WORD  $0x4f8b1223 // fmla v3.4s, v17.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over79
+	BEQ   over81
 	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e3 // fmla v3.4s, v15.4s, v11.s[0]
+	WORD  $0x4f8b1243 // fmla v3.4s, v18.4s, v11.s[0]
 
-over79:
+over81:
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one80
-	FMOVD 0(R14), F13
-	TST   $1, R0
-	BEQ   moved81
-	ADD   $8, R14, R16
-	VLD1  (R16), V13.S[2]
-	B     moved81
-
-one80:
-	FMOVS 0(R14), F13
-
-moved81:
-	TST   $2, R0
 	BEQ   one82
-	FMOVD 0(R15), F14
+	FMOVD 0(R14), F16
 	TST   $1, R0
 	BEQ   moved83
-	ADD   $8, R15, R16
-	VLD1  (R16), V14.S[2]
+	ADD   $8, R14, R16
+	VLD1  (R16), V16.S[2]
 	B     moved83
 
 one82:
-	FMOVS 0(R15), F14
+	FMOVS 0(R14), F16
 
 moved83:
 	TST   $2, R0
 	BEQ   one84
-	FMOVD 0(R19), F15
+	FMOVD 0(R15), F17
 	TST   $1, R0
 	BEQ   moved85
-	ADD   $8, R19, R16
-	VLD1  (R16), V15.S[2]
+	ADD   $8, R15, R16
+	VLD1  (R16), V17.S[2]
 	B     moved85
 
 one84:
-	FMOVS 0(R19), F15
+	FMOVS 0(R15), F17
 
 moved85:
 	TST   $2, R0
 	BEQ   one86
-	FMOVD 0(R20), F16
+	FMOVD 0(R19), F18
 	TST   $1, R0
 	BEQ   moved87
-	ADD   $8, R20, R16
-	VLD1  (R16), V16.S[2]
+	ADD   $8, R19, R16
+	VLD1  (R16), V18.S[2]
 	B     moved87
 
 one86:
-	FMOVS 0(R20), F16
+	FMOVS 0(R19), F18
 
 moved87:
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a4 // fmla v4.4s, v13.4s, v11.s[0]
-	CMP   $1, R0
-	BEQ   over88
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c4 // fmla v4.4s, v14.4s, v11.s[0]
-	CMP   $2, R0
-	BEQ   over88
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e4 // fmla v4.4s, v15.4s, v11.s[0]
+	TST   $2, R0
+	BEQ   one88
+	FMOVD 0(R20), F19
+	TST   $1, R0
+	BEQ   moved89
+	ADD   $8, R20, R16
+	VLD1  (R16), V19.S[2]
+	B     moved89
 
-over88:
+one88:
+	FMOVS 0(R20), F19
+
+moved89:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1204 // fmla v4.4s, v16.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over90
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1224 // fmla v4.4s, v17.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over90
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1244 // fmla v4.4s, v18.4s, v11.s[0]
+
+over90:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a5 // fmla v5.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b1205 // fmla v5.4s, v16.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over89
+	BEQ   over91
 	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c5 // fmla v5.4s, v14.4s, v11.s[0]
+	WORD  $0x4f8b1225 // fmla v5.4s, v17.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over89
+	BEQ   over91
 	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e5 // fmla v5.4s, v15.4s, v11.s[0]
+	WORD  $0x4f8b1245 // fmla v5.4s, v18.4s, v11.s[0]
 
-over89:
+over91:
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one90
-	FMOVD 0(R21), F13
-	TST   $1, R0
-	BEQ   moved91
-	ADD   $8, R21, R16
-	VLD1  (R16), V13.S[2]
-	B     moved91
-
-one90:
-	FMOVS 0(R21), F13
-
-moved91:
-	TST   $2, R0
 	BEQ   one92
-	FMOVD 0(R22), F14
+	FMOVD 0(R21), F16
 	TST   $1, R0
 	BEQ   moved93
-	ADD   $8, R22, R16
-	VLD1  (R16), V14.S[2]
+	ADD   $8, R21, R16
+	VLD1  (R16), V16.S[2]
 	B     moved93
 
 one92:
-	FMOVS 0(R22), F14
+	FMOVS 0(R21), F16
 
 moved93:
 	TST   $2, R0
 	BEQ   one94
-	FMOVD 0(R23), F15
+	FMOVD 0(R22), F17
 	TST   $1, R0
 	BEQ   moved95
-	ADD   $8, R23, R16
-	VLD1  (R16), V15.S[2]
+	ADD   $8, R22, R16
+	VLD1  (R16), V17.S[2]
 	B     moved95
 
 one94:
-	FMOVS 0(R23), F15
+	FMOVS 0(R22), F17
 
 moved95:
 	TST   $2, R0
 	BEQ   one96
-	FMOVD 0(R24), F16
+	FMOVD 0(R23), F18
 	TST   $1, R0
 	BEQ   moved97
-	ADD   $8, R24, R16
-	VLD1  (R16), V16.S[2]
+	ADD   $8, R23, R16
+	VLD1  (R16), V18.S[2]
 	B     moved97
 
 one96:
-	FMOVS 0(R24), F16
+	FMOVS 0(R23), F18
 
 moved97:
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a6 // fmla v6.4s, v13.4s, v11.s[0]
-	CMP   $1, R0
-	BEQ   over98
-	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c6 // fmla v6.4s, v14.4s, v11.s[0]
-	CMP   $2, R0
-	BEQ   over98
-	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e6 // fmla v6.4s, v15.4s, v11.s[0]
+	TST   $2, R0
+	BEQ   one98
+	FMOVD 0(R24), F19
+	TST   $1, R0
+	BEQ   moved99
+	ADD   $8, R24, R16
+	VLD1  (R16), V19.S[2]
+	B     moved99
 
-over98:
+one98:
+	FMOVS 0(R24), F19
+
+moved99:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1206 // fmla v6.4s, v16.4s, v11.s[0]
+	CMP   $1, R0
+	BEQ   over100
+	FMOVS 4(R1), F11
+	WORD  $0x4f8b1226 // fmla v6.4s, v17.4s, v11.s[0]
+	CMP   $2, R0
+	BEQ   over100
+	FMOVS 8(R1), F11
+	WORD  $0x4f8b1246 // fmla v6.4s, v18.4s, v11.s[0]
+
+over100:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F11
-	WORD  $0x4f8b11a7 // fmla v7.4s, v13.4s, v11.s[0]
+	WORD  $0x4f8b1207 // fmla v7.4s, v16.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over99
+	BEQ   over101
 	FMOVS 4(R1), F11
-	WORD  $0x4f8b11c7 // fmla v7.4s, v14.4s, v11.s[0]
+	WORD  $0x4f8b1227 // fmla v7.4s, v17.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over99
+	BEQ   over101
 	FMOVS 8(R1), F11
-	WORD  $0x4f8b11e7 // fmla v7.4s, v15.4s, v11.s[0]
+	WORD  $0x4f8b1247 // fmla v7.4s, v18.4s, v11.s[0]
 
-over99:
+over101:
 	MOVD lddz+40(FP), R16
 	SUB  R16, R1
 
@@ -24494,29 +24884,29 @@ over99:
 	MUL   R16, R0, R0
 	ADD   R0, R1
 	ADD   R0, R2
-	FMOVQ 0(R1), F8
+	FMOVQ 0(R1), F12
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVQ 0(R1), F9
+	FMOVQ 0(R1), F13
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  $16, R7
 
-row100:
+row102:
 	FMOVS 0(R3), F11
 	VDUP  V11.S[0], V11.S4
-	WORD  $0x6e2bdd0c // fmul v12.4s, v8.4s, v11.4s
+	WORD  $0x6e2bdd88 // fmul v8.4s, v12.4s, v11.4s
 	FMOVS 0(R25), F11
-	WORD  $0x4f8b112c // fmla v12.4s, v9.4s, v11.s[0]
-	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	FMOVQ F12, 0(R2)
+	WORD  $0x4f8b11a8 // fmla v8.4s, v13.4s, v11.s[0]
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 0(R2)
 	ADD   R26, R2
 	ADD   $4, R3
 	ADD   $4, R25
 	SUBS  $1, R7
-	BNE   row100
+	BNE   row102
 
-end58:
+end57:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -24569,16 +24959,16 @@ done55:
 other53:
 	MOVD cols+88(FP), R0
 	CMP  $16, R0
-	BLT  done103
+	BLT  done105
 	MOVD n+96(FP), R0
 
-strip102:
+strip104:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
 	MOVD  dz+32(FP), R1
 	MOVD  dw+16(FP), R2
 	MOVD  x+48(FP), R3
@@ -24601,187 +24991,515 @@ strip102:
 	ADD   R5, R21, R22
 	ADD   R5, R22, R23
 	MOVD  lddw+24(FP), R24
-	CMP   $4, R0
-	BLT   tail105
+	CMP   $8, R0
+	BLT   fewer109
 
-square104:
+squares108:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R4), F8
-	FMOVQ 0(R6), F9
-	FMOVQ 0(R7), F10
-	FMOVQ 0(R8), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
+	FMOVQ 0(R1), F8
+	FMOVQ 16(R1), F9
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R6), F11
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R8), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	FMOVS 4(R1), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	FMOVS 8(R1), F6
-	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
-	FMOVS 12(R1), F6
-	WORD  $0x4f861160 // fmla v0.4s, v11.4s, v6.s[0]
-	FMOVS 0(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVQ 0(R9), F14
+	FMOVQ 0(R10), F15
+	FMOVQ 0(R11), F16
+	FMOVQ 0(R12), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVS 0(R1), F7
+	WORD  $0x4f871140 // fmla v0.4s, v10.4s, v7.s[0]
+	WORD  $0x4f8711c1 // fmla v1.4s, v14.4s, v7.s[0]
+	FMOVS 4(R1), F7
+	WORD  $0x4f871160 // fmla v0.4s, v11.4s, v7.s[0]
+	WORD  $0x4f8711e1 // fmla v1.4s, v15.4s, v7.s[0]
+	FMOVS 8(R1), F7
+	WORD  $0x4f871180 // fmla v0.4s, v12.4s, v7.s[0]
+	WORD  $0x4f871201 // fmla v1.4s, v16.4s, v7.s[0]
+	FMOVS 12(R1), F7
+	WORD  $0x4f8711a0 // fmla v0.4s, v13.4s, v7.s[0]
+	WORD  $0x4f871221 // fmla v1.4s, v17.4s, v7.s[0]
+	FMOVS 0(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 4(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 4(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 8(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 8(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 12(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 12(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R9), F8
-	FMOVQ 0(R10), F9
-	FMOVQ 0(R11), F10
-	FMOVQ 0(R12), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
+	FMOVQ 16(R9), F10
+	FMOVQ 16(R10), F11
+	FMOVQ 16(R11), F12
+	FMOVQ 16(R12), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	FMOVS 4(R1), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	FMOVS 8(R1), F6
-	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
-	FMOVS 12(R1), F6
-	WORD  $0x4f861161 // fmla v1.4s, v11.4s, v6.s[0]
-	FMOVS 16(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVQ 16(R4), F14
+	FMOVQ 16(R6), F15
+	FMOVQ 16(R7), F16
+	FMOVQ 16(R8), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVS 16(R1), F7
+	WORD  $0x4f8711c0 // fmla v0.4s, v14.4s, v7.s[0]
+	WORD  $0x4f871141 // fmla v1.4s, v10.4s, v7.s[0]
+	FMOVS 20(R1), F7
+	WORD  $0x4f8711e0 // fmla v0.4s, v15.4s, v7.s[0]
+	WORD  $0x4f871161 // fmla v1.4s, v11.4s, v7.s[0]
+	FMOVS 24(R1), F7
+	WORD  $0x4f871200 // fmla v0.4s, v16.4s, v7.s[0]
+	WORD  $0x4f871181 // fmla v1.4s, v12.4s, v7.s[0]
+	FMOVS 28(R1), F7
+	WORD  $0x4f871220 // fmla v0.4s, v17.4s, v7.s[0]
+	WORD  $0x4f8711a1 // fmla v1.4s, v13.4s, v7.s[0]
+	FMOVS 16(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 20(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 20(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 24(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 24(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 28(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 28(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R13), F8
-	FMOVQ 0(R14), F9
-	FMOVQ 0(R15), F10
-	FMOVQ 0(R19), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
+	FMOVQ 0(R13), F10
+	FMOVQ 0(R14), F11
+	FMOVQ 0(R15), F12
+	FMOVQ 0(R19), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	FMOVS 4(R1), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
-	FMOVS 8(R1), F6
-	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
-	FMOVS 12(R1), F6
-	WORD  $0x4f861162 // fmla v2.4s, v11.4s, v6.s[0]
-	FMOVS 32(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVQ 0(R20), F14
+	FMOVQ 0(R21), F15
+	FMOVQ 0(R22), F16
+	FMOVQ 0(R23), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVS 0(R1), F7
+	WORD  $0x4f871142 // fmla v2.4s, v10.4s, v7.s[0]
+	WORD  $0x4f8711c3 // fmla v3.4s, v14.4s, v7.s[0]
+	FMOVS 4(R1), F7
+	WORD  $0x4f871162 // fmla v2.4s, v11.4s, v7.s[0]
+	WORD  $0x4f8711e3 // fmla v3.4s, v15.4s, v7.s[0]
+	FMOVS 8(R1), F7
+	WORD  $0x4f871182 // fmla v2.4s, v12.4s, v7.s[0]
+	WORD  $0x4f871203 // fmla v3.4s, v16.4s, v7.s[0]
+	FMOVS 12(R1), F7
+	WORD  $0x4f8711a2 // fmla v2.4s, v13.4s, v7.s[0]
+	WORD  $0x4f871223 // fmla v3.4s, v17.4s, v7.s[0]
+	FMOVS 32(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 36(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 36(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 40(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 40(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 44(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 44(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R20), F8
-	FMOVQ 0(R21), F9
-	FMOVQ 0(R22), F10
-	FMOVQ 0(R23), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
+	FMOVQ 16(R20), F10
+	FMOVQ 16(R21), F11
+	FMOVQ 16(R22), F12
+	FMOVQ 16(R23), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
-	FMOVS 4(R1), F6
-	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
-	FMOVS 8(R1), F6
-	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
-	FMOVS 12(R1), F6
-	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
-	FMOVS 48(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVQ 16(R13), F14
+	FMOVQ 16(R14), F15
+	FMOVQ 16(R15), F16
+	FMOVQ 16(R19), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVS 16(R1), F7
+	WORD  $0x4f8711c2 // fmla v2.4s, v14.4s, v7.s[0]
+	WORD  $0x4f871143 // fmla v3.4s, v10.4s, v7.s[0]
+	FMOVS 20(R1), F7
+	WORD  $0x4f8711e2 // fmla v2.4s, v15.4s, v7.s[0]
+	WORD  $0x4f871163 // fmla v3.4s, v11.4s, v7.s[0]
+	FMOVS 24(R1), F7
+	WORD  $0x4f871202 // fmla v2.4s, v16.4s, v7.s[0]
+	WORD  $0x4f871183 // fmla v3.4s, v12.4s, v7.s[0]
+	FMOVS 28(R1), F7
+	WORD  $0x4f871222 // fmla v2.4s, v17.4s, v7.s[0]
+	WORD  $0x4f8711a3 // fmla v3.4s, v13.4s, v7.s[0]
+	FMOVS 48(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 52(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 52(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 56(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 56(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
 	ADD   R24, R2
-	FMOVS 60(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+	FMOVS 60(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd25 // fmul v5.4s, v9.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ F5, 16(R2)
+	ADD   R24, R2
+	ADD   $32, R4
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R10
+	ADD   $32, R11
+	ADD   $32, R12
+	ADD   $32, R13
+	ADD   $32, R14
+	ADD   $32, R15
+	ADD   $32, R19
+	ADD   $32, R20
+	ADD   $32, R21
+	ADD   $32, R22
+	ADD   $32, R23
+	ADD   $32, R1
+	MOVD  back+112(FP), R16
+	SUB   R16, R2
+	ADD   $16, R2
+	SUB   $8, R0
+	CMP   $8, R0
+	BGE   squares108
+
+fewer109:
+	CMP $4, R0
+	BLT tail106
+
+squares110:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	FMOVQ 0(R1), F8
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R6), F11
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R8), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVQ 0(R9), F14
+	FMOVQ 0(R10), F15
+	FMOVQ 0(R11), F16
+	FMOVQ 0(R12), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVS 0(R1), F7
+	WORD  $0x4f871140 // fmla v0.4s, v10.4s, v7.s[0]
+	WORD  $0x4f8711c1 // fmla v1.4s, v14.4s, v7.s[0]
+	FMOVS 4(R1), F7
+	WORD  $0x4f871160 // fmla v0.4s, v11.4s, v7.s[0]
+	WORD  $0x4f8711e1 // fmla v1.4s, v15.4s, v7.s[0]
+	FMOVS 8(R1), F7
+	WORD  $0x4f871180 // fmla v0.4s, v12.4s, v7.s[0]
+	WORD  $0x4f871201 // fmla v1.4s, v16.4s, v7.s[0]
+	FMOVS 12(R1), F7
+	WORD  $0x4f8711a0 // fmla v0.4s, v13.4s, v7.s[0]
+	WORD  $0x4f871221 // fmla v1.4s, v17.4s, v7.s[0]
+	FMOVS 0(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 4(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 8(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 12(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 16(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 20(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 24(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 28(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R13), F10
+	FMOVQ 0(R14), F11
+	FMOVQ 0(R15), F12
+	FMOVQ 0(R19), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVQ 0(R20), F14
+	FMOVQ 0(R21), F15
+	FMOVQ 0(R22), F16
+	FMOVQ 0(R23), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVS 0(R1), F7
+	WORD  $0x4f871142 // fmla v2.4s, v10.4s, v7.s[0]
+	WORD  $0x4f8711c3 // fmla v3.4s, v14.4s, v7.s[0]
+	FMOVS 4(R1), F7
+	WORD  $0x4f871162 // fmla v2.4s, v11.4s, v7.s[0]
+	WORD  $0x4f8711e3 // fmla v3.4s, v15.4s, v7.s[0]
+	FMOVS 8(R1), F7
+	WORD  $0x4f871182 // fmla v2.4s, v12.4s, v7.s[0]
+	WORD  $0x4f871203 // fmla v3.4s, v16.4s, v7.s[0]
+	FMOVS 12(R1), F7
+	WORD  $0x4f8711a2 // fmla v2.4s, v13.4s, v7.s[0]
+	WORD  $0x4f871223 // fmla v3.4s, v17.4s, v7.s[0]
+	FMOVS 32(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 36(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 40(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 44(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 48(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 52(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 56(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
+	ADD   R24, R2
+	FMOVS 60(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
 	ADD   R24, R2
 	ADD   $16, R4
 	ADD   $16, R6
@@ -24804,327 +25522,327 @@ square104:
 	SUB   R16, R2
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square104
+	BGE   squares110
 
-tail105:
+tail106:
 	CMP $0, R0
-	BLE end106
+	BLE end107
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one108
-	FMOVD 0(R4), F8
-	TST   $1, R0
-	BEQ   moved109
-	ADD   $8, R4, R16
-	VLD1  (R16), V8.S[2]
-	B     moved109
-
-one108:
-	FMOVS 0(R4), F8
-
-moved109:
-	TST   $2, R0
-	BEQ   one110
-	FMOVD 0(R6), F9
-	TST   $1, R0
-	BEQ   moved111
-	ADD   $8, R6, R16
-	VLD1  (R16), V9.S[2]
-	B     moved111
-
-one110:
-	FMOVS 0(R6), F9
-
-moved111:
-	TST   $2, R0
 	BEQ   one112
-	FMOVD 0(R7), F10
+	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved113
-	ADD   $8, R7, R16
+	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
 	B     moved113
 
 one112:
-	FMOVS 0(R7), F10
+	FMOVS 0(R4), F10
 
 moved113:
 	TST   $2, R0
 	BEQ   one114
-	FMOVD 0(R8), F11
+	FMOVD 0(R6), F11
 	TST   $1, R0
 	BEQ   moved115
-	ADD   $8, R8, R16
+	ADD   $8, R6, R16
 	VLD1  (R16), V11.S[2]
 	B     moved115
 
 one114:
-	FMOVS 0(R8), F11
+	FMOVS 0(R6), F11
 
 moved115:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
+	TST   $2, R0
+	BEQ   one116
+	FMOVD 0(R7), F12
+	TST   $1, R0
+	BEQ   moved117
+	ADD   $8, R7, R16
+	VLD1  (R16), V12.S[2]
+	B     moved117
+
+one116:
+	FMOVS 0(R7), F12
+
+moved117:
+	TST   $2, R0
+	BEQ   one118
+	FMOVD 0(R8), F13
+	TST   $1, R0
+	BEQ   moved119
+	ADD   $8, R8, R16
+	VLD1  (R16), V13.S[2]
+	B     moved119
+
+one118:
+	FMOVS 0(R8), F13
+
+moved119:
+	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R1), F7
+	WORD  $0x4f871140 // fmla v0.4s, v10.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over116
-	FMOVS 4(R1), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	BEQ   over120
+	FMOVS 4(R1), F7
+	WORD  $0x4f871160 // fmla v0.4s, v11.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over116
-	FMOVS 8(R1), F6
-	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
+	BEQ   over120
+	FMOVS 8(R1), F7
+	WORD  $0x4f871180 // fmla v0.4s, v12.4s, v7.s[0]
 
-over116:
-	TST   $2, R0
-	BEQ   one117
-	FMOVD 0(R9), F8
-	TST   $1, R0
-	BEQ   moved118
-	ADD   $8, R9, R16
-	VLD1  (R16), V8.S[2]
-	B     moved118
-
-one117:
-	FMOVS 0(R9), F8
-
-moved118:
-	TST   $2, R0
-	BEQ   one119
-	FMOVD 0(R10), F9
-	TST   $1, R0
-	BEQ   moved120
-	ADD   $8, R10, R16
-	VLD1  (R16), V9.S[2]
-	B     moved120
-
-one119:
-	FMOVS 0(R10), F9
-
-moved120:
+over120:
 	TST   $2, R0
 	BEQ   one121
-	FMOVD 0(R11), F10
+	FMOVD 0(R9), F10
 	TST   $1, R0
 	BEQ   moved122
-	ADD   $8, R11, R16
+	ADD   $8, R9, R16
 	VLD1  (R16), V10.S[2]
 	B     moved122
 
 one121:
-	FMOVS 0(R11), F10
+	FMOVS 0(R9), F10
 
 moved122:
 	TST   $2, R0
 	BEQ   one123
-	FMOVD 0(R12), F11
+	FMOVD 0(R10), F11
 	TST   $1, R0
 	BEQ   moved124
-	ADD   $8, R12, R16
+	ADD   $8, R10, R16
 	VLD1  (R16), V11.S[2]
 	B     moved124
 
 one123:
-	FMOVS 0(R12), F11
+	FMOVS 0(R10), F11
 
 moved124:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
+	TST   $2, R0
+	BEQ   one125
+	FMOVD 0(R11), F12
+	TST   $1, R0
+	BEQ   moved126
+	ADD   $8, R11, R16
+	VLD1  (R16), V12.S[2]
+	B     moved126
+
+one125:
+	FMOVS 0(R11), F12
+
+moved126:
+	TST   $2, R0
+	BEQ   one127
+	FMOVD 0(R12), F13
+	TST   $1, R0
+	BEQ   moved128
+	ADD   $8, R12, R16
+	VLD1  (R16), V13.S[2]
+	B     moved128
+
+one127:
+	FMOVS 0(R12), F13
+
+moved128:
+	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R1), F7
+	WORD  $0x4f871141 // fmla v1.4s, v10.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over125
-	FMOVS 4(R1), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	BEQ   over129
+	FMOVS 4(R1), F7
+	WORD  $0x4f871161 // fmla v1.4s, v11.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over125
-	FMOVS 8(R1), F6
-	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
+	BEQ   over129
+	FMOVS 8(R1), F7
+	WORD  $0x4f871181 // fmla v1.4s, v12.4s, v7.s[0]
 
-over125:
-	TST   $2, R0
-	BEQ   one126
-	FMOVD 0(R13), F8
-	TST   $1, R0
-	BEQ   moved127
-	ADD   $8, R13, R16
-	VLD1  (R16), V8.S[2]
-	B     moved127
-
-one126:
-	FMOVS 0(R13), F8
-
-moved127:
-	TST   $2, R0
-	BEQ   one128
-	FMOVD 0(R14), F9
-	TST   $1, R0
-	BEQ   moved129
-	ADD   $8, R14, R16
-	VLD1  (R16), V9.S[2]
-	B     moved129
-
-one128:
-	FMOVS 0(R14), F9
-
-moved129:
+over129:
 	TST   $2, R0
 	BEQ   one130
-	FMOVD 0(R15), F10
+	FMOVD 0(R13), F10
 	TST   $1, R0
 	BEQ   moved131
-	ADD   $8, R15, R16
+	ADD   $8, R13, R16
 	VLD1  (R16), V10.S[2]
 	B     moved131
 
 one130:
-	FMOVS 0(R15), F10
+	FMOVS 0(R13), F10
 
 moved131:
 	TST   $2, R0
 	BEQ   one132
-	FMOVD 0(R19), F11
+	FMOVD 0(R14), F11
 	TST   $1, R0
 	BEQ   moved133
-	ADD   $8, R19, R16
+	ADD   $8, R14, R16
 	VLD1  (R16), V11.S[2]
 	B     moved133
 
 one132:
-	FMOVS 0(R19), F11
+	FMOVS 0(R14), F11
 
 moved133:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
+	TST   $2, R0
+	BEQ   one134
+	FMOVD 0(R15), F12
+	TST   $1, R0
+	BEQ   moved135
+	ADD   $8, R15, R16
+	VLD1  (R16), V12.S[2]
+	B     moved135
+
+one134:
+	FMOVS 0(R15), F12
+
+moved135:
+	TST   $2, R0
+	BEQ   one136
+	FMOVD 0(R19), F13
+	TST   $1, R0
+	BEQ   moved137
+	ADD   $8, R19, R16
+	VLD1  (R16), V13.S[2]
+	B     moved137
+
+one136:
+	FMOVS 0(R19), F13
+
+moved137:
+	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R1), F7
+	WORD  $0x4f871142 // fmla v2.4s, v10.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over134
-	FMOVS 4(R1), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	BEQ   over138
+	FMOVS 4(R1), F7
+	WORD  $0x4f871162 // fmla v2.4s, v11.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over134
-	FMOVS 8(R1), F6
-	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
+	BEQ   over138
+	FMOVS 8(R1), F7
+	WORD  $0x4f871182 // fmla v2.4s, v12.4s, v7.s[0]
 
-over134:
-	TST   $2, R0
-	BEQ   one135
-	FMOVD 0(R20), F8
-	TST   $1, R0
-	BEQ   moved136
-	ADD   $8, R20, R16
-	VLD1  (R16), V8.S[2]
-	B     moved136
-
-one135:
-	FMOVS 0(R20), F8
-
-moved136:
-	TST   $2, R0
-	BEQ   one137
-	FMOVD 0(R21), F9
-	TST   $1, R0
-	BEQ   moved138
-	ADD   $8, R21, R16
-	VLD1  (R16), V9.S[2]
-	B     moved138
-
-one137:
-	FMOVS 0(R21), F9
-
-moved138:
+over138:
 	TST   $2, R0
 	BEQ   one139
-	FMOVD 0(R22), F10
+	FMOVD 0(R20), F10
 	TST   $1, R0
 	BEQ   moved140
-	ADD   $8, R22, R16
+	ADD   $8, R20, R16
 	VLD1  (R16), V10.S[2]
 	B     moved140
 
 one139:
-	FMOVS 0(R22), F10
+	FMOVS 0(R20), F10
 
 moved140:
 	TST   $2, R0
 	BEQ   one141
-	FMOVD 0(R23), F11
+	FMOVD 0(R21), F11
 	TST   $1, R0
 	BEQ   moved142
-	ADD   $8, R23, R16
+	ADD   $8, R21, R16
 	VLD1  (R16), V11.S[2]
 	B     moved142
 
 one141:
-	FMOVS 0(R23), F11
+	FMOVS 0(R21), F11
 
 moved142:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R1), F6
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over143
-	FMOVS 4(R1), F6
-	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over143
-	FMOVS 8(R1), F6
-	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
+	TST   $2, R0
+	BEQ   one143
+	FMOVD 0(R22), F12
+	TST   $1, R0
+	BEQ   moved144
+	ADD   $8, R22, R16
+	VLD1  (R16), V12.S[2]
+	B     moved144
 
-over143:
+one143:
+	FMOVS 0(R22), F12
+
+moved144:
+	TST   $2, R0
+	BEQ   one145
+	FMOVD 0(R23), F13
+	TST   $1, R0
+	BEQ   moved146
+	ADD   $8, R23, R16
+	VLD1  (R16), V13.S[2]
+	B     moved146
+
+one145:
+	FMOVS 0(R23), F13
+
+moved146:
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R1), F7
+	WORD  $0x4f871143 // fmla v3.4s, v10.4s, v7.s[0]
+	CMP   $1, R0
+	BEQ   over147
+	FMOVS 4(R1), F7
+	WORD  $0x4f871163 // fmla v3.4s, v11.4s, v7.s[0]
+	CMP   $2, R0
+	BEQ   over147
+	FMOVS 8(R1), F7
+	WORD  $0x4f871183 // fmla v3.4s, v12.4s, v7.s[0]
+
+over147:
 	// a vector that ends with the row: some of it once more
 	SUB   $4, R0
 	MOVD  $4, R16
 	MUL   R16, R0, R0
 	ADD   R0, R1
 	ADD   R0, R2
-	FMOVQ 0(R1), F4
+	FMOVQ 0(R1), F8
 	MOVD  $16, R6
 
-row144:
-	FMOVS 0(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc87 // fmul v7.4s, v4.4s, v6.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F7, 0(R2)
+row148:
+	FMOVS 0(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R2)
 	ADD   R24, R2
 	ADD   $4, R3
 	SUBS  $1, R6
-	BNE   row144
+	BNE   row148
 
-end106:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+end107:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	MOVD  dx+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -25154,9 +25872,9 @@ end106:
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
 	CMP  $16, R0
-	BGE  strip102
+	BGE  strip104
 
-done103:
+done105:
 	RET
 
 // func stripsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
@@ -25212,280 +25930,702 @@ strip2:
 	ADD   R5, R23, R24
 	ADD   R6, R3, R25
 	MOVD  lddw+24(FP), R26
-	CMP   $2, R0
-	BLT   tail5
+	CMP   $4, R0
+	BLT   fewer7
 
-square4:
+squares6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	FMOVQ 0(R1), F16
+	FMOVQ 0(R1), F20
+	FMOVQ 16(R1), F22
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVQ 0(R1), F17
+	FMOVQ 0(R1), F21
+	FMOVQ 16(R1), F23
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVQ 0(R4), F21
-	FMOVQ 0(R7), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVQ 0(R4), F24
+	FMOVQ 0(R7), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 0(R8), F26
+	FMOVQ 0(R9), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a0 // fmla v0.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31300 // fmla v0.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd31342 // fmla v2.2d, v26.2d, v19.d[0]
 	FMOVD 8(R1), F19
-	WORD  $0x4fd312c0 // fmla v0.2d, v22.2d, v19.d[0]
+	WORD  $0x4fd31320 // fmla v0.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd31362 // fmla v2.2d, v27.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a1 // fmla v1.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31301 // fmla v1.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd31343 // fmla v3.2d, v26.2d, v19.d[0]
 	FMOVD 8(R1), F19
-	WORD  $0x4fd312c1 // fmla v1.2d, v22.2d, v19.d[0]
+	WORD  $0x4fd31321 // fmla v1.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd31363 // fmla v3.2d, v27.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVD 0(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 0(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
 	FMOVD 8(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 8(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R8), F21
-	FMOVQ 0(R9), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
-	FMOVD 0(R1), F19
-	WORD  $0x4fd312a2 // fmla v2.2d, v21.2d, v19.d[0]
-	FMOVD 8(R1), F19
-	WORD  $0x4fd312c2 // fmla v2.2d, v22.2d, v19.d[0]
+	FMOVQ 16(R8), F24
+	FMOVQ 16(R9), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 16(R4), F26
+	FMOVQ 16(R7), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
+	FMOVD 16(R1), F19
+	WORD  $0x4fd31340 // fmla v0.2d, v26.2d, v19.d[0]
+	WORD  $0x4fd31302 // fmla v2.2d, v24.2d, v19.d[0]
+	FMOVD 24(R1), F19
+	WORD  $0x4fd31360 // fmla v0.2d, v27.2d, v19.d[0]
+	WORD  $0x4fd31322 // fmla v2.2d, v25.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVD 0(R1), F19
-	WORD  $0x4fd312a3 // fmla v3.2d, v21.2d, v19.d[0]
-	FMOVD 8(R1), F19
-	WORD  $0x4fd312c3 // fmla v3.2d, v22.2d, v19.d[0]
+	FMOVD 16(R1), F19
+	WORD  $0x4fd31341 // fmla v1.2d, v26.2d, v19.d[0]
+	WORD  $0x4fd31303 // fmla v3.2d, v24.2d, v19.d[0]
+	FMOVD 24(R1), F19
+	WORD  $0x4fd31361 // fmla v1.2d, v27.2d, v19.d[0]
+	WORD  $0x4fd31323 // fmla v3.2d, v25.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVD 16(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 16(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
 	FMOVD 24(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 24(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R10), F21
-	FMOVQ 0(R11), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVQ 0(R10), F24
+	FMOVQ 0(R11), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 0(R12), F26
+	FMOVQ 0(R13), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a4 // fmla v4.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31304 // fmla v4.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd31346 // fmla v6.2d, v26.2d, v19.d[0]
 	FMOVD 8(R1), F19
-	WORD  $0x4fd312c4 // fmla v4.2d, v22.2d, v19.d[0]
+	WORD  $0x4fd31324 // fmla v4.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd31366 // fmla v6.2d, v27.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a5 // fmla v5.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31305 // fmla v5.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd31347 // fmla v7.2d, v26.2d, v19.d[0]
 	FMOVD 8(R1), F19
-	WORD  $0x4fd312c5 // fmla v5.2d, v22.2d, v19.d[0]
+	WORD  $0x4fd31325 // fmla v5.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd31367 // fmla v7.2d, v27.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVD 32(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 32(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
 	FMOVD 40(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 40(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R12), F21
-	FMOVQ 0(R13), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
-	FMOVD 0(R1), F19
-	WORD  $0x4fd312a6 // fmla v6.2d, v21.2d, v19.d[0]
-	FMOVD 8(R1), F19
-	WORD  $0x4fd312c6 // fmla v6.2d, v22.2d, v19.d[0]
+	FMOVQ 16(R12), F24
+	FMOVQ 16(R13), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 16(R10), F26
+	FMOVQ 16(R11), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
+	FMOVD 16(R1), F19
+	WORD  $0x4fd31344 // fmla v4.2d, v26.2d, v19.d[0]
+	WORD  $0x4fd31306 // fmla v6.2d, v24.2d, v19.d[0]
+	FMOVD 24(R1), F19
+	WORD  $0x4fd31364 // fmla v4.2d, v27.2d, v19.d[0]
+	WORD  $0x4fd31326 // fmla v6.2d, v25.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVD 0(R1), F19
-	WORD  $0x4fd312a7 // fmla v7.2d, v21.2d, v19.d[0]
-	FMOVD 8(R1), F19
-	WORD  $0x4fd312c7 // fmla v7.2d, v22.2d, v19.d[0]
+	FMOVD 16(R1), F19
+	WORD  $0x4fd31345 // fmla v5.2d, v26.2d, v19.d[0]
+	WORD  $0x4fd31307 // fmla v7.2d, v24.2d, v19.d[0]
+	FMOVD 24(R1), F19
+	WORD  $0x4fd31365 // fmla v5.2d, v27.2d, v19.d[0]
+	WORD  $0x4fd31327 // fmla v7.2d, v25.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVD 48(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 48(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
 	FMOVD 56(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 56(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R14), F21
-	FMOVQ 0(R15), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVQ 0(R14), F24
+	FMOVQ 0(R15), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 0(R19), F26
+	FMOVQ 0(R20), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a8 // fmla v8.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31308 // fmla v8.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd3134a // fmla v10.2d, v26.2d, v19.d[0]
 	FMOVD 8(R1), F19
-	WORD  $0x4fd312c8 // fmla v8.2d, v22.2d, v19.d[0]
+	WORD  $0x4fd31328 // fmla v8.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd3136a // fmla v10.2d, v27.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a9 // fmla v9.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31309 // fmla v9.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd3134b // fmla v11.2d, v26.2d, v19.d[0]
 	FMOVD 8(R1), F19
-	WORD  $0x4fd312c9 // fmla v9.2d, v22.2d, v19.d[0]
+	WORD  $0x4fd31329 // fmla v9.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd3136b // fmla v11.2d, v27.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVD 64(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 64(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
 	FMOVD 72(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 72(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R19), F21
-	FMOVQ 0(R20), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
-	FMOVD 0(R1), F19
-	WORD  $0x4fd312aa // fmla v10.2d, v21.2d, v19.d[0]
-	FMOVD 8(R1), F19
-	WORD  $0x4fd312ca // fmla v10.2d, v22.2d, v19.d[0]
+	FMOVQ 16(R19), F24
+	FMOVQ 16(R20), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 16(R14), F26
+	FMOVQ 16(R15), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
+	FMOVD 16(R1), F19
+	WORD  $0x4fd31348 // fmla v8.2d, v26.2d, v19.d[0]
+	WORD  $0x4fd3130a // fmla v10.2d, v24.2d, v19.d[0]
+	FMOVD 24(R1), F19
+	WORD  $0x4fd31368 // fmla v8.2d, v27.2d, v19.d[0]
+	WORD  $0x4fd3132a // fmla v10.2d, v25.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVD 0(R1), F19
-	WORD  $0x4fd312ab // fmla v11.2d, v21.2d, v19.d[0]
-	FMOVD 8(R1), F19
-	WORD  $0x4fd312cb // fmla v11.2d, v22.2d, v19.d[0]
+	FMOVD 16(R1), F19
+	WORD  $0x4fd31349 // fmla v9.2d, v26.2d, v19.d[0]
+	WORD  $0x4fd3130b // fmla v11.2d, v24.2d, v19.d[0]
+	FMOVD 24(R1), F19
+	WORD  $0x4fd31369 // fmla v9.2d, v27.2d, v19.d[0]
+	WORD  $0x4fd3132b // fmla v11.2d, v25.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVD 80(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 80(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
 	FMOVD 88(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 88(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R21), F21
-	FMOVQ 0(R22), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVQ 0(R21), F24
+	FMOVQ 0(R22), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 0(R23), F26
+	FMOVQ 0(R24), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312ac // fmla v12.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd3130c // fmla v12.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd3134e // fmla v14.2d, v26.2d, v19.d[0]
 	FMOVD 8(R1), F19
-	WORD  $0x4fd312cc // fmla v12.2d, v22.2d, v19.d[0]
+	WORD  $0x4fd3132c // fmla v12.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd3136e // fmla v14.2d, v27.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312ad // fmla v13.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd3130d // fmla v13.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd3134f // fmla v15.2d, v26.2d, v19.d[0]
 	FMOVD 8(R1), F19
-	WORD  $0x4fd312cd // fmla v13.2d, v22.2d, v19.d[0]
+	WORD  $0x4fd3132d // fmla v13.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd3136f // fmla v15.2d, v27.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVD 96(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 96(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
 	FMOVD 104(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 104(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
-	FMOVQ 0(R23), F21
-	FMOVQ 0(R24), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
-	FMOVD 0(R1), F19
-	WORD  $0x4fd312ae // fmla v14.2d, v21.2d, v19.d[0]
-	FMOVD 8(R1), F19
-	WORD  $0x4fd312ce // fmla v14.2d, v22.2d, v19.d[0]
+	FMOVQ 16(R23), F24
+	FMOVQ 16(R24), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 16(R21), F26
+	FMOVQ 16(R22), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
+	FMOVD 16(R1), F19
+	WORD  $0x4fd3134c // fmla v12.2d, v26.2d, v19.d[0]
+	WORD  $0x4fd3130e // fmla v14.2d, v24.2d, v19.d[0]
+	FMOVD 24(R1), F19
+	WORD  $0x4fd3136c // fmla v12.2d, v27.2d, v19.d[0]
+	WORD  $0x4fd3132e // fmla v14.2d, v25.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVD 0(R1), F19
-	WORD  $0x4fd312af // fmla v15.2d, v21.2d, v19.d[0]
-	FMOVD 8(R1), F19
-	WORD  $0x4fd312cf // fmla v15.2d, v22.2d, v19.d[0]
+	FMOVD 16(R1), F19
+	WORD  $0x4fd3134d // fmla v13.2d, v26.2d, v19.d[0]
+	WORD  $0x4fd3130f // fmla v15.2d, v24.2d, v19.d[0]
+	FMOVD 24(R1), F19
+	WORD  $0x4fd3136d // fmla v13.2d, v27.2d, v19.d[0]
+	WORD  $0x4fd3132f // fmla v15.2d, v25.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	FMOVD 112(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 112(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
 	ADD   R26, R2
 	FMOVD 120(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ded1 // fmul v17.2d, v22.2d, v19.2d
 	FMOVD 120(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd312f1 // fmla v17.2d, v23.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVQ F17, 16(R2)
+	ADD   R26, R2
+	ADD   $32, R4
+	ADD   $32, R7
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R10
+	ADD   $32, R11
+	ADD   $32, R12
+	ADD   $32, R13
+	ADD   $32, R14
+	ADD   $32, R15
+	ADD   $32, R19
+	ADD   $32, R20
+	ADD   $32, R21
+	ADD   $32, R22
+	ADD   $32, R23
+	ADD   $32, R24
+	ADD   $32, R1
+	MOVD  back+112(FP), R16
+	SUB   R16, R2
+	ADD   $16, R2
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   squares6
+
+fewer7:
+	CMP $2, R0
+	BLT tail4
+
+squares8:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	FMOVQ 0(R1), F20
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVQ 0(R1), F21
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVQ 0(R4), F24
+	FMOVQ 0(R7), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 0(R8), F26
+	FMOVQ 0(R9), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd31300 // fmla v0.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd31342 // fmla v2.2d, v26.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd31320 // fmla v0.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd31362 // fmla v2.2d, v27.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd31301 // fmla v1.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd31343 // fmla v3.2d, v26.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd31321 // fmla v1.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd31363 // fmla v3.2d, v27.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 0(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 0(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 8(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 8(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 16(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 16(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 24(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 24(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R10), F24
+	FMOVQ 0(R11), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 0(R12), F26
+	FMOVQ 0(R13), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd31304 // fmla v4.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd31346 // fmla v6.2d, v26.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd31324 // fmla v4.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd31366 // fmla v6.2d, v27.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd31305 // fmla v5.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd31347 // fmla v7.2d, v26.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd31325 // fmla v5.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd31367 // fmla v7.2d, v27.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 32(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 32(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 40(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 40(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 48(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 48(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 56(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 56(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R14), F24
+	FMOVQ 0(R15), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 0(R19), F26
+	FMOVQ 0(R20), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd31308 // fmla v8.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd3134a // fmla v10.2d, v26.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd31328 // fmla v8.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd3136a // fmla v10.2d, v27.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd31309 // fmla v9.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd3134b // fmla v11.2d, v26.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd31329 // fmla v9.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd3136b // fmla v11.2d, v27.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 64(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 64(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 72(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 72(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 80(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 80(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 88(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 88(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVQ 0(R21), F24
+	FMOVQ 0(R22), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
+	FMOVQ 0(R23), F26
+	FMOVQ 0(R24), F27
+	VZIP2 V27.D2, V26.D2, V28.D2
+	VZIP1 V27.D2, V26.D2, V26.D2
+	VORR  V28.B16, V28.B16, V27.B16
+	FMOVD 0(R1), F19
+	WORD  $0x4fd3130c // fmla v12.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd3134e // fmla v14.2d, v26.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd3132c // fmla v12.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd3136e // fmla v14.2d, v27.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVD 0(R1), F19
+	WORD  $0x4fd3130d // fmla v13.2d, v24.2d, v19.d[0]
+	WORD  $0x4fd3134f // fmla v15.2d, v26.2d, v19.d[0]
+	FMOVD 8(R1), F19
+	WORD  $0x4fd3132d // fmla v13.2d, v25.2d, v19.d[0]
+	WORD  $0x4fd3136f // fmla v15.2d, v27.2d, v19.d[0]
+	MOVD  lddz+40(FP), R16
+	SUB   R16, R1
+	FMOVD 96(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 96(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 104(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 104(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 112(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 112(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
+	ADD   R26, R2
+	FMOVD 120(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
+	FMOVD 120(R25), F19
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
 	ADD   R26, R2
 	ADD   $16, R4
 	ADD   $16, R7
@@ -25508,115 +26648,115 @@ square4:
 	SUB   R16, R2
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square4
+	BGE   squares8
 
-tail5:
+tail4:
 	CMP $0, R0
-	BLE end6
+	BLE end5
 
 	// the same for fewer j
-	FMOVD 0(R4), F21
-	FMOVD 0(R7), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R4), F24
+	FMOVD 0(R7), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a0 // fmla v0.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31300 // fmla v0.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a1 // fmla v1.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31301 // fmla v1.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVD 0(R8), F21
-	FMOVD 0(R9), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R8), F24
+	FMOVD 0(R9), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a2 // fmla v2.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31302 // fmla v2.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a3 // fmla v3.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31303 // fmla v3.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVD 0(R10), F21
-	FMOVD 0(R11), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R10), F24
+	FMOVD 0(R11), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a4 // fmla v4.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31304 // fmla v4.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a5 // fmla v5.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31305 // fmla v5.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVD 0(R12), F21
-	FMOVD 0(R13), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R12), F24
+	FMOVD 0(R13), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a6 // fmla v6.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31306 // fmla v6.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a7 // fmla v7.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31307 // fmla v7.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVD 0(R14), F21
-	FMOVD 0(R15), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R14), F24
+	FMOVD 0(R15), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a8 // fmla v8.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31308 // fmla v8.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312a9 // fmla v9.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd31309 // fmla v9.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVD 0(R19), F21
-	FMOVD 0(R20), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R19), F24
+	FMOVD 0(R20), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312aa // fmla v10.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd3130a // fmla v10.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312ab // fmla v11.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd3130b // fmla v11.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVD 0(R21), F21
-	FMOVD 0(R22), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R21), F24
+	FMOVD 0(R22), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312ac // fmla v12.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd3130c // fmla v12.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312ad // fmla v13.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd3130d // fmla v13.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
-	FMOVD 0(R23), F21
-	FMOVD 0(R24), F22
-	VZIP2 V22.D2, V21.D2, V23.D2
-	VZIP1 V22.D2, V21.D2, V21.D2
-	VORR  V23.B16, V23.B16, V22.B16
+	FMOVD 0(R23), F24
+	FMOVD 0(R24), F25
+	VZIP2 V25.D2, V24.D2, V26.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V26.B16, V26.B16, V25.B16
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312ae // fmla v14.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd3130e // fmla v14.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVD 0(R1), F19
-	WORD  $0x4fd312af // fmla v15.2d, v21.2d, v19.d[0]
+	WORD  $0x4fd3130f // fmla v15.2d, v24.2d, v19.d[0]
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 
@@ -25626,29 +26766,29 @@ tail5:
 	MUL   R16, R0, R0
 	ADD   R0, R1
 	ADD   R0, R2
-	FMOVQ 0(R1), F16
+	FMOVQ 0(R1), F20
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
-	FMOVQ 0(R1), F17
+	FMOVQ 0(R1), F21
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  $16, R7
 
-row24:
+row26:
 	FMOVD 0(R3), F19
 	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73de14 // fmul v20.2d, v16.2d, v19.2d
+	WORD  $0x6e73de90 // fmul v16.2d, v20.2d, v19.2d
 	FMOVD 0(R25), F19
-	WORD  $0x4fd31234 // fmla v20.2d, v17.2d, v19.d[0]
-	WORD  $0x4e72d694 // fadd v20.2d, v20.2d, v18.2d
-	FMOVQ F20, 0(R2)
+	WORD  $0x4fd312b0 // fmla v16.2d, v21.2d, v19.d[0]
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	FMOVQ F16, 0(R2)
 	ADD   R26, R2
 	ADD   $8, R3
 	ADD   $8, R25
 	SUBS  $1, R7
-	BNE   row24
+	BNE   row26
 
-end6:
+end5:
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
@@ -25717,10 +26857,10 @@ done3:
 other1:
 	MOVD cols+88(FP), R0
 	CMP  $16, R0
-	BLT  done27
+	BLT  done29
 	MOVD n+96(FP), R0
 
-strip26:
+strip28:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -25730,7 +26870,7 @@ strip26:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
 	MOVD  dz+32(FP), R1
 	MOVD  dw+16(FP), R2
 	MOVD  x+48(FP), R3
@@ -25753,179 +26893,491 @@ strip26:
 	ADD   R5, R21, R22
 	ADD   R5, R22, R23
 	MOVD  lddw+24(FP), R24
-	CMP   $2, R0
-	BLT   tail29
+	CMP   $4, R0
+	BLT   fewer33
 
-square28:
+squares32:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	FMOVQ 0(R1), F8
-	FMOVQ 0(R4), F12
-	FMOVQ 0(R6), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a0 // fmla v0.2d, v13.2d, v10.d[0]
-	FMOVD 0(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVQ 0(R1), F12
+	FMOVQ 16(R1), F13
+	FMOVQ 0(R4), F14
+	FMOVQ 0(R6), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 0(R7), F16
+	FMOVQ 0(R8), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c0 // fmla v0.2d, v14.2d, v11.d[0]
+	WORD  $0x4fcb1201 // fmla v1.2d, v16.2d, v11.d[0]
+	FMOVD 8(R1), F11
+	WORD  $0x4fcb11e0 // fmla v0.2d, v15.2d, v11.d[0]
+	WORD  $0x4fcb1221 // fmla v1.2d, v17.2d, v11.d[0]
+	FMOVD 0(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVD 8(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVD 8(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R7), F12
-	FMOVQ 0(R8), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a1 // fmla v1.2d, v13.2d, v10.d[0]
-	FMOVD 16(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVQ 16(R7), F14
+	FMOVQ 16(R8), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 16(R4), F16
+	FMOVQ 16(R6), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 16(R1), F11
+	WORD  $0x4fcb1200 // fmla v0.2d, v16.2d, v11.d[0]
+	WORD  $0x4fcb11c1 // fmla v1.2d, v14.2d, v11.d[0]
+	FMOVD 24(R1), F11
+	WORD  $0x4fcb1220 // fmla v0.2d, v17.2d, v11.d[0]
+	WORD  $0x4fcb11e1 // fmla v1.2d, v15.2d, v11.d[0]
+	FMOVD 16(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVD 24(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVD 24(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R9), F12
-	FMOVQ 0(R10), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a2 // fmla v2.2d, v13.2d, v10.d[0]
-	FMOVD 32(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVQ 0(R9), F14
+	FMOVQ 0(R10), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 0(R11), F16
+	FMOVQ 0(R12), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c2 // fmla v2.2d, v14.2d, v11.d[0]
+	WORD  $0x4fcb1203 // fmla v3.2d, v16.2d, v11.d[0]
+	FMOVD 8(R1), F11
+	WORD  $0x4fcb11e2 // fmla v2.2d, v15.2d, v11.d[0]
+	WORD  $0x4fcb1223 // fmla v3.2d, v17.2d, v11.d[0]
+	FMOVD 32(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVD 40(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVD 40(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R11), F12
-	FMOVQ 0(R12), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a3 // fmla v3.2d, v13.2d, v10.d[0]
-	FMOVD 48(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVQ 16(R11), F14
+	FMOVQ 16(R12), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 16(R9), F16
+	FMOVQ 16(R10), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 16(R1), F11
+	WORD  $0x4fcb1202 // fmla v2.2d, v16.2d, v11.d[0]
+	WORD  $0x4fcb11c3 // fmla v3.2d, v14.2d, v11.d[0]
+	FMOVD 24(R1), F11
+	WORD  $0x4fcb1222 // fmla v2.2d, v17.2d, v11.d[0]
+	WORD  $0x4fcb11e3 // fmla v3.2d, v15.2d, v11.d[0]
+	FMOVD 48(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVD 56(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVD 56(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R13), F12
-	FMOVQ 0(R14), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a4 // fmla v4.2d, v13.2d, v10.d[0]
-	FMOVD 64(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVQ 0(R13), F14
+	FMOVQ 0(R14), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 0(R15), F16
+	FMOVQ 0(R19), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c4 // fmla v4.2d, v14.2d, v11.d[0]
+	WORD  $0x4fcb1205 // fmla v5.2d, v16.2d, v11.d[0]
+	FMOVD 8(R1), F11
+	WORD  $0x4fcb11e4 // fmla v4.2d, v15.2d, v11.d[0]
+	WORD  $0x4fcb1225 // fmla v5.2d, v17.2d, v11.d[0]
+	FMOVD 64(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVD 72(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVD 72(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R15), F12
-	FMOVQ 0(R19), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
-	FMOVD 80(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVQ 16(R15), F14
+	FMOVQ 16(R19), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 16(R13), F16
+	FMOVQ 16(R14), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 16(R1), F11
+	WORD  $0x4fcb1204 // fmla v4.2d, v16.2d, v11.d[0]
+	WORD  $0x4fcb11c5 // fmla v5.2d, v14.2d, v11.d[0]
+	FMOVD 24(R1), F11
+	WORD  $0x4fcb1224 // fmla v4.2d, v17.2d, v11.d[0]
+	WORD  $0x4fcb11e5 // fmla v5.2d, v15.2d, v11.d[0]
+	FMOVD 80(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVD 88(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVD 88(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R20), F12
-	FMOVQ 0(R21), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
-	FMOVD 96(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVQ 0(R20), F14
+	FMOVQ 0(R21), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 0(R22), F16
+	FMOVQ 0(R23), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c6 // fmla v6.2d, v14.2d, v11.d[0]
+	WORD  $0x4fcb1207 // fmla v7.2d, v16.2d, v11.d[0]
+	FMOVD 8(R1), F11
+	WORD  $0x4fcb11e6 // fmla v6.2d, v15.2d, v11.d[0]
+	WORD  $0x4fcb1227 // fmla v7.2d, v17.2d, v11.d[0]
+	FMOVD 96(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVD 104(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVD 104(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVQ 0(R22), F12
-	FMOVQ 0(R23), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
-	FMOVD 8(R1), F10
-	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
-	FMOVD 112(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVQ 16(R22), F14
+	FMOVQ 16(R23), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 16(R20), F16
+	FMOVQ 16(R21), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 16(R1), F11
+	WORD  $0x4fcb1206 // fmla v6.2d, v16.2d, v11.d[0]
+	WORD  $0x4fcb11c7 // fmla v7.2d, v14.2d, v11.d[0]
+	FMOVD 24(R1), F11
+	WORD  $0x4fcb1226 // fmla v6.2d, v17.2d, v11.d[0]
+	WORD  $0x4fcb11e7 // fmla v7.2d, v15.2d, v11.d[0]
+	FMOVD 112(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
 	ADD   R24, R2
-	FMOVD 120(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+	FMOVD 120(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdda9 // fmul v9.2d, v13.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 16(R2)
+	ADD   R24, R2
+	ADD   $32, R4
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R10
+	ADD   $32, R11
+	ADD   $32, R12
+	ADD   $32, R13
+	ADD   $32, R14
+	ADD   $32, R15
+	ADD   $32, R19
+	ADD   $32, R20
+	ADD   $32, R21
+	ADD   $32, R22
+	ADD   $32, R23
+	ADD   $32, R1
+	MOVD  back+112(FP), R16
+	SUB   R16, R2
+	ADD   $16, R2
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   squares32
+
+fewer33:
+	CMP $2, R0
+	BLT tail30
+
+squares34:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	FMOVQ 0(R1), F12
+	FMOVQ 0(R4), F14
+	FMOVQ 0(R6), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 0(R7), F16
+	FMOVQ 0(R8), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c0 // fmla v0.2d, v14.2d, v11.d[0]
+	WORD  $0x4fcb1201 // fmla v1.2d, v16.2d, v11.d[0]
+	FMOVD 8(R1), F11
+	WORD  $0x4fcb11e0 // fmla v0.2d, v15.2d, v11.d[0]
+	WORD  $0x4fcb1221 // fmla v1.2d, v17.2d, v11.d[0]
+	FMOVD 0(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 8(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 16(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 24(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R9), F14
+	FMOVQ 0(R10), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 0(R11), F16
+	FMOVQ 0(R12), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c2 // fmla v2.2d, v14.2d, v11.d[0]
+	WORD  $0x4fcb1203 // fmla v3.2d, v16.2d, v11.d[0]
+	FMOVD 8(R1), F11
+	WORD  $0x4fcb11e2 // fmla v2.2d, v15.2d, v11.d[0]
+	WORD  $0x4fcb1223 // fmla v3.2d, v17.2d, v11.d[0]
+	FMOVD 32(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 40(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 48(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 56(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R13), F14
+	FMOVQ 0(R14), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 0(R15), F16
+	FMOVQ 0(R19), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c4 // fmla v4.2d, v14.2d, v11.d[0]
+	WORD  $0x4fcb1205 // fmla v5.2d, v16.2d, v11.d[0]
+	FMOVD 8(R1), F11
+	WORD  $0x4fcb11e4 // fmla v4.2d, v15.2d, v11.d[0]
+	WORD  $0x4fcb1225 // fmla v5.2d, v17.2d, v11.d[0]
+	FMOVD 64(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 72(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 80(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 88(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVQ 0(R20), F14
+	FMOVQ 0(R21), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 0(R22), F16
+	FMOVQ 0(R23), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c6 // fmla v6.2d, v14.2d, v11.d[0]
+	WORD  $0x4fcb1207 // fmla v7.2d, v16.2d, v11.d[0]
+	FMOVD 8(R1), F11
+	WORD  $0x4fcb11e6 // fmla v6.2d, v15.2d, v11.d[0]
+	WORD  $0x4fcb1227 // fmla v7.2d, v17.2d, v11.d[0]
+	FMOVD 96(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 104(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 112(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
+	ADD   R24, R2
+	FMOVD 120(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
 	ADD   R24, R2
 	ADD   $16, R4
 	ADD   $16, R6
@@ -25948,69 +27400,69 @@ square28:
 	SUB   R16, R2
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square28
+	BGE   squares34
 
-tail29:
+tail30:
 	CMP $0, R0
-	BLE end30
+	BLE end31
 
 	// the same for fewer j
-	FMOVD 0(R4), F12
-	FMOVD 0(R6), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
-	FMOVD 0(R7), F12
-	FMOVD 0(R8), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
-	FMOVD 0(R9), F12
-	FMOVD 0(R10), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
-	FMOVD 0(R11), F12
-	FMOVD 0(R12), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
-	FMOVD 0(R13), F12
-	FMOVD 0(R14), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
-	FMOVD 0(R15), F12
-	FMOVD 0(R19), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
-	FMOVD 0(R20), F12
-	FMOVD 0(R21), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
-	FMOVD 0(R22), F12
-	FMOVD 0(R23), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
+	FMOVD 0(R4), F14
+	FMOVD 0(R6), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c0 // fmla v0.2d, v14.2d, v11.d[0]
+	FMOVD 0(R7), F14
+	FMOVD 0(R8), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c1 // fmla v1.2d, v14.2d, v11.d[0]
+	FMOVD 0(R9), F14
+	FMOVD 0(R10), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c2 // fmla v2.2d, v14.2d, v11.d[0]
+	FMOVD 0(R11), F14
+	FMOVD 0(R12), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c3 // fmla v3.2d, v14.2d, v11.d[0]
+	FMOVD 0(R13), F14
+	FMOVD 0(R14), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c4 // fmla v4.2d, v14.2d, v11.d[0]
+	FMOVD 0(R15), F14
+	FMOVD 0(R19), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c5 // fmla v5.2d, v14.2d, v11.d[0]
+	FMOVD 0(R20), F14
+	FMOVD 0(R21), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c6 // fmla v6.2d, v14.2d, v11.d[0]
+	FMOVD 0(R22), F14
+	FMOVD 0(R23), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb11c7 // fmla v7.2d, v14.2d, v11.d[0]
 
 	// a vector that ends with the row: some of it once more
 	SUB   $2, R0
@@ -26018,30 +27470,30 @@ tail29:
 	MUL   R16, R0, R0
 	ADD   R0, R1
 	ADD   R0, R2
-	FMOVQ 0(R1), F8
+	FMOVQ 0(R1), F12
 	MOVD  $16, R6
 
-row40:
-	FMOVD 0(R3), F10
-	VDUP  V10.D[0], V10.D2
-	WORD  $0x6e6add0b // fmul v11.2d, v8.2d, v10.2d
-	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
-	FMOVQ F11, 0(R2)
+row44:
+	FMOVD 0(R3), F11
+	VDUP  V11.D[0], V11.D2
+	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ F8, 0(R2)
 	ADD   R24, R2
 	ADD   $8, R3
 	SUBS  $1, R6
-	BNE   row40
+	BNE   row44
 
-end30:
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
-	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
-	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+end31:
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	MOVD  dx+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -26075,9 +27527,9 @@ end30:
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
 	CMP  $16, R0
-	BGE  strip26
+	BGE  strip28
 
-done27:
+done29:
 	RET
 
 // func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)

@@ -31,7 +31,7 @@ type tiles[T Float] struct {
 	bothTurnedRows int   // most columns of dx that bothTurned computes
 	bothCols       int   // most rows of dx that bothTurned computes
 	stripsRows     int   // most rows that strips computes, and is best for
-	stripsBytes    int   // most bytes of w, times the square of the rows, that strips is best for
+	stripsBytes    int   // most bytes of w that strips is best for, of one row
 	dotsSide       int   // most rows and columns that dots computes
 	flatPeriod     int   // most vectors after which flat can begin again
 	narrowBothCols int   // most outputs that narrowBoth can have
