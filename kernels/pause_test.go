@@ -4,6 +4,7 @@ package kernels
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"unsafe"
@@ -188,4 +189,23 @@ func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note fun
 		}
 	}
 	return fake
+}
+
+// EachCounted calls do for every instruction set, with the name of a backend whose kernels
+// compute nothing, and how often each has been called since.
+func EachCounted(t *testing.T, do func(t *testing.T, backend string, f32, f64 map[string]int)) {
+	for _, s := range instructionSets {
+		t.Run("backend="+s.name, func(t *testing.T) {
+			before := available
+			defer func() { available = before }()
+			f32, f64 := map[string]int{}, map[string]int{}
+			b := &backend{
+				name: "counted",
+				f32:  counted(t, s.f32, f32, func(kernel string, _ []int) { f32[kernel]++ }).table(),
+				f64:  counted(t, s.f64, f64, func(kernel string, _ []int) { f64[kernel]++ }).table(),
+			}
+			available = append(slices.Clone(before), b)
+			do(t, b.name, f32, f64)
+		})
+	}
 }

@@ -49,6 +49,9 @@ var bodies = slices.Concat(
 	bodiesOf("MSE", "rows cols", losses(), mse[float32], mse[float64]),
 	bodiesOf("SGD", "len", updates(), sgd[float32], sgd[float64]),
 	bodiesOf("Regression", "steps", []kase{{size: []int{1000}, fills: []fill{given}}}, regression[float32], regression[float64]),
+	bodiesOf("LargeForward", "n in out", large(), largeForward[float32], largeForward[float64]),
+	bodiesOf("LargeBackward", "n in out", large(), largeBackward[float32], largeBackward[float64]),
+	bodiesOf("Packed.Forward", "n in out", large(), packedForward[float32], packedForward[float64]),
 )
 
 func bodiesOf(name, sizes string, cases []kase, f32 func(*trial[float32], []int), f64 func(*trial[float64], []int)) []body {
@@ -118,6 +121,37 @@ func backwardBy[T kernels.Float](t *trial[T], size []int, do func(dx, dw kernels
 		t.keep("dz", dy)
 		t.keep("dw", dw)
 	}
+}
+
+func largeForward[T kernels.Float](t *trial[T], size []int) {
+	largeForwardBy(t, size, kernels.DenseForward[T])
+}
+
+func packedForward[T kernels.Float](t *trial[T], size []int) {
+	largeForwardBy(t, size, func(y, x, w kernels.Mat[T], b []T, act kernels.Activation) {
+		kernels.Pack(w, b).Forward(y, x, act)
+	})
+}
+
+func largeForwardBy[T kernels.Float](t *trial[T], size []int, do func(y, x, w kernels.Mat[T], b []T, act kernels.Activation)) {
+	n, in, out := size[0], size[1], size[2]
+	t.fold(in)
+	x, w, b, y := t.mat(n, in), t.mat(in, out), t.vec(out), t.blank(n, out)
+	do(y, x, w, b, kernels.ReLU)
+	t.keep("y", y)
+}
+
+func largeBackward[T kernels.Float](t *trial[T], size []int) {
+	n, in, out := size[0], size[1], size[2]
+	y := t.mat(n, out)
+	t.fold(max(n, out))
+	x, w, dy, db := t.mat(n, in), t.mat(in, out), t.mat(n, out), t.vec(out)
+	dx, dw := t.blank(n, in), t.blank(in, out)
+	kernels.DenseBackward(dx, dw, db, dy, y, x, w, kernels.ReLU)
+	t.keep("dz", dy)
+	t.keep("dw", dw)
+	t.keepVec("db", db)
+	t.keep("dx", dx)
 }
 
 func mse[T kernels.Float](t *trial[T], size []int) {
@@ -287,6 +321,24 @@ func layers() []kase {
 	l.add(64, 4096, 1)
 	for _, n := range []int{5461, 5462, 10922, 10923, 15420, 15421, 21846} {
 		l.add(n, 1, 1)
+	}
+	return l
+}
+
+// large are sizes n, in, out of layers that are cut into pieces, packed, transposed
+// or streamed, or computed by kernels that a small one has no use for.
+func large() []kase {
+	var l list
+	for _, s := range [][]int{
+		{9, 33, 70}, {1, 40, 70}, {2, 64, 64}, {3, 50, 40}, {4, 48, 48}, // a few rows
+		{6, 100, 130}, {10, 64, 90}, {8, 40, 200}, {16, 64, 70},
+		{40, 40, 3}, {64, 100, 5}, {33, 24, 7}, // narrow
+		{300, 40, 10}, {70, 17, 9}, {130, 64, 20}, {2100, 3, 11}, // many rows
+		{50, 40, 1024}, {30, 1024, 100}, {50, 1024, 24}, {5, 24, 2048}, {70, 512, 9}, // rows that crowd a cache
+		{130, 300, 70}, {100, 70, 300}, {70, 1100, 50}, {1030, 20, 50}, // several blocks, long sums
+		{1, 1600, 1030}, {1, 1030, 1600}, // w from memory
+	} {
+		l.add(s...)
 	}
 	return l
 }

@@ -8,11 +8,13 @@
 // The elements of an output are in row-major order and little-endian. Every NaN
 // counts as the same, since its sign and payload are not promised.
 //
-// The cases are a fixed list: every kernel, both types, and the thousand steps
-// of the regression tutorial, as package mlp takes them. Their shapes lie on
-// and next to the edges of all backends' tiles, blocks and lanes, their rows
-// with and without gaps. Their operands come from integers and bit patterns
-// and hold signed zeros, subnormal numbers, infinities and NaNs too.
+// The cases are a fixed list: every function, both types, the thousand steps of
+// the regression tutorial, as package mlp takes them, and layers that are large
+// in some way. They call every kernel of every instruction set. Their shapes lie
+// on and next to the edges of tiles, blocks and lanes, their rows with and
+// without gaps. Their operands come from integers and bit patterns and hold
+// signed zeros, subnormal numbers, infinities and NaNs too. More workers than
+// one, who share only what is larger, are for the tests of package kernels.
 //
 // The digests that the reference, the backend "generic", must have are part of
 // this package. Whoever changes the cases, or the numeric contract itself,
@@ -33,7 +35,7 @@ import (
 
 // A Result says what a backend gives in the cases of one kernel at one type.
 type Result struct {
-	Kernel string // a function of package kernels, or Regression
+	Kernel string // a function of package kernels, Regression, LargeForward or LargeBackward
 	Type   string // float32 or float64
 	Digest string // of what the backend gives, 64 hexadecimal digits
 	Want   string // the digest it must be

@@ -162,9 +162,8 @@ func assemble[T kernels.Float](u, magnitude uint64) T {
 	return T(math.Float64frombits(u>>63<<63 | magnitude))
 }
 
-// mat draws a matrix. What lies between its rows is NaN, to show in the
-// results of who reads it.
-func (t *trial[T]) mat(rows, cols int) kernels.Mat[T] {
+// blank returns a matrix of NaN.
+func (t *trial[T]) blank(rows, cols int) kernels.Mat[T] {
 	stride, start := cols, 0
 	if t.loose {
 		stride += 1 + t.below(5)
@@ -174,7 +173,13 @@ func (t *trial[T]) mat(rows, cols int) kernels.Mat[T] {
 	for i := range data {
 		data[i] = T(math.NaN())
 	}
-	m := kernels.Mat[T]{Rows: rows, Cols: cols, Data: data[start:], Stride: stride}
+	return kernels.Mat[T]{Rows: rows, Cols: cols, Data: data[start:], Stride: stride}
+}
+
+// mat draws a matrix. What lies between its rows is NaN, to show in the
+// results of who reads it.
+func (t *trial[T]) mat(rows, cols int) kernels.Mat[T] {
+	m := t.blank(rows, cols)
 	for i := range rows {
 		for j, row := 0, m.Row(i); j < cols; j++ {
 			row[j] = t.value()

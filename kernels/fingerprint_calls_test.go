@@ -1,0 +1,29 @@
+//go:build (amd64 || arm64) && !purego && !noasm
+
+package kernels_test
+
+import (
+	"testing"
+
+	"github.com/lockstep-go/lockstep/kernels"
+	"github.com/lockstep-go/lockstep/kernels/fingerprint"
+)
+
+// The cases of the fingerprint call every kernel of every instruction set.
+func TestFingerprintCalls(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes no CPU to tell: the whole tests do")
+	}
+	kernels.EachCounted(t, func(t *testing.T, backend string, f32, f64 map[string]int) {
+		if _, err := fingerprint.Check(backend); err != nil {
+			t.Fatal(err)
+		}
+		for typ, calls := range map[string]map[string]int{"f32": f32, "f64": f64} {
+			for kernel, n := range calls {
+				if n == 0 {
+					t.Errorf("%s: no case calls %s", typ, kernel)
+				}
+			}
+		}
+	})
+}
