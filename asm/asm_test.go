@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -91,6 +92,50 @@ func TestNoKernelTwice(t *testing.T) {
 	}
 	if compared == 0 {
 		t.Error("there was nothing to compare")
+	}
+}
+
+// Kernels leave alone what Go's ABI keeps for itself, and on amd64 return with X15 zero
+// and no upper halves, which would slow down SSE.
+func TestABI(t *testing.T) {
+	files, err := generated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := map[string]*regexp.Regexp{
+		"_amd64.s": regexp.MustCompile(`\b(SP|BP|R14|R15)\b`),
+		"_arm64.s": regexp.MustCompile(`\b(RSP|R18|R27|R28|R29|R30|g)\b`),
+	}
+	returns := map[string]int{}
+	for name, text := range files {
+		for arch, kept := range kept {
+			if !strings.HasSuffix(name, arch) {
+				continue
+			}
+			var before [2]string
+			for line := range strings.Lines(string(text)) {
+				code, _, _ := strings.Cut(line, "//")
+				fields := strings.Fields(code)
+				if len(fields) == 0 {
+					continue
+				}
+				if r := kept.FindString(strings.Join(fields[1:], " ")); r != "" {
+					t.Fatalf("%s: %s is not for kernels: %s", name, r, strings.TrimSpace(line))
+				}
+				if fields[0] == "RET" {
+					returns[arch]++
+					if arch == "_amd64.s" && before != [2]string{"VXORPS X15, X15, X15", "VZEROUPPER"} {
+						t.Fatalf("%s: a function returns after %s", name, strings.Join(before[:], "; "))
+					}
+				}
+				before = [2]string{before[1], strings.Join(fields, " ")}
+			}
+		}
+	}
+	for arch := range kept {
+		if returns[arch] == 0 {
+			t.Errorf("there is no kernel in files of %s", arch)
+		}
 	}
 }
 

@@ -844,11 +844,7 @@ func storeSeveral(m Machine, acc [][][]Vec, y []Addr, act Int, t Vec) {
 	m.Arg(act, "act")
 	var sums []Vec
 	for _, vs := range slices.Concat(acc...) {
-		for half := len(vs) / 2; half > 0; half /= 2 {
-			for q := range half {
-				m.AddVec(vs[q], vs[q], vs[q+half])
-			}
-		}
+		halve(m, vs)
 		m.FreeVecs(vs[1:]...)
 		sums = append(sums, vs[0])
 	}

@@ -70,12 +70,18 @@ func (m *neon) op(opcode string, operands ...operand.Op) {
 
 func (m *neon) word(w word, d, n, v Vec) { m.op("WORD", text(w.asm(m.spec.Float, d, n, v))) }
 
-func (m *neon) r(i Int) text    { return text(fmt.Sprintf("R%d", neonInts[i])) }
-func (m *neon) f(v Vec) text    { return text(fmt.Sprintf("F%d", v)) }
-func (m *neon) b16(v Vec) text  { return text(fmt.Sprintf("V%d.B16", v)) }
-func (m *neon) d2(v Vec) text   { return text(fmt.Sprintf("V%d.D2", v)) }
-func (m *neon) imm(c int) text  { return text(fmt.Sprintf("$%d", c)) }
-func (m *neon) mem(a Addr) text { return text(fmt.Sprintf("%d(%s)", a.Disp, m.r(a.Base))) }
+func (m *neon) r(i Int) text   { return text(fmt.Sprintf("R%d", neonInts[i])) }
+func (m *neon) f(v Vec) text   { return text(fmt.Sprintf("F%d", v)) }
+func (m *neon) b16(v Vec) text { return text(fmt.Sprintf("V%d.B16", v)) }
+func (m *neon) d2(v Vec) text  { return text(fmt.Sprintf("V%d.D2", v)) }
+func (m *neon) imm(c int) text { return text(fmt.Sprintf("$%d", c)) }
+
+func (m *neon) mem(a Addr) text {
+	if a.Scale != 0 {
+		panic("an index where there can be none")
+	}
+	return text(fmt.Sprintf("%d(%s)", a.Disp, m.r(a.Base)))
+}
 
 // vec is v with its elements' arrangement, lane one of those elements.
 func (m *neon) vec(v Vec) text {
@@ -246,8 +252,10 @@ func (m *neon) PrefetchSoon(a Addr) { m.prefetch(a, "PLDL2KEEP") }
 
 // prefetch: a displacement must be a multiple of 8.
 func (m *neon) prefetch(a Addr, to string) {
-	a.Disp &^= 7
-	m.op("PRFM", m.mem(a), text(to))
+	m.unindexed(a, func(a Addr) {
+		a.Disp &^= 7
+		m.op("PRFM", m.mem(a), text(to))
+	})
 }
 
 func (m *neon) MakePart(count Int) Part { return Part{Count: count} }

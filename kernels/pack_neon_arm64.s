@@ -393,7 +393,8 @@ row1:
 	BLE  last3
 
 vector2:
-	PRFM  0(R8), PLDL1KEEP
+	ADD   R6, R8, R10
+	PRFM  0(R10), PLDL1KEEP
 	FMOVQ 0(R8), F0
 	FMOVQ F0, 0(R7)
 	ADD   $16, R7
@@ -435,7 +436,8 @@ row1:
 	BLE  last3
 
 vector2:
-	PRFM  0(R8), PLDL1KEEP
+	ADD   R6, R8, R10
+	PRFM  0(R10), PLDL1KEEP
 	FMOVQ 0(R8), F0
 	FMOVQ F0, 0(R7)
 	ADD   $16, R7
