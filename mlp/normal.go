@@ -15,8 +15,9 @@ import "math/rand/v2"
 //
 // Given the same rng it returns the same bits on every GOARCH, since it uses
 // no logarithm and no exponential: each probability e^(-p) is decided by
-// comparing uniforms. It takes about ten numbers from rng, each by Uint64.
-// The only rounding is that of k+x. Zero comes with either sign.
+// comparing uniforms. It takes about fifteen numbers from rng, each by Uint64.
+// k+x is rounded, and so is the last of the probabilities. Zero comes with either
+// sign.
 //
 // This is algorithm N of Karney, "Sampling exactly from the normal
 // distribution", ACM TOMS 42(1), 2016, on uniforms of 53 bits.

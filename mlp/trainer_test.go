@@ -190,6 +190,71 @@ func TestStepForgets(t *testing.T) {
 	}
 }
 
+// A trainer sees what is other than in the step before: each step is that of a trainer
+// made for it.
+func TestStepSeesChanges(t *testing.T) {
+	rng := rand.New(rand.NewPCG(17, 18))
+	net := randomNet[float64](rng, 0, 3, 9, 2)
+	trainer := must(mlp.NewTrainer(net, 4))
+	x, y := randomMat[float64](rng, 4, 3, 0), randomMat[float64](rng, 4, 2, 0)
+	long := randomMat[float64](rng, 4, 5, 0).Data
+	view := func(stride int) kernels.Mat[float64] {
+		return kernels.Mat[float64]{Rows: 3, Cols: 3, Data: long, Stride: stride}
+	}
+	first, last := net.Layers[0], net.Layers[1]
+	for _, c := range []struct {
+		what   string
+		change func()
+	}{
+		{"nothing", func() {}},
+		{"x", func() { x = randomMat[float64](rng, 4, 3, 0) }},
+		{"y", func() { y = randomMat[float64](rng, 4, 2, 0) }},
+		{"rows", func() { x.Rows, y.Rows = 3, 3 }},
+		{"x with gaps", func() { x = view(4) }},
+		{"x with wider gaps", func() { x = view(5) }},
+		{"the elements of x", func() { long[6]++ }},
+		{"y with gaps", func() { y = randomMat[float64](rng, 3, 2, 1) }},
+		{"an element of W", func() { first.W.Data[4]++ }},
+		{"W", func() { first.W = randomMat[float64](rng, 3, 9, 0) }},
+		{"W with gaps", func() { last.W = randomMat[float64](rng, 9, 2, 3) }},
+		{"B", func() { last.B = []float64{1, 2} }},
+		{"an activation", func() { last.Activation = kernels.ReLU }},
+		{"a layer", func() {
+			net.Layers[0] = &mlp.Layer[float64]{W: randomMat[float64](rng, 3, 9, 0), B: make([]float64, 9)}
+		}},
+	} {
+		c.change()
+		other := &mlp.Net[float64]{}
+		for _, l := range net.Layers {
+			w := kernels.NewMat[float64](l.W.Rows, l.W.Cols)
+			copy(w.Data, tight(l.W))
+			other.Layers = append(other.Layers, &mlp.Layer[float64]{W: w, B: slices.Clone(l.B), Activation: l.Activation})
+		}
+		want, err := must(mlp.NewTrainer(other, 4)).Step(x, y, 0.1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := trainer.Step(x, y, 0.1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != want || !sameBits(parameters(net), parameters(other)) {
+			t.Errorf("another step after a change of %s: the cost is %v, want %v", c.what, got, want)
+		}
+	}
+
+	// Only its address is another one.
+	x, y = randomMat[float64](rng, 1, 3, 0), randomMat[float64](rng, 1, 2, 0)
+	if _, err := trainer.Step(x, y, 0.1); err != nil {
+		t.Fatal(err)
+	}
+	before := parameters(net)
+	_, err := trainer.Step(x, kernels.MatOf(1, 2, last.B), 0.1)
+	if err == nil || !strings.HasSuffix(err.Error(), "y overlaps Layers[1].B") || !sameBits(parameters(net), before) {
+		t.Errorf("y is the last layer's B: the error is %v", err)
+	}
+}
+
 // A diverging run is the caller's affair, and no error.
 func TestStepDiverges(t *testing.T) {
 	net, x, y := newRegression[float32](1)

@@ -106,7 +106,11 @@ func TestDocument(t *testing.T) {
 			{s, "f64", peers.Forward, []timing{{"lockstep", 1e-4, 1e-4, 2e-4, 1, 3}, {"openblas", 2e-4, 1e-4, 3e-4, 2.04, 3}}, 0.84},
 			{s, "f64", peers.Backward, []timing{{"lockstep", 3e-4, 2e-4, 4e-4, 1, 3}}, 0},
 		},
-		Workers:    []dense{{s, "f64", peers.Forward, []timing{{"one worker", 1e-4, 1e-4, 2e-4, 1, 3}, {"two workers", 6e-5, 6e-5, 6e-5, 0.625, 3}, {"two calls", 1e-4, 1e-4, 1e-4, 1.28, 3}}, 0}},
+		Workers: []dense{{s, "f64", peers.Forward, []timing{{"one worker", 1e-4, 1e-4, 2e-4, 1, 3}, {"two workers", 6e-5, 6e-5, 6e-5, 0.625, 3}, {"two calls", 1e-4, 1e-4, 1e-4, 1.28, 3}}, 0}},
+		Order: []dense{
+			{s, "f64", peers.Forward, []timing{{"lockstep", 1e-4, 1e-4, 1e-4, 1, 3}, {"fixed", 6e-4, 6e-4, 6e-4, 6, 3}, {"free", 4e-4, 4e-4, 4e-4, 4, 3}}, 0},
+			{s, "f32", peers.Forward, []timing{{"lockstep", 1e-4, 1e-4, 1e-4, 1, 3}, {"free", 1e-4, 1e-4, 1e-4, 1, 3}}, 0},
+		},
 		Stops:      []stops{{"a loop in Go", 1.5, pauses.Tally{Stops: 900, Median: 8e-6, Most: 4e-5, Worst: 1e-3}}},
 		Regression: []timing{{"Lockstep", 2e-3, 1e-3, 3e-3, 1, 3}, {"NumPy", 40e-3, 39e-3, 41e-3, 0, 3}},
 	}
@@ -126,6 +130,7 @@ func TestDocument(t *testing.T) {
 			wants = append(wants, "| 64×256×256 | f64 | forward | 100 µs | 83.9 | openblas | 41.9 | 2.04 | 84 % |",
 				"| medium | forward | 1 | 1 | 1 | 1 | 2.04 (64×256×256, f64) | 2.04 | 84 % |",
 				"| 64×256×256 | f64 | forward | 100 µs | 60 µs | 1.60 | 1.56 |", "| a loop in Go | 1.5 s | 900 | 8 µs | 40 µs | 1 ms |",
+				"| 64×256×256 | f64 | forward | 100 µs | 600 µs | 400 µs | 1.50 | 0.25 |", "| 64×256×256 | f32 | forward | 100 µs | – | 100 µs | – | 1.00 |", "could cost most, is 0.50.",
 				"| NumPy | 40.00 | 39.00 | 41.00 | 20.00 |", "- blis: not here")
 			pictures = append(pictures, "roofline.svg")
 		}
@@ -156,6 +161,7 @@ func TestBinding(t *testing.T) {
 		{dense{Shape: peers.Shape{N: 10, In: 20, Out: 30}, Type: "f64", Op: peers.Forward}, "f64", 12},
 		{dense{Shape: peers.Shape{N: 10, In: 20, Out: 30}, Type: "f32", Op: peers.Forward}, "f32", 6},
 		{dense{Shape: peers.Shape{N: 1, In: 1 << 12, Out: 1 << 14}, Type: "f64", Op: peers.Forward}, "memory", 8 * float64(1<<26+1<<12+2<<14) / 400},
+		{dense{Shape: peers.Shape{N: 1, In: 1 << 12, Out: 1 << 14}, Type: "f64", Op: peers.Backward}, "memory", 8 * float64(2<<26+2<<12+4<<14) / 400},
 	} {
 		loop, reps := r.binding(&c.m)
 		if loop == nil || loop.Level != c.loop || math.Abs(reps/c.reps-1) > 0.01 {

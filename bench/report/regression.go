@@ -106,7 +106,7 @@ func regressionData() []float64 {
 	data := make([]float64, 2*points+3*units+1)
 	for i := range points {
 		x := float64(2*i-(points-1)) / (points - 1)
-		data[i], data[points+i] = x, x*x-0.5+0.05*mlp.Normal(rng)
+		data[i], data[points+i] = x, float64(x*x)-0.5+float64(0.05*mlp.Normal(rng)) // nothing is fused
 	}
 	w := data[2*points:]
 	for j := range units {

@@ -140,7 +140,11 @@ func work(o options) *results {
 		shapes = headline()
 	case pure:
 		shapes = forcedPure
-		o.peers = "gonum" // the others have their kernels in assembly throughout
+		if o.wants("gonum") {
+			o.peers = "gonum" // the others have their kernels in assembly throughout
+		} else {
+			o.peers = "none"
+		}
 	case o.quick:
 		shapes = forced[:3]
 	default:

@@ -32,16 +32,17 @@ func load[T kernels.Float](o *options) (x, y kernels.Mat[T], rng *rand.Rand, err
 		return x, y, nil, fmt.Errorf("-data: %w", err)
 	}
 	defer file.Close()
-	xs, ys, err := readCSV[T](file, maxSize/o.hidden)
+	xs, ys, err := readCSV[T](file, o.hidden, maxSize/o.hidden)
 	if err != nil {
 		return x, y, nil, fmt.Errorf("-data: %s: %w", o.data, err)
 	}
 	return kernels.MatOf(len(xs), 1, xs), kernels.MatOf(len(ys), 1, ys), rng, nil
 }
 
-// readCSV returns the two columns of r, at most limit lines. The first line may
-// be a header: two fields, neither of them a number.
-func readCSV[T kernels.Float](r io.Reader, limit int) (x, y []T, err error) {
+// readCSV returns the two columns of r, at most limit lines, which is what so many
+// hidden units allow. The first line may be a header: two fields, neither of them a
+// number.
+func readCSV[T kernels.Float](r io.Reader, hidden, limit int) (x, y []T, err error) {
 	reader := csv.NewReader(r)
 	reader.FieldsPerRecord = -1
 	reader.ReuseRecord = true
@@ -70,7 +71,7 @@ func readCSV[T kernels.Float](r io.Reader, limit int) (x, y []T, err error) {
 		case errV != nil:
 			return nil, nil, fmt.Errorf("line %d: y is %q, %w", line, fields[1], errV)
 		case len(x) == limit:
-			return nil, nil, fmt.Errorf("line %d: more than %d points are too many for -hidden", line, limit)
+			return nil, nil, fmt.Errorf("line %d: more than %d points are too many for -hidden %d", line, limit, hidden)
 		}
 		x, y = append(x, u), append(y, v)
 	}

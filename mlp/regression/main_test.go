@@ -136,7 +136,8 @@ func TestFlags(t *testing.T) {
 		{"-rate 1e-50 -type float32", "-rate is 1e-50, which is no", exitUsage},
 		{"-hidden 0", "-hidden is 0 but must be at least 1", exitUsage},
 		{"-points 1", "-points is 1 but must be at least 2", exitUsage},
-		{"-points 1000000 -hidden 1000000", "-points 1000000 times -hidden 1000000 is too much", exitUsage},
+		{"-points 10000 -hidden 10000", "-points 10000 times -hidden 10000 is too much", exitUsage},
+		{"-points 2 -hidden 262145", "-hidden is 262145 but must be at most 262144", exitUsage},
 		{"-noise -1", "-noise is -1 but must be from 0", exitUsage},
 		{"-noise NaN", "-noise is NaN but must be from 0", exitUsage},
 		{"-noise 1e31 -type float32", "-noise is 1e+31 but must be from 0 to 1e+30", exitUsage},
@@ -262,7 +263,7 @@ func TestCSV(t *testing.T) {
 		{"1,2\n\"3,4\n", "line 2"},
 		{"1,2\n1,2\n1,2\n1,2\n", "line 4: more than 3 points"},
 	} {
-		x, y, err := readCSV[float64](strings.NewReader(c.text), 3)
+		x, y, err := readCSV[float64](strings.NewReader(c.text), 10, 3)
 		got := fmt.Sprint(x, y)
 		if err != nil {
 			got = err.Error()
@@ -274,11 +275,11 @@ func TestCSV(t *testing.T) {
 
 	// In float32 a number is rounded once, and has less room.
 	const tie = "1.00000005960464477540" // just above half way between 1 and the next
-	x, _, err := readCSV[float32](strings.NewReader(tie+",0\n"), 3)
+	x, _, err := readCSV[float32](strings.NewReader(tie+",0\n"), 10, 3)
 	if err != nil || x[0] != 1+0x1p-23 {
 		t.Errorf("%s is %v, %v in float32", tie, x, err)
 	}
-	if _, _, err := readCSV[float32](strings.NewReader("1,1e39\n"), 3); err == nil {
+	if _, _, err := readCSV[float32](strings.NewReader("1,1e39\n"), 10, 3); err == nil {
 		t.Error("1e39 is a float32")
 	}
 }
@@ -332,7 +333,7 @@ func TestScale(t *testing.T) {
 			}
 			fmt.Fprintln(&text, x, y)
 		}
-		x, y, err := readCSV[float64](strings.NewReader(strings.ReplaceAll(text.String(), " ", ",")), 100)
+		x, y, err := readCSV[float64](strings.NewReader(strings.ReplaceAll(text.String(), " ", ",")), 10, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

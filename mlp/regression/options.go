@@ -20,8 +20,12 @@ type options struct {
 	backend, out, data           string
 }
 
-// maxSize bounds points·hidden. Training takes three such tables.
-const maxSize = 1 << 26
+// maxSize bounds points·hidden. Training takes three such tables, and to draw the curve
+// one of atOnce points.
+const (
+	maxSize = 1 << 26
+	atOnce  = 256
+)
 
 // parse returns the options, or flag.ErrHelp after it has written the help to
 // stdout.
@@ -77,6 +81,8 @@ Flags:
 		return nil, fmt.Errorf("-rate is %v but must be positive and finite", o.rate)
 	case o.hidden < 1:
 		return nil, fmt.Errorf("-hidden is %d but must be at least 1", o.hidden)
+	case o.hidden > maxSize/atOnce:
+		return nil, fmt.Errorf("-hidden is %d but must be at most %d", o.hidden, maxSize/atOnce)
 	case o.points < 2:
 		return nil, fmt.Errorf("-points is %d but must be at least 2", o.points)
 	case o.data == "" && o.points > maxSize/o.hidden:
