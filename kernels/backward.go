@@ -12,6 +12,8 @@ const (
 	crowdedTerms = 10       // most rows of dz for which whole rows of dw are best where those of a panel crowd the cache
 	smallWeights = 1 << 12  // most elements of dw that are computed at once
 	fewInputs    = 8        // most rows of a wide dw that go along dz for every piece of it
+	fewTermsRows = 6        // least rows of dw for which rows of dz that are few are best made first
+	fewTermsAny  = 8        // most rows of dz for which they are if columns leave vectors empty
 	fewBytes     = 12 << 10 // most bytes of such a dw, if it has more than half as many rows
 
 	bothInputs = 24  // most columns of dx for both; of float64 half as many, if it has several rows
@@ -49,16 +51,18 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		return
 	}
 	// With few outputs, dz, db and the first rows of dw are made together; with
-	// many, dz and db first. Then come the other rows of dw. If there are few or none
-	// of those, it is together, a panel of columns at a time, unless their lines crowd
-	// the cache.
+	// many, or few rows of dz, dz and db first. Then come the other rows of dw. If there
+	// are few or none of those, it is together, a panel of columns at a time, unless their
+	// lines crowd the cache.
 	together := (dw.Rows <= t.gradRows && dy.Rows >= gradTerms || dw.Rows <= gradShare*t.gradRows && dy.Rows > sweepTerms) &&
 		dy.pitch()%gradPitch != 0
-	many := dw.Cols > t.panelCols && !together
-	if many && !add && t.weightsAtOnce(dw, dy) {
+	few := !together && t.fewTerms(dw, dy.Rows)
+	many := dw.Cols > t.panelCols && !together || few
+	atOnce := t.weightsAtOnce(dw, dy)
+	if thin := (atOnce || few) && dy.Rows <= t.thinTerms && dw.Rows >= t.thinFrom; many && !add && (atOnce || thin) {
 		clear(db)
 		t.gateAll(db, dy, y, 0, dy.Rows, act)
-		if dy.Rows <= t.thinTerms && dw.Rows >= t.thinFrom {
+		if thin {
 			t.thinRows(dw, nil, x.at(0, 0), size[T](), x.pitch(), dy, Identity)
 		} else {
 			t.sweep(dw.at(0, 0), dw.pitch(), nil, 0, x.at(0, 0), size[T](), x.pitch(), dy.at(0, 0), dy.pitch(), dw.Rows, dw.Cols, dy.Rows, int(Identity))
@@ -102,6 +106,13 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.multiply(&p, first, dw.Rows, dy, false)
 	}
 	t.backwardInputs(dx, dy, w)
+}
+
+// fewTerms reports whether dw of no more columns than a panel has is the sum of so few
+// rows of dz that these are best made first, as for many columns.
+func (t *tiles[T]) fewTerms(dw *Mat[T], terms int) bool {
+	return 3 <= terms && terms <= sweepTerms && dw.Rows >= fewTermsRows && t.lanes <= dw.Cols && dw.Cols <= t.panelCols &&
+		(terms <= fewTermsAny || dw.Cols%t.lanes == 0) && t.longVectors()
 }
 
 // rowsOfWeights reports whether dw, a sum of few rows of dz, is best computed a few of its
