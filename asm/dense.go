@@ -338,9 +338,10 @@ func packing(m Machine) {
 
 // tallLeast and tallMost are from and up to how many columns tall is faster than panel,
 // of whose vectors they leave a part empty. Eight float32 fill a short one, in which
-// every load is for half as much.
+// every load is for half as much. Twenty-two sums and some columns of a are all there
+// are registers for.
 func tallLeast(s Spec) int { return 8 + 8/s.Lanes() }
-func tallMost(s Spec) int  { return 10 + s.Lanes()/8 }
+func tallMost(s Spec) int  { return s.Lanes() * 11 / 8 }
 
 // tall is panel for many rows of few columns: c is computed in columns, and a is
 // transposed in the registers, a few terms at a time.

@@ -132,7 +132,17 @@ func (t *tiles[T]) weightsAtOnce(dw, dz *Mat[T]) bool {
 
 // backwardInputs computes dx.
 func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
-	if dx.empty() || dz.Cols <= maxRun && t.backwardFew(dx, dz, w) {
+	switch {
+	case dx.empty():
+		return
+	case t.tallFor(dx, dz) && (dx.Rows > manyRows || t.lanes > narrow) && dx.Cols*dz.Cols <= maxTransposed:
+		s := t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+		wt := s.transposed(w.Cols, w.Rows, t.lanes)
+		t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
+		t.forwardTall(dx, dz, &wt, nil, Identity)
+		return
+	case dz.Cols <= maxRun && t.backwardFew(dx, dz, w):
 		return
 	}
 	p := product[T]{c: *dx, a: dz.at(0, 0), lda: dz.pitch(), stepa: size[T](), n: dz.Cols}

@@ -15,7 +15,10 @@ const (
 	thinTall   = 6       // least rows of more columns than two panels have that are for thin
 	thinFew    = 2       // most terms that are for thin whatever the rows, if more than sweep takes at a time
 	thinCrowd  = 24      // most rows of so few terms that fall into the same set of the cache
-	tallWorth  = 15      // most columns, less two, for tall if all rows of its vectors are worth their time
+	tallFew    = 12      // columns up to which tall is best for short vectors too, or few terms
+	tallWorth  = 15      // most of these, and two, for tall if all rows of its vectors are worth their time
+	tallOne    = 18      // most columns of one vector, and two, for which it is best
+	tallMany   = 25      // most of more
 	flatTurns  = 16      // least rows, times those after which vectors repeat, that are worth flat
 )
 
@@ -27,7 +30,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	if x.Cols == 1 && y.Rows >= 2*flatTurns && t.forwardFlat(y, x, w, b, act) {
 		return
 	}
-	if t.tallLeast <= y.Cols && y.Cols <= t.tallMost && t.tallPays(y, x) {
+	if t.tallFor(y, x) {
 		t.forwardTall(y, x, w, b, act)
 		return
 	}
@@ -88,12 +91,28 @@ func (t *tiles[T]) sweepPays(rows int, w *Mat[T], far, along bool) bool {
 	return rows <= moreRows
 }
 
-// tallPays reports whether tall is best for a layer whose columns it can have: the rows
-// must all but fill vectors, the more so the more columns there are, and those that it
-// takes at a time not crowd the cache.
+// tallFor reports whether tall can have the columns of y, and is best for it: not if they
+// fill a vector.
+func (t *tiles[T]) tallFor(y, x *Mat[T]) bool {
+	return t.tallLeast <= y.Cols && y.Cols <= t.tallMost && y.Cols != t.lanes && t.tallPays(y, x)
+}
+
+// tallPays reports whether tall is best for y, whose columns it can have: the rows must
+// all but fill vectors, the more so the more columns there are, and those that it takes
+// at a time not crowd the cache.
 func (t *tiles[T]) tallPays(y, x *Mat[T]) bool {
-	return t.lanes <= y.Rows && t.whole(y.Rows+t.lanes-1)*(y.Cols+2) <= tallWorth*y.Rows &&
-		t.tallFrom <= x.Cols && x.Cols <= maxRun && !crowds(x.pitch(), t.lanes)
+	worth, from := tallWorth, t.tallFrom
+	switch {
+	case y.Cols <= tallFew:
+	case !t.longVectors():
+		return false
+	case y.Cols < t.lanes:
+		worth, from = tallOne, 2*from
+	default:
+		worth, from = tallMany, 4*from
+	}
+	return t.lanes <= y.Rows && t.whole(y.Rows+t.lanes-1)*(y.Cols+2) <= worth*y.Rows &&
+		from <= x.Cols && x.Cols <= maxRun && !crowds(x.pitch(), t.lanes)
 }
 
 // forwardTall is forward by tall. The last rows are perhaps computed twice.

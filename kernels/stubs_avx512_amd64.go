@@ -490,7 +490,7 @@ var avx512F32 = tiles[float32]{
 	panelCols:      48,
 	panelRows:      8,
 	tallLeast:      8,
-	tallMost:       12,
+	tallMost:       22,
 	tallTerms:      8,
 	tallFrom:       6,
 	treeTerms:      16,
