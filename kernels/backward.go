@@ -37,8 +37,8 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
-	if !add && !dx.empty() {
-		if dw.Rows <= bothInputs && min(dy.Rows, dw.Rows) <= bothSide && dw.Cols >= narrow && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
+	if apart := dy.Rows <= t.stripsRows && narrow < dw.Rows && t.apart(dw, dy.Rows); !add && !dx.empty() && !apart {
+		if dw.Rows <= bothInputs && (dy.Rows == 1 || dw.Rows*int(size[T]()) <= 4*bothInputs) && min(dy.Rows, dw.Rows) <= bothSide && dw.Cols >= narrow && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
 			return
 		}
 		if s := t.atMost(dw.Cols); s != nil && s.inStrips(dw, w, dy.Rows) {
@@ -113,6 +113,23 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 func (t *tiles[T]) fewTerms(dw *Mat[T], terms int) bool {
 	return 3 <= terms && terms <= sweepTerms && dw.Rows >= fewTermsRows && t.lanes <= dw.Cols && dw.Cols <= t.panelCols &&
 		(terms <= fewTermsAny || dw.Cols%t.lanes == 0) && t.longVectors()
+}
+
+// apart reports whether dw, of more than a few rows, and dx are best made one after the
+// other where one pass over w might do both: of one row, if its strips would overlap; of
+// a few that are best made first, if that fills vectors better.
+func (t *tiles[T]) apart(dw *Mat[T], rows int) bool {
+	switch {
+	case rows == 2 || !t.longVectors():
+		return false
+	case rows == 1:
+		return t.lanes > narrow && stripRows < dw.Rows && dw.Rows <= bothInputs && dw.Cols >= bothLong
+	case !t.fewTerms(dw, rows):
+		return false
+	case rows <= bothSide && dw.Rows <= bothInputs:
+		return t.lanes > narrow && dw.Rows != stripRows && dw.Cols >= 2*t.lanes
+	}
+	return dw.Rows > stripRows && (rows > 3 || dw.Cols%t.lanes > 0)
 }
 
 // rowsOfWeights reports whether dw, a sum of few rows of dz, is best computed a few of its
@@ -221,7 +238,6 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 	switch {
 	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
 		dw.Rows == stripRows,
-		dz.Rows > 1 && dw.Rows*int(size[T]()) > 4*bothInputs,
 		dz.Rows > 1 && dw.Rows > f.lanes && dw.Cols >= bothLong && (dw.Rows < 2*f.lanes && f.vectorBytes() >= bothVector || t.half != nil && !t.halved),
 		crowds(dw.pitch(), 2*min(dw.Rows, f.lanes)+dz.Rows):
 		return nil
