@@ -117,9 +117,12 @@ func (t *tiles[T]) fewTerms(dw *Mat[T], terms int) bool {
 
 // apart reports whether dw, of more than a few rows, and dx are best made one after the
 // other where one pass over w might do both: of one row, if its strips would overlap; of
-// a few that are best made first, if that fills vectors better.
+// two, if strips of short vectors have too few registers and dw is small; of a few that
+// are best made first, if that fills vectors better.
 func (t *tiles[T]) apart(dw *Mat[T], rows int) bool {
 	switch {
+	case rows == 2 && t.lanes == narrow && t.vectorBytes() < line:
+		return bothInputs < dw.Rows && t.panelCols < dw.Cols && dw.Rows*dw.Cols <= smallWeights
 	case rows == 2 || !t.longVectors():
 		return false
 	case rows == 1:
