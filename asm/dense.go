@@ -341,7 +341,7 @@ func packing(m Machine) {
 // every load is for half as much. Twenty-two sums and some columns of a are all there
 // are registers for.
 func tallLeast(s Spec) int { return 8 + 8/s.Lanes() }
-func tallMost(s Spec) int  { return s.Lanes() * 11 / 8 }
+func tallMost(s Spec) int  { return min(s.Lanes()*11/8, s.Vecs-s.Columns-1-s.PartVecs) }
 
 // tall is panel for many rows of few columns: c is computed in columns, and a is
 // transposed in the registers, a few terms at a time.
@@ -376,8 +376,9 @@ func tallTile(m Machine, cols int) {
 	a, b := m.Rows(lanes, ap, lda), m.Rows(wide, bp, ldb)
 	m.Arg(n, "n")
 
-	x := m.Vec()
 	terms := func(vs []Vec, then func(p int)) {
+		x := m.Vec()
+		defer m.FreeVecs(x)
 		for p, v := range vs {
 			for j := range acc {
 				m.Scalars(x, b.At[p].Plus(j*size), 1, 1)
@@ -413,7 +414,7 @@ func tallTile(m Machine, cols int) {
 	m.FreeInts(ap, lda, bp, ldb)
 
 	m.Comment("c[i,j] = act(acc[j])")
-	act := arg(m, "act")
+	act, x := arg(m, "act"), m.Vec()
 	finish(m, acc, act, x)
 	m.FreeInts(act)
 	m.FreeVecs(x)

@@ -31,9 +31,9 @@ type size struct {
 func every(Spec) bool { return true }
 
 // ofBytes and ofLanes are the machines whose vectors have so many at the most,
-// fromBytes those that have so many at least.
+// fromLanes those that have so many at least.
 func ofBytes(most int) func(Spec) bool    { return func(s Spec) bool { return s.VecBytes <= most } }
-func fromBytes(least int) func(Spec) bool { return func(s Spec) bool { return s.VecBytes >= least } }
+func fromLanes(least int) func(Spec) bool { return func(s Spec) bool { return s.Lanes() >= least } }
 func ofLanes(most int) func(Spec) bool    { return func(s Spec) bool { return s.Lanes() <= most } }
 
 // by is a size that follows from what a machine has.
@@ -61,7 +61,7 @@ var sources = []struct {
 	{"dense", []kernel{
 		{"panel", panel, every, []size{by("panelCols", panelCols), by("panelRows", panelHeight)}},
 		{"packing", packing, every, nil},
-		{"tall", tall, fromBytes(64), []size{by("tallLeast", tallLeast), by("tallMost", tallMost), by("tallTerms", func(s Spec) int { return s.Columns }), by("tallFrom", func(s Spec) int { return s.TallFrom })}},
+		{"tall", tall, fromLanes(8), []size{by("tallLeast", tallLeast), by("tallMost", tallMost), by("tallTerms", func(s Spec) int { return s.Columns }), by("tallFrom", func(s Spec) int { return s.TallFrom })}},
 	}},
 	{"narrow", []kernel{
 		{"narrow", narrow, every, nil},

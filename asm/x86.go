@@ -35,7 +35,7 @@ func newAVX2(c *build.Context, f Float) Machine {
 	return &avx2{newX86(c, Spec{
 		ISA: "AVX2", Float: f, VecBytes: 32, Vecs: 16, Ints: len(x86Ints),
 		PartVecs: 1, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
-		Tuning: Tuning{PackRows: 12, SquaresRows: 6, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8},
+		Tuning: Tuning{PackRows: 12, TallFrom: 12, SquaresRows: 6, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8},
 	})}
 }
 

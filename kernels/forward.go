@@ -17,6 +17,7 @@ const (
 	thinCrowd  = 24      // most rows of so few terms that fall into the same set of the cache
 	tallFew    = 12      // columns up to which tall is best for short vectors too, or few terms
 	tallWorth  = 15      // most of these, and two, for tall if all rows of its vectors are worth their time
+	tallShort  = 14      // the same for vectors shorter than a cache line
 	tallOne    = 18      // most columns of one vector, and two, for which it is best
 	tallMany   = 25      // most of more
 	flatTurns  = 16      // least rows, times those after which vectors repeat, that are worth flat
@@ -103,6 +104,8 @@ func (t *tiles[T]) tallFor(y, x *Mat[T]) bool {
 func (t *tiles[T]) tallPays(y, x *Mat[T]) bool {
 	worth, from := tallWorth, t.tallFrom
 	switch {
+	case t.vectorBytes() < line:
+		worth = tallShort
 	case y.Cols <= tallFew:
 	case !t.longVectors():
 		return false

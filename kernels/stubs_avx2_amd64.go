@@ -44,6 +44,14 @@ func packingAVX2F32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit
 //go:noescape
 func packingAVX2F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
 
+// c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
+//
+// What panel computes. rows is a multiple of a vector's lanes, cols tallLeast to
+// tallMost. down is ldb times as many terms as are taken at a time.
+//
+//go:noescape
+func tallAVX2F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int, down uintptr)
+
 // y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n
 //
 // The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,
@@ -493,6 +501,10 @@ var avx2F32 = tiles[float32]{
 	thinFrom:       8,
 	panelCols:      24,
 	panelRows:      4,
+	tallLeast:      9,
+	tallMost:       10,
+	tallTerms:      4,
+	tallFrom:       12,
 	treeTerms:      10,
 	treeCols:       8,
 	unpackedCols:   2,
@@ -512,6 +524,7 @@ var avx2F32 = tiles[float32]{
 
 	panel:      panelAVX2F32,
 	packing:    packingAVX2F32,
+	tall:       tallAVX2F32,
 	narrow:     narrowAVX2F32,
 	dot:        dotAVX2F32,
 	abreast:    abreastAVX2F32,

@@ -71,6 +71,10 @@ var avx512vlF32 = tiles[float32]{
 	thinFrom:       8,
 	panelCols:      24,
 	panelRows:      4,
+	tallLeast:      9,
+	tallMost:       10,
+	tallTerms:      4,
+	tallFrom:       12,
 	treeTerms:      10,
 	treeCols:       8,
 	unpackedCols:   2,
@@ -90,6 +94,7 @@ var avx512vlF32 = tiles[float32]{
 
 	panel:      panelAVX2F32,
 	packing:    packingAVX2F32,
+	tall:       tallAVX2F32,
 	narrow:     narrowAVX2F32,
 	dot:        dotAVX2F32,
 	abreast:    abreastAVX2F32,
