@@ -169,7 +169,7 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 	if p.n <= 2*narrow && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTransposed {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
-		wt := s.transposed(w.Cols, w.Rows, t.lanes)
+		wt := s.transposed(w.Cols, w.Rows, 0)
 		t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
 		t.sweepRows(&p, 0, dx.Rows, &wt, 0)
 		return
