@@ -3,18 +3,19 @@
 package kernels
 
 const (
-	stripRows    = 16       // rows of dw that strips computes at a time
-	inputLines   = 32       // most rows of squares that input takes at a time
-	gateLines    = 9        // lines that gate goes through at once
-	gradPitch    = 1 << 11  // bytes between rows that drive each other out of the first-level cache
-	gradTerms    = 16       // least rows of dz for which grad pays for many outputs, if it computes all of dw
-	gradShare    = 4        // most rows of dw, times its own, for which grad pays for more than sweepTerms rows of dz
-	crowdedTerms = 10       // most rows of dz for which whole rows of dw are best where those of a panel crowd the cache
-	smallWeights = 1 << 12  // most elements of dw that are computed at once
-	fewInputs    = 8        // most rows of a wide dw that go along dz for every piece of it
-	fewTermsRows = 6        // least rows of dw for which rows of dz that are few are best made first
-	fewTermsAny  = 8        // most rows of dz for which they are if columns leave vectors empty
-	fewBytes     = 12 << 10 // most bytes of such a dw, if it has more than half as many rows
+	stripRows     = 16       // rows of dw that strips computes at a time
+	inputLines    = 32       // most rows of squares that input takes at a time
+	gateLines     = 9        // lines that gate goes through at once
+	gradPitch     = 1 << 11  // bytes between rows that drive each other out of the first-level cache
+	gradTerms     = 16       // least rows of dz for which grad pays for many outputs, if it computes all of dw
+	gradShare     = 4        // most rows of dw, times its own, for which grad pays for more than sweepTerms rows of dz
+	crowdedTerms  = 10       // most rows of dz for which whole rows of dw are best where those of a panel crowd the cache
+	smallWeights  = 1 << 12  // most elements of dw that are computed at once
+	fewInputs     = 8        // most rows of a wide dw that go along dz for every piece of it
+	fewTermsRows  = 5        // least rows of dw for which rows of dz that are few are best made first
+	fewTermsAny   = 8        // most rows of dz for which they are if columns leave vectors empty,
+	fewTermsShort = 4        // or vectors are short
+	fewBytes      = 12 << 10 // most bytes of such a dw, if it has more than half as many rows
 
 	bothInputs = 24  // most columns of dx for both; of float64 half as many, if it has several rows
 	bothSide   = 3   // most rows for both, or columns for bothTurned
@@ -111,8 +112,8 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 // fewTerms reports whether dw of no more columns than a panel has is the sum of so few
 // rows of dz that these are best made first, as for many columns.
 func (t *tiles[T]) fewTerms(dw *Mat[T], terms int) bool {
-	return 3 <= terms && terms <= sweepTerms && dw.Rows >= fewTermsRows && t.lanes <= dw.Cols && dw.Cols <= t.panelCols &&
-		(terms <= fewTermsAny || dw.Cols%t.lanes == 0) && t.longVectors()
+	return 0 < terms && terms <= sweepTerms && dw.Rows >= fewTermsRows && narrow <= dw.Cols && dw.Cols <= t.panelCols &&
+		(terms <= fewTermsShort || t.longVectors() && (terms <= fewTermsAny || dw.Cols%t.lanes == 0))
 }
 
 // apart reports whether dw, of more than a few rows, and dx are best made one after the
