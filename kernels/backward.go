@@ -38,7 +38,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
-	if apart := dy.Rows <= t.stripsRows && narrow < dw.Rows && t.apart(dw, dy.Rows); !add && !dx.empty() && !apart {
+	if !add && !dx.empty() && !(dy.Rows <= t.stripsRows && narrow < dw.Rows && t.apart(dw, dy.Rows)) {
 		if dw.Rows <= bothInputs && (dy.Rows == 1 || dw.Rows*int(size[T]()) <= 4*bothInputs) && min(dy.Rows, dw.Rows) <= bothSide && dw.Cols >= narrow && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
 			return
 		}
@@ -57,26 +57,26 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	// lines crowd the cache.
 	together := (dw.Rows <= t.gradRows && dy.Rows >= gradTerms || dw.Rows <= gradShare*t.gradRows && dy.Rows > sweepTerms) &&
 		dy.pitch()%gradPitch != 0
-	few := !together && t.fewTerms(dw, dy.Rows)
+	few := !add && !together && t.fewTerms(dw, dy.Rows)
 	many := dw.Cols > t.panelCols && !together || few
-	atOnce := t.weightsAtOnce(dw, dy)
-	if thin := (atOnce || few) && dy.Rows <= t.thinTerms && dw.Rows >= t.thinFrom; many && !add && (atOnce || thin) {
+	if many && !add {
 		clear(db)
-		t.gateAll(db, dy, y, 0, dy.Rows, act)
-		if thin {
-			t.thinRows(dw, nil, x.at(0, 0), size[T](), x.pitch(), dy, Identity)
-		} else {
-			t.sweep(dw.at(0, 0), dw.pitch(), nil, 0, x.at(0, 0), size[T](), x.pitch(), dy.at(0, 0), dy.pitch(), dw.Rows, dw.Cols, dy.Rows, int(Identity))
+		atOnce := t.weightsAtOnce(dw, dy)
+		thin := (atOnce || few) && dy.Rows <= t.thinTerms && dw.Rows >= t.thinFrom
+		if atOnce || thin {
+			t.gateAll(db, dy, y, 0, dy.Rows, act)
+			if thin {
+				t.thinRows(dw, nil, x.at(0, 0), size[T](), x.pitch(), dy, Identity)
+			} else {
+				t.sweep(dw.at(0, 0), dw.pitch(), nil, 0, x.at(0, 0), size[T](), x.pitch(), dy.at(0, 0), dy.pitch(), dw.Rows, dw.Cols, dy.Rows, int(Identity))
+			}
+			t.backwardInputs(dx, dy, w)
+			return
 		}
-		t.backwardInputs(dx, dy, w)
-		return
 	}
 	transposed := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTransposed && dy.Rows >= transposedTerms
 	first := 0
-	switch {
-	case many && !add:
-		clear(db)
-	case !many && !transposed:
+	if !many && !transposed {
 		first = min(t.gradRows, dw.Rows)
 	}
 	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
