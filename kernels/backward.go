@@ -47,8 +47,8 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 			return
 		}
 	}
-	if t := t.narrowBothFor(dw, x, add); t != nil {
-		t.backwardNarrow(dx, dw, db, dy, y, x, w, act, add)
+	if s := t.narrowBothFor(dw, x, add); s != nil && (add || dy.Rows > t.thinTerms || !t.thinFirst(dx, dw, dy.Rows)) {
+		s.backwardNarrow(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
 	// With few outputs, dz, db and the first rows of dw are made together; with
@@ -114,6 +114,19 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 func (t *tiles[T]) fewTerms(dw *Mat[T], terms int) bool {
 	return 0 < terms && terms <= sweepTerms && dw.Rows >= fewTermsRows && narrow <= dw.Cols && dw.Cols <= t.panelCols &&
 		(terms <= fewTermsShort || t.longVectors() && (terms <= fewTermsAny || dw.Cols%t.lanes == 0))
+}
+
+// thinFirst reports whether the sum of few rows of dz is better for dw than narrowBoth is
+// for both gradients, or for dw alone.
+func (t *tiles[T]) thinFirst(dx, dw *Mat[T], terms int) bool {
+	short := t.longVectors() && t.lanes <= narrow // there are few lanes in vectors as long as a line
+	switch {
+	case !t.fewTerms(dw, terms):
+		return false
+	case dx.empty():
+		return terms <= fewTermsShort || short && terms <= t.thinTerms
+	}
+	return short && bothSide <= terms && terms <= fewTermsShort
 }
 
 // apart reports whether dw, of more than a few rows, and dx are best made one after the
