@@ -517,8 +517,9 @@ const stripRows = 16
 // elements of x: what is loaded more often takes longer than the arithmetic.
 type stripe struct{ rows, abreast, group, wide int }
 
-// stripeOf is the best stripe of so many rows, as far as there are registers: of few
-// rows two vectors of dw wide, of few chains two strips abreast, of two squares of w.
+// stripeOf is the best stripe of so many rows, as far as there are registers: two
+// vectors of dw wide for few rows, two strips abreast for few chains, and two squares of
+// w in a group.
 func stripeOf(m Machine, rows, abreast int) stripe {
 	s := m.Spec()
 	p := stripe{rows, 1, 1, 1}

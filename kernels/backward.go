@@ -119,14 +119,14 @@ func (t *tiles[T]) fewTerms(dw *Mat[T], terms int) bool {
 // thinFirst reports whether the sum of few rows of dz is better for dw than narrowBoth is
 // for both gradients, or for dw alone.
 func (t *tiles[T]) thinFirst(dx, dw *Mat[T], terms int) bool {
-	short := t.longVectors() && t.lanes <= narrow // there are few lanes in vectors as long as a line
+	double := t.longVectors() && t.lanes == narrow // float64, eight to a vector
 	switch {
 	case !t.fewTerms(dw, terms):
 		return false
 	case dx.empty():
-		return terms <= fewTermsShort || short && terms <= t.thinTerms
+		return terms <= fewTermsShort || double && terms <= t.thinTerms
 	}
-	return short && bothSide <= terms && terms <= fewTermsShort
+	return double && bothSide <= terms && terms <= fewTermsShort
 }
 
 // apart reports whether dw, of more than a few rows, and dx are best made one after the
