@@ -172,8 +172,7 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 	case t.tallFor(dx, dz) && (dx.Rows > manyRows || t.lanes > narrow) && dx.Cols*dz.Cols <= maxTransposed:
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
-		wt := s.transposed(w.Cols, w.Rows, t.lanes)
-		t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
+		wt := t.transposeOf(w, s)
 		t.forwardTall(dx, dz, &wt, nil, Identity)
 		return
 	case dz.Cols <= maxRun && t.backwardFew(dx, dz, w):
@@ -183,12 +182,18 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 	if p.n <= 2*narrow && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTransposed {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
-		wt := s.transposed(w.Cols, w.Rows, 0)
-		t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
+		wt := t.transposeOf(w, s)
 		t.sweepRows(&p, 0, dx.Rows, &wt, 0)
 		return
 	}
 	t.atLeast(dx.Cols).multiply(&p, 0, dx.Rows, w, true)
+}
+
+// transposeOf returns the transpose of w, which is in s.
+func (t *tiles[T]) transposeOf(w *Mat[T], s *scratch[T]) Mat[T] {
+	wt := s.transposed(w.Cols, w.Rows, t.lanes)
+	t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
+	return wt
 }
 
 // inStrips reports whether strips can compute a backward pass of so many rows and is

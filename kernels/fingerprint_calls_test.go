@@ -12,7 +12,7 @@ import (
 // The cases of the fingerprint call every kernel of every instruction set.
 func TestFingerprintCalls(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes no CPU to tell: the whole tests do")
+		t.Skip("it is the same on every CPU, and for the whole tests")
 	}
 	kernels.EachCounted(t, func(t *testing.T, backend string, f32, f64 map[string]int) {
 		if _, err := fingerprint.Check(backend); err != nil {

@@ -15,7 +15,7 @@ const (
 	thinTall   = 6       // least rows of more columns than two panels have that are for thin
 	thinFew    = 2       // most terms that are for thin whatever the rows, if more than sweep takes at a time
 	thinCrowd  = 24      // most rows of so few terms that fall into the same set of the cache
-	tallFew    = 12      // columns up to which tall is best for short vectors too, or few terms
+	tallFew    = 12      // columns up to which tall is best for few terms too, or vectors in two halves
 	tallWorth  = 15      // most of these, and two, for tall if all rows of its vectors are worth their time
 	tallShort  = 14      // the same for vectors shorter than a cache line
 	tallOne    = 18      // most columns of one vector, and two, for which it is best
