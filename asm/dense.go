@@ -756,23 +756,3 @@ func halve(m Machine, acc []Vec) {
 		}
 	}
 }
-
-// loadLanes loads the sixteen lanes of a fold from a parameter, and storeLanes
-// stores them at lane.
-func loadLanes(m Machine, from string) []Vec {
-	p := arg(m, from)
-	acc := m.VecsOf(chains / m.Spec().Lanes())
-	for q, v := range acc {
-		m.Load(v, At(p, q*m.Spec().VecBytes))
-	}
-	m.FreeInts(p)
-	return acc
-}
-
-func storeLanes(m Machine, acc []Vec) {
-	p := arg(m, "lane")
-	for q, v := range acc {
-		m.Store(At(p, q*m.Spec().VecBytes), v)
-	}
-	m.FreeInts(p)
-}

@@ -65,7 +65,6 @@ var sources = []struct {
 	}},
 	{"narrow", []kernel{
 		{"narrow", narrow, every, nil},
-		{"dot", dot, every, nil},
 		{"abreast", abreast, every, nil},
 		{"tree", tree, every, []size{by("treeTerms", treeTerms), by("treeCols", treeCols)}},
 		{"unpacked", unpacked, every, []size{by("unpackedCols", unpackedCols)}},

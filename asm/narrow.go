@@ -2,9 +2,9 @@ package main
 
 import "slices"
 
-// The kernels of narrow layers, those with few outputs: narrow, and dot for very
-// many inputs, take one output at a time; tree, of few inputs, abreast, unpacked and
-// several, for which columns copies w, take all of them, for ever more rows;
+// The kernels of narrow layers, those with few outputs: narrow takes one output at a
+// time; tree, of few inputs, abreast, unpacked and several, for which columns copies w,
+// take all of them, for ever more rows, and several any number of inputs in pieces;
 // narrowBoth is the backward pass, of some that are wider too.
 
 // narrow takes sixteen terms of a row at once, and as many rows as a vector has
@@ -258,23 +258,6 @@ func foldChains(m Machine, acc [][]Vec, x Rows, part Part) {
 	m.FreeVecs(wk, xk)
 	m.FreeInts(w, n)
 	m.FreeRows(x)
-}
-
-func dot(m Machine) {
-	m.Func("dot", sig(m, "func(lane *T, x, w *T, n int)"),
-		"lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l",
-		"",
-		"Each is one chain of fused multiply-adds in order of k: a piece of the sum of",
-		"a narrow layer with very many inputs. lane, of 16, x and w lie tight.")
-	acc := loadLanes(m, "lane")
-	x := arg(m, "x")
-	n := arg(m, "n")
-	part := m.MakePart(n)
-	m.FreeInts(n)
-	foldChains(m, [][]Vec{acc}, Rows{At: []Addr{At(x, 0)}}, part)
-	m.FreePart(part)
-	storeLanes(m, acc)
-	m.Return()
 }
 
 // widest is how many outputs a narrow layer has at the most.
@@ -659,8 +642,8 @@ func columns(m Machine) {
 		"dst[j,k] = w[k,j],  k < rows, j < cols",
 		"",
 		"The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the",
-		"lanes of a vector, at least one, cols 2 to 7.")
-	byValue(m, "cols", 2, widest, func(c int) {
+		"lanes of a vector, at least one, cols 1 to 7.")
+	byValue(m, "cols", 1, widest, func(c int) {
 		dst, ldd, w, ldw, left := arg(m, "dst"), arg(m, "ldd"), arg(m, "w"), arg(m, "ldw"), arg(m, "rows")
 		rows, to := m.Rows(s.Lanes(), w, ldw), m.Int()
 		by, again := m.Int(), m.NewLabel("rows")
@@ -685,7 +668,7 @@ func columns(m Machine) {
 
 // severalCols is how many outputs several can have, severalRows how many rows of
 // so many it takes at a time: their chains are in registers, beside vectors of w
-// and x and a part, and their sums fit into one.
+// and x and a part, and their sums fill one, or are of two rows.
 func severalCols(s Spec) int {
 	cols := widest
 	for severalRows(s, cols) == 0 {
@@ -695,7 +678,10 @@ func severalCols(s Spec) int {
 }
 
 func severalRows(s Spec, cols int) int {
-	rows := max(s.Lanes()/cols, 1)
+	rows := max(s.Lanes()/cols, 2)
+	if cols == 1 {
+		rows = 4 // as long as a multiply-add, and few enough for fewer rows to be repeated
+	}
 	for ; rows > 0 && rows*cols*chains/s.Lanes()+min(rows, cols)+1+s.PartVecs > s.Vecs; rows-- {
 	}
 	return rows
@@ -704,25 +690,28 @@ func severalRows(s Spec, cols int) int {
 // severalHeights are these by the number of outputs.
 func severalHeights(s Spec) []int {
 	heights := make([]int, severalCols(s)+1)
-	for cols := 2; cols < len(heights); cols++ {
+	for cols := 1; cols < len(heights); cols++ {
 		heights[cols] = severalRows(s, cols)
 	}
 	return heights
 }
 
-// several is narrow for several outputs, which share what is loaded of x.
+// several is narrow for several outputs, which share what is loaded of x. It can take
+// the terms in pieces, so that those of w stay in the first-level cache.
 func several(m Machine) {
 	s := m.Spec()
-	m.Func("several", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)"),
+	m.Func("several", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias, lane *T, rows, cols, n, act int)"),
 		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n",
 		"",
 		"Each sum is sixteen chains of fused multiply-adds, as those of narrow. The",
-		"rows of y, x and w are as many bytes apart as follows each. cols is 2 to",
-		"len(severalRows)-1, rows at least severalRows[cols].")
+		"rows of y, x and w are as many bytes apart as follows each. cols is 1 to",
+		"len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the",
+		"chains are left at lane, to go on from in a call of as many rows with a nil bias:",
+		"16·cols for each row, of as many rows as severalRows[cols] divides.")
 	n := arg(m, "n")
 	part := m.MakePart(n)
 	m.FreeInts(n)
-	byValue(m, "cols", 2, severalCols(s), func(c int) { severalTiles(m, severalRows(s, c), c, part) })
+	byValue(m, "cols", 1, severalCols(s), func(c int) { severalTiles(m, severalRows(s, c), c, part) })
 	m.FreePart(part)
 }
 
@@ -754,6 +743,9 @@ func severalTiles(m Machine, r, cols int, part Part) {
 		m.Add(p, ld)
 		m.SetArg(name, p)
 	}
+	m.Arg(p, "lane")
+	m.AddConst(p, r*cols*chains*m.Spec().Float.Size)
+	m.SetArg("lane", p)
 	m.Jump(again)
 	m.Label(done)
 	m.FreeInts(left, by, p, ld)
@@ -763,8 +755,17 @@ func severalTiles(m Machine, r, cols int, part Part) {
 func severalTile(m Machine, r, cols int, part Part) {
 	s := m.Spec()
 	vecs := chains / s.Lanes()
-	acc := severalSums(m, r, cols)
 	p, ld, base, stride, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	on, begun := m.NewLabel("on"), m.NewLabel("begun")
+	m.Arg(p, "bias")
+	m.JumpIf(p, Equal, 0, on)
+	acc := severalSums(m, r, cols)
+	m.Jump(begun)
+	m.Label(on)
+	m.Comment("acc[i,j,l] = lane[i,j,l]")
+	m.Arg(p, "lane")
+	eachLane(s, acc, func(v Vec, offset int) { m.Load(v, At(p, offset)) })
+	m.Label(begun)
 	m.Comment("acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])")
 	m.Arg(p, "w")
 	m.Arg(ld, "ldw")
@@ -804,13 +805,28 @@ func severalTile(m Machine, r, cols int, part Part) {
 	m.FreeRows(w)
 	m.FreeRows(x)
 
+	left, stored := m.NewLabel("left"), m.NewLabel("stored")
 	m.Arg(base, "y")
+	m.JumpIf(base, Equal, 0, left)
 	m.Arg(stride, "ldy")
 	y := m.Rows(r, base, stride)
 	storeSeveral(m, acc, y.At, n, one)
 	m.FreeVecs(one)
 	m.FreeRows(y)
+	m.Jump(stored)
+	m.Label(left)
+	m.Comment("lane[i,j,l] = acc[i,j,l]")
+	m.Arg(p, "lane")
+	eachLane(s, acc, func(v Vec, offset int) { m.Store(At(p, offset), v) })
+	m.Label(stored)
 	m.FreeInts(p, ld, base, stride, n)
+}
+
+// eachLane calls f for each vector of the chains, with where it lies in memory.
+func eachLane(s Spec, acc [][][]Vec, f func(v Vec, offset int)) {
+	for i, v := range slices.Concat(slices.Concat(acc...)...) {
+		f(v, i*s.VecBytes)
+	}
 }
 
 // severalSums are the chains of r rows of so many sums at their start.

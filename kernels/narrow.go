@@ -12,6 +12,8 @@ const (
 	abreastRows = 16  // most rows that it computes if they have few elements
 	abreastSize = 256 // which is so many in all
 
+	severalBytes = 28 << 10 // most bytes of columns that several takes at a time
+
 	severalSize = 192 // least elements of more than abreastFew rows that are for several, if unpacked has not so many outputs
 
 	unpackedFew   = 4   // most rows that unpacked computes whatever they have
@@ -30,20 +32,21 @@ const (
 // forwardNarrow takes the outputs together if it can, else one by one, each with
 // its column of w tight.
 func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
-	if y.Cols > 1 && x.Cols <= maxRun && t.forwardTogether(y, x, w, b, act) {
+	if y.Cols > 1 && t.forwardTogether(y, x, w, b, act) {
 		return
 	}
-	var s *scratch[T]
-	if w.Stride > 1 || x.Cols > maxRun {
-		s = t.scratch.Get().(*scratch[T])
-		defer t.scratch.Put(s)
+	if x.Cols > maxLong {
+		t.forwardSeveral(y, x, w, b, act)
+		return
 	}
 	kernel := t.narrow
 	if x.Cols <= shortRow && t.half != nil {
 		kernel = t.half.narrow // a longer vector would be half empty
 	}
 	columns := w.at(0, 0)
-	if x.Cols <= maxRun && s != nil && !w.empty() {
+	if w.Stride > 1 && !w.empty() {
+		s := t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
 		packed := s.grow(w.Rows*w.Cols + t.lanes)
 		t.packTransposed(&packed[0], uintptr(w.Rows)*size[T](), w, 0, w.Rows, 0, w.Cols)
 		columns = &packed[0]
@@ -53,35 +56,10 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 		if b != nil {
 			bias = &b[j]
 		}
-		if x.Cols > maxRun {
-			t.forwardLong(s, y, x, w, j, *bias, act)
-			continue
-		}
 		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
 		tall := min(maxWork/4/(x.Cols+chains), maxRun)
 		for i := 0; i < y.Rows; i += tall {
 			kernel(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
-		}
-	}
-}
-
-// forwardLong computes column j of y when its sums are too long for one call:
-// sixteen rows at a time, whose lanes rest in s between the pieces.
-func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w *Mat[T], j int, bias T, act Activation) {
-	for i0 := 0; i0 < y.Rows; i0 += len(s.lane) {
-		rows := min(len(s.lane), y.Rows-i0)
-		for i := range rows {
-			s.lane[i] = [chains]T{bias}
-		}
-		for k := 0; k < x.Cols; k += maxRun {
-			n := min(maxRun, x.Cols-k)
-			wj := w.tightColumn(j, k, n, s)
-			for i := range rows {
-				t.dot(&s.lane[i][0], x.at(i0+i, k), wj, n)
-			}
-		}
-		for i := range rows {
-			y.Data[(i0+i)*y.Stride+j] = activate(act, halve(&s.lane[i]))
 		}
 	}
 }
@@ -109,7 +87,7 @@ func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool 
 func (t *tiles[T]) unpackedPays(y, x *Mat[T]) bool {
 	rows, elements := y.Rows, y.Rows*x.Cols
 	switch {
-	case y.Cols > t.unpackedCols, x.Cols <= chains, rows == 1, rows < y.Cols && x.Cols < unpackedTerms:
+	case y.Cols > t.unpackedCols, x.Cols <= chains, x.Cols > maxRun, rows == 1, rows < y.Cols && x.Cols < unpackedTerms:
 		return false
 	case rows <= unpackedFew:
 		return true
@@ -123,6 +101,9 @@ func (t *tiles[T]) unpackedPays(y, x *Mat[T]) bool {
 func (t *tiles[T]) abreastPays(y, x *Mat[T]) bool {
 	rows, elements := y.Rows, y.Rows*x.Cols
 	several := rows > 1 && x.Cols > chains && t.unpackedCols < y.Cols && y.Cols < len(t.severalRows)
+	if x.Cols > maxRun {
+		return false
+	}
 	if rows <= abreastFew {
 		return !several || elements <= abreastSize
 	}
@@ -260,27 +241,28 @@ func (t *tiles[T]) narrowPiece(dx, dw, dz, x, w *Mat[T], i, n int, held *Mat[T])
 }
 
 // forSeveral returns the widest tiles that can have several compute a layer, or
-// nil: it takes rows together and the outputs in groups.
+// nil: it takes rows together and the outputs in groups. Where no kernel can do without
+// it, a row may take the place of several.
 func (t *tiles[T]) forSeveral(y, x *Mat[T]) *tiles[T] {
 	if x.Cols <= chains {
 		return nil
 	}
-	for ; t != nil; t = t.half {
-		most := len(t.severalRows) - 1
-		if y.Rows >= t.severalRows[y.Cols/((y.Cols+most-1)/most)] {
-			return t
+	for s := t; s != nil; s = s.half {
+		most := len(s.severalRows) - 1
+		if y.Rows >= s.severalRows[y.Cols/((y.Cols+most-1)/most)] {
+			return s
 		}
+	}
+	if x.Cols > maxRun {
+		return t
 	}
 	return nil
 }
 
-// forwardSeveral computes several outputs together, of many rows. The last rows
-// are perhaps computed twice.
+// forwardSeveral computes several outputs together, of many rows, in groups whose
+// columns of w are copied. The last rows are perhaps computed twice.
 func (t *tiles[T]) forwardSeveral(y, x, w *Mat[T], b []T, act Activation) {
 	s := t.scratch.Get().(*scratch[T])
-	n := x.Cols
-	wt := s.transposed(y.Cols, (n+chains-1)/chains*chains, 0)
-	t.packColumns(wt.at(0, 0), wt.pitch(), w)
 	most := len(t.severalRows) - 1
 	for j, cols := 0, 0; j < y.Cols; j += cols {
 		cols = even(y.Cols-j, most)
@@ -288,26 +270,83 @@ func (t *tiles[T]) forwardSeveral(y, x, w *Mat[T], b []T, act Activation) {
 		if b != nil {
 			bias = &b[j]
 		}
-		tall := max(maxWork/2/cols/(n+chains), t.severalRows[cols])
+		if cols*x.Cols*int(size[T]()) > severalBytes {
+			least := t.severalRows[cols]
+			if y.Rows >= least {
+				t.severalPieces(s, y, x, w, bias, j, cols, act)
+				continue
+			}
+			for i := range y.Rows { // each in the place of as many as there must be
+				yi, xi := Mat[T]{least, y.Cols, y.Data[i*y.Stride:], 0}, Mat[T]{least, x.Cols, x.Data[i*x.Stride:], 0}
+				t.severalPieces(s, &yi, &xi, w, bias, j, cols, act)
+			}
+			continue
+		}
+		wt := s.transposed(cols, (x.Cols+chains-1)/chains*chains, 0)
+		t.packColumns(wt.at(0, 0), wt.pitch(), w.at(0, j), w.pitch(), x.Cols, cols)
+		tall := y.Rows
+		if tall*cols*(x.Cols+chains) > maxWork/2 {
+			tall = max(maxWork/2/cols/(x.Cols+chains), t.severalRows[cols])
+		}
 		for i := 0; i < y.Rows; i += tall {
 			rows := min(tall, y.Rows-i)
 			if rows < t.severalRows[cols] {
 				rows = t.severalRows[cols]
 				i = y.Rows - rows
 			}
-			t.several(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wt.at(j, 0), wt.pitch(), bias, rows, cols, n, int(act))
+			t.several(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wt.at(0, 0), wt.pitch(), bias, nil, rows, cols, x.Cols, int(act))
 		}
 	}
 	t.scratch.Put(s)
 }
 
-// packColumns copies w, of few columns and at least as many rows as a vector has
-// lanes, column after column to dst, ldd bytes apart. The last rows are perhaps
-// copied twice.
-func (t *tiles[T]) packColumns(dst *T, ldd uintptr, w *Mat[T]) {
-	whole := t.whole(w.Rows)
-	t.columns(dst, ldd, w.at(0, 0), w.pitch(), whole, w.Cols)
-	if k := w.Rows - t.lanes; whole < w.Rows {
-		t.columns(plus(dst, uintptr(k)*size[T]()), ldd, w.at(k, 0), w.pitch(), t.lanes, w.Cols)
+// severalPieces computes columns j to j+cols-1 of y where those of w are more than the
+// first-level cache holds: a block of rows meets one piece of them after the other,
+// and the chains rest in s meanwhile.
+func (t *tiles[T]) severalPieces(s *scratch[T], y, x, w *Mat[T], bias *T, j, cols int, act Activation) {
+	least := t.severalRows[cols]
+	terms := min(severalBytes/int(size[T]())/cols, maxRun-chains) / chains * chains
+	wt := s.transposed(cols, terms+chains, 0)
+	each := max(maxWork/2/cols/wt.Cols/least, 1) * least
+	block := blockBytes / int(size[T]()) / (cols * chains) / least * least
+	lane := grow(&s.left, block*cols*chains)
+	for i, rows := 0, 0; i < y.Rows; i += rows {
+		rows = min(block, y.Rows-i)
+		if rows < least {
+			i, rows = y.Rows-least, least
+		}
+		init := bias
+		for k, n := 0, 0; k < x.Cols; k += n {
+			if n = terms; x.Cols-k < terms+chains {
+				n = x.Cols - k
+			}
+			columns := w.at(k, j)
+			if w.Stride > 1 {
+				columns = wt.at(0, 0)
+				t.packColumns(columns, wt.pitch(), w.at(k, j), w.pitch(), n, cols)
+			}
+			for first := 0; first < rows; first += each {
+				r, count := i+first, min(each, rows-first)
+				if count < least {
+					r, count = i+rows-least, least
+				}
+				c, ldc := (*T)(nil), uintptr(0)
+				if k+n == x.Cols {
+					c, ldc = y.at(r, j), y.pitch()
+				}
+				t.several(c, ldc, x.at(r, k), x.pitch(), columns, wt.pitch(), init, &lane[first*cols*chains], count, cols, n, int(act))
+			}
+			init = nil
+		}
+	}
+}
+
+// packColumns copies some rows of few columns, at least as many as a vector has lanes,
+// column after column to dst, ldd bytes apart. The last rows are perhaps copied twice.
+func (t *tiles[T]) packColumns(dst *T, ldd uintptr, w *T, ldw uintptr, rows, cols int) {
+	whole := t.whole(rows)
+	t.columns(dst, ldd, w, ldw, whole, cols)
+	if k := rows - t.lanes; whole < rows {
+		t.columns(plus(dst, uintptr(k)*size[T]()), ldd, plus(w, uintptr(k)*ldw), ldw, t.lanes, cols)
 	}
 }

@@ -2631,180 +2631,6 @@ rest89:
 	VZEROUPPER
 	RET
 
-// func dotAVX2F32(lane *float32, x *float32, w *float32, n int)
-// Requires: AVX, FMA3
-TEXT ·dotAVX2F32(SB), NOSPLIT, $0-32
-	PCALIGN $0x40
-	MOVQ    lane+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	MOVQ    x+8(FP), AX
-	MOVQ    n+24(FP), BX
-	MOVQ    BX, CX
-	ANDQ    $0x07, CX
-	IMUL3Q  $0x04, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y2
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVQ w+16(FP), BX
-	MOVQ n+24(FP), CX
-	CMPQ CX, $0x10
-	JLT  tail2
-
-block1:
-	VMOVUPS     (BX), Y3
-	VMOVUPS     (AX), Y4
-	VFMADD231PS Y3, Y4, Y0
-	VMOVUPS     32(BX), Y3
-	VMOVUPS     32(AX), Y4
-	VFMADD231PS Y3, Y4, Y1
-	ADDQ        $0x40, BX
-	ADDQ        $0x40, AX
-	SUBQ        $0x10, CX
-	CMPQ        CX, $0x10
-	JGE         block1
-
-tail2:
-	TESTQ       CX, CX
-	JLE         end3
-	CMPQ        CX, $0x08
-	JLT         part4
-	VMOVUPS     (BX), Y3
-	VMOVUPS     (AX), Y4
-	VFMADD231PS Y3, Y4, Y0
-	JMP         over5
-
-part4:
-	VMASKMOVPS  (BX), Y2, Y3
-	VMASKMOVPS  (AX), Y2, Y4
-	VFMADD231PS Y3, Y4, Y0
-	JMP         end3
-
-over5:
-	CMPQ        CX, $0x08
-	JLE         end3
-	VMASKMOVPS  32(BX), Y2, Y3
-	VMASKMOVPS  32(AX), Y2, Y4
-	VFMADD231PS Y3, Y4, Y1
-
-end3:
-	MOVQ    lane+0(FP), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-// func dotAVX2F64(lane *float64, x *float64, w *float64, n int)
-// Requires: AVX, FMA3
-TEXT ·dotAVX2F64(SB), NOSPLIT, $0-32
-	PCALIGN $0x40
-	MOVQ    lane+0(FP), AX
-	VMOVUPD (AX), Y0
-	VMOVUPD 32(AX), Y1
-	VMOVUPD 64(AX), Y2
-	VMOVUPD 96(AX), Y3
-	MOVQ    x+8(FP), AX
-	MOVQ    n+24(FP), BX
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y4
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVQ w+16(FP), BX
-	MOVQ n+24(FP), CX
-	CMPQ CX, $0x10
-	JLT  tail2
-
-block1:
-	VMOVUPD     (BX), Y5
-	VMOVUPD     (AX), Y6
-	VFMADD231PD Y5, Y6, Y0
-	VMOVUPD     32(BX), Y5
-	VMOVUPD     32(AX), Y6
-	VFMADD231PD Y5, Y6, Y1
-	VMOVUPD     64(BX), Y5
-	VMOVUPD     64(AX), Y6
-	VFMADD231PD Y5, Y6, Y2
-	VMOVUPD     96(BX), Y5
-	VMOVUPD     96(AX), Y6
-	VFMADD231PD Y5, Y6, Y3
-	ADDQ        $0x00000080, BX
-	ADDQ        $0x00000080, AX
-	SUBQ        $0x10, CX
-	CMPQ        CX, $0x10
-	JGE         block1
-
-tail2:
-	TESTQ       CX, CX
-	JLE         end3
-	CMPQ        CX, $0x04
-	JLT         part4
-	VMOVUPD     (BX), Y5
-	VMOVUPD     (AX), Y6
-	VFMADD231PD Y5, Y6, Y0
-	JMP         over5
-
-part4:
-	VMASKMOVPD  (BX), Y4, Y5
-	VMASKMOVPD  (AX), Y4, Y6
-	VFMADD231PD Y5, Y6, Y0
-	JMP         end3
-
-over5:
-	CMPQ        CX, $0x04
-	JLE         end3
-	CMPQ        CX, $0x08
-	JLT         part6
-	VMOVUPD     32(BX), Y5
-	VMOVUPD     32(AX), Y6
-	VFMADD231PD Y5, Y6, Y1
-	JMP         over7
-
-part6:
-	VMASKMOVPD  32(BX), Y4, Y5
-	VMASKMOVPD  32(AX), Y4, Y6
-	VFMADD231PD Y5, Y6, Y1
-	JMP         end3
-
-over7:
-	CMPQ        CX, $0x08
-	JLE         end3
-	CMPQ        CX, $0x0c
-	JLT         part8
-	VMOVUPD     64(BX), Y5
-	VMOVUPD     64(AX), Y6
-	VFMADD231PD Y5, Y6, Y2
-	JMP         over9
-
-part8:
-	VMASKMOVPD  64(BX), Y4, Y5
-	VMASKMOVPD  64(AX), Y4, Y6
-	VFMADD231PD Y5, Y6, Y2
-	JMP         end3
-
-over9:
-	CMPQ        CX, $0x0c
-	JLE         end3
-	VMASKMOVPD  96(BX), Y4, Y5
-	VMASKMOVPD  96(AX), Y4, Y6
-	VFMADD231PD Y5, Y6, Y3
-
-end3:
-	MOVQ    lane+0(FP), BX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
-	VMOVUPD Y3, 96(BX)
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
 // func abreastAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·abreastAVX2F32(SB), NOSPLIT, $0-88
@@ -7128,49 +6954,71 @@ linear24:
 	VZEROUPPER
 	RET
 
-// func severalAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// func severalAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, lane *float32, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
-TEXT ·severalAVX2F32(SB), NOSPLIT, $0-88
+TEXT ·severalAVX2F32(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
-	MOVQ    n+72(FP), AX
+	MOVQ    n+80(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $0x06
 	JNE     other1
 
 rows2:
-	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSS (AX), X1
-	VXORPS Y2, Y2, Y2
-	VMOVSS 4(AX), X3
-	VXORPS Y4, Y4, Y4
-	VMOVSS 8(AX), X5
-	VXORPS Y6, Y6, Y6
-	VMOVSS 12(AX), X7
-	VXORPS Y8, Y8, Y8
-	VMOVSS 16(AX), X9
-	VXORPS Y10, Y10, Y10
-	VMOVSS 20(AX), X11
-	VXORPS Y12, Y12, Y12
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on4
 
+	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), DI
+	VMOVSS (DI), X1
+	VXORPS Y2, Y2, Y2
+	VMOVSS 4(DI), X3
+	VXORPS Y4, Y4, Y4
+	VMOVSS 8(DI), X5
+	VXORPS Y6, Y6, Y6
+	VMOVSS 12(DI), X7
+	VXORPS Y8, Y8, Y8
+	VMOVSS 16(DI), X9
+	VXORPS Y10, Y10, Y10
+	VMOVSS 20(DI), X11
+	VXORPS Y12, Y12, Y12
+	JMP    begun5
+
+on4:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Y1
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 64(AX), Y3
+	VMOVUPS 96(AX), Y4
+	VMOVUPS 128(AX), Y5
+	VMOVUPS 160(AX), Y6
+	VMOVUPS 192(AX), Y7
+	VMOVUPS 224(AX), Y8
+	VMOVUPS 256(AX), Y9
+	VMOVUPS 288(AX), Y10
+	VMOVUPS 320(AX), Y11
+	VMOVUPS 352(AX), Y12
+
+begun5:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail5
+	JLT  tail7
 
-block4:
+block6:
 	VMOVUPS     (CX), Y14
 	VMOVUPS     (AX), Y13
 	VFMADD231PS Y13, Y14, Y1
@@ -7201,13 +7049,13 @@ block4:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block4
+	JGE         block6
 
-tail5:
+tail7:
 	TESTQ       SI, SI
-	JLE         end6
+	JLE         end8
 	CMPQ        SI, $0x08
-	JLT         part7
+	JLT         part9
 	VMOVUPS     (CX), Y14
 	VMOVUPS     (AX), Y13
 	VFMADD231PS Y13, Y14, Y1
@@ -7221,9 +7069,9 @@ tail5:
 	VFMADD231PS Y13, Y14, Y9
 	VMOVUPS     (AX)(R8*1), Y13
 	VFMADD231PS Y13, Y14, Y11
-	JMP         over8
+	JMP         over10
 
-part7:
+part9:
 	VMASKMOVPS  (CX), Y0, Y14
 	VMASKMOVPS  (AX), Y0, Y13
 	VFMADD231PS Y13, Y14, Y1
@@ -7237,11 +7085,11 @@ part7:
 	VFMADD231PS Y13, Y14, Y9
 	VMASKMOVPS  (AX)(R8*1), Y0, Y13
 	VFMADD231PS Y13, Y14, Y11
-	JMP         end6
+	JMP         end8
 
-over8:
+over10:
 	CMPQ        SI, $0x08
-	JLE         end6
+	JLE         end8
 	VMASKMOVPS  32(CX), Y0, Y14
 	VMASKMOVPS  32(AX), Y0, Y13
 	VFMADD231PS Y13, Y14, Y2
@@ -7256,12 +7104,14 @@ over8:
 	VMASKMOVPS  32(AX)(R8*1), Y0, Y13
 	VFMADD231PS Y13, Y14, Y12
 
-end6:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end8:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left12
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
@@ -7294,10 +7144,10 @@ end6:
 	VXORPS     Y13, Y13, Y13
 	VADDPS     Y13, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear10
+	JNE        linear14
 	VMAXPS     Y1, Y13, Y1
 
-linear10:
+linear14:
 	VMOVSS       X1, (CX)
 	VEXTRACTPS   $0x01, X1, 4(CX)
 	VEXTRACTPS   $0x02, X1, 8(CX)
@@ -7305,14 +7155,32 @@ linear10:
 	VEXTRACTF128 $0x01, Y1, X13
 	VMOVSS       X13, 16(CX)
 	VEXTRACTPS   $0x01, X13, 20(CX)
+	JMP          stored13
 
+left12:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y3, 64(AX)
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y6, 160(AX)
+	VMOVUPS Y7, 192(AX)
+	VMOVUPS Y8, 224(AX)
+	VMOVUPS Y9, 256(AX)
+	VMOVUPS Y10, 288(AX)
+	VMOVUPS Y11, 320(AX)
+	VMOVUPS Y12, 352(AX)
+
+stored13:
 	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x01, AX
 	TESTQ AX, AX
 	JLE   done3
 	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -7323,6 +7191,9 @@ linear10:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000180, CX
+	MOVQ  CX, lane+56(FP)
 	JMP   rows2
 
 done3:
@@ -7332,33 +7203,53 @@ done3:
 
 other1:
 	CMPQ AX, $0x05
-	JNE  other11
+	JNE  other15
 
-rows12:
+rows16:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on18
+
 	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSS (AX), X1
+	MOVQ   bias+48(FP), DI
+	VMOVSS (DI), X1
 	VXORPS Y2, Y2, Y2
-	VMOVSS 4(AX), X3
+	VMOVSS 4(DI), X3
 	VXORPS Y4, Y4, Y4
-	VMOVSS 8(AX), X5
+	VMOVSS 8(DI), X5
 	VXORPS Y6, Y6, Y6
-	VMOVSS 12(AX), X7
+	VMOVSS 12(DI), X7
 	VXORPS Y8, Y8, Y8
-	VMOVSS 16(AX), X9
+	VMOVSS 16(DI), X9
 	VXORPS Y10, Y10, Y10
+	JMP    begun19
 
+on18:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Y1
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 64(AX), Y3
+	VMOVUPS 96(AX), Y4
+	VMOVUPS 128(AX), Y5
+	VMOVUPS 160(AX), Y6
+	VMOVUPS 192(AX), Y7
+	VMOVUPS 224(AX), Y8
+	VMOVUPS 256(AX), Y9
+	VMOVUPS 288(AX), Y10
+
+begun19:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail15
+	JLT  tail21
 
-block14:
+block20:
 	VMOVUPS     (CX), Y12
 	VMOVUPS     (AX), Y11
 	VFMADD231PS Y11, Y12, Y1
@@ -7385,13 +7276,13 @@ block14:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block14
+	JGE         block20
 
-tail15:
+tail21:
 	TESTQ       SI, SI
-	JLE         end16
+	JLE         end22
 	CMPQ        SI, $0x08
-	JLT         part17
+	JLT         part23
 	VMOVUPS     (CX), Y12
 	VMOVUPS     (AX), Y11
 	VFMADD231PS Y11, Y12, Y1
@@ -7403,9 +7294,9 @@ tail15:
 	VFMADD231PS Y11, Y12, Y7
 	VMOVUPS     (AX)(BX*4), Y11
 	VFMADD231PS Y11, Y12, Y9
-	JMP         over18
+	JMP         over24
 
-part17:
+part23:
 	VMASKMOVPS  (CX), Y0, Y12
 	VMASKMOVPS  (AX), Y0, Y11
 	VFMADD231PS Y11, Y12, Y1
@@ -7417,11 +7308,11 @@ part17:
 	VFMADD231PS Y11, Y12, Y7
 	VMASKMOVPS  (AX)(BX*4), Y0, Y11
 	VFMADD231PS Y11, Y12, Y9
-	JMP         end16
+	JMP         end22
 
-over18:
+over24:
 	CMPQ        SI, $0x08
-	JLE         end16
+	JLE         end22
 	VMASKMOVPS  32(CX), Y0, Y12
 	VMASKMOVPS  32(AX), Y0, Y11
 	VFMADD231PS Y11, Y12, Y2
@@ -7434,12 +7325,14 @@ over18:
 	VMASKMOVPS  32(AX)(BX*4), Y0, Y11
 	VFMADD231PS Y11, Y12, Y10
 
-end16:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end22:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left26
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
@@ -7472,24 +7365,40 @@ end16:
 	VXORPS     Y11, Y11, Y11
 	VADDPS     Y11, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear20
+	JNE        linear28
 	VMAXPS     Y1, Y11, Y1
 
-linear20:
+linear28:
 	VMOVSS       X1, (CX)
 	VEXTRACTPS   $0x01, X1, 4(CX)
 	VEXTRACTPS   $0x02, X1, 8(CX)
 	VEXTRACTPS   $0x03, X1, 12(CX)
 	VEXTRACTF128 $0x01, Y1, X11
 	VMOVSS       X11, 16(CX)
+	JMP          stored27
 
+left26:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y3, 64(AX)
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y6, 160(AX)
+	VMOVUPS Y7, 192(AX)
+	VMOVUPS Y8, 224(AX)
+	VMOVUPS Y9, 256(AX)
+	VMOVUPS Y10, 288(AX)
+
+stored27:
 	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x01, AX
 	TESTQ AX, AX
-	JLE   done13
+	JLE   done17
 	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -7500,40 +7409,61 @@ linear20:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows12
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000140, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows16
 
-done13:
+done17:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other11:
+other15:
 	CMPQ AX, $0x04
-	JNE  other21
+	JNE  other29
 
-rows22:
+rows30:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on32
+
 	// 1×4 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSS (AX), X1
+	MOVQ   bias+48(FP), DI
+	VMOVSS (DI), X1
 	VXORPS Y2, Y2, Y2
-	VMOVSS 4(AX), X3
+	VMOVSS 4(DI), X3
 	VXORPS Y4, Y4, Y4
-	VMOVSS 8(AX), X5
+	VMOVSS 8(DI), X5
 	VXORPS Y6, Y6, Y6
-	VMOVSS 12(AX), X7
+	VMOVSS 12(DI), X7
 	VXORPS Y8, Y8, Y8
+	JMP    begun33
 
+on32:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Y1
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 64(AX), Y3
+	VMOVUPS 96(AX), Y4
+	VMOVUPS 128(AX), Y5
+	VMOVUPS 160(AX), Y6
+	VMOVUPS 192(AX), Y7
+	VMOVUPS 224(AX), Y8
+
+begun33:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail25
+	JLT  tail35
 
-block24:
+block34:
 	VMOVUPS     (CX), Y10
 	VMOVUPS     (AX), Y9
 	VFMADD231PS Y9, Y10, Y1
@@ -7556,13 +7486,13 @@ block24:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block24
+	JGE         block34
 
-tail25:
+tail35:
 	TESTQ       SI, SI
-	JLE         end26
+	JLE         end36
 	CMPQ        SI, $0x08
-	JLT         part27
+	JLT         part37
 	VMOVUPS     (CX), Y10
 	VMOVUPS     (AX), Y9
 	VFMADD231PS Y9, Y10, Y1
@@ -7572,9 +7502,9 @@ tail25:
 	VFMADD231PS Y9, Y10, Y5
 	VMOVUPS     (AX)(DI*1), Y9
 	VFMADD231PS Y9, Y10, Y7
-	JMP         over28
+	JMP         over38
 
-part27:
+part37:
 	VMASKMOVPS  (CX), Y0, Y10
 	VMASKMOVPS  (AX), Y0, Y9
 	VFMADD231PS Y9, Y10, Y1
@@ -7584,11 +7514,11 @@ part27:
 	VFMADD231PS Y9, Y10, Y5
 	VMASKMOVPS  (AX)(DI*1), Y0, Y9
 	VFMADD231PS Y9, Y10, Y7
-	JMP         end26
+	JMP         end36
 
-over28:
+over38:
 	CMPQ        SI, $0x08
-	JLE         end26
+	JLE         end36
 	VMASKMOVPS  32(CX), Y0, Y10
 	VMASKMOVPS  32(AX), Y0, Y9
 	VFMADD231PS Y9, Y10, Y2
@@ -7599,12 +7529,14 @@ over28:
 	VMASKMOVPS  32(AX)(DI*1), Y0, Y9
 	VFMADD231PS Y9, Y10, Y8
 
-end26:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end36:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left40
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
@@ -7637,22 +7569,36 @@ end26:
 	VXORPS     Y9, Y9, Y9
 	VADDPS     Y9, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear30
+	JNE        linear42
 	VMAXPS     Y1, Y9, Y1
 
-linear30:
+linear42:
 	VMOVSS     X1, (CX)
 	VEXTRACTPS $0x01, X1, 4(CX)
 	VEXTRACTPS $0x02, X1, 8(CX)
 	VEXTRACTPS $0x03, X1, 12(CX)
+	JMP        stored41
 
+left40:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y3, 64(AX)
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y6, 160(AX)
+	VMOVUPS Y7, 192(AX)
+	VMOVUPS Y8, 224(AX)
+
+stored41:
 	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x01, AX
 	TESTQ AX, AX
-	JLE   done23
+	JLE   done31
 	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -7663,25 +7609,32 @@ linear30:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows22
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000100, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows30
 
-done23:
+done31:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other21:
+other29:
 	CMPQ AX, $0x03
-	JNE  other31
+	JNE  other43
 
-rows32:
+rows44:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on46
+
 	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X1
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X1
 	VXORPS  Y2, Y2, Y2
-	VMOVSS  4(AX), X3
+	VMOVSS  4(DI), X3
 	VXORPS  Y4, Y4, Y4
-	VMOVSS  8(AX), X5
+	VMOVSS  8(DI), X5
 	VXORPS  Y6, Y6, Y6
 	VMOVAPS Y1, Y7
 	VXORPS  Y8, Y8, Y8
@@ -7689,17 +7642,35 @@ rows32:
 	VXORPS  Y10, Y10, Y10
 	VMOVAPS Y5, Y11
 	VXORPS  Y12, Y12, Y12
+	JMP     begun47
 
+on46:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Y1
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 64(AX), Y3
+	VMOVUPS 96(AX), Y4
+	VMOVUPS 128(AX), Y5
+	VMOVUPS 160(AX), Y6
+	VMOVUPS 192(AX), Y7
+	VMOVUPS 224(AX), Y8
+	VMOVUPS 256(AX), Y9
+	VMOVUPS 288(AX), Y10
+	VMOVUPS 320(AX), Y11
+	VMOVUPS 352(AX), Y12
+
+begun47:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail35
+	JLT  tail49
 
-block34:
+block48:
 	VMOVUPS     (CX), Y14
 	VMOVUPS     (CX)(DX*1), Y15
 	VMOVUPS     (AX), Y13
@@ -7726,13 +7697,13 @@ block34:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block34
+	JGE         block48
 
-tail35:
+tail49:
 	TESTQ       SI, SI
-	JLE         end36
+	JLE         end50
 	CMPQ        SI, $0x08
-	JLT         part37
+	JLT         part51
 	VMOVUPS     (CX), Y14
 	VMOVUPS     (CX)(DX*1), Y15
 	VMOVUPS     (AX), Y13
@@ -7744,9 +7715,9 @@ tail35:
 	VMOVUPS     (AX)(BX*2), Y13
 	VFMADD231PS Y13, Y14, Y5
 	VFMADD231PS Y13, Y15, Y11
-	JMP         over38
+	JMP         over52
 
-part37:
+part51:
 	VMASKMOVPS  (CX), Y0, Y14
 	VMASKMOVPS  (CX)(DX*1), Y0, Y15
 	VMASKMOVPS  (AX), Y0, Y13
@@ -7758,11 +7729,11 @@ part37:
 	VMASKMOVPS  (AX)(BX*2), Y0, Y13
 	VFMADD231PS Y13, Y14, Y5
 	VFMADD231PS Y13, Y15, Y11
-	JMP         end36
+	JMP         end50
 
-over38:
+over52:
 	CMPQ        SI, $0x08
-	JLE         end36
+	JLE         end50
 	VMASKMOVPS  32(CX), Y0, Y14
 	VMASKMOVPS  32(CX)(DX*1), Y0, Y15
 	VMASKMOVPS  32(AX), Y0, Y13
@@ -7775,12 +7746,14 @@ over38:
 	VFMADD231PS Y13, Y14, Y6
 	VFMADD231PS Y13, Y15, Y12
 
-end36:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end50:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left54
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
@@ -7813,10 +7786,10 @@ end36:
 	VXORPS     Y13, Y13, Y13
 	VADDPS     Y13, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear40
+	JNE        linear56
 	VMAXPS     Y1, Y13, Y1
 
-linear40:
+linear56:
 	VMOVSS       X1, (CX)
 	VEXTRACTPS   $0x01, X1, 4(CX)
 	VEXTRACTPS   $0x02, X1, 8(CX)
@@ -7824,20 +7797,38 @@ linear40:
 	VEXTRACTF128 $0x01, Y1, X13
 	VMOVSS       X13, 4(CX)(DX*1)
 	VEXTRACTPS   $0x01, X13, 8(CX)(DX*1)
+	JMP          stored55
 
+left54:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y3, 64(AX)
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y6, 160(AX)
+	VMOVUPS Y7, 192(AX)
+	VMOVUPS Y8, 224(AX)
+	VMOVUPS Y9, 256(AX)
+	VMOVUPS Y10, 288(AX)
+	VMOVUPS Y11, 320(AX)
+	VMOVUPS Y12, 352(AX)
+
+stored55:
 	// the next 2 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done33
+	JLE   done45
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough41
+	JGE   enough57
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough41:
-	MOVQ  AX, rows+56(FP)
+enough57:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -7848,20 +7839,30 @@ enough41:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows32
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000180, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows44
 
-done33:
+done45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other31:
-rows43:
+other43:
+	CMPQ AX, $0x02
+	JNE  other58
+
+rows59:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on61
+
 	// 3×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X1
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X1
 	VXORPS  Y2, Y2, Y2
-	VMOVSS  4(AX), X3
+	VMOVSS  4(DI), X3
 	VXORPS  Y4, Y4, Y4
 	VMOVAPS Y1, Y5
 	VXORPS  Y6, Y6, Y6
@@ -7871,17 +7872,35 @@ rows43:
 	VXORPS  Y10, Y10, Y10
 	VMOVAPS Y3, Y11
 	VXORPS  Y12, Y12, Y12
+	JMP     begun62
 
+on61:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Y1
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 64(AX), Y3
+	VMOVUPS 96(AX), Y4
+	VMOVUPS 128(AX), Y5
+	VMOVUPS 160(AX), Y6
+	VMOVUPS 192(AX), Y7
+	VMOVUPS 224(AX), Y8
+	VMOVUPS 256(AX), Y9
+	VMOVUPS 288(AX), Y10
+	VMOVUPS 320(AX), Y11
+	VMOVUPS 352(AX), Y12
+
+begun62:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail46
+	JLT  tail64
 
-block45:
+block63:
 	VMOVUPS     (AX), Y14
 	VMOVUPS     (AX)(BX*1), Y15
 	VMOVUPS     (CX), Y13
@@ -7908,13 +7927,13 @@ block45:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block45
+	JGE         block63
 
-tail46:
+tail64:
 	TESTQ       SI, SI
-	JLE         end47
+	JLE         end65
 	CMPQ        SI, $0x08
-	JLT         part48
+	JLT         part66
 	VMOVUPS     (AX), Y14
 	VMOVUPS     (AX)(BX*1), Y15
 	VMOVUPS     (CX), Y13
@@ -7926,9 +7945,9 @@ tail46:
 	VMOVUPS     (CX)(DX*2), Y13
 	VFMADD231PS Y14, Y13, Y9
 	VFMADD231PS Y15, Y13, Y11
-	JMP         over49
+	JMP         over67
 
-part48:
+part66:
 	VMASKMOVPS  (AX), Y0, Y14
 	VMASKMOVPS  (AX)(BX*1), Y0, Y15
 	VMASKMOVPS  (CX), Y0, Y13
@@ -7940,11 +7959,11 @@ part48:
 	VMASKMOVPS  (CX)(DX*2), Y0, Y13
 	VFMADD231PS Y14, Y13, Y9
 	VFMADD231PS Y15, Y13, Y11
-	JMP         end47
+	JMP         end65
 
-over49:
+over67:
 	CMPQ        SI, $0x08
-	JLE         end47
+	JLE         end65
 	VMASKMOVPS  32(AX), Y0, Y14
 	VMASKMOVPS  32(AX)(BX*1), Y0, Y15
 	VMASKMOVPS  32(CX), Y0, Y13
@@ -7957,12 +7976,14 @@ over49:
 	VFMADD231PS Y14, Y13, Y10
 	VFMADD231PS Y15, Y13, Y12
 
-end47:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end65:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left69
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
@@ -7995,10 +8016,10 @@ end47:
 	VXORPS     Y13, Y13, Y13
 	VADDPS     Y13, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear51
+	JNE        linear71
 	VMAXPS     Y1, Y13, Y1
 
-linear51:
+linear71:
 	VMOVSS       X1, (CX)
 	VEXTRACTPS   $0x01, X1, 4(CX)
 	VEXTRACTPS   $0x02, X1, (CX)(DX*1)
@@ -8006,20 +8027,38 @@ linear51:
 	VEXTRACTF128 $0x01, Y1, X13
 	VMOVSS       X13, (CX)(DX*2)
 	VEXTRACTPS   $0x01, X13, 4(CX)(DX*2)
+	JMP          stored70
 
+left69:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y3, 64(AX)
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y6, 160(AX)
+	VMOVUPS Y7, 192(AX)
+	VMOVUPS Y8, 224(AX)
+	VMOVUPS Y9, 256(AX)
+	VMOVUPS Y10, 288(AX)
+	VMOVUPS Y11, 320(AX)
+	VMOVUPS Y12, 352(AX)
+
+stored70:
 	// the next 3 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x03, AX
 	TESTQ AX, AX
-	JLE   done44
+	JLE   done60
 	MOVQ  $0x00000003, BX
 	CMPQ  AX, $0x03
-	JGE   enough52
+	JGE   enough72
 	MOVQ  AX, BX
 	MOVQ  $0x00000003, AX
 
-enough52:
-	MOVQ  AX, rows+56(FP)
+enough72:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -8030,54 +8069,283 @@ enough52:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows43
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000180, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows59
 
-done44:
+done60:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func severalAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+other58:
+rows74:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on76
+
+	// 4×1 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X1
+	VXORPS  Y2, Y2, Y2
+	VMOVAPS Y1, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y1, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVAPS Y1, Y7
+	VXORPS  Y8, Y8, Y8
+	JMP     begun77
+
+on76:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Y1
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 64(AX), Y3
+	VMOVUPS 96(AX), Y4
+	VMOVUPS 128(AX), Y5
+	VMOVUPS 160(AX), Y6
+	VMOVUPS 192(AX), Y7
+	VMOVUPS 224(AX), Y8
+
+begun77:
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+80(FP), SI
+	LEAQ (DX)(DX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail79
+
+block78:
+	VMOVUPS     (AX), Y10
+	VMOVUPS     (CX), Y9
+	VFMADD231PS Y10, Y9, Y1
+	VMOVUPS     (CX)(DX*1), Y9
+	VFMADD231PS Y10, Y9, Y3
+	VMOVUPS     (CX)(DX*2), Y9
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     (CX)(DI*1), Y9
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     32(AX), Y10
+	VMOVUPS     32(CX), Y9
+	VFMADD231PS Y10, Y9, Y2
+	VMOVUPS     32(CX)(DX*1), Y9
+	VFMADD231PS Y10, Y9, Y4
+	VMOVUPS     32(CX)(DX*2), Y9
+	VFMADD231PS Y10, Y9, Y6
+	VMOVUPS     32(CX)(DI*1), Y9
+	VFMADD231PS Y10, Y9, Y8
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block78
+
+tail79:
+	TESTQ       SI, SI
+	JLE         end80
+	CMPQ        SI, $0x08
+	JLT         part81
+	VMOVUPS     (AX), Y10
+	VMOVUPS     (CX), Y9
+	VFMADD231PS Y10, Y9, Y1
+	VMOVUPS     (CX)(DX*1), Y9
+	VFMADD231PS Y10, Y9, Y3
+	VMOVUPS     (CX)(DX*2), Y9
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     (CX)(DI*1), Y9
+	VFMADD231PS Y10, Y9, Y7
+	JMP         over82
+
+part81:
+	VMASKMOVPS  (AX), Y0, Y10
+	VMASKMOVPS  (CX), Y0, Y9
+	VFMADD231PS Y10, Y9, Y1
+	VMASKMOVPS  (CX)(DX*1), Y0, Y9
+	VFMADD231PS Y10, Y9, Y3
+	VMASKMOVPS  (CX)(DX*2), Y0, Y9
+	VFMADD231PS Y10, Y9, Y5
+	VMASKMOVPS  (CX)(DI*1), Y0, Y9
+	VFMADD231PS Y10, Y9, Y7
+	JMP         end80
+
+over82:
+	CMPQ        SI, $0x08
+	JLE         end80
+	VMASKMOVPS  32(AX), Y0, Y10
+	VMASKMOVPS  32(CX), Y0, Y9
+	VFMADD231PS Y10, Y9, Y2
+	VMASKMOVPS  32(CX)(DX*1), Y0, Y9
+	VFMADD231PS Y10, Y9, Y4
+	VMASKMOVPS  32(CX)(DX*2), Y0, Y9
+	VFMADD231PS Y10, Y9, Y6
+	VMASKMOVPS  32(CX)(DI*1), Y0, Y9
+	VFMADD231PS Y10, Y9, Y8
+
+end80:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left84
+	MOVQ  ldy+8(FP), DX
+	LEAQ  (DX)(DX*2), DI
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+88(FP), SI
+	VADDPS     Y2, Y1, Y1
+	VADDPS     Y4, Y3, Y3
+	VADDPS     Y6, Y5, Y5
+	VADDPS     Y8, Y7, Y7
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y8, Y8, Y8
+	VPERM2F128 $0x31, Y2, Y1, Y10
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VPERM2F128 $0x31, Y4, Y3, Y10
+	VPERM2F128 $0x20, Y4, Y3, Y3
+	VADDPS     Y10, Y3, Y3
+	VPERM2F128 $0x31, Y6, Y5, Y10
+	VPERM2F128 $0x20, Y6, Y5, Y5
+	VADDPS     Y10, Y5, Y5
+	VPERM2F128 $0x31, Y8, Y7, Y10
+	VPERM2F128 $0x20, Y8, Y7, Y7
+	VADDPS     Y10, Y7, Y7
+	VUNPCKHPD  Y3, Y1, Y10
+	VUNPCKLPD  Y3, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VUNPCKHPD  Y7, Y5, Y10
+	VUNPCKLPD  Y7, Y5, Y5
+	VADDPS     Y10, Y5, Y5
+	VSHUFPS    $0xdd, Y5, Y1, Y10
+	VSHUFPS    $0x88, Y5, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VXORPS     Y9, Y9, Y9
+	VADDPS     Y9, Y1, Y1
+	CMPQ       SI, $0x01
+	JNE        linear86
+	VMAXPS     Y1, Y9, Y1
+
+linear86:
+	VMOVSS     X1, (CX)
+	VEXTRACTPS $0x01, X1, (CX)(DX*1)
+	VEXTRACTPS $0x02, X1, (CX)(DX*2)
+	VEXTRACTPS $0x03, X1, (CX)(DI*1)
+	JMP        stored85
+
+left84:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y3, 64(AX)
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y6, 160(AX)
+	VMOVUPS Y7, 192(AX)
+	VMOVUPS Y8, 224(AX)
+
+stored85:
+	// the next 4 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x04, AX
+	TESTQ AX, AX
+	JLE   done75
+	MOVQ  $0x00000004, BX
+	CMPQ  AX, $0x04
+	JGE   enough87
+	MOVQ  AX, BX
+	MOVQ  $0x00000004, AX
+
+enough87:
+	MOVQ  AX, rows+64(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000100, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows74
+
+done75:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func severalAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, lane *float64, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
-TEXT ·severalAVX2F64(SB), NOSPLIT, $0-88
+TEXT ·severalAVX2F64(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
-	MOVQ    n+72(FP), AX
+	MOVQ    n+80(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $0x03
 	JNE     other1
 
 rows2:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on4
+
 	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSD (AX), X1
+	MOVQ   bias+48(FP), DI
+	VMOVSD (DI), X1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	VMOVSD 8(AX), X5
+	VMOVSD 8(DI), X5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
-	VMOVSD 16(AX), X9
+	VMOVSD 16(DI), X9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
+	JMP    begun5
 
+on4:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Y1
+	VMOVUPD 32(AX), Y2
+	VMOVUPD 64(AX), Y3
+	VMOVUPD 96(AX), Y4
+	VMOVUPD 128(AX), Y5
+	VMOVUPD 160(AX), Y6
+	VMOVUPD 192(AX), Y7
+	VMOVUPD 224(AX), Y8
+	VMOVUPD 256(AX), Y9
+	VMOVUPD 288(AX), Y10
+	VMOVUPD 320(AX), Y11
+	VMOVUPD 352(AX), Y12
+
+begun5:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail5
+	JLT  tail7
 
-block4:
+block6:
 	VMOVUPD     (CX), Y14
 	VMOVUPD     (AX), Y13
 	VFMADD231PD Y13, Y14, Y1
@@ -8110,13 +8378,13 @@ block4:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block4
+	JGE         block6
 
-tail5:
+tail7:
 	TESTQ       SI, SI
-	JLE         end6
+	JLE         end8
 	CMPQ        SI, $0x04
-	JLT         part7
+	JLT         part9
 	VMOVUPD     (CX), Y14
 	VMOVUPD     (AX), Y13
 	VFMADD231PD Y13, Y14, Y1
@@ -8124,9 +8392,9 @@ tail5:
 	VFMADD231PD Y13, Y14, Y5
 	VMOVUPD     (AX)(BX*2), Y13
 	VFMADD231PD Y13, Y14, Y9
-	JMP         over8
+	JMP         over10
 
-part7:
+part9:
 	VMASKMOVPD  (CX), Y0, Y14
 	VMASKMOVPD  (AX), Y0, Y13
 	VFMADD231PD Y13, Y14, Y1
@@ -8134,13 +8402,13 @@ part7:
 	VFMADD231PD Y13, Y14, Y5
 	VMASKMOVPD  (AX)(BX*2), Y0, Y13
 	VFMADD231PD Y13, Y14, Y9
-	JMP         end6
+	JMP         end8
 
-over8:
+over10:
 	CMPQ        SI, $0x04
-	JLE         end6
+	JLE         end8
 	CMPQ        SI, $0x08
-	JLT         part9
+	JLT         part11
 	VMOVUPD     32(CX), Y14
 	VMOVUPD     32(AX), Y13
 	VFMADD231PD Y13, Y14, Y2
@@ -8148,9 +8416,9 @@ over8:
 	VFMADD231PD Y13, Y14, Y6
 	VMOVUPD     32(AX)(BX*2), Y13
 	VFMADD231PD Y13, Y14, Y10
-	JMP         over10
+	JMP         over12
 
-part9:
+part11:
 	VMASKMOVPD  32(CX), Y0, Y14
 	VMASKMOVPD  32(AX), Y0, Y13
 	VFMADD231PD Y13, Y14, Y2
@@ -8158,13 +8426,13 @@ part9:
 	VFMADD231PD Y13, Y14, Y6
 	VMASKMOVPD  32(AX)(BX*2), Y0, Y13
 	VFMADD231PD Y13, Y14, Y10
-	JMP         end6
+	JMP         end8
 
-over10:
+over12:
 	CMPQ        SI, $0x08
-	JLE         end6
+	JLE         end8
 	CMPQ        SI, $0x0c
-	JLT         part11
+	JLT         part13
 	VMOVUPD     64(CX), Y14
 	VMOVUPD     64(AX), Y13
 	VFMADD231PD Y13, Y14, Y3
@@ -8172,9 +8440,9 @@ over10:
 	VFMADD231PD Y13, Y14, Y7
 	VMOVUPD     64(AX)(BX*2), Y13
 	VFMADD231PD Y13, Y14, Y11
-	JMP         over12
+	JMP         over14
 
-part11:
+part13:
 	VMASKMOVPD  64(CX), Y0, Y14
 	VMASKMOVPD  64(AX), Y0, Y13
 	VFMADD231PD Y13, Y14, Y3
@@ -8182,11 +8450,11 @@ part11:
 	VFMADD231PD Y13, Y14, Y7
 	VMASKMOVPD  64(AX)(BX*2), Y0, Y13
 	VFMADD231PD Y13, Y14, Y11
-	JMP         end6
+	JMP         end8
 
-over12:
+over14:
 	CMPQ        SI, $0x0c
-	JLE         end6
+	JLE         end8
 	VMASKMOVPD  96(CX), Y0, Y14
 	VMASKMOVPD  96(AX), Y0, Y13
 	VFMADD231PD Y13, Y14, Y4
@@ -8195,12 +8463,14 @@ over12:
 	VMASKMOVPD  96(AX)(BX*2), Y0, Y13
 	VFMADD231PD Y13, Y14, Y12
 
-end6:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end8:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left16
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPD     Y3, Y1, Y1
 	VADDPD     Y4, Y2, Y2
 	VADDPD     Y2, Y1, Y1
@@ -8223,22 +8493,40 @@ end6:
 	VXORPS     Y13, Y13, Y13
 	VADDPD     Y13, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear14
+	JNE        linear18
 	VMAXPD     Y1, Y13, Y1
 
-linear14:
+linear18:
 	VMOVSD       X1, (CX)
 	VMOVHPD      X1, 8(CX)
 	VEXTRACTF128 $0x01, Y1, X13
 	VMOVSD       X13, 16(CX)
+	JMP          stored17
 
+left16:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Y1, (AX)
+	VMOVUPD Y2, 32(AX)
+	VMOVUPD Y3, 64(AX)
+	VMOVUPD Y4, 96(AX)
+	VMOVUPD Y5, 128(AX)
+	VMOVUPD Y6, 160(AX)
+	VMOVUPD Y7, 192(AX)
+	VMOVUPD Y8, 224(AX)
+	VMOVUPD Y9, 256(AX)
+	VMOVUPD Y10, 288(AX)
+	VMOVUPD Y11, 320(AX)
+	VMOVUPD Y12, 352(AX)
+
+stored17:
 	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x01, AX
 	TESTQ AX, AX
 	JLE   done3
 	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -8249,6 +8537,9 @@ linear14:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000180, CX
+	MOVQ  CX, lane+56(FP)
 	JMP   rows2
 
 done3:
@@ -8257,28 +8548,49 @@ done3:
 	RET
 
 other1:
-rows16:
+	CMPQ AX, $0x02
+	JNE  other19
+
+rows20:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on22
+
 	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSD (AX), X1
+	MOVQ   bias+48(FP), DI
+	VMOVSD (DI), X1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	VMOVSD 8(AX), X5
+	VMOVSD 8(DI), X5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
+	JMP    begun23
 
+on22:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Y1
+	VMOVUPD 32(AX), Y2
+	VMOVUPD 64(AX), Y3
+	VMOVUPD 96(AX), Y4
+	VMOVUPD 128(AX), Y5
+	VMOVUPD 160(AX), Y6
+	VMOVUPD 192(AX), Y7
+	VMOVUPD 224(AX), Y8
+
+begun23:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail19
+	JLT  tail25
 
-block18:
+block24:
 	VMOVUPD     (CX), Y10
 	VMOVUPD     (AX), Y9
 	VFMADD231PD Y9, Y10, Y1
@@ -8303,83 +8615,85 @@ block18:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block18
+	JGE         block24
 
-tail19:
+tail25:
 	TESTQ       SI, SI
-	JLE         end20
+	JLE         end26
 	CMPQ        SI, $0x04
-	JLT         part21
+	JLT         part27
 	VMOVUPD     (CX), Y10
 	VMOVUPD     (AX), Y9
 	VFMADD231PD Y9, Y10, Y1
 	VMOVUPD     (AX)(BX*1), Y9
 	VFMADD231PD Y9, Y10, Y5
-	JMP         over22
+	JMP         over28
 
-part21:
+part27:
 	VMASKMOVPD  (CX), Y0, Y10
 	VMASKMOVPD  (AX), Y0, Y9
 	VFMADD231PD Y9, Y10, Y1
 	VMASKMOVPD  (AX)(BX*1), Y0, Y9
 	VFMADD231PD Y9, Y10, Y5
-	JMP         end20
+	JMP         end26
 
-over22:
+over28:
 	CMPQ        SI, $0x04
-	JLE         end20
+	JLE         end26
 	CMPQ        SI, $0x08
-	JLT         part23
+	JLT         part29
 	VMOVUPD     32(CX), Y10
 	VMOVUPD     32(AX), Y9
 	VFMADD231PD Y9, Y10, Y2
 	VMOVUPD     32(AX)(BX*1), Y9
 	VFMADD231PD Y9, Y10, Y6
-	JMP         over24
+	JMP         over30
 
-part23:
+part29:
 	VMASKMOVPD  32(CX), Y0, Y10
 	VMASKMOVPD  32(AX), Y0, Y9
 	VFMADD231PD Y9, Y10, Y2
 	VMASKMOVPD  32(AX)(BX*1), Y0, Y9
 	VFMADD231PD Y9, Y10, Y6
-	JMP         end20
+	JMP         end26
 
-over24:
+over30:
 	CMPQ        SI, $0x08
-	JLE         end20
+	JLE         end26
 	CMPQ        SI, $0x0c
-	JLT         part25
+	JLT         part31
 	VMOVUPD     64(CX), Y10
 	VMOVUPD     64(AX), Y9
 	VFMADD231PD Y9, Y10, Y3
 	VMOVUPD     64(AX)(BX*1), Y9
 	VFMADD231PD Y9, Y10, Y7
-	JMP         over26
+	JMP         over32
 
-part25:
+part31:
 	VMASKMOVPD  64(CX), Y0, Y10
 	VMASKMOVPD  64(AX), Y0, Y9
 	VFMADD231PD Y9, Y10, Y3
 	VMASKMOVPD  64(AX)(BX*1), Y0, Y9
 	VFMADD231PD Y9, Y10, Y7
-	JMP         end20
+	JMP         end26
 
-over26:
+over32:
 	CMPQ        SI, $0x0c
-	JLE         end20
+	JLE         end26
 	VMASKMOVPD  96(CX), Y0, Y10
 	VMASKMOVPD  96(AX), Y0, Y9
 	VFMADD231PD Y9, Y10, Y4
 	VMASKMOVPD  96(AX)(BX*1), Y0, Y9
 	VFMADD231PD Y9, Y10, Y8
 
-end20:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end26:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left34
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPD     Y3, Y1, Y1
 	VADDPD     Y4, Y2, Y2
 	VADDPD     Y2, Y1, Y1
@@ -8400,20 +8714,34 @@ end20:
 	VXORPS     Y9, Y9, Y9
 	VADDPD     Y9, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear28
+	JNE        linear36
 	VMAXPD     Y1, Y9, Y1
 
-linear28:
+linear36:
 	VMOVSD  X1, (CX)
 	VMOVHPD X1, 8(CX)
+	JMP     stored35
 
+left34:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Y1, (AX)
+	VMOVUPD Y2, 32(AX)
+	VMOVUPD Y3, 64(AX)
+	VMOVUPD Y4, 96(AX)
+	VMOVUPD Y5, 128(AX)
+	VMOVUPD Y6, 160(AX)
+	VMOVUPD Y7, 192(AX)
+	VMOVUPD Y8, 224(AX)
+
+stored35:
 	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x01, AX
 	TESTQ AX, AX
-	JLE   done17
+	JLE   done21
 	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -8424,9 +8752,268 @@ linear28:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows16
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000100, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows20
 
-done17:
+done21:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other19:
+rows38:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on40
+
+	// 3×1 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), DI
+	VMOVSD  (DI), X1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVAPD Y1, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VMOVAPD Y1, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	VXORPS  Y12, Y12, Y12
+	JMP     begun41
+
+on40:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Y1
+	VMOVUPD 32(AX), Y2
+	VMOVUPD 64(AX), Y3
+	VMOVUPD 96(AX), Y4
+	VMOVUPD 128(AX), Y5
+	VMOVUPD 160(AX), Y6
+	VMOVUPD 192(AX), Y7
+	VMOVUPD 224(AX), Y8
+	VMOVUPD 256(AX), Y9
+	VMOVUPD 288(AX), Y10
+	VMOVUPD 320(AX), Y11
+	VMOVUPD 352(AX), Y12
+
+begun41:
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+80(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail43
+
+block42:
+	VMOVUPD     (AX), Y14
+	VMOVUPD     (CX), Y13
+	VFMADD231PD Y14, Y13, Y1
+	VMOVUPD     (CX)(DX*1), Y13
+	VFMADD231PD Y14, Y13, Y5
+	VMOVUPD     (CX)(DX*2), Y13
+	VFMADD231PD Y14, Y13, Y9
+	VMOVUPD     32(AX), Y14
+	VMOVUPD     32(CX), Y13
+	VFMADD231PD Y14, Y13, Y2
+	VMOVUPD     32(CX)(DX*1), Y13
+	VFMADD231PD Y14, Y13, Y6
+	VMOVUPD     32(CX)(DX*2), Y13
+	VFMADD231PD Y14, Y13, Y10
+	VMOVUPD     64(AX), Y14
+	VMOVUPD     64(CX), Y13
+	VFMADD231PD Y14, Y13, Y3
+	VMOVUPD     64(CX)(DX*1), Y13
+	VFMADD231PD Y14, Y13, Y7
+	VMOVUPD     64(CX)(DX*2), Y13
+	VFMADD231PD Y14, Y13, Y11
+	VMOVUPD     96(AX), Y14
+	VMOVUPD     96(CX), Y13
+	VFMADD231PD Y14, Y13, Y4
+	VMOVUPD     96(CX)(DX*1), Y13
+	VFMADD231PD Y14, Y13, Y8
+	VMOVUPD     96(CX)(DX*2), Y13
+	VFMADD231PD Y14, Y13, Y12
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block42
+
+tail43:
+	TESTQ       SI, SI
+	JLE         end44
+	CMPQ        SI, $0x04
+	JLT         part45
+	VMOVUPD     (AX), Y14
+	VMOVUPD     (CX), Y13
+	VFMADD231PD Y14, Y13, Y1
+	VMOVUPD     (CX)(DX*1), Y13
+	VFMADD231PD Y14, Y13, Y5
+	VMOVUPD     (CX)(DX*2), Y13
+	VFMADD231PD Y14, Y13, Y9
+	JMP         over46
+
+part45:
+	VMASKMOVPD  (AX), Y0, Y14
+	VMASKMOVPD  (CX), Y0, Y13
+	VFMADD231PD Y14, Y13, Y1
+	VMASKMOVPD  (CX)(DX*1), Y0, Y13
+	VFMADD231PD Y14, Y13, Y5
+	VMASKMOVPD  (CX)(DX*2), Y0, Y13
+	VFMADD231PD Y14, Y13, Y9
+	JMP         end44
+
+over46:
+	CMPQ        SI, $0x04
+	JLE         end44
+	CMPQ        SI, $0x08
+	JLT         part47
+	VMOVUPD     32(AX), Y14
+	VMOVUPD     32(CX), Y13
+	VFMADD231PD Y14, Y13, Y2
+	VMOVUPD     32(CX)(DX*1), Y13
+	VFMADD231PD Y14, Y13, Y6
+	VMOVUPD     32(CX)(DX*2), Y13
+	VFMADD231PD Y14, Y13, Y10
+	JMP         over48
+
+part47:
+	VMASKMOVPD  32(AX), Y0, Y14
+	VMASKMOVPD  32(CX), Y0, Y13
+	VFMADD231PD Y14, Y13, Y2
+	VMASKMOVPD  32(CX)(DX*1), Y0, Y13
+	VFMADD231PD Y14, Y13, Y6
+	VMASKMOVPD  32(CX)(DX*2), Y0, Y13
+	VFMADD231PD Y14, Y13, Y10
+	JMP         end44
+
+over48:
+	CMPQ        SI, $0x08
+	JLE         end44
+	CMPQ        SI, $0x0c
+	JLT         part49
+	VMOVUPD     64(AX), Y14
+	VMOVUPD     64(CX), Y13
+	VFMADD231PD Y14, Y13, Y3
+	VMOVUPD     64(CX)(DX*1), Y13
+	VFMADD231PD Y14, Y13, Y7
+	VMOVUPD     64(CX)(DX*2), Y13
+	VFMADD231PD Y14, Y13, Y11
+	JMP         over50
+
+part49:
+	VMASKMOVPD  64(AX), Y0, Y14
+	VMASKMOVPD  64(CX), Y0, Y13
+	VFMADD231PD Y14, Y13, Y3
+	VMASKMOVPD  64(CX)(DX*1), Y0, Y13
+	VFMADD231PD Y14, Y13, Y7
+	VMASKMOVPD  64(CX)(DX*2), Y0, Y13
+	VFMADD231PD Y14, Y13, Y11
+	JMP         end44
+
+over50:
+	CMPQ        SI, $0x0c
+	JLE         end44
+	VMASKMOVPD  96(AX), Y0, Y14
+	VMASKMOVPD  96(CX), Y0, Y13
+	VFMADD231PD Y14, Y13, Y4
+	VMASKMOVPD  96(CX)(DX*1), Y0, Y13
+	VFMADD231PD Y14, Y13, Y8
+	VMASKMOVPD  96(CX)(DX*2), Y0, Y13
+	VFMADD231PD Y14, Y13, Y12
+
+end44:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left52
+	MOVQ  ldy+8(FP), DX
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+88(FP), SI
+	VADDPD     Y3, Y1, Y1
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y2, Y1, Y1
+	VADDPD     Y7, Y5, Y5
+	VADDPD     Y8, Y6, Y6
+	VADDPD     Y6, Y5, Y5
+	VADDPD     Y11, Y9, Y9
+	VADDPD     Y12, Y10, Y10
+	VADDPD     Y10, Y9, Y9
+	VXORPS     Y2, Y2, Y2
+	VPERM2F128 $0x31, Y9, Y1, Y3
+	VPERM2F128 $0x20, Y9, Y1, Y1
+	VADDPD     Y3, Y1, Y1
+	VPERM2F128 $0x31, Y2, Y5, Y3
+	VPERM2F128 $0x20, Y2, Y5, Y5
+	VADDPD     Y3, Y5, Y5
+	VUNPCKHPD  Y5, Y1, Y3
+	VUNPCKLPD  Y5, Y1, Y1
+	VADDPD     Y3, Y1, Y1
+	VXORPS     Y13, Y13, Y13
+	VADDPD     Y13, Y1, Y1
+	CMPQ       SI, $0x01
+	JNE        linear54
+	VMAXPD     Y1, Y13, Y1
+
+linear54:
+	VMOVSD       X1, (CX)
+	VMOVHPD      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X13
+	VMOVSD       X13, (CX)(DX*2)
+	JMP          stored53
+
+left52:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Y1, (AX)
+	VMOVUPD Y2, 32(AX)
+	VMOVUPD Y3, 64(AX)
+	VMOVUPD Y4, 96(AX)
+	VMOVUPD Y5, 128(AX)
+	VMOVUPD Y6, 160(AX)
+	VMOVUPD Y7, 192(AX)
+	VMOVUPD Y8, 224(AX)
+	VMOVUPD Y9, 256(AX)
+	VMOVUPD Y10, 288(AX)
+	VMOVUPD Y11, 320(AX)
+	VMOVUPD Y12, 352(AX)
+
+stored53:
+	// the next 3 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x03, AX
+	TESTQ AX, AX
+	JLE   done39
+	MOVQ  $0x00000003, BX
+	CMPQ  AX, $0x03
+	JGE   enough55
+	MOVQ  AX, BX
+	MOVQ  $0x00000003, AX
+
+enough55:
+	MOVQ  AX, rows+64(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000180, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows38
+
+done39:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8766,6 +9353,8 @@ rows17:
 	RET
 
 other16:
+	CMPQ   AX, $0x02
+	JNE    other19
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -8807,6 +9396,50 @@ rows20:
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
 	JGE         rows20
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+other19:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows23:
+	VMOVSS      (CX), X1
+	VMOVSS      (CX)(DX*1), X2
+	VMOVSS      (CX)(DX*2), X3
+	VMOVSS      (CX)(DI*1), X4
+	VMOVSS      (CX)(DX*4), X0
+	VINSERTF128 $0x01, X0, Y1, Y1
+	VMOVSS      (CX)(R8*1), X0
+	VINSERTF128 $0x01, X0, Y2, Y2
+	VMOVSS      (CX)(DI*2), X0
+	VINSERTF128 $0x01, X0, Y3, Y3
+	VMOVSS      (CX)(R9*1), X0
+	VINSERTF128 $0x01, X0, Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows23
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9066,6 +9699,8 @@ rows22:
 	RET
 
 other21:
+	CMPQ   AX, $0x02
+	JNE    other25
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -9091,6 +9726,36 @@ rows26:
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
 	JGE         rows26
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+other25:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
+
+rows29:
+	VMOVSD      (CX), X1
+	VMOVSD      (CX)(DX*1), X2
+	VMOVSD      (CX)(DX*2), X0
+	VINSERTF128 $0x01, X0, Y1, Y1
+	VMOVSD      (CX)(DI*1), X0
+	VINSERTF128 $0x01, X0, Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows29
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET

@@ -1986,115 +1986,6 @@ rest56:
 	VZEROUPPER
 	RET
 
-// func dotAVX512F32(lane *float32, x *float32, w *float32, n int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·dotAVX512F32(SB), NOSPLIT, $0-32
-	PCALIGN $0x40
-	MOVQ    lane+0(FP), AX
-	VMOVUPS (AX), Z0
-	MOVQ    x+8(FP), AX
-	MOVQ    n+24(FP), BX
-	MOVQ    BX, DX
-	ANDQ    $0x0f, DX
-	MOVL    $0x0000ffff, CX
-	BZHIL   DX, CX, CX
-	KMOVW   CX, K1
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVQ w+16(FP), BX
-	MOVQ n+24(FP), CX
-	CMPQ CX, $0x10
-	JLT  tail2
-
-block1:
-	VMOVUPS     (BX), Z1
-	VMOVUPS     (AX), Z2
-	VFMADD231PS Z1, Z2, Z0
-	ADDQ        $0x40, BX
-	ADDQ        $0x40, AX
-	SUBQ        $0x10, CX
-	CMPQ        CX, $0x10
-	JGE         block1
-
-tail2:
-	TESTQ       CX, CX
-	JLE         end3
-	VMOVUPS.Z   (BX), K1, Z1
-	VMOVUPS.Z   (AX), K1, Z2
-	VFMADD231PS Z1, Z2, Z0
-
-end3:
-	MOVQ    lane+0(FP), BX
-	VMOVUPS Z0, (BX)
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-// func dotAVX512F64(lane *float64, x *float64, w *float64, n int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·dotAVX512F64(SB), NOSPLIT, $0-32
-	PCALIGN $0x40
-	MOVQ    lane+0(FP), AX
-	VMOVUPD (AX), Z0
-	VMOVUPD 64(AX), Z1
-	MOVQ    x+8(FP), AX
-	MOVQ    n+24(FP), BX
-	MOVQ    BX, DX
-	ANDQ    $0x07, DX
-	MOVL    $0x000000ff, CX
-	BZHIL   DX, CX, CX
-	KMOVW   CX, K1
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVQ w+16(FP), BX
-	MOVQ n+24(FP), CX
-	CMPQ CX, $0x10
-	JLT  tail2
-
-block1:
-	VMOVUPD     (BX), Z2
-	VMOVUPD     (AX), Z3
-	VFMADD231PD Z2, Z3, Z0
-	VMOVUPD     64(BX), Z2
-	VMOVUPD     64(AX), Z3
-	VFMADD231PD Z2, Z3, Z1
-	ADDQ        $0x00000080, BX
-	ADDQ        $0x00000080, AX
-	SUBQ        $0x10, CX
-	CMPQ        CX, $0x10
-	JGE         block1
-
-tail2:
-	TESTQ       CX, CX
-	JLE         end3
-	CMPQ        CX, $0x08
-	JLT         part4
-	VMOVUPD     (BX), Z2
-	VMOVUPD     (AX), Z3
-	VFMADD231PD Z2, Z3, Z0
-	JMP         over5
-
-part4:
-	VMOVUPD.Z   (BX), K1, Z2
-	VMOVUPD.Z   (AX), K1, Z3
-	VFMADD231PD Z2, Z3, Z0
-	JMP         end3
-
-over5:
-	CMPQ        CX, $0x08
-	JLE         end3
-	VMOVUPD.Z   64(BX), K1, Z2
-	VMOVUPD.Z   64(AX), K1, Z3
-	VFMADD231PD Z2, Z3, Z1
-
-end3:
-	MOVQ    lane+0(FP), BX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
 // func abreastAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·abreastAVX512F32(SB), NOSPLIT, $0-88
@@ -8970,30 +8861,34 @@ linear46:
 	VZEROUPPER
 	RET
 
-// func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, lane *float32, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·severalAVX512F32(SB), NOSPLIT, $0-88
+TEXT ·severalAVX512F32(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
-	MOVQ    n+72(FP), AX
+	MOVQ    n+80(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x0f, CX
 	MOVL    $0x0000ffff, BX
 	BZHIL   CX, BX, BX
 	KMOVW   BX, K1
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $0x07
 	JNE     other1
 
 rows2:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on4
+
 	// 2×7 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
-	VMOVSS  12(AX), X3
-	VMOVSS  16(AX), X4
-	VMOVSS  20(AX), X5
-	VMOVSS  24(AX), X6
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X0
+	VMOVSS  4(DI), X1
+	VMOVSS  8(DI), X2
+	VMOVSS  12(DI), X3
+	VMOVSS  16(DI), X4
+	VMOVSS  20(DI), X5
+	VMOVSS  24(DI), X6
 	VMOVAPS Z0, Z7
 	VMOVAPS Z1, Z8
 	VMOVAPS Z2, Z9
@@ -9001,19 +8896,39 @@ rows2:
 	VMOVAPS Z4, Z11
 	VMOVAPS Z5, Z12
 	VMOVAPS Z6, Z13
+	JMP     begun5
 
+on4:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+	VMOVUPS 512(AX), Z8
+	VMOVUPS 576(AX), Z9
+	VMOVUPS 640(AX), Z10
+	VMOVUPS 704(AX), Z11
+	VMOVUPS 768(AX), Z12
+	VMOVUPS 832(AX), Z13
+
+begun5:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail5
+	JLT  tail7
 
-block4:
+block6:
 	VMOVUPS     (CX), Z15
 	VMOVUPS     (CX)(DX*1), Z16
 	VMOVUPS     (AX), Z14
@@ -9041,11 +8956,11 @@ block4:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block4
+	JGE         block6
 
-tail5:
+tail7:
 	TESTQ       SI, SI
-	JLE         end6
+	JLE         end8
 	VMOVUPS.Z   (CX), K1, Z15
 	VMOVUPS.Z   (CX)(DX*1), K1, Z16
 	VMOVUPS.Z   (AX), K1, Z14
@@ -9070,12 +8985,14 @@ tail5:
 	VFMADD231PS Z14, Z15, Z6
 	VFMADD231PS Z14, Z16, Z13
 
-end6:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end8:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left10
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VPXORD     Z15, Z15, Z15
 	VPXORD     Z16, Z16, Z16
 	VSHUFF64X2 $0xee, Z4, Z0, Z17
@@ -9126,10 +9043,10 @@ end6:
 	VPXORD     Z14, Z14, Z14
 	VADDPS     Z14, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear8
+	JNE        linear12
 	VMAXPS     Z0, Z14, Z0
 
-linear8:
+linear12:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -9147,20 +9064,40 @@ linear8:
 	VEXTRACTF32X4 $0x03, Z0, X14
 	VMOVSS        X14, 20(CX)(DX*1)
 	VEXTRACTPS    $0x01, X14, 24(CX)(DX*1)
+	JMP           stored11
 
+left10:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+
+stored11:
 	// the next 2 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
 	JLE   done3
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough9
+	JGE   enough13
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough9:
-	MOVQ  AX, rows+56(FP)
+enough13:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -9171,6 +9108,9 @@ enough9:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000380, CX
+	MOVQ  CX, lane+56(FP)
 	JMP   rows2
 
 done3:
@@ -9180,36 +9120,58 @@ done3:
 
 other1:
 	CMPQ AX, $0x06
-	JNE  other10
+	JNE  other14
 
-rows11:
+rows15:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on17
+
 	// 2×6 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
-	VMOVSS  12(AX), X3
-	VMOVSS  16(AX), X4
-	VMOVSS  20(AX), X5
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X0
+	VMOVSS  4(DI), X1
+	VMOVSS  8(DI), X2
+	VMOVSS  12(DI), X3
+	VMOVSS  16(DI), X4
+	VMOVSS  20(DI), X5
 	VMOVAPS Z0, Z6
 	VMOVAPS Z1, Z7
 	VMOVAPS Z2, Z8
 	VMOVAPS Z3, Z9
 	VMOVAPS Z4, Z10
 	VMOVAPS Z5, Z11
+	JMP     begun18
 
+on17:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+	VMOVUPS 512(AX), Z8
+	VMOVUPS 576(AX), Z9
+	VMOVUPS 640(AX), Z10
+	VMOVUPS 704(AX), Z11
+
+begun18:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail14
+	JLT  tail20
 
-block13:
+block19:
 	VMOVUPS     (CX), Z13
 	VMOVUPS     (CX)(DX*1), Z14
 	VMOVUPS     (AX), Z12
@@ -9234,11 +9196,11 @@ block13:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block13
+	JGE         block19
 
-tail14:
+tail20:
 	TESTQ       SI, SI
-	JLE         end15
+	JLE         end21
 	VMOVUPS.Z   (CX), K1, Z13
 	VMOVUPS.Z   (CX)(DX*1), K1, Z14
 	VMOVUPS.Z   (AX), K1, Z12
@@ -9260,12 +9222,14 @@ tail14:
 	VFMADD231PS Z12, Z13, Z5
 	VFMADD231PS Z12, Z14, Z11
 
-end15:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end21:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left23
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VPXORD     Z13, Z13, Z13
 	VPXORD     Z14, Z14, Z14
 	VPXORD     Z15, Z15, Z15
@@ -9318,10 +9282,10 @@ end15:
 	VPXORD     Z12, Z12, Z12
 	VADDPS     Z12, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear17
+	JNE        linear25
 	VMAXPS     Z0, Z12, Z0
 
-linear17:
+linear25:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -9336,20 +9300,38 @@ linear17:
 	VEXTRACTPS    $0x01, X12, 12(CX)(DX*1)
 	VEXTRACTPS    $0x02, X12, 16(CX)(DX*1)
 	VEXTRACTPS    $0x03, X12, 20(CX)(DX*1)
+	JMP           stored24
 
+left23:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+
+stored24:
 	// the next 2 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done12
+	JLE   done16
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough18
+	JGE   enough26
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough18:
-	MOVQ  AX, rows+56(FP)
+enough26:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -9360,25 +9342,32 @@ enough18:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows11
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000300, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows15
 
-done12:
+done16:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other10:
+other14:
 	CMPQ AX, $0x05
-	JNE  other19
+	JNE  other27
 
-rows20:
+rows28:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on30
+
 	// 3×5 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
-	VMOVSS  12(AX), X3
-	VMOVSS  16(AX), X4
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X0
+	VMOVSS  4(DI), X1
+	VMOVSS  8(DI), X2
+	VMOVSS  12(DI), X3
+	VMOVSS  16(DI), X4
 	VMOVAPS Z0, Z5
 	VMOVAPS Z1, Z6
 	VMOVAPS Z2, Z7
@@ -9389,18 +9378,39 @@ rows20:
 	VMOVAPS Z2, Z12
 	VMOVAPS Z3, Z13
 	VMOVAPS Z4, Z14
+	JMP     begun31
 
+on30:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+	VMOVUPS 512(AX), Z8
+	VMOVUPS 576(AX), Z9
+	VMOVUPS 640(AX), Z10
+	VMOVUPS 704(AX), Z11
+	VMOVUPS 768(AX), Z12
+	VMOVUPS 832(AX), Z13
+	VMOVUPS 896(AX), Z14
+
+begun31:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail23
+	JLT  tail33
 
-block22:
+block32:
 	VMOVUPS     (CX), Z16
 	VMOVUPS     (CX)(DX*1), Z17
 	VMOVUPS     (CX)(DX*2), Z18
@@ -9428,11 +9438,11 @@ block22:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block22
+	JGE         block32
 
-tail23:
+tail33:
 	TESTQ       SI, SI
-	JLE         end24
+	JLE         end34
 	VMOVUPS.Z   (CX), K1, Z16
 	VMOVUPS.Z   (CX)(DX*1), K1, Z17
 	VMOVUPS.Z   (CX)(DX*2), K1, Z18
@@ -9457,12 +9467,14 @@ tail23:
 	VFMADD231PS Z15, Z17, Z9
 	VFMADD231PS Z15, Z18, Z14
 
-end24:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end34:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left36
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VPXORD     Z16, Z16, Z16
 	VSHUFF64X2 $0xee, Z4, Z0, Z17
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
@@ -9512,10 +9524,10 @@ end24:
 	VPXORD     Z15, Z15, Z15
 	VADDPS     Z15, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear26
+	JNE        linear38
 	VMAXPS     Z0, Z15, Z0
 
-linear26:
+linear38:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -9534,20 +9546,41 @@ linear26:
 	VMOVSS        X15, 8(CX)(DX*2)
 	VEXTRACTPS    $0x01, X15, 12(CX)(DX*2)
 	VEXTRACTPS    $0x02, X15, 16(CX)(DX*2)
+	JMP           stored37
 
+left36:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+
+stored37:
 	// the next 3 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x03, AX
 	TESTQ AX, AX
-	JLE   done21
+	JLE   done29
 	MOVQ  $0x00000003, BX
 	CMPQ  AX, $0x03
-	JGE   enough27
+	JGE   enough39
 	MOVQ  AX, BX
 	MOVQ  $0x00000003, AX
 
-enough27:
-	MOVQ  AX, rows+56(FP)
+enough39:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -9558,24 +9591,31 @@ enough27:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows20
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x000003c0, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows28
 
-done21:
+done29:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other19:
+other27:
 	CMPQ AX, $0x04
-	JNE  other28
+	JNE  other40
 
-rows29:
+rows41:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on43
+
 	// 4×4 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
-	VMOVSS  12(AX), X3
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X0
+	VMOVSS  4(DI), X1
+	VMOVSS  8(DI), X2
+	VMOVSS  12(DI), X3
 	VMOVAPS Z0, Z4
 	VMOVAPS Z1, Z5
 	VMOVAPS Z2, Z6
@@ -9588,19 +9628,41 @@ rows29:
 	VMOVAPS Z1, Z13
 	VMOVAPS Z2, Z14
 	VMOVAPS Z3, Z15
+	JMP     begun44
 
+on43:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+	VMOVUPS 512(AX), Z8
+	VMOVUPS 576(AX), Z9
+	VMOVUPS 640(AX), Z10
+	VMOVUPS 704(AX), Z11
+	VMOVUPS 768(AX), Z12
+	VMOVUPS 832(AX), Z13
+	VMOVUPS 896(AX), Z14
+	VMOVUPS 960(AX), Z15
+
+begun44:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	LEAQ (DX)(DX*2), R8
 	CMPQ SI, $0x10
-	JLT  tail32
+	JLT  tail46
 
-block31:
+block45:
 	VMOVUPS     (AX), Z17
 	VMOVUPS     (AX)(BX*1), Z18
 	VMOVUPS     (AX)(BX*2), Z19
@@ -9629,11 +9691,11 @@ block31:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block31
+	JGE         block45
 
-tail32:
+tail46:
 	TESTQ       SI, SI
-	JLE         end33
+	JLE         end47
 	VMOVUPS.Z   (AX), K1, Z17
 	VMOVUPS.Z   (AX)(BX*1), K1, Z18
 	VMOVUPS.Z   (AX)(BX*2), K1, Z19
@@ -9659,13 +9721,15 @@ tail32:
 	VFMADD231PS Z19, Z16, Z14
 	VFMADD231PS Z20, Z16, Z15
 
-end33:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-	LEAQ (DX)(DX*2), DI
+end47:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left49
+	MOVQ  ldy+8(FP), DX
+	LEAQ  (DX)(DX*2), DI
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VSHUFF64X2 $0xee, Z4, Z0, Z17
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
 	VADDPS     Z17, Z0, Z0
@@ -9714,10 +9778,10 @@ end33:
 	VPXORD     Z16, Z16, Z16
 	VADDPS     Z16, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear35
+	JNE        linear51
 	VMAXPS     Z0, Z16, Z0
 
-linear35:
+linear51:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -9737,20 +9801,42 @@ linear35:
 	VEXTRACTPS    $0x01, X16, 4(CX)(DI*1)
 	VEXTRACTPS    $0x02, X16, 8(CX)(DI*1)
 	VEXTRACTPS    $0x03, X16, 12(CX)(DI*1)
+	JMP           stored50
 
+left49:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+
+stored50:
 	// the next 4 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x04, AX
 	TESTQ AX, AX
-	JLE   done30
+	JLE   done42
 	MOVQ  $0x00000004, BX
 	CMPQ  AX, $0x04
-	JGE   enough36
+	JGE   enough52
 	MOVQ  AX, BX
 	MOVQ  $0x00000004, AX
 
-enough36:
-	MOVQ  AX, rows+56(FP)
+enough52:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -9761,23 +9847,30 @@ enough36:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows29
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000400, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows41
 
-done30:
+done42:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other28:
+other40:
 	CMPQ AX, $0x03
-	JNE  other37
+	JNE  other53
 
-rows38:
+rows54:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on56
+
 	// 5×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X0
+	VMOVSS  4(DI), X1
+	VMOVSS  8(DI), X2
 	VMOVAPS Z0, Z3
 	VMOVAPS Z1, Z4
 	VMOVAPS Z2, Z5
@@ -9790,18 +9883,39 @@ rows38:
 	VMOVAPS Z0, Z12
 	VMOVAPS Z1, Z13
 	VMOVAPS Z2, Z14
+	JMP     begun57
 
+on56:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+	VMOVUPS 512(AX), Z8
+	VMOVUPS 576(AX), Z9
+	VMOVUPS 640(AX), Z10
+	VMOVUPS 704(AX), Z11
+	VMOVUPS 768(AX), Z12
+	VMOVUPS 832(AX), Z13
+	VMOVUPS 896(AX), Z14
+
+begun57:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (DX)(DX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail41
+	JLT  tail59
 
-block40:
+block58:
 	VMOVUPS     (AX), Z16
 	VMOVUPS     (AX)(BX*1), Z17
 	VMOVUPS     (AX)(BX*2), Z18
@@ -9829,11 +9943,11 @@ block40:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block40
+	JGE         block58
 
-tail41:
+tail59:
 	TESTQ       SI, SI
-	JLE         end42
+	JLE         end60
 	VMOVUPS.Z   (AX), K1, Z16
 	VMOVUPS.Z   (AX)(BX*1), K1, Z17
 	VMOVUPS.Z   (AX)(BX*2), K1, Z18
@@ -9858,13 +9972,15 @@ tail41:
 	VFMADD231PS Z17, Z15, Z13
 	VFMADD231PS Z18, Z15, Z14
 
-end42:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-	LEAQ (DX)(DX*2), DI
+end60:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left62
+	MOVQ  ldy+8(FP), DX
+	LEAQ  (DX)(DX*2), DI
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VPXORD     Z16, Z16, Z16
 	VSHUFF64X2 $0xee, Z4, Z0, Z17
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
@@ -9914,10 +10030,10 @@ end42:
 	VPXORD     Z15, Z15, Z15
 	VADDPS     Z15, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear44
+	JNE        linear64
 	VMAXPS     Z0, Z15, Z0
 
-linear44:
+linear64:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -9936,20 +10052,41 @@ linear44:
 	VMOVSS        X15, (CX)(DX*4)
 	VEXTRACTPS    $0x01, X15, 4(CX)(DX*4)
 	VEXTRACTPS    $0x02, X15, 8(CX)(DX*4)
+	JMP           stored63
 
+left62:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+
+stored63:
 	// the next 5 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x05, AX
 	TESTQ AX, AX
-	JLE   done39
+	JLE   done55
 	MOVQ  $0x00000005, BX
 	CMPQ  AX, $0x05
-	JGE   enough45
+	JGE   enough65
 	MOVQ  AX, BX
 	MOVQ  $0x00000005, AX
 
-enough45:
-	MOVQ  AX, rows+56(FP)
+enough65:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -9960,19 +10097,29 @@ enough45:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows38
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x000003c0, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows54
 
-done39:
+done55:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other37:
-rows47:
+other53:
+	CMPQ AX, $0x02
+	JNE  other66
+
+rows67:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on69
+
 	// 8×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X0
+	VMOVSS  4(DI), X1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z1, Z3
 	VMOVAPS Z0, Z4
@@ -9987,20 +10134,42 @@ rows47:
 	VMOVAPS Z1, Z13
 	VMOVAPS Z0, Z14
 	VMOVAPS Z1, Z15
+	JMP     begun70
 
+on69:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+	VMOVUPS 512(AX), Z8
+	VMOVUPS 576(AX), Z9
+	VMOVUPS 640(AX), Z10
+	VMOVUPS 704(AX), Z11
+	VMOVUPS 768(AX), Z12
+	VMOVUPS 832(AX), Z13
+	VMOVUPS 896(AX), Z14
+	VMOVUPS 960(AX), Z15
+
+begun70:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (DX)(DX*2), DI
 	LEAQ (DX)(DX*4), R8
 	LEAQ (DI)(DX*4), R9
 	CMPQ SI, $0x10
-	JLT  tail50
+	JLT  tail72
 
-block49:
+block71:
 	VMOVUPS     (AX), Z17
 	VMOVUPS     (AX)(BX*1), Z18
 	VMOVUPS     (CX), Z16
@@ -10031,11 +10200,11 @@ block49:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block49
+	JGE         block71
 
-tail50:
+tail72:
 	TESTQ       SI, SI
-	JLE         end51
+	JLE         end73
 	VMOVUPS.Z   (AX), K1, Z17
 	VMOVUPS.Z   (AX)(BX*1), K1, Z18
 	VMOVUPS.Z   (CX), K1, Z16
@@ -10063,15 +10232,17 @@ tail50:
 	VFMADD231PS Z17, Z16, Z14
 	VFMADD231PS Z18, Z16, Z15
 
-end51:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-	LEAQ (DX)(DX*2), DI
-	LEAQ (DX)(DX*4), R8
-	LEAQ (DI)(DX*4), R9
+end73:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left75
+	MOVQ  ldy+8(FP), DX
+	LEAQ  (DX)(DX*2), DI
+	LEAQ  (DX)(DX*4), R8
+	LEAQ  (DI)(DX*4), R9
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VSHUFF64X2 $0xee, Z4, Z0, Z17
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
 	VADDPS     Z17, Z0, Z0
@@ -10120,10 +10291,10 @@ end51:
 	VPXORD     Z16, Z16, Z16
 	VADDPS     Z16, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear53
+	JNE        linear77
 	VMAXPS     Z0, Z16, Z0
 
-linear53:
+linear77:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, (CX)(DX*1)
@@ -10143,20 +10314,42 @@ linear53:
 	VEXTRACTPS    $0x01, X16, 4(CX)(DI*2)
 	VEXTRACTPS    $0x02, X16, (CX)(R9*1)
 	VEXTRACTPS    $0x03, X16, 4(CX)(R9*1)
+	JMP           stored76
 
+left75:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+
+stored76:
 	// the next 8 rows, or the last ones
-	MOVQ  rows+56(FP), AX
+	MOVQ  rows+64(FP), AX
 	SUBQ  $0x08, AX
 	TESTQ AX, AX
-	JLE   done48
+	JLE   done68
 	MOVQ  $0x00000008, BX
 	CMPQ  AX, $0x08
-	JGE   enough54
+	JGE   enough78
 	MOVQ  AX, BX
 	MOVQ  $0x00000008, AX
 
-enough54:
-	MOVQ  AX, rows+56(FP)
+enough78:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -10167,158 +10360,438 @@ enough54:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows47
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000400, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows67
 
-done48:
+done68:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func severalAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·severalAVX512F64(SB), NOSPLIT, $0-88
-	PCALIGN $0x40
-	MOVQ    n+72(FP), AX
-	MOVQ    AX, CX
-	ANDQ    $0x07, CX
-	MOVL    $0x000000ff, BX
-	BZHIL   CX, BX, BX
-	KMOVW   BX, K1
-	MOVQ    cols+64(FP), AX
-	CMPQ    AX, $0x07
-	JNE     other1
+other66:
+rows80:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on82
 
-rows2:
-	// 1×7 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSD (AX), X0
-	VPXORD Z1, Z1, Z1
-	VMOVSD 8(AX), X2
-	VPXORD Z3, Z3, Z3
-	VMOVSD 16(AX), X4
-	VPXORD Z5, Z5, Z5
-	VMOVSD 24(AX), X6
-	VPXORD Z7, Z7, Z7
-	VMOVSD 32(AX), X8
-	VPXORD Z9, Z9, Z9
-	VMOVSD 40(AX), X10
-	VPXORD Z11, Z11, Z11
-	VMOVSD 48(AX), X12
-	VPXORD Z13, Z13, Z13
+	// 4×1 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), DI
+	VMOVSS  (DI), X0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	JMP     begun83
 
+on82:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+
+begun83:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
+	LEAQ (DX)(DX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail85
+
+block84:
+	VMOVUPS     (AX), Z5
+	VMOVUPS     (CX), Z4
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS     (CX)(DX*1), Z4
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS     (CX)(DX*2), Z4
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS     (CX)(DI*1), Z4
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block84
+
+tail85:
+	TESTQ       SI, SI
+	JLE         end86
+	VMOVUPS.Z   (AX), K1, Z5
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS.Z   (CX)(DX*1), K1, Z4
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS.Z   (CX)(DX*2), K1, Z4
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS.Z   (CX)(DI*1), K1, Z4
+	VFMADD231PS Z5, Z4, Z3
+
+end86:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left88
+	MOVQ  ldy+8(FP), DX
+	LEAQ  (DX)(DX*2), DI
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+88(FP), SI
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VSHUFF64X2 $0xee, Z5, Z0, Z17
+	VSHUFF64X2 $0x44, Z5, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z13, Z9, Z17
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VADDPS     Z17, Z9, Z9
+	VSHUFF64X2 $0xdd, Z9, Z0, Z17
+	VSHUFF64X2 $0x88, Z9, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z1, Z17
+	VSHUFF64X2 $0x44, Z6, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z14, Z10, Z17
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPS     Z17, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z1, Z17
+	VSHUFF64X2 $0x88, Z10, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z7, Z2, Z17
+	VSHUFF64X2 $0x44, Z7, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z15, Z11, Z17
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VADDPS     Z17, Z11, Z11
+	VSHUFF64X2 $0xdd, Z11, Z2, Z17
+	VSHUFF64X2 $0x88, Z11, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z8, Z3, Z17
+	VSHUFF64X2 $0x44, Z8, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VSHUFF64X2 $0xee, Z16, Z12, Z17
+	VSHUFF64X2 $0x44, Z16, Z12, Z12
+	VADDPS     Z17, Z12, Z12
+	VSHUFF64X2 $0xdd, Z12, Z3, Z17
+	VSHUFF64X2 $0x88, Z12, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VUNPCKHPD  Z1, Z0, Z17
+	VUNPCKLPD  Z1, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VUNPCKHPD  Z3, Z2, Z17
+	VUNPCKLPD  Z3, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFPS    $0xdd, Z2, Z0, Z17
+	VSHUFPS    $0x88, Z2, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VPXORD     Z4, Z4, Z4
+	VADDPS     Z4, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear90
+	VMAXPS     Z0, Z4, Z0
+
+linear90:
+	VMOVSS     X0, (CX)
+	VEXTRACTPS $0x01, X0, (CX)(DX*1)
+	VEXTRACTPS $0x02, X0, (CX)(DX*2)
+	VEXTRACTPS $0x03, X0, (CX)(DI*1)
+	JMP        stored89
+
+left88:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+
+stored89:
+	// the next 4 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x04, AX
+	TESTQ AX, AX
+	JLE   done81
+	MOVQ  $0x00000004, BX
+	CMPQ  AX, $0x04
+	JGE   enough91
+	MOVQ  AX, BX
+	MOVQ  $0x00000004, AX
+
+enough91:
+	MOVQ  AX, rows+64(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000100, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows80
+
+done81:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func severalAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, lane *float64, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·severalAVX512F64(SB), NOSPLIT, $0-96
+	PCALIGN $0x40
+	MOVQ    n+80(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x07
+	JNE     other1
+
+rows2:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on4
+
+	// 2×7 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), DI
+	VMOVSD  (DI), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(DI), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVSD  16(DI), X4
+	VPXORD  Z5, Z5, Z5
+	VMOVSD  24(DI), X6
+	VPXORD  Z7, Z7, Z7
+	VMOVSD  32(DI), X8
+	VPXORD  Z9, Z9, Z9
+	VMOVSD  40(DI), X10
+	VPXORD  Z11, Z11, Z11
+	VMOVSD  48(DI), X12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z0, Z14
+	VPXORD  Z15, Z15, Z15
+	VMOVAPD Z2, Z16
+	VPXORD  Z17, Z17, Z17
+	VMOVAPD Z4, Z18
+	VPXORD  Z19, Z19, Z19
+	VMOVAPD Z6, Z20
+	VPXORD  Z21, Z21, Z21
+	VMOVAPD Z8, Z22
+	VPXORD  Z23, Z23, Z23
+	VMOVAPD Z10, Z24
+	VPXORD  Z25, Z25, Z25
+	VMOVAPD Z12, Z26
+	VPXORD  Z27, Z27, Z27
+	JMP     begun5
+
+on4:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 192(AX), Z3
+	VMOVUPD 256(AX), Z4
+	VMOVUPD 320(AX), Z5
+	VMOVUPD 384(AX), Z6
+	VMOVUPD 448(AX), Z7
+	VMOVUPD 512(AX), Z8
+	VMOVUPD 576(AX), Z9
+	VMOVUPD 640(AX), Z10
+	VMOVUPD 704(AX), Z11
+	VMOVUPD 768(AX), Z12
+	VMOVUPD 832(AX), Z13
+	VMOVUPD 896(AX), Z14
+	VMOVUPD 960(AX), Z15
+	VMOVUPD 1024(AX), Z16
+	VMOVUPD 1088(AX), Z17
+	VMOVUPD 1152(AX), Z18
+	VMOVUPD 1216(AX), Z19
+	VMOVUPD 1280(AX), Z20
+	VMOVUPD 1344(AX), Z21
+	VMOVUPD 1408(AX), Z22
+	VMOVUPD 1472(AX), Z23
+	VMOVUPD 1536(AX), Z24
+	VMOVUPD 1600(AX), Z25
+	VMOVUPD 1664(AX), Z26
+	VMOVUPD 1728(AX), Z27
+
+begun5:
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail5
+	JLT  tail7
 
-block4:
-	VMOVUPD     (CX), Z15
-	VMOVUPD     (AX), Z14
-	VFMADD231PD Z14, Z15, Z0
-	VMOVUPD     (AX)(BX*1), Z14
-	VFMADD231PD Z14, Z15, Z2
-	VMOVUPD     (AX)(BX*2), Z14
-	VFMADD231PD Z14, Z15, Z4
-	VMOVUPD     (AX)(DI*1), Z14
-	VFMADD231PD Z14, Z15, Z6
-	VMOVUPD     (AX)(BX*4), Z14
-	VFMADD231PD Z14, Z15, Z8
-	VMOVUPD     (AX)(R8*1), Z14
-	VFMADD231PD Z14, Z15, Z10
-	VMOVUPD     (AX)(DI*2), Z14
-	VFMADD231PD Z14, Z15, Z12
-	VMOVUPD     64(CX), Z15
-	VMOVUPD     64(AX), Z14
-	VFMADD231PD Z14, Z15, Z1
-	VMOVUPD     64(AX)(BX*1), Z14
-	VFMADD231PD Z14, Z15, Z3
-	VMOVUPD     64(AX)(BX*2), Z14
-	VFMADD231PD Z14, Z15, Z5
-	VMOVUPD     64(AX)(DI*1), Z14
-	VFMADD231PD Z14, Z15, Z7
-	VMOVUPD     64(AX)(BX*4), Z14
-	VFMADD231PD Z14, Z15, Z9
-	VMOVUPD     64(AX)(R8*1), Z14
-	VFMADD231PD Z14, Z15, Z11
-	VMOVUPD     64(AX)(DI*2), Z14
-	VFMADD231PD Z14, Z15, Z13
+block6:
+	VMOVUPD     (CX), Z29
+	VMOVUPD     (CX)(DX*1), Z30
+	VMOVUPD     (AX), Z28
+	VFMADD231PD Z28, Z29, Z0
+	VFMADD231PD Z28, Z30, Z14
+	VMOVUPD     (AX)(BX*1), Z28
+	VFMADD231PD Z28, Z29, Z2
+	VFMADD231PD Z28, Z30, Z16
+	VMOVUPD     (AX)(BX*2), Z28
+	VFMADD231PD Z28, Z29, Z4
+	VFMADD231PD Z28, Z30, Z18
+	VMOVUPD     (AX)(DI*1), Z28
+	VFMADD231PD Z28, Z29, Z6
+	VFMADD231PD Z28, Z30, Z20
+	VMOVUPD     (AX)(BX*4), Z28
+	VFMADD231PD Z28, Z29, Z8
+	VFMADD231PD Z28, Z30, Z22
+	VMOVUPD     (AX)(R8*1), Z28
+	VFMADD231PD Z28, Z29, Z10
+	VFMADD231PD Z28, Z30, Z24
+	VMOVUPD     (AX)(DI*2), Z28
+	VFMADD231PD Z28, Z29, Z12
+	VFMADD231PD Z28, Z30, Z26
+	VMOVUPD     64(CX), Z29
+	VMOVUPD     64(CX)(DX*1), Z30
+	VMOVUPD     64(AX), Z28
+	VFMADD231PD Z28, Z29, Z1
+	VFMADD231PD Z28, Z30, Z15
+	VMOVUPD     64(AX)(BX*1), Z28
+	VFMADD231PD Z28, Z29, Z3
+	VFMADD231PD Z28, Z30, Z17
+	VMOVUPD     64(AX)(BX*2), Z28
+	VFMADD231PD Z28, Z29, Z5
+	VFMADD231PD Z28, Z30, Z19
+	VMOVUPD     64(AX)(DI*1), Z28
+	VFMADD231PD Z28, Z29, Z7
+	VFMADD231PD Z28, Z30, Z21
+	VMOVUPD     64(AX)(BX*4), Z28
+	VFMADD231PD Z28, Z29, Z9
+	VFMADD231PD Z28, Z30, Z23
+	VMOVUPD     64(AX)(R8*1), Z28
+	VFMADD231PD Z28, Z29, Z11
+	VFMADD231PD Z28, Z30, Z25
+	VMOVUPD     64(AX)(DI*2), Z28
+	VFMADD231PD Z28, Z29, Z13
+	VFMADD231PD Z28, Z30, Z27
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block4
+	JGE         block6
 
-tail5:
+tail7:
 	TESTQ       SI, SI
-	JLE         end6
+	JLE         end8
 	CMPQ        SI, $0x08
-	JLT         part7
-	VMOVUPD     (CX), Z15
-	VMOVUPD     (AX), Z14
-	VFMADD231PD Z14, Z15, Z0
-	VMOVUPD     (AX)(BX*1), Z14
-	VFMADD231PD Z14, Z15, Z2
-	VMOVUPD     (AX)(BX*2), Z14
-	VFMADD231PD Z14, Z15, Z4
-	VMOVUPD     (AX)(DI*1), Z14
-	VFMADD231PD Z14, Z15, Z6
-	VMOVUPD     (AX)(BX*4), Z14
-	VFMADD231PD Z14, Z15, Z8
-	VMOVUPD     (AX)(R8*1), Z14
-	VFMADD231PD Z14, Z15, Z10
-	VMOVUPD     (AX)(DI*2), Z14
-	VFMADD231PD Z14, Z15, Z12
-	JMP         over8
+	JLT         part9
+	VMOVUPD     (CX), Z29
+	VMOVUPD     (CX)(DX*1), Z30
+	VMOVUPD     (AX), Z28
+	VFMADD231PD Z28, Z29, Z0
+	VFMADD231PD Z28, Z30, Z14
+	VMOVUPD     (AX)(BX*1), Z28
+	VFMADD231PD Z28, Z29, Z2
+	VFMADD231PD Z28, Z30, Z16
+	VMOVUPD     (AX)(BX*2), Z28
+	VFMADD231PD Z28, Z29, Z4
+	VFMADD231PD Z28, Z30, Z18
+	VMOVUPD     (AX)(DI*1), Z28
+	VFMADD231PD Z28, Z29, Z6
+	VFMADD231PD Z28, Z30, Z20
+	VMOVUPD     (AX)(BX*4), Z28
+	VFMADD231PD Z28, Z29, Z8
+	VFMADD231PD Z28, Z30, Z22
+	VMOVUPD     (AX)(R8*1), Z28
+	VFMADD231PD Z28, Z29, Z10
+	VFMADD231PD Z28, Z30, Z24
+	VMOVUPD     (AX)(DI*2), Z28
+	VFMADD231PD Z28, Z29, Z12
+	VFMADD231PD Z28, Z30, Z26
+	JMP         over10
 
-part7:
-	VMOVUPD.Z   (CX), K1, Z15
-	VMOVUPD.Z   (AX), K1, Z14
-	VFMADD231PD Z14, Z15, Z0
-	VMOVUPD.Z   (AX)(BX*1), K1, Z14
-	VFMADD231PD Z14, Z15, Z2
-	VMOVUPD.Z   (AX)(BX*2), K1, Z14
-	VFMADD231PD Z14, Z15, Z4
-	VMOVUPD.Z   (AX)(DI*1), K1, Z14
-	VFMADD231PD Z14, Z15, Z6
-	VMOVUPD.Z   (AX)(BX*4), K1, Z14
-	VFMADD231PD Z14, Z15, Z8
-	VMOVUPD.Z   (AX)(R8*1), K1, Z14
-	VFMADD231PD Z14, Z15, Z10
-	VMOVUPD.Z   (AX)(DI*2), K1, Z14
-	VFMADD231PD Z14, Z15, Z12
-	JMP         end6
+part9:
+	VMOVUPD.Z   (CX), K1, Z29
+	VMOVUPD.Z   (CX)(DX*1), K1, Z30
+	VMOVUPD.Z   (AX), K1, Z28
+	VFMADD231PD Z28, Z29, Z0
+	VFMADD231PD Z28, Z30, Z14
+	VMOVUPD.Z   (AX)(BX*1), K1, Z28
+	VFMADD231PD Z28, Z29, Z2
+	VFMADD231PD Z28, Z30, Z16
+	VMOVUPD.Z   (AX)(BX*2), K1, Z28
+	VFMADD231PD Z28, Z29, Z4
+	VFMADD231PD Z28, Z30, Z18
+	VMOVUPD.Z   (AX)(DI*1), K1, Z28
+	VFMADD231PD Z28, Z29, Z6
+	VFMADD231PD Z28, Z30, Z20
+	VMOVUPD.Z   (AX)(BX*4), K1, Z28
+	VFMADD231PD Z28, Z29, Z8
+	VFMADD231PD Z28, Z30, Z22
+	VMOVUPD.Z   (AX)(R8*1), K1, Z28
+	VFMADD231PD Z28, Z29, Z10
+	VFMADD231PD Z28, Z30, Z24
+	VMOVUPD.Z   (AX)(DI*2), K1, Z28
+	VFMADD231PD Z28, Z29, Z12
+	VFMADD231PD Z28, Z30, Z26
+	JMP         end8
 
-over8:
+over10:
 	CMPQ        SI, $0x08
-	JLE         end6
-	VMOVUPD.Z   64(CX), K1, Z15
-	VMOVUPD.Z   64(AX), K1, Z14
-	VFMADD231PD Z14, Z15, Z1
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z14
-	VFMADD231PD Z14, Z15, Z3
-	VMOVUPD.Z   64(AX)(BX*2), K1, Z14
-	VFMADD231PD Z14, Z15, Z5
-	VMOVUPD.Z   64(AX)(DI*1), K1, Z14
-	VFMADD231PD Z14, Z15, Z7
-	VMOVUPD.Z   64(AX)(BX*4), K1, Z14
-	VFMADD231PD Z14, Z15, Z9
-	VMOVUPD.Z   64(AX)(R8*1), K1, Z14
-	VFMADD231PD Z14, Z15, Z11
-	VMOVUPD.Z   64(AX)(DI*2), K1, Z14
-	VFMADD231PD Z14, Z15, Z13
+	JLE         end8
+	VMOVUPD.Z   64(CX), K1, Z29
+	VMOVUPD.Z   64(CX)(DX*1), K1, Z30
+	VMOVUPD.Z   64(AX), K1, Z28
+	VFMADD231PD Z28, Z29, Z1
+	VFMADD231PD Z28, Z30, Z15
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z28
+	VFMADD231PD Z28, Z29, Z3
+	VFMADD231PD Z28, Z30, Z17
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z28
+	VFMADD231PD Z28, Z29, Z5
+	VFMADD231PD Z28, Z30, Z19
+	VMOVUPD.Z   64(AX)(DI*1), K1, Z28
+	VFMADD231PD Z28, Z29, Z7
+	VFMADD231PD Z28, Z30, Z21
+	VMOVUPD.Z   64(AX)(BX*4), K1, Z28
+	VFMADD231PD Z28, Z29, Z9
+	VFMADD231PD Z28, Z30, Z23
+	VMOVUPD.Z   64(AX)(R8*1), K1, Z28
+	VFMADD231PD Z28, Z29, Z11
+	VFMADD231PD Z28, Z30, Z25
+	VMOVUPD.Z   64(AX)(DI*2), K1, Z28
+	VFMADD231PD Z28, Z29, Z13
+	VFMADD231PD Z28, Z30, Z27
 
-end6:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end8:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left12
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPD     Z1, Z0, Z0
 	VADDPD     Z3, Z2, Z2
 	VADDPD     Z5, Z4, Z4
@@ -10326,53 +10799,138 @@ end6:
 	VADDPD     Z9, Z8, Z8
 	VADDPD     Z11, Z10, Z10
 	VADDPD     Z13, Z12, Z12
-	VPXORD     Z1, Z1, Z1
-	VSHUFF64X2 $0xee, Z4, Z0, Z3
+	VADDPD     Z15, Z14, Z14
+	VADDPD     Z17, Z16, Z16
+	VADDPD     Z19, Z18, Z18
+	VADDPD     Z21, Z20, Z20
+	VADDPD     Z23, Z22, Z22
+	VADDPD     Z25, Z24, Z24
+	VADDPD     Z27, Z26, Z26
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z3, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z3
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
 	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPD     Z3, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z3
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
 	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z3, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z3
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
 	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z3, Z2, Z2
-	VSHUFF64X2 $0xee, Z1, Z10, Z3
-	VSHUFF64X2 $0x44, Z1, Z10, Z10
-	VADDPD     Z3, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z3
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
 	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z3, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z3
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
 	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z3, Z0, Z0
-	VPXORD     Z14, Z14, Z14
-	VADDPD     Z14, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VPXORD     Z28, Z28, Z28
+	VADDPD     Z28, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear10
-	VMAXPD     Z0, Z14, Z0
+	JNE        linear14
+	VMAXPD     Z0, Z28, Z0
 
-linear10:
+linear14:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X14
-	VMOVSD        X14, 16(CX)
-	VMOVHPD       X14, 24(CX)
-	VEXTRACTF32X4 $0x02, Z0, X14
-	VMOVSD        X14, 32(CX)
-	VMOVHPD       X14, 40(CX)
-	VEXTRACTF32X4 $0x03, Z0, X14
-	VMOVSD        X14, 48(CX)
+	VEXTRACTF32X4 $0x01, Z0, X28
+	VMOVSD        X28, 16(CX)
+	VMOVHPD       X28, 24(CX)
+	VEXTRACTF32X4 $0x02, Z0, X28
+	VMOVSD        X28, 32(CX)
+	VMOVHPD       X28, 40(CX)
+	VEXTRACTF32X4 $0x03, Z0, X28
+	VMOVSD        X28, 48(CX)
+	VMOVHPD       X28, (CX)(DX*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	VSHUFF64X2    $0xee, Z20, Z16, Z2
+	VSHUFF64X2    $0x44, Z20, Z16, Z16
+	VADDPD        Z2, Z16, Z16
+	VSHUFF64X2    $0xee, Z0, Z24, Z2
+	VSHUFF64X2    $0x44, Z0, Z24, Z24
+	VADDPD        Z2, Z24, Z24
+	VSHUFF64X2    $0xdd, Z24, Z16, Z2
+	VSHUFF64X2    $0x88, Z24, Z16, Z16
+	VADDPD        Z2, Z16, Z16
+	VSHUFF64X2    $0xee, Z22, Z18, Z2
+	VSHUFF64X2    $0x44, Z22, Z18, Z18
+	VADDPD        Z2, Z18, Z18
+	VSHUFF64X2    $0xee, Z1, Z26, Z2
+	VSHUFF64X2    $0x44, Z1, Z26, Z26
+	VADDPD        Z2, Z26, Z26
+	VSHUFF64X2    $0xdd, Z26, Z18, Z2
+	VSHUFF64X2    $0x88, Z26, Z18, Z18
+	VADDPD        Z2, Z18, Z18
+	VUNPCKHPD     Z18, Z16, Z2
+	VUNPCKLPD     Z18, Z16, Z16
+	VADDPD        Z2, Z16, Z16
+	VPXORD        Z28, Z28, Z28
+	VADDPD        Z28, Z16, Z16
+	CMPQ          SI, $0x01
+	JNE           linear15
+	VMAXPD        Z16, Z28, Z16
 
-	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x01, AX
+linear15:
+	VMOVSD        X16, 8(CX)(DX*1)
+	VMOVHPD       X16, 16(CX)(DX*1)
+	VEXTRACTF32X4 $0x01, Z16, X28
+	VMOVSD        X28, 24(CX)(DX*1)
+	VMOVHPD       X28, 32(CX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z16, X28
+	VMOVSD        X28, 40(CX)(DX*1)
+	VMOVHPD       X28, 48(CX)(DX*1)
+	JMP           stored13
+
+left12:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Z0, (AX)
+	VMOVUPD Z1, 64(AX)
+	VMOVUPD Z2, 128(AX)
+	VMOVUPD Z3, 192(AX)
+	VMOVUPD Z4, 256(AX)
+	VMOVUPD Z5, 320(AX)
+	VMOVUPD Z6, 384(AX)
+	VMOVUPD Z7, 448(AX)
+	VMOVUPD Z8, 512(AX)
+	VMOVUPD Z9, 576(AX)
+	VMOVUPD Z10, 640(AX)
+	VMOVUPD Z11, 704(AX)
+	VMOVUPD Z12, 768(AX)
+	VMOVUPD Z13, 832(AX)
+	VMOVUPD Z14, 896(AX)
+	VMOVUPD Z15, 960(AX)
+	VMOVUPD Z16, 1024(AX)
+	VMOVUPD Z17, 1088(AX)
+	VMOVUPD Z18, 1152(AX)
+	VMOVUPD Z19, 1216(AX)
+	VMOVUPD Z20, 1280(AX)
+	VMOVUPD Z21, 1344(AX)
+	VMOVUPD Z22, 1408(AX)
+	VMOVUPD Z23, 1472(AX)
+	VMOVUPD Z24, 1536(AX)
+	VMOVUPD Z25, 1600(AX)
+	VMOVUPD Z26, 1664(AX)
+	VMOVUPD Z27, 1728(AX)
+
+stored13:
+	// the next 2 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x02, AX
 	TESTQ AX, AX
 	JLE   done3
-	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
+	MOVQ  $0x00000002, BX
+	CMPQ  AX, $0x02
+	JGE   enough16
+	MOVQ  AX, BX
+	MOVQ  $0x00000002, AX
+
+enough16:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -10383,6 +10941,9 @@ linear10:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000700, CX
+	MOVQ  CX, lane+56(FP)
 	JMP   rows2
 
 done3:
@@ -10392,179 +10953,342 @@ done3:
 
 other1:
 	CMPQ AX, $0x06
-	JNE  other11
+	JNE  other17
 
-rows12:
-	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSD (AX), X0
-	VPXORD Z1, Z1, Z1
-	VMOVSD 8(AX), X2
-	VPXORD Z3, Z3, Z3
-	VMOVSD 16(AX), X4
-	VPXORD Z5, Z5, Z5
-	VMOVSD 24(AX), X6
-	VPXORD Z7, Z7, Z7
-	VMOVSD 32(AX), X8
-	VPXORD Z9, Z9, Z9
-	VMOVSD 40(AX), X10
-	VPXORD Z11, Z11, Z11
+rows18:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on20
 
+	// 2×6 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), DI
+	VMOVSD  (DI), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(DI), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVSD  16(DI), X4
+	VPXORD  Z5, Z5, Z5
+	VMOVSD  24(DI), X6
+	VPXORD  Z7, Z7, Z7
+	VMOVSD  32(DI), X8
+	VPXORD  Z9, Z9, Z9
+	VMOVSD  40(DI), X10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z0, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z2, Z14
+	VPXORD  Z15, Z15, Z15
+	VMOVAPD Z4, Z16
+	VPXORD  Z17, Z17, Z17
+	VMOVAPD Z6, Z18
+	VPXORD  Z19, Z19, Z19
+	VMOVAPD Z8, Z20
+	VPXORD  Z21, Z21, Z21
+	VMOVAPD Z10, Z22
+	VPXORD  Z23, Z23, Z23
+	JMP     begun21
+
+on20:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 192(AX), Z3
+	VMOVUPD 256(AX), Z4
+	VMOVUPD 320(AX), Z5
+	VMOVUPD 384(AX), Z6
+	VMOVUPD 448(AX), Z7
+	VMOVUPD 512(AX), Z8
+	VMOVUPD 576(AX), Z9
+	VMOVUPD 640(AX), Z10
+	VMOVUPD 704(AX), Z11
+	VMOVUPD 768(AX), Z12
+	VMOVUPD 832(AX), Z13
+	VMOVUPD 896(AX), Z14
+	VMOVUPD 960(AX), Z15
+	VMOVUPD 1024(AX), Z16
+	VMOVUPD 1088(AX), Z17
+	VMOVUPD 1152(AX), Z18
+	VMOVUPD 1216(AX), Z19
+	VMOVUPD 1280(AX), Z20
+	VMOVUPD 1344(AX), Z21
+	VMOVUPD 1408(AX), Z22
+	VMOVUPD 1472(AX), Z23
+
+begun21:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail15
+	JLT  tail23
 
-block14:
-	VMOVUPD     (CX), Z13
-	VMOVUPD     (AX), Z12
-	VFMADD231PD Z12, Z13, Z0
-	VMOVUPD     (AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z2
-	VMOVUPD     (AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z4
-	VMOVUPD     (AX)(DI*1), Z12
-	VFMADD231PD Z12, Z13, Z6
-	VMOVUPD     (AX)(BX*4), Z12
-	VFMADD231PD Z12, Z13, Z8
-	VMOVUPD     (AX)(R8*1), Z12
-	VFMADD231PD Z12, Z13, Z10
-	VMOVUPD     64(CX), Z13
-	VMOVUPD     64(AX), Z12
-	VFMADD231PD Z12, Z13, Z1
-	VMOVUPD     64(AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z3
-	VMOVUPD     64(AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z5
-	VMOVUPD     64(AX)(DI*1), Z12
-	VFMADD231PD Z12, Z13, Z7
-	VMOVUPD     64(AX)(BX*4), Z12
-	VFMADD231PD Z12, Z13, Z9
-	VMOVUPD     64(AX)(R8*1), Z12
-	VFMADD231PD Z12, Z13, Z11
+block22:
+	VMOVUPD     (CX), Z25
+	VMOVUPD     (CX)(DX*1), Z26
+	VMOVUPD     (AX), Z24
+	VFMADD231PD Z24, Z25, Z0
+	VFMADD231PD Z24, Z26, Z12
+	VMOVUPD     (AX)(BX*1), Z24
+	VFMADD231PD Z24, Z25, Z2
+	VFMADD231PD Z24, Z26, Z14
+	VMOVUPD     (AX)(BX*2), Z24
+	VFMADD231PD Z24, Z25, Z4
+	VFMADD231PD Z24, Z26, Z16
+	VMOVUPD     (AX)(DI*1), Z24
+	VFMADD231PD Z24, Z25, Z6
+	VFMADD231PD Z24, Z26, Z18
+	VMOVUPD     (AX)(BX*4), Z24
+	VFMADD231PD Z24, Z25, Z8
+	VFMADD231PD Z24, Z26, Z20
+	VMOVUPD     (AX)(R8*1), Z24
+	VFMADD231PD Z24, Z25, Z10
+	VFMADD231PD Z24, Z26, Z22
+	VMOVUPD     64(CX), Z25
+	VMOVUPD     64(CX)(DX*1), Z26
+	VMOVUPD     64(AX), Z24
+	VFMADD231PD Z24, Z25, Z1
+	VFMADD231PD Z24, Z26, Z13
+	VMOVUPD     64(AX)(BX*1), Z24
+	VFMADD231PD Z24, Z25, Z3
+	VFMADD231PD Z24, Z26, Z15
+	VMOVUPD     64(AX)(BX*2), Z24
+	VFMADD231PD Z24, Z25, Z5
+	VFMADD231PD Z24, Z26, Z17
+	VMOVUPD     64(AX)(DI*1), Z24
+	VFMADD231PD Z24, Z25, Z7
+	VFMADD231PD Z24, Z26, Z19
+	VMOVUPD     64(AX)(BX*4), Z24
+	VFMADD231PD Z24, Z25, Z9
+	VFMADD231PD Z24, Z26, Z21
+	VMOVUPD     64(AX)(R8*1), Z24
+	VFMADD231PD Z24, Z25, Z11
+	VFMADD231PD Z24, Z26, Z23
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block14
+	JGE         block22
 
-tail15:
+tail23:
 	TESTQ       SI, SI
-	JLE         end16
+	JLE         end24
 	CMPQ        SI, $0x08
-	JLT         part17
-	VMOVUPD     (CX), Z13
-	VMOVUPD     (AX), Z12
-	VFMADD231PD Z12, Z13, Z0
-	VMOVUPD     (AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z2
-	VMOVUPD     (AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z4
-	VMOVUPD     (AX)(DI*1), Z12
-	VFMADD231PD Z12, Z13, Z6
-	VMOVUPD     (AX)(BX*4), Z12
-	VFMADD231PD Z12, Z13, Z8
-	VMOVUPD     (AX)(R8*1), Z12
-	VFMADD231PD Z12, Z13, Z10
-	JMP         over18
+	JLT         part25
+	VMOVUPD     (CX), Z25
+	VMOVUPD     (CX)(DX*1), Z26
+	VMOVUPD     (AX), Z24
+	VFMADD231PD Z24, Z25, Z0
+	VFMADD231PD Z24, Z26, Z12
+	VMOVUPD     (AX)(BX*1), Z24
+	VFMADD231PD Z24, Z25, Z2
+	VFMADD231PD Z24, Z26, Z14
+	VMOVUPD     (AX)(BX*2), Z24
+	VFMADD231PD Z24, Z25, Z4
+	VFMADD231PD Z24, Z26, Z16
+	VMOVUPD     (AX)(DI*1), Z24
+	VFMADD231PD Z24, Z25, Z6
+	VFMADD231PD Z24, Z26, Z18
+	VMOVUPD     (AX)(BX*4), Z24
+	VFMADD231PD Z24, Z25, Z8
+	VFMADD231PD Z24, Z26, Z20
+	VMOVUPD     (AX)(R8*1), Z24
+	VFMADD231PD Z24, Z25, Z10
+	VFMADD231PD Z24, Z26, Z22
+	JMP         over26
 
-part17:
-	VMOVUPD.Z   (CX), K1, Z13
-	VMOVUPD.Z   (AX), K1, Z12
-	VFMADD231PD Z12, Z13, Z0
-	VMOVUPD.Z   (AX)(BX*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z2
-	VMOVUPD.Z   (AX)(BX*2), K1, Z12
-	VFMADD231PD Z12, Z13, Z4
-	VMOVUPD.Z   (AX)(DI*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z6
-	VMOVUPD.Z   (AX)(BX*4), K1, Z12
-	VFMADD231PD Z12, Z13, Z8
-	VMOVUPD.Z   (AX)(R8*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z10
-	JMP         end16
+part25:
+	VMOVUPD.Z   (CX), K1, Z25
+	VMOVUPD.Z   (CX)(DX*1), K1, Z26
+	VMOVUPD.Z   (AX), K1, Z24
+	VFMADD231PD Z24, Z25, Z0
+	VFMADD231PD Z24, Z26, Z12
+	VMOVUPD.Z   (AX)(BX*1), K1, Z24
+	VFMADD231PD Z24, Z25, Z2
+	VFMADD231PD Z24, Z26, Z14
+	VMOVUPD.Z   (AX)(BX*2), K1, Z24
+	VFMADD231PD Z24, Z25, Z4
+	VFMADD231PD Z24, Z26, Z16
+	VMOVUPD.Z   (AX)(DI*1), K1, Z24
+	VFMADD231PD Z24, Z25, Z6
+	VFMADD231PD Z24, Z26, Z18
+	VMOVUPD.Z   (AX)(BX*4), K1, Z24
+	VFMADD231PD Z24, Z25, Z8
+	VFMADD231PD Z24, Z26, Z20
+	VMOVUPD.Z   (AX)(R8*1), K1, Z24
+	VFMADD231PD Z24, Z25, Z10
+	VFMADD231PD Z24, Z26, Z22
+	JMP         end24
 
-over18:
+over26:
 	CMPQ        SI, $0x08
-	JLE         end16
-	VMOVUPD.Z   64(CX), K1, Z13
-	VMOVUPD.Z   64(AX), K1, Z12
-	VFMADD231PD Z12, Z13, Z1
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z3
-	VMOVUPD.Z   64(AX)(BX*2), K1, Z12
-	VFMADD231PD Z12, Z13, Z5
-	VMOVUPD.Z   64(AX)(DI*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z7
-	VMOVUPD.Z   64(AX)(BX*4), K1, Z12
-	VFMADD231PD Z12, Z13, Z9
-	VMOVUPD.Z   64(AX)(R8*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z11
+	JLE         end24
+	VMOVUPD.Z   64(CX), K1, Z25
+	VMOVUPD.Z   64(CX)(DX*1), K1, Z26
+	VMOVUPD.Z   64(AX), K1, Z24
+	VFMADD231PD Z24, Z25, Z1
+	VFMADD231PD Z24, Z26, Z13
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z24
+	VFMADD231PD Z24, Z25, Z3
+	VFMADD231PD Z24, Z26, Z15
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z24
+	VFMADD231PD Z24, Z25, Z5
+	VFMADD231PD Z24, Z26, Z17
+	VMOVUPD.Z   64(AX)(DI*1), K1, Z24
+	VFMADD231PD Z24, Z25, Z7
+	VFMADD231PD Z24, Z26, Z19
+	VMOVUPD.Z   64(AX)(BX*4), K1, Z24
+	VFMADD231PD Z24, Z25, Z9
+	VFMADD231PD Z24, Z26, Z21
+	VMOVUPD.Z   64(AX)(R8*1), K1, Z24
+	VFMADD231PD Z24, Z25, Z11
+	VFMADD231PD Z24, Z26, Z23
 
-end16:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end24:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left28
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPD     Z1, Z0, Z0
 	VADDPD     Z3, Z2, Z2
 	VADDPD     Z5, Z4, Z4
 	VADDPD     Z7, Z6, Z6
 	VADDPD     Z9, Z8, Z8
 	VADDPD     Z11, Z10, Z10
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z3, Z3, Z3
-	VSHUFF64X2 $0xee, Z4, Z0, Z5
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VADDPD     Z17, Z16, Z16
+	VADDPD     Z19, Z18, Z18
+	VADDPD     Z21, Z20, Z20
+	VADDPD     Z23, Z22, Z22
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VSHUFF64X2 $0xee, Z1, Z8, Z5
-	VSHUFF64X2 $0x44, Z1, Z8, Z8
-	VADDPD     Z5, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z5
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
 	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z5
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
 	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z5, Z2, Z2
-	VSHUFF64X2 $0xee, Z3, Z10, Z5
-	VSHUFF64X2 $0x44, Z3, Z10, Z10
-	VADDPD     Z5, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z5
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
 	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z5, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z5
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
 	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VPXORD     Z12, Z12, Z12
-	VADDPD     Z12, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VPXORD     Z24, Z24, Z24
+	VADDPD     Z24, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear20
-	VMAXPD     Z0, Z12, Z0
+	JNE        linear30
+	VMAXPD     Z0, Z24, Z0
 
-linear20:
+linear30:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X12
-	VMOVSD        X12, 16(CX)
-	VMOVHPD       X12, 24(CX)
-	VEXTRACTF32X4 $0x02, Z0, X12
-	VMOVSD        X12, 32(CX)
-	VMOVHPD       X12, 40(CX)
+	VEXTRACTF32X4 $0x01, Z0, X24
+	VMOVSD        X24, 16(CX)
+	VMOVHPD       X24, 24(CX)
+	VEXTRACTF32X4 $0x02, Z0, X24
+	VMOVSD        X24, 32(CX)
+	VMOVHPD       X24, 40(CX)
+	VEXTRACTF32X4 $0x03, Z0, X24
+	VMOVSD        X24, (CX)(DX*1)
+	VMOVHPD       X24, 8(CX)(DX*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	VPXORD        Z2, Z2, Z2
+	VPXORD        Z3, Z3, Z3
+	VSHUFF64X2    $0xee, Z20, Z16, Z4
+	VSHUFF64X2    $0x44, Z20, Z16, Z16
+	VADDPD        Z4, Z16, Z16
+	VSHUFF64X2    $0xee, Z2, Z0, Z4
+	VSHUFF64X2    $0x44, Z2, Z0, Z0
+	VADDPD        Z4, Z0, Z0
+	VSHUFF64X2    $0xdd, Z0, Z16, Z4
+	VSHUFF64X2    $0x88, Z0, Z16, Z16
+	VADDPD        Z4, Z16, Z16
+	VSHUFF64X2    $0xee, Z22, Z18, Z4
+	VSHUFF64X2    $0x44, Z22, Z18, Z18
+	VADDPD        Z4, Z18, Z18
+	VSHUFF64X2    $0xee, Z3, Z1, Z4
+	VSHUFF64X2    $0x44, Z3, Z1, Z1
+	VADDPD        Z4, Z1, Z1
+	VSHUFF64X2    $0xdd, Z1, Z18, Z4
+	VSHUFF64X2    $0x88, Z1, Z18, Z18
+	VADDPD        Z4, Z18, Z18
+	VUNPCKHPD     Z18, Z16, Z4
+	VUNPCKLPD     Z18, Z16, Z16
+	VADDPD        Z4, Z16, Z16
+	VPXORD        Z24, Z24, Z24
+	VADDPD        Z24, Z16, Z16
+	CMPQ          SI, $0x01
+	JNE           linear31
+	VMAXPD        Z16, Z24, Z16
 
-	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x01, AX
+linear31:
+	VMOVSD        X16, 16(CX)(DX*1)
+	VMOVHPD       X16, 24(CX)(DX*1)
+	VEXTRACTF32X4 $0x01, Z16, X24
+	VMOVSD        X24, 32(CX)(DX*1)
+	VMOVHPD       X24, 40(CX)(DX*1)
+	JMP           stored29
+
+left28:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Z0, (AX)
+	VMOVUPD Z1, 64(AX)
+	VMOVUPD Z2, 128(AX)
+	VMOVUPD Z3, 192(AX)
+	VMOVUPD Z4, 256(AX)
+	VMOVUPD Z5, 320(AX)
+	VMOVUPD Z6, 384(AX)
+	VMOVUPD Z7, 448(AX)
+	VMOVUPD Z8, 512(AX)
+	VMOVUPD Z9, 576(AX)
+	VMOVUPD Z10, 640(AX)
+	VMOVUPD Z11, 704(AX)
+	VMOVUPD Z12, 768(AX)
+	VMOVUPD Z13, 832(AX)
+	VMOVUPD Z14, 896(AX)
+	VMOVUPD Z15, 960(AX)
+	VMOVUPD Z16, 1024(AX)
+	VMOVUPD Z17, 1088(AX)
+	VMOVUPD Z18, 1152(AX)
+	VMOVUPD Z19, 1216(AX)
+	VMOVUPD Z20, 1280(AX)
+	VMOVUPD Z21, 1344(AX)
+	VMOVUPD Z22, 1408(AX)
+	VMOVUPD Z23, 1472(AX)
+
+stored29:
+	// the next 2 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done13
-	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
+	JLE   done19
+	MOVQ  $0x00000002, BX
+	CMPQ  AX, $0x02
+	JGE   enough32
+	MOVQ  AX, BX
+	MOVQ  $0x00000002, AX
+
+enough32:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -10575,174 +11299,323 @@ linear20:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows12
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000600, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows18
 
-done13:
+done19:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other11:
+other17:
 	CMPQ AX, $0x05
-	JNE  other21
+	JNE  other33
 
-rows22:
-	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSD (AX), X0
-	VPXORD Z1, Z1, Z1
-	VMOVSD 8(AX), X2
-	VPXORD Z3, Z3, Z3
-	VMOVSD 16(AX), X4
-	VPXORD Z5, Z5, Z5
-	VMOVSD 24(AX), X6
-	VPXORD Z7, Z7, Z7
-	VMOVSD 32(AX), X8
-	VPXORD Z9, Z9, Z9
+rows34:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on36
 
+	// 2×5 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), DI
+	VMOVSD  (DI), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(DI), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVSD  16(DI), X4
+	VPXORD  Z5, Z5, Z5
+	VMOVSD  24(DI), X6
+	VPXORD  Z7, Z7, Z7
+	VMOVSD  32(DI), X8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z0, Z10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z2, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z4, Z14
+	VPXORD  Z15, Z15, Z15
+	VMOVAPD Z6, Z16
+	VPXORD  Z17, Z17, Z17
+	VMOVAPD Z8, Z18
+	VPXORD  Z19, Z19, Z19
+	JMP     begun37
+
+on36:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 192(AX), Z3
+	VMOVUPD 256(AX), Z4
+	VMOVUPD 320(AX), Z5
+	VMOVUPD 384(AX), Z6
+	VMOVUPD 448(AX), Z7
+	VMOVUPD 512(AX), Z8
+	VMOVUPD 576(AX), Z9
+	VMOVUPD 640(AX), Z10
+	VMOVUPD 704(AX), Z11
+	VMOVUPD 768(AX), Z12
+	VMOVUPD 832(AX), Z13
+	VMOVUPD 896(AX), Z14
+	VMOVUPD 960(AX), Z15
+	VMOVUPD 1024(AX), Z16
+	VMOVUPD 1088(AX), Z17
+	VMOVUPD 1152(AX), Z18
+	VMOVUPD 1216(AX), Z19
+
+begun37:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail25
+	JLT  tail39
 
-block24:
-	VMOVUPD     (CX), Z11
-	VMOVUPD     (AX), Z10
-	VFMADD231PD Z10, Z11, Z0
-	VMOVUPD     (AX)(BX*1), Z10
-	VFMADD231PD Z10, Z11, Z2
-	VMOVUPD     (AX)(BX*2), Z10
-	VFMADD231PD Z10, Z11, Z4
-	VMOVUPD     (AX)(DI*1), Z10
-	VFMADD231PD Z10, Z11, Z6
-	VMOVUPD     (AX)(BX*4), Z10
-	VFMADD231PD Z10, Z11, Z8
-	VMOVUPD     64(CX), Z11
-	VMOVUPD     64(AX), Z10
-	VFMADD231PD Z10, Z11, Z1
-	VMOVUPD     64(AX)(BX*1), Z10
-	VFMADD231PD Z10, Z11, Z3
-	VMOVUPD     64(AX)(BX*2), Z10
-	VFMADD231PD Z10, Z11, Z5
-	VMOVUPD     64(AX)(DI*1), Z10
-	VFMADD231PD Z10, Z11, Z7
-	VMOVUPD     64(AX)(BX*4), Z10
-	VFMADD231PD Z10, Z11, Z9
+block38:
+	VMOVUPD     (CX), Z21
+	VMOVUPD     (CX)(DX*1), Z22
+	VMOVUPD     (AX), Z20
+	VFMADD231PD Z20, Z21, Z0
+	VFMADD231PD Z20, Z22, Z10
+	VMOVUPD     (AX)(BX*1), Z20
+	VFMADD231PD Z20, Z21, Z2
+	VFMADD231PD Z20, Z22, Z12
+	VMOVUPD     (AX)(BX*2), Z20
+	VFMADD231PD Z20, Z21, Z4
+	VFMADD231PD Z20, Z22, Z14
+	VMOVUPD     (AX)(DI*1), Z20
+	VFMADD231PD Z20, Z21, Z6
+	VFMADD231PD Z20, Z22, Z16
+	VMOVUPD     (AX)(BX*4), Z20
+	VFMADD231PD Z20, Z21, Z8
+	VFMADD231PD Z20, Z22, Z18
+	VMOVUPD     64(CX), Z21
+	VMOVUPD     64(CX)(DX*1), Z22
+	VMOVUPD     64(AX), Z20
+	VFMADD231PD Z20, Z21, Z1
+	VFMADD231PD Z20, Z22, Z11
+	VMOVUPD     64(AX)(BX*1), Z20
+	VFMADD231PD Z20, Z21, Z3
+	VFMADD231PD Z20, Z22, Z13
+	VMOVUPD     64(AX)(BX*2), Z20
+	VFMADD231PD Z20, Z21, Z5
+	VFMADD231PD Z20, Z22, Z15
+	VMOVUPD     64(AX)(DI*1), Z20
+	VFMADD231PD Z20, Z21, Z7
+	VFMADD231PD Z20, Z22, Z17
+	VMOVUPD     64(AX)(BX*4), Z20
+	VFMADD231PD Z20, Z21, Z9
+	VFMADD231PD Z20, Z22, Z19
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block24
+	JGE         block38
 
-tail25:
+tail39:
 	TESTQ       SI, SI
-	JLE         end26
+	JLE         end40
 	CMPQ        SI, $0x08
-	JLT         part27
-	VMOVUPD     (CX), Z11
-	VMOVUPD     (AX), Z10
-	VFMADD231PD Z10, Z11, Z0
-	VMOVUPD     (AX)(BX*1), Z10
-	VFMADD231PD Z10, Z11, Z2
-	VMOVUPD     (AX)(BX*2), Z10
-	VFMADD231PD Z10, Z11, Z4
-	VMOVUPD     (AX)(DI*1), Z10
-	VFMADD231PD Z10, Z11, Z6
-	VMOVUPD     (AX)(BX*4), Z10
-	VFMADD231PD Z10, Z11, Z8
-	JMP         over28
+	JLT         part41
+	VMOVUPD     (CX), Z21
+	VMOVUPD     (CX)(DX*1), Z22
+	VMOVUPD     (AX), Z20
+	VFMADD231PD Z20, Z21, Z0
+	VFMADD231PD Z20, Z22, Z10
+	VMOVUPD     (AX)(BX*1), Z20
+	VFMADD231PD Z20, Z21, Z2
+	VFMADD231PD Z20, Z22, Z12
+	VMOVUPD     (AX)(BX*2), Z20
+	VFMADD231PD Z20, Z21, Z4
+	VFMADD231PD Z20, Z22, Z14
+	VMOVUPD     (AX)(DI*1), Z20
+	VFMADD231PD Z20, Z21, Z6
+	VFMADD231PD Z20, Z22, Z16
+	VMOVUPD     (AX)(BX*4), Z20
+	VFMADD231PD Z20, Z21, Z8
+	VFMADD231PD Z20, Z22, Z18
+	JMP         over42
 
-part27:
-	VMOVUPD.Z   (CX), K1, Z11
-	VMOVUPD.Z   (AX), K1, Z10
-	VFMADD231PD Z10, Z11, Z0
-	VMOVUPD.Z   (AX)(BX*1), K1, Z10
-	VFMADD231PD Z10, Z11, Z2
-	VMOVUPD.Z   (AX)(BX*2), K1, Z10
-	VFMADD231PD Z10, Z11, Z4
-	VMOVUPD.Z   (AX)(DI*1), K1, Z10
-	VFMADD231PD Z10, Z11, Z6
-	VMOVUPD.Z   (AX)(BX*4), K1, Z10
-	VFMADD231PD Z10, Z11, Z8
-	JMP         end26
+part41:
+	VMOVUPD.Z   (CX), K1, Z21
+	VMOVUPD.Z   (CX)(DX*1), K1, Z22
+	VMOVUPD.Z   (AX), K1, Z20
+	VFMADD231PD Z20, Z21, Z0
+	VFMADD231PD Z20, Z22, Z10
+	VMOVUPD.Z   (AX)(BX*1), K1, Z20
+	VFMADD231PD Z20, Z21, Z2
+	VFMADD231PD Z20, Z22, Z12
+	VMOVUPD.Z   (AX)(BX*2), K1, Z20
+	VFMADD231PD Z20, Z21, Z4
+	VFMADD231PD Z20, Z22, Z14
+	VMOVUPD.Z   (AX)(DI*1), K1, Z20
+	VFMADD231PD Z20, Z21, Z6
+	VFMADD231PD Z20, Z22, Z16
+	VMOVUPD.Z   (AX)(BX*4), K1, Z20
+	VFMADD231PD Z20, Z21, Z8
+	VFMADD231PD Z20, Z22, Z18
+	JMP         end40
 
-over28:
+over42:
 	CMPQ        SI, $0x08
-	JLE         end26
-	VMOVUPD.Z   64(CX), K1, Z11
-	VMOVUPD.Z   64(AX), K1, Z10
-	VFMADD231PD Z10, Z11, Z1
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z10
-	VFMADD231PD Z10, Z11, Z3
-	VMOVUPD.Z   64(AX)(BX*2), K1, Z10
-	VFMADD231PD Z10, Z11, Z5
-	VMOVUPD.Z   64(AX)(DI*1), K1, Z10
-	VFMADD231PD Z10, Z11, Z7
-	VMOVUPD.Z   64(AX)(BX*4), K1, Z10
-	VFMADD231PD Z10, Z11, Z9
+	JLE         end40
+	VMOVUPD.Z   64(CX), K1, Z21
+	VMOVUPD.Z   64(CX)(DX*1), K1, Z22
+	VMOVUPD.Z   64(AX), K1, Z20
+	VFMADD231PD Z20, Z21, Z1
+	VFMADD231PD Z20, Z22, Z11
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z20
+	VFMADD231PD Z20, Z21, Z3
+	VFMADD231PD Z20, Z22, Z13
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z20
+	VFMADD231PD Z20, Z21, Z5
+	VFMADD231PD Z20, Z22, Z15
+	VMOVUPD.Z   64(AX)(DI*1), K1, Z20
+	VFMADD231PD Z20, Z21, Z7
+	VFMADD231PD Z20, Z22, Z17
+	VMOVUPD.Z   64(AX)(BX*4), K1, Z20
+	VFMADD231PD Z20, Z21, Z9
+	VFMADD231PD Z20, Z22, Z19
 
-end26:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
+end40:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left44
+	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPD     Z1, Z0, Z0
 	VADDPD     Z3, Z2, Z2
 	VADDPD     Z5, Z4, Z4
 	VADDPD     Z7, Z6, Z6
 	VADDPD     Z9, Z8, Z8
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z5, Z5, Z5
-	VSHUFF64X2 $0xee, Z4, Z0, Z7
+	VADDPD     Z11, Z10, Z10
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VADDPD     Z17, Z16, Z16
+	VADDPD     Z19, Z18, Z18
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z7, Z0, Z0
-	VSHUFF64X2 $0xee, Z3, Z8, Z7
-	VSHUFF64X2 $0x44, Z3, Z8, Z8
-	VADDPD     Z7, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z7
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
 	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z7, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z7
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
 	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z7, Z2, Z2
-	VSHUFF64X2 $0xee, Z5, Z1, Z7
-	VSHUFF64X2 $0x44, Z5, Z1, Z1
-	VADDPD     Z7, Z1, Z1
-	VSHUFF64X2 $0xdd, Z1, Z2, Z7
-	VSHUFF64X2 $0x88, Z1, Z2, Z2
-	VADDPD     Z7, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z7
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
 	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z7, Z0, Z0
-	VPXORD     Z10, Z10, Z10
-	VADDPD     Z10, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VPXORD     Z20, Z20, Z20
+	VADDPD     Z20, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear30
-	VMAXPD     Z0, Z10, Z0
+	JNE        linear46
+	VMAXPD     Z0, Z20, Z0
 
-linear30:
+linear46:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X10
-	VMOVSD        X10, 16(CX)
-	VMOVHPD       X10, 24(CX)
-	VEXTRACTF32X4 $0x02, Z0, X10
-	VMOVSD        X10, 32(CX)
+	VEXTRACTF32X4 $0x01, Z0, X20
+	VMOVSD        X20, 16(CX)
+	VMOVHPD       X20, 24(CX)
+	VEXTRACTF32X4 $0x02, Z0, X20
+	VMOVSD        X20, 32(CX)
+	VMOVHPD       X20, (CX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X20
+	VMOVSD        X20, 8(CX)(DX*1)
+	VMOVHPD       X20, 16(CX)(DX*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	VPXORD        Z2, Z2, Z2
+	VPXORD        Z3, Z3, Z3
+	VPXORD        Z4, Z4, Z4
+	VPXORD        Z5, Z5, Z5
+	VSHUFF64X2    $0xee, Z0, Z16, Z6
+	VSHUFF64X2    $0x44, Z0, Z16, Z16
+	VADDPD        Z6, Z16, Z16
+	VSHUFF64X2    $0xee, Z4, Z2, Z6
+	VSHUFF64X2    $0x44, Z4, Z2, Z2
+	VADDPD        Z6, Z2, Z2
+	VSHUFF64X2    $0xdd, Z2, Z16, Z6
+	VSHUFF64X2    $0x88, Z2, Z16, Z16
+	VADDPD        Z6, Z16, Z16
+	VSHUFF64X2    $0xee, Z1, Z18, Z6
+	VSHUFF64X2    $0x44, Z1, Z18, Z18
+	VADDPD        Z6, Z18, Z18
+	VSHUFF64X2    $0xee, Z5, Z3, Z6
+	VSHUFF64X2    $0x44, Z5, Z3, Z3
+	VADDPD        Z6, Z3, Z3
+	VSHUFF64X2    $0xdd, Z3, Z18, Z6
+	VSHUFF64X2    $0x88, Z3, Z18, Z18
+	VADDPD        Z6, Z18, Z18
+	VUNPCKHPD     Z18, Z16, Z6
+	VUNPCKLPD     Z18, Z16, Z16
+	VADDPD        Z6, Z16, Z16
+	VPXORD        Z20, Z20, Z20
+	VADDPD        Z20, Z16, Z16
+	CMPQ          SI, $0x01
+	JNE           linear47
+	VMAXPD        Z16, Z20, Z16
 
-	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x01, AX
+linear47:
+	VMOVSD  X16, 24(CX)(DX*1)
+	VMOVHPD X16, 32(CX)(DX*1)
+	JMP     stored45
+
+left44:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Z0, (AX)
+	VMOVUPD Z1, 64(AX)
+	VMOVUPD Z2, 128(AX)
+	VMOVUPD Z3, 192(AX)
+	VMOVUPD Z4, 256(AX)
+	VMOVUPD Z5, 320(AX)
+	VMOVUPD Z6, 384(AX)
+	VMOVUPD Z7, 448(AX)
+	VMOVUPD Z8, 512(AX)
+	VMOVUPD Z9, 576(AX)
+	VMOVUPD Z10, 640(AX)
+	VMOVUPD Z11, 704(AX)
+	VMOVUPD Z12, 768(AX)
+	VMOVUPD Z13, 832(AX)
+	VMOVUPD Z14, 896(AX)
+	VMOVUPD Z15, 960(AX)
+	VMOVUPD Z16, 1024(AX)
+	VMOVUPD Z17, 1088(AX)
+	VMOVUPD Z18, 1152(AX)
+	VMOVUPD Z19, 1216(AX)
+
+stored45:
+	// the next 2 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done23
-	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
+	JLE   done35
+	MOVQ  $0x00000002, BX
+	CMPQ  AX, $0x02
+	JGE   enough48
+	MOVQ  AX, BX
+	MOVQ  $0x00000002, AX
+
+enough48:
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -10753,27 +11626,34 @@ linear30:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows22
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000500, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows34
 
-done23:
+done35:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other21:
+other33:
 	CMPQ AX, $0x04
-	JNE  other31
+	JNE  other49
 
-rows32:
+rows50:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on52
+
 	// 2×4 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSD  (AX), X0
+	MOVQ    bias+48(FP), DI
+	VMOVSD  (DI), X0
 	VPXORD  Z1, Z1, Z1
-	VMOVSD  8(AX), X2
+	VMOVSD  8(DI), X2
 	VPXORD  Z3, Z3, Z3
-	VMOVSD  16(AX), X4
+	VMOVSD  16(DI), X4
 	VPXORD  Z5, Z5, Z5
-	VMOVSD  24(AX), X6
+	VMOVSD  24(DI), X6
 	VPXORD  Z7, Z7, Z7
 	VMOVAPD Z0, Z8
 	VPXORD  Z9, Z9, Z9
@@ -10783,18 +11663,40 @@ rows32:
 	VPXORD  Z13, Z13, Z13
 	VMOVAPD Z6, Z14
 	VPXORD  Z15, Z15, Z15
+	JMP     begun53
 
+on52:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 192(AX), Z3
+	VMOVUPD 256(AX), Z4
+	VMOVUPD 320(AX), Z5
+	VMOVUPD 384(AX), Z6
+	VMOVUPD 448(AX), Z7
+	VMOVUPD 512(AX), Z8
+	VMOVUPD 576(AX), Z9
+	VMOVUPD 640(AX), Z10
+	VMOVUPD 704(AX), Z11
+	VMOVUPD 768(AX), Z12
+	VMOVUPD 832(AX), Z13
+	VMOVUPD 896(AX), Z14
+	VMOVUPD 960(AX), Z15
+
+begun53:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
+	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail35
+	JLT  tail55
 
-block34:
+block54:
 	VMOVUPD     (CX), Z17
 	VMOVUPD     (CX)(DX*1), Z18
 	VMOVUPD     (AX), Z16
@@ -10827,13 +11729,13 @@ block34:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block34
+	JGE         block54
 
-tail35:
+tail55:
 	TESTQ       SI, SI
-	JLE         end36
+	JLE         end56
 	CMPQ        SI, $0x08
-	JLT         part37
+	JLT         part57
 	VMOVUPD     (CX), Z17
 	VMOVUPD     (CX)(DX*1), Z18
 	VMOVUPD     (AX), Z16
@@ -10848,9 +11750,9 @@ tail35:
 	VMOVUPD     (AX)(DI*1), Z16
 	VFMADD231PD Z16, Z17, Z6
 	VFMADD231PD Z16, Z18, Z14
-	JMP         over38
+	JMP         over58
 
-part37:
+part57:
 	VMOVUPD.Z   (CX), K1, Z17
 	VMOVUPD.Z   (CX)(DX*1), K1, Z18
 	VMOVUPD.Z   (AX), K1, Z16
@@ -10865,11 +11767,11 @@ part37:
 	VMOVUPD.Z   (AX)(DI*1), K1, Z16
 	VFMADD231PD Z16, Z17, Z6
 	VFMADD231PD Z16, Z18, Z14
-	JMP         end36
+	JMP         end56
 
-over38:
+over58:
 	CMPQ        SI, $0x08
-	JLE         end36
+	JLE         end56
 	VMOVUPD.Z   64(CX), K1, Z17
 	VMOVUPD.Z   64(CX)(DX*1), K1, Z18
 	VMOVUPD.Z   64(AX), K1, Z16
@@ -10885,405 +11787,14 @@ over38:
 	VFMADD231PD Z16, Z17, Z7
 	VFMADD231PD Z16, Z18, Z15
 
-end36:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VADDPD     Z11, Z10, Z10
-	VADDPD     Z13, Z12, Z12
-	VADDPD     Z15, Z14, Z14
-	VSHUFF64X2 $0xee, Z4, Z0, Z1
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z1
-	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPD     Z1, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z1
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z1
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z1
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPD     Z1, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z1
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z1
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VPXORD     Z16, Z16, Z16
-	VADDPD     Z16, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear40
-	VMAXPD     Z0, Z16, Z0
-
-linear40:
-	VMOVSD        X0, (CX)
-	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X16
-	VMOVSD        X16, 16(CX)
-	VMOVHPD       X16, 24(CX)
-	VEXTRACTF32X4 $0x02, Z0, X16
-	VMOVSD        X16, (CX)(DX*1)
-	VMOVHPD       X16, 8(CX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z0, X16
-	VMOVSD        X16, 16(CX)(DX*1)
-	VMOVHPD       X16, 24(CX)(DX*1)
-
-	// the next 2 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x02, AX
-	TESTQ AX, AX
-	JLE   done33
-	MOVQ  $0x00000002, BX
-	CMPQ  AX, $0x02
-	JGE   enough41
-	MOVQ  AX, BX
-	MOVQ  $0x00000002, AX
-
-enough41:
-	MOVQ  AX, rows+56(FP)
-	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
+end56:
 	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows32
-
-done33:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-other31:
-	CMPQ AX, $0x03
-	JNE  other42
-
-rows43:
-	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSD  (AX), X0
-	VPXORD  Z1, Z1, Z1
-	VMOVSD  8(AX), X2
-	VPXORD  Z3, Z3, Z3
-	VMOVSD  16(AX), X4
-	VPXORD  Z5, Z5, Z5
-	VMOVAPD Z0, Z6
-	VPXORD  Z7, Z7, Z7
-	VMOVAPD Z2, Z8
-	VPXORD  Z9, Z9, Z9
-	VMOVAPD Z4, Z10
-	VPXORD  Z11, Z11, Z11
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	CMPQ SI, $0x10
-	JLT  tail46
-
-block45:
-	VMOVUPD     (CX), Z13
-	VMOVUPD     (CX)(DX*1), Z14
-	VMOVUPD     (AX), Z12
-	VFMADD231PD Z12, Z13, Z0
-	VFMADD231PD Z12, Z14, Z6
-	VMOVUPD     (AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z2
-	VFMADD231PD Z12, Z14, Z8
-	VMOVUPD     (AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z4
-	VFMADD231PD Z12, Z14, Z10
-	VMOVUPD     64(CX), Z13
-	VMOVUPD     64(CX)(DX*1), Z14
-	VMOVUPD     64(AX), Z12
-	VFMADD231PD Z12, Z13, Z1
-	VFMADD231PD Z12, Z14, Z7
-	VMOVUPD     64(AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z3
-	VFMADD231PD Z12, Z14, Z9
-	VMOVUPD     64(AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z5
-	VFMADD231PD Z12, Z14, Z11
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block45
-
-tail46:
-	TESTQ       SI, SI
-	JLE         end47
-	CMPQ        SI, $0x08
-	JLT         part48
-	VMOVUPD     (CX), Z13
-	VMOVUPD     (CX)(DX*1), Z14
-	VMOVUPD     (AX), Z12
-	VFMADD231PD Z12, Z13, Z0
-	VFMADD231PD Z12, Z14, Z6
-	VMOVUPD     (AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z2
-	VFMADD231PD Z12, Z14, Z8
-	VMOVUPD     (AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z4
-	VFMADD231PD Z12, Z14, Z10
-	JMP         over49
-
-part48:
-	VMOVUPD.Z   (CX), K1, Z13
-	VMOVUPD.Z   (CX)(DX*1), K1, Z14
-	VMOVUPD.Z   (AX), K1, Z12
-	VFMADD231PD Z12, Z13, Z0
-	VFMADD231PD Z12, Z14, Z6
-	VMOVUPD.Z   (AX)(BX*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z2
-	VFMADD231PD Z12, Z14, Z8
-	VMOVUPD.Z   (AX)(BX*2), K1, Z12
-	VFMADD231PD Z12, Z13, Z4
-	VFMADD231PD Z12, Z14, Z10
-	JMP         end47
-
-over49:
-	CMPQ        SI, $0x08
-	JLE         end47
-	VMOVUPD.Z   64(CX), K1, Z13
-	VMOVUPD.Z   64(CX)(DX*1), K1, Z14
-	VMOVUPD.Z   64(AX), K1, Z12
-	VFMADD231PD Z12, Z13, Z1
-	VFMADD231PD Z12, Z14, Z7
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z3
-	VFMADD231PD Z12, Z14, Z9
-	VMOVUPD.Z   64(AX)(BX*2), K1, Z12
-	VFMADD231PD Z12, Z13, Z5
-	VFMADD231PD Z12, Z14, Z11
-
-end47:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VADDPD     Z11, Z10, Z10
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z3, Z3, Z3
-	VSHUFF64X2 $0xee, Z4, Z0, Z5
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VSHUFF64X2 $0xee, Z1, Z8, Z5
-	VSHUFF64X2 $0x44, Z1, Z8, Z8
-	VADDPD     Z5, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z5
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z5
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z5, Z2, Z2
-	VSHUFF64X2 $0xee, Z3, Z10, Z5
-	VSHUFF64X2 $0x44, Z3, Z10, Z10
-	VADDPD     Z5, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z5
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z5, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z5
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VPXORD     Z12, Z12, Z12
-	VADDPD     Z12, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear51
-	VMAXPD     Z0, Z12, Z0
-
-linear51:
-	VMOVSD        X0, (CX)
-	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X12
-	VMOVSD        X12, 16(CX)
-	VMOVHPD       X12, (CX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z0, X12
-	VMOVSD        X12, 8(CX)(DX*1)
-	VMOVHPD       X12, 16(CX)(DX*1)
-
-	// the next 2 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x02, AX
-	TESTQ AX, AX
-	JLE   done44
-	MOVQ  $0x00000002, BX
-	CMPQ  AX, $0x02
-	JGE   enough52
-	MOVQ  AX, BX
-	MOVQ  $0x00000002, AX
-
-enough52:
-	MOVQ  AX, rows+56(FP)
+	TESTQ CX, CX
+	JE    left60
 	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
-	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows43
-
-done44:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-other42:
-rows54:
-	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSD  (AX), X0
-	VPXORD  Z1, Z1, Z1
-	VMOVSD  8(AX), X2
-	VPXORD  Z3, Z3, Z3
-	VMOVAPD Z0, Z4
-	VPXORD  Z5, Z5, Z5
-	VMOVAPD Z2, Z6
-	VPXORD  Z7, Z7, Z7
-	VMOVAPD Z0, Z8
-	VPXORD  Z9, Z9, Z9
-	VMOVAPD Z2, Z10
-	VPXORD  Z11, Z11, Z11
-	VMOVAPD Z0, Z12
-	VPXORD  Z13, Z13, Z13
-	VMOVAPD Z2, Z14
-	VPXORD  Z15, Z15, Z15
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	LEAQ (DX)(DX*2), DI
-	CMPQ SI, $0x10
-	JLT  tail57
-
-block56:
-	VMOVUPD     (AX), Z17
-	VMOVUPD     (AX)(BX*1), Z18
-	VMOVUPD     (CX), Z16
-	VFMADD231PD Z17, Z16, Z0
-	VFMADD231PD Z18, Z16, Z2
-	VMOVUPD     (CX)(DX*1), Z16
-	VFMADD231PD Z17, Z16, Z4
-	VFMADD231PD Z18, Z16, Z6
-	VMOVUPD     (CX)(DX*2), Z16
-	VFMADD231PD Z17, Z16, Z8
-	VFMADD231PD Z18, Z16, Z10
-	VMOVUPD     (CX)(DI*1), Z16
-	VFMADD231PD Z17, Z16, Z12
-	VFMADD231PD Z18, Z16, Z14
-	VMOVUPD     64(AX), Z17
-	VMOVUPD     64(AX)(BX*1), Z18
-	VMOVUPD     64(CX), Z16
-	VFMADD231PD Z17, Z16, Z1
-	VFMADD231PD Z18, Z16, Z3
-	VMOVUPD     64(CX)(DX*1), Z16
-	VFMADD231PD Z17, Z16, Z5
-	VFMADD231PD Z18, Z16, Z7
-	VMOVUPD     64(CX)(DX*2), Z16
-	VFMADD231PD Z17, Z16, Z9
-	VFMADD231PD Z18, Z16, Z11
-	VMOVUPD     64(CX)(DI*1), Z16
-	VFMADD231PD Z17, Z16, Z13
-	VFMADD231PD Z18, Z16, Z15
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block56
-
-tail57:
-	TESTQ       SI, SI
-	JLE         end58
-	CMPQ        SI, $0x08
-	JLT         part59
-	VMOVUPD     (AX), Z17
-	VMOVUPD     (AX)(BX*1), Z18
-	VMOVUPD     (CX), Z16
-	VFMADD231PD Z17, Z16, Z0
-	VFMADD231PD Z18, Z16, Z2
-	VMOVUPD     (CX)(DX*1), Z16
-	VFMADD231PD Z17, Z16, Z4
-	VFMADD231PD Z18, Z16, Z6
-	VMOVUPD     (CX)(DX*2), Z16
-	VFMADD231PD Z17, Z16, Z8
-	VFMADD231PD Z18, Z16, Z10
-	VMOVUPD     (CX)(DI*1), Z16
-	VFMADD231PD Z17, Z16, Z12
-	VFMADD231PD Z18, Z16, Z14
-	JMP         over60
-
-part59:
-	VMOVUPD.Z   (AX), K1, Z17
-	VMOVUPD.Z   (AX)(BX*1), K1, Z18
-	VMOVUPD.Z   (CX), K1, Z16
-	VFMADD231PD Z17, Z16, Z0
-	VFMADD231PD Z18, Z16, Z2
-	VMOVUPD.Z   (CX)(DX*1), K1, Z16
-	VFMADD231PD Z17, Z16, Z4
-	VFMADD231PD Z18, Z16, Z6
-	VMOVUPD.Z   (CX)(DX*2), K1, Z16
-	VFMADD231PD Z17, Z16, Z8
-	VFMADD231PD Z18, Z16, Z10
-	VMOVUPD.Z   (CX)(DI*1), K1, Z16
-	VFMADD231PD Z17, Z16, Z12
-	VFMADD231PD Z18, Z16, Z14
-	JMP         end58
-
-over60:
-	CMPQ        SI, $0x08
-	JLE         end58
-	VMOVUPD.Z   64(AX), K1, Z17
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z18
-	VMOVUPD.Z   64(CX), K1, Z16
-	VFMADD231PD Z17, Z16, Z1
-	VFMADD231PD Z18, Z16, Z3
-	VMOVUPD.Z   64(CX)(DX*1), K1, Z16
-	VFMADD231PD Z17, Z16, Z5
-	VFMADD231PD Z18, Z16, Z7
-	VMOVUPD.Z   64(CX)(DX*2), K1, Z16
-	VFMADD231PD Z17, Z16, Z9
-	VFMADD231PD Z18, Z16, Z11
-	VMOVUPD.Z   64(CX)(DI*1), K1, Z16
-	VFMADD231PD Z17, Z16, Z13
-	VFMADD231PD Z18, Z16, Z15
-
-end58:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-	LEAQ (DX)(DX*2), DI
 
 	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
+	MOVQ       act+88(FP), SI
 	VADDPD     Z1, Z0, Z0
 	VADDPD     Z3, Z2, Z2
 	VADDPD     Z5, Z4, Z4
@@ -11323,28 +11834,50 @@ linear62:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, 8(CX)
 	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSD        X16, 16(CX)
+	VMOVHPD       X16, 24(CX)
+	VEXTRACTF32X4 $0x02, Z0, X16
 	VMOVSD        X16, (CX)(DX*1)
 	VMOVHPD       X16, 8(CX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z0, X16
-	VMOVSD        X16, (CX)(DX*2)
-	VMOVHPD       X16, 8(CX)(DX*2)
 	VEXTRACTF32X4 $0x03, Z0, X16
-	VMOVSD        X16, (CX)(DI*1)
-	VMOVHPD       X16, 8(CX)(DI*1)
+	VMOVSD        X16, 16(CX)(DX*1)
+	VMOVHPD       X16, 24(CX)(DX*1)
+	JMP           stored61
 
-	// the next 4 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x04, AX
+left60:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Z0, (AX)
+	VMOVUPD Z1, 64(AX)
+	VMOVUPD Z2, 128(AX)
+	VMOVUPD Z3, 192(AX)
+	VMOVUPD Z4, 256(AX)
+	VMOVUPD Z5, 320(AX)
+	VMOVUPD Z6, 384(AX)
+	VMOVUPD Z7, 448(AX)
+	VMOVUPD Z8, 512(AX)
+	VMOVUPD Z9, 576(AX)
+	VMOVUPD Z10, 640(AX)
+	VMOVUPD Z11, 704(AX)
+	VMOVUPD Z12, 768(AX)
+	VMOVUPD Z13, 832(AX)
+	VMOVUPD Z14, 896(AX)
+	VMOVUPD Z15, 960(AX)
+
+stored61:
+	// the next 2 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done55
-	MOVQ  $0x00000004, BX
-	CMPQ  AX, $0x04
+	JLE   done51
+	MOVQ  $0x00000002, BX
+	CMPQ  AX, $0x02
 	JGE   enough63
 	MOVQ  AX, BX
-	MOVQ  $0x00000004, AX
+	MOVQ  $0x00000002, AX
 
 enough63:
-	MOVQ  AX, rows+56(FP)
+	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
 	MOVQ  y+0(FP), CX
@@ -11355,9 +11888,711 @@ enough63:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows54
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000400, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows50
 
-done55:
+done51:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other49:
+	CMPQ AX, $0x03
+	JNE  other64
+
+rows65:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on67
+
+	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), DI
+	VMOVSD  (DI), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(DI), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVSD  16(DI), X4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z0, Z6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z2, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z4, Z10
+	VPXORD  Z11, Z11, Z11
+	JMP     begun68
+
+on67:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 192(AX), Z3
+	VMOVUPD 256(AX), Z4
+	VMOVUPD 320(AX), Z5
+	VMOVUPD 384(AX), Z6
+	VMOVUPD 448(AX), Z7
+	VMOVUPD 512(AX), Z8
+	VMOVUPD 576(AX), Z9
+	VMOVUPD 640(AX), Z10
+	VMOVUPD 704(AX), Z11
+
+begun68:
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+80(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail70
+
+block69:
+	VMOVUPD     (CX), Z13
+	VMOVUPD     (CX)(DX*1), Z14
+	VMOVUPD     (AX), Z12
+	VFMADD231PD Z12, Z13, Z0
+	VFMADD231PD Z12, Z14, Z6
+	VMOVUPD     (AX)(BX*1), Z12
+	VFMADD231PD Z12, Z13, Z2
+	VFMADD231PD Z12, Z14, Z8
+	VMOVUPD     (AX)(BX*2), Z12
+	VFMADD231PD Z12, Z13, Z4
+	VFMADD231PD Z12, Z14, Z10
+	VMOVUPD     64(CX), Z13
+	VMOVUPD     64(CX)(DX*1), Z14
+	VMOVUPD     64(AX), Z12
+	VFMADD231PD Z12, Z13, Z1
+	VFMADD231PD Z12, Z14, Z7
+	VMOVUPD     64(AX)(BX*1), Z12
+	VFMADD231PD Z12, Z13, Z3
+	VFMADD231PD Z12, Z14, Z9
+	VMOVUPD     64(AX)(BX*2), Z12
+	VFMADD231PD Z12, Z13, Z5
+	VFMADD231PD Z12, Z14, Z11
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block69
+
+tail70:
+	TESTQ       SI, SI
+	JLE         end71
+	CMPQ        SI, $0x08
+	JLT         part72
+	VMOVUPD     (CX), Z13
+	VMOVUPD     (CX)(DX*1), Z14
+	VMOVUPD     (AX), Z12
+	VFMADD231PD Z12, Z13, Z0
+	VFMADD231PD Z12, Z14, Z6
+	VMOVUPD     (AX)(BX*1), Z12
+	VFMADD231PD Z12, Z13, Z2
+	VFMADD231PD Z12, Z14, Z8
+	VMOVUPD     (AX)(BX*2), Z12
+	VFMADD231PD Z12, Z13, Z4
+	VFMADD231PD Z12, Z14, Z10
+	JMP         over73
+
+part72:
+	VMOVUPD.Z   (CX), K1, Z13
+	VMOVUPD.Z   (CX)(DX*1), K1, Z14
+	VMOVUPD.Z   (AX), K1, Z12
+	VFMADD231PD Z12, Z13, Z0
+	VFMADD231PD Z12, Z14, Z6
+	VMOVUPD.Z   (AX)(BX*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z2
+	VFMADD231PD Z12, Z14, Z8
+	VMOVUPD.Z   (AX)(BX*2), K1, Z12
+	VFMADD231PD Z12, Z13, Z4
+	VFMADD231PD Z12, Z14, Z10
+	JMP         end71
+
+over73:
+	CMPQ        SI, $0x08
+	JLE         end71
+	VMOVUPD.Z   64(CX), K1, Z13
+	VMOVUPD.Z   64(CX)(DX*1), K1, Z14
+	VMOVUPD.Z   64(AX), K1, Z12
+	VFMADD231PD Z12, Z13, Z1
+	VFMADD231PD Z12, Z14, Z7
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z3
+	VFMADD231PD Z12, Z14, Z9
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z12
+	VFMADD231PD Z12, Z13, Z5
+	VFMADD231PD Z12, Z14, Z11
+
+end71:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left75
+	MOVQ  ldy+8(FP), DX
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+88(FP), SI
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z3, Z3, Z3
+	VSHUFF64X2 $0xee, Z4, Z0, Z5
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z5, Z0, Z0
+	VSHUFF64X2 $0xee, Z1, Z8, Z5
+	VSHUFF64X2 $0x44, Z1, Z8, Z8
+	VADDPD     Z5, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z5
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z5, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z5
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z5, Z2, Z2
+	VSHUFF64X2 $0xee, Z3, Z10, Z5
+	VSHUFF64X2 $0x44, Z3, Z10, Z10
+	VADDPD     Z5, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z5
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z5, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z5
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z5, Z0, Z0
+	VPXORD     Z12, Z12, Z12
+	VADDPD     Z12, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear77
+	VMAXPD     Z0, Z12, Z0
+
+linear77:
+	VMOVSD        X0, (CX)
+	VMOVHPD       X0, 8(CX)
+	VEXTRACTF32X4 $0x01, Z0, X12
+	VMOVSD        X12, 16(CX)
+	VMOVHPD       X12, (CX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z0, X12
+	VMOVSD        X12, 8(CX)(DX*1)
+	VMOVHPD       X12, 16(CX)(DX*1)
+	JMP           stored76
+
+left75:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Z0, (AX)
+	VMOVUPD Z1, 64(AX)
+	VMOVUPD Z2, 128(AX)
+	VMOVUPD Z3, 192(AX)
+	VMOVUPD Z4, 256(AX)
+	VMOVUPD Z5, 320(AX)
+	VMOVUPD Z6, 384(AX)
+	VMOVUPD Z7, 448(AX)
+	VMOVUPD Z8, 512(AX)
+	VMOVUPD Z9, 576(AX)
+	VMOVUPD Z10, 640(AX)
+	VMOVUPD Z11, 704(AX)
+
+stored76:
+	// the next 2 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x02, AX
+	TESTQ AX, AX
+	JLE   done66
+	MOVQ  $0x00000002, BX
+	CMPQ  AX, $0x02
+	JGE   enough78
+	MOVQ  AX, BX
+	MOVQ  $0x00000002, AX
+
+enough78:
+	MOVQ  AX, rows+64(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000300, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows65
+
+done66:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other64:
+	CMPQ AX, $0x02
+	JNE  other79
+
+rows80:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on82
+
+	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), DI
+	VMOVSD  (DI), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(DI), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVAPD Z0, Z4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z2, Z6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z0, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z2, Z10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z0, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z2, Z14
+	VPXORD  Z15, Z15, Z15
+	JMP     begun83
+
+on82:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 192(AX), Z3
+	VMOVUPD 256(AX), Z4
+	VMOVUPD 320(AX), Z5
+	VMOVUPD 384(AX), Z6
+	VMOVUPD 448(AX), Z7
+	VMOVUPD 512(AX), Z8
+	VMOVUPD 576(AX), Z9
+	VMOVUPD 640(AX), Z10
+	VMOVUPD 704(AX), Z11
+	VMOVUPD 768(AX), Z12
+	VMOVUPD 832(AX), Z13
+	VMOVUPD 896(AX), Z14
+	VMOVUPD 960(AX), Z15
+
+begun83:
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+80(FP), SI
+	LEAQ (DX)(DX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail85
+
+block84:
+	VMOVUPD     (AX), Z17
+	VMOVUPD     (AX)(BX*1), Z18
+	VMOVUPD     (CX), Z16
+	VFMADD231PD Z17, Z16, Z0
+	VFMADD231PD Z18, Z16, Z2
+	VMOVUPD     (CX)(DX*1), Z16
+	VFMADD231PD Z17, Z16, Z4
+	VFMADD231PD Z18, Z16, Z6
+	VMOVUPD     (CX)(DX*2), Z16
+	VFMADD231PD Z17, Z16, Z8
+	VFMADD231PD Z18, Z16, Z10
+	VMOVUPD     (CX)(DI*1), Z16
+	VFMADD231PD Z17, Z16, Z12
+	VFMADD231PD Z18, Z16, Z14
+	VMOVUPD     64(AX), Z17
+	VMOVUPD     64(AX)(BX*1), Z18
+	VMOVUPD     64(CX), Z16
+	VFMADD231PD Z17, Z16, Z1
+	VFMADD231PD Z18, Z16, Z3
+	VMOVUPD     64(CX)(DX*1), Z16
+	VFMADD231PD Z17, Z16, Z5
+	VFMADD231PD Z18, Z16, Z7
+	VMOVUPD     64(CX)(DX*2), Z16
+	VFMADD231PD Z17, Z16, Z9
+	VFMADD231PD Z18, Z16, Z11
+	VMOVUPD     64(CX)(DI*1), Z16
+	VFMADD231PD Z17, Z16, Z13
+	VFMADD231PD Z18, Z16, Z15
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block84
+
+tail85:
+	TESTQ       SI, SI
+	JLE         end86
+	CMPQ        SI, $0x08
+	JLT         part87
+	VMOVUPD     (AX), Z17
+	VMOVUPD     (AX)(BX*1), Z18
+	VMOVUPD     (CX), Z16
+	VFMADD231PD Z17, Z16, Z0
+	VFMADD231PD Z18, Z16, Z2
+	VMOVUPD     (CX)(DX*1), Z16
+	VFMADD231PD Z17, Z16, Z4
+	VFMADD231PD Z18, Z16, Z6
+	VMOVUPD     (CX)(DX*2), Z16
+	VFMADD231PD Z17, Z16, Z8
+	VFMADD231PD Z18, Z16, Z10
+	VMOVUPD     (CX)(DI*1), Z16
+	VFMADD231PD Z17, Z16, Z12
+	VFMADD231PD Z18, Z16, Z14
+	JMP         over88
+
+part87:
+	VMOVUPD.Z   (AX), K1, Z17
+	VMOVUPD.Z   (AX)(BX*1), K1, Z18
+	VMOVUPD.Z   (CX), K1, Z16
+	VFMADD231PD Z17, Z16, Z0
+	VFMADD231PD Z18, Z16, Z2
+	VMOVUPD.Z   (CX)(DX*1), K1, Z16
+	VFMADD231PD Z17, Z16, Z4
+	VFMADD231PD Z18, Z16, Z6
+	VMOVUPD.Z   (CX)(DX*2), K1, Z16
+	VFMADD231PD Z17, Z16, Z8
+	VFMADD231PD Z18, Z16, Z10
+	VMOVUPD.Z   (CX)(DI*1), K1, Z16
+	VFMADD231PD Z17, Z16, Z12
+	VFMADD231PD Z18, Z16, Z14
+	JMP         end86
+
+over88:
+	CMPQ        SI, $0x08
+	JLE         end86
+	VMOVUPD.Z   64(AX), K1, Z17
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z18
+	VMOVUPD.Z   64(CX), K1, Z16
+	VFMADD231PD Z17, Z16, Z1
+	VFMADD231PD Z18, Z16, Z3
+	VMOVUPD.Z   64(CX)(DX*1), K1, Z16
+	VFMADD231PD Z17, Z16, Z5
+	VFMADD231PD Z18, Z16, Z7
+	VMOVUPD.Z   64(CX)(DX*2), K1, Z16
+	VFMADD231PD Z17, Z16, Z9
+	VFMADD231PD Z18, Z16, Z11
+	VMOVUPD.Z   64(CX)(DI*1), K1, Z16
+	VFMADD231PD Z17, Z16, Z13
+	VFMADD231PD Z18, Z16, Z15
+
+end86:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left90
+	MOVQ  ldy+8(FP), DX
+	LEAQ  (DX)(DX*2), DI
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+88(FP), SI
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VPXORD     Z16, Z16, Z16
+	VADDPD     Z16, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear92
+	VMAXPD     Z0, Z16, Z0
+
+linear92:
+	VMOVSD        X0, (CX)
+	VMOVHPD       X0, 8(CX)
+	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSD        X16, (CX)(DX*1)
+	VMOVHPD       X16, 8(CX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVSD        X16, (CX)(DX*2)
+	VMOVHPD       X16, 8(CX)(DX*2)
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVSD        X16, (CX)(DI*1)
+	VMOVHPD       X16, 8(CX)(DI*1)
+	JMP           stored91
+
+left90:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Z0, (AX)
+	VMOVUPD Z1, 64(AX)
+	VMOVUPD Z2, 128(AX)
+	VMOVUPD Z3, 192(AX)
+	VMOVUPD Z4, 256(AX)
+	VMOVUPD Z5, 320(AX)
+	VMOVUPD Z6, 384(AX)
+	VMOVUPD Z7, 448(AX)
+	VMOVUPD Z8, 512(AX)
+	VMOVUPD Z9, 576(AX)
+	VMOVUPD Z10, 640(AX)
+	VMOVUPD Z11, 704(AX)
+	VMOVUPD Z12, 768(AX)
+	VMOVUPD Z13, 832(AX)
+	VMOVUPD Z14, 896(AX)
+	VMOVUPD Z15, 960(AX)
+
+stored91:
+	// the next 4 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x04, AX
+	TESTQ AX, AX
+	JLE   done81
+	MOVQ  $0x00000004, BX
+	CMPQ  AX, $0x04
+	JGE   enough93
+	MOVQ  AX, BX
+	MOVQ  $0x00000004, AX
+
+enough93:
+	MOVQ  AX, rows+64(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000400, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows80
+
+done81:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other79:
+rows95:
+	MOVQ  bias+48(FP), AX
+	TESTQ AX, AX
+	JE    on97
+
+	// 4×1 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), DI
+	VMOVSD  (DI), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVAPD Z0, Z2
+	VPXORD  Z3, Z3, Z3
+	VMOVAPD Z0, Z4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z0, Z6
+	VPXORD  Z7, Z7, Z7
+	JMP     begun98
+
+on97:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 192(AX), Z3
+	VMOVUPD 256(AX), Z4
+	VMOVUPD 320(AX), Z5
+	VMOVUPD 384(AX), Z6
+	VMOVUPD 448(AX), Z7
+
+begun98:
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+80(FP), SI
+	LEAQ (DX)(DX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail100
+
+block99:
+	VMOVUPD     (AX), Z9
+	VMOVUPD     (CX), Z8
+	VFMADD231PD Z9, Z8, Z0
+	VMOVUPD     (CX)(DX*1), Z8
+	VFMADD231PD Z9, Z8, Z2
+	VMOVUPD     (CX)(DX*2), Z8
+	VFMADD231PD Z9, Z8, Z4
+	VMOVUPD     (CX)(DI*1), Z8
+	VFMADD231PD Z9, Z8, Z6
+	VMOVUPD     64(AX), Z9
+	VMOVUPD     64(CX), Z8
+	VFMADD231PD Z9, Z8, Z1
+	VMOVUPD     64(CX)(DX*1), Z8
+	VFMADD231PD Z9, Z8, Z3
+	VMOVUPD     64(CX)(DX*2), Z8
+	VFMADD231PD Z9, Z8, Z5
+	VMOVUPD     64(CX)(DI*1), Z8
+	VFMADD231PD Z9, Z8, Z7
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block99
+
+tail100:
+	TESTQ       SI, SI
+	JLE         end101
+	CMPQ        SI, $0x08
+	JLT         part102
+	VMOVUPD     (AX), Z9
+	VMOVUPD     (CX), Z8
+	VFMADD231PD Z9, Z8, Z0
+	VMOVUPD     (CX)(DX*1), Z8
+	VFMADD231PD Z9, Z8, Z2
+	VMOVUPD     (CX)(DX*2), Z8
+	VFMADD231PD Z9, Z8, Z4
+	VMOVUPD     (CX)(DI*1), Z8
+	VFMADD231PD Z9, Z8, Z6
+	JMP         over103
+
+part102:
+	VMOVUPD.Z   (AX), K1, Z9
+	VMOVUPD.Z   (CX), K1, Z8
+	VFMADD231PD Z9, Z8, Z0
+	VMOVUPD.Z   (CX)(DX*1), K1, Z8
+	VFMADD231PD Z9, Z8, Z2
+	VMOVUPD.Z   (CX)(DX*2), K1, Z8
+	VFMADD231PD Z9, Z8, Z4
+	VMOVUPD.Z   (CX)(DI*1), K1, Z8
+	VFMADD231PD Z9, Z8, Z6
+	JMP         end101
+
+over103:
+	CMPQ        SI, $0x08
+	JLE         end101
+	VMOVUPD.Z   64(AX), K1, Z9
+	VMOVUPD.Z   64(CX), K1, Z8
+	VFMADD231PD Z9, Z8, Z1
+	VMOVUPD.Z   64(CX)(DX*1), K1, Z8
+	VFMADD231PD Z9, Z8, Z3
+	VMOVUPD.Z   64(CX)(DX*2), K1, Z8
+	VFMADD231PD Z9, Z8, Z5
+	VMOVUPD.Z   64(CX)(DI*1), K1, Z8
+	VFMADD231PD Z9, Z8, Z7
+
+end101:
+	MOVQ  y+0(FP), CX
+	TESTQ CX, CX
+	JE    left105
+	MOVQ  ldy+8(FP), DX
+	LEAQ  (DX)(DX*2), DI
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+88(FP), SI
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z7, Z7, Z7
+	VSHUFF64X2 $0xee, Z4, Z0, Z9
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z9, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z9
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPD     Z9, Z1, Z1
+	VSHUFF64X2 $0xdd, Z1, Z0, Z9
+	VSHUFF64X2 $0x88, Z1, Z0, Z0
+	VADDPD     Z9, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z9
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z9, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z9
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VADDPD     Z9, Z3, Z3
+	VSHUFF64X2 $0xdd, Z3, Z2, Z9
+	VSHUFF64X2 $0x88, Z3, Z2, Z2
+	VADDPD     Z9, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z9
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z9, Z0, Z0
+	VPXORD     Z8, Z8, Z8
+	VADDPD     Z8, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear107
+	VMAXPD     Z0, Z8, Z0
+
+linear107:
+	VMOVSD        X0, (CX)
+	VMOVHPD       X0, (CX)(DX*1)
+	VEXTRACTF32X4 $0x01, Z0, X8
+	VMOVSD        X8, (CX)(DX*2)
+	VMOVHPD       X8, (CX)(DI*1)
+	JMP           stored106
+
+left105:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVQ    lane+56(FP), AX
+	VMOVUPD Z0, (AX)
+	VMOVUPD Z1, 64(AX)
+	VMOVUPD Z2, 128(AX)
+	VMOVUPD Z3, 192(AX)
+	VMOVUPD Z4, 256(AX)
+	VMOVUPD Z5, 320(AX)
+	VMOVUPD Z6, 384(AX)
+	VMOVUPD Z7, 448(AX)
+
+stored106:
+	// the next 4 rows, or the last ones
+	MOVQ  rows+64(FP), AX
+	SUBQ  $0x04, AX
+	TESTQ AX, AX
+	JLE   done96
+	MOVQ  $0x00000004, BX
+	CMPQ  AX, $0x04
+	JGE   enough108
+	MOVQ  AX, BX
+	MOVQ  $0x00000004, AX
+
+enough108:
+	MOVQ  AX, rows+64(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	MOVQ  lane+56(FP), CX
+	ADDQ  $0x00000200, CX
+	MOVQ  CX, lane+56(FP)
+	JMP   rows95
+
+done96:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11819,6 +13054,8 @@ rows17:
 	RET
 
 other16:
+	CMPQ   AX, $0x02
+	JNE    other19
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -11878,6 +13115,68 @@ rows20:
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x01
 	JGE          rows20
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other19:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
+
+rows23:
+	VMOVSS       (CX), X1
+	VMOVSS       (CX)(DX*1), X2
+	VMOVSS       (CX)(DX*2), X3
+	VMOVSS       (CX)(DI*1), X4
+	VMOVSS       (CX)(DX*4), X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSS       (CX)(R8*1), X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSS       (CX)(DI*2), X0
+	VINSERTF32X4 $0x01, X0, Z3, Z3
+	VMOVSS       (CX)(R9*1), X0
+	VINSERTF32X4 $0x01, X0, Z4, Z4
+	VMOVSS       (R10), X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSS       (R10)(DX*1), X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSS       (R10)(DX*2), X0
+	VINSERTF32X4 $0x02, X0, Z3, Z3
+	VMOVSS       (R10)(DI*1), X0
+	VINSERTF32X4 $0x02, X0, Z4, Z4
+	VMOVSS       (R10)(DX*4), X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSS       (R10)(R8*1), X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VMOVSS       (R10)(DI*2), X0
+	VINSERTF32X4 $0x03, X0, Z3, Z3
+	VMOVSS       (R10)(R9*1), X0
+	VINSERTF32X4 $0x03, X0, Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows23
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -12215,6 +13514,8 @@ rows22:
 	RET
 
 other21:
+	CMPQ   AX, $0x02
+	JNE    other25
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -12246,6 +13547,46 @@ rows26:
 	SUBQ         $0x08, SI
 	CMPQ         SI, $0x01
 	JGE          rows26
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other25:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows29:
+	VMOVSD       (CX), X1
+	VMOVSD       (CX)(DX*1), X2
+	VMOVSD       (CX)(DX*2), X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSD       (CX)(DI*1), X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSD       (CX)(DX*4), X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSD       (CX)(R8*1), X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSD       (CX)(DI*2), X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSD       (CX)(R9*1), X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	MOVQ         AX, R10
+	VMOVUPD      Z1, (R10)
+	ADDQ         BX, R10
+	ADDQ         R11, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, SI
+	CMPQ         SI, $0x01
+	JGE          rows29
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

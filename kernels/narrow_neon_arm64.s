@@ -4154,382 +4154,6 @@ linear141:
 rest122:
 	RET
 
-// func dotNEONF32(lane *float32, x *float32, w *float32, n int)
-TEXT ·dotNEONF32(SB), NOSPLIT, $0-32
-	MOVD  lane+0(FP), R0
-	FMOVQ 0(R0), F0
-	FMOVQ 16(R0), F1
-	FMOVQ 32(R0), F2
-	FMOVQ 48(R0), F3
-	MOVD  x+8(FP), R0
-	MOVD  n+24(FP), R1
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVD w+16(FP), R1
-	MOVD n+24(FP), R2
-	CMP  $16, R2
-	BLT  tail2
-
-block1:
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R0), F5
-	VFMLA V4.S4, V5.S4, V0.S4
-	FMOVQ 16(R1), F4
-	FMOVQ 16(R0), F5
-	VFMLA V4.S4, V5.S4, V1.S4
-	FMOVQ 32(R1), F4
-	FMOVQ 32(R0), F5
-	VFMLA V4.S4, V5.S4, V2.S4
-	FMOVQ 48(R1), F4
-	FMOVQ 48(R0), F5
-	VFMLA V4.S4, V5.S4, V3.S4
-	ADD   $64, R1
-	ADD   $64, R0
-	SUB   $16, R2
-	CMP   $16, R2
-	BGE   block1
-
-tail2:
-	CMP   $0, R2
-	BLE   end3
-	CMP   $4, R2
-	BLT   part4
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R0), F5
-	VFMLA V4.S4, V5.S4, V0.S4
-	B     over5
-
-part4:
-	TST   $2, R2
-	BEQ   one6
-	FMOVD 0(R1), F4
-	TST   $1, R2
-	BEQ   moved7
-	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
-	B     moved7
-
-one6:
-	FMOVS 0(R1), F4
-
-moved7:
-	TST   $2, R2
-	BEQ   one8
-	FMOVD 0(R0), F5
-	TST   $1, R2
-	BEQ   moved9
-	ADD   $8, R0, R16
-	VLD1  (R16), V5.S[2]
-	B     moved9
-
-one8:
-	FMOVS 0(R0), F5
-
-moved9:
-	VFMLA V4.S4, V5.S4, V0.S4
-	B     end3
-
-over5:
-	CMP   $4, R2
-	BLE   end3
-	CMP   $8, R2
-	BLT   part10
-	FMOVQ 16(R1), F4
-	FMOVQ 16(R0), F5
-	VFMLA V4.S4, V5.S4, V1.S4
-	B     over11
-
-part10:
-	TST   $2, R2
-	BEQ   one12
-	FMOVD 16(R1), F4
-	TST   $1, R2
-	BEQ   moved13
-	ADD   $24, R1, R16
-	VLD1  (R16), V4.S[2]
-	B     moved13
-
-one12:
-	FMOVS 16(R1), F4
-
-moved13:
-	TST   $2, R2
-	BEQ   one14
-	FMOVD 16(R0), F5
-	TST   $1, R2
-	BEQ   moved15
-	ADD   $24, R0, R16
-	VLD1  (R16), V5.S[2]
-	B     moved15
-
-one14:
-	FMOVS 16(R0), F5
-
-moved15:
-	VFMLA V4.S4, V5.S4, V1.S4
-	B     end3
-
-over11:
-	CMP   $8, R2
-	BLE   end3
-	CMP   $12, R2
-	BLT   part16
-	FMOVQ 32(R1), F4
-	FMOVQ 32(R0), F5
-	VFMLA V4.S4, V5.S4, V2.S4
-	B     over17
-
-part16:
-	TST   $2, R2
-	BEQ   one18
-	FMOVD 32(R1), F4
-	TST   $1, R2
-	BEQ   moved19
-	ADD   $40, R1, R16
-	VLD1  (R16), V4.S[2]
-	B     moved19
-
-one18:
-	FMOVS 32(R1), F4
-
-moved19:
-	TST   $2, R2
-	BEQ   one20
-	FMOVD 32(R0), F5
-	TST   $1, R2
-	BEQ   moved21
-	ADD   $40, R0, R16
-	VLD1  (R16), V5.S[2]
-	B     moved21
-
-one20:
-	FMOVS 32(R0), F5
-
-moved21:
-	VFMLA V4.S4, V5.S4, V2.S4
-	B     end3
-
-over17:
-	CMP   $12, R2
-	BLE   end3
-	TST   $2, R2
-	BEQ   one23
-	FMOVD 48(R1), F4
-	TST   $1, R2
-	BEQ   moved24
-	ADD   $56, R1, R16
-	VLD1  (R16), V4.S[2]
-	B     moved24
-
-one23:
-	FMOVS 48(R1), F4
-
-moved24:
-	TST   $2, R2
-	BEQ   one25
-	FMOVD 48(R0), F5
-	TST   $1, R2
-	BEQ   moved26
-	ADD   $56, R0, R16
-	VLD1  (R16), V5.S[2]
-	B     moved26
-
-one25:
-	FMOVS 48(R0), F5
-
-moved26:
-	VFMLA V4.S4, V5.S4, V3.S4
-
-end3:
-	MOVD  lane+0(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	FMOVQ F3, 48(R1)
-	RET
-
-// func dotNEONF64(lane *float64, x *float64, w *float64, n int)
-TEXT ·dotNEONF64(SB), NOSPLIT, $0-32
-	MOVD  lane+0(FP), R0
-	FMOVQ 0(R0), F0
-	FMOVQ 16(R0), F1
-	FMOVQ 32(R0), F2
-	FMOVQ 48(R0), F3
-	FMOVQ 64(R0), F4
-	FMOVQ 80(R0), F5
-	FMOVQ 96(R0), F6
-	FMOVQ 112(R0), F7
-	MOVD  x+8(FP), R0
-	MOVD  n+24(FP), R1
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVD w+16(FP), R1
-	MOVD n+24(FP), R2
-	CMP  $16, R2
-	BLT  tail2
-
-block1:
-	FMOVQ 0(R1), F8
-	FMOVQ 0(R0), F9
-	VFMLA V8.D2, V9.D2, V0.D2
-	FMOVQ 16(R1), F8
-	FMOVQ 16(R0), F9
-	VFMLA V8.D2, V9.D2, V1.D2
-	FMOVQ 32(R1), F8
-	FMOVQ 32(R0), F9
-	VFMLA V8.D2, V9.D2, V2.D2
-	FMOVQ 48(R1), F8
-	FMOVQ 48(R0), F9
-	VFMLA V8.D2, V9.D2, V3.D2
-	FMOVQ 64(R1), F8
-	FMOVQ 64(R0), F9
-	VFMLA V8.D2, V9.D2, V4.D2
-	FMOVQ 80(R1), F8
-	FMOVQ 80(R0), F9
-	VFMLA V8.D2, V9.D2, V5.D2
-	FMOVQ 96(R1), F8
-	FMOVQ 96(R0), F9
-	VFMLA V8.D2, V9.D2, V6.D2
-	FMOVQ 112(R1), F8
-	FMOVQ 112(R0), F9
-	VFMLA V8.D2, V9.D2, V7.D2
-	ADD   $128, R1
-	ADD   $128, R0
-	SUB   $16, R2
-	CMP   $16, R2
-	BGE   block1
-
-tail2:
-	CMP   $0, R2
-	BLE   end3
-	CMP   $2, R2
-	BLT   part4
-	FMOVQ 0(R1), F8
-	FMOVQ 0(R0), F9
-	VFMLA V8.D2, V9.D2, V0.D2
-	B     over5
-
-part4:
-	FMOVD 0(R1), F8
-	FMOVD 0(R0), F9
-	VFMLA V8.D2, V9.D2, V0.D2
-	B     end3
-
-over5:
-	CMP   $2, R2
-	BLE   end3
-	CMP   $4, R2
-	BLT   part6
-	FMOVQ 16(R1), F8
-	FMOVQ 16(R0), F9
-	VFMLA V8.D2, V9.D2, V1.D2
-	B     over7
-
-part6:
-	FMOVD 16(R1), F8
-	FMOVD 16(R0), F9
-	VFMLA V8.D2, V9.D2, V1.D2
-	B     end3
-
-over7:
-	CMP   $4, R2
-	BLE   end3
-	CMP   $6, R2
-	BLT   part8
-	FMOVQ 32(R1), F8
-	FMOVQ 32(R0), F9
-	VFMLA V8.D2, V9.D2, V2.D2
-	B     over9
-
-part8:
-	FMOVD 32(R1), F8
-	FMOVD 32(R0), F9
-	VFMLA V8.D2, V9.D2, V2.D2
-	B     end3
-
-over9:
-	CMP   $6, R2
-	BLE   end3
-	CMP   $8, R2
-	BLT   part10
-	FMOVQ 48(R1), F8
-	FMOVQ 48(R0), F9
-	VFMLA V8.D2, V9.D2, V3.D2
-	B     over11
-
-part10:
-	FMOVD 48(R1), F8
-	FMOVD 48(R0), F9
-	VFMLA V8.D2, V9.D2, V3.D2
-	B     end3
-
-over11:
-	CMP   $8, R2
-	BLE   end3
-	CMP   $10, R2
-	BLT   part12
-	FMOVQ 64(R1), F8
-	FMOVQ 64(R0), F9
-	VFMLA V8.D2, V9.D2, V4.D2
-	B     over13
-
-part12:
-	FMOVD 64(R1), F8
-	FMOVD 64(R0), F9
-	VFMLA V8.D2, V9.D2, V4.D2
-	B     end3
-
-over13:
-	CMP   $10, R2
-	BLE   end3
-	CMP   $12, R2
-	BLT   part14
-	FMOVQ 80(R1), F8
-	FMOVQ 80(R0), F9
-	VFMLA V8.D2, V9.D2, V5.D2
-	B     over15
-
-part14:
-	FMOVD 80(R1), F8
-	FMOVD 80(R0), F9
-	VFMLA V8.D2, V9.D2, V5.D2
-	B     end3
-
-over15:
-	CMP   $12, R2
-	BLE   end3
-	CMP   $14, R2
-	BLT   part16
-	FMOVQ 96(R1), F8
-	FMOVQ 96(R0), F9
-	VFMLA V8.D2, V9.D2, V6.D2
-	B     over17
-
-part16:
-	FMOVD 96(R1), F8
-	FMOVD 96(R0), F9
-	VFMLA V8.D2, V9.D2, V6.D2
-	B     end3
-
-over17:
-	CMP   $14, R2
-	BLE   end3
-	FMOVD 112(R1), F8
-	FMOVD 112(R0), F9
-	VFMLA V8.D2, V9.D2, V7.D2
-
-end3:
-	MOVD  lane+0(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	FMOVQ F3, 48(R1)
-	FMOVQ F4, 64(R1)
-	FMOVQ F5, 80(R1)
-	FMOVQ F6, 96(R1)
-	FMOVQ F7, 112(R1)
-	RET
-
 // func abreastNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 TEXT ·abreastNEONF32(SB), NOSPLIT, $0-88
 	MOVD cols+64(FP), R0
@@ -16262,51 +15886,89 @@ linear44:
 	BGE  rows2
 	RET
 
-// func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
-TEXT ·severalNEONF32(SB), NOSPLIT, $0-88
-	MOVD n+72(FP), R0
-	MOVD cols+64(FP), R0
+// func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, lane *float32, rows int, cols int, n int, act int)
+TEXT ·severalNEONF32(SB), NOSPLIT, $0-96
+	MOVD n+80(FP), R0
+	MOVD cols+72(FP), R0
 	CMP  $7, R0
 	BNE  other1
 
 rows2:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on4
+
 	// 1×7 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
+	MOVD  bias+48(FP), R5
+	FMOVS 0(R5), F0
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
+	FMOVS 4(R5), F4
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
+	FMOVS 8(R5), F8
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
-	FMOVS 12(R0), F12
+	FMOVS 12(R5), F12
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
-	FMOVS 16(R0), F16
+	FMOVS 16(R5), F16
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
-	FMOVS 20(R0), F20
+	FMOVS 20(R5), F20
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
-	FMOVS 24(R0), F24
+	FMOVS 24(R5), F24
 	VMOVI $0, V25.B16
 	VMOVI $0, V26.B16
 	VMOVI $0, V27.B16
+	B     begun5
 
+on4:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+	FMOVQ 256(R0), F16
+	FMOVQ 272(R0), F17
+	FMOVQ 288(R0), F18
+	FMOVQ 304(R0), F19
+	FMOVQ 320(R0), F20
+	FMOVQ 336(R0), F21
+	FMOVQ 352(R0), F22
+	FMOVQ 368(R0), F23
+	FMOVQ 384(R0), F24
+	FMOVQ 400(R0), F25
+	FMOVQ 416(R0), F26
+	FMOVQ 432(R0), F27
+
+begun5:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
 	MOVD x+16(FP), R2
 	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
+	MOVD n+80(FP), R4
 	ADD  R1, R0, R5
 	ADD  R1, R5, R6
 	ADD  R1, R6, R7
@@ -16314,9 +15976,9 @@ rows2:
 	ADD  R1, R8, R9
 	ADD  R1, R9, R10
 	CMP  $16, R4
-	BLT  tail5
+	BLT  tail7
 
-block4:
+block6:
 	FMOVQ 0(R2), F29
 	FMOVQ 0(R0), F28
 	VFMLA V28.S4, V29.S4, V0.S4
@@ -16387,13 +16049,13 @@ block4:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block4
+	BGE   block6
 
-tail5:
+tail7:
 	CMP   $0, R4
-	BLE   end6
+	BLE   end8
 	CMP   $4, R4
-	BLT   part7
+	BLT   part9
 	FMOVQ 0(R2), F29
 	FMOVQ 0(R0), F28
 	VFMLA V28.S4, V29.S4, V0.S4
@@ -16409,127 +16071,127 @@ tail5:
 	VFMLA V28.S4, V29.S4, V20.S4
 	FMOVQ 0(R10), F28
 	VFMLA V28.S4, V29.S4, V24.S4
-	B     over8
+	B     over10
 
-part7:
-	TST   $2, R4
-	BEQ   one9
-	FMOVD 0(R2), F29
-	TST   $1, R4
-	BEQ   moved10
-	ADD   $8, R2, R16
-	VLD1  (R16), V29.S[2]
-	B     moved10
-
-one9:
-	FMOVS 0(R2), F29
-
-moved10:
+part9:
 	TST   $2, R4
 	BEQ   one11
-	FMOVD 0(R0), F28
+	FMOVD 0(R2), F29
 	TST   $1, R4
 	BEQ   moved12
-	ADD   $8, R0, R16
-	VLD1  (R16), V28.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved12
 
 one11:
-	FMOVS 0(R0), F28
+	FMOVS 0(R2), F29
 
 moved12:
-	VFMLA V28.S4, V29.S4, V0.S4
 	TST   $2, R4
 	BEQ   one13
-	FMOVD 0(R5), F28
+	FMOVD 0(R0), F28
 	TST   $1, R4
 	BEQ   moved14
-	ADD   $8, R5, R16
+	ADD   $8, R0, R16
 	VLD1  (R16), V28.S[2]
 	B     moved14
 
 one13:
-	FMOVS 0(R5), F28
+	FMOVS 0(R0), F28
 
 moved14:
-	VFMLA V28.S4, V29.S4, V4.S4
+	VFMLA V28.S4, V29.S4, V0.S4
 	TST   $2, R4
 	BEQ   one15
-	FMOVD 0(R6), F28
+	FMOVD 0(R5), F28
 	TST   $1, R4
 	BEQ   moved16
-	ADD   $8, R6, R16
+	ADD   $8, R5, R16
 	VLD1  (R16), V28.S[2]
 	B     moved16
 
 one15:
-	FMOVS 0(R6), F28
+	FMOVS 0(R5), F28
 
 moved16:
-	VFMLA V28.S4, V29.S4, V8.S4
+	VFMLA V28.S4, V29.S4, V4.S4
 	TST   $2, R4
 	BEQ   one17
-	FMOVD 0(R7), F28
+	FMOVD 0(R6), F28
 	TST   $1, R4
 	BEQ   moved18
-	ADD   $8, R7, R16
+	ADD   $8, R6, R16
 	VLD1  (R16), V28.S[2]
 	B     moved18
 
 one17:
-	FMOVS 0(R7), F28
+	FMOVS 0(R6), F28
 
 moved18:
-	VFMLA V28.S4, V29.S4, V12.S4
+	VFMLA V28.S4, V29.S4, V8.S4
 	TST   $2, R4
 	BEQ   one19
-	FMOVD 0(R8), F28
+	FMOVD 0(R7), F28
 	TST   $1, R4
 	BEQ   moved20
-	ADD   $8, R8, R16
+	ADD   $8, R7, R16
 	VLD1  (R16), V28.S[2]
 	B     moved20
 
 one19:
-	FMOVS 0(R8), F28
+	FMOVS 0(R7), F28
 
 moved20:
-	VFMLA V28.S4, V29.S4, V16.S4
+	VFMLA V28.S4, V29.S4, V12.S4
 	TST   $2, R4
 	BEQ   one21
-	FMOVD 0(R9), F28
+	FMOVD 0(R8), F28
 	TST   $1, R4
 	BEQ   moved22
-	ADD   $8, R9, R16
+	ADD   $8, R8, R16
 	VLD1  (R16), V28.S[2]
 	B     moved22
 
 one21:
-	FMOVS 0(R9), F28
+	FMOVS 0(R8), F28
 
 moved22:
-	VFMLA V28.S4, V29.S4, V20.S4
+	VFMLA V28.S4, V29.S4, V16.S4
 	TST   $2, R4
 	BEQ   one23
-	FMOVD 0(R10), F28
+	FMOVD 0(R9), F28
 	TST   $1, R4
 	BEQ   moved24
-	ADD   $8, R10, R16
+	ADD   $8, R9, R16
 	VLD1  (R16), V28.S[2]
 	B     moved24
 
 one23:
-	FMOVS 0(R10), F28
+	FMOVS 0(R9), F28
 
 moved24:
-	VFMLA V28.S4, V29.S4, V24.S4
-	B     end6
+	VFMLA V28.S4, V29.S4, V20.S4
+	TST   $2, R4
+	BEQ   one25
+	FMOVD 0(R10), F28
+	TST   $1, R4
+	BEQ   moved26
+	ADD   $8, R10, R16
+	VLD1  (R16), V28.S[2]
+	B     moved26
 
-over8:
+one25:
+	FMOVS 0(R10), F28
+
+moved26:
+	VFMLA V28.S4, V29.S4, V24.S4
+	B     end8
+
+over10:
 	CMP   $4, R4
-	BLE   end6
+	BLE   end8
 	CMP   $8, R4
-	BLT   part25
+	BLT   part27
 	FMOVQ 16(R2), F29
 	FMOVQ 16(R0), F28
 	VFMLA V28.S4, V29.S4, V1.S4
@@ -16545,127 +16207,127 @@ over8:
 	VFMLA V28.S4, V29.S4, V21.S4
 	FMOVQ 16(R10), F28
 	VFMLA V28.S4, V29.S4, V25.S4
-	B     over26
+	B     over28
 
-part25:
-	TST   $2, R4
-	BEQ   one27
-	FMOVD 16(R2), F29
-	TST   $1, R4
-	BEQ   moved28
-	ADD   $24, R2, R16
-	VLD1  (R16), V29.S[2]
-	B     moved28
-
-one27:
-	FMOVS 16(R2), F29
-
-moved28:
+part27:
 	TST   $2, R4
 	BEQ   one29
-	FMOVD 16(R0), F28
+	FMOVD 16(R2), F29
 	TST   $1, R4
 	BEQ   moved30
-	ADD   $24, R0, R16
-	VLD1  (R16), V28.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved30
 
 one29:
-	FMOVS 16(R0), F28
+	FMOVS 16(R2), F29
 
 moved30:
-	VFMLA V28.S4, V29.S4, V1.S4
 	TST   $2, R4
 	BEQ   one31
-	FMOVD 16(R5), F28
+	FMOVD 16(R0), F28
 	TST   $1, R4
 	BEQ   moved32
-	ADD   $24, R5, R16
+	ADD   $24, R0, R16
 	VLD1  (R16), V28.S[2]
 	B     moved32
 
 one31:
-	FMOVS 16(R5), F28
+	FMOVS 16(R0), F28
 
 moved32:
-	VFMLA V28.S4, V29.S4, V5.S4
+	VFMLA V28.S4, V29.S4, V1.S4
 	TST   $2, R4
 	BEQ   one33
-	FMOVD 16(R6), F28
+	FMOVD 16(R5), F28
 	TST   $1, R4
 	BEQ   moved34
-	ADD   $24, R6, R16
+	ADD   $24, R5, R16
 	VLD1  (R16), V28.S[2]
 	B     moved34
 
 one33:
-	FMOVS 16(R6), F28
+	FMOVS 16(R5), F28
 
 moved34:
-	VFMLA V28.S4, V29.S4, V9.S4
+	VFMLA V28.S4, V29.S4, V5.S4
 	TST   $2, R4
 	BEQ   one35
-	FMOVD 16(R7), F28
+	FMOVD 16(R6), F28
 	TST   $1, R4
 	BEQ   moved36
-	ADD   $24, R7, R16
+	ADD   $24, R6, R16
 	VLD1  (R16), V28.S[2]
 	B     moved36
 
 one35:
-	FMOVS 16(R7), F28
+	FMOVS 16(R6), F28
 
 moved36:
-	VFMLA V28.S4, V29.S4, V13.S4
+	VFMLA V28.S4, V29.S4, V9.S4
 	TST   $2, R4
 	BEQ   one37
-	FMOVD 16(R8), F28
+	FMOVD 16(R7), F28
 	TST   $1, R4
 	BEQ   moved38
-	ADD   $24, R8, R16
+	ADD   $24, R7, R16
 	VLD1  (R16), V28.S[2]
 	B     moved38
 
 one37:
-	FMOVS 16(R8), F28
+	FMOVS 16(R7), F28
 
 moved38:
-	VFMLA V28.S4, V29.S4, V17.S4
+	VFMLA V28.S4, V29.S4, V13.S4
 	TST   $2, R4
 	BEQ   one39
-	FMOVD 16(R9), F28
+	FMOVD 16(R8), F28
 	TST   $1, R4
 	BEQ   moved40
-	ADD   $24, R9, R16
+	ADD   $24, R8, R16
 	VLD1  (R16), V28.S[2]
 	B     moved40
 
 one39:
-	FMOVS 16(R9), F28
+	FMOVS 16(R8), F28
 
 moved40:
-	VFMLA V28.S4, V29.S4, V21.S4
+	VFMLA V28.S4, V29.S4, V17.S4
 	TST   $2, R4
 	BEQ   one41
-	FMOVD 16(R10), F28
+	FMOVD 16(R9), F28
 	TST   $1, R4
 	BEQ   moved42
-	ADD   $24, R10, R16
+	ADD   $24, R9, R16
 	VLD1  (R16), V28.S[2]
 	B     moved42
 
 one41:
-	FMOVS 16(R10), F28
+	FMOVS 16(R9), F28
 
 moved42:
-	VFMLA V28.S4, V29.S4, V25.S4
-	B     end6
+	VFMLA V28.S4, V29.S4, V21.S4
+	TST   $2, R4
+	BEQ   one43
+	FMOVD 16(R10), F28
+	TST   $1, R4
+	BEQ   moved44
+	ADD   $24, R10, R16
+	VLD1  (R16), V28.S[2]
+	B     moved44
 
-over26:
+one43:
+	FMOVS 16(R10), F28
+
+moved44:
+	VFMLA V28.S4, V29.S4, V25.S4
+	B     end8
+
+over28:
 	CMP   $8, R4
-	BLE   end6
+	BLE   end8
 	CMP   $12, R4
-	BLT   part43
+	BLT   part45
 	FMOVQ 32(R2), F29
 	FMOVQ 32(R0), F28
 	VFMLA V28.S4, V29.S4, V2.S4
@@ -16681,243 +16343,245 @@ over26:
 	VFMLA V28.S4, V29.S4, V22.S4
 	FMOVQ 32(R10), F28
 	VFMLA V28.S4, V29.S4, V26.S4
-	B     over44
+	B     over46
 
-part43:
-	TST   $2, R4
-	BEQ   one45
-	FMOVD 32(R2), F29
-	TST   $1, R4
-	BEQ   moved46
-	ADD   $40, R2, R16
-	VLD1  (R16), V29.S[2]
-	B     moved46
-
-one45:
-	FMOVS 32(R2), F29
-
-moved46:
+part45:
 	TST   $2, R4
 	BEQ   one47
-	FMOVD 32(R0), F28
+	FMOVD 32(R2), F29
 	TST   $1, R4
 	BEQ   moved48
-	ADD   $40, R0, R16
-	VLD1  (R16), V28.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved48
 
 one47:
-	FMOVS 32(R0), F28
+	FMOVS 32(R2), F29
 
 moved48:
-	VFMLA V28.S4, V29.S4, V2.S4
 	TST   $2, R4
 	BEQ   one49
-	FMOVD 32(R5), F28
+	FMOVD 32(R0), F28
 	TST   $1, R4
 	BEQ   moved50
-	ADD   $40, R5, R16
+	ADD   $40, R0, R16
 	VLD1  (R16), V28.S[2]
 	B     moved50
 
 one49:
-	FMOVS 32(R5), F28
+	FMOVS 32(R0), F28
 
 moved50:
-	VFMLA V28.S4, V29.S4, V6.S4
+	VFMLA V28.S4, V29.S4, V2.S4
 	TST   $2, R4
 	BEQ   one51
-	FMOVD 32(R6), F28
+	FMOVD 32(R5), F28
 	TST   $1, R4
 	BEQ   moved52
-	ADD   $40, R6, R16
+	ADD   $40, R5, R16
 	VLD1  (R16), V28.S[2]
 	B     moved52
 
 one51:
-	FMOVS 32(R6), F28
+	FMOVS 32(R5), F28
 
 moved52:
-	VFMLA V28.S4, V29.S4, V10.S4
+	VFMLA V28.S4, V29.S4, V6.S4
 	TST   $2, R4
 	BEQ   one53
-	FMOVD 32(R7), F28
+	FMOVD 32(R6), F28
 	TST   $1, R4
 	BEQ   moved54
-	ADD   $40, R7, R16
+	ADD   $40, R6, R16
 	VLD1  (R16), V28.S[2]
 	B     moved54
 
 one53:
-	FMOVS 32(R7), F28
+	FMOVS 32(R6), F28
 
 moved54:
-	VFMLA V28.S4, V29.S4, V14.S4
+	VFMLA V28.S4, V29.S4, V10.S4
 	TST   $2, R4
 	BEQ   one55
-	FMOVD 32(R8), F28
+	FMOVD 32(R7), F28
 	TST   $1, R4
 	BEQ   moved56
-	ADD   $40, R8, R16
+	ADD   $40, R7, R16
 	VLD1  (R16), V28.S[2]
 	B     moved56
 
 one55:
-	FMOVS 32(R8), F28
+	FMOVS 32(R7), F28
 
 moved56:
-	VFMLA V28.S4, V29.S4, V18.S4
+	VFMLA V28.S4, V29.S4, V14.S4
 	TST   $2, R4
 	BEQ   one57
-	FMOVD 32(R9), F28
+	FMOVD 32(R8), F28
 	TST   $1, R4
 	BEQ   moved58
-	ADD   $40, R9, R16
+	ADD   $40, R8, R16
 	VLD1  (R16), V28.S[2]
 	B     moved58
 
 one57:
-	FMOVS 32(R9), F28
+	FMOVS 32(R8), F28
 
 moved58:
-	VFMLA V28.S4, V29.S4, V22.S4
+	VFMLA V28.S4, V29.S4, V18.S4
 	TST   $2, R4
 	BEQ   one59
-	FMOVD 32(R10), F28
+	FMOVD 32(R9), F28
 	TST   $1, R4
 	BEQ   moved60
-	ADD   $40, R10, R16
+	ADD   $40, R9, R16
 	VLD1  (R16), V28.S[2]
 	B     moved60
 
 one59:
-	FMOVS 32(R10), F28
+	FMOVS 32(R9), F28
 
 moved60:
-	VFMLA V28.S4, V29.S4, V26.S4
-	B     end6
-
-over44:
-	CMP   $12, R4
-	BLE   end6
+	VFMLA V28.S4, V29.S4, V22.S4
 	TST   $2, R4
-	BEQ   one62
-	FMOVD 48(R2), F29
+	BEQ   one61
+	FMOVD 32(R10), F28
 	TST   $1, R4
-	BEQ   moved63
-	ADD   $56, R2, R16
-	VLD1  (R16), V29.S[2]
-	B     moved63
+	BEQ   moved62
+	ADD   $40, R10, R16
+	VLD1  (R16), V28.S[2]
+	B     moved62
 
-one62:
-	FMOVS 48(R2), F29
+one61:
+	FMOVS 32(R10), F28
 
-moved63:
+moved62:
+	VFMLA V28.S4, V29.S4, V26.S4
+	B     end8
+
+over46:
+	CMP   $12, R4
+	BLE   end8
 	TST   $2, R4
 	BEQ   one64
-	FMOVD 48(R0), F28
+	FMOVD 48(R2), F29
 	TST   $1, R4
 	BEQ   moved65
-	ADD   $56, R0, R16
-	VLD1  (R16), V28.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved65
 
 one64:
-	FMOVS 48(R0), F28
+	FMOVS 48(R2), F29
 
 moved65:
-	VFMLA V28.S4, V29.S4, V3.S4
 	TST   $2, R4
 	BEQ   one66
-	FMOVD 48(R5), F28
+	FMOVD 48(R0), F28
 	TST   $1, R4
 	BEQ   moved67
-	ADD   $56, R5, R16
+	ADD   $56, R0, R16
 	VLD1  (R16), V28.S[2]
 	B     moved67
 
 one66:
-	FMOVS 48(R5), F28
+	FMOVS 48(R0), F28
 
 moved67:
-	VFMLA V28.S4, V29.S4, V7.S4
+	VFMLA V28.S4, V29.S4, V3.S4
 	TST   $2, R4
 	BEQ   one68
-	FMOVD 48(R6), F28
+	FMOVD 48(R5), F28
 	TST   $1, R4
 	BEQ   moved69
-	ADD   $56, R6, R16
+	ADD   $56, R5, R16
 	VLD1  (R16), V28.S[2]
 	B     moved69
 
 one68:
-	FMOVS 48(R6), F28
+	FMOVS 48(R5), F28
 
 moved69:
-	VFMLA V28.S4, V29.S4, V11.S4
+	VFMLA V28.S4, V29.S4, V7.S4
 	TST   $2, R4
 	BEQ   one70
-	FMOVD 48(R7), F28
+	FMOVD 48(R6), F28
 	TST   $1, R4
 	BEQ   moved71
-	ADD   $56, R7, R16
+	ADD   $56, R6, R16
 	VLD1  (R16), V28.S[2]
 	B     moved71
 
 one70:
-	FMOVS 48(R7), F28
+	FMOVS 48(R6), F28
 
 moved71:
-	VFMLA V28.S4, V29.S4, V15.S4
+	VFMLA V28.S4, V29.S4, V11.S4
 	TST   $2, R4
 	BEQ   one72
-	FMOVD 48(R8), F28
+	FMOVD 48(R7), F28
 	TST   $1, R4
 	BEQ   moved73
-	ADD   $56, R8, R16
+	ADD   $56, R7, R16
 	VLD1  (R16), V28.S[2]
 	B     moved73
 
 one72:
-	FMOVS 48(R8), F28
+	FMOVS 48(R7), F28
 
 moved73:
-	VFMLA V28.S4, V29.S4, V19.S4
+	VFMLA V28.S4, V29.S4, V15.S4
 	TST   $2, R4
 	BEQ   one74
-	FMOVD 48(R9), F28
+	FMOVD 48(R8), F28
 	TST   $1, R4
 	BEQ   moved75
-	ADD   $56, R9, R16
+	ADD   $56, R8, R16
 	VLD1  (R16), V28.S[2]
 	B     moved75
 
 one74:
-	FMOVS 48(R9), F28
+	FMOVS 48(R8), F28
 
 moved75:
-	VFMLA V28.S4, V29.S4, V23.S4
+	VFMLA V28.S4, V29.S4, V19.S4
 	TST   $2, R4
 	BEQ   one76
-	FMOVD 48(R10), F28
+	FMOVD 48(R9), F28
 	TST   $1, R4
 	BEQ   moved77
-	ADD   $56, R10, R16
+	ADD   $56, R9, R16
 	VLD1  (R16), V28.S[2]
 	B     moved77
 
 one76:
-	FMOVS 48(R10), F28
+	FMOVS 48(R9), F28
 
 moved77:
+	VFMLA V28.S4, V29.S4, V23.S4
+	TST   $2, R4
+	BEQ   one78
+	FMOVD 48(R10), F28
+	TST   $1, R4
+	BEQ   moved79
+	ADD   $56, R10, R16
+	VLD1  (R16), V28.S[2]
+	B     moved79
+
+one78:
+	FMOVS 48(R10), F28
+
+moved79:
 	VFMLA V28.S4, V29.S4, V27.S4
 
-end6:
+end8:
 	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left80
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
+	MOVD  act+88(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -16949,10 +16613,10 @@ end6:
 	VMOVI $0, V28.B16
 	WORD  $0x4e3cd400 // fadd v0.4s, v0.4s, v28.4s
 	CMP   $1, R4
-	BNE   linear78
+	BNE   linear82
 	WORD  $0x4e3cf400 // fmax v0.4s, v0.4s, v28.4s
 
-linear78:
+linear82:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
@@ -16971,23 +16635,57 @@ linear78:
 	VMOVI $0, V28.B16
 	WORD  $0x4e3cd610 // fadd v16.4s, v16.4s, v28.4s
 	CMP   $1, R4
-	BNE   linear79
+	BNE   linear83
 	WORD  $0x4e3cf610 // fmax v16.4s, v16.4s, v28.4s
 
-linear79:
+linear83:
 	FMOVS F16, 16(R2)
 	ADD   $20, R2, R16
 	VST1  V16.S[1], (R16)
 	ADD   $24, R2, R16
 	VST1  V16.S[2], (R16)
+	B     stored81
 
+left80:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+	FMOVQ F16, 256(R0)
+	FMOVQ F17, 272(R0)
+	FMOVQ F18, 288(R0)
+	FMOVQ F19, 304(R0)
+	FMOVQ F20, 320(R0)
+	FMOVQ F21, 336(R0)
+	FMOVQ F22, 352(R0)
+	FMOVQ F23, 368(R0)
+	FMOVQ F24, 384(R0)
+	FMOVQ F25, 400(R0)
+	FMOVQ F26, 416(R0)
+	FMOVQ F27, 432(R0)
+
+stored81:
 	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
+	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
 	BLE  done3
 	MOVD $1, R1
-	MOVD R0, rows+56(FP)
+	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
 	MOVD y+0(FP), R2
@@ -16998,6 +16696,9 @@ linear79:
 	MOVD x+16(FP), R2
 	ADD  R3, R2
 	MOVD R2, x+16(FP)
+	MOVD lane+56(FP), R2
+	ADD  $448, R2
+	MOVD R2, lane+56(FP)
 	B    rows2
 
 done3:
@@ -17005,51 +16706,85 @@ done3:
 
 other1:
 	CMP $6, R0
-	BNE other80
+	BNE other84
 
-rows81:
+rows85:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on87
+
 	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
+	MOVD  bias+48(FP), R5
+	FMOVS 0(R5), F0
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
+	FMOVS 4(R5), F4
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
+	FMOVS 8(R5), F8
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
-	FMOVS 12(R0), F12
+	FMOVS 12(R5), F12
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
-	FMOVS 16(R0), F16
+	FMOVS 16(R5), F16
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
-	FMOVS 20(R0), F20
+	FMOVS 20(R5), F20
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
+	B     begun88
 
+on87:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+	FMOVQ 256(R0), F16
+	FMOVQ 272(R0), F17
+	FMOVQ 288(R0), F18
+	FMOVQ 304(R0), F19
+	FMOVQ 320(R0), F20
+	FMOVQ 336(R0), F21
+	FMOVQ 352(R0), F22
+	FMOVQ 368(R0), F23
+
+begun88:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
 	MOVD x+16(FP), R2
 	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
+	MOVD n+80(FP), R4
 	ADD  R1, R0, R5
 	ADD  R1, R5, R6
 	ADD  R1, R6, R7
 	ADD  R1, R7, R8
 	ADD  R1, R8, R9
 	CMP  $16, R4
-	BLT  tail84
+	BLT  tail90
 
-block83:
+block89:
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.S4, V25.S4, V0.S4
@@ -17111,13 +16846,13 @@ block83:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block83
+	BGE   block89
 
-tail84:
+tail90:
 	CMP   $0, R4
-	BLE   end85
+	BLE   end91
 	CMP   $4, R4
-	BLT   part86
+	BLT   part92
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.S4, V25.S4, V0.S4
@@ -17131,113 +16866,113 @@ tail84:
 	VFMLA V24.S4, V25.S4, V16.S4
 	FMOVQ 0(R9), F24
 	VFMLA V24.S4, V25.S4, V20.S4
-	B     over87
+	B     over93
 
-part86:
-	TST   $2, R4
-	BEQ   one88
-	FMOVD 0(R2), F25
-	TST   $1, R4
-	BEQ   moved89
-	ADD   $8, R2, R16
-	VLD1  (R16), V25.S[2]
-	B     moved89
-
-one88:
-	FMOVS 0(R2), F25
-
-moved89:
-	TST   $2, R4
-	BEQ   one90
-	FMOVD 0(R0), F24
-	TST   $1, R4
-	BEQ   moved91
-	ADD   $8, R0, R16
-	VLD1  (R16), V24.S[2]
-	B     moved91
-
-one90:
-	FMOVS 0(R0), F24
-
-moved91:
-	VFMLA V24.S4, V25.S4, V0.S4
-	TST   $2, R4
-	BEQ   one92
-	FMOVD 0(R5), F24
-	TST   $1, R4
-	BEQ   moved93
-	ADD   $8, R5, R16
-	VLD1  (R16), V24.S[2]
-	B     moved93
-
-one92:
-	FMOVS 0(R5), F24
-
-moved93:
-	VFMLA V24.S4, V25.S4, V4.S4
+part92:
 	TST   $2, R4
 	BEQ   one94
-	FMOVD 0(R6), F24
+	FMOVD 0(R2), F25
 	TST   $1, R4
 	BEQ   moved95
-	ADD   $8, R6, R16
-	VLD1  (R16), V24.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V25.S[2]
 	B     moved95
 
 one94:
-	FMOVS 0(R6), F24
+	FMOVS 0(R2), F25
 
 moved95:
-	VFMLA V24.S4, V25.S4, V8.S4
 	TST   $2, R4
 	BEQ   one96
-	FMOVD 0(R7), F24
+	FMOVD 0(R0), F24
 	TST   $1, R4
 	BEQ   moved97
-	ADD   $8, R7, R16
+	ADD   $8, R0, R16
 	VLD1  (R16), V24.S[2]
 	B     moved97
 
 one96:
-	FMOVS 0(R7), F24
+	FMOVS 0(R0), F24
 
 moved97:
-	VFMLA V24.S4, V25.S4, V12.S4
+	VFMLA V24.S4, V25.S4, V0.S4
 	TST   $2, R4
 	BEQ   one98
-	FMOVD 0(R8), F24
+	FMOVD 0(R5), F24
 	TST   $1, R4
 	BEQ   moved99
-	ADD   $8, R8, R16
+	ADD   $8, R5, R16
 	VLD1  (R16), V24.S[2]
 	B     moved99
 
 one98:
-	FMOVS 0(R8), F24
+	FMOVS 0(R5), F24
 
 moved99:
-	VFMLA V24.S4, V25.S4, V16.S4
+	VFMLA V24.S4, V25.S4, V4.S4
 	TST   $2, R4
 	BEQ   one100
-	FMOVD 0(R9), F24
+	FMOVD 0(R6), F24
 	TST   $1, R4
 	BEQ   moved101
-	ADD   $8, R9, R16
+	ADD   $8, R6, R16
 	VLD1  (R16), V24.S[2]
 	B     moved101
 
 one100:
-	FMOVS 0(R9), F24
+	FMOVS 0(R6), F24
 
 moved101:
-	VFMLA V24.S4, V25.S4, V20.S4
-	B     end85
+	VFMLA V24.S4, V25.S4, V8.S4
+	TST   $2, R4
+	BEQ   one102
+	FMOVD 0(R7), F24
+	TST   $1, R4
+	BEQ   moved103
+	ADD   $8, R7, R16
+	VLD1  (R16), V24.S[2]
+	B     moved103
 
-over87:
+one102:
+	FMOVS 0(R7), F24
+
+moved103:
+	VFMLA V24.S4, V25.S4, V12.S4
+	TST   $2, R4
+	BEQ   one104
+	FMOVD 0(R8), F24
+	TST   $1, R4
+	BEQ   moved105
+	ADD   $8, R8, R16
+	VLD1  (R16), V24.S[2]
+	B     moved105
+
+one104:
+	FMOVS 0(R8), F24
+
+moved105:
+	VFMLA V24.S4, V25.S4, V16.S4
+	TST   $2, R4
+	BEQ   one106
+	FMOVD 0(R9), F24
+	TST   $1, R4
+	BEQ   moved107
+	ADD   $8, R9, R16
+	VLD1  (R16), V24.S[2]
+	B     moved107
+
+one106:
+	FMOVS 0(R9), F24
+
+moved107:
+	VFMLA V24.S4, V25.S4, V20.S4
+	B     end91
+
+over93:
 	CMP   $4, R4
-	BLE   end85
+	BLE   end91
 	CMP   $8, R4
-	BLT   part102
+	BLT   part108
 	FMOVQ 16(R2), F25
 	FMOVQ 16(R0), F24
 	VFMLA V24.S4, V25.S4, V1.S4
@@ -17251,113 +16986,113 @@ over87:
 	VFMLA V24.S4, V25.S4, V17.S4
 	FMOVQ 16(R9), F24
 	VFMLA V24.S4, V25.S4, V21.S4
-	B     over103
+	B     over109
 
-part102:
-	TST   $2, R4
-	BEQ   one104
-	FMOVD 16(R2), F25
-	TST   $1, R4
-	BEQ   moved105
-	ADD   $24, R2, R16
-	VLD1  (R16), V25.S[2]
-	B     moved105
-
-one104:
-	FMOVS 16(R2), F25
-
-moved105:
-	TST   $2, R4
-	BEQ   one106
-	FMOVD 16(R0), F24
-	TST   $1, R4
-	BEQ   moved107
-	ADD   $24, R0, R16
-	VLD1  (R16), V24.S[2]
-	B     moved107
-
-one106:
-	FMOVS 16(R0), F24
-
-moved107:
-	VFMLA V24.S4, V25.S4, V1.S4
-	TST   $2, R4
-	BEQ   one108
-	FMOVD 16(R5), F24
-	TST   $1, R4
-	BEQ   moved109
-	ADD   $24, R5, R16
-	VLD1  (R16), V24.S[2]
-	B     moved109
-
-one108:
-	FMOVS 16(R5), F24
-
-moved109:
-	VFMLA V24.S4, V25.S4, V5.S4
+part108:
 	TST   $2, R4
 	BEQ   one110
-	FMOVD 16(R6), F24
+	FMOVD 16(R2), F25
 	TST   $1, R4
 	BEQ   moved111
-	ADD   $24, R6, R16
-	VLD1  (R16), V24.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V25.S[2]
 	B     moved111
 
 one110:
-	FMOVS 16(R6), F24
+	FMOVS 16(R2), F25
 
 moved111:
-	VFMLA V24.S4, V25.S4, V9.S4
 	TST   $2, R4
 	BEQ   one112
-	FMOVD 16(R7), F24
+	FMOVD 16(R0), F24
 	TST   $1, R4
 	BEQ   moved113
-	ADD   $24, R7, R16
+	ADD   $24, R0, R16
 	VLD1  (R16), V24.S[2]
 	B     moved113
 
 one112:
-	FMOVS 16(R7), F24
+	FMOVS 16(R0), F24
 
 moved113:
-	VFMLA V24.S4, V25.S4, V13.S4
+	VFMLA V24.S4, V25.S4, V1.S4
 	TST   $2, R4
 	BEQ   one114
-	FMOVD 16(R8), F24
+	FMOVD 16(R5), F24
 	TST   $1, R4
 	BEQ   moved115
-	ADD   $24, R8, R16
+	ADD   $24, R5, R16
 	VLD1  (R16), V24.S[2]
 	B     moved115
 
 one114:
-	FMOVS 16(R8), F24
+	FMOVS 16(R5), F24
 
 moved115:
-	VFMLA V24.S4, V25.S4, V17.S4
+	VFMLA V24.S4, V25.S4, V5.S4
 	TST   $2, R4
 	BEQ   one116
-	FMOVD 16(R9), F24
+	FMOVD 16(R6), F24
 	TST   $1, R4
 	BEQ   moved117
-	ADD   $24, R9, R16
+	ADD   $24, R6, R16
 	VLD1  (R16), V24.S[2]
 	B     moved117
 
 one116:
-	FMOVS 16(R9), F24
+	FMOVS 16(R6), F24
 
 moved117:
-	VFMLA V24.S4, V25.S4, V21.S4
-	B     end85
+	VFMLA V24.S4, V25.S4, V9.S4
+	TST   $2, R4
+	BEQ   one118
+	FMOVD 16(R7), F24
+	TST   $1, R4
+	BEQ   moved119
+	ADD   $24, R7, R16
+	VLD1  (R16), V24.S[2]
+	B     moved119
 
-over103:
+one118:
+	FMOVS 16(R7), F24
+
+moved119:
+	VFMLA V24.S4, V25.S4, V13.S4
+	TST   $2, R4
+	BEQ   one120
+	FMOVD 16(R8), F24
+	TST   $1, R4
+	BEQ   moved121
+	ADD   $24, R8, R16
+	VLD1  (R16), V24.S[2]
+	B     moved121
+
+one120:
+	FMOVS 16(R8), F24
+
+moved121:
+	VFMLA V24.S4, V25.S4, V17.S4
+	TST   $2, R4
+	BEQ   one122
+	FMOVD 16(R9), F24
+	TST   $1, R4
+	BEQ   moved123
+	ADD   $24, R9, R16
+	VLD1  (R16), V24.S[2]
+	B     moved123
+
+one122:
+	FMOVS 16(R9), F24
+
+moved123:
+	VFMLA V24.S4, V25.S4, V21.S4
+	B     end91
+
+over109:
 	CMP   $8, R4
-	BLE   end85
+	BLE   end91
 	CMP   $12, R4
-	BLT   part118
+	BLT   part124
 	FMOVQ 32(R2), F25
 	FMOVQ 32(R0), F24
 	VFMLA V24.S4, V25.S4, V2.S4
@@ -17371,215 +17106,217 @@ over103:
 	VFMLA V24.S4, V25.S4, V18.S4
 	FMOVQ 32(R9), F24
 	VFMLA V24.S4, V25.S4, V22.S4
-	B     over119
+	B     over125
 
-part118:
-	TST   $2, R4
-	BEQ   one120
-	FMOVD 32(R2), F25
-	TST   $1, R4
-	BEQ   moved121
-	ADD   $40, R2, R16
-	VLD1  (R16), V25.S[2]
-	B     moved121
-
-one120:
-	FMOVS 32(R2), F25
-
-moved121:
-	TST   $2, R4
-	BEQ   one122
-	FMOVD 32(R0), F24
-	TST   $1, R4
-	BEQ   moved123
-	ADD   $40, R0, R16
-	VLD1  (R16), V24.S[2]
-	B     moved123
-
-one122:
-	FMOVS 32(R0), F24
-
-moved123:
-	VFMLA V24.S4, V25.S4, V2.S4
-	TST   $2, R4
-	BEQ   one124
-	FMOVD 32(R5), F24
-	TST   $1, R4
-	BEQ   moved125
-	ADD   $40, R5, R16
-	VLD1  (R16), V24.S[2]
-	B     moved125
-
-one124:
-	FMOVS 32(R5), F24
-
-moved125:
-	VFMLA V24.S4, V25.S4, V6.S4
+part124:
 	TST   $2, R4
 	BEQ   one126
-	FMOVD 32(R6), F24
+	FMOVD 32(R2), F25
 	TST   $1, R4
 	BEQ   moved127
-	ADD   $40, R6, R16
-	VLD1  (R16), V24.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V25.S[2]
 	B     moved127
 
 one126:
-	FMOVS 32(R6), F24
+	FMOVS 32(R2), F25
 
 moved127:
-	VFMLA V24.S4, V25.S4, V10.S4
 	TST   $2, R4
 	BEQ   one128
-	FMOVD 32(R7), F24
+	FMOVD 32(R0), F24
 	TST   $1, R4
 	BEQ   moved129
-	ADD   $40, R7, R16
+	ADD   $40, R0, R16
 	VLD1  (R16), V24.S[2]
 	B     moved129
 
 one128:
-	FMOVS 32(R7), F24
+	FMOVS 32(R0), F24
 
 moved129:
-	VFMLA V24.S4, V25.S4, V14.S4
+	VFMLA V24.S4, V25.S4, V2.S4
 	TST   $2, R4
 	BEQ   one130
-	FMOVD 32(R8), F24
+	FMOVD 32(R5), F24
 	TST   $1, R4
 	BEQ   moved131
-	ADD   $40, R8, R16
+	ADD   $40, R5, R16
 	VLD1  (R16), V24.S[2]
 	B     moved131
 
 one130:
-	FMOVS 32(R8), F24
+	FMOVS 32(R5), F24
 
 moved131:
-	VFMLA V24.S4, V25.S4, V18.S4
+	VFMLA V24.S4, V25.S4, V6.S4
 	TST   $2, R4
 	BEQ   one132
-	FMOVD 32(R9), F24
+	FMOVD 32(R6), F24
 	TST   $1, R4
 	BEQ   moved133
-	ADD   $40, R9, R16
+	ADD   $40, R6, R16
 	VLD1  (R16), V24.S[2]
 	B     moved133
 
 one132:
-	FMOVS 32(R9), F24
+	FMOVS 32(R6), F24
 
 moved133:
+	VFMLA V24.S4, V25.S4, V10.S4
+	TST   $2, R4
+	BEQ   one134
+	FMOVD 32(R7), F24
+	TST   $1, R4
+	BEQ   moved135
+	ADD   $40, R7, R16
+	VLD1  (R16), V24.S[2]
+	B     moved135
+
+one134:
+	FMOVS 32(R7), F24
+
+moved135:
+	VFMLA V24.S4, V25.S4, V14.S4
+	TST   $2, R4
+	BEQ   one136
+	FMOVD 32(R8), F24
+	TST   $1, R4
+	BEQ   moved137
+	ADD   $40, R8, R16
+	VLD1  (R16), V24.S[2]
+	B     moved137
+
+one136:
+	FMOVS 32(R8), F24
+
+moved137:
+	VFMLA V24.S4, V25.S4, V18.S4
+	TST   $2, R4
+	BEQ   one138
+	FMOVD 32(R9), F24
+	TST   $1, R4
+	BEQ   moved139
+	ADD   $40, R9, R16
+	VLD1  (R16), V24.S[2]
+	B     moved139
+
+one138:
+	FMOVS 32(R9), F24
+
+moved139:
 	VFMLA V24.S4, V25.S4, V22.S4
-	B     end85
+	B     end91
 
-over119:
+over125:
 	CMP   $12, R4
-	BLE   end85
-	TST   $2, R4
-	BEQ   one135
-	FMOVD 48(R2), F25
-	TST   $1, R4
-	BEQ   moved136
-	ADD   $56, R2, R16
-	VLD1  (R16), V25.S[2]
-	B     moved136
-
-one135:
-	FMOVS 48(R2), F25
-
-moved136:
-	TST   $2, R4
-	BEQ   one137
-	FMOVD 48(R0), F24
-	TST   $1, R4
-	BEQ   moved138
-	ADD   $56, R0, R16
-	VLD1  (R16), V24.S[2]
-	B     moved138
-
-one137:
-	FMOVS 48(R0), F24
-
-moved138:
-	VFMLA V24.S4, V25.S4, V3.S4
-	TST   $2, R4
-	BEQ   one139
-	FMOVD 48(R5), F24
-	TST   $1, R4
-	BEQ   moved140
-	ADD   $56, R5, R16
-	VLD1  (R16), V24.S[2]
-	B     moved140
-
-one139:
-	FMOVS 48(R5), F24
-
-moved140:
-	VFMLA V24.S4, V25.S4, V7.S4
+	BLE   end91
 	TST   $2, R4
 	BEQ   one141
-	FMOVD 48(R6), F24
+	FMOVD 48(R2), F25
 	TST   $1, R4
 	BEQ   moved142
-	ADD   $56, R6, R16
-	VLD1  (R16), V24.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V25.S[2]
 	B     moved142
 
 one141:
-	FMOVS 48(R6), F24
+	FMOVS 48(R2), F25
 
 moved142:
-	VFMLA V24.S4, V25.S4, V11.S4
 	TST   $2, R4
 	BEQ   one143
-	FMOVD 48(R7), F24
+	FMOVD 48(R0), F24
 	TST   $1, R4
 	BEQ   moved144
-	ADD   $56, R7, R16
+	ADD   $56, R0, R16
 	VLD1  (R16), V24.S[2]
 	B     moved144
 
 one143:
-	FMOVS 48(R7), F24
+	FMOVS 48(R0), F24
 
 moved144:
-	VFMLA V24.S4, V25.S4, V15.S4
+	VFMLA V24.S4, V25.S4, V3.S4
 	TST   $2, R4
 	BEQ   one145
-	FMOVD 48(R8), F24
+	FMOVD 48(R5), F24
 	TST   $1, R4
 	BEQ   moved146
-	ADD   $56, R8, R16
+	ADD   $56, R5, R16
 	VLD1  (R16), V24.S[2]
 	B     moved146
 
 one145:
-	FMOVS 48(R8), F24
+	FMOVS 48(R5), F24
 
 moved146:
-	VFMLA V24.S4, V25.S4, V19.S4
+	VFMLA V24.S4, V25.S4, V7.S4
 	TST   $2, R4
 	BEQ   one147
-	FMOVD 48(R9), F24
+	FMOVD 48(R6), F24
 	TST   $1, R4
 	BEQ   moved148
-	ADD   $56, R9, R16
+	ADD   $56, R6, R16
 	VLD1  (R16), V24.S[2]
 	B     moved148
 
 one147:
-	FMOVS 48(R9), F24
+	FMOVS 48(R6), F24
 
 moved148:
+	VFMLA V24.S4, V25.S4, V11.S4
+	TST   $2, R4
+	BEQ   one149
+	FMOVD 48(R7), F24
+	TST   $1, R4
+	BEQ   moved150
+	ADD   $56, R7, R16
+	VLD1  (R16), V24.S[2]
+	B     moved150
+
+one149:
+	FMOVS 48(R7), F24
+
+moved150:
+	VFMLA V24.S4, V25.S4, V15.S4
+	TST   $2, R4
+	BEQ   one151
+	FMOVD 48(R8), F24
+	TST   $1, R4
+	BEQ   moved152
+	ADD   $56, R8, R16
+	VLD1  (R16), V24.S[2]
+	B     moved152
+
+one151:
+	FMOVS 48(R8), F24
+
+moved152:
+	VFMLA V24.S4, V25.S4, V19.S4
+	TST   $2, R4
+	BEQ   one153
+	FMOVD 48(R9), F24
+	TST   $1, R4
+	BEQ   moved154
+	ADD   $56, R9, R16
+	VLD1  (R16), V24.S[2]
+	B     moved154
+
+one153:
+	FMOVS 48(R9), F24
+
+moved154:
 	VFMLA V24.S4, V25.S4, V23.S4
 
-end85:
+end91:
 	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left155
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
+	MOVD  act+88(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -17608,10 +17345,10 @@ end85:
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
 	CMP   $1, R4
-	BNE   linear149
+	BNE   linear157
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 
-linear149:
+linear157:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
@@ -17631,21 +17368,51 @@ linear149:
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
 	CMP   $1, R4
-	BNE   linear150
+	BNE   linear158
 	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
 
-linear150:
+linear158:
 	FMOVS F16, 16(R2)
 	ADD   $20, R2, R16
 	VST1  V16.S[1], (R16)
+	B     stored156
 
+left155:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+	FMOVQ F16, 256(R0)
+	FMOVQ F17, 272(R0)
+	FMOVQ F18, 288(R0)
+	FMOVQ F19, 304(R0)
+	FMOVQ F20, 320(R0)
+	FMOVQ F21, 336(R0)
+	FMOVQ F22, 352(R0)
+	FMOVQ F23, 368(R0)
+
+stored156:
 	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
+	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
-	BLE  done82
+	BLE  done86
 	MOVD $1, R1
-	MOVD R0, rows+56(FP)
+	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
 	MOVD y+0(FP), R2
@@ -17656,53 +17423,86 @@ linear150:
 	MOVD x+16(FP), R2
 	ADD  R3, R2
 	MOVD R2, x+16(FP)
-	B    rows81
+	MOVD lane+56(FP), R2
+	ADD  $384, R2
+	MOVD R2, lane+56(FP)
+	B    rows85
 
-done82:
+done86:
 	RET
 
-other80:
+other84:
 	CMP $5, R0
-	BNE other151
+	BNE other159
 
-rows152:
+rows160:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on162
+
 	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
+	MOVD  bias+48(FP), R5
+	FMOVS 0(R5), F0
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
+	FMOVS 4(R5), F4
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
+	FMOVS 8(R5), F8
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
-	FMOVS 12(R0), F12
+	FMOVS 12(R5), F12
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
-	FMOVS 16(R0), F16
+	FMOVS 16(R5), F16
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
+	B     begun163
 
+on162:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+	FMOVQ 256(R0), F16
+	FMOVQ 272(R0), F17
+	FMOVQ 288(R0), F18
+	FMOVQ 304(R0), F19
+
+begun163:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
 	MOVD x+16(FP), R2
 	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
+	MOVD n+80(FP), R4
 	ADD  R1, R0, R5
 	ADD  R1, R5, R6
 	ADD  R1, R6, R7
 	ADD  R1, R7, R8
 	CMP  $16, R4
-	BLT  tail155
+	BLT  tail165
 
-block154:
+block164:
 	FMOVQ 0(R2), F21
 	FMOVQ 0(R0), F20
 	VFMLA V20.S4, V21.S4, V0.S4
@@ -17755,13 +17555,13 @@ block154:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block154
+	BGE   block164
 
-tail155:
+tail165:
 	CMP   $0, R4
-	BLE   end156
+	BLE   end166
 	CMP   $4, R4
-	BLT   part157
+	BLT   part167
 	FMOVQ 0(R2), F21
 	FMOVQ 0(R0), F20
 	VFMLA V20.S4, V21.S4, V0.S4
@@ -17773,99 +17573,99 @@ tail155:
 	VFMLA V20.S4, V21.S4, V12.S4
 	FMOVQ 0(R8), F20
 	VFMLA V20.S4, V21.S4, V16.S4
-	B     over158
+	B     over168
 
-part157:
-	TST   $2, R4
-	BEQ   one159
-	FMOVD 0(R2), F21
-	TST   $1, R4
-	BEQ   moved160
-	ADD   $8, R2, R16
-	VLD1  (R16), V21.S[2]
-	B     moved160
-
-one159:
-	FMOVS 0(R2), F21
-
-moved160:
-	TST   $2, R4
-	BEQ   one161
-	FMOVD 0(R0), F20
-	TST   $1, R4
-	BEQ   moved162
-	ADD   $8, R0, R16
-	VLD1  (R16), V20.S[2]
-	B     moved162
-
-one161:
-	FMOVS 0(R0), F20
-
-moved162:
-	VFMLA V20.S4, V21.S4, V0.S4
-	TST   $2, R4
-	BEQ   one163
-	FMOVD 0(R5), F20
-	TST   $1, R4
-	BEQ   moved164
-	ADD   $8, R5, R16
-	VLD1  (R16), V20.S[2]
-	B     moved164
-
-one163:
-	FMOVS 0(R5), F20
-
-moved164:
-	VFMLA V20.S4, V21.S4, V4.S4
-	TST   $2, R4
-	BEQ   one165
-	FMOVD 0(R6), F20
-	TST   $1, R4
-	BEQ   moved166
-	ADD   $8, R6, R16
-	VLD1  (R16), V20.S[2]
-	B     moved166
-
-one165:
-	FMOVS 0(R6), F20
-
-moved166:
-	VFMLA V20.S4, V21.S4, V8.S4
-	TST   $2, R4
-	BEQ   one167
-	FMOVD 0(R7), F20
-	TST   $1, R4
-	BEQ   moved168
-	ADD   $8, R7, R16
-	VLD1  (R16), V20.S[2]
-	B     moved168
-
-one167:
-	FMOVS 0(R7), F20
-
-moved168:
-	VFMLA V20.S4, V21.S4, V12.S4
+part167:
 	TST   $2, R4
 	BEQ   one169
-	FMOVD 0(R8), F20
+	FMOVD 0(R2), F21
 	TST   $1, R4
 	BEQ   moved170
-	ADD   $8, R8, R16
-	VLD1  (R16), V20.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V21.S[2]
 	B     moved170
 
 one169:
-	FMOVS 0(R8), F20
+	FMOVS 0(R2), F21
 
 moved170:
-	VFMLA V20.S4, V21.S4, V16.S4
-	B     end156
+	TST   $2, R4
+	BEQ   one171
+	FMOVD 0(R0), F20
+	TST   $1, R4
+	BEQ   moved172
+	ADD   $8, R0, R16
+	VLD1  (R16), V20.S[2]
+	B     moved172
 
-over158:
+one171:
+	FMOVS 0(R0), F20
+
+moved172:
+	VFMLA V20.S4, V21.S4, V0.S4
+	TST   $2, R4
+	BEQ   one173
+	FMOVD 0(R5), F20
+	TST   $1, R4
+	BEQ   moved174
+	ADD   $8, R5, R16
+	VLD1  (R16), V20.S[2]
+	B     moved174
+
+one173:
+	FMOVS 0(R5), F20
+
+moved174:
+	VFMLA V20.S4, V21.S4, V4.S4
+	TST   $2, R4
+	BEQ   one175
+	FMOVD 0(R6), F20
+	TST   $1, R4
+	BEQ   moved176
+	ADD   $8, R6, R16
+	VLD1  (R16), V20.S[2]
+	B     moved176
+
+one175:
+	FMOVS 0(R6), F20
+
+moved176:
+	VFMLA V20.S4, V21.S4, V8.S4
+	TST   $2, R4
+	BEQ   one177
+	FMOVD 0(R7), F20
+	TST   $1, R4
+	BEQ   moved178
+	ADD   $8, R7, R16
+	VLD1  (R16), V20.S[2]
+	B     moved178
+
+one177:
+	FMOVS 0(R7), F20
+
+moved178:
+	VFMLA V20.S4, V21.S4, V12.S4
+	TST   $2, R4
+	BEQ   one179
+	FMOVD 0(R8), F20
+	TST   $1, R4
+	BEQ   moved180
+	ADD   $8, R8, R16
+	VLD1  (R16), V20.S[2]
+	B     moved180
+
+one179:
+	FMOVS 0(R8), F20
+
+moved180:
+	VFMLA V20.S4, V21.S4, V16.S4
+	B     end166
+
+over168:
 	CMP   $4, R4
-	BLE   end156
+	BLE   end166
 	CMP   $8, R4
-	BLT   part171
+	BLT   part181
 	FMOVQ 16(R2), F21
 	FMOVQ 16(R0), F20
 	VFMLA V20.S4, V21.S4, V1.S4
@@ -17877,99 +17677,99 @@ over158:
 	VFMLA V20.S4, V21.S4, V13.S4
 	FMOVQ 16(R8), F20
 	VFMLA V20.S4, V21.S4, V17.S4
-	B     over172
+	B     over182
 
-part171:
-	TST   $2, R4
-	BEQ   one173
-	FMOVD 16(R2), F21
-	TST   $1, R4
-	BEQ   moved174
-	ADD   $24, R2, R16
-	VLD1  (R16), V21.S[2]
-	B     moved174
-
-one173:
-	FMOVS 16(R2), F21
-
-moved174:
-	TST   $2, R4
-	BEQ   one175
-	FMOVD 16(R0), F20
-	TST   $1, R4
-	BEQ   moved176
-	ADD   $24, R0, R16
-	VLD1  (R16), V20.S[2]
-	B     moved176
-
-one175:
-	FMOVS 16(R0), F20
-
-moved176:
-	VFMLA V20.S4, V21.S4, V1.S4
-	TST   $2, R4
-	BEQ   one177
-	FMOVD 16(R5), F20
-	TST   $1, R4
-	BEQ   moved178
-	ADD   $24, R5, R16
-	VLD1  (R16), V20.S[2]
-	B     moved178
-
-one177:
-	FMOVS 16(R5), F20
-
-moved178:
-	VFMLA V20.S4, V21.S4, V5.S4
-	TST   $2, R4
-	BEQ   one179
-	FMOVD 16(R6), F20
-	TST   $1, R4
-	BEQ   moved180
-	ADD   $24, R6, R16
-	VLD1  (R16), V20.S[2]
-	B     moved180
-
-one179:
-	FMOVS 16(R6), F20
-
-moved180:
-	VFMLA V20.S4, V21.S4, V9.S4
-	TST   $2, R4
-	BEQ   one181
-	FMOVD 16(R7), F20
-	TST   $1, R4
-	BEQ   moved182
-	ADD   $24, R7, R16
-	VLD1  (R16), V20.S[2]
-	B     moved182
-
-one181:
-	FMOVS 16(R7), F20
-
-moved182:
-	VFMLA V20.S4, V21.S4, V13.S4
+part181:
 	TST   $2, R4
 	BEQ   one183
-	FMOVD 16(R8), F20
+	FMOVD 16(R2), F21
 	TST   $1, R4
 	BEQ   moved184
-	ADD   $24, R8, R16
-	VLD1  (R16), V20.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V21.S[2]
 	B     moved184
 
 one183:
-	FMOVS 16(R8), F20
+	FMOVS 16(R2), F21
 
 moved184:
-	VFMLA V20.S4, V21.S4, V17.S4
-	B     end156
+	TST   $2, R4
+	BEQ   one185
+	FMOVD 16(R0), F20
+	TST   $1, R4
+	BEQ   moved186
+	ADD   $24, R0, R16
+	VLD1  (R16), V20.S[2]
+	B     moved186
 
-over172:
+one185:
+	FMOVS 16(R0), F20
+
+moved186:
+	VFMLA V20.S4, V21.S4, V1.S4
+	TST   $2, R4
+	BEQ   one187
+	FMOVD 16(R5), F20
+	TST   $1, R4
+	BEQ   moved188
+	ADD   $24, R5, R16
+	VLD1  (R16), V20.S[2]
+	B     moved188
+
+one187:
+	FMOVS 16(R5), F20
+
+moved188:
+	VFMLA V20.S4, V21.S4, V5.S4
+	TST   $2, R4
+	BEQ   one189
+	FMOVD 16(R6), F20
+	TST   $1, R4
+	BEQ   moved190
+	ADD   $24, R6, R16
+	VLD1  (R16), V20.S[2]
+	B     moved190
+
+one189:
+	FMOVS 16(R6), F20
+
+moved190:
+	VFMLA V20.S4, V21.S4, V9.S4
+	TST   $2, R4
+	BEQ   one191
+	FMOVD 16(R7), F20
+	TST   $1, R4
+	BEQ   moved192
+	ADD   $24, R7, R16
+	VLD1  (R16), V20.S[2]
+	B     moved192
+
+one191:
+	FMOVS 16(R7), F20
+
+moved192:
+	VFMLA V20.S4, V21.S4, V13.S4
+	TST   $2, R4
+	BEQ   one193
+	FMOVD 16(R8), F20
+	TST   $1, R4
+	BEQ   moved194
+	ADD   $24, R8, R16
+	VLD1  (R16), V20.S[2]
+	B     moved194
+
+one193:
+	FMOVS 16(R8), F20
+
+moved194:
+	VFMLA V20.S4, V21.S4, V17.S4
+	B     end166
+
+over182:
 	CMP   $8, R4
-	BLE   end156
+	BLE   end166
 	CMP   $12, R4
-	BLT   part185
+	BLT   part195
 	FMOVQ 32(R2), F21
 	FMOVQ 32(R0), F20
 	VFMLA V20.S4, V21.S4, V2.S4
@@ -17981,187 +17781,189 @@ over172:
 	VFMLA V20.S4, V21.S4, V14.S4
 	FMOVQ 32(R8), F20
 	VFMLA V20.S4, V21.S4, V18.S4
-	B     over186
+	B     over196
 
-part185:
-	TST   $2, R4
-	BEQ   one187
-	FMOVD 32(R2), F21
-	TST   $1, R4
-	BEQ   moved188
-	ADD   $40, R2, R16
-	VLD1  (R16), V21.S[2]
-	B     moved188
-
-one187:
-	FMOVS 32(R2), F21
-
-moved188:
-	TST   $2, R4
-	BEQ   one189
-	FMOVD 32(R0), F20
-	TST   $1, R4
-	BEQ   moved190
-	ADD   $40, R0, R16
-	VLD1  (R16), V20.S[2]
-	B     moved190
-
-one189:
-	FMOVS 32(R0), F20
-
-moved190:
-	VFMLA V20.S4, V21.S4, V2.S4
-	TST   $2, R4
-	BEQ   one191
-	FMOVD 32(R5), F20
-	TST   $1, R4
-	BEQ   moved192
-	ADD   $40, R5, R16
-	VLD1  (R16), V20.S[2]
-	B     moved192
-
-one191:
-	FMOVS 32(R5), F20
-
-moved192:
-	VFMLA V20.S4, V21.S4, V6.S4
-	TST   $2, R4
-	BEQ   one193
-	FMOVD 32(R6), F20
-	TST   $1, R4
-	BEQ   moved194
-	ADD   $40, R6, R16
-	VLD1  (R16), V20.S[2]
-	B     moved194
-
-one193:
-	FMOVS 32(R6), F20
-
-moved194:
-	VFMLA V20.S4, V21.S4, V10.S4
-	TST   $2, R4
-	BEQ   one195
-	FMOVD 32(R7), F20
-	TST   $1, R4
-	BEQ   moved196
-	ADD   $40, R7, R16
-	VLD1  (R16), V20.S[2]
-	B     moved196
-
-one195:
-	FMOVS 32(R7), F20
-
-moved196:
-	VFMLA V20.S4, V21.S4, V14.S4
+part195:
 	TST   $2, R4
 	BEQ   one197
-	FMOVD 32(R8), F20
+	FMOVD 32(R2), F21
 	TST   $1, R4
 	BEQ   moved198
-	ADD   $40, R8, R16
-	VLD1  (R16), V20.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V21.S[2]
 	B     moved198
 
 one197:
-	FMOVS 32(R8), F20
+	FMOVS 32(R2), F21
 
 moved198:
+	TST   $2, R4
+	BEQ   one199
+	FMOVD 32(R0), F20
+	TST   $1, R4
+	BEQ   moved200
+	ADD   $40, R0, R16
+	VLD1  (R16), V20.S[2]
+	B     moved200
+
+one199:
+	FMOVS 32(R0), F20
+
+moved200:
+	VFMLA V20.S4, V21.S4, V2.S4
+	TST   $2, R4
+	BEQ   one201
+	FMOVD 32(R5), F20
+	TST   $1, R4
+	BEQ   moved202
+	ADD   $40, R5, R16
+	VLD1  (R16), V20.S[2]
+	B     moved202
+
+one201:
+	FMOVS 32(R5), F20
+
+moved202:
+	VFMLA V20.S4, V21.S4, V6.S4
+	TST   $2, R4
+	BEQ   one203
+	FMOVD 32(R6), F20
+	TST   $1, R4
+	BEQ   moved204
+	ADD   $40, R6, R16
+	VLD1  (R16), V20.S[2]
+	B     moved204
+
+one203:
+	FMOVS 32(R6), F20
+
+moved204:
+	VFMLA V20.S4, V21.S4, V10.S4
+	TST   $2, R4
+	BEQ   one205
+	FMOVD 32(R7), F20
+	TST   $1, R4
+	BEQ   moved206
+	ADD   $40, R7, R16
+	VLD1  (R16), V20.S[2]
+	B     moved206
+
+one205:
+	FMOVS 32(R7), F20
+
+moved206:
+	VFMLA V20.S4, V21.S4, V14.S4
+	TST   $2, R4
+	BEQ   one207
+	FMOVD 32(R8), F20
+	TST   $1, R4
+	BEQ   moved208
+	ADD   $40, R8, R16
+	VLD1  (R16), V20.S[2]
+	B     moved208
+
+one207:
+	FMOVS 32(R8), F20
+
+moved208:
 	VFMLA V20.S4, V21.S4, V18.S4
-	B     end156
+	B     end166
 
-over186:
+over196:
 	CMP   $12, R4
-	BLE   end156
-	TST   $2, R4
-	BEQ   one200
-	FMOVD 48(R2), F21
-	TST   $1, R4
-	BEQ   moved201
-	ADD   $56, R2, R16
-	VLD1  (R16), V21.S[2]
-	B     moved201
-
-one200:
-	FMOVS 48(R2), F21
-
-moved201:
-	TST   $2, R4
-	BEQ   one202
-	FMOVD 48(R0), F20
-	TST   $1, R4
-	BEQ   moved203
-	ADD   $56, R0, R16
-	VLD1  (R16), V20.S[2]
-	B     moved203
-
-one202:
-	FMOVS 48(R0), F20
-
-moved203:
-	VFMLA V20.S4, V21.S4, V3.S4
-	TST   $2, R4
-	BEQ   one204
-	FMOVD 48(R5), F20
-	TST   $1, R4
-	BEQ   moved205
-	ADD   $56, R5, R16
-	VLD1  (R16), V20.S[2]
-	B     moved205
-
-one204:
-	FMOVS 48(R5), F20
-
-moved205:
-	VFMLA V20.S4, V21.S4, V7.S4
-	TST   $2, R4
-	BEQ   one206
-	FMOVD 48(R6), F20
-	TST   $1, R4
-	BEQ   moved207
-	ADD   $56, R6, R16
-	VLD1  (R16), V20.S[2]
-	B     moved207
-
-one206:
-	FMOVS 48(R6), F20
-
-moved207:
-	VFMLA V20.S4, V21.S4, V11.S4
-	TST   $2, R4
-	BEQ   one208
-	FMOVD 48(R7), F20
-	TST   $1, R4
-	BEQ   moved209
-	ADD   $56, R7, R16
-	VLD1  (R16), V20.S[2]
-	B     moved209
-
-one208:
-	FMOVS 48(R7), F20
-
-moved209:
-	VFMLA V20.S4, V21.S4, V15.S4
+	BLE   end166
 	TST   $2, R4
 	BEQ   one210
-	FMOVD 48(R8), F20
+	FMOVD 48(R2), F21
 	TST   $1, R4
 	BEQ   moved211
-	ADD   $56, R8, R16
-	VLD1  (R16), V20.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V21.S[2]
 	B     moved211
 
 one210:
-	FMOVS 48(R8), F20
+	FMOVS 48(R2), F21
 
 moved211:
+	TST   $2, R4
+	BEQ   one212
+	FMOVD 48(R0), F20
+	TST   $1, R4
+	BEQ   moved213
+	ADD   $56, R0, R16
+	VLD1  (R16), V20.S[2]
+	B     moved213
+
+one212:
+	FMOVS 48(R0), F20
+
+moved213:
+	VFMLA V20.S4, V21.S4, V3.S4
+	TST   $2, R4
+	BEQ   one214
+	FMOVD 48(R5), F20
+	TST   $1, R4
+	BEQ   moved215
+	ADD   $56, R5, R16
+	VLD1  (R16), V20.S[2]
+	B     moved215
+
+one214:
+	FMOVS 48(R5), F20
+
+moved215:
+	VFMLA V20.S4, V21.S4, V7.S4
+	TST   $2, R4
+	BEQ   one216
+	FMOVD 48(R6), F20
+	TST   $1, R4
+	BEQ   moved217
+	ADD   $56, R6, R16
+	VLD1  (R16), V20.S[2]
+	B     moved217
+
+one216:
+	FMOVS 48(R6), F20
+
+moved217:
+	VFMLA V20.S4, V21.S4, V11.S4
+	TST   $2, R4
+	BEQ   one218
+	FMOVD 48(R7), F20
+	TST   $1, R4
+	BEQ   moved219
+	ADD   $56, R7, R16
+	VLD1  (R16), V20.S[2]
+	B     moved219
+
+one218:
+	FMOVS 48(R7), F20
+
+moved219:
+	VFMLA V20.S4, V21.S4, V15.S4
+	TST   $2, R4
+	BEQ   one220
+	FMOVD 48(R8), F20
+	TST   $1, R4
+	BEQ   moved221
+	ADD   $56, R8, R16
+	VLD1  (R16), V20.S[2]
+	B     moved221
+
+one220:
+	FMOVS 48(R8), F20
+
+moved221:
 	VFMLA V20.S4, V21.S4, V19.S4
 
-end156:
+end166:
 	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left222
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
+	MOVD  act+88(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -18187,10 +17989,10 @@ end156:
 	VMOVI $0, V20.B16
 	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
 	CMP   $1, R4
-	BNE   linear212
+	BNE   linear224
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 
-linear212:
+linear224:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
@@ -18211,19 +18013,45 @@ linear212:
 	VMOVI $0, V20.B16
 	WORD  $0x4e34d610 // fadd v16.4s, v16.4s, v20.4s
 	CMP   $1, R4
-	BNE   linear213
+	BNE   linear225
 	WORD  $0x4e34f610 // fmax v16.4s, v16.4s, v20.4s
 
-linear213:
+linear225:
 	FMOVS F16, 16(R2)
+	B     stored223
 
+left222:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+	FMOVQ F16, 256(R0)
+	FMOVQ F17, 272(R0)
+	FMOVQ F18, 288(R0)
+	FMOVQ F19, 304(R0)
+
+stored223:
 	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
+	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
-	BLE  done153
+	BLE  done161
 	MOVD $1, R1
-	MOVD R0, rows+56(FP)
+	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
 	MOVD y+0(FP), R2
@@ -18234,48 +18062,77 @@ linear213:
 	MOVD x+16(FP), R2
 	ADD  R3, R2
 	MOVD R2, x+16(FP)
-	B    rows152
+	MOVD lane+56(FP), R2
+	ADD  $320, R2
+	MOVD R2, lane+56(FP)
+	B    rows160
 
-done153:
+done161:
 	RET
 
-other151:
+other159:
 	CMP $4, R0
-	BNE other214
+	BNE other226
 
-rows215:
+rows227:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on229
+
 	// 1×4 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
+	MOVD  bias+48(FP), R5
+	FMOVS 0(R5), F0
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
+	FMOVS 4(R5), F4
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
+	FMOVS 8(R5), F8
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
-	FMOVS 12(R0), F12
+	FMOVS 12(R5), F12
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+	B     begun230
 
+on229:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+
+begun230:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
 	MOVD x+16(FP), R2
 	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
+	MOVD n+80(FP), R4
 	ADD  R1, R0, R5
 	ADD  R1, R5, R6
 	ADD  R1, R6, R7
 	CMP  $16, R4
-	BLT  tail218
+	BLT  tail232
 
-block217:
+block231:
 	FMOVQ 0(R2), F17
 	FMOVQ 0(R0), F16
 	VFMLA V16.S4, V17.S4, V0.S4
@@ -18319,13 +18176,13 @@ block217:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block217
+	BGE   block231
 
-tail218:
+tail232:
 	CMP   $0, R4
-	BLE   end219
+	BLE   end233
 	CMP   $4, R4
-	BLT   part220
+	BLT   part234
 	FMOVQ 0(R2), F17
 	FMOVQ 0(R0), F16
 	VFMLA V16.S4, V17.S4, V0.S4
@@ -18335,85 +18192,85 @@ tail218:
 	VFMLA V16.S4, V17.S4, V8.S4
 	FMOVQ 0(R7), F16
 	VFMLA V16.S4, V17.S4, V12.S4
-	B     over221
+	B     over235
 
-part220:
+part234:
 	TST   $2, R4
-	BEQ   one222
+	BEQ   one236
 	FMOVD 0(R2), F17
 	TST   $1, R4
-	BEQ   moved223
+	BEQ   moved237
 	ADD   $8, R2, R16
 	VLD1  (R16), V17.S[2]
-	B     moved223
+	B     moved237
 
-one222:
+one236:
 	FMOVS 0(R2), F17
 
-moved223:
+moved237:
 	TST   $2, R4
-	BEQ   one224
+	BEQ   one238
 	FMOVD 0(R0), F16
 	TST   $1, R4
-	BEQ   moved225
+	BEQ   moved239
 	ADD   $8, R0, R16
 	VLD1  (R16), V16.S[2]
-	B     moved225
+	B     moved239
 
-one224:
+one238:
 	FMOVS 0(R0), F16
 
-moved225:
+moved239:
 	VFMLA V16.S4, V17.S4, V0.S4
 	TST   $2, R4
-	BEQ   one226
+	BEQ   one240
 	FMOVD 0(R5), F16
 	TST   $1, R4
-	BEQ   moved227
+	BEQ   moved241
 	ADD   $8, R5, R16
 	VLD1  (R16), V16.S[2]
-	B     moved227
+	B     moved241
 
-one226:
+one240:
 	FMOVS 0(R5), F16
 
-moved227:
+moved241:
 	VFMLA V16.S4, V17.S4, V4.S4
 	TST   $2, R4
-	BEQ   one228
+	BEQ   one242
 	FMOVD 0(R6), F16
 	TST   $1, R4
-	BEQ   moved229
+	BEQ   moved243
 	ADD   $8, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved229
+	B     moved243
 
-one228:
+one242:
 	FMOVS 0(R6), F16
 
-moved229:
+moved243:
 	VFMLA V16.S4, V17.S4, V8.S4
 	TST   $2, R4
-	BEQ   one230
+	BEQ   one244
 	FMOVD 0(R7), F16
 	TST   $1, R4
-	BEQ   moved231
+	BEQ   moved245
 	ADD   $8, R7, R16
 	VLD1  (R16), V16.S[2]
-	B     moved231
+	B     moved245
 
-one230:
+one244:
 	FMOVS 0(R7), F16
 
-moved231:
+moved245:
 	VFMLA V16.S4, V17.S4, V12.S4
-	B     end219
+	B     end233
 
-over221:
+over235:
 	CMP   $4, R4
-	BLE   end219
+	BLE   end233
 	CMP   $8, R4
-	BLT   part232
+	BLT   part246
 	FMOVQ 16(R2), F17
 	FMOVQ 16(R0), F16
 	VFMLA V16.S4, V17.S4, V1.S4
@@ -18423,85 +18280,85 @@ over221:
 	VFMLA V16.S4, V17.S4, V9.S4
 	FMOVQ 16(R7), F16
 	VFMLA V16.S4, V17.S4, V13.S4
-	B     over233
+	B     over247
 
-part232:
+part246:
 	TST   $2, R4
-	BEQ   one234
+	BEQ   one248
 	FMOVD 16(R2), F17
 	TST   $1, R4
-	BEQ   moved235
+	BEQ   moved249
 	ADD   $24, R2, R16
 	VLD1  (R16), V17.S[2]
-	B     moved235
+	B     moved249
 
-one234:
+one248:
 	FMOVS 16(R2), F17
 
-moved235:
+moved249:
 	TST   $2, R4
-	BEQ   one236
+	BEQ   one250
 	FMOVD 16(R0), F16
 	TST   $1, R4
-	BEQ   moved237
+	BEQ   moved251
 	ADD   $24, R0, R16
 	VLD1  (R16), V16.S[2]
-	B     moved237
+	B     moved251
 
-one236:
+one250:
 	FMOVS 16(R0), F16
 
-moved237:
+moved251:
 	VFMLA V16.S4, V17.S4, V1.S4
 	TST   $2, R4
-	BEQ   one238
+	BEQ   one252
 	FMOVD 16(R5), F16
 	TST   $1, R4
-	BEQ   moved239
+	BEQ   moved253
 	ADD   $24, R5, R16
 	VLD1  (R16), V16.S[2]
-	B     moved239
+	B     moved253
 
-one238:
+one252:
 	FMOVS 16(R5), F16
 
-moved239:
+moved253:
 	VFMLA V16.S4, V17.S4, V5.S4
 	TST   $2, R4
-	BEQ   one240
+	BEQ   one254
 	FMOVD 16(R6), F16
 	TST   $1, R4
-	BEQ   moved241
+	BEQ   moved255
 	ADD   $24, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved241
+	B     moved255
 
-one240:
+one254:
 	FMOVS 16(R6), F16
 
-moved241:
+moved255:
 	VFMLA V16.S4, V17.S4, V9.S4
 	TST   $2, R4
-	BEQ   one242
+	BEQ   one256
 	FMOVD 16(R7), F16
 	TST   $1, R4
-	BEQ   moved243
+	BEQ   moved257
 	ADD   $24, R7, R16
 	VLD1  (R16), V16.S[2]
-	B     moved243
+	B     moved257
 
-one242:
+one256:
 	FMOVS 16(R7), F16
 
-moved243:
+moved257:
 	VFMLA V16.S4, V17.S4, V13.S4
-	B     end219
+	B     end233
 
-over233:
+over247:
 	CMP   $8, R4
-	BLE   end219
+	BLE   end233
 	CMP   $12, R4
-	BLT   part244
+	BLT   part258
 	FMOVQ 32(R2), F17
 	FMOVQ 32(R0), F16
 	VFMLA V16.S4, V17.S4, V2.S4
@@ -18511,159 +18368,161 @@ over233:
 	VFMLA V16.S4, V17.S4, V10.S4
 	FMOVQ 32(R7), F16
 	VFMLA V16.S4, V17.S4, V14.S4
-	B     over245
+	B     over259
 
-part244:
+part258:
 	TST   $2, R4
-	BEQ   one246
+	BEQ   one260
 	FMOVD 32(R2), F17
 	TST   $1, R4
-	BEQ   moved247
+	BEQ   moved261
 	ADD   $40, R2, R16
 	VLD1  (R16), V17.S[2]
-	B     moved247
+	B     moved261
 
-one246:
+one260:
 	FMOVS 32(R2), F17
 
-moved247:
+moved261:
 	TST   $2, R4
-	BEQ   one248
+	BEQ   one262
 	FMOVD 32(R0), F16
 	TST   $1, R4
-	BEQ   moved249
+	BEQ   moved263
 	ADD   $40, R0, R16
 	VLD1  (R16), V16.S[2]
-	B     moved249
+	B     moved263
 
-one248:
+one262:
 	FMOVS 32(R0), F16
 
-moved249:
+moved263:
 	VFMLA V16.S4, V17.S4, V2.S4
 	TST   $2, R4
-	BEQ   one250
+	BEQ   one264
 	FMOVD 32(R5), F16
 	TST   $1, R4
-	BEQ   moved251
+	BEQ   moved265
 	ADD   $40, R5, R16
 	VLD1  (R16), V16.S[2]
-	B     moved251
+	B     moved265
 
-one250:
+one264:
 	FMOVS 32(R5), F16
 
-moved251:
+moved265:
 	VFMLA V16.S4, V17.S4, V6.S4
 	TST   $2, R4
-	BEQ   one252
+	BEQ   one266
 	FMOVD 32(R6), F16
 	TST   $1, R4
-	BEQ   moved253
+	BEQ   moved267
 	ADD   $40, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved253
+	B     moved267
 
-one252:
+one266:
 	FMOVS 32(R6), F16
 
-moved253:
+moved267:
 	VFMLA V16.S4, V17.S4, V10.S4
 	TST   $2, R4
-	BEQ   one254
+	BEQ   one268
 	FMOVD 32(R7), F16
 	TST   $1, R4
-	BEQ   moved255
+	BEQ   moved269
 	ADD   $40, R7, R16
 	VLD1  (R16), V16.S[2]
-	B     moved255
+	B     moved269
 
-one254:
+one268:
 	FMOVS 32(R7), F16
 
-moved255:
+moved269:
 	VFMLA V16.S4, V17.S4, V14.S4
-	B     end219
+	B     end233
 
-over245:
+over259:
 	CMP   $12, R4
-	BLE   end219
+	BLE   end233
 	TST   $2, R4
-	BEQ   one257
+	BEQ   one271
 	FMOVD 48(R2), F17
 	TST   $1, R4
-	BEQ   moved258
+	BEQ   moved272
 	ADD   $56, R2, R16
 	VLD1  (R16), V17.S[2]
-	B     moved258
+	B     moved272
 
-one257:
+one271:
 	FMOVS 48(R2), F17
 
-moved258:
+moved272:
 	TST   $2, R4
-	BEQ   one259
+	BEQ   one273
 	FMOVD 48(R0), F16
 	TST   $1, R4
-	BEQ   moved260
+	BEQ   moved274
 	ADD   $56, R0, R16
 	VLD1  (R16), V16.S[2]
-	B     moved260
+	B     moved274
 
-one259:
+one273:
 	FMOVS 48(R0), F16
 
-moved260:
+moved274:
 	VFMLA V16.S4, V17.S4, V3.S4
 	TST   $2, R4
-	BEQ   one261
+	BEQ   one275
 	FMOVD 48(R5), F16
 	TST   $1, R4
-	BEQ   moved262
+	BEQ   moved276
 	ADD   $56, R5, R16
 	VLD1  (R16), V16.S[2]
-	B     moved262
+	B     moved276
 
-one261:
+one275:
 	FMOVS 48(R5), F16
 
-moved262:
+moved276:
 	VFMLA V16.S4, V17.S4, V7.S4
 	TST   $2, R4
-	BEQ   one263
+	BEQ   one277
 	FMOVD 48(R6), F16
 	TST   $1, R4
-	BEQ   moved264
+	BEQ   moved278
 	ADD   $56, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved264
+	B     moved278
 
-one263:
+one277:
 	FMOVS 48(R6), F16
 
-moved264:
+moved278:
 	VFMLA V16.S4, V17.S4, V11.S4
 	TST   $2, R4
-	BEQ   one265
+	BEQ   one279
 	FMOVD 48(R7), F16
 	TST   $1, R4
-	BEQ   moved266
+	BEQ   moved280
 	ADD   $56, R7, R16
 	VLD1  (R16), V16.S[2]
-	B     moved266
+	B     moved280
 
-one265:
+one279:
 	FMOVS 48(R7), F16
 
-moved266:
+moved280:
 	VFMLA V16.S4, V17.S4, V15.S4
 
-end219:
+end233:
 	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left281
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
+	MOVD  act+88(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -18686,10 +18545,10 @@ end219:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	CMP   $1, R4
-	BNE   linear267
+	BNE   linear283
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 
-linear267:
+linear283:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
@@ -18697,14 +18556,36 @@ linear267:
 	VST1  V0.S[2], (R16)
 	ADD   $12, R2, R16
 	VST1  V0.S[3], (R16)
+	B     stored282
 
+left281:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+
+stored282:
 	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
+	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
-	BLE  done216
+	BLE  done228
 	MOVD $1, R1
-	MOVD R0, rows+56(FP)
+	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
 	MOVD y+0(FP), R2
@@ -18715,360 +18596,506 @@ linear267:
 	MOVD x+16(FP), R2
 	ADD  R3, R2
 	MOVD R2, x+16(FP)
-	B    rows215
+	MOVD lane+56(FP), R2
+	ADD  $256, R2
+	MOVD R2, lane+56(FP)
+	B    rows227
 
-done216:
+done228:
 	RET
 
-other214:
+other226:
 	CMP $3, R0
-	BNE other268
+	BNE other284
 
-rows269:
-	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
+rows285:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on287
+
+	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R5
+	FMOVS 0(R5), F0
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
+	FMOVS 4(R5), F4
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
+	FMOVS 8(R5), F8
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	VORR  V0.B16, V0.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VORR  V4.B16, V4.B16, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VORR  V8.B16, V8.B16, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	B     begun288
 
+on287:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+	FMOVQ 256(R0), F16
+	FMOVQ 272(R0), F17
+	FMOVQ 288(R0), F18
+	FMOVQ 304(R0), F19
+	FMOVQ 320(R0), F20
+	FMOVQ 336(R0), F21
+	FMOVQ 352(R0), F22
+	FMOVQ 368(R0), F23
+
+begun288:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
 	MOVD x+16(FP), R2
 	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
+	MOVD n+80(FP), R4
 	ADD  R1, R0, R5
 	ADD  R1, R5, R6
+	ADD  R3, R2, R7
 	CMP  $16, R4
-	BLT  tail272
+	BLT  tail290
 
-block271:
-	FMOVQ 0(R2), F13
-	FMOVQ 0(R0), F12
-	VFMLA V12.S4, V13.S4, V0.S4
-	FMOVQ 0(R5), F12
-	VFMLA V12.S4, V13.S4, V4.S4
-	FMOVQ 0(R6), F12
-	VFMLA V12.S4, V13.S4, V8.S4
-	FMOVQ 16(R2), F13
-	FMOVQ 16(R0), F12
-	VFMLA V12.S4, V13.S4, V1.S4
-	FMOVQ 16(R5), F12
-	VFMLA V12.S4, V13.S4, V5.S4
-	FMOVQ 16(R6), F12
-	VFMLA V12.S4, V13.S4, V9.S4
-	FMOVQ 32(R2), F13
-	FMOVQ 32(R0), F12
-	VFMLA V12.S4, V13.S4, V2.S4
-	FMOVQ 32(R5), F12
-	VFMLA V12.S4, V13.S4, V6.S4
-	FMOVQ 32(R6), F12
-	VFMLA V12.S4, V13.S4, V10.S4
-	FMOVQ 48(R2), F13
-	FMOVQ 48(R0), F12
-	VFMLA V12.S4, V13.S4, V3.S4
-	FMOVQ 48(R5), F12
-	VFMLA V12.S4, V13.S4, V7.S4
-	FMOVQ 48(R6), F12
-	VFMLA V12.S4, V13.S4, V11.S4
+block289:
+	FMOVQ 0(R2), F25
+	FMOVQ 0(R7), F26
+	FMOVQ 0(R0), F24
+	VFMLA V24.S4, V25.S4, V0.S4
+	VFMLA V24.S4, V26.S4, V12.S4
+	FMOVQ 0(R5), F24
+	VFMLA V24.S4, V25.S4, V4.S4
+	VFMLA V24.S4, V26.S4, V16.S4
+	FMOVQ 0(R6), F24
+	VFMLA V24.S4, V25.S4, V8.S4
+	VFMLA V24.S4, V26.S4, V20.S4
+	FMOVQ 16(R2), F25
+	FMOVQ 16(R7), F26
+	FMOVQ 16(R0), F24
+	VFMLA V24.S4, V25.S4, V1.S4
+	VFMLA V24.S4, V26.S4, V13.S4
+	FMOVQ 16(R5), F24
+	VFMLA V24.S4, V25.S4, V5.S4
+	VFMLA V24.S4, V26.S4, V17.S4
+	FMOVQ 16(R6), F24
+	VFMLA V24.S4, V25.S4, V9.S4
+	VFMLA V24.S4, V26.S4, V21.S4
+	FMOVQ 32(R2), F25
+	FMOVQ 32(R7), F26
+	FMOVQ 32(R0), F24
+	VFMLA V24.S4, V25.S4, V2.S4
+	VFMLA V24.S4, V26.S4, V14.S4
+	FMOVQ 32(R5), F24
+	VFMLA V24.S4, V25.S4, V6.S4
+	VFMLA V24.S4, V26.S4, V18.S4
+	FMOVQ 32(R6), F24
+	VFMLA V24.S4, V25.S4, V10.S4
+	VFMLA V24.S4, V26.S4, V22.S4
+	FMOVQ 48(R2), F25
+	FMOVQ 48(R7), F26
+	FMOVQ 48(R0), F24
+	VFMLA V24.S4, V25.S4, V3.S4
+	VFMLA V24.S4, V26.S4, V15.S4
+	FMOVQ 48(R5), F24
+	VFMLA V24.S4, V25.S4, V7.S4
+	VFMLA V24.S4, V26.S4, V19.S4
+	FMOVQ 48(R6), F24
+	VFMLA V24.S4, V25.S4, V11.S4
+	VFMLA V24.S4, V26.S4, V23.S4
 	ADD   $64, R0
 	ADD   $64, R5
 	ADD   $64, R6
 	ADD   $64, R2
+	ADD   $64, R7
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block271
+	BGE   block289
 
-tail272:
+tail290:
 	CMP   $0, R4
-	BLE   end273
+	BLE   end291
 	CMP   $4, R4
-	BLT   part274
-	FMOVQ 0(R2), F13
-	FMOVQ 0(R0), F12
-	VFMLA V12.S4, V13.S4, V0.S4
-	FMOVQ 0(R5), F12
-	VFMLA V12.S4, V13.S4, V4.S4
-	FMOVQ 0(R6), F12
-	VFMLA V12.S4, V13.S4, V8.S4
-	B     over275
+	BLT   part292
+	FMOVQ 0(R2), F25
+	FMOVQ 0(R7), F26
+	FMOVQ 0(R0), F24
+	VFMLA V24.S4, V25.S4, V0.S4
+	VFMLA V24.S4, V26.S4, V12.S4
+	FMOVQ 0(R5), F24
+	VFMLA V24.S4, V25.S4, V4.S4
+	VFMLA V24.S4, V26.S4, V16.S4
+	FMOVQ 0(R6), F24
+	VFMLA V24.S4, V25.S4, V8.S4
+	VFMLA V24.S4, V26.S4, V20.S4
+	B     over293
 
-part274:
+part292:
 	TST   $2, R4
-	BEQ   one276
-	FMOVD 0(R2), F13
+	BEQ   one294
+	FMOVD 0(R2), F25
 	TST   $1, R4
-	BEQ   moved277
+	BEQ   moved295
 	ADD   $8, R2, R16
-	VLD1  (R16), V13.S[2]
-	B     moved277
+	VLD1  (R16), V25.S[2]
+	B     moved295
 
-one276:
-	FMOVS 0(R2), F13
+one294:
+	FMOVS 0(R2), F25
 
-moved277:
-	TST   $2, R4
-	BEQ   one278
-	FMOVD 0(R0), F12
-	TST   $1, R4
-	BEQ   moved279
-	ADD   $8, R0, R16
-	VLD1  (R16), V12.S[2]
-	B     moved279
-
-one278:
-	FMOVS 0(R0), F12
-
-moved279:
-	VFMLA V12.S4, V13.S4, V0.S4
-	TST   $2, R4
-	BEQ   one280
-	FMOVD 0(R5), F12
-	TST   $1, R4
-	BEQ   moved281
-	ADD   $8, R5, R16
-	VLD1  (R16), V12.S[2]
-	B     moved281
-
-one280:
-	FMOVS 0(R5), F12
-
-moved281:
-	VFMLA V12.S4, V13.S4, V4.S4
-	TST   $2, R4
-	BEQ   one282
-	FMOVD 0(R6), F12
-	TST   $1, R4
-	BEQ   moved283
-	ADD   $8, R6, R16
-	VLD1  (R16), V12.S[2]
-	B     moved283
-
-one282:
-	FMOVS 0(R6), F12
-
-moved283:
-	VFMLA V12.S4, V13.S4, V8.S4
-	B     end273
-
-over275:
-	CMP   $4, R4
-	BLE   end273
-	CMP   $8, R4
-	BLT   part284
-	FMOVQ 16(R2), F13
-	FMOVQ 16(R0), F12
-	VFMLA V12.S4, V13.S4, V1.S4
-	FMOVQ 16(R5), F12
-	VFMLA V12.S4, V13.S4, V5.S4
-	FMOVQ 16(R6), F12
-	VFMLA V12.S4, V13.S4, V9.S4
-	B     over285
-
-part284:
-	TST   $2, R4
-	BEQ   one286
-	FMOVD 16(R2), F13
-	TST   $1, R4
-	BEQ   moved287
-	ADD   $24, R2, R16
-	VLD1  (R16), V13.S[2]
-	B     moved287
-
-one286:
-	FMOVS 16(R2), F13
-
-moved287:
-	TST   $2, R4
-	BEQ   one288
-	FMOVD 16(R0), F12
-	TST   $1, R4
-	BEQ   moved289
-	ADD   $24, R0, R16
-	VLD1  (R16), V12.S[2]
-	B     moved289
-
-one288:
-	FMOVS 16(R0), F12
-
-moved289:
-	VFMLA V12.S4, V13.S4, V1.S4
-	TST   $2, R4
-	BEQ   one290
-	FMOVD 16(R5), F12
-	TST   $1, R4
-	BEQ   moved291
-	ADD   $24, R5, R16
-	VLD1  (R16), V12.S[2]
-	B     moved291
-
-one290:
-	FMOVS 16(R5), F12
-
-moved291:
-	VFMLA V12.S4, V13.S4, V5.S4
-	TST   $2, R4
-	BEQ   one292
-	FMOVD 16(R6), F12
-	TST   $1, R4
-	BEQ   moved293
-	ADD   $24, R6, R16
-	VLD1  (R16), V12.S[2]
-	B     moved293
-
-one292:
-	FMOVS 16(R6), F12
-
-moved293:
-	VFMLA V12.S4, V13.S4, V9.S4
-	B     end273
-
-over285:
-	CMP   $8, R4
-	BLE   end273
-	CMP   $12, R4
-	BLT   part294
-	FMOVQ 32(R2), F13
-	FMOVQ 32(R0), F12
-	VFMLA V12.S4, V13.S4, V2.S4
-	FMOVQ 32(R5), F12
-	VFMLA V12.S4, V13.S4, V6.S4
-	FMOVQ 32(R6), F12
-	VFMLA V12.S4, V13.S4, V10.S4
-	B     over295
-
-part294:
+moved295:
 	TST   $2, R4
 	BEQ   one296
-	FMOVD 32(R2), F13
+	FMOVD 0(R7), F26
 	TST   $1, R4
 	BEQ   moved297
-	ADD   $40, R2, R16
-	VLD1  (R16), V13.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V26.S[2]
 	B     moved297
 
 one296:
-	FMOVS 32(R2), F13
+	FMOVS 0(R7), F26
 
 moved297:
 	TST   $2, R4
 	BEQ   one298
-	FMOVD 32(R0), F12
+	FMOVD 0(R0), F24
 	TST   $1, R4
 	BEQ   moved299
-	ADD   $40, R0, R16
-	VLD1  (R16), V12.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V24.S[2]
 	B     moved299
 
 one298:
-	FMOVS 32(R0), F12
+	FMOVS 0(R0), F24
 
 moved299:
-	VFMLA V12.S4, V13.S4, V2.S4
+	VFMLA V24.S4, V25.S4, V0.S4
+	VFMLA V24.S4, V26.S4, V12.S4
 	TST   $2, R4
 	BEQ   one300
-	FMOVD 32(R5), F12
+	FMOVD 0(R5), F24
 	TST   $1, R4
 	BEQ   moved301
-	ADD   $40, R5, R16
-	VLD1  (R16), V12.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V24.S[2]
 	B     moved301
 
 one300:
-	FMOVS 32(R5), F12
+	FMOVS 0(R5), F24
 
 moved301:
-	VFMLA V12.S4, V13.S4, V6.S4
+	VFMLA V24.S4, V25.S4, V4.S4
+	VFMLA V24.S4, V26.S4, V16.S4
 	TST   $2, R4
 	BEQ   one302
-	FMOVD 32(R6), F12
+	FMOVD 0(R6), F24
 	TST   $1, R4
 	BEQ   moved303
-	ADD   $40, R6, R16
-	VLD1  (R16), V12.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V24.S[2]
 	B     moved303
 
 one302:
-	FMOVS 32(R6), F12
+	FMOVS 0(R6), F24
 
 moved303:
-	VFMLA V12.S4, V13.S4, V10.S4
-	B     end273
+	VFMLA V24.S4, V25.S4, V8.S4
+	VFMLA V24.S4, V26.S4, V20.S4
+	B     end291
 
-over295:
+over293:
+	CMP   $4, R4
+	BLE   end291
+	CMP   $8, R4
+	BLT   part304
+	FMOVQ 16(R2), F25
+	FMOVQ 16(R7), F26
+	FMOVQ 16(R0), F24
+	VFMLA V24.S4, V25.S4, V1.S4
+	VFMLA V24.S4, V26.S4, V13.S4
+	FMOVQ 16(R5), F24
+	VFMLA V24.S4, V25.S4, V5.S4
+	VFMLA V24.S4, V26.S4, V17.S4
+	FMOVQ 16(R6), F24
+	VFMLA V24.S4, V25.S4, V9.S4
+	VFMLA V24.S4, V26.S4, V21.S4
+	B     over305
+
+part304:
+	TST   $2, R4
+	BEQ   one306
+	FMOVD 16(R2), F25
+	TST   $1, R4
+	BEQ   moved307
+	ADD   $24, R2, R16
+	VLD1  (R16), V25.S[2]
+	B     moved307
+
+one306:
+	FMOVS 16(R2), F25
+
+moved307:
+	TST   $2, R4
+	BEQ   one308
+	FMOVD 16(R7), F26
+	TST   $1, R4
+	BEQ   moved309
+	ADD   $24, R7, R16
+	VLD1  (R16), V26.S[2]
+	B     moved309
+
+one308:
+	FMOVS 16(R7), F26
+
+moved309:
+	TST   $2, R4
+	BEQ   one310
+	FMOVD 16(R0), F24
+	TST   $1, R4
+	BEQ   moved311
+	ADD   $24, R0, R16
+	VLD1  (R16), V24.S[2]
+	B     moved311
+
+one310:
+	FMOVS 16(R0), F24
+
+moved311:
+	VFMLA V24.S4, V25.S4, V1.S4
+	VFMLA V24.S4, V26.S4, V13.S4
+	TST   $2, R4
+	BEQ   one312
+	FMOVD 16(R5), F24
+	TST   $1, R4
+	BEQ   moved313
+	ADD   $24, R5, R16
+	VLD1  (R16), V24.S[2]
+	B     moved313
+
+one312:
+	FMOVS 16(R5), F24
+
+moved313:
+	VFMLA V24.S4, V25.S4, V5.S4
+	VFMLA V24.S4, V26.S4, V17.S4
+	TST   $2, R4
+	BEQ   one314
+	FMOVD 16(R6), F24
+	TST   $1, R4
+	BEQ   moved315
+	ADD   $24, R6, R16
+	VLD1  (R16), V24.S[2]
+	B     moved315
+
+one314:
+	FMOVS 16(R6), F24
+
+moved315:
+	VFMLA V24.S4, V25.S4, V9.S4
+	VFMLA V24.S4, V26.S4, V21.S4
+	B     end291
+
+over305:
+	CMP   $8, R4
+	BLE   end291
 	CMP   $12, R4
-	BLE   end273
+	BLT   part316
+	FMOVQ 32(R2), F25
+	FMOVQ 32(R7), F26
+	FMOVQ 32(R0), F24
+	VFMLA V24.S4, V25.S4, V2.S4
+	VFMLA V24.S4, V26.S4, V14.S4
+	FMOVQ 32(R5), F24
+	VFMLA V24.S4, V25.S4, V6.S4
+	VFMLA V24.S4, V26.S4, V18.S4
+	FMOVQ 32(R6), F24
+	VFMLA V24.S4, V25.S4, V10.S4
+	VFMLA V24.S4, V26.S4, V22.S4
+	B     over317
+
+part316:
 	TST   $2, R4
-	BEQ   one305
-	FMOVD 48(R2), F13
+	BEQ   one318
+	FMOVD 32(R2), F25
 	TST   $1, R4
-	BEQ   moved306
+	BEQ   moved319
+	ADD   $40, R2, R16
+	VLD1  (R16), V25.S[2]
+	B     moved319
+
+one318:
+	FMOVS 32(R2), F25
+
+moved319:
+	TST   $2, R4
+	BEQ   one320
+	FMOVD 32(R7), F26
+	TST   $1, R4
+	BEQ   moved321
+	ADD   $40, R7, R16
+	VLD1  (R16), V26.S[2]
+	B     moved321
+
+one320:
+	FMOVS 32(R7), F26
+
+moved321:
+	TST   $2, R4
+	BEQ   one322
+	FMOVD 32(R0), F24
+	TST   $1, R4
+	BEQ   moved323
+	ADD   $40, R0, R16
+	VLD1  (R16), V24.S[2]
+	B     moved323
+
+one322:
+	FMOVS 32(R0), F24
+
+moved323:
+	VFMLA V24.S4, V25.S4, V2.S4
+	VFMLA V24.S4, V26.S4, V14.S4
+	TST   $2, R4
+	BEQ   one324
+	FMOVD 32(R5), F24
+	TST   $1, R4
+	BEQ   moved325
+	ADD   $40, R5, R16
+	VLD1  (R16), V24.S[2]
+	B     moved325
+
+one324:
+	FMOVS 32(R5), F24
+
+moved325:
+	VFMLA V24.S4, V25.S4, V6.S4
+	VFMLA V24.S4, V26.S4, V18.S4
+	TST   $2, R4
+	BEQ   one326
+	FMOVD 32(R6), F24
+	TST   $1, R4
+	BEQ   moved327
+	ADD   $40, R6, R16
+	VLD1  (R16), V24.S[2]
+	B     moved327
+
+one326:
+	FMOVS 32(R6), F24
+
+moved327:
+	VFMLA V24.S4, V25.S4, V10.S4
+	VFMLA V24.S4, V26.S4, V22.S4
+	B     end291
+
+over317:
+	CMP   $12, R4
+	BLE   end291
+	TST   $2, R4
+	BEQ   one329
+	FMOVD 48(R2), F25
+	TST   $1, R4
+	BEQ   moved330
 	ADD   $56, R2, R16
-	VLD1  (R16), V13.S[2]
-	B     moved306
+	VLD1  (R16), V25.S[2]
+	B     moved330
 
-one305:
-	FMOVS 48(R2), F13
+one329:
+	FMOVS 48(R2), F25
 
-moved306:
+moved330:
 	TST   $2, R4
-	BEQ   one307
-	FMOVD 48(R0), F12
+	BEQ   one331
+	FMOVD 48(R7), F26
 	TST   $1, R4
-	BEQ   moved308
+	BEQ   moved332
+	ADD   $56, R7, R16
+	VLD1  (R16), V26.S[2]
+	B     moved332
+
+one331:
+	FMOVS 48(R7), F26
+
+moved332:
+	TST   $2, R4
+	BEQ   one333
+	FMOVD 48(R0), F24
+	TST   $1, R4
+	BEQ   moved334
 	ADD   $56, R0, R16
-	VLD1  (R16), V12.S[2]
-	B     moved308
+	VLD1  (R16), V24.S[2]
+	B     moved334
 
-one307:
-	FMOVS 48(R0), F12
+one333:
+	FMOVS 48(R0), F24
 
-moved308:
-	VFMLA V12.S4, V13.S4, V3.S4
+moved334:
+	VFMLA V24.S4, V25.S4, V3.S4
+	VFMLA V24.S4, V26.S4, V15.S4
 	TST   $2, R4
-	BEQ   one309
-	FMOVD 48(R5), F12
+	BEQ   one335
+	FMOVD 48(R5), F24
 	TST   $1, R4
-	BEQ   moved310
+	BEQ   moved336
 	ADD   $56, R5, R16
-	VLD1  (R16), V12.S[2]
-	B     moved310
+	VLD1  (R16), V24.S[2]
+	B     moved336
 
-one309:
-	FMOVS 48(R5), F12
+one335:
+	FMOVS 48(R5), F24
 
-moved310:
-	VFMLA V12.S4, V13.S4, V7.S4
+moved336:
+	VFMLA V24.S4, V25.S4, V7.S4
+	VFMLA V24.S4, V26.S4, V19.S4
 	TST   $2, R4
-	BEQ   one311
-	FMOVD 48(R6), F12
+	BEQ   one337
+	FMOVD 48(R6), F24
 	TST   $1, R4
-	BEQ   moved312
+	BEQ   moved338
 	ADD   $56, R6, R16
-	VLD1  (R16), V12.S[2]
-	B     moved312
+	VLD1  (R16), V24.S[2]
+	B     moved338
 
-one311:
-	FMOVS 48(R6), F12
+one337:
+	FMOVS 48(R6), F24
 
-moved312:
-	VFMLA V12.S4, V13.S4, V11.S4
+moved338:
+	VFMLA V24.S4, V25.S4, V11.S4
+	VFMLA V24.S4, V26.S4, V23.S4
 
-end273:
+end291:
 	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left339
 	MOVD ldy+8(FP), R3
+	ADD  R3, R2, R5
 
 	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
+	MOVD  act+88(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -19078,34 +19105,98 @@ end273:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	VMOVI $0, V1.B16
-	VZIP2 V4.D2, V0.D2, V2.D2
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
 	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	VZIP2 V1.D2, V8.D2, V2.D2
-	VZIP1 V1.D2, V8.D2, V8.D2
-	WORD  $0x4e22d508 // fadd v8.4s, v8.4s, v2.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
 	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
 	CMP   $1, R4
-	BNE   linear313
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	BNE   linear341
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 
-linear313:
+linear341:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
 	ADD   $8, R2, R16
 	VST1  V0.S[2], (R16)
+	VST1  V0.S[3], (R5)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VZIP2 V20.D2, V16.D2, V2.D2
+	VZIP1 V20.D2, V16.D2, V16.D2
+	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	CMP   $1, R4
+	BNE   linear342
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
 
-	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
-	SUB  $1, R0
+linear342:
+	FMOVS F16, 4(R5)
+	ADD   $8, R5, R16
+	VST1  V16.S[1], (R16)
+	B     stored340
+
+left339:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+	FMOVQ F16, 256(R0)
+	FMOVQ F17, 272(R0)
+	FMOVQ F18, 288(R0)
+	FMOVQ F19, 304(R0)
+	FMOVQ F20, 320(R0)
+	FMOVQ F21, 336(R0)
+	FMOVQ F22, 352(R0)
+	FMOVQ F23, 368(R0)
+
+stored340:
+	// the next 2 rows, or the last ones
+	MOVD rows+64(FP), R0
+	SUB  $2, R0
 	CMP  $0, R0
-	BLE  done270
-	MOVD $1, R1
-	MOVD R0, rows+56(FP)
+	BLE  done286
+	MOVD $2, R1
+	CMP  $2, R0
+	BGE  enough343
+	MOVD R0, R1
+	MOVD $2, R0
+
+enough343:
+	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
 	MOVD y+0(FP), R2
@@ -19116,20 +19207,30 @@ linear313:
 	MOVD x+16(FP), R2
 	ADD  R3, R2
 	MOVD R2, x+16(FP)
-	B    rows269
+	MOVD lane+56(FP), R2
+	ADD  $384, R2
+	MOVD R2, lane+56(FP)
+	B    rows285
 
-done270:
+done286:
 	RET
 
-other268:
-rows315:
+other284:
+	CMP $2, R0
+	BNE other344
+
+rows345:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on347
+
 	// 2×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
+	MOVD  bias+48(FP), R5
+	FMOVS 0(R5), F0
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
+	FMOVS 4(R5), F4
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
@@ -19141,19 +19242,41 @@ rows315:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+	B     begun348
 
+on347:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+
+begun348:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
 	MOVD x+16(FP), R2
 	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
+	MOVD n+80(FP), R4
 	ADD  R1, R0, R5
 	ADD  R3, R2, R6
 	CMP  $16, R4
-	BLT  tail318
+	BLT  tail350
 
-block317:
+block349:
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	FMOVQ 0(R2), F16
@@ -19192,13 +19315,13 @@ block317:
 	ADD   $64, R6
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block317
+	BGE   block349
 
-tail318:
+tail350:
 	CMP   $0, R4
-	BLE   end319
+	BLE   end351
 	CMP   $4, R4
-	BLT   part320
+	BLT   part352
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	FMOVQ 0(R2), F16
@@ -19207,72 +19330,72 @@ tail318:
 	FMOVQ 0(R6), F16
 	VFMLA V17.S4, V16.S4, V8.S4
 	VFMLA V18.S4, V16.S4, V12.S4
-	B     over321
+	B     over353
 
-part320:
+part352:
 	TST   $2, R4
-	BEQ   one322
+	BEQ   one354
 	FMOVD 0(R0), F17
 	TST   $1, R4
-	BEQ   moved323
+	BEQ   moved355
 	ADD   $8, R0, R16
 	VLD1  (R16), V17.S[2]
-	B     moved323
+	B     moved355
 
-one322:
+one354:
 	FMOVS 0(R0), F17
 
-moved323:
+moved355:
 	TST   $2, R4
-	BEQ   one324
+	BEQ   one356
 	FMOVD 0(R5), F18
 	TST   $1, R4
-	BEQ   moved325
+	BEQ   moved357
 	ADD   $8, R5, R16
 	VLD1  (R16), V18.S[2]
-	B     moved325
+	B     moved357
 
-one324:
+one356:
 	FMOVS 0(R5), F18
 
-moved325:
+moved357:
 	TST   $2, R4
-	BEQ   one326
+	BEQ   one358
 	FMOVD 0(R2), F16
 	TST   $1, R4
-	BEQ   moved327
+	BEQ   moved359
 	ADD   $8, R2, R16
 	VLD1  (R16), V16.S[2]
-	B     moved327
+	B     moved359
 
-one326:
+one358:
 	FMOVS 0(R2), F16
 
-moved327:
+moved359:
 	VFMLA V17.S4, V16.S4, V0.S4
 	VFMLA V18.S4, V16.S4, V4.S4
 	TST   $2, R4
-	BEQ   one328
+	BEQ   one360
 	FMOVD 0(R6), F16
 	TST   $1, R4
-	BEQ   moved329
+	BEQ   moved361
 	ADD   $8, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved329
+	B     moved361
 
-one328:
+one360:
 	FMOVS 0(R6), F16
 
-moved329:
+moved361:
 	VFMLA V17.S4, V16.S4, V8.S4
 	VFMLA V18.S4, V16.S4, V12.S4
-	B     end319
+	B     end351
 
-over321:
+over353:
 	CMP   $4, R4
-	BLE   end319
+	BLE   end351
 	CMP   $8, R4
-	BLT   part330
+	BLT   part362
 	FMOVQ 16(R0), F17
 	FMOVQ 16(R5), F18
 	FMOVQ 16(R2), F16
@@ -19281,72 +19404,72 @@ over321:
 	FMOVQ 16(R6), F16
 	VFMLA V17.S4, V16.S4, V9.S4
 	VFMLA V18.S4, V16.S4, V13.S4
-	B     over331
+	B     over363
 
-part330:
+part362:
 	TST   $2, R4
-	BEQ   one332
+	BEQ   one364
 	FMOVD 16(R0), F17
 	TST   $1, R4
-	BEQ   moved333
+	BEQ   moved365
 	ADD   $24, R0, R16
 	VLD1  (R16), V17.S[2]
-	B     moved333
+	B     moved365
 
-one332:
+one364:
 	FMOVS 16(R0), F17
 
-moved333:
+moved365:
 	TST   $2, R4
-	BEQ   one334
+	BEQ   one366
 	FMOVD 16(R5), F18
 	TST   $1, R4
-	BEQ   moved335
+	BEQ   moved367
 	ADD   $24, R5, R16
 	VLD1  (R16), V18.S[2]
-	B     moved335
+	B     moved367
 
-one334:
+one366:
 	FMOVS 16(R5), F18
 
-moved335:
+moved367:
 	TST   $2, R4
-	BEQ   one336
+	BEQ   one368
 	FMOVD 16(R2), F16
 	TST   $1, R4
-	BEQ   moved337
+	BEQ   moved369
 	ADD   $24, R2, R16
 	VLD1  (R16), V16.S[2]
-	B     moved337
+	B     moved369
 
-one336:
+one368:
 	FMOVS 16(R2), F16
 
-moved337:
+moved369:
 	VFMLA V17.S4, V16.S4, V1.S4
 	VFMLA V18.S4, V16.S4, V5.S4
 	TST   $2, R4
-	BEQ   one338
+	BEQ   one370
 	FMOVD 16(R6), F16
 	TST   $1, R4
-	BEQ   moved339
+	BEQ   moved371
 	ADD   $24, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved339
+	B     moved371
 
-one338:
+one370:
 	FMOVS 16(R6), F16
 
-moved339:
+moved371:
 	VFMLA V17.S4, V16.S4, V9.S4
 	VFMLA V18.S4, V16.S4, V13.S4
-	B     end319
+	B     end351
 
-over331:
+over363:
 	CMP   $8, R4
-	BLE   end319
+	BLE   end351
 	CMP   $12, R4
-	BLT   part340
+	BLT   part372
 	FMOVQ 32(R0), F17
 	FMOVQ 32(R5), F18
 	FMOVQ 32(R2), F16
@@ -19355,134 +19478,136 @@ over331:
 	FMOVQ 32(R6), F16
 	VFMLA V17.S4, V16.S4, V10.S4
 	VFMLA V18.S4, V16.S4, V14.S4
-	B     over341
+	B     over373
 
-part340:
+part372:
 	TST   $2, R4
-	BEQ   one342
+	BEQ   one374
 	FMOVD 32(R0), F17
 	TST   $1, R4
-	BEQ   moved343
+	BEQ   moved375
 	ADD   $40, R0, R16
 	VLD1  (R16), V17.S[2]
-	B     moved343
+	B     moved375
 
-one342:
+one374:
 	FMOVS 32(R0), F17
 
-moved343:
+moved375:
 	TST   $2, R4
-	BEQ   one344
+	BEQ   one376
 	FMOVD 32(R5), F18
 	TST   $1, R4
-	BEQ   moved345
+	BEQ   moved377
 	ADD   $40, R5, R16
 	VLD1  (R16), V18.S[2]
-	B     moved345
+	B     moved377
 
-one344:
+one376:
 	FMOVS 32(R5), F18
 
-moved345:
+moved377:
 	TST   $2, R4
-	BEQ   one346
+	BEQ   one378
 	FMOVD 32(R2), F16
 	TST   $1, R4
-	BEQ   moved347
+	BEQ   moved379
 	ADD   $40, R2, R16
 	VLD1  (R16), V16.S[2]
-	B     moved347
+	B     moved379
 
-one346:
+one378:
 	FMOVS 32(R2), F16
 
-moved347:
+moved379:
 	VFMLA V17.S4, V16.S4, V2.S4
 	VFMLA V18.S4, V16.S4, V6.S4
 	TST   $2, R4
-	BEQ   one348
+	BEQ   one380
 	FMOVD 32(R6), F16
 	TST   $1, R4
-	BEQ   moved349
+	BEQ   moved381
 	ADD   $40, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved349
+	B     moved381
 
-one348:
+one380:
 	FMOVS 32(R6), F16
 
-moved349:
+moved381:
 	VFMLA V17.S4, V16.S4, V10.S4
 	VFMLA V18.S4, V16.S4, V14.S4
-	B     end319
+	B     end351
 
-over341:
+over373:
 	CMP   $12, R4
-	BLE   end319
+	BLE   end351
 	TST   $2, R4
-	BEQ   one351
+	BEQ   one383
 	FMOVD 48(R0), F17
 	TST   $1, R4
-	BEQ   moved352
+	BEQ   moved384
 	ADD   $56, R0, R16
 	VLD1  (R16), V17.S[2]
-	B     moved352
+	B     moved384
 
-one351:
+one383:
 	FMOVS 48(R0), F17
 
-moved352:
+moved384:
 	TST   $2, R4
-	BEQ   one353
+	BEQ   one385
 	FMOVD 48(R5), F18
 	TST   $1, R4
-	BEQ   moved354
+	BEQ   moved386
 	ADD   $56, R5, R16
 	VLD1  (R16), V18.S[2]
-	B     moved354
+	B     moved386
 
-one353:
+one385:
 	FMOVS 48(R5), F18
 
-moved354:
+moved386:
 	TST   $2, R4
-	BEQ   one355
+	BEQ   one387
 	FMOVD 48(R2), F16
 	TST   $1, R4
-	BEQ   moved356
+	BEQ   moved388
 	ADD   $56, R2, R16
 	VLD1  (R16), V16.S[2]
-	B     moved356
+	B     moved388
 
-one355:
+one387:
 	FMOVS 48(R2), F16
 
-moved356:
+moved388:
 	VFMLA V17.S4, V16.S4, V3.S4
 	VFMLA V18.S4, V16.S4, V7.S4
 	TST   $2, R4
-	BEQ   one357
+	BEQ   one389
 	FMOVD 48(R6), F16
 	TST   $1, R4
-	BEQ   moved358
+	BEQ   moved390
 	ADD   $56, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved358
+	B     moved390
 
-one357:
+one389:
 	FMOVS 48(R6), F16
 
-moved358:
+moved390:
 	VFMLA V17.S4, V16.S4, V11.S4
 	VFMLA V18.S4, V16.S4, V15.S4
 
-end319:
+end351:
 	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left391
 	MOVD ldy+8(FP), R3
 	ADD  R3, R2, R5
 
 	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
+	MOVD  act+88(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -19505,30 +19630,52 @@ end319:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	CMP   $1, R4
-	BNE   linear359
+	BNE   linear393
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 
-linear359:
+linear393:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
 	VST1  V0.S[2], (R5)
 	ADD   $4, R5, R16
 	VST1  V0.S[3], (R16)
+	B     stored392
 
+left391:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+
+stored392:
 	// the next 2 rows, or the last ones
-	MOVD rows+56(FP), R0
+	MOVD rows+64(FP), R0
 	SUB  $2, R0
 	CMP  $0, R0
-	BLE  done316
+	BLE  done346
 	MOVD $2, R1
 	CMP  $2, R0
-	BGE  enough360
+	BGE  enough394
 	MOVD R0, R1
 	MOVD $2, R0
 
-enough360:
-	MOVD R0, rows+56(FP)
+enough394:
+	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
 	MOVD y+0(FP), R2
@@ -19539,22 +19686,566 @@ enough360:
 	MOVD x+16(FP), R2
 	ADD  R3, R2
 	MOVD R2, x+16(FP)
-	B    rows315
+	MOVD lane+56(FP), R2
+	ADD  $256, R2
+	MOVD R2, lane+56(FP)
+	B    rows345
 
-done316:
+done346:
 	RET
 
-// func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
-TEXT ·severalNEONF64(SB), NOSPLIT, $0-88
-	MOVD n+72(FP), R0
-	MOVD cols+64(FP), R0
+other344:
+rows396:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on398
+
+	// 4×1 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R5
+	FMOVS 0(R5), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VORR  V0.B16, V0.B16, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VORR  V0.B16, V0.B16, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VORR  V0.B16, V0.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	B     begun399
+
+on398:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+
+begun399:
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+80(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	CMP  $16, R4
+	BLT  tail401
+
+block400:
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R2), F16
+	VFMLA V17.S4, V16.S4, V0.S4
+	FMOVQ 0(R5), F16
+	VFMLA V17.S4, V16.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V17.S4, V16.S4, V8.S4
+	FMOVQ 0(R7), F16
+	VFMLA V17.S4, V16.S4, V12.S4
+	FMOVQ 16(R0), F17
+	FMOVQ 16(R2), F16
+	VFMLA V17.S4, V16.S4, V1.S4
+	FMOVQ 16(R5), F16
+	VFMLA V17.S4, V16.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V17.S4, V16.S4, V9.S4
+	FMOVQ 16(R7), F16
+	VFMLA V17.S4, V16.S4, V13.S4
+	FMOVQ 32(R0), F17
+	FMOVQ 32(R2), F16
+	VFMLA V17.S4, V16.S4, V2.S4
+	FMOVQ 32(R5), F16
+	VFMLA V17.S4, V16.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V17.S4, V16.S4, V10.S4
+	FMOVQ 32(R7), F16
+	VFMLA V17.S4, V16.S4, V14.S4
+	FMOVQ 48(R0), F17
+	FMOVQ 48(R2), F16
+	VFMLA V17.S4, V16.S4, V3.S4
+	FMOVQ 48(R5), F16
+	VFMLA V17.S4, V16.S4, V7.S4
+	FMOVQ 48(R6), F16
+	VFMLA V17.S4, V16.S4, V11.S4
+	FMOVQ 48(R7), F16
+	VFMLA V17.S4, V16.S4, V15.S4
+	ADD   $64, R0
+	ADD   $64, R2
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R7
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block400
+
+tail401:
+	CMP   $0, R4
+	BLE   end402
+	CMP   $4, R4
+	BLT   part403
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R2), F16
+	VFMLA V17.S4, V16.S4, V0.S4
+	FMOVQ 0(R5), F16
+	VFMLA V17.S4, V16.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V17.S4, V16.S4, V8.S4
+	FMOVQ 0(R7), F16
+	VFMLA V17.S4, V16.S4, V12.S4
+	B     over404
+
+part403:
+	TST   $2, R4
+	BEQ   one405
+	FMOVD 0(R0), F17
+	TST   $1, R4
+	BEQ   moved406
+	ADD   $8, R0, R16
+	VLD1  (R16), V17.S[2]
+	B     moved406
+
+one405:
+	FMOVS 0(R0), F17
+
+moved406:
+	TST   $2, R4
+	BEQ   one407
+	FMOVD 0(R2), F16
+	TST   $1, R4
+	BEQ   moved408
+	ADD   $8, R2, R16
+	VLD1  (R16), V16.S[2]
+	B     moved408
+
+one407:
+	FMOVS 0(R2), F16
+
+moved408:
+	VFMLA V17.S4, V16.S4, V0.S4
+	TST   $2, R4
+	BEQ   one409
+	FMOVD 0(R5), F16
+	TST   $1, R4
+	BEQ   moved410
+	ADD   $8, R5, R16
+	VLD1  (R16), V16.S[2]
+	B     moved410
+
+one409:
+	FMOVS 0(R5), F16
+
+moved410:
+	VFMLA V17.S4, V16.S4, V4.S4
+	TST   $2, R4
+	BEQ   one411
+	FMOVD 0(R6), F16
+	TST   $1, R4
+	BEQ   moved412
+	ADD   $8, R6, R16
+	VLD1  (R16), V16.S[2]
+	B     moved412
+
+one411:
+	FMOVS 0(R6), F16
+
+moved412:
+	VFMLA V17.S4, V16.S4, V8.S4
+	TST   $2, R4
+	BEQ   one413
+	FMOVD 0(R7), F16
+	TST   $1, R4
+	BEQ   moved414
+	ADD   $8, R7, R16
+	VLD1  (R16), V16.S[2]
+	B     moved414
+
+one413:
+	FMOVS 0(R7), F16
+
+moved414:
+	VFMLA V17.S4, V16.S4, V12.S4
+	B     end402
+
+over404:
+	CMP   $4, R4
+	BLE   end402
+	CMP   $8, R4
+	BLT   part415
+	FMOVQ 16(R0), F17
+	FMOVQ 16(R2), F16
+	VFMLA V17.S4, V16.S4, V1.S4
+	FMOVQ 16(R5), F16
+	VFMLA V17.S4, V16.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V17.S4, V16.S4, V9.S4
+	FMOVQ 16(R7), F16
+	VFMLA V17.S4, V16.S4, V13.S4
+	B     over416
+
+part415:
+	TST   $2, R4
+	BEQ   one417
+	FMOVD 16(R0), F17
+	TST   $1, R4
+	BEQ   moved418
+	ADD   $24, R0, R16
+	VLD1  (R16), V17.S[2]
+	B     moved418
+
+one417:
+	FMOVS 16(R0), F17
+
+moved418:
+	TST   $2, R4
+	BEQ   one419
+	FMOVD 16(R2), F16
+	TST   $1, R4
+	BEQ   moved420
+	ADD   $24, R2, R16
+	VLD1  (R16), V16.S[2]
+	B     moved420
+
+one419:
+	FMOVS 16(R2), F16
+
+moved420:
+	VFMLA V17.S4, V16.S4, V1.S4
+	TST   $2, R4
+	BEQ   one421
+	FMOVD 16(R5), F16
+	TST   $1, R4
+	BEQ   moved422
+	ADD   $24, R5, R16
+	VLD1  (R16), V16.S[2]
+	B     moved422
+
+one421:
+	FMOVS 16(R5), F16
+
+moved422:
+	VFMLA V17.S4, V16.S4, V5.S4
+	TST   $2, R4
+	BEQ   one423
+	FMOVD 16(R6), F16
+	TST   $1, R4
+	BEQ   moved424
+	ADD   $24, R6, R16
+	VLD1  (R16), V16.S[2]
+	B     moved424
+
+one423:
+	FMOVS 16(R6), F16
+
+moved424:
+	VFMLA V17.S4, V16.S4, V9.S4
+	TST   $2, R4
+	BEQ   one425
+	FMOVD 16(R7), F16
+	TST   $1, R4
+	BEQ   moved426
+	ADD   $24, R7, R16
+	VLD1  (R16), V16.S[2]
+	B     moved426
+
+one425:
+	FMOVS 16(R7), F16
+
+moved426:
+	VFMLA V17.S4, V16.S4, V13.S4
+	B     end402
+
+over416:
+	CMP   $8, R4
+	BLE   end402
+	CMP   $12, R4
+	BLT   part427
+	FMOVQ 32(R0), F17
+	FMOVQ 32(R2), F16
+	VFMLA V17.S4, V16.S4, V2.S4
+	FMOVQ 32(R5), F16
+	VFMLA V17.S4, V16.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V17.S4, V16.S4, V10.S4
+	FMOVQ 32(R7), F16
+	VFMLA V17.S4, V16.S4, V14.S4
+	B     over428
+
+part427:
+	TST   $2, R4
+	BEQ   one429
+	FMOVD 32(R0), F17
+	TST   $1, R4
+	BEQ   moved430
+	ADD   $40, R0, R16
+	VLD1  (R16), V17.S[2]
+	B     moved430
+
+one429:
+	FMOVS 32(R0), F17
+
+moved430:
+	TST   $2, R4
+	BEQ   one431
+	FMOVD 32(R2), F16
+	TST   $1, R4
+	BEQ   moved432
+	ADD   $40, R2, R16
+	VLD1  (R16), V16.S[2]
+	B     moved432
+
+one431:
+	FMOVS 32(R2), F16
+
+moved432:
+	VFMLA V17.S4, V16.S4, V2.S4
+	TST   $2, R4
+	BEQ   one433
+	FMOVD 32(R5), F16
+	TST   $1, R4
+	BEQ   moved434
+	ADD   $40, R5, R16
+	VLD1  (R16), V16.S[2]
+	B     moved434
+
+one433:
+	FMOVS 32(R5), F16
+
+moved434:
+	VFMLA V17.S4, V16.S4, V6.S4
+	TST   $2, R4
+	BEQ   one435
+	FMOVD 32(R6), F16
+	TST   $1, R4
+	BEQ   moved436
+	ADD   $40, R6, R16
+	VLD1  (R16), V16.S[2]
+	B     moved436
+
+one435:
+	FMOVS 32(R6), F16
+
+moved436:
+	VFMLA V17.S4, V16.S4, V10.S4
+	TST   $2, R4
+	BEQ   one437
+	FMOVD 32(R7), F16
+	TST   $1, R4
+	BEQ   moved438
+	ADD   $40, R7, R16
+	VLD1  (R16), V16.S[2]
+	B     moved438
+
+one437:
+	FMOVS 32(R7), F16
+
+moved438:
+	VFMLA V17.S4, V16.S4, V14.S4
+	B     end402
+
+over428:
+	CMP   $12, R4
+	BLE   end402
+	TST   $2, R4
+	BEQ   one440
+	FMOVD 48(R0), F17
+	TST   $1, R4
+	BEQ   moved441
+	ADD   $56, R0, R16
+	VLD1  (R16), V17.S[2]
+	B     moved441
+
+one440:
+	FMOVS 48(R0), F17
+
+moved441:
+	TST   $2, R4
+	BEQ   one442
+	FMOVD 48(R2), F16
+	TST   $1, R4
+	BEQ   moved443
+	ADD   $56, R2, R16
+	VLD1  (R16), V16.S[2]
+	B     moved443
+
+one442:
+	FMOVS 48(R2), F16
+
+moved443:
+	VFMLA V17.S4, V16.S4, V3.S4
+	TST   $2, R4
+	BEQ   one444
+	FMOVD 48(R5), F16
+	TST   $1, R4
+	BEQ   moved445
+	ADD   $56, R5, R16
+	VLD1  (R16), V16.S[2]
+	B     moved445
+
+one444:
+	FMOVS 48(R5), F16
+
+moved445:
+	VFMLA V17.S4, V16.S4, V7.S4
+	TST   $2, R4
+	BEQ   one446
+	FMOVD 48(R6), F16
+	TST   $1, R4
+	BEQ   moved447
+	ADD   $56, R6, R16
+	VLD1  (R16), V16.S[2]
+	B     moved447
+
+one446:
+	FMOVS 48(R6), F16
+
+moved447:
+	VFMLA V17.S4, V16.S4, V11.S4
+	TST   $2, R4
+	BEQ   one448
+	FMOVD 48(R7), F16
+	TST   $1, R4
+	BEQ   moved449
+	ADD   $56, R7, R16
+	VLD1  (R16), V16.S[2]
+	B     moved449
+
+one448:
+	FMOVS 48(R7), F16
+
+moved449:
+	VFMLA V17.S4, V16.S4, V15.S4
+
+end402:
+	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left450
+	MOVD ldy+8(FP), R3
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+88(FP), R4
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	CMP   $1, R4
+	BNE   linear452
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+
+linear452:
+	FMOVS F0, 0(R2)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
+	B     stored451
+
+left450:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+
+stored451:
+	// the next 4 rows, or the last ones
+	MOVD rows+64(FP), R0
+	SUB  $4, R0
+	CMP  $0, R0
+	BLE  done397
+	MOVD $4, R1
+	CMP  $4, R0
+	BGE  enough453
+	MOVD R0, R1
+	MOVD $4, R0
+
+enough453:
+	MOVD R0, rows+64(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	MOVD lane+56(FP), R2
+	ADD  $256, R2
+	MOVD R2, lane+56(FP)
+	B    rows396
+
+done397:
+	RET
+
+// func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, lane *float64, rows int, cols int, n int, act int)
+TEXT ·severalNEONF64(SB), NOSPLIT, $0-96
+	MOVD n+80(FP), R0
+	MOVD cols+72(FP), R0
 	CMP  $3, R0
 	BNE  other1
 
 rows2:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on4
+
 	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVD 0(R0), F0
+	MOVD  bias+48(FP), R5
+	FMOVD 0(R5), F0
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
@@ -19562,7 +20253,7 @@ rows2:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	FMOVD 8(R0), F8
+	FMOVD 8(R5), F8
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
@@ -19570,7 +20261,7 @@ rows2:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
-	FMOVD 16(R0), F16
+	FMOVD 16(R5), F16
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
@@ -19578,19 +20269,49 @@ rows2:
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
+	B     begun5
 
+on4:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+	FMOVQ 256(R0), F16
+	FMOVQ 272(R0), F17
+	FMOVQ 288(R0), F18
+	FMOVQ 304(R0), F19
+	FMOVQ 320(R0), F20
+	FMOVQ 336(R0), F21
+	FMOVQ 352(R0), F22
+	FMOVQ 368(R0), F23
+
+begun5:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
 	MOVD x+16(FP), R2
 	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
+	MOVD n+80(FP), R4
 	ADD  R1, R0, R5
 	ADD  R1, R5, R6
 	CMP  $16, R4
-	BLT  tail5
+	BLT  tail7
 
-block4:
+block6:
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.D2, V25.D2, V0.D2
@@ -19653,13 +20374,13 @@ block4:
 	ADD   $128, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block4
+	BGE   block6
 
-tail5:
+tail7:
 	CMP   $0, R4
-	BLE   end6
+	BLE   end8
 	CMP   $2, R4
-	BLT   part7
+	BLT   part9
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.D2, V25.D2, V0.D2
@@ -19667,9 +20388,9 @@ tail5:
 	VFMLA V24.D2, V25.D2, V8.D2
 	FMOVQ 0(R6), F24
 	VFMLA V24.D2, V25.D2, V16.D2
-	B     over8
+	B     over10
 
-part7:
+part9:
 	FMOVD 0(R2), F25
 	FMOVD 0(R0), F24
 	VFMLA V24.D2, V25.D2, V0.D2
@@ -19677,13 +20398,13 @@ part7:
 	VFMLA V24.D2, V25.D2, V8.D2
 	FMOVD 0(R6), F24
 	VFMLA V24.D2, V25.D2, V16.D2
-	B     end6
+	B     end8
 
-over8:
+over10:
 	CMP   $2, R4
-	BLE   end6
+	BLE   end8
 	CMP   $4, R4
-	BLT   part9
+	BLT   part11
 	FMOVQ 16(R2), F25
 	FMOVQ 16(R0), F24
 	VFMLA V24.D2, V25.D2, V1.D2
@@ -19691,9 +20412,9 @@ over8:
 	VFMLA V24.D2, V25.D2, V9.D2
 	FMOVQ 16(R6), F24
 	VFMLA V24.D2, V25.D2, V17.D2
-	B     over10
+	B     over12
 
-part9:
+part11:
 	FMOVD 16(R2), F25
 	FMOVD 16(R0), F24
 	VFMLA V24.D2, V25.D2, V1.D2
@@ -19701,13 +20422,13 @@ part9:
 	VFMLA V24.D2, V25.D2, V9.D2
 	FMOVD 16(R6), F24
 	VFMLA V24.D2, V25.D2, V17.D2
-	B     end6
+	B     end8
 
-over10:
+over12:
 	CMP   $4, R4
-	BLE   end6
+	BLE   end8
 	CMP   $6, R4
-	BLT   part11
+	BLT   part13
 	FMOVQ 32(R2), F25
 	FMOVQ 32(R0), F24
 	VFMLA V24.D2, V25.D2, V2.D2
@@ -19715,9 +20436,9 @@ over10:
 	VFMLA V24.D2, V25.D2, V10.D2
 	FMOVQ 32(R6), F24
 	VFMLA V24.D2, V25.D2, V18.D2
-	B     over12
+	B     over14
 
-part11:
+part13:
 	FMOVD 32(R2), F25
 	FMOVD 32(R0), F24
 	VFMLA V24.D2, V25.D2, V2.D2
@@ -19725,13 +20446,13 @@ part11:
 	VFMLA V24.D2, V25.D2, V10.D2
 	FMOVD 32(R6), F24
 	VFMLA V24.D2, V25.D2, V18.D2
-	B     end6
+	B     end8
 
-over12:
+over14:
 	CMP   $6, R4
-	BLE   end6
+	BLE   end8
 	CMP   $8, R4
-	BLT   part13
+	BLT   part15
 	FMOVQ 48(R2), F25
 	FMOVQ 48(R0), F24
 	VFMLA V24.D2, V25.D2, V3.D2
@@ -19739,9 +20460,9 @@ over12:
 	VFMLA V24.D2, V25.D2, V11.D2
 	FMOVQ 48(R6), F24
 	VFMLA V24.D2, V25.D2, V19.D2
-	B     over14
+	B     over16
 
-part13:
+part15:
 	FMOVD 48(R2), F25
 	FMOVD 48(R0), F24
 	VFMLA V24.D2, V25.D2, V3.D2
@@ -19749,13 +20470,13 @@ part13:
 	VFMLA V24.D2, V25.D2, V11.D2
 	FMOVD 48(R6), F24
 	VFMLA V24.D2, V25.D2, V19.D2
-	B     end6
+	B     end8
 
-over14:
+over16:
 	CMP   $8, R4
-	BLE   end6
+	BLE   end8
 	CMP   $10, R4
-	BLT   part15
+	BLT   part17
 	FMOVQ 64(R2), F25
 	FMOVQ 64(R0), F24
 	VFMLA V24.D2, V25.D2, V4.D2
@@ -19763,9 +20484,9 @@ over14:
 	VFMLA V24.D2, V25.D2, V12.D2
 	FMOVQ 64(R6), F24
 	VFMLA V24.D2, V25.D2, V20.D2
-	B     over16
+	B     over18
 
-part15:
+part17:
 	FMOVD 64(R2), F25
 	FMOVD 64(R0), F24
 	VFMLA V24.D2, V25.D2, V4.D2
@@ -19773,13 +20494,13 @@ part15:
 	VFMLA V24.D2, V25.D2, V12.D2
 	FMOVD 64(R6), F24
 	VFMLA V24.D2, V25.D2, V20.D2
-	B     end6
+	B     end8
 
-over16:
+over18:
 	CMP   $10, R4
-	BLE   end6
+	BLE   end8
 	CMP   $12, R4
-	BLT   part17
+	BLT   part19
 	FMOVQ 80(R2), F25
 	FMOVQ 80(R0), F24
 	VFMLA V24.D2, V25.D2, V5.D2
@@ -19787,9 +20508,9 @@ over16:
 	VFMLA V24.D2, V25.D2, V13.D2
 	FMOVQ 80(R6), F24
 	VFMLA V24.D2, V25.D2, V21.D2
-	B     over18
+	B     over20
 
-part17:
+part19:
 	FMOVD 80(R2), F25
 	FMOVD 80(R0), F24
 	VFMLA V24.D2, V25.D2, V5.D2
@@ -19797,13 +20518,13 @@ part17:
 	VFMLA V24.D2, V25.D2, V13.D2
 	FMOVD 80(R6), F24
 	VFMLA V24.D2, V25.D2, V21.D2
-	B     end6
+	B     end8
 
-over18:
+over20:
 	CMP   $12, R4
-	BLE   end6
+	BLE   end8
 	CMP   $14, R4
-	BLT   part19
+	BLT   part21
 	FMOVQ 96(R2), F25
 	FMOVQ 96(R0), F24
 	VFMLA V24.D2, V25.D2, V6.D2
@@ -19811,9 +20532,9 @@ over18:
 	VFMLA V24.D2, V25.D2, V14.D2
 	FMOVQ 96(R6), F24
 	VFMLA V24.D2, V25.D2, V22.D2
-	B     over20
+	B     over22
 
-part19:
+part21:
 	FMOVD 96(R2), F25
 	FMOVD 96(R0), F24
 	VFMLA V24.D2, V25.D2, V6.D2
@@ -19821,11 +20542,11 @@ part19:
 	VFMLA V24.D2, V25.D2, V14.D2
 	FMOVD 96(R6), F24
 	VFMLA V24.D2, V25.D2, V22.D2
-	B     end6
+	B     end8
 
-over20:
+over22:
 	CMP   $14, R4
-	BLE   end6
+	BLE   end8
 	FMOVD 112(R2), F25
 	FMOVD 112(R0), F24
 	VFMLA V24.D2, V25.D2, V7.D2
@@ -19834,12 +20555,14 @@ over20:
 	FMOVD 112(R6), F24
 	VFMLA V24.D2, V25.D2, V23.D2
 
-end6:
+end8:
 	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left24
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
+	MOVD  act+88(FP), R4
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -19865,10 +20588,10 @@ end6:
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
 	CMP   $1, R4
-	BNE   linear22
+	BNE   linear26
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 
-linear22:
+linear26:
 	FMOVD F0, 0(R2)
 	ADD   $8, R2, R16
 	VST1  V0.D[1], (R16)
@@ -19877,19 +20600,49 @@ linear22:
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
 	CMP   $1, R4
-	BNE   linear23
+	BNE   linear27
 	WORD  $0x4e78f610 // fmax v16.2d, v16.2d, v24.2d
 
-linear23:
+linear27:
 	FMOVD F16, 16(R2)
+	B     stored25
 
+left24:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+	FMOVQ F16, 256(R0)
+	FMOVQ F17, 272(R0)
+	FMOVQ F18, 288(R0)
+	FMOVQ F19, 304(R0)
+	FMOVQ F20, 320(R0)
+	FMOVQ F21, 336(R0)
+	FMOVQ F22, 352(R0)
+	FMOVQ F23, 368(R0)
+
+stored25:
 	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
+	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
 	BLE  done3
 	MOVD $1, R1
-	MOVD R0, rows+56(FP)
+	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
 	MOVD y+0(FP), R2
@@ -19900,16 +20653,26 @@ linear23:
 	MOVD x+16(FP), R2
 	ADD  R3, R2
 	MOVD R2, x+16(FP)
+	MOVD lane+56(FP), R2
+	ADD  $384, R2
+	MOVD R2, lane+56(FP)
 	B    rows2
 
 done3:
 	RET
 
 other1:
-rows25:
+	CMP $2, R0
+	BNE other28
+
+rows29:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on31
+
 	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVD 0(R0), F0
+	MOVD  bias+48(FP), R5
+	FMOVD 0(R5), F0
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
@@ -19917,7 +20680,7 @@ rows25:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	FMOVD 8(R0), F8
+	FMOVD 8(R5), F8
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
@@ -19925,18 +20688,40 @@ rows25:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+	B     begun32
 
+on31:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+
+begun32:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
 	MOVD x+16(FP), R2
 	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
+	MOVD n+80(FP), R4
 	ADD  R1, R0, R5
 	CMP  $16, R4
-	BLT  tail28
+	BLT  tail34
 
-block27:
+block33:
 	FMOVQ 0(R2), F17
 	FMOVQ 0(R0), F16
 	VFMLA V16.D2, V17.D2, V0.D2
@@ -19982,163 +20767,165 @@ block27:
 	ADD   $128, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block27
+	BGE   block33
 
-tail28:
+tail34:
 	CMP   $0, R4
-	BLE   end29
+	BLE   end35
 	CMP   $2, R4
-	BLT   part30
+	BLT   part36
 	FMOVQ 0(R2), F17
 	FMOVQ 0(R0), F16
 	VFMLA V16.D2, V17.D2, V0.D2
 	FMOVQ 0(R5), F16
 	VFMLA V16.D2, V17.D2, V8.D2
-	B     over31
+	B     over37
 
-part30:
+part36:
 	FMOVD 0(R2), F17
 	FMOVD 0(R0), F16
 	VFMLA V16.D2, V17.D2, V0.D2
 	FMOVD 0(R5), F16
 	VFMLA V16.D2, V17.D2, V8.D2
-	B     end29
+	B     end35
 
-over31:
+over37:
 	CMP   $2, R4
-	BLE   end29
+	BLE   end35
 	CMP   $4, R4
-	BLT   part32
+	BLT   part38
 	FMOVQ 16(R2), F17
 	FMOVQ 16(R0), F16
 	VFMLA V16.D2, V17.D2, V1.D2
 	FMOVQ 16(R5), F16
 	VFMLA V16.D2, V17.D2, V9.D2
-	B     over33
+	B     over39
 
-part32:
+part38:
 	FMOVD 16(R2), F17
 	FMOVD 16(R0), F16
 	VFMLA V16.D2, V17.D2, V1.D2
 	FMOVD 16(R5), F16
 	VFMLA V16.D2, V17.D2, V9.D2
-	B     end29
+	B     end35
 
-over33:
+over39:
 	CMP   $4, R4
-	BLE   end29
+	BLE   end35
 	CMP   $6, R4
-	BLT   part34
+	BLT   part40
 	FMOVQ 32(R2), F17
 	FMOVQ 32(R0), F16
 	VFMLA V16.D2, V17.D2, V2.D2
 	FMOVQ 32(R5), F16
 	VFMLA V16.D2, V17.D2, V10.D2
-	B     over35
+	B     over41
 
-part34:
+part40:
 	FMOVD 32(R2), F17
 	FMOVD 32(R0), F16
 	VFMLA V16.D2, V17.D2, V2.D2
 	FMOVD 32(R5), F16
 	VFMLA V16.D2, V17.D2, V10.D2
-	B     end29
+	B     end35
 
-over35:
+over41:
 	CMP   $6, R4
-	BLE   end29
+	BLE   end35
 	CMP   $8, R4
-	BLT   part36
+	BLT   part42
 	FMOVQ 48(R2), F17
 	FMOVQ 48(R0), F16
 	VFMLA V16.D2, V17.D2, V3.D2
 	FMOVQ 48(R5), F16
 	VFMLA V16.D2, V17.D2, V11.D2
-	B     over37
+	B     over43
 
-part36:
+part42:
 	FMOVD 48(R2), F17
 	FMOVD 48(R0), F16
 	VFMLA V16.D2, V17.D2, V3.D2
 	FMOVD 48(R5), F16
 	VFMLA V16.D2, V17.D2, V11.D2
-	B     end29
+	B     end35
 
-over37:
+over43:
 	CMP   $8, R4
-	BLE   end29
+	BLE   end35
 	CMP   $10, R4
-	BLT   part38
+	BLT   part44
 	FMOVQ 64(R2), F17
 	FMOVQ 64(R0), F16
 	VFMLA V16.D2, V17.D2, V4.D2
 	FMOVQ 64(R5), F16
 	VFMLA V16.D2, V17.D2, V12.D2
-	B     over39
+	B     over45
 
-part38:
+part44:
 	FMOVD 64(R2), F17
 	FMOVD 64(R0), F16
 	VFMLA V16.D2, V17.D2, V4.D2
 	FMOVD 64(R5), F16
 	VFMLA V16.D2, V17.D2, V12.D2
-	B     end29
+	B     end35
 
-over39:
+over45:
 	CMP   $10, R4
-	BLE   end29
+	BLE   end35
 	CMP   $12, R4
-	BLT   part40
+	BLT   part46
 	FMOVQ 80(R2), F17
 	FMOVQ 80(R0), F16
 	VFMLA V16.D2, V17.D2, V5.D2
 	FMOVQ 80(R5), F16
 	VFMLA V16.D2, V17.D2, V13.D2
-	B     over41
+	B     over47
 
-part40:
+part46:
 	FMOVD 80(R2), F17
 	FMOVD 80(R0), F16
 	VFMLA V16.D2, V17.D2, V5.D2
 	FMOVD 80(R5), F16
 	VFMLA V16.D2, V17.D2, V13.D2
-	B     end29
+	B     end35
 
-over41:
+over47:
 	CMP   $12, R4
-	BLE   end29
+	BLE   end35
 	CMP   $14, R4
-	BLT   part42
+	BLT   part48
 	FMOVQ 96(R2), F17
 	FMOVQ 96(R0), F16
 	VFMLA V16.D2, V17.D2, V6.D2
 	FMOVQ 96(R5), F16
 	VFMLA V16.D2, V17.D2, V14.D2
-	B     over43
+	B     over49
 
-part42:
+part48:
 	FMOVD 96(R2), F17
 	FMOVD 96(R0), F16
 	VFMLA V16.D2, V17.D2, V6.D2
 	FMOVD 96(R5), F16
 	VFMLA V16.D2, V17.D2, V14.D2
-	B     end29
+	B     end35
 
-over43:
+over49:
 	CMP   $14, R4
-	BLE   end29
+	BLE   end35
 	FMOVD 112(R2), F17
 	FMOVD 112(R0), F16
 	VFMLA V16.D2, V17.D2, V7.D2
 	FMOVD 112(R5), F16
 	VFMLA V16.D2, V17.D2, V15.D2
 
-end29:
+end35:
 	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left51
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
+	MOVD  act+88(FP), R4
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -20157,21 +20944,43 @@ end29:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
 	CMP   $1, R4
-	BNE   linear45
+	BNE   linear53
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 
-linear45:
+linear53:
 	FMOVD F0, 0(R2)
 	ADD   $8, R2, R16
 	VST1  V0.D[1], (R16)
+	B     stored52
 
+left51:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+
+stored52:
 	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
+	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
-	BLE  done26
+	BLE  done30
 	MOVD $1, R1
-	MOVD R0, rows+56(FP)
+	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
 	MOVD y+0(FP), R2
@@ -20182,9 +20991,443 @@ linear45:
 	MOVD x+16(FP), R2
 	ADD  R3, R2
 	MOVD R2, x+16(FP)
-	B    rows25
+	MOVD lane+56(FP), R2
+	ADD  $256, R2
+	MOVD R2, lane+56(FP)
+	B    rows29
 
-done26:
+done30:
+	RET
+
+other28:
+rows55:
+	MOVD bias+48(FP), R0
+	CMP  $0, R0
+	BEQ  on57
+
+	// 3×1 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R5
+	FMOVD 0(R5), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VORR  V0.B16, V0.B16, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VORR  V0.B16, V0.B16, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	B     begun58
+
+on57:
+	// acc[i,j,l] = lane[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	FMOVQ 128(R0), F8
+	FMOVQ 144(R0), F9
+	FMOVQ 160(R0), F10
+	FMOVQ 176(R0), F11
+	FMOVQ 192(R0), F12
+	FMOVQ 208(R0), F13
+	FMOVQ 224(R0), F14
+	FMOVQ 240(R0), F15
+	FMOVQ 256(R0), F16
+	FMOVQ 272(R0), F17
+	FMOVQ 288(R0), F18
+	FMOVQ 304(R0), F19
+	FMOVQ 320(R0), F20
+	FMOVQ 336(R0), F21
+	FMOVQ 352(R0), F22
+	FMOVQ 368(R0), F23
+
+begun58:
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+80(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	CMP  $16, R4
+	BLT  tail60
+
+block59:
+	FMOVQ 0(R0), F25
+	FMOVQ 0(R2), F24
+	VFMLA V25.D2, V24.D2, V0.D2
+	FMOVQ 0(R5), F24
+	VFMLA V25.D2, V24.D2, V8.D2
+	FMOVQ 0(R6), F24
+	VFMLA V25.D2, V24.D2, V16.D2
+	FMOVQ 16(R0), F25
+	FMOVQ 16(R2), F24
+	VFMLA V25.D2, V24.D2, V1.D2
+	FMOVQ 16(R5), F24
+	VFMLA V25.D2, V24.D2, V9.D2
+	FMOVQ 16(R6), F24
+	VFMLA V25.D2, V24.D2, V17.D2
+	FMOVQ 32(R0), F25
+	FMOVQ 32(R2), F24
+	VFMLA V25.D2, V24.D2, V2.D2
+	FMOVQ 32(R5), F24
+	VFMLA V25.D2, V24.D2, V10.D2
+	FMOVQ 32(R6), F24
+	VFMLA V25.D2, V24.D2, V18.D2
+	FMOVQ 48(R0), F25
+	FMOVQ 48(R2), F24
+	VFMLA V25.D2, V24.D2, V3.D2
+	FMOVQ 48(R5), F24
+	VFMLA V25.D2, V24.D2, V11.D2
+	FMOVQ 48(R6), F24
+	VFMLA V25.D2, V24.D2, V19.D2
+	FMOVQ 64(R0), F25
+	FMOVQ 64(R2), F24
+	VFMLA V25.D2, V24.D2, V4.D2
+	FMOVQ 64(R5), F24
+	VFMLA V25.D2, V24.D2, V12.D2
+	FMOVQ 64(R6), F24
+	VFMLA V25.D2, V24.D2, V20.D2
+	FMOVQ 80(R0), F25
+	FMOVQ 80(R2), F24
+	VFMLA V25.D2, V24.D2, V5.D2
+	FMOVQ 80(R5), F24
+	VFMLA V25.D2, V24.D2, V13.D2
+	FMOVQ 80(R6), F24
+	VFMLA V25.D2, V24.D2, V21.D2
+	FMOVQ 96(R0), F25
+	FMOVQ 96(R2), F24
+	VFMLA V25.D2, V24.D2, V6.D2
+	FMOVQ 96(R5), F24
+	VFMLA V25.D2, V24.D2, V14.D2
+	FMOVQ 96(R6), F24
+	VFMLA V25.D2, V24.D2, V22.D2
+	FMOVQ 112(R0), F25
+	FMOVQ 112(R2), F24
+	VFMLA V25.D2, V24.D2, V7.D2
+	FMOVQ 112(R5), F24
+	VFMLA V25.D2, V24.D2, V15.D2
+	FMOVQ 112(R6), F24
+	VFMLA V25.D2, V24.D2, V23.D2
+	ADD   $128, R0
+	ADD   $128, R2
+	ADD   $128, R5
+	ADD   $128, R6
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block59
+
+tail60:
+	CMP   $0, R4
+	BLE   end61
+	CMP   $2, R4
+	BLT   part62
+	FMOVQ 0(R0), F25
+	FMOVQ 0(R2), F24
+	VFMLA V25.D2, V24.D2, V0.D2
+	FMOVQ 0(R5), F24
+	VFMLA V25.D2, V24.D2, V8.D2
+	FMOVQ 0(R6), F24
+	VFMLA V25.D2, V24.D2, V16.D2
+	B     over63
+
+part62:
+	FMOVD 0(R0), F25
+	FMOVD 0(R2), F24
+	VFMLA V25.D2, V24.D2, V0.D2
+	FMOVD 0(R5), F24
+	VFMLA V25.D2, V24.D2, V8.D2
+	FMOVD 0(R6), F24
+	VFMLA V25.D2, V24.D2, V16.D2
+	B     end61
+
+over63:
+	CMP   $2, R4
+	BLE   end61
+	CMP   $4, R4
+	BLT   part64
+	FMOVQ 16(R0), F25
+	FMOVQ 16(R2), F24
+	VFMLA V25.D2, V24.D2, V1.D2
+	FMOVQ 16(R5), F24
+	VFMLA V25.D2, V24.D2, V9.D2
+	FMOVQ 16(R6), F24
+	VFMLA V25.D2, V24.D2, V17.D2
+	B     over65
+
+part64:
+	FMOVD 16(R0), F25
+	FMOVD 16(R2), F24
+	VFMLA V25.D2, V24.D2, V1.D2
+	FMOVD 16(R5), F24
+	VFMLA V25.D2, V24.D2, V9.D2
+	FMOVD 16(R6), F24
+	VFMLA V25.D2, V24.D2, V17.D2
+	B     end61
+
+over65:
+	CMP   $4, R4
+	BLE   end61
+	CMP   $6, R4
+	BLT   part66
+	FMOVQ 32(R0), F25
+	FMOVQ 32(R2), F24
+	VFMLA V25.D2, V24.D2, V2.D2
+	FMOVQ 32(R5), F24
+	VFMLA V25.D2, V24.D2, V10.D2
+	FMOVQ 32(R6), F24
+	VFMLA V25.D2, V24.D2, V18.D2
+	B     over67
+
+part66:
+	FMOVD 32(R0), F25
+	FMOVD 32(R2), F24
+	VFMLA V25.D2, V24.D2, V2.D2
+	FMOVD 32(R5), F24
+	VFMLA V25.D2, V24.D2, V10.D2
+	FMOVD 32(R6), F24
+	VFMLA V25.D2, V24.D2, V18.D2
+	B     end61
+
+over67:
+	CMP   $6, R4
+	BLE   end61
+	CMP   $8, R4
+	BLT   part68
+	FMOVQ 48(R0), F25
+	FMOVQ 48(R2), F24
+	VFMLA V25.D2, V24.D2, V3.D2
+	FMOVQ 48(R5), F24
+	VFMLA V25.D2, V24.D2, V11.D2
+	FMOVQ 48(R6), F24
+	VFMLA V25.D2, V24.D2, V19.D2
+	B     over69
+
+part68:
+	FMOVD 48(R0), F25
+	FMOVD 48(R2), F24
+	VFMLA V25.D2, V24.D2, V3.D2
+	FMOVD 48(R5), F24
+	VFMLA V25.D2, V24.D2, V11.D2
+	FMOVD 48(R6), F24
+	VFMLA V25.D2, V24.D2, V19.D2
+	B     end61
+
+over69:
+	CMP   $8, R4
+	BLE   end61
+	CMP   $10, R4
+	BLT   part70
+	FMOVQ 64(R0), F25
+	FMOVQ 64(R2), F24
+	VFMLA V25.D2, V24.D2, V4.D2
+	FMOVQ 64(R5), F24
+	VFMLA V25.D2, V24.D2, V12.D2
+	FMOVQ 64(R6), F24
+	VFMLA V25.D2, V24.D2, V20.D2
+	B     over71
+
+part70:
+	FMOVD 64(R0), F25
+	FMOVD 64(R2), F24
+	VFMLA V25.D2, V24.D2, V4.D2
+	FMOVD 64(R5), F24
+	VFMLA V25.D2, V24.D2, V12.D2
+	FMOVD 64(R6), F24
+	VFMLA V25.D2, V24.D2, V20.D2
+	B     end61
+
+over71:
+	CMP   $10, R4
+	BLE   end61
+	CMP   $12, R4
+	BLT   part72
+	FMOVQ 80(R0), F25
+	FMOVQ 80(R2), F24
+	VFMLA V25.D2, V24.D2, V5.D2
+	FMOVQ 80(R5), F24
+	VFMLA V25.D2, V24.D2, V13.D2
+	FMOVQ 80(R6), F24
+	VFMLA V25.D2, V24.D2, V21.D2
+	B     over73
+
+part72:
+	FMOVD 80(R0), F25
+	FMOVD 80(R2), F24
+	VFMLA V25.D2, V24.D2, V5.D2
+	FMOVD 80(R5), F24
+	VFMLA V25.D2, V24.D2, V13.D2
+	FMOVD 80(R6), F24
+	VFMLA V25.D2, V24.D2, V21.D2
+	B     end61
+
+over73:
+	CMP   $12, R4
+	BLE   end61
+	CMP   $14, R4
+	BLT   part74
+	FMOVQ 96(R0), F25
+	FMOVQ 96(R2), F24
+	VFMLA V25.D2, V24.D2, V6.D2
+	FMOVQ 96(R5), F24
+	VFMLA V25.D2, V24.D2, V14.D2
+	FMOVQ 96(R6), F24
+	VFMLA V25.D2, V24.D2, V22.D2
+	B     over75
+
+part74:
+	FMOVD 96(R0), F25
+	FMOVD 96(R2), F24
+	VFMLA V25.D2, V24.D2, V6.D2
+	FMOVD 96(R5), F24
+	VFMLA V25.D2, V24.D2, V14.D2
+	FMOVD 96(R6), F24
+	VFMLA V25.D2, V24.D2, V22.D2
+	B     end61
+
+over75:
+	CMP   $14, R4
+	BLE   end61
+	FMOVD 112(R0), F25
+	FMOVD 112(R2), F24
+	VFMLA V25.D2, V24.D2, V7.D2
+	FMOVD 112(R5), F24
+	VFMLA V25.D2, V24.D2, V15.D2
+	FMOVD 112(R6), F24
+	VFMLA V25.D2, V24.D2, V23.D2
+
+end61:
+	MOVD y+0(FP), R2
+	CMP  $0, R2
+	BEQ  left77
+	MOVD ldy+8(FP), R3
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+88(FP), R4
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x4e74d610 // fadd v16.2d, v16.2d, v20.2d
+	WORD  $0x4e75d631 // fadd v17.2d, v17.2d, v21.2d
+	WORD  $0x4e76d652 // fadd v18.2d, v18.2d, v22.2d
+	WORD  $0x4e77d673 // fadd v19.2d, v19.2d, v23.2d
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	WORD  $0x4e73d631 // fadd v17.2d, v17.2d, v19.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
+	VMOVI $0, V24.B16
+	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+	CMP   $1, R4
+	BNE   linear79
+	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
+
+linear79:
+	FMOVD F0, 0(R2)
+	VST1  V0.D[1], (R5)
+	VMOVI $0, V0.B16
+	WORD  $0x6e60d610 // faddp v16.2d, v16.2d, v0.2d
+	VMOVI $0, V24.B16
+	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	CMP   $1, R4
+	BNE   linear80
+	WORD  $0x4e78f610 // fmax v16.2d, v16.2d, v24.2d
+
+linear80:
+	FMOVD F16, 0(R6)
+	B     stored78
+
+left77:
+	// lane[i,j,l] = acc[i,j,l]
+	MOVD  lane+56(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
+	FMOVQ F8, 128(R0)
+	FMOVQ F9, 144(R0)
+	FMOVQ F10, 160(R0)
+	FMOVQ F11, 176(R0)
+	FMOVQ F12, 192(R0)
+	FMOVQ F13, 208(R0)
+	FMOVQ F14, 224(R0)
+	FMOVQ F15, 240(R0)
+	FMOVQ F16, 256(R0)
+	FMOVQ F17, 272(R0)
+	FMOVQ F18, 288(R0)
+	FMOVQ F19, 304(R0)
+	FMOVQ F20, 320(R0)
+	FMOVQ F21, 336(R0)
+	FMOVQ F22, 352(R0)
+	FMOVQ F23, 368(R0)
+
+stored78:
+	// the next 3 rows, or the last ones
+	MOVD rows+64(FP), R0
+	SUB  $3, R0
+	CMP  $0, R0
+	BLE  done56
+	MOVD $3, R1
+	CMP  $3, R0
+	BGE  enough81
+	MOVD R0, R1
+	MOVD $3, R0
+
+enough81:
+	MOVD R0, rows+64(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	MOVD lane+56(FP), R2
+	ADD  $384, R2
+	MOVD R2, lane+56(FP)
+	B    rows55
+
+done56:
 	RET
 
 // func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
@@ -20482,6 +21725,8 @@ rows17:
 	RET
 
 other16:
+	CMP  $2, R0
+	BNE  other19
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -20519,6 +21764,44 @@ rows20:
 	SUB   $4, R4
 	CMP   $1, R4
 	BGE   rows20
+	RET
+
+other19:
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R16
+	MUL  R16, R3, R9
+
+rows23:
+	FMOVS 0(R2), F0
+	FMOVS 0(R5), F1
+	FMOVS 0(R6), F2
+	FMOVS 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows23
 	RET
 
 // func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
@@ -20754,6 +22037,8 @@ rows22:
 	RET
 
 other21:
+	CMP  $2, R0
+	BNE  other25
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -20780,6 +22065,33 @@ rows26:
 	SUB   $2, R4
 	CMP   $1, R4
 	BGE   rows26
+	RET
+
+other25:
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R16
+	MUL  R16, R3, R7
+
+rows29:
+	FMOVD 0(R2), F0
+	FMOVD 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows29
 	RET
 
 // func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)

@@ -40,7 +40,7 @@ var costs = map[string]func(n []int) cost{
 	"turned":  func(n []int) cost { return cost{(n[0] + 1) * n[1] * n[2], n[2], (n[0] + n[1]) * n[2]} },
 	"dots":    func(n []int) cost { return cost{18 * n[2], n[2], 4 * (n[0] + n[1]) * n[2]} },
 	"packing": func(n []int) cost { return cost{8 * 48 * n[0], n[0], 3 * 48 * n[0]} },
-	"narrow":  func(n []int) cost { return cost{4 * n[0] * (n[1] + chains), max(n[0], n[1]), n[0] * n[1]} },
+	"narrow":  func(n []int) cost { return cost{4 * n[0] * (n[1] + chains), max(n[0], n[1]/8), (n[0] + 1) * n[1]} },
 	"abreast": func(n []int) cost { return cost{8 * n[0] * (n[2] + chains), max(n[0], n[2]), (n[0] + n[1]) * n[2]} },
 	"tree":    func(n []int) cost { return cost{8 * n[0] * n[2], n[0], n[0] * (n[1] + n[2])} },
 	"narrowBoth": func(n []int) cost {
@@ -54,7 +54,6 @@ var costs = map[string]func(n []int) cost{
 		return cost{4 * (n[0] + 2) * n[1] * (n[2] + chains), max(n[0], n[2]), (n[0] + n[1]) * n[2]}
 	},
 	"tall": func(n []int) cost { return cost{n[0] * n[1] * n[2], max(n[0], n[2]), (n[0] + n[1]) * n[2]} },
-	"dot":  func(n []int) cost { return cost{n[0] + chains, n[0], 2 * n[0]} },
 	"grad": func(n []int) cost {
 		return cost{(n[0] + 1) * n[1] * n[2], max(n[0], n[2]), (n[0]+2*n[2])*n[1] + n[0]*n[2]}
 	},

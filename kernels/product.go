@@ -175,12 +175,10 @@ func (t *tiles[T]) copyLeft(p *product[T], s *scratch[T], i, end int) product[T]
 	if crowds(uintptr(pitch)*size[T](), p.n) {
 		pitch += perLine
 	}
-	if len(s.left) < p.n*pitch {
-		s.left = aligned[T](p.n * pitch)
-	}
-	q.a, q.stepa = &s.left[0], uintptr(pitch)*size[T]()
+	left := grow(&s.left, p.n*pitch)
+	q.a, q.stepa = &left[0], uintptr(pitch)*size[T]()
 	for k := 0; k < p.n; k += maxRows {
-		t.tighten(&s.left[k*pitch], q.stepa, plus(p.row(q.first), uintptr(k)*p.stepa), p.stepa, min(maxRows, p.n-k), rows)
+		t.tighten(&left[k*pitch], q.stepa, plus(p.row(q.first), uintptr(k)*p.stepa), p.stepa, min(maxRows, p.n-k), rows)
 	}
 	return q
 }

@@ -70,22 +70,6 @@ func narrowAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32,
 //go:noescape
 func narrowAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
 
-// lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
-//
-// Each is one chain of fused multiply-adds in order of k: a piece of the sum of
-// a narrow layer with very many inputs. lane, of 16, x and w lie tight.
-//
-//go:noescape
-func dotAVX2F32(lane *float32, x *float32, w *float32, n int)
-
-// lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
-//
-// Each is one chain of fused multiply-adds in order of k: a piece of the sum of
-// a narrow layer with very many inputs. lane, of 16, x and w lie tight.
-//
-//go:noescape
-func dotAVX2F64(lane *float64, x *float64, w *float64, n int)
-
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
@@ -139,25 +123,29 @@ func unpackedAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float6
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
-// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
-// len(severalRows)-1, rows at least severalRows[cols].
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to
+// len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the
+// chains are left at lane, to go on from in a call of as many rows with a nil bias:
+// 16·cols for each row, of as many rows as severalRows[cols] divides.
 //
 //go:noescape
-func severalAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+func severalAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, lane *float32, rows int, cols int, n int, act int)
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
-// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
-// len(severalRows)-1, rows at least severalRows[cols].
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to
+// len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the
+// chains are left at lane, to go on from in a call of as many rows with a nil bias:
+// 16·cols for each row, of as many rows as severalRows[cols] divides.
 //
 //go:noescape
-func severalAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+func severalAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, lane *float64, rows int, cols int, n int, act int)
 
 // dst[j,k] = w[k,j],  k < rows, j < cols
 //
 // The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// lanes of a vector, at least one, cols 1 to 7.
 //
 //go:noescape
 func columnsAVX2F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
@@ -165,7 +153,7 @@ func columnsAVX2F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int
 // dst[j,k] = w[k,j],  k < rows, j < cols
 //
 // The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// lanes of a vector, at least one, cols 1 to 7.
 //
 //go:noescape
 func columnsAVX2F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
@@ -508,7 +496,7 @@ var avx2F32 = tiles[float32]{
 	treeTerms:      10,
 	treeCols:       8,
 	unpackedCols:   2,
-	severalRows:    []int{0, 0, 3, 2, 1, 1, 1},
+	severalRows:    []int{0, 4, 3, 2, 1, 1, 1},
 	narrowBothCols: 6,
 	gradRows:       2,
 	inputRows:      6,
@@ -526,7 +514,6 @@ var avx2F32 = tiles[float32]{
 	packing:    packingAVX2F32,
 	tall:       tallAVX2F32,
 	narrow:     narrowAVX2F32,
-	dot:        dotAVX2F32,
 	abreast:    abreastAVX2F32,
 	tree:       treeAVX2F32,
 	unpacked:   unpackedAVX2F32,
@@ -566,7 +553,7 @@ var avx2F64 = tiles[float64]{
 	treeTerms:      10,
 	treeCols:       4,
 	unpackedCols:   2,
-	severalRows:    []int{0, 0, 1, 1},
+	severalRows:    []int{0, 3, 1, 1},
 	narrowBothCols: 6,
 	gradRows:       2,
 	inputRows:      8,
@@ -583,7 +570,6 @@ var avx2F64 = tiles[float64]{
 	panel:      panelAVX2F64,
 	packing:    packingAVX2F64,
 	narrow:     narrowAVX2F64,
-	dot:        dotAVX2F64,
 	abreast:    abreastAVX2F64,
 	tree:       treeAVX2F64,
 	unpacked:   unpackedAVX2F64,

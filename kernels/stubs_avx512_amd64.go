@@ -78,22 +78,6 @@ func narrowAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float3
 //go:noescape
 func narrowAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
 
-// lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
-//
-// Each is one chain of fused multiply-adds in order of k: a piece of the sum of
-// a narrow layer with very many inputs. lane, of 16, x and w lie tight.
-//
-//go:noescape
-func dotAVX512F32(lane *float32, x *float32, w *float32, n int)
-
-// lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
-//
-// Each is one chain of fused multiply-adds in order of k: a piece of the sum of
-// a narrow layer with very many inputs. lane, of 16, x and w lie tight.
-//
-//go:noescape
-func dotAVX512F64(lane *float64, x *float64, w *float64, n int)
-
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
@@ -147,25 +131,29 @@ func unpackedAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *floa
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
-// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
-// len(severalRows)-1, rows at least severalRows[cols].
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to
+// len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the
+// chains are left at lane, to go on from in a call of as many rows with a nil bias:
+// 16·cols for each row, of as many rows as severalRows[cols] divides.
 //
 //go:noescape
-func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, lane *float32, rows int, cols int, n int, act int)
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
-// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
-// len(severalRows)-1, rows at least severalRows[cols].
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to
+// len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the
+// chains are left at lane, to go on from in a call of as many rows with a nil bias:
+// 16·cols for each row, of as many rows as severalRows[cols] divides.
 //
 //go:noescape
-func severalAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+func severalAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, lane *float64, rows int, cols int, n int, act int)
 
 // dst[j,k] = w[k,j],  k < rows, j < cols
 //
 // The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// lanes of a vector, at least one, cols 1 to 7.
 //
 //go:noescape
 func columnsAVX512F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
@@ -173,7 +161,7 @@ func columnsAVX512F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows i
 // dst[j,k] = w[k,j],  k < rows, j < cols
 //
 // The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// lanes of a vector, at least one, cols 1 to 7.
 //
 //go:noescape
 func columnsAVX512F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
@@ -496,7 +484,7 @@ var avx512F32 = tiles[float32]{
 	treeTerms:      16,
 	treeCols:       8,
 	unpackedCols:   3,
-	severalRows:    []int{0, 0, 8, 5, 4, 3, 2, 2},
+	severalRows:    []int{0, 4, 8, 5, 4, 3, 2, 2},
 	narrowBothCols: 14,
 	gradRows:       4,
 	inputRows:      8,
@@ -512,7 +500,6 @@ var avx512F32 = tiles[float32]{
 	packing:    packingAVX512F32,
 	tall:       tallAVX512F32,
 	narrow:     narrowAVX512F32,
-	dot:        dotAVX512F32,
 	abreast:    abreastAVX512F32,
 	tree:       treeAVX512F32,
 	unpacked:   unpackedAVX512F32,
@@ -554,7 +541,7 @@ var avx512F64 = tiles[float64]{
 	treeTerms:      16,
 	treeCols:       4,
 	unpackedCols:   3,
-	severalRows:    []int{0, 0, 4, 2, 2, 1, 1, 1},
+	severalRows:    []int{0, 4, 4, 2, 2, 2, 2, 2},
 	narrowBothCols: 14,
 	gradRows:       4,
 	inputRows:      8,
@@ -571,7 +558,6 @@ var avx512F64 = tiles[float64]{
 	packing:    packingAVX512F64,
 	tall:       tallAVX512F64,
 	narrow:     narrowAVX512F64,
-	dot:        dotAVX512F64,
 	abreast:    abreastAVX512F64,
 	tree:       treeAVX512F64,
 	unpacked:   unpackedAVX512F64,

@@ -62,22 +62,6 @@ func narrowNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32,
 //go:noescape
 func narrowNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
 
-// lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
-//
-// Each is one chain of fused multiply-adds in order of k: a piece of the sum of
-// a narrow layer with very many inputs. lane, of 16, x and w lie tight.
-//
-//go:noescape
-func dotNEONF32(lane *float32, x *float32, w *float32, n int)
-
-// lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
-//
-// Each is one chain of fused multiply-adds in order of k: a piece of the sum of
-// a narrow layer with very many inputs. lane, of 16, x and w lie tight.
-//
-//go:noescape
-func dotNEONF64(lane *float64, x *float64, w *float64, n int)
-
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
@@ -131,25 +115,29 @@ func unpackedNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float6
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
-// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
-// len(severalRows)-1, rows at least severalRows[cols].
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to
+// len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the
+// chains are left at lane, to go on from in a call of as many rows with a nil bias:
+// 16·cols for each row, of as many rows as severalRows[cols] divides.
 //
 //go:noescape
-func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, lane *float32, rows int, cols int, n int, act int)
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
-// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
-// len(severalRows)-1, rows at least severalRows[cols].
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to
+// len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the
+// chains are left at lane, to go on from in a call of as many rows with a nil bias:
+// 16·cols for each row, of as many rows as severalRows[cols] divides.
 //
 //go:noescape
-func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, lane *float64, rows int, cols int, n int, act int)
 
 // dst[j,k] = w[k,j],  k < rows, j < cols
 //
 // The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// lanes of a vector, at least one, cols 1 to 7.
 //
 //go:noescape
 func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
@@ -157,7 +145,7 @@ func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int
 // dst[j,k] = w[k,j],  k < rows, j < cols
 //
 // The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// lanes of a vector, at least one, cols 1 to 7.
 //
 //go:noescape
 func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
@@ -496,7 +484,7 @@ var neonF32 = tiles[float32]{
 	treeTerms:      16,
 	treeCols:       4,
 	unpackedCols:   3,
-	severalRows:    []int{0, 0, 2, 1, 1, 1, 1, 1},
+	severalRows:    []int{0, 4, 2, 2, 1, 1, 1, 1},
 	narrowBothCols: 10,
 	gradRows:       4,
 	inputRows:      8,
@@ -513,7 +501,6 @@ var neonF32 = tiles[float32]{
 	panel:      panelNEONF32,
 	packing:    packingNEONF32,
 	narrow:     narrowNEONF32,
-	dot:        dotNEONF32,
 	abreast:    abreastNEONF32,
 	tree:       treeNEONF32,
 	unpacked:   unpackedNEONF32,
@@ -553,7 +540,7 @@ var neonF64 = tiles[float64]{
 	treeTerms:      16,
 	treeCols:       2,
 	unpackedCols:   2,
-	severalRows:    []int{0, 0, 1, 1},
+	severalRows:    []int{0, 3, 1, 1},
 	narrowBothCols: 5,
 	gradRows:       4,
 	inputRows:      8,
@@ -570,7 +557,6 @@ var neonF64 = tiles[float64]{
 	panel:      panelNEONF64,
 	packing:    packingNEONF64,
 	narrow:     narrowNEONF64,
-	dot:        dotNEONF64,
 	abreast:    abreastNEONF64,
 	tree:       treeNEONF64,
 	unpacked:   unpackedNEONF64,

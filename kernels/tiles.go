@@ -45,10 +45,9 @@ type tiles[T Float] struct {
 	panel      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
 	packing    func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
 	tall       func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int, down uintptr)
-	dot        func(lane, x, w *T, n int)
 	narrow     func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	columns    func(dst *T, ldd uintptr, w *T, ldw uintptr, rows, cols int)
-	several    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
+	several    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias, lane *T, rows, cols, n, act int)
 	unpacked   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	abreast    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	tree       func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
@@ -93,6 +92,7 @@ const (
 	maxBytes   = 1 << 20
 	maxVectors = 1 << 16 // multiply-adds of vectors that a call of panel does
 	maxRun     = 1 << 12 // elements of a call where each takes a few cycles
+	maxLong    = 1 << 15 // the same if they lie without gaps
 	maxRows    = 1 << 10 // rows of a call that has few columns
 	cached     = 1 << 15 // bytes that the first-level cache holds beside others
 
@@ -123,21 +123,22 @@ var (
 
 // scratch is the memory a call borrows for operands that must be rearranged:
 // at most maxFold·maxPacked + 2·maxRun elements and blockBytes (10 MiB of float64
-// in all) and sixteen sums in sixteen lanes.
+// in all).
 type scratch[T Float] struct {
 	packed []T // panels of the right factor
 	left   []T // a block of rows of the left one
 	line   [2 * maxRun]T
-	lane   [16][chains]T
 }
 
 // grow returns the memory for a packed operand, at least n elements of it that
 // begin at a cache line.
-func (s *scratch[T]) grow(n int) []T {
-	if len(s.packed) < n {
-		s.packed = aligned[T](n)
+func (s *scratch[T]) grow(n int) []T { return grow(&s.packed, n) }
+
+func grow[T Float](memory *[]T, n int) []T {
+	if len(*memory) < n {
+		*memory = aligned[T](n)
 	}
-	return s.packed
+	return *memory
 }
 
 // transposed returns memory for a transpose of that size and some elements behind.
