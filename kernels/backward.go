@@ -15,6 +15,7 @@ const (
 	fewTermsRows  = 5        // least rows of dw for which rows of dz that are few are best made first
 	fewTermsAny   = 8        // most rows of dz for which they are if columns leave vectors empty,
 	fewTermsShort = 4        // or vectors are short
+	columnBytes   = 1536     // least bytes of dw of one output for which its inputs are taken together, half as many without dx
 	fewBytes      = 12 << 10 // most bytes of such a dw, if it has more than half as many rows
 
 	bothInputs = 24  // most columns of dx for both; of float64 half as many, if it has several rows
@@ -469,7 +470,8 @@ func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, in
 }
 
 // backwardColumn is backward for a layer with one output: one pass over the
-// rows for every panel of inputs, the first of which makes dz and db too.
+// rows for every panel of inputs, the first of which makes dz and db too. Many inputs
+// that lie without gaps are then taken together.
 func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
 	var s *scratch[T]
 	if dw.Stride > 1 || w.Stride > 1 {
@@ -480,6 +482,7 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 	if db != nil {
 		dbp = &db[0]
 	}
+	many := dy.Rows > 0 && (dw.bytes() >= columnBytes || dx.empty() && 2*dw.bytes() >= columnBytes)
 	for k := 0; k < dw.Rows; k += t.panelCols {
 		cols := min(t.panelCols, dw.Rows-k)
 		wk, dwk := w.at(k, 0), dw.at(k, 0)
@@ -513,5 +516,24 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 			}
 		}
 		act, dbp = Identity, nil
+		if many && dw.Stride == 1 && w.Stride == 1 {
+			t.backwardRow(dx, dw, dy, x, w, k+cols, add)
+			return
+		}
+	}
+}
+
+// backwardRow computes dw and dx of a layer with one output from input k on: dw as a row,
+// dzᵀ·x, and dx as dz·wᵀ of one term.
+func (t *tiles[T]) backwardRow(dx, dw *Mat[T], dz, x, w *Mat[T], k int, add bool) {
+	n := dw.Rows - k
+	from := func(m *Mat[T], rows int) Mat[T] { return Mat[T]{rows, n, m.Data[k:], max(m.Stride, n)} }
+	p := product[T]{c: from(dw, 1), add: add, a: dz.at(0, 0), lda: size[T](), stepa: dz.pitch(), n: dz.Rows}
+	right := from(x, x.Rows)
+	t.sweepRows(&p, 0, 1, &right, 0)
+	if !dx.empty() {
+		p = product[T]{c: from(dx, dx.Rows), a: dz.at(0, 0), lda: dz.pitch(), stepa: size[T](), n: 1}
+		right = from(w, 1)
+		t.sweepRows(&p, 0, dx.Rows, &right, 0)
 	}
 }
