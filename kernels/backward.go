@@ -157,7 +157,7 @@ func (t *tiles[T]) apart(dw *Mat[T], rows int) bool {
 func (t *tiles[T]) rowsOfWeights(dw, dz *Mat[T]) bool {
 	return dz.Rows <= sweepTerms && dz.bytes() < t.sweepBytes ||
 		dz.Rows <= sweepTall && dw.bytes() > streamBytes ||
-		dz.Rows <= crowdedTerms && dw.sameSets()
+		dz.Rows <= crowdedTerms && dw.sameSets(t.panelDrift())
 }
 
 // weightsAtOnce reports whether dw is so small that a single call of sweep, or few
@@ -205,7 +205,7 @@ func (t *tiles[T]) transposeOf(w *Mat[T], s *scratch[T]) Mat[T] {
 func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
 	return rows <= t.stripsRows && stripRows <= dw.Rows && dw.Cols <= maxRun && w.bytes() <= t.stripsBytes>>(rows*(rows-1)/2) &&
 		(rows == 1 || w.bytes() <= streamBytes && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
-		!crowds(w.pitch(), 2*stripRows) && !crowds(dw.pitch(), 2*stripRows) &&
+		!crowds(w.pitch(), driftStrip, 2*stripRows) && !crowds(dw.pitch(), driftStrip, 2*stripRows) &&
 		(t.vectorBytes() >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
 }
 
@@ -263,7 +263,7 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
 		dw.Rows == stripRows,
 		dz.Rows > 1 && dw.Rows > f.lanes && dw.Cols >= bothLong && (dw.Rows < 2*f.lanes && f.vectorBytes() >= bothVector || t.half != nil && !t.halved),
-		crowds(dw.pitch(), 2*min(dw.Rows, f.lanes)+dz.Rows):
+		crowds(dw.pitch(), 0, 2*min(dw.Rows, f.lanes)+dz.Rows):
 		return nil
 	}
 	return f
@@ -276,7 +276,7 @@ func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
 	case f == nil, dw.Rows > f.bothTurnedRows, dz.Rows > f.bothCols, dw.Cols < f.lanes,
 		dz.Rows*dw.Rows*int(size[T]()) > bothBytes,
 		dz.Rows > f.lanes && dw.Rows*int(size[T]()) >= 8 && dw.Cols >= bothLong && f.vectorBytes() >= bothVector,
-		crowds(dw.pitch(), 2*(dw.Rows+1)+dz.Rows):
+		crowds(dw.pitch(), 0, 2*(dw.Rows+1)+dz.Rows):
 		return nil
 	}
 	return f
@@ -327,7 +327,7 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 	}
 	cols, tall := min(dy.Cols, maxWork/64), end-i
 	switch {
-	case dy.bytes() > blockBytes || crowds(dy.pitch(), gateLines):
+	case dy.bytes() > blockBytes || crowds(dy.pitch(), 0, gateLines):
 		tall = 1 // they come from afar, best as few streams, or drive each other out
 	case tall*cols > maxWork/8:
 		tall = max(maxWork/8/cols/4*4, 4)
@@ -352,7 +352,7 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	few := t.shortest()
 	byCols, byRows := t.filledBy(dx.Cols), t.filledBy(dx.Rows)
-	crowding := crowds(w.pitch(), inputLines/2)
+	crowding := crowds(w.pitch(), driftStrip, inputLines/2)
 	switch filled := t.atLeast(dx.Rows); {
 	case byRows != nil && byRows.turnedPays(dx, dz, byCols, t):
 		byRows.squares(byRows.turned, byRows.turnedRows, dx, dx.Cols, dx.Rows, w, dz, true)
@@ -392,7 +392,7 @@ func (t *tiles[T]) turnedPays(dx, dz *Mat[T], byCols, widest *tiles[T]) bool {
 	switch {
 	case dx.Cols <= t.turnedRows:
 		return byCols == nil || (dx.Cols+1)*rows*byCols.lanes <= dx.Rows*byCols.whole(dx.Cols+byCols.lanes-1)*t.lanes
-	case byCols == nil || dx.Cols <= byCols.lanes || dx.Cols > 2*t.turnedRows || dx.Rows <= t.inputRows || crowds(dz.pitch(), inputLines/2):
+	case byCols == nil || dx.Cols <= byCols.lanes || dx.Cols > 2*t.turnedRows || dx.Rows <= t.inputRows || crowds(dz.pitch(), driftStrip, inputLines/2):
 		return false
 	}
 	percent := 110
@@ -420,7 +420,7 @@ func (t *tiles[T]) fill(cols int, most bool) bool {
 func (t *tiles[T]) transposePays(dx, w *Mat[T], widest *tiles[T]) bool {
 	rows := t.whole(dx.Rows + t.lanes - 1)
 	switch {
-	case dx.Rows < transposedFrom, dx.Rows <= t.inputRows && dx.Cols < transposedCols && !crowds(w.pitch(), inputLines/2), dx.Cols < t.lanes, dx.Rows*(w.Rows+w.Cols) > maxTransposed:
+	case dx.Rows < transposedFrom, dx.Rows <= t.inputRows && dx.Cols < transposedCols && !crowds(w.pitch(), driftStrip, inputLines/2), dx.Cols < t.lanes, dx.Rows*(w.Rows+w.Cols) > maxTransposed:
 		return false
 	case t.inputRows < dx.Rows && dx.Rows <= manyRows && w.Rows*w.Cols >= transposedLeast && 4*dx.Cols*rows <= 3*dx.Rows*widest.whole(dx.Cols+widest.lanes-1):
 		return true
@@ -455,7 +455,11 @@ func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, in
 		wide = max(t.whole(each/a.Cols), t.lanes)
 	}
 	// The lines of more squares would drive each other out of the cache.
-	for lines := inputLines; lines > t.lanes && crowds(b.pitch(), lines); lines /= 2 {
+	drift := uintptr(0)
+	if cols*driftSquare >= line {
+		drift = driftSquare
+	}
+	for lines := inputLines; lines > t.lanes && crowds(b.pitch(), drift, lines); lines /= 2 {
 		wide = min(wide, lines/2)
 	}
 	for i := 0; i < rows; i += height {

@@ -42,13 +42,13 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t = t.half // to load what lies across two lines takes a long vector more than two short ones
 	}
 	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= x.Cols) &&
-		(t.halved || y.Rows > sweepTall) && (y.Cols <= 2*t.panelCols || y.Rows >= thinTall && !y.sameSets() && (x.Cols > thinFew || y.perSet() <= thinCrowd)) {
+		(t.halved || y.Rows > sweepTall) && (y.Cols <= 2*t.panelCols || y.Rows >= thinTall && !y.sameSets(t.panelDrift()) && (x.Cols > thinFew || y.perSet(t.panelDrift()) <= thinCrowd)) {
 		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
 	// Columns for a single panel are best left to it, but of one or two rows, or if its
 	// tiles are full and done after few terms.
-	far, along := w.far(), w.sameSets() && t.goesAlong(w)
+	far, along := w.far(), w.sameSets(0) && t.goesAlong(w)
 	full := y.Cols == t.panelCols && t.panelRows <= y.Rows && x.Cols <= sweepTerms && t.longVectors()
 	one := y.Rows > 2 && y.Cols <= t.panelCols && !far && !full
 	sweep := !one && (y.Rows <= sweepTall || t.sweepPays(y.Rows, w, far, along))
@@ -64,7 +64,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	switch {
 	case sweep:
 		few = y.Rows
-	case few > 2 || y.Rows > manyRows || !crowds(w.pitch(), x.Cols) || t.longVectors() && !w.sameSets():
+	case few > 2 || y.Rows > manyRows || !crowds(w.pitch(), 0, x.Cols) || t.longVectors() && !w.sameSets(0):
 		few = 0
 	}
 	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
@@ -86,7 +86,7 @@ func (t *tiles[T]) sweepPays(rows int, w *Mat[T], far, along bool) bool {
 		return along && rows <= moreRows
 	case w.bytes() <= streamBytes:
 		return rows <= fewRows && (t.halved || t.panelRows < rows) || along && rows <= moreRows
-	case w.sameSets():
+	case w.sameSets(0):
 		return rows <= 2*fewRows
 	}
 	return rows <= moreRows
@@ -115,7 +115,7 @@ func (t *tiles[T]) tallPays(y, x *Mat[T]) bool {
 		worth, from = tallMany, 4*from
 	}
 	return t.lanes <= y.Rows && t.whole(y.Rows+t.lanes-1)*(y.Cols+2) <= worth*y.Rows &&
-		from <= x.Cols && x.Cols <= maxRun && !crowds(x.pitch(), t.lanes)
+		from <= x.Cols && x.Cols <= maxRun && !crowds(x.pitch(), 0, t.lanes)
 }
 
 // forwardTall is forward by tall. The last rows are perhaps computed twice.

@@ -168,7 +168,7 @@ func (t *tiles[T]) narrowBothFor(dw, x *Mat[T], add bool) *tiles[T] {
 	switch {
 	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
 		6*dw.Cols*f.whole(dw.Rows+f.lanes-1) > wide*f.lanes*dw.Rows, // elements of its vectors
-		x.perSet()*int(size[T]()) > crowd,
+		x.perSet(0)*int(size[T]()) > crowd,
 		dw.Cols < narrowBothCols && x.Rows > narrowBothRows && x.Rows*x.Cols > narrowBothVectors*f.lanes:
 		return nil
 	}

@@ -78,7 +78,7 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 	rows := end - from
 	switch {
 	case rows <= 0 || p.c.Cols == 0:
-	case rows <= smallRows && p.n <= smallTerms && !transposed && (p.c.Cols <= t.panelCols || m.bytes() <= blockBytes && !crowds(m.pitch(), p.n)):
+	case rows <= smallRows && p.n <= smallTerms && !transposed && (p.c.Cols <= t.panelCols || m.bytes() <= blockBytes && !crowds(m.pitch(), 0, p.n)):
 		b := panel[T]{ldb: m.pitch()}
 		for ; b.j < p.c.Cols; b.j += b.cols {
 			b.cols, b.b = t.panelWidth(p.c.Cols-b.j), m.at(0, b.j)
@@ -107,7 +107,7 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 		tall = t.wholeTiles(even(min(rows, height), most))
 	}
 	// Columns of the left factor that crowd the first-level cache are copied too.
-	left := p.lda < p.stepa && rows >= manyRows && p.c.Cols > 2*t.panelCols && crowds(p.stepa, fold)
+	left := p.lda < p.stepa && rows >= manyRows && p.c.Cols > 2*t.panelCols && crowds(p.stepa, 0, fold)
 	right := transposed || p.n > 0 && (rows >= t.packRows && crowded(m.pitch()) || rows >= manyRows && int(m.pitch())*fold >= manyBytes)
 	group := fewPacked
 	if left {
@@ -172,7 +172,7 @@ func (t *tiles[T]) copyLeft(p *product[T], s *scratch[T], i, end int) product[T]
 	q.first = min(i, end-t.lanes)
 	rows, perLine := end-q.first, line/int(size[T]())
 	pitch := (rows/perLine + 1) * perLine
-	if crowds(uintptr(pitch)*size[T](), p.n) {
+	if crowds(uintptr(pitch)*size[T](), 0, p.n) {
 		pitch += perLine
 	}
 	left := grow(&s.left, p.n*pitch)
@@ -236,7 +236,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	// As many columns as a call may take of a tile's rows, in whole tiles, and then as
 	// many rows.
 	fold, cols, tall := even(p.n, maxFold), p.c.Cols, min(end-i, sweepTall)
-	far := m.far() || end-i > 1 && p.stepa == size[T]() && m.sameSets() && t.goesAlong(m)
+	far := m.far() || end-i > 1 && p.stepa == size[T]() && m.sameSets(0) && t.goesAlong(m)
 	ahead := (m.bytes() > streamBytes || far && end-i == 1) && p.stepa == size[T]()
 	if far {
 		fold, cols = even(p.n, streams), min(cols, maxWork/8/(2*fewRows))
@@ -304,11 +304,4 @@ func (t *tiles[T]) packTransposed(dst *T, ldd uintptr, m *Mat[T], i, rows, j, co
 		r := max(0, min(r, rows-t.lanes))
 		t.transpose(plus(dst, uintptr(r)*size[T]()), ldd, m.at(i+r, j), m.pitch(), min(t.lanes, rows-r), cols)
 	}
-}
-
-// crowds reports whether so many lines that far apart are too many for the few
-// sets of a first-level cache that they fall into: it has eight ways at least,
-// and sets repeat every 4096 bytes.
-func crowds(pitch uintptr, lines int) bool {
-	return lines*max(line, int(min(pitch&-pitch, 4096))) > 8*4096
 }

@@ -189,18 +189,47 @@ func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
 	return &s.line[0]
 }
 
+// The sets of a first-level cache repeat every 4096 bytes. Rows that miss a multiple of
+// that by a few bytes drift from set to set, too slowly if a line holds more of them than
+// a set has lines, and the more so if several lines of each are there at once.
+const (
+	driftSquare = 4 // most bytes if it is one line
+	driftStrip  = 8 // two
+)
+
+// panelDrift is the most bytes if it is a panel.
+func (t *tiles[T]) panelDrift() uintptr { return uintptr(t.panelCols) * size[T]() / 12 }
+
+// setPitch is the largest power of two up to 4096 that a pitch is a multiple of, or misses
+// by so little that the rows drift no more than so many bytes where sets repeat.
+func setPitch(pitch, drift uintptr) uintptr {
+	switch apart := pitch + drift; {
+	case apart < 2048:
+	case apart >= 4096 && apart%4096 <= 2*drift:
+		return 4096
+	case (pitch+drift/2)%2048 <= drift:
+		return 2048
+	}
+	return pitch & -pitch
+}
+
+// crowds reports whether so many lines that far apart are too many for the few
+// sets of a first-level cache that they fall into: it has eight ways at least.
+func crowds(pitch, drift uintptr, lines int) bool {
+	return lines*max(line, int(setPitch(pitch, drift))) > 8*4096
+}
+
 // sameSets reports whether the beginnings of all rows fall into the same set of a
-// first-level cache, which repeats every 4096 bytes.
-func (m *Mat[T]) sameSets() bool { return m.pitch()%4096 == 0 }
+// first-level cache, or about there.
+func (m *Mat[T]) sameSets(drift uintptr) bool { return setPitch(m.pitch(), drift) == 4096 }
 
 // perSet is how many of m's rows begin in the same set, if they are so far apart that
 // few sets have them all, or 0.
-func (m *Mat[T]) perSet() int {
-	apart := int(m.pitch() & -m.pitch())
-	if apart < 1024 {
-		return 0
+func (m *Mat[T]) perSet(drift uintptr) int {
+	if apart := int(setPitch(m.pitch(), drift)); apart >= 1024 {
+		return m.Rows * apart / 4096
 	}
-	return m.Rows * min(apart, 4096) / 4096
+	return 0
 }
 
 // bytes is the size of m's elements.
