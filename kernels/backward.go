@@ -156,7 +156,7 @@ func (t *tiles[T]) apart(dw *Mat[T], rows int) bool {
 // would write dw to memory in pieces or to lines that crowd the cache.
 func (t *tiles[T]) rowsOfWeights(dw, dz *Mat[T]) bool {
 	return dz.Rows <= sweepTerms && dz.bytes() < t.sweepBytes ||
-		dz.Rows <= sweepTall && dw.bytes() > streamBytes ||
+		dz.Rows <= sweepTall && dw.far() ||
 		dz.Rows <= crowdedTerms && dw.sameSets(t.panelDrift())
 }
 
@@ -177,7 +177,7 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 		wt := t.transposeOf(w, s)
 		t.forwardTall(dx, dz, &wt, nil, Identity)
 		return
-	case dz.Cols <= maxRun && t.backwardFew(dx, dz, w):
+	case dz.Cols <= maxLong && t.backwardFew(dx, dz, w):
 		return
 	}
 	p := product[T]{c: *dx, a: dz.at(0, 0), lda: dz.pitch(), stepa: size[T](), n: dz.Cols}
@@ -203,8 +203,8 @@ func (t *tiles[T]) transposeOf(w *Mat[T], s *scratch[T]) Mat[T] {
 // are far apart not crowd the cache, nor be taken in less than lines from afar. For more
 // than one row, w must not come from memory, nor much be computed twice.
 func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
-	return rows <= t.stripsRows && stripRows <= dw.Rows && dw.Cols <= maxRun && w.bytes() <= t.stripsBytes>>(rows*(rows-1)/2) &&
-		(rows == 1 || w.bytes() <= streamBytes && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
+	return rows <= t.stripsRows && stripRows <= dw.Rows && 2*stripRows*dw.Cols*int(size[T]()) <= maxBytes && w.bytes() <= t.stripsBytes>>(rows*(rows-1)/2) &&
+		(rows == 1 || !w.far() && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
 		!crowds(w.pitch(), driftStrip, 2*stripRows) && !crowds(dw.pitch(), driftStrip, 2*stripRows) &&
 		(t.vectorBytes() >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
 }
@@ -230,7 +230,7 @@ func (t *tiles[T]) backwardStrips(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 // backwardBoth is backward for few rows or inputs, if dw and dx are best computed
 // in one pass.
 func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) bool {
-	if dw.Cols > maxRun || 2*dw.bytes() > maxBytes {
+	if dw.Cols > maxLong || 2*dw.bytes() > maxBytes {
 		return false
 	}
 	byCols, byRows, few := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy), t.shortest()
@@ -420,7 +420,7 @@ func (t *tiles[T]) fill(cols int, most bool) bool {
 func (t *tiles[T]) transposePays(dx, w *Mat[T], widest *tiles[T]) bool {
 	rows := t.whole(dx.Rows + t.lanes - 1)
 	switch {
-	case dx.Rows < transposedFrom, dx.Rows <= t.inputRows && dx.Cols < transposedCols && !crowds(w.pitch(), driftStrip, inputLines/2), dx.Cols < t.lanes, dx.Rows*(w.Rows+w.Cols) > maxTransposed:
+	case dx.Rows < transposedFrom, w.Cols > maxRun, dx.Rows <= t.inputRows && dx.Cols < transposedCols && !crowds(w.pitch(), driftStrip, inputLines/2), dx.Cols < t.lanes, dx.Rows*(w.Rows+w.Cols) > maxTransposed:
 		return false
 	case t.inputRows < dx.Rows && dx.Rows <= manyRows && w.Rows*w.Cols >= transposedLeast && 4*dx.Cols*rows <= 3*dx.Rows*widest.whole(dx.Cols+widest.lanes-1):
 		return true
@@ -451,7 +451,7 @@ func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, in
 	if rows > most {
 		height = even(rows, most)
 	}
-	if each := min(maxWork/(height+1), maxBytes/int(size[T]())); cols*a.Cols > each {
+	if each := min(maxWork/(height+1), maxBytes/int(size[T]())-height*a.Cols); cols*a.Cols > each {
 		wide = max(t.whole(each/a.Cols), t.lanes)
 	}
 	// The lines of more squares would drive each other out of the cache.

@@ -237,9 +237,9 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	// many rows.
 	fold, cols, tall := even(p.n, maxFold), p.c.Cols, min(end-i, sweepTall)
 	far := m.far() || end-i > 1 && p.stepa == size[T]() && m.sameSets(0) && t.goesAlong(m)
-	ahead := (m.bytes() > streamBytes || far && end-i == 1) && p.stepa == size[T]()
+	ahead := m.far() && p.stepa == size[T]()
 	if far {
-		fold, cols = even(p.n, streams), min(cols, maxWork/8/(2*fewRows))
+		fold, cols = even(p.n, streams), min(cols, maxWork/8/mostRows)
 	}
 	terms := max(fold, 8)
 	cols = min(cols, max(min(maxWork/tall, maxBytes/int(size[T]()))/terms/t.wideCols, 1)*t.wideCols)

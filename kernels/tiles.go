@@ -92,7 +92,7 @@ const (
 	maxBytes   = 1 << 20
 	maxVectors = 1 << 16 // multiply-adds of vectors that a call of panel does
 	maxRun     = 1 << 12 // elements of a call where each takes a few cycles
-	maxLong    = 1 << 15 // the same if they lie without gaps
+	maxLong    = 7 << 10 // the same if they lie without gaps
 	maxRows    = 1 << 10 // rows of a call that has few columns
 	cached     = 1 << 15 // bytes that the first-level cache holds beside others
 
@@ -105,21 +105,16 @@ const (
 	tlbRows       = 128                 // rows up to which misses of the TLB on the way to a panel show
 	streams       = 8                   // rows of an operand from afar that are best taken at once
 	streamRows    = 4                   // rows of the other operand that each of them meets
-	fewRows       = 8                   // rows for which sweep takes a right factor from afar
-	moreRows      = 10                  // rows for which it takes one from memory, or whose rows crowd the cache
+	moreRows      = 10                  // rows for which sweep takes a right factor from afar, or whose rows crowd the cache
+	mostRows      = 16                  // rows for which it takes one from afar whose rows all fall into the same sets
 	sweepTall     = 4                   // rows that sweep takes at a time
 	sweepTerms    = 24                  // terms up to which whole rows are better than whole tiles
 	maxWide       = 128                 // columns of a wide tile of float64, half of one of float32
 )
 
-// From how many bytes an operand comes from afar each time, and from how many
-// from memory itself, so that it is best asked for long before; for a single row,
-// which does little with it, that is so from afar. Variables, for tests to do with
-// less.
-var (
-	farBytes    = 6 << 20
-	streamBytes = 16 << 20
-)
+// farBytes is from how many bytes on an operand comes from memory each time, so that it
+// is best asked for long before. A variable, for tests to do with less.
+var farBytes = 16 << 20
 
 // scratch is the memory a call borrows for operands that must be rearranged:
 // at most maxFold·maxPacked + 2·maxRun elements and blockBytes (10 MiB of float64
@@ -235,7 +230,7 @@ func (m *Mat[T]) perSet(drift uintptr) int {
 // bytes is the size of m's elements.
 func (m *Mat[T]) bytes() int { return m.Rows * m.Cols * int(size[T]()) }
 
-// far reports whether m is too large for the caches of a core.
+// far reports whether m is too large for the caches.
 func (m *Mat[T]) far() bool { return m.bytes() > farBytes }
 
 // whole is how many of so many elements fill whole vectors, whose lanes are a power

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/lockstep-go/lockstep/kernels"
 	"github.com/lockstep-go/lockstep/mlp"
@@ -49,9 +50,10 @@ var bodies = slices.Concat(
 	bodiesOf("MSE", "rows cols", losses(), mse[float32], mse[float64]),
 	bodiesOf("SGD", "len", updates(), sgd[float32], sgd[float64]),
 	bodiesOf("Regression", "steps", []kase{{size: []int{1000}, fills: []fill{given}}}, regression[float32], regression[float64]),
-	bodiesOf("LargeForward", "n in out", append(large(), fromMemory()...), largeForward[float32], largeForward[float64]),
+	bodiesOf("LargeForward", "n in out", append(large(), fromAfar()...), largeForward[float32], largeForward[float64]),
 	bodiesOf("LargeBackward", "n in out", large(), largeBackward[float32], largeBackward[float64]),
 	bodiesOf("Packed.Forward", "n in out", large(), packedForward[float32], packedForward[float64]),
+	bodiesOf("FarForward", "n MiB out", fromMemory(), farForward[float32], farForward[float64]),
 )
 
 func bodiesOf(name, sizes string, cases []kase, f32 func(*trial[float32], []int), f64 func(*trial[float64], []int)) []body {
@@ -138,6 +140,19 @@ func largeForwardBy[T kernels.Float](t *trial[T], size []int, do func(y, x, w ke
 	t.fold(in)
 	x, w, b, y := t.mat(n, in), t.mat(in, out), t.vec(out), t.blank(n, out)
 	do(y, x, w, b, kernels.ReLU)
+	t.keep("y", y)
+}
+
+// farForward has a w of so many MiB, whose rows repeat: to draw all would take longer
+// than the rest.
+func farForward[T kernels.Float](t *trial[T], size []int) {
+	n, out := size[0], size[2]
+	in := (size[1]<<20)/int(unsafe.Sizeof(T(0)))/out + 1
+	x, b, y, w, rows := t.mat(n, in), t.vec(out), t.blank(n, out), kernels.NewMat[T](in, out), t.mat(61, out)
+	for k := range in {
+		copy(w.Row(k), rows.Row(k%rows.Rows))
+	}
+	kernels.DenseForward(y, x, w, b, kernels.ReLU)
 	t.keep("y", y)
 }
 
@@ -342,11 +357,16 @@ func large() []kase {
 	return l
 }
 
-// fromMemory is a layer whose w no cache holds, or the last: one is enough.
-func fromMemory() []kase {
+// fromAfar is a layer whose w is not in a cache of one core: one is enough.
+func fromAfar() []kase {
 	var l list
 	l.add(1, 1600, 1030)
 	return l
+}
+
+// fromMemory is one whose w is in none, by n, the size of w and out.
+func fromMemory() []kase {
+	return []kase{{size: []int{1, 17, 1030}, fills: []fill{ordinary}}}
 }
 
 // losses are sizes rows, cols.

@@ -35,7 +35,7 @@ import (
 
 // A Result says what a backend gives in the cases of one kernel at one type.
 type Result struct {
-	Kernel string // a function of package kernels, Regression, LargeForward or LargeBackward
+	Kernel string // a function of package kernels, Regression, LargeForward, LargeBackward or FarForward
 	Type   string // float32 or float64
 	Digest string // of what the backend gives, 64 hexadecimal digits
 	Want   string // the digest it must be
