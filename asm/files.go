@@ -78,8 +78,8 @@ var sources = []struct {
 		{"column", column, every, nil},
 	}},
 	{"input", []kernel{
-		{"input", input, every, []size{by("inputRows", inputRows)}},
-		{"turned", turned, every, []size{by("turnedRows", turnedRows)}},
+		{"input", input, every, []size{{"inputRows", func(m Machine) any { return inputRows(m) }}}},
+		{"turned", turned, every, []size{{"turnedRows", func(m Machine) any { return turnedRows(m) }}}},
 		{"both", both, ofLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
 		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},

@@ -7,22 +7,27 @@ import "slices"
 // while the chains of dx wait for each other.
 
 // inputRows is how many rows of dx the kernel input can compute at a time: as
-// many as fit beside a square of w.
-func inputRows(s Spec) int {
-	return min(s.Vecs-s.Lanes()-1-s.PartVecs, 8)
+// many as fit beside a square of w. The more each square costs to turn, the more rows
+// are to have it at once, though two blocks of fewer would share what they load of dz.
+func inputRows(m Machine) int {
+	s := m.Spec()
+	r := min(s.Vecs-s.Lanes()-1-s.PartVecs, 8+s.Lanes()/4)
+	for 7+m.RowInts(r, 2) > s.Ints {
+		r--
+	}
+	return r
 }
 
 // input multiplies few rows by a transposed matrix, which is transposed in the
 // registers, a square as large as a vector is long at a time.
 func input(m Machine) {
-	s := m.Spec()
 	m.Func("input", sig(m, "func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)"),
 		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n",
 		"",
 		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
 		"+0. The rows of each operand are as many bytes apart as follows it. rows is 1",
 		"to inputRows, cols at least half the lanes of a vector.")
-	inputTiles(m, inputRows(s), inputRowsForm(m))
+	inputTiles(m, inputRows(m), inputRowsForm(m))
 }
 
 func inputRowsForm(m Machine) inputForm {
@@ -119,7 +124,7 @@ func bothForm(m Machine) inputForm {
 
 // turnedRows is how many rows the kernel turned can compute at a time: fewer than there
 // are lanes, since so many are better in those.
-func turnedRows(s Spec) int { return min(inputRows(s), s.Lanes()-1) }
+func turnedRows(m Machine) int { return min(inputRows(m), m.Spec().Lanes()-1, 8) }
 
 // turned is input for few columns of dx instead of rows: w and dz change
 // places, and dx is stored in columns.
@@ -128,7 +133,7 @@ func turned(m Machine) {
 		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n",
 		"",
 		"What input computes, with rows and cols exchanged: rows is 1 to turnedRows.")
-	inputTiles(m, turnedRows(m.Spec()), turnedForm(m))
+	inputTiles(m, turnedRows(m), turnedForm(m))
 }
 
 func turnedForm(m Machine) inputForm {
@@ -279,10 +284,26 @@ func inputBlocks(m Machine, r int, to inputForm) int {
 
 // rowsInts is how many integer registers r rows take in all.
 func rowsInts(m Machine, r int) int {
-	if r == 1 {
+	switch {
+	case r == 1:
 		return 1
+	case r > 8:
+		return 3 + m.RowInts((r+1)/2, 2)
 	}
 	return 2 + m.RowInts(r, 1)
+}
+
+// scalarRows are r rows from base on, which are more than eight in two halves, for these
+// take fewer registers; the second half may have one more row.
+func scalarRows(m Machine, r int, base, stride Int) (z Rows, second Int) {
+	if r <= 8 {
+		return m.Rows(r, base, stride), 0
+	}
+	half := (r + 1) / 2
+	second = m.Int()
+	m.MulConst(second, stride, half)
+	m.Add(second, base)
+	return m.Rows(half, base, stride, second), second
 }
 
 // inputHalves returns where the halves of so many blocks of rows begin, each row
@@ -364,7 +385,7 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 		m.Arg(lddz, "ld"+to.scalars)
 	}
 	m.Arg(n, "n")
-	z := m.Rows(r, dz, lddz)
+	z, second := scalarRows(m, r, dz, lddz)
 
 	// terms continues blocks with so many columns vs of each, count terms from j on at
 	// a time, and calls then after each.
@@ -442,6 +463,9 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	m.FreeInts(ldw, dz)
 	if r > 1 {
 		m.FreeInts(lddz)
+	}
+	if r > 8 {
+		m.FreeInts(second)
 	}
 
 	x := m.Vec()

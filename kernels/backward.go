@@ -4,6 +4,7 @@ package kernels
 
 const (
 	stripRows     = 16       // rows of dw that strips computes at a time
+	inputTwice    = 8        // half the rows of dx for which input is best if it takes all of w twice
 	inputLines    = 32       // most rows of squares that input takes at a time
 	gateLines     = 9        // lines that gate goes through at once
 	gradPitch     = 1 << 11  // bytes between rows, or about so many, for which lines of grad are in each other's way
@@ -360,8 +361,8 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		byCols.squares(byCols.input, byCols.inputRows, dx, dx.Rows, dx.Cols, dz, w, false)
 	case filled.transposePays(dx, w, t):
 		filled.transposedInput(dx, dz, w)
-	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes && !crowding ||
-		dx.Rows <= 3*byCols.inputRows && dx.Cols <= t.panelCols && dz.Cols <= 2*narrow):
+	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*min(byCols.inputRows, inputTwice) && dx.Cols >= byCols.lanes && !crowding ||
+		dx.Rows <= 3*min(byCols.inputRows, inputTwice) && dx.Cols <= t.panelCols && dz.Cols <= 2*narrow):
 		byCols.squares(byCols.input, byCols.inputRows, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, byRows.turnedRows, dx, dx.Cols, dx.Rows, w, dz, true)

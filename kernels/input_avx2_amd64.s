@@ -2627,7 +2627,7 @@ done163:
 TEXT ·inputAVX2F64(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
-	CMPQ    AX, $0x08
+	CMPQ    AX, $0x09
 	JNE     other1
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
@@ -2641,7 +2641,7 @@ TEXT ·inputAVX2F64(SB), NOSPLIT, $0-72
 	JLE     done6
 
 block2:
-	// 8×4 elements of dx, from +0
+	// 9×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -2650,6 +2650,7 @@ block2:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
@@ -2681,6 +2682,364 @@ inside10:
 	ADDQ  BX, DX
 
 halves8:
+	MOVQ   dz+16(FP), BX
+	MOVQ   lddz+24(FP), DI
+	MOVQ   n+64(FP), AX
+	IMUL3Q $0x05, DI, R8
+	ADDQ   BX, R8
+	LEAQ   (DI)(DI*2), R9
+	CMPQ   AX, $0x04
+	JLT    tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPD      (DX), X10
+	VINSERTF128  $0x01, (SI), Y10, Y10
+	VMOVUPD      (DX)(CX*1), X11
+	VINSERTF128  $0x01, (SI)(CX*1), Y11, Y11
+	VUNPCKHPD    Y11, Y10, Y12
+	VUNPCKLPD    Y11, Y10, Y10
+	VBROADCASTSD (BX), Y11
+	VFMADD231PD  Y11, Y10, Y1
+	VBROADCASTSD (BX)(DI*1), Y11
+	VFMADD231PD  Y11, Y10, Y2
+	VBROADCASTSD (BX)(DI*2), Y11
+	VFMADD231PD  Y11, Y10, Y3
+	VBROADCASTSD (BX)(R9*1), Y11
+	VFMADD231PD  Y11, Y10, Y4
+	VBROADCASTSD (BX)(DI*4), Y11
+	VFMADD231PD  Y11, Y10, Y5
+	VBROADCASTSD (R8), Y11
+	VFMADD231PD  Y11, Y10, Y6
+	VBROADCASTSD (R8)(DI*1), Y11
+	VFMADD231PD  Y11, Y10, Y7
+	VBROADCASTSD (R8)(DI*2), Y11
+	VFMADD231PD  Y11, Y10, Y8
+	VBROADCASTSD (R8)(R9*1), Y11
+	VFMADD231PD  Y11, Y10, Y9
+	VBROADCASTSD 8(BX), Y11
+	VFMADD231PD  Y11, Y12, Y1
+	VBROADCASTSD 8(BX)(DI*1), Y11
+	VFMADD231PD  Y11, Y12, Y2
+	VBROADCASTSD 8(BX)(DI*2), Y11
+	VFMADD231PD  Y11, Y12, Y3
+	VBROADCASTSD 8(BX)(R9*1), Y11
+	VFMADD231PD  Y11, Y12, Y4
+	VBROADCASTSD 8(BX)(DI*4), Y11
+	VFMADD231PD  Y11, Y12, Y5
+	VBROADCASTSD 8(R8), Y11
+	VFMADD231PD  Y11, Y12, Y6
+	VBROADCASTSD 8(R8)(DI*1), Y11
+	VFMADD231PD  Y11, Y12, Y7
+	VBROADCASTSD 8(R8)(DI*2), Y11
+	VFMADD231PD  Y11, Y12, Y8
+	VBROADCASTSD 8(R8)(R9*1), Y11
+	VFMADD231PD  Y11, Y12, Y9
+	VMOVUPD      16(DX), X10
+	VINSERTF128  $0x01, 16(SI), Y10, Y10
+	VMOVUPD      16(DX)(CX*1), X11
+	VINSERTF128  $0x01, 16(SI)(CX*1), Y11, Y11
+	VUNPCKHPD    Y11, Y10, Y12
+	VUNPCKLPD    Y11, Y10, Y10
+	VBROADCASTSD 16(BX), Y11
+	VFMADD231PD  Y11, Y10, Y1
+	VBROADCASTSD 16(BX)(DI*1), Y11
+	VFMADD231PD  Y11, Y10, Y2
+	VBROADCASTSD 16(BX)(DI*2), Y11
+	VFMADD231PD  Y11, Y10, Y3
+	VBROADCASTSD 16(BX)(R9*1), Y11
+	VFMADD231PD  Y11, Y10, Y4
+	VBROADCASTSD 16(BX)(DI*4), Y11
+	VFMADD231PD  Y11, Y10, Y5
+	VBROADCASTSD 16(R8), Y11
+	VFMADD231PD  Y11, Y10, Y6
+	VBROADCASTSD 16(R8)(DI*1), Y11
+	VFMADD231PD  Y11, Y10, Y7
+	VBROADCASTSD 16(R8)(DI*2), Y11
+	VFMADD231PD  Y11, Y10, Y8
+	VBROADCASTSD 16(R8)(R9*1), Y11
+	VFMADD231PD  Y11, Y10, Y9
+	VBROADCASTSD 24(BX), Y11
+	VFMADD231PD  Y11, Y12, Y1
+	VBROADCASTSD 24(BX)(DI*1), Y11
+	VFMADD231PD  Y11, Y12, Y2
+	VBROADCASTSD 24(BX)(DI*2), Y11
+	VFMADD231PD  Y11, Y12, Y3
+	VBROADCASTSD 24(BX)(R9*1), Y11
+	VFMADD231PD  Y11, Y12, Y4
+	VBROADCASTSD 24(BX)(DI*4), Y11
+	VFMADD231PD  Y11, Y12, Y5
+	VBROADCASTSD 24(R8), Y11
+	VFMADD231PD  Y11, Y12, Y6
+	VBROADCASTSD 24(R8)(DI*1), Y11
+	VFMADD231PD  Y11, Y12, Y7
+	VBROADCASTSD 24(R8)(DI*2), Y11
+	VFMADD231PD  Y11, Y12, Y8
+	VBROADCASTSD 24(R8)(R9*1), Y11
+	VFMADD231PD  Y11, Y12, Y9
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, $0x04
+	JGE          square3
+
+tail4:
+	TESTQ AX, AX
+	JLE   end5
+
+	// the same for fewer j
+	CMPQ         AX, $0x02
+	JLT          fewer14
+	VMOVUPD      (DX), X10
+	VINSERTF128  $0x01, (SI), Y10, Y10
+	VMOVUPD      (DX)(CX*1), X11
+	VINSERTF128  $0x01, (SI)(CX*1), Y11, Y11
+	VUNPCKHPD    Y11, Y10, Y12
+	VUNPCKLPD    Y11, Y10, Y10
+	VBROADCASTSD (BX), Y11
+	VFMADD231PD  Y11, Y10, Y1
+	VBROADCASTSD (BX)(DI*1), Y11
+	VFMADD231PD  Y11, Y10, Y2
+	VBROADCASTSD (BX)(DI*2), Y11
+	VFMADD231PD  Y11, Y10, Y3
+	VBROADCASTSD (BX)(R9*1), Y11
+	VFMADD231PD  Y11, Y10, Y4
+	VBROADCASTSD (BX)(DI*4), Y11
+	VFMADD231PD  Y11, Y10, Y5
+	VBROADCASTSD (R8), Y11
+	VFMADD231PD  Y11, Y10, Y6
+	VBROADCASTSD (R8)(DI*1), Y11
+	VFMADD231PD  Y11, Y10, Y7
+	VBROADCASTSD (R8)(DI*2), Y11
+	VFMADD231PD  Y11, Y10, Y8
+	VBROADCASTSD (R8)(R9*1), Y11
+	VFMADD231PD  Y11, Y10, Y9
+	VBROADCASTSD 8(BX), Y11
+	VFMADD231PD  Y11, Y12, Y1
+	VBROADCASTSD 8(BX)(DI*1), Y11
+	VFMADD231PD  Y11, Y12, Y2
+	VBROADCASTSD 8(BX)(DI*2), Y11
+	VFMADD231PD  Y11, Y12, Y3
+	VBROADCASTSD 8(BX)(R9*1), Y11
+	VFMADD231PD  Y11, Y12, Y4
+	VBROADCASTSD 8(BX)(DI*4), Y11
+	VFMADD231PD  Y11, Y12, Y5
+	VBROADCASTSD 8(R8), Y11
+	VFMADD231PD  Y11, Y12, Y6
+	VBROADCASTSD 8(R8)(DI*1), Y11
+	VFMADD231PD  Y11, Y12, Y7
+	VBROADCASTSD 8(R8)(DI*2), Y11
+	VFMADD231PD  Y11, Y12, Y8
+	VBROADCASTSD 8(R8)(R9*1), Y11
+	VFMADD231PD  Y11, Y12, Y9
+	CMPQ         AX, $0x02
+	JE           ready13
+	VEXTRACTF128 $0x01, Y0, X10
+	VMASKMOVPD   16(DX), X10, X11
+	VMASKMOVPD   16(SI), X10, X13
+	VINSERTF128  $0x01, X13, Y11, Y11
+	VMASKMOVPD   16(DX)(CX*1), X10, X12
+	VMASKMOVPD   16(SI)(CX*1), X10, X13
+	VINSERTF128  $0x01, X13, Y12, Y12
+	VUNPCKHPD    Y12, Y11, Y13
+	VUNPCKLPD    Y12, Y11, Y11
+	VBROADCASTSD 16(BX), Y10
+	VFMADD231PD  Y10, Y11, Y1
+	VBROADCASTSD 16(BX)(DI*1), Y10
+	VFMADD231PD  Y10, Y11, Y2
+	VBROADCASTSD 16(BX)(DI*2), Y10
+	VFMADD231PD  Y10, Y11, Y3
+	VBROADCASTSD 16(BX)(R9*1), Y10
+	VFMADD231PD  Y10, Y11, Y4
+	VBROADCASTSD 16(BX)(DI*4), Y10
+	VFMADD231PD  Y10, Y11, Y5
+	VBROADCASTSD 16(R8), Y10
+	VFMADD231PD  Y10, Y11, Y6
+	VBROADCASTSD 16(R8)(DI*1), Y10
+	VFMADD231PD  Y10, Y11, Y7
+	VBROADCASTSD 16(R8)(DI*2), Y10
+	VFMADD231PD  Y10, Y11, Y8
+	VBROADCASTSD 16(R8)(R9*1), Y10
+	VFMADD231PD  Y10, Y11, Y9
+	JMP          ready13
+
+fewer14:
+	VMASKMOVPD   (DX), X0, X10
+	VMASKMOVPD   (SI), X0, X12
+	VINSERTF128  $0x01, X12, Y10, Y10
+	VMASKMOVPD   (DX)(CX*1), X0, X11
+	VMASKMOVPD   (SI)(CX*1), X0, X12
+	VINSERTF128  $0x01, X12, Y11, Y11
+	VUNPCKHPD    Y11, Y10, Y12
+	VUNPCKLPD    Y11, Y10, Y10
+	VBROADCASTSD (BX), Y11
+	VFMADD231PD  Y11, Y10, Y1
+	VBROADCASTSD (BX)(DI*1), Y11
+	VFMADD231PD  Y11, Y10, Y2
+	VBROADCASTSD (BX)(DI*2), Y11
+	VFMADD231PD  Y11, Y10, Y3
+	VBROADCASTSD (BX)(R9*1), Y11
+	VFMADD231PD  Y11, Y10, Y4
+	VBROADCASTSD (BX)(DI*4), Y11
+	VFMADD231PD  Y11, Y10, Y5
+	VBROADCASTSD (R8), Y11
+	VFMADD231PD  Y11, Y10, Y6
+	VBROADCASTSD (R8)(DI*1), Y11
+	VFMADD231PD  Y11, Y10, Y7
+	VBROADCASTSD (R8)(DI*2), Y11
+	VFMADD231PD  Y11, Y10, Y8
+	VBROADCASTSD (R8)(R9*1), Y11
+	VFMADD231PD  Y11, Y10, Y9
+
+ready13:
+end5:
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	VADDPD Y10, Y8, Y8
+	VADDPD Y10, Y9, Y9
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   $0x00000008, DX
+	MOVQ   cols+56(FP), R8
+	CMPQ   R8, $0x04
+	JLT    fewer18
+	IMUL3Q $0x02, DX, R8
+	MOVQ   BX, SI
+	MOVQ   SI, DI
+	ADDQ   R8, DI
+	JMP    halves19
+
+fewer18:
+	SUBQ $0x02, R8
+	MOVQ $0x00000002, DI
+	CMPQ R8, $0x02
+	JGE  inside20
+	MOVQ R8, DI
+
+inside20:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, SI
+	TESTQ R8, R8
+	JGE   inside21
+	MOVQ  R8, SI
+
+inside21:
+	IMULQ DX, SI
+	ADDQ  BX, SI
+
+halves19:
+	LEAQ         (CX)(CX*2), BX
+	LEAQ         (CX)(CX*4), R8
+	LEAQ         (BX)(CX*4), R9
+	LEAQ         (SI)(CX*8), R10
+	LEAQ         (DI)(CX*8), R11
+	VMOVUPD      X1, (SI)
+	VEXTRACTF128 $0x01, Y1, (DI)
+	VMOVUPD      X2, (SI)(CX*1)
+	VEXTRACTF128 $0x01, Y2, (DI)(CX*1)
+	VMOVUPD      X3, (SI)(CX*2)
+	VEXTRACTF128 $0x01, Y3, (DI)(CX*2)
+	VMOVUPD      X4, (SI)(BX*1)
+	VEXTRACTF128 $0x01, Y4, (DI)(BX*1)
+	VMOVUPD      X5, (SI)(CX*4)
+	VEXTRACTF128 $0x01, Y5, (DI)(CX*4)
+	VMOVUPD      X6, (SI)(R8*1)
+	VEXTRACTF128 $0x01, Y6, (DI)(R8*1)
+	VMOVUPD      X7, (SI)(BX*2)
+	VEXTRACTF128 $0x01, Y7, (DI)(BX*2)
+	VMOVUPD      X8, (SI)(R9*1)
+	VEXTRACTF128 $0x01, Y8, (DI)(R9*1)
+	VMOVUPD      X9, (R10)
+	VEXTRACTF128 $0x01, Y9, (R11)
+
+	// the next 4 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x04, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done6
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   ldw+40(FP), DX
+	MOVQ   w+32(FP), BX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, w+32(FP)
+	MOVQ   cols+56(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block2
+
+done6:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    AX, $0x08
+	JNE     other22
+	MOVQ    n+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    cols+56(FP), BX
+	TESTQ   BX, BX
+	JLE     done27
+
+block23:
+	// 8×4 elements of dx, from +0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   w+32(FP), BX
+	MOVQ   ldw+40(FP), CX
+	MOVQ   cols+56(FP), DI
+	CMPQ   DI, $0x04
+	JLT    fewer28
+	IMUL3Q $0x02, CX, DI
+	MOVQ   BX, DX
+	MOVQ   DX, SI
+	ADDQ   DI, SI
+	JMP    halves29
+
+fewer28:
+	SUBQ $0x02, DI
+	MOVQ $0x00000002, SI
+	CMPQ DI, $0x02
+	JGE  inside30
+	MOVQ DI, SI
+
+inside30:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DX
+	TESTQ DI, DI
+	JGE   inside31
+	MOVQ  DI, DX
+
+inside31:
+	IMULQ CX, DX
+	ADDQ  BX, DX
+
+halves29:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
@@ -2688,9 +3047,9 @@ halves8:
 	LEAQ (DI)(DI*4), R9
 	LEAQ (R8)(DI*4), R10
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail25
 
-square3:
+square24:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X9
 	VINSERTF128  $0x01, (SI), Y9, Y9
@@ -2773,15 +3132,15 @@ square3:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square24
 
-tail4:
+tail25:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end26
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer14
+	JLT          fewer35
 	VMOVUPD      (DX), X9
 	VINSERTF128  $0x01, (SI), Y9, Y9
 	VMOVUPD      (DX)(CX*1), X10
@@ -2821,7 +3180,7 @@ tail4:
 	VBROADCASTSD 8(BX)(R10*1), Y10
 	VFMADD231PD  Y10, Y11, Y8
 	CMPQ         AX, $0x02
-	JE           ready13
+	JE           ready34
 	VEXTRACTF128 $0x01, Y0, X9
 	VMASKMOVPD   16(DX), X9, X10
 	VMASKMOVPD   16(SI), X9, X12
@@ -2847,9 +3206,9 @@ tail4:
 	VFMADD231PD  Y9, Y10, Y7
 	VBROADCASTSD 16(BX)(R10*1), Y9
 	VFMADD231PD  Y9, Y10, Y8
-	JMP          ready13
+	JMP          ready34
 
-fewer14:
+fewer35:
 	VMASKMOVPD   (DX), X0, X9
 	VMASKMOVPD   (SI), X0, X11
 	VINSERTF128  $0x01, X11, Y9, Y9
@@ -2875,8 +3234,8 @@ fewer14:
 	VBROADCASTSD (BX)(R10*1), Y10
 	VFMADD231PD  Y10, Y9, Y8
 
-ready13:
-end5:
+ready34:
+end26:
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y1, Y1
 	VADDPD Y9, Y2, Y2
@@ -2891,33 +3250,33 @@ end5:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer18
+	JLT    fewer39
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves19
+	JMP    halves40
 
-fewer18:
+fewer39:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside20
+	JGE  inside41
 	MOVQ R8, DI
 
-inside20:
+inside41:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside21
+	JGE   inside42
 	MOVQ  R8, SI
 
-inside21:
+inside42:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves19:
+halves40:
 	LEAQ         (CX)(CX*2), BX
 	LEAQ         (CX)(CX*4), R8
 	LEAQ         (BX)(CX*4), R9
@@ -2943,7 +3302,7 @@ halves19:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done27
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -2955,16 +3314,16 @@ halves19:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block2
+	JGE    block23
 
-done6:
+done27:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
+other22:
 	CMPQ    AX, $0x07
-	JNE     other22
+	JNE     other43
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -2974,9 +3333,9 @@ other1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done27
+	JLE     done48
 
-block23:
+block44:
 	// 7×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2989,42 +3348,42 @@ block23:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer28
+	JLT    fewer49
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves29
+	JMP    halves50
 
-fewer28:
+fewer49:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside30
+	JGE  inside51
 	MOVQ DI, SI
 
-inside30:
+inside51:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside31
+	JGE   inside52
 	MOVQ  DI, DX
 
-inside31:
+inside52:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves29:
+halves50:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
 	CMPQ AX, $0x04
-	JLT  tail25
+	JLT  tail46
 
-square24:
+square45:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X8
 	VINSERTF128  $0x01, (SI), Y8, Y8
@@ -3099,15 +3458,15 @@ square24:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square24
+	JGE          square45
 
-tail25:
+tail46:
 	TESTQ AX, AX
-	JLE   end26
+	JLE   end47
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer35
+	JLT          fewer56
 	VMOVUPD      (DX), X8
 	VINSERTF128  $0x01, (SI), Y8, Y8
 	VMOVUPD      (DX)(CX*1), X9
@@ -3143,7 +3502,7 @@ tail25:
 	VBROADCASTSD 8(BX)(R8*2), Y9
 	VFMADD231PD  Y9, Y10, Y7
 	CMPQ         AX, $0x02
-	JE           ready34
+	JE           ready55
 	VEXTRACTF128 $0x01, Y0, X8
 	VMASKMOVPD   16(DX), X8, X9
 	VMASKMOVPD   16(SI), X8, X11
@@ -3167,9 +3526,9 @@ tail25:
 	VFMADD231PD  Y8, Y9, Y6
 	VBROADCASTSD 16(BX)(R8*2), Y8
 	VFMADD231PD  Y8, Y9, Y7
-	JMP          ready34
+	JMP          ready55
 
-fewer35:
+fewer56:
 	VMASKMOVPD   (DX), X0, X8
 	VMASKMOVPD   (SI), X0, X10
 	VINSERTF128  $0x01, X10, Y8, Y8
@@ -3193,8 +3552,8 @@ fewer35:
 	VBROADCASTSD (BX)(R8*2), Y9
 	VFMADD231PD  Y9, Y8, Y7
 
-ready34:
-end26:
+ready55:
+end47:
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y1, Y1
 	VADDPD Y8, Y2, Y2
@@ -3208,33 +3567,33 @@ end26:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer39
+	JLT    fewer60
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves40
+	JMP    halves61
 
-fewer39:
+fewer60:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside41
+	JGE  inside62
 	MOVQ R8, DI
 
-inside41:
+inside62:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside42
+	JGE   inside63
 	MOVQ  R8, SI
 
-inside42:
+inside63:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves40:
+halves61:
 	LEAQ         (CX)(CX*2), BX
 	LEAQ         (CX)(CX*4), R8
 	VMOVUPD      X1, (SI)
@@ -3257,7 +3616,7 @@ halves40:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done27
+	JLE    done48
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -3269,16 +3628,16 @@ halves40:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block23
+	JGE    block44
 
-done27:
+done48:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other22:
+other43:
 	CMPQ    AX, $0x06
-	JNE     other43
+	JNE     other64
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -3288,9 +3647,9 @@ other22:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done48
+	JLE     done69
 
-block44:
+block65:
 	// 6×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3302,42 +3661,42 @@ block44:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer49
+	JLT    fewer70
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves50
+	JMP    halves71
 
-fewer49:
+fewer70:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside51
+	JGE  inside72
 	MOVQ DI, SI
 
-inside51:
+inside72:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside52
+	JGE   inside73
 	MOVQ  DI, DX
 
-inside52:
+inside73:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves50:
+halves71:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
 	CMPQ AX, $0x04
-	JLT  tail46
+	JLT  tail67
 
-square45:
+square66:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X7
 	VINSERTF128  $0x01, (SI), Y7, Y7
@@ -3404,15 +3763,15 @@ square45:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square45
+	JGE          square66
 
-tail46:
+tail67:
 	TESTQ AX, AX
-	JLE   end47
+	JLE   end68
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer56
+	JLT          fewer77
 	VMOVUPD      (DX), X7
 	VINSERTF128  $0x01, (SI), Y7, Y7
 	VMOVUPD      (DX)(CX*1), X8
@@ -3444,7 +3803,7 @@ tail46:
 	VBROADCASTSD 8(BX)(R9*1), Y8
 	VFMADD231PD  Y8, Y9, Y6
 	CMPQ         AX, $0x02
-	JE           ready55
+	JE           ready76
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPD   16(DX), X7, X8
 	VMASKMOVPD   16(SI), X7, X10
@@ -3466,9 +3825,9 @@ tail46:
 	VFMADD231PD  Y7, Y8, Y5
 	VBROADCASTSD 16(BX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y6
-	JMP          ready55
+	JMP          ready76
 
-fewer56:
+fewer77:
 	VMASKMOVPD   (DX), X0, X7
 	VMASKMOVPD   (SI), X0, X9
 	VINSERTF128  $0x01, X9, Y7, Y7
@@ -3490,8 +3849,8 @@ fewer56:
 	VBROADCASTSD (BX)(R9*1), Y8
 	VFMADD231PD  Y8, Y7, Y6
 
-ready55:
-end47:
+ready76:
+end68:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -3504,33 +3863,33 @@ end47:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer60
+	JLT    fewer81
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves61
+	JMP    halves82
 
-fewer60:
+fewer81:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside62
+	JGE  inside83
 	MOVQ R8, DI
 
-inside62:
+inside83:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside63
+	JGE   inside84
 	MOVQ  R8, SI
 
-inside63:
+inside84:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves61:
+halves82:
 	LEAQ         (CX)(CX*2), BX
 	LEAQ         (CX)(CX*4), R8
 	VMOVUPD      X1, (SI)
@@ -3551,7 +3910,7 @@ halves61:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done48
+	JLE    done69
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -3563,16 +3922,16 @@ halves61:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block44
+	JGE    block65
 
-done48:
+done69:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other43:
+other64:
 	CMPQ    AX, $0x05
-	JNE     other64
+	JNE     other85
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -3582,9 +3941,9 @@ other43:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done69
+	JLE     done90
 
-block65:
+block86:
 	// 5×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3600,7 +3959,7 @@ block65:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer70
+	JLT    fewer91
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -3608,38 +3967,38 @@ block65:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves71
+	JMP    halves92
 
-fewer70:
+fewer91:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside72
+	JGE  inside93
 	MOVQ R8, DI
 
-inside72:
+inside93:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside73
+	JGE   inside94
 	MOVQ  R8, SI
 
-inside73:
+inside94:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves71:
+halves92:
 	MOVQ dz+16(FP), R8
 	MOVQ lddz+24(FP), R9
 	MOVQ n+64(FP), AX
 	LEAQ (R9)(R9*2), R10
 	CMPQ AX, $0x04
-	JLT  tail67
+	JLT  tail88
 
-square66:
+square87:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X11
 	VINSERTF128  $0x01, (DX), Y11, Y11
@@ -3752,15 +4111,15 @@ square66:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square66
+	JGE          square87
 
-tail67:
+tail88:
 	TESTQ AX, AX
-	JLE   end68
+	JLE   end89
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer79
+	JLT          fewer100
 	VMOVUPD      (BX), X11
 	VINSERTF128  $0x01, (DX), Y11, Y11
 	VMOVUPD      (BX)(CX*1), X12
@@ -3814,7 +4173,7 @@ tail67:
 	VBROADCASTSD 8(R8)(R9*4), Y12
 	VFMADD231PD  Y12, Y13, Y10
 	CMPQ         AX, $0x02
-	JE           ready78
+	JE           ready99
 	VEXTRACTF128 $0x01, Y0, X11
 	VMASKMOVPD   16(BX), X11, X12
 	VMASKMOVPD   16(DX), X11, X14
@@ -3853,9 +4212,9 @@ tail67:
 	VFMADD231PD  Y11, Y12, Y9
 	VBROADCASTSD 16(R8)(R9*4), Y11
 	VFMADD231PD  Y11, Y12, Y10
-	JMP          ready78
+	JMP          ready99
 
-fewer79:
+fewer100:
 	VMASKMOVPD   (BX), X0, X11
 	VMASKMOVPD   (DX), X0, X13
 	VINSERTF128  $0x01, X13, Y11, Y11
@@ -3893,8 +4252,8 @@ fewer79:
 	VBROADCASTSD (R8)(R9*4), Y12
 	VFMADD231PD  Y12, Y11, Y10
 
-ready78:
-end68:
+ready99:
+end89:
 	VXORPS Y11, Y11, Y11
 	VADDPD Y11, Y1, Y1
 	VADDPD Y11, Y2, Y2
@@ -3911,7 +4270,7 @@ end68:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer86
+	JLT    fewer107
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -3919,30 +4278,30 @@ end68:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves87
+	JMP    halves108
 
-fewer86:
+fewer107:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside88
+	JGE  inside109
 	MOVQ R9, R8
 
-inside88:
+inside109:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside89
+	JGE   inside110
 	MOVQ  R9, DI
 
-inside89:
+inside110:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves87:
+halves108:
 	LEAQ         (CX)(CX*2), R9
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
@@ -3971,7 +4330,7 @@ halves87:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done69
+	JLE    done90
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -3983,14 +4342,14 @@ halves87:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block65
+	JGE    block86
 
-done69:
+done90:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done94
+	JLE   done115
 
-block90:
+block111:
 	// 5×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4001,41 +4360,41 @@ block90:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer95
+	JLT    fewer116
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves96
+	JMP    halves117
 
-fewer95:
+fewer116:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside97
+	JGE  inside118
 	MOVQ DI, SI
 
-inside97:
+inside118:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside98
+	JGE   inside119
 	MOVQ  DI, DX
 
-inside98:
+inside119:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves96:
+halves117:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	CMPQ AX, $0x04
-	JLT  tail92
+	JLT  tail113
 
-square91:
+square112:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X6
 	VINSERTF128  $0x01, (SI), Y6, Y6
@@ -4094,15 +4453,15 @@ square91:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square91
+	JGE          square112
 
-tail92:
+tail113:
 	TESTQ AX, AX
-	JLE   end93
+	JLE   end114
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer102
+	JLT          fewer123
 	VMOVUPD      (DX), X6
 	VINSERTF128  $0x01, (SI), Y6, Y6
 	VMOVUPD      (DX)(CX*1), X7
@@ -4130,7 +4489,7 @@ tail92:
 	VBROADCASTSD 8(BX)(DI*4), Y7
 	VFMADD231PD  Y7, Y8, Y5
 	CMPQ         AX, $0x02
-	JE           ready101
+	JE           ready122
 	VEXTRACTF128 $0x01, Y0, X6
 	VMASKMOVPD   16(DX), X6, X7
 	VMASKMOVPD   16(SI), X6, X9
@@ -4150,9 +4509,9 @@ tail92:
 	VFMADD231PD  Y6, Y7, Y4
 	VBROADCASTSD 16(BX)(DI*4), Y6
 	VFMADD231PD  Y6, Y7, Y5
-	JMP          ready101
+	JMP          ready122
 
-fewer102:
+fewer123:
 	VMASKMOVPD   (DX), X0, X6
 	VMASKMOVPD   (SI), X0, X8
 	VINSERTF128  $0x01, X8, Y6, Y6
@@ -4172,8 +4531,8 @@ fewer102:
 	VBROADCASTSD (BX)(DI*4), Y7
 	VFMADD231PD  Y7, Y6, Y5
 
-ready101:
-end93:
+ready122:
+end114:
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
@@ -4185,33 +4544,33 @@ end93:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer106
+	JLT    fewer127
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves107
+	JMP    halves128
 
-fewer106:
+fewer127:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside108
+	JGE  inside129
 	MOVQ R8, DI
 
-inside108:
+inside129:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside109
+	JGE   inside130
 	MOVQ  R8, SI
 
-inside109:
+inside130:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves107:
+halves128:
 	LEAQ         (CX)(CX*2), BX
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
@@ -4229,7 +4588,7 @@ halves107:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done94
+	JLE    done115
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -4241,16 +4600,16 @@ halves107:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block90
+	JGE    block111
 
-done94:
+done115:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other64:
+other85:
 	CMPQ    AX, $0x04
-	JNE     other110
+	JNE     other131
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -4260,9 +4619,9 @@ other64:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done115
+	JLE     done136
 
-block111:
+block132:
 	// 4×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4276,7 +4635,7 @@ block111:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer116
+	JLT    fewer137
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -4284,38 +4643,38 @@ block111:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves117
+	JMP    halves138
 
-fewer116:
+fewer137:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside118
+	JGE  inside139
 	MOVQ R8, DI
 
-inside118:
+inside139:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside119
+	JGE   inside140
 	MOVQ  R8, SI
 
-inside119:
+inside140:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves117:
+halves138:
 	MOVQ dz+16(FP), R8
 	MOVQ lddz+24(FP), R9
 	MOVQ n+64(FP), AX
 	LEAQ (R9)(R9*2), R10
 	CMPQ AX, $0x04
-	JLT  tail113
+	JLT  tail134
 
-square112:
+square133:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X9
 	VINSERTF128  $0x01, (DX), Y9, Y9
@@ -4396,15 +4755,15 @@ square112:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square112
+	JGE          square133
 
-tail113:
+tail134:
 	TESTQ AX, AX
-	JLE   end114
+	JLE   end135
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer123
+	JLT          fewer144
 	VMOVUPD      (BX), X9
 	VINSERTF128  $0x01, (DX), Y9, Y9
 	VMOVUPD      (BX)(CX*1), X10
@@ -4442,7 +4801,7 @@ tail113:
 	VFMADD231PD  Y12, Y11, Y4
 	VFMADD231PD  Y12, Y13, Y8
 	CMPQ         AX, $0x02
-	JE           ready122
+	JE           ready143
 	VEXTRACTF128 $0x01, Y0, X9
 	VMASKMOVPD   16(BX), X9, X10
 	VMASKMOVPD   16(DX), X9, X12
@@ -4473,9 +4832,9 @@ tail113:
 	VBROADCASTSD 16(R8)(R10*1), Y9
 	VFMADD231PD  Y9, Y10, Y4
 	VFMADD231PD  Y9, Y11, Y8
-	JMP          ready122
+	JMP          ready143
 
-fewer123:
+fewer144:
 	VMASKMOVPD   (BX), X0, X9
 	VMASKMOVPD   (DX), X0, X11
 	VINSERTF128  $0x01, X11, Y9, Y9
@@ -4505,8 +4864,8 @@ fewer123:
 	VFMADD231PD  Y12, Y9, Y4
 	VFMADD231PD  Y12, Y10, Y8
 
-ready122:
-end114:
+ready143:
+end135:
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y1, Y1
 	VADDPD Y9, Y2, Y2
@@ -4521,7 +4880,7 @@ end114:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer127
+	JLT    fewer148
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -4529,30 +4888,30 @@ end114:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves128
+	JMP    halves149
 
-fewer127:
+fewer148:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside129
+	JGE  inside150
 	MOVQ R9, R8
 
-inside129:
+inside150:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside130
+	JGE   inside151
 	MOVQ  R9, DI
 
-inside130:
+inside151:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves128:
+halves149:
 	LEAQ         (CX)(CX*2), R9
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
@@ -4577,7 +4936,7 @@ halves128:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done115
+	JLE    done136
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -4589,14 +4948,14 @@ halves128:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block111
+	JGE    block132
 
-done115:
+done136:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done135
+	JLE   done156
 
-block131:
+block152:
 	// 4×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4606,41 +4965,41 @@ block131:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer136
+	JLT    fewer157
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves137
+	JMP    halves158
 
-fewer136:
+fewer157:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside138
+	JGE  inside159
 	MOVQ DI, SI
 
-inside138:
+inside159:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside139
+	JGE   inside160
 	MOVQ  DI, DX
 
-inside139:
+inside160:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves137:
+halves158:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	CMPQ AX, $0x04
-	JLT  tail133
+	JLT  tail154
 
-square132:
+square153:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X5
 	VINSERTF128  $0x01, (SI), Y5, Y5
@@ -4691,15 +5050,15 @@ square132:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square132
+	JGE          square153
 
-tail133:
+tail154:
 	TESTQ AX, AX
-	JLE   end134
+	JLE   end155
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer143
+	JLT          fewer164
 	VMOVUPD      (DX), X5
 	VINSERTF128  $0x01, (SI), Y5, Y5
 	VMOVUPD      (DX)(CX*1), X6
@@ -4723,7 +5082,7 @@ tail133:
 	VBROADCASTSD 8(BX)(R8*1), Y6
 	VFMADD231PD  Y6, Y7, Y4
 	CMPQ         AX, $0x02
-	JE           ready142
+	JE           ready163
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(DX), X5, X6
 	VMASKMOVPD   16(SI), X5, X8
@@ -4741,9 +5100,9 @@ tail133:
 	VFMADD231PD  Y5, Y6, Y3
 	VBROADCASTSD 16(BX)(R8*1), Y5
 	VFMADD231PD  Y5, Y6, Y4
-	JMP          ready142
+	JMP          ready163
 
-fewer143:
+fewer164:
 	VMASKMOVPD   (DX), X0, X5
 	VMASKMOVPD   (SI), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -4761,8 +5120,8 @@ fewer143:
 	VBROADCASTSD (BX)(R8*1), Y6
 	VFMADD231PD  Y6, Y5, Y4
 
-ready142:
-end134:
+ready163:
+end155:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -4773,33 +5132,33 @@ end134:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer147
+	JLT    fewer168
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves148
+	JMP    halves169
 
-fewer147:
+fewer168:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside149
+	JGE  inside170
 	MOVQ R8, DI
 
-inside149:
+inside170:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside150
+	JGE   inside171
 	MOVQ  R8, SI
 
-inside150:
+inside171:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves148:
+halves169:
 	LEAQ         (CX)(CX*2), BX
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
@@ -4815,7 +5174,7 @@ halves148:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done135
+	JLE    done156
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -4827,16 +5186,16 @@ halves148:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block131
+	JGE    block152
 
-done135:
+done156:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other110:
+other131:
 	CMPQ    AX, $0x03
-	JNE     other151
+	JNE     other172
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -4846,9 +5205,9 @@ other110:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done156
+	JLE     done177
 
-block152:
+block173:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4860,7 +5219,7 @@ block152:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer157
+	JLT    fewer178
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -4868,37 +5227,37 @@ block152:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves158
+	JMP    halves179
 
-fewer157:
+fewer178:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside159
+	JGE  inside180
 	MOVQ R8, DI
 
-inside159:
+inside180:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside160
+	JGE   inside181
 	MOVQ  R8, SI
 
-inside160:
+inside181:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves158:
+halves179:
 	MOVQ dz+16(FP), R8
 	MOVQ lddz+24(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail154
+	JLT  tail175
 
-square153:
+square174:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
@@ -4967,15 +5326,15 @@ square153:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square153
+	JGE          square174
 
-tail154:
+tail175:
 	TESTQ AX, AX
-	JLE   end155
+	JLE   end176
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer164
+	JLT          fewer185
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
 	VMOVUPD      (BX)(CX*1), X8
@@ -5007,7 +5366,7 @@ tail154:
 	VFMADD231PD  Y10, Y9, Y3
 	VFMADD231PD  Y10, Y11, Y6
 	CMPQ         AX, $0x02
-	JE           ready163
+	JE           ready184
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPD   16(BX), X7, X8
 	VMASKMOVPD   16(DX), X7, X10
@@ -5035,9 +5394,9 @@ tail154:
 	VBROADCASTSD 16(R8)(R9*2), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VFMADD231PD  Y7, Y9, Y6
-	JMP          ready163
+	JMP          ready184
 
-fewer164:
+fewer185:
 	VMASKMOVPD   (BX), X0, X7
 	VMASKMOVPD   (DX), X0, X9
 	VINSERTF128  $0x01, X9, Y7, Y7
@@ -5064,8 +5423,8 @@ fewer164:
 	VFMADD231PD  Y10, Y7, Y3
 	VFMADD231PD  Y10, Y8, Y6
 
-ready163:
-end155:
+ready184:
+end176:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -5078,7 +5437,7 @@ end155:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer168
+	JLT    fewer189
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -5086,30 +5445,30 @@ end155:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves169
+	JMP    halves190
 
-fewer168:
+fewer189:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside170
+	JGE  inside191
 	MOVQ R9, R8
 
-inside170:
+inside191:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside171
+	JGE   inside192
 	MOVQ  R9, DI
 
-inside171:
+inside192:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves169:
+halves190:
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPD      X2, (BX)(CX*1)
@@ -5128,7 +5487,7 @@ halves169:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done156
+	JLE    done177
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -5140,14 +5499,14 @@ halves169:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block152
+	JGE    block173
 
-done156:
+done177:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done176
+	JLE   done197
 
-block172:
+block193:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5156,40 +5515,40 @@ block172:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer177
+	JLT    fewer198
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves178
+	JMP    halves199
 
-fewer177:
+fewer198:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside179
+	JGE  inside200
 	MOVQ DI, SI
 
-inside179:
+inside200:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside180
+	JGE   inside201
 	MOVQ  DI, DX
 
-inside180:
+inside201:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves178:
+halves199:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail174
+	JLT  tail195
 
-square173:
+square194:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -5232,15 +5591,15 @@ square173:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square173
+	JGE          square194
 
-tail174:
+tail195:
 	TESTQ AX, AX
-	JLE   end175
+	JLE   end196
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer184
+	JLT          fewer205
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
 	VMOVUPD      (DX)(CX*1), X5
@@ -5260,7 +5619,7 @@ tail174:
 	VBROADCASTSD 8(BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y6, Y3
 	CMPQ         AX, $0x02
-	JE           ready183
+	JE           ready204
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPD   16(DX), X4, X5
 	VMASKMOVPD   16(SI), X4, X7
@@ -5276,9 +5635,9 @@ tail174:
 	VFMADD231PD  Y4, Y5, Y2
 	VBROADCASTSD 16(BX)(DI*2), Y4
 	VFMADD231PD  Y4, Y5, Y3
-	JMP          ready183
+	JMP          ready204
 
-fewer184:
+fewer205:
 	VMASKMOVPD   (DX), X0, X4
 	VMASKMOVPD   (SI), X0, X6
 	VINSERTF128  $0x01, X6, Y4, Y4
@@ -5294,8 +5653,8 @@ fewer184:
 	VBROADCASTSD (BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y4, Y3
 
-ready183:
-end175:
+ready204:
+end196:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -5305,33 +5664,33 @@ end175:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer188
+	JLT    fewer209
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves189
+	JMP    halves210
 
-fewer188:
+fewer209:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside190
+	JGE  inside211
 	MOVQ R8, DI
 
-inside190:
+inside211:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside191
+	JGE   inside212
 	MOVQ  R8, SI
 
-inside191:
+inside212:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves189:
+halves210:
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 	VMOVUPD      X2, (SI)(CX*1)
@@ -5344,7 +5703,7 @@ halves189:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done176
+	JLE    done197
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -5356,16 +5715,16 @@ halves189:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block172
+	JGE    block193
 
-done176:
+done197:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other151:
+other172:
 	CMPQ    AX, $0x02
-	JNE     other192
+	JNE     other213
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -5375,9 +5734,9 @@ other151:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done197
+	JLE     done218
 
-block193:
+block214:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5387,7 +5746,7 @@ block193:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer198
+	JLT    fewer219
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -5395,37 +5754,37 @@ block193:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves199
+	JMP    halves220
 
-fewer198:
+fewer219:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside200
+	JGE  inside221
 	MOVQ R8, DI
 
-inside200:
+inside221:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside201
+	JGE   inside222
 	MOVQ  R8, SI
 
-inside201:
+inside222:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves199:
+halves220:
 	MOVQ dz+16(FP), R8
 	MOVQ lddz+24(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail195
+	JLT  tail216
 
-square194:
+square215:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -5482,15 +5841,15 @@ square194:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square194
+	JGE          square215
 
-tail195:
+tail216:
 	TESTQ AX, AX
-	JLE   end196
+	JLE   end217
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer205
+	JLT          fewer226
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
 	VMOVUPD      (BX)(CX*1), X6
@@ -5516,7 +5875,7 @@ tail195:
 	VFMADD231PD  Y8, Y7, Y2
 	VFMADD231PD  Y8, Y9, Y4
 	CMPQ         AX, $0x02
-	JE           ready204
+	JE           ready225
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(BX), X5, X6
 	VMASKMOVPD   16(DX), X5, X8
@@ -5541,9 +5900,9 @@ tail195:
 	VBROADCASTSD 16(R8)(R9*1), Y5
 	VFMADD231PD  Y5, Y6, Y2
 	VFMADD231PD  Y5, Y7, Y4
-	JMP          ready204
+	JMP          ready225
 
-fewer205:
+fewer226:
 	VMASKMOVPD   (BX), X0, X5
 	VMASKMOVPD   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -5567,8 +5926,8 @@ fewer205:
 	VFMADD231PD  Y8, Y5, Y2
 	VFMADD231PD  Y8, Y6, Y4
 
-ready204:
-end196:
+ready225:
+end217:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -5579,7 +5938,7 @@ end196:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer209
+	JLT    fewer230
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -5587,30 +5946,30 @@ end196:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves210
+	JMP    halves231
 
-fewer209:
+fewer230:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside211
+	JGE  inside232
 	MOVQ R9, R8
 
-inside211:
+inside232:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside212
+	JGE   inside233
 	MOVQ  R9, DI
 
-inside212:
+inside233:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves210:
+halves231:
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPD      X2, (BX)(CX*1)
@@ -5625,7 +5984,7 @@ halves210:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done197
+	JLE    done218
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -5637,14 +5996,14 @@ halves210:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block193
+	JGE    block214
 
-done197:
+done218:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done217
+	JLE   done238
 
-block213:
+block234:
 	// 2×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5652,40 +6011,40 @@ block213:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer218
+	JLT    fewer239
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves219
+	JMP    halves240
 
-fewer218:
+fewer239:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside220
+	JGE  inside241
 	MOVQ DI, SI
 
-inside220:
+inside241:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside221
+	JGE   inside242
 	MOVQ  DI, DX
 
-inside221:
+inside242:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves219:
+halves240:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail215
+	JLT  tail236
 
-square214:
+square235:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -5720,15 +6079,15 @@ square214:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square214
+	JGE          square235
 
-tail215:
+tail236:
 	TESTQ AX, AX
-	JLE   end216
+	JLE   end237
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer225
+	JLT          fewer246
 	VMOVUPD      (DX), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
 	VMOVUPD      (DX)(CX*1), X4
@@ -5744,7 +6103,7 @@ tail215:
 	VBROADCASTSD 8(BX)(DI*1), Y4
 	VFMADD231PD  Y4, Y5, Y2
 	CMPQ         AX, $0x02
-	JE           ready224
+	JE           ready245
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPD   16(DX), X3, X4
 	VMASKMOVPD   16(SI), X3, X6
@@ -5758,9 +6117,9 @@ tail215:
 	VFMADD231PD  Y3, Y4, Y1
 	VBROADCASTSD 16(BX)(DI*1), Y3
 	VFMADD231PD  Y3, Y4, Y2
-	JMP          ready224
+	JMP          ready245
 
-fewer225:
+fewer246:
 	VMASKMOVPD   (DX), X0, X3
 	VMASKMOVPD   (SI), X0, X5
 	VINSERTF128  $0x01, X5, Y3, Y3
@@ -5774,8 +6133,8 @@ fewer225:
 	VBROADCASTSD (BX)(DI*1), Y4
 	VFMADD231PD  Y4, Y3, Y2
 
-ready224:
-end216:
+ready245:
+end237:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -5784,33 +6143,33 @@ end216:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer229
+	JLT    fewer250
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves230
+	JMP    halves251
 
-fewer229:
+fewer250:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside231
+	JGE  inside252
 	MOVQ R8, DI
 
-inside231:
+inside252:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside232
+	JGE   inside253
 	MOVQ  R8, SI
 
-inside232:
+inside253:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves230:
+halves251:
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 	VMOVUPD      X2, (SI)(CX*1)
@@ -5821,7 +6180,7 @@ halves230:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done217
+	JLE    done238
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -5833,14 +6192,14 @@ halves230:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block213
+	JGE    block234
 
-done217:
+done238:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other192:
+other213:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -5850,9 +6209,9 @@ other192:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done238
+	JLE     done259
 
-block234:
+block255:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5862,7 +6221,7 @@ block234:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x10
-	JLT    fewer239
+	JLT    fewer260
 	IMUL3Q $0x02, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -5878,40 +6237,40 @@ block234:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves240
+	JMP    halves261
 
-fewer239:
+fewer260:
 	SUBQ $0x02, R12
 	MOVQ $0x0000000e, R11
 	CMPQ R12, $0x0e
-	JGE  inside241
+	JGE  inside262
 	MOVQ R12, R11
 
-inside241:
+inside262:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000c, R10
 	CMPQ  R12, $0x0c
-	JGE   inside242
+	JGE   inside263
 	MOVQ  R12, R10
 
-inside242:
+inside263:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x0000000a, R9
 	CMPQ  R12, $0x0a
-	JGE   inside243
+	JGE   inside264
 	MOVQ  R12, R9
 
-inside243:
+inside264:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R8
 	CMPQ  R12, $0x08
-	JGE   inside244
+	JGE   inside265
 	MOVQ  R12, R8
 
-inside244:
+inside265:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x06, CX, DI
@@ -5921,13 +6280,13 @@ inside244:
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves240:
+halves261:
 	MOVQ dz+16(FP), R12
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail236
+	JLT  tail257
 
-square235:
+square256:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -6008,15 +6367,15 @@ square235:
 	ADDQ         $0x20, R12
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square235
+	JGE          square256
 
-tail236:
+tail257:
 	TESTQ AX, AX
-	JLE   end237
+	JLE   end258
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer248
+	JLT          fewer269
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
 	VMOVUPD      (BX)(CX*1), X6
@@ -6052,7 +6411,7 @@ tail236:
 	VFMADD231PD  Y12, Y11, Y3
 	VFMADD231PD  Y12, Y13, Y4
 	CMPQ         AX, $0x02
-	JE           ready247
+	JE           ready268
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(BX), X5, X6
 	VMASKMOVPD   16(DX), X5, X8
@@ -6094,9 +6453,9 @@ tail236:
 	VFMADD231PD  Y5, Y7, Y2
 	VFMADD231PD  Y5, Y9, Y3
 	VFMADD231PD  Y5, Y11, Y4
-	JMP          ready247
+	JMP          ready268
 
-fewer248:
+fewer269:
 	VMASKMOVPD   (BX), X0, X5
 	VMASKMOVPD   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -6135,8 +6494,8 @@ fewer248:
 	VFMADD231PD  Y12, Y8, Y3
 	VFMADD231PD  Y12, Y10, Y4
 
-ready247:
-end237:
+ready268:
+end258:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -6147,7 +6506,7 @@ end237:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x10
-	JLT    fewer252
+	JLT    fewer273
 	IMUL3Q $0x02, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -6163,40 +6522,40 @@ end237:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves253
+	JMP    halves274
 
-fewer252:
+fewer273:
 	SUBQ $0x02, R13
 	MOVQ $0x0000000e, R12
 	CMPQ R13, $0x0e
-	JGE  inside254
+	JGE  inside275
 	MOVQ R13, R12
 
-inside254:
+inside275:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x0000000c, R11
 	CMPQ  R13, $0x0c
-	JGE   inside255
+	JGE   inside276
 	MOVQ  R13, R11
 
-inside255:
+inside276:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000a, R10
 	CMPQ  R13, $0x0a
-	JGE   inside256
+	JGE   inside277
 	MOVQ  R13, R10
 
-inside256:
+inside277:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000008, R9
 	CMPQ  R13, $0x08
-	JGE   inside257
+	JGE   inside278
 	MOVQ  R13, R9
 
-inside257:
+inside278:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x06, DX, R8
@@ -6206,7 +6565,7 @@ inside257:
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves253:
+halves274:
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPD      X2, (DI)
@@ -6221,7 +6580,7 @@ halves253:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done238
+	JLE    done259
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -6233,14 +6592,14 @@ halves253:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block234
+	JGE    block255
 
-done238:
+done259:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x04
-	JLE  done262
+	JLE  done283
 
-block258:
+block279:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6248,7 +6607,7 @@ block258:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer263
+	JLT    fewer284
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -6256,36 +6615,36 @@ block258:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves264
+	JMP    halves285
 
-fewer263:
+fewer284:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside265
+	JGE  inside286
 	MOVQ R8, DI
 
-inside265:
+inside286:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside266
+	JGE   inside287
 	MOVQ  R8, SI
 
-inside266:
+inside287:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves264:
+halves285:
 	MOVQ dz+16(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail260
+	JLT  tail281
 
-square259:
+square280:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
@@ -6330,15 +6689,15 @@ square259:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square259
+	JGE          square280
 
-tail260:
+tail281:
 	TESTQ AX, AX
-	JLE   end261
+	JLE   end282
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer270
+	JLT          fewer291
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
 	VMOVUPD      (BX)(CX*1), X4
@@ -6358,7 +6717,7 @@ tail260:
 	VFMADD231PD  Y6, Y5, Y1
 	VFMADD231PD  Y6, Y7, Y2
 	CMPQ         AX, $0x02
-	JE           ready269
+	JE           ready290
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPD   16(BX), X3, X4
 	VMASKMOVPD   16(DX), X3, X6
@@ -6380,9 +6739,9 @@ tail260:
 	VBROADCASTSD 16(R8), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	VFMADD231PD  Y3, Y5, Y2
-	JMP          ready269
+	JMP          ready290
 
-fewer270:
+fewer291:
 	VMASKMOVPD   (BX), X0, X3
 	VMASKMOVPD   (DX), X0, X5
 	VINSERTF128  $0x01, X5, Y3, Y3
@@ -6403,8 +6762,8 @@ fewer270:
 	VFMADD231PD  Y6, Y3, Y1
 	VFMADD231PD  Y6, Y4, Y2
 
-ready269:
-end261:
+ready290:
+end282:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -6413,7 +6772,7 @@ end261:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer274
+	JLT    fewer295
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -6421,30 +6780,30 @@ end261:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves275
+	JMP    halves296
 
-fewer274:
+fewer295:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside276
+	JGE  inside297
 	MOVQ R9, R8
 
-inside276:
+inside297:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside277
+	JGE   inside298
 	MOVQ  R9, DI
 
-inside277:
+inside298:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves275:
+halves296:
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPD      X2, (DI)
@@ -6455,7 +6814,7 @@ halves275:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done262
+	JLE    done283
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -6467,53 +6826,53 @@ halves275:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block258
+	JGE    block279
 
-done262:
+done283:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done282
+	JLE   done303
 
-block278:
+block299:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer283
+	JLT    fewer304
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves284
+	JMP    halves305
 
-fewer283:
+fewer304:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside285
+	JGE  inside306
 	MOVQ DI, SI
 
-inside285:
+inside306:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside286
+	JGE   inside307
 	MOVQ  DI, DX
 
-inside286:
+inside307:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves284:
+halves305:
 	MOVQ dz+16(FP), BX
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail280
+	JLT  tail301
 
-square279:
+square300:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -6540,15 +6899,15 @@ square279:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square279
+	JGE          square300
 
-tail280:
+tail301:
 	TESTQ AX, AX
-	JLE   end281
+	JLE   end302
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer290
+	JLT          fewer311
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
 	VMOVUPD      (DX)(CX*1), X3
@@ -6560,7 +6919,7 @@ tail280:
 	VBROADCASTSD 8(BX), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	CMPQ         AX, $0x02
-	JE           ready289
+	JE           ready310
 	VEXTRACTF128 $0x01, Y0, X2
 	VMASKMOVPD   16(DX), X2, X3
 	VMASKMOVPD   16(SI), X2, X5
@@ -6572,9 +6931,9 @@ tail280:
 	VUNPCKLPD    Y4, Y3, Y3
 	VBROADCASTSD 16(BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
-	JMP          ready289
+	JMP          ready310
 
-fewer290:
+fewer311:
 	VMASKMOVPD   (DX), X0, X2
 	VMASKMOVPD   (SI), X0, X4
 	VINSERTF128  $0x01, X4, Y2, Y2
@@ -6586,8 +6945,8 @@ fewer290:
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y2, Y1
 
-ready289:
-end281:
+ready310:
+end302:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -6595,33 +6954,33 @@ end281:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer294
+	JLT    fewer315
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves295
+	JMP    halves316
 
-fewer294:
+fewer315:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside296
+	JGE  inside317
 	MOVQ R8, DI
 
-inside296:
+inside317:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside297
+	JGE   inside318
 	MOVQ  R8, SI
 
-inside297:
+inside318:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves295:
+halves316:
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 
@@ -6630,7 +6989,7 @@ halves295:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done282
+	JLE    done303
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -6642,9 +7001,9 @@ halves295:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block278
+	JGE    block299
 
-done282:
+done303:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

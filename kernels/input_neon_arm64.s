@@ -7,7 +7,7 @@
 // func inputNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·inputNEONF32(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
-	CMP  $8, R0
+	CMP  $9, R0
 	BNE  other1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
@@ -15,7 +15,7 @@ TEXT ·inputNEONF32(SB), NOSPLIT, $0-72
 	BLE  done6
 
 block2:
-	// 8×8 elements of dx, from +0
+	// 9×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -32,6 +32,8 @@ block2:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
@@ -77,6 +79,971 @@ halves8:
 	MOVD dz+16(FP), R10
 	MOVD lddz+24(FP), R11
 	MOVD n+64(FP), R0
+	MOVD $5, R16
+	MUL  R16, R11, R12
+	ADD  R10, R12
+	ADD  R11, R10, R13
+	ADD  R11, R13, R14
+	ADD  R11, R14, R15
+	ADD  R11, R15, R19
+	ADD  R11, R12, R20
+	ADD  R11, R20, R21
+	ADD  R11, R21, R22
+	ADD  R11, R22, R23
+	CMP  $4, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F18
+	FMOVQ 0(R6), F19
+	FMOVQ 0(R3), F20
+	FMOVQ 0(R7), F21
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVQ 0(R4), F22
+	FMOVQ 0(R8), F23
+	FMOVQ 0(R5), F24
+	FMOVQ 0(R9), F25
+	VZIP2 V23.S4, V22.S4, V26.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V25.S4, V24.S4, V27.S4
+	VZIP1 V25.S4, V24.S4, V24.S4
+	VZIP2 V24.D2, V22.D2, V23.D2
+	VZIP1 V24.D2, V22.D2, V22.D2
+	VZIP1 V27.D2, V26.D2, V24.D2
+	VZIP2 V27.D2, V26.D2, V25.D2
+	FMOVD 0(R10), F26
+	WORD  $0x4f9a1240 // fmla v0.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12c9 // fmla v9.4s, v22.4s, v26.s[0]
+	WORD  $0x4fba1260 // fmla v0.4s, v19.4s, v26.s[1]
+	WORD  $0x4fba12e9 // fmla v9.4s, v23.4s, v26.s[1]
+	FMOVD 0(R13), F26
+	WORD  $0x4f9a1241 // fmla v1.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12ca // fmla v10.4s, v22.4s, v26.s[0]
+	WORD  $0x4fba1261 // fmla v1.4s, v19.4s, v26.s[1]
+	WORD  $0x4fba12ea // fmla v10.4s, v23.4s, v26.s[1]
+	FMOVD 0(R14), F26
+	WORD  $0x4f9a1242 // fmla v2.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12cb // fmla v11.4s, v22.4s, v26.s[0]
+	WORD  $0x4fba1262 // fmla v2.4s, v19.4s, v26.s[1]
+	WORD  $0x4fba12eb // fmla v11.4s, v23.4s, v26.s[1]
+	FMOVD 0(R15), F26
+	WORD  $0x4f9a1243 // fmla v3.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12cc // fmla v12.4s, v22.4s, v26.s[0]
+	WORD  $0x4fba1263 // fmla v3.4s, v19.4s, v26.s[1]
+	WORD  $0x4fba12ec // fmla v12.4s, v23.4s, v26.s[1]
+	FMOVD 0(R19), F26
+	WORD  $0x4f9a1244 // fmla v4.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12cd // fmla v13.4s, v22.4s, v26.s[0]
+	WORD  $0x4fba1264 // fmla v4.4s, v19.4s, v26.s[1]
+	WORD  $0x4fba12ed // fmla v13.4s, v23.4s, v26.s[1]
+	FMOVD 0(R12), F26
+	WORD  $0x4f9a1245 // fmla v5.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12ce // fmla v14.4s, v22.4s, v26.s[0]
+	WORD  $0x4fba1265 // fmla v5.4s, v19.4s, v26.s[1]
+	WORD  $0x4fba12ee // fmla v14.4s, v23.4s, v26.s[1]
+	FMOVD 0(R20), F26
+	WORD  $0x4f9a1246 // fmla v6.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12cf // fmla v15.4s, v22.4s, v26.s[0]
+	WORD  $0x4fba1266 // fmla v6.4s, v19.4s, v26.s[1]
+	WORD  $0x4fba12ef // fmla v15.4s, v23.4s, v26.s[1]
+	FMOVD 0(R21), F26
+	WORD  $0x4f9a1247 // fmla v7.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12d0 // fmla v16.4s, v22.4s, v26.s[0]
+	WORD  $0x4fba1267 // fmla v7.4s, v19.4s, v26.s[1]
+	WORD  $0x4fba12f0 // fmla v16.4s, v23.4s, v26.s[1]
+	FMOVD 0(R22), F26
+	WORD  $0x4f9a1248 // fmla v8.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12d1 // fmla v17.4s, v22.4s, v26.s[0]
+	WORD  $0x4fba1268 // fmla v8.4s, v19.4s, v26.s[1]
+	WORD  $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
+	FMOVD 8(R10), F26
+	WORD  $0x4f9a1280 // fmla v0.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a1309 // fmla v9.4s, v24.4s, v26.s[0]
+	WORD  $0x4fba12a0 // fmla v0.4s, v21.4s, v26.s[1]
+	WORD  $0x4fba1329 // fmla v9.4s, v25.4s, v26.s[1]
+	FMOVD 8(R13), F26
+	WORD  $0x4f9a1281 // fmla v1.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130a // fmla v10.4s, v24.4s, v26.s[0]
+	WORD  $0x4fba12a1 // fmla v1.4s, v21.4s, v26.s[1]
+	WORD  $0x4fba132a // fmla v10.4s, v25.4s, v26.s[1]
+	FMOVD 8(R14), F26
+	WORD  $0x4f9a1282 // fmla v2.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130b // fmla v11.4s, v24.4s, v26.s[0]
+	WORD  $0x4fba12a2 // fmla v2.4s, v21.4s, v26.s[1]
+	WORD  $0x4fba132b // fmla v11.4s, v25.4s, v26.s[1]
+	FMOVD 8(R15), F26
+	WORD  $0x4f9a1283 // fmla v3.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130c // fmla v12.4s, v24.4s, v26.s[0]
+	WORD  $0x4fba12a3 // fmla v3.4s, v21.4s, v26.s[1]
+	WORD  $0x4fba132c // fmla v12.4s, v25.4s, v26.s[1]
+	FMOVD 8(R19), F26
+	WORD  $0x4f9a1284 // fmla v4.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130d // fmla v13.4s, v24.4s, v26.s[0]
+	WORD  $0x4fba12a4 // fmla v4.4s, v21.4s, v26.s[1]
+	WORD  $0x4fba132d // fmla v13.4s, v25.4s, v26.s[1]
+	FMOVD 8(R12), F26
+	WORD  $0x4f9a1285 // fmla v5.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130e // fmla v14.4s, v24.4s, v26.s[0]
+	WORD  $0x4fba12a5 // fmla v5.4s, v21.4s, v26.s[1]
+	WORD  $0x4fba132e // fmla v14.4s, v25.4s, v26.s[1]
+	FMOVD 8(R20), F26
+	WORD  $0x4f9a1286 // fmla v6.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130f // fmla v15.4s, v24.4s, v26.s[0]
+	WORD  $0x4fba12a6 // fmla v6.4s, v21.4s, v26.s[1]
+	WORD  $0x4fba132f // fmla v15.4s, v25.4s, v26.s[1]
+	FMOVD 8(R21), F26
+	WORD  $0x4f9a1287 // fmla v7.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a1310 // fmla v16.4s, v24.4s, v26.s[0]
+	WORD  $0x4fba12a7 // fmla v7.4s, v21.4s, v26.s[1]
+	WORD  $0x4fba1330 // fmla v16.4s, v25.4s, v26.s[1]
+	FMOVD 8(R22), F26
+	WORD  $0x4f9a1288 // fmla v8.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a1311 // fmla v17.4s, v24.4s, v26.s[0]
+	WORD  $0x4fba12a8 // fmla v8.4s, v21.4s, v26.s[1]
+	WORD  $0x4fba1331 // fmla v17.4s, v25.4s, v26.s[1]
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R3
+	ADD   $16, R7
+	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R12
+	ADD   $16, R20
+	ADD   $16, R21
+	ADD   $16, R22
+	ADD   $16, R23
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one14
+	FMOVD 0(R1), F18
+	TST   $1, R0
+	BEQ   moved15
+	ADD   $8, R1, R16
+	VLD1  (R16), V18.S[2]
+	B     moved15
+
+one14:
+	FMOVS 0(R1), F18
+
+moved15:
+	TST   $2, R0
+	BEQ   one16
+	FMOVD 0(R6), F19
+	TST   $1, R0
+	BEQ   moved17
+	ADD   $8, R6, R16
+	VLD1  (R16), V19.S[2]
+	B     moved17
+
+one16:
+	FMOVS 0(R6), F19
+
+moved17:
+	TST   $2, R0
+	BEQ   one18
+	FMOVD 0(R3), F20
+	TST   $1, R0
+	BEQ   moved19
+	ADD   $8, R3, R16
+	VLD1  (R16), V20.S[2]
+	B     moved19
+
+one18:
+	FMOVS 0(R3), F20
+
+moved19:
+	TST   $2, R0
+	BEQ   one20
+	FMOVD 0(R7), F21
+	TST   $1, R0
+	BEQ   moved21
+	ADD   $8, R7, R16
+	VLD1  (R16), V21.S[2]
+	B     moved21
+
+one20:
+	FMOVS 0(R7), F21
+
+moved21:
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	TST   $2, R0
+	BEQ   one22
+	FMOVD 0(R4), F22
+	TST   $1, R0
+	BEQ   moved23
+	ADD   $8, R4, R16
+	VLD1  (R16), V22.S[2]
+	B     moved23
+
+one22:
+	FMOVS 0(R4), F22
+
+moved23:
+	TST   $2, R0
+	BEQ   one24
+	FMOVD 0(R8), F23
+	TST   $1, R0
+	BEQ   moved25
+	ADD   $8, R8, R16
+	VLD1  (R16), V23.S[2]
+	B     moved25
+
+one24:
+	FMOVS 0(R8), F23
+
+moved25:
+	TST   $2, R0
+	BEQ   one26
+	FMOVD 0(R5), F24
+	TST   $1, R0
+	BEQ   moved27
+	ADD   $8, R5, R16
+	VLD1  (R16), V24.S[2]
+	B     moved27
+
+one26:
+	FMOVS 0(R5), F24
+
+moved27:
+	TST   $2, R0
+	BEQ   one28
+	FMOVD 0(R9), F25
+	TST   $1, R0
+	BEQ   moved29
+	ADD   $8, R9, R16
+	VLD1  (R16), V25.S[2]
+	B     moved29
+
+one28:
+	FMOVS 0(R9), F25
+
+moved29:
+	VZIP2 V23.S4, V22.S4, V26.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V25.S4, V24.S4, V27.S4
+	VZIP1 V25.S4, V24.S4, V24.S4
+	VZIP2 V24.D2, V22.D2, V23.D2
+	VZIP1 V24.D2, V22.D2, V22.D2
+	VZIP1 V27.D2, V26.D2, V24.D2
+	VZIP2 V27.D2, V26.D2, V25.D2
+	FMOVS 0(R10), F26
+	WORD  $0x4f9a1240 // fmla v0.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12c9 // fmla v9.4s, v22.4s, v26.s[0]
+	FMOVS 0(R13), F26
+	WORD  $0x4f9a1241 // fmla v1.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12ca // fmla v10.4s, v22.4s, v26.s[0]
+	FMOVS 0(R14), F26
+	WORD  $0x4f9a1242 // fmla v2.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12cb // fmla v11.4s, v22.4s, v26.s[0]
+	FMOVS 0(R15), F26
+	WORD  $0x4f9a1243 // fmla v3.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12cc // fmla v12.4s, v22.4s, v26.s[0]
+	FMOVS 0(R19), F26
+	WORD  $0x4f9a1244 // fmla v4.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12cd // fmla v13.4s, v22.4s, v26.s[0]
+	FMOVS 0(R12), F26
+	WORD  $0x4f9a1245 // fmla v5.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12ce // fmla v14.4s, v22.4s, v26.s[0]
+	FMOVS 0(R20), F26
+	WORD  $0x4f9a1246 // fmla v6.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12cf // fmla v15.4s, v22.4s, v26.s[0]
+	FMOVS 0(R21), F26
+	WORD  $0x4f9a1247 // fmla v7.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12d0 // fmla v16.4s, v22.4s, v26.s[0]
+	FMOVS 0(R22), F26
+	WORD  $0x4f9a1248 // fmla v8.4s, v18.4s, v26.s[0]
+	WORD  $0x4f9a12d1 // fmla v17.4s, v22.4s, v26.s[0]
+	CMP   $1, R0
+	BEQ   over13
+	FMOVS 4(R10), F26
+	WORD  $0x4f9a1260 // fmla v0.4s, v19.4s, v26.s[0]
+	WORD  $0x4f9a12e9 // fmla v9.4s, v23.4s, v26.s[0]
+	FMOVS 4(R13), F26
+	WORD  $0x4f9a1261 // fmla v1.4s, v19.4s, v26.s[0]
+	WORD  $0x4f9a12ea // fmla v10.4s, v23.4s, v26.s[0]
+	FMOVS 4(R14), F26
+	WORD  $0x4f9a1262 // fmla v2.4s, v19.4s, v26.s[0]
+	WORD  $0x4f9a12eb // fmla v11.4s, v23.4s, v26.s[0]
+	FMOVS 4(R15), F26
+	WORD  $0x4f9a1263 // fmla v3.4s, v19.4s, v26.s[0]
+	WORD  $0x4f9a12ec // fmla v12.4s, v23.4s, v26.s[0]
+	FMOVS 4(R19), F26
+	WORD  $0x4f9a1264 // fmla v4.4s, v19.4s, v26.s[0]
+	WORD  $0x4f9a12ed // fmla v13.4s, v23.4s, v26.s[0]
+	FMOVS 4(R12), F26
+	WORD  $0x4f9a1265 // fmla v5.4s, v19.4s, v26.s[0]
+	WORD  $0x4f9a12ee // fmla v14.4s, v23.4s, v26.s[0]
+	FMOVS 4(R20), F26
+	WORD  $0x4f9a1266 // fmla v6.4s, v19.4s, v26.s[0]
+	WORD  $0x4f9a12ef // fmla v15.4s, v23.4s, v26.s[0]
+	FMOVS 4(R21), F26
+	WORD  $0x4f9a1267 // fmla v7.4s, v19.4s, v26.s[0]
+	WORD  $0x4f9a12f0 // fmla v16.4s, v23.4s, v26.s[0]
+	FMOVS 4(R22), F26
+	WORD  $0x4f9a1268 // fmla v8.4s, v19.4s, v26.s[0]
+	WORD  $0x4f9a12f1 // fmla v17.4s, v23.4s, v26.s[0]
+	CMP   $2, R0
+	BEQ   over13
+	FMOVS 8(R10), F26
+	WORD  $0x4f9a1280 // fmla v0.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a1309 // fmla v9.4s, v24.4s, v26.s[0]
+	FMOVS 8(R13), F26
+	WORD  $0x4f9a1281 // fmla v1.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130a // fmla v10.4s, v24.4s, v26.s[0]
+	FMOVS 8(R14), F26
+	WORD  $0x4f9a1282 // fmla v2.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130b // fmla v11.4s, v24.4s, v26.s[0]
+	FMOVS 8(R15), F26
+	WORD  $0x4f9a1283 // fmla v3.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130c // fmla v12.4s, v24.4s, v26.s[0]
+	FMOVS 8(R19), F26
+	WORD  $0x4f9a1284 // fmla v4.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130d // fmla v13.4s, v24.4s, v26.s[0]
+	FMOVS 8(R12), F26
+	WORD  $0x4f9a1285 // fmla v5.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130e // fmla v14.4s, v24.4s, v26.s[0]
+	FMOVS 8(R20), F26
+	WORD  $0x4f9a1286 // fmla v6.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a130f // fmla v15.4s, v24.4s, v26.s[0]
+	FMOVS 8(R21), F26
+	WORD  $0x4f9a1287 // fmla v7.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a1310 // fmla v16.4s, v24.4s, v26.s[0]
+	FMOVS 8(R22), F26
+	WORD  $0x4f9a1288 // fmla v8.4s, v20.4s, v26.s[0]
+	WORD  $0x4f9a1311 // fmla v17.4s, v24.4s, v26.s[0]
+
+over13:
+end5:
+	VMOVI $0, V18.B16
+	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer30
+	MOVD  $2, R16
+	MUL   R16, R3, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves31
+
+fewer30:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside32
+	MOVD R7, R6
+
+inside32:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside33
+	MOVD R7, R5
+
+inside33:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R16
+	MUL  R16, R3, R4
+	ADD  R1, R4
+
+halves31:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R4, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	ADD   R2, R21, R22
+	ADD   R2, R22, R23
+	ADD   R2, R23, R24
+	ADD   R2, R24, R25
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
+	VST1  V1.D[1], (R15)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R19)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R20)
+	FMOVD F4, 0(R10)
+	VST1  V4.D[1], (R21)
+	FMOVD F5, 0(R11)
+	VST1  V5.D[1], (R22)
+	FMOVD F6, 0(R12)
+	VST1  V6.D[1], (R23)
+	FMOVD F7, 0(R13)
+	VST1  V7.D[1], (R24)
+	FMOVD F8, 0(R14)
+	VST1  V8.D[1], (R25)
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R6, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	ADD   R2, R21, R22
+	ADD   R2, R22, R23
+	ADD   R2, R23, R24
+	ADD   R2, R24, R25
+	FMOVD F9, 0(R5)
+	VST1  V9.D[1], (R6)
+	FMOVD F10, 0(R7)
+	VST1  V10.D[1], (R15)
+	FMOVD F11, 0(R8)
+	VST1  V11.D[1], (R19)
+	FMOVD F12, 0(R9)
+	VST1  V12.D[1], (R20)
+	FMOVD F13, 0(R10)
+	VST1  V13.D[1], (R21)
+	FMOVD F14, 0(R11)
+	VST1  V14.D[1], (R22)
+	FMOVD F15, 0(R12)
+	VST1  V15.D[1], (R23)
+	FMOVD F16, 0(R13)
+	VST1  V16.D[1], (R24)
+	FMOVD F17, 0(R14)
+	VST1  V17.D[1], (R25)
+
+	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $8, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
+	MOVD w+32(FP), R1
+	MOVD $8, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $5, R1
+	BGE  block2
+
+done6:
+	MOVD cols+56(FP), R1
+	CMP  $0, R1
+	BLE  done38
+
+block34:
+	// 9×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer39
+	MOVD  $2, R16
+	MUL   R16, R2, R5
+	MOVD  R1, R3
+	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves40
+
+fewer39:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside41
+	MOVD R5, R4
+
+inside41:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside42
+	MOVD R5, R3
+
+inside42:
+	MUL R2, R3
+	ADD R1, R3
+
+halves40:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
+	MOVD dz+16(FP), R6
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	MOVD $5, R16
+	MUL  R16, R7, R8
+	ADD  R6, R8
+	ADD  R7, R6, R9
+	ADD  R7, R9, R10
+	ADD  R7, R10, R11
+	ADD  R7, R11, R12
+	ADD  R7, R8, R13
+	ADD  R7, R13, R14
+	ADD  R7, R14, R15
+	ADD  R7, R15, R19
+	CMP  $4, R0
+	BLT  tail36
+
+square35:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R3), F9
+	FMOVQ 0(R1), F10
+	FMOVQ 0(R4), F11
+	FMOVQ 0(R5), F12
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD 0(R6), F13
+	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
+	WORD  $0x4fad1140 // fmla v0.4s, v10.4s, v13.s[1]
+	FMOVD 0(R9), F13
+	WORD  $0x4f8d1121 // fmla v1.4s, v9.4s, v13.s[0]
+	WORD  $0x4fad1141 // fmla v1.4s, v10.4s, v13.s[1]
+	FMOVD 0(R10), F13
+	WORD  $0x4f8d1122 // fmla v2.4s, v9.4s, v13.s[0]
+	WORD  $0x4fad1142 // fmla v2.4s, v10.4s, v13.s[1]
+	FMOVD 0(R11), F13
+	WORD  $0x4f8d1123 // fmla v3.4s, v9.4s, v13.s[0]
+	WORD  $0x4fad1143 // fmla v3.4s, v10.4s, v13.s[1]
+	FMOVD 0(R12), F13
+	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
+	WORD  $0x4fad1144 // fmla v4.4s, v10.4s, v13.s[1]
+	FMOVD 0(R8), F13
+	WORD  $0x4f8d1125 // fmla v5.4s, v9.4s, v13.s[0]
+	WORD  $0x4fad1145 // fmla v5.4s, v10.4s, v13.s[1]
+	FMOVD 0(R13), F13
+	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
+	WORD  $0x4fad1146 // fmla v6.4s, v10.4s, v13.s[1]
+	FMOVD 0(R14), F13
+	WORD  $0x4f8d1127 // fmla v7.4s, v9.4s, v13.s[0]
+	WORD  $0x4fad1147 // fmla v7.4s, v10.4s, v13.s[1]
+	FMOVD 0(R15), F13
+	WORD  $0x4f8d1128 // fmla v8.4s, v9.4s, v13.s[0]
+	WORD  $0x4fad1148 // fmla v8.4s, v10.4s, v13.s[1]
+	FMOVD 8(R6), F13
+	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
+	WORD  $0x4fad1180 // fmla v0.4s, v12.4s, v13.s[1]
+	FMOVD 8(R9), F13
+	WORD  $0x4f8d1161 // fmla v1.4s, v11.4s, v13.s[0]
+	WORD  $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	FMOVD 8(R10), F13
+	WORD  $0x4f8d1162 // fmla v2.4s, v11.4s, v13.s[0]
+	WORD  $0x4fad1182 // fmla v2.4s, v12.4s, v13.s[1]
+	FMOVD 8(R11), F13
+	WORD  $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
+	WORD  $0x4fad1183 // fmla v3.4s, v12.4s, v13.s[1]
+	FMOVD 8(R12), F13
+	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD  $0x4fad1184 // fmla v4.4s, v12.4s, v13.s[1]
+	FMOVD 8(R8), F13
+	WORD  $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
+	WORD  $0x4fad1185 // fmla v5.4s, v12.4s, v13.s[1]
+	FMOVD 8(R13), F13
+	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
+	WORD  $0x4fad1186 // fmla v6.4s, v12.4s, v13.s[1]
+	FMOVD 8(R14), F13
+	WORD  $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
+	WORD  $0x4fad1187 // fmla v7.4s, v12.4s, v13.s[1]
+	FMOVD 8(R15), F13
+	WORD  $0x4f8d1168 // fmla v8.4s, v11.4s, v13.s[0]
+	WORD  $0x4fad1188 // fmla v8.4s, v12.4s, v13.s[1]
+	ADD   $16, R3
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R8
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square35
+
+tail36:
+	CMP $0, R0
+	BLE end37
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one46
+	FMOVD 0(R3), F9
+	TST   $1, R0
+	BEQ   moved47
+	ADD   $8, R3, R16
+	VLD1  (R16), V9.S[2]
+	B     moved47
+
+one46:
+	FMOVS 0(R3), F9
+
+moved47:
+	TST   $2, R0
+	BEQ   one48
+	FMOVD 0(R1), F10
+	TST   $1, R0
+	BEQ   moved49
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
+	B     moved49
+
+one48:
+	FMOVS 0(R1), F10
+
+moved49:
+	TST   $2, R0
+	BEQ   one50
+	FMOVD 0(R4), F11
+	TST   $1, R0
+	BEQ   moved51
+	ADD   $8, R4, R16
+	VLD1  (R16), V11.S[2]
+	B     moved51
+
+one50:
+	FMOVS 0(R4), F11
+
+moved51:
+	TST   $2, R0
+	BEQ   one52
+	FMOVD 0(R5), F12
+	TST   $1, R0
+	BEQ   moved53
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
+	B     moved53
+
+one52:
+	FMOVS 0(R5), F12
+
+moved53:
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVS 0(R6), F13
+	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
+	FMOVS 0(R9), F13
+	WORD  $0x4f8d1121 // fmla v1.4s, v9.4s, v13.s[0]
+	FMOVS 0(R10), F13
+	WORD  $0x4f8d1122 // fmla v2.4s, v9.4s, v13.s[0]
+	FMOVS 0(R11), F13
+	WORD  $0x4f8d1123 // fmla v3.4s, v9.4s, v13.s[0]
+	FMOVS 0(R12), F13
+	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
+	FMOVS 0(R8), F13
+	WORD  $0x4f8d1125 // fmla v5.4s, v9.4s, v13.s[0]
+	FMOVS 0(R13), F13
+	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
+	FMOVS 0(R14), F13
+	WORD  $0x4f8d1127 // fmla v7.4s, v9.4s, v13.s[0]
+	FMOVS 0(R15), F13
+	WORD  $0x4f8d1128 // fmla v8.4s, v9.4s, v13.s[0]
+	CMP   $1, R0
+	BEQ   over45
+	FMOVS 4(R6), F13
+	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
+	FMOVS 4(R9), F13
+	WORD  $0x4f8d1141 // fmla v1.4s, v10.4s, v13.s[0]
+	FMOVS 4(R10), F13
+	WORD  $0x4f8d1142 // fmla v2.4s, v10.4s, v13.s[0]
+	FMOVS 4(R11), F13
+	WORD  $0x4f8d1143 // fmla v3.4s, v10.4s, v13.s[0]
+	FMOVS 4(R12), F13
+	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
+	FMOVS 4(R8), F13
+	WORD  $0x4f8d1145 // fmla v5.4s, v10.4s, v13.s[0]
+	FMOVS 4(R13), F13
+	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
+	FMOVS 4(R14), F13
+	WORD  $0x4f8d1147 // fmla v7.4s, v10.4s, v13.s[0]
+	FMOVS 4(R15), F13
+	WORD  $0x4f8d1148 // fmla v8.4s, v10.4s, v13.s[0]
+	CMP   $2, R0
+	BEQ   over45
+	FMOVS 8(R6), F13
+	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
+	FMOVS 8(R9), F13
+	WORD  $0x4f8d1161 // fmla v1.4s, v11.4s, v13.s[0]
+	FMOVS 8(R10), F13
+	WORD  $0x4f8d1162 // fmla v2.4s, v11.4s, v13.s[0]
+	FMOVS 8(R11), F13
+	WORD  $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
+	FMOVS 8(R12), F13
+	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	FMOVS 8(R8), F13
+	WORD  $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
+	FMOVS 8(R13), F13
+	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
+	FMOVS 8(R14), F13
+	WORD  $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
+	FMOVS 8(R15), F13
+	WORD  $0x4f8d1168 // fmla v8.4s, v11.4s, v13.s[0]
+
+over45:
+end37:
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer54
+	MOVD  $2, R16
+	MUL   R16, R3, R6
+	MOVD  R1, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves55
+
+fewer54:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside56
+	MOVD R6, R5
+
+inside56:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside57
+	MOVD R6, R4
+
+inside57:
+	MUL R3, R4
+	ADD R1, R4
+
+halves55:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R5, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	ADD   R2, R21, R22
+	ADD   R2, R22, R23
+	FMOVD F0, 0(R4)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R13)
+	FMOVD F2, 0(R6)
+	VST1  V2.D[1], (R14)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R15)
+	FMOVD F4, 0(R8)
+	VST1  V4.D[1], (R19)
+	FMOVD F5, 0(R9)
+	VST1  V5.D[1], (R20)
+	FMOVD F6, 0(R10)
+	VST1  V6.D[1], (R21)
+	FMOVD F7, 0(R11)
+	VST1  V7.D[1], (R22)
+	FMOVD F8, 0(R12)
+	VST1  V8.D[1], (R23)
+
+	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done38
+	MOVD dx+0(FP), R1
+	MOVD $4, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
+	MOVD w+32(FP), R1
+	MOVD $4, R16
+	MUL  R16, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $1, R1
+	BGE  block34
+
+done38:
+	RET
+
+other1:
+	CMP  $8, R0
+	BNE  other58
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLE  done63
+
+block59:
+	// 8×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer64
+	MOVD  $2, R16
+	MUL   R16, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
+	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves65
+
+fewer64:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside66
+	MOVD R6, R5
+
+inside66:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside67
+	MOVD R6, R4
+
+inside67:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R16
+	MUL  R16, R2, R3
+	ADD  R1, R3
+
+halves65:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
+	MOVD dz+16(FP), R10
+	MOVD lddz+24(FP), R11
+	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
 	ADD  R11, R13, R14
@@ -85,9 +1052,9 @@ halves8:
 	ADD  R11, R19, R20
 	ADD  R11, R20, R21
 	CMP  $4, R0
-	BLT  tail4
+	BLT  tail61
 
-square3:
+square60:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F16
 	FMOVQ 0(R6), F17
@@ -211,65 +1178,65 @@ square3:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square3
+	BGE   square60
 
-tail4:
+tail61:
 	CMP $0, R0
-	BLE end5
+	BLE end62
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one71
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved72
 	ADD   $8, R1, R16
 	VLD1  (R16), V16.S[2]
-	B     moved15
+	B     moved72
 
-one14:
+one71:
 	FMOVS 0(R1), F16
 
-moved15:
+moved72:
 	TST   $2, R0
-	BEQ   one16
+	BEQ   one73
 	FMOVD 0(R6), F17
 	TST   $1, R0
-	BEQ   moved17
+	BEQ   moved74
 	ADD   $8, R6, R16
 	VLD1  (R16), V17.S[2]
-	B     moved17
+	B     moved74
 
-one16:
+one73:
 	FMOVS 0(R6), F17
 
-moved17:
+moved74:
 	TST   $2, R0
-	BEQ   one18
+	BEQ   one75
 	FMOVD 0(R3), F18
 	TST   $1, R0
-	BEQ   moved19
+	BEQ   moved76
 	ADD   $8, R3, R16
 	VLD1  (R16), V18.S[2]
-	B     moved19
+	B     moved76
 
-one18:
+one75:
 	FMOVS 0(R3), F18
 
-moved19:
+moved76:
 	TST   $2, R0
-	BEQ   one20
+	BEQ   one77
 	FMOVD 0(R7), F19
 	TST   $1, R0
-	BEQ   moved21
+	BEQ   moved78
 	ADD   $8, R7, R16
 	VLD1  (R16), V19.S[2]
-	B     moved21
+	B     moved78
 
-one20:
+one77:
 	FMOVS 0(R7), F19
 
-moved21:
+moved78:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -279,57 +1246,57 @@ moved21:
 	VZIP1 V21.D2, V20.D2, V18.D2
 	VZIP2 V21.D2, V20.D2, V19.D2
 	TST   $2, R0
-	BEQ   one22
+	BEQ   one79
 	FMOVD 0(R4), F20
 	TST   $1, R0
-	BEQ   moved23
+	BEQ   moved80
 	ADD   $8, R4, R16
 	VLD1  (R16), V20.S[2]
-	B     moved23
+	B     moved80
 
-one22:
+one79:
 	FMOVS 0(R4), F20
 
-moved23:
+moved80:
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one81
 	FMOVD 0(R8), F21
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved82
 	ADD   $8, R8, R16
 	VLD1  (R16), V21.S[2]
-	B     moved25
+	B     moved82
 
-one24:
+one81:
 	FMOVS 0(R8), F21
 
-moved25:
+moved82:
 	TST   $2, R0
-	BEQ   one26
+	BEQ   one83
 	FMOVD 0(R5), F22
 	TST   $1, R0
-	BEQ   moved27
+	BEQ   moved84
 	ADD   $8, R5, R16
 	VLD1  (R16), V22.S[2]
-	B     moved27
+	B     moved84
 
-one26:
+one83:
 	FMOVS 0(R5), F22
 
-moved27:
+moved84:
 	TST   $2, R0
-	BEQ   one28
+	BEQ   one85
 	FMOVD 0(R9), F23
 	TST   $1, R0
-	BEQ   moved29
+	BEQ   moved86
 	ADD   $8, R9, R16
 	VLD1  (R16), V23.S[2]
-	B     moved29
+	B     moved86
 
-one28:
+one85:
 	FMOVS 0(R9), F23
 
-moved29:
+moved86:
 	VZIP2 V21.S4, V20.S4, V24.S4
 	VZIP1 V21.S4, V20.S4, V20.S4
 	VZIP2 V23.S4, V22.S4, V25.S4
@@ -363,7 +1330,7 @@ moved29:
 	WORD  $0x4f981207 // fmla v7.4s, v16.4s, v24.s[0]
 	WORD  $0x4f98128f // fmla v15.4s, v20.4s, v24.s[0]
 	CMP   $1, R0
-	BEQ   over13
+	BEQ   over70
 	FMOVS 4(R10), F24
 	WORD  $0x4f981220 // fmla v0.4s, v17.4s, v24.s[0]
 	WORD  $0x4f9812a8 // fmla v8.4s, v21.4s, v24.s[0]
@@ -389,7 +1356,7 @@ moved29:
 	WORD  $0x4f981227 // fmla v7.4s, v17.4s, v24.s[0]
 	WORD  $0x4f9812af // fmla v15.4s, v21.4s, v24.s[0]
 	CMP   $2, R0
-	BEQ   over13
+	BEQ   over70
 	FMOVS 8(R10), F24
 	WORD  $0x4f981240 // fmla v0.4s, v18.4s, v24.s[0]
 	WORD  $0x4f9812c8 // fmla v8.4s, v22.4s, v24.s[0]
@@ -415,8 +1382,8 @@ moved29:
 	WORD  $0x4f981247 // fmla v7.4s, v18.4s, v24.s[0]
 	WORD  $0x4f9812cf // fmla v15.4s, v22.4s, v24.s[0]
 
-over13:
-end5:
+over70:
+end62:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
@@ -439,7 +1406,7 @@ end5:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer30
+	BLT   fewer87
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -448,31 +1415,31 @@ end5:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves31
+	B     halves88
 
-fewer30:
+fewer87:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside32
+	BGE  inside89
 	MOVD R7, R6
 
-inside32:
+inside89:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside33
+	BGE  inside90
 	MOVD R7, R5
 
-inside33:
+inside90:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves31:
+halves88:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -539,7 +1506,7 @@ halves31:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done63
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -553,14 +1520,14 @@ halves31:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block2
+	BGE  block59
 
-done6:
+done63:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done38
+	BLE  done95
 
-block34:
+block91:
 	// 8×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -574,34 +1541,34 @@ block34:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer39
+	BLT   fewer96
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves40
+	B     halves97
 
-fewer39:
+fewer96:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside41
+	BGE  inside98
 	MOVD R5, R4
 
-inside41:
+inside98:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside42
+	BGE  inside99
 	MOVD R5, R3
 
-inside42:
+inside99:
 	MUL R2, R3
 	ADD R1, R3
 
-halves40:
+halves97:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -615,9 +1582,9 @@ halves40:
 	ADD  R7, R12, R13
 	ADD  R7, R13, R14
 	CMP  $4, R0
-	BLT  tail36
+	BLT  tail93
 
-square35:
+square92:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F8
 	FMOVQ 0(R1), F9
@@ -693,65 +1660,65 @@ square35:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square35
+	BGE   square92
 
-tail36:
+tail93:
 	CMP $0, R0
-	BLE end37
+	BLE end94
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one46
+	BEQ   one103
 	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved47
+	BEQ   moved104
 	ADD   $8, R3, R16
 	VLD1  (R16), V8.S[2]
-	B     moved47
+	B     moved104
 
-one46:
+one103:
 	FMOVS 0(R3), F8
 
-moved47:
+moved104:
 	TST   $2, R0
-	BEQ   one48
+	BEQ   one105
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved49
+	BEQ   moved106
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved49
+	B     moved106
 
-one48:
+one105:
 	FMOVS 0(R1), F9
 
-moved49:
+moved106:
 	TST   $2, R0
-	BEQ   one50
+	BEQ   one107
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved51
+	BEQ   moved108
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved51
+	B     moved108
 
-one50:
+one107:
 	FMOVS 0(R4), F10
 
-moved51:
+moved108:
 	TST   $2, R0
-	BEQ   one52
+	BEQ   one109
 	FMOVD 0(R5), F11
 	TST   $1, R0
-	BEQ   moved53
+	BEQ   moved110
 	ADD   $8, R5, R16
 	VLD1  (R16), V11.S[2]
-	B     moved53
+	B     moved110
 
-one52:
+one109:
 	FMOVS 0(R5), F11
 
-moved53:
+moved110:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -777,7 +1744,7 @@ moved53:
 	FMOVS 0(R14), F12
 	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over45
+	BEQ   over102
 	FMOVS 4(R6), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R8), F12
@@ -795,7 +1762,7 @@ moved53:
 	FMOVS 4(R14), F12
 	WORD  $0x4f8c1127 // fmla v7.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over45
+	BEQ   over102
 	FMOVS 8(R6), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R8), F12
@@ -813,8 +1780,8 @@ moved53:
 	FMOVS 8(R14), F12
 	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
 
-over45:
-end37:
+over102:
+end94:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -829,34 +1796,34 @@ end37:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer54
+	BLT   fewer111
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves55
+	B     halves112
 
-fewer54:
+fewer111:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside56
+	BGE  inside113
 	MOVD R6, R5
 
-inside56:
+inside113:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside57
+	BGE  inside114
 	MOVD R6, R4
 
-inside57:
+inside114:
 	MUL R3, R4
 	ADD R1, R4
 
-halves55:
+halves112:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -893,7 +1860,7 @@ halves55:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done38
+	BLE  done95
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -907,20 +1874,20 @@ halves55:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block34
+	BGE  block91
 
-done38:
+done95:
 	RET
 
-other1:
+other58:
 	CMP  $7, R0
-	BNE  other58
+	BNE  other115
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done63
+	BLE  done120
 
-block59:
+block116:
 	// 7×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -940,7 +1907,7 @@ block59:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer64
+	BLT   fewer121
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -949,31 +1916,31 @@ block59:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves65
+	B     halves122
 
-fewer64:
+fewer121:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside66
+	BGE  inside123
 	MOVD R6, R5
 
-inside66:
+inside123:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside67
+	BGE  inside124
 	MOVD R6, R4
 
-inside67:
+inside124:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves65:
+halves122:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -988,9 +1955,9 @@ halves65:
 	ADD  R11, R15, R19
 	ADD  R11, R19, R20
 	CMP  $4, R0
-	BLT  tail61
+	BLT  tail118
 
-square60:
+square117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F14
 	FMOVQ 0(R6), F15
@@ -1103,65 +2070,65 @@ square60:
 	ADD   $16, R20
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square60
+	BGE   square117
 
-tail61:
+tail118:
 	CMP $0, R0
-	BLE end62
+	BLE end119
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one71
+	BEQ   one128
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved72
+	BEQ   moved129
 	ADD   $8, R1, R16
 	VLD1  (R16), V14.S[2]
-	B     moved72
+	B     moved129
 
-one71:
+one128:
 	FMOVS 0(R1), F14
 
-moved72:
+moved129:
 	TST   $2, R0
-	BEQ   one73
+	BEQ   one130
 	FMOVD 0(R6), F15
 	TST   $1, R0
-	BEQ   moved74
+	BEQ   moved131
 	ADD   $8, R6, R16
 	VLD1  (R16), V15.S[2]
-	B     moved74
+	B     moved131
 
-one73:
+one130:
 	FMOVS 0(R6), F15
 
-moved74:
+moved131:
 	TST   $2, R0
-	BEQ   one75
+	BEQ   one132
 	FMOVD 0(R3), F16
 	TST   $1, R0
-	BEQ   moved76
+	BEQ   moved133
 	ADD   $8, R3, R16
 	VLD1  (R16), V16.S[2]
-	B     moved76
+	B     moved133
 
-one75:
+one132:
 	FMOVS 0(R3), F16
 
-moved76:
+moved133:
 	TST   $2, R0
-	BEQ   one77
+	BEQ   one134
 	FMOVD 0(R7), F17
 	TST   $1, R0
-	BEQ   moved78
+	BEQ   moved135
 	ADD   $8, R7, R16
 	VLD1  (R16), V17.S[2]
-	B     moved78
+	B     moved135
 
-one77:
+one134:
 	FMOVS 0(R7), F17
 
-moved78:
+moved135:
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
 	VZIP2 V17.S4, V16.S4, V19.S4
@@ -1171,57 +2138,57 @@ moved78:
 	VZIP1 V19.D2, V18.D2, V16.D2
 	VZIP2 V19.D2, V18.D2, V17.D2
 	TST   $2, R0
-	BEQ   one79
+	BEQ   one136
 	FMOVD 0(R4), F18
 	TST   $1, R0
-	BEQ   moved80
+	BEQ   moved137
 	ADD   $8, R4, R16
 	VLD1  (R16), V18.S[2]
-	B     moved80
+	B     moved137
 
-one79:
+one136:
 	FMOVS 0(R4), F18
 
-moved80:
+moved137:
 	TST   $2, R0
-	BEQ   one81
+	BEQ   one138
 	FMOVD 0(R8), F19
 	TST   $1, R0
-	BEQ   moved82
+	BEQ   moved139
 	ADD   $8, R8, R16
 	VLD1  (R16), V19.S[2]
-	B     moved82
+	B     moved139
 
-one81:
+one138:
 	FMOVS 0(R8), F19
 
-moved82:
+moved139:
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one140
 	FMOVD 0(R5), F20
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved141
 	ADD   $8, R5, R16
 	VLD1  (R16), V20.S[2]
-	B     moved84
+	B     moved141
 
-one83:
+one140:
 	FMOVS 0(R5), F20
 
-moved84:
+moved141:
 	TST   $2, R0
-	BEQ   one85
+	BEQ   one142
 	FMOVD 0(R9), F21
 	TST   $1, R0
-	BEQ   moved86
+	BEQ   moved143
 	ADD   $8, R9, R16
 	VLD1  (R16), V21.S[2]
-	B     moved86
+	B     moved143
 
-one85:
+one142:
 	FMOVS 0(R9), F21
 
-moved86:
+moved143:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -1252,7 +2219,7 @@ moved86:
 	WORD  $0x4f9611c6 // fmla v6.4s, v14.4s, v22.s[0]
 	WORD  $0x4f96124d // fmla v13.4s, v18.4s, v22.s[0]
 	CMP   $1, R0
-	BEQ   over70
+	BEQ   over127
 	FMOVS 4(R10), F22
 	WORD  $0x4f9611e0 // fmla v0.4s, v15.4s, v22.s[0]
 	WORD  $0x4f961267 // fmla v7.4s, v19.4s, v22.s[0]
@@ -1275,7 +2242,7 @@ moved86:
 	WORD  $0x4f9611e6 // fmla v6.4s, v15.4s, v22.s[0]
 	WORD  $0x4f96126d // fmla v13.4s, v19.4s, v22.s[0]
 	CMP   $2, R0
-	BEQ   over70
+	BEQ   over127
 	FMOVS 8(R10), F22
 	WORD  $0x4f961200 // fmla v0.4s, v16.4s, v22.s[0]
 	WORD  $0x4f961287 // fmla v7.4s, v20.4s, v22.s[0]
@@ -1298,8 +2265,8 @@ moved86:
 	WORD  $0x4f961206 // fmla v6.4s, v16.4s, v22.s[0]
 	WORD  $0x4f96128d // fmla v13.4s, v20.4s, v22.s[0]
 
-over70:
-end62:
+over127:
+end119:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -1320,7 +2287,7 @@ end62:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer87
+	BLT   fewer144
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -1329,31 +2296,31 @@ end62:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves88
+	B     halves145
 
-fewer87:
+fewer144:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside89
+	BGE  inside146
 	MOVD R7, R6
 
-inside89:
+inside146:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside90
+	BGE  inside147
 	MOVD R7, R5
 
-inside90:
+inside147:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves88:
+halves145:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -1412,7 +2379,7 @@ halves88:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done63
+	BLE  done120
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -1426,14 +2393,14 @@ halves88:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block59
+	BGE  block116
 
-done63:
+done120:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done95
+	BLE  done152
 
-block91:
+block148:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1446,34 +2413,34 @@ block91:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer96
+	BLT   fewer153
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves97
+	B     halves154
 
-fewer96:
+fewer153:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside98
+	BGE  inside155
 	MOVD R5, R4
 
-inside98:
+inside155:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside99
+	BGE  inside156
 	MOVD R5, R3
 
-inside99:
+inside156:
 	MUL R2, R3
 	ADD R1, R3
 
-halves97:
+halves154:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -1486,9 +2453,9 @@ halves97:
 	ADD  R7, R11, R12
 	ADD  R7, R12, R13
 	CMP  $4, R0
-	BLT  tail93
+	BLT  tail150
 
-square92:
+square149:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F7
 	FMOVQ 0(R1), F8
@@ -1557,65 +2524,65 @@ square92:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square92
+	BGE   square149
 
-tail93:
+tail150:
 	CMP $0, R0
-	BLE end94
+	BLE end151
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one103
+	BEQ   one160
 	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved104
+	BEQ   moved161
 	ADD   $8, R3, R16
 	VLD1  (R16), V7.S[2]
-	B     moved104
+	B     moved161
 
-one103:
+one160:
 	FMOVS 0(R3), F7
 
-moved104:
+moved161:
 	TST   $2, R0
-	BEQ   one105
+	BEQ   one162
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved106
+	BEQ   moved163
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved106
+	B     moved163
 
-one105:
+one162:
 	FMOVS 0(R1), F8
 
-moved106:
+moved163:
 	TST   $2, R0
-	BEQ   one107
+	BEQ   one164
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved108
+	BEQ   moved165
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved108
+	B     moved165
 
-one107:
+one164:
 	FMOVS 0(R4), F9
 
-moved108:
+moved165:
 	TST   $2, R0
-	BEQ   one109
+	BEQ   one166
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved110
+	BEQ   moved167
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved110
+	B     moved167
 
-one109:
+one166:
 	FMOVS 0(R5), F10
 
-moved110:
+moved167:
 	VZIP2 V8.S4, V7.S4, V11.S4
 	VZIP1 V8.S4, V7.S4, V7.S4
 	VZIP2 V10.S4, V9.S4, V12.S4
@@ -1639,7 +2606,7 @@ moved110:
 	FMOVS 0(R13), F11
 	WORD  $0x4f8b10e6 // fmla v6.4s, v7.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over102
+	BEQ   over159
 	FMOVS 4(R6), F11
 	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
 	FMOVS 4(R8), F11
@@ -1655,7 +2622,7 @@ moved110:
 	FMOVS 4(R13), F11
 	WORD  $0x4f8b1106 // fmla v6.4s, v8.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over102
+	BEQ   over159
 	FMOVS 8(R6), F11
 	WORD  $0x4f8b1120 // fmla v0.4s, v9.4s, v11.s[0]
 	FMOVS 8(R8), F11
@@ -1671,8 +2638,8 @@ moved110:
 	FMOVS 8(R13), F11
 	WORD  $0x4f8b1126 // fmla v6.4s, v9.4s, v11.s[0]
 
-over102:
-end94:
+over159:
+end151:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -1686,34 +2653,34 @@ end94:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer111
+	BLT   fewer168
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves112
+	B     halves169
 
-fewer111:
+fewer168:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside113
+	BGE  inside170
 	MOVD R6, R5
 
-inside113:
+inside170:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside114
+	BGE  inside171
 	MOVD R6, R4
 
-inside114:
+inside171:
 	MUL R3, R4
 	ADD R1, R4
 
-halves112:
+halves169:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -1746,7 +2713,7 @@ halves112:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done95
+	BLE  done152
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -1760,20 +2727,20 @@ halves112:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block91
+	BGE  block148
 
-done95:
+done152:
 	RET
 
-other58:
+other115:
 	CMP  $6, R0
-	BNE  other115
+	BNE  other172
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done120
+	BLE  done177
 
-block116:
+block173:
 	// 6×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1791,7 +2758,7 @@ block116:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer121
+	BLT   fewer178
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -1800,31 +2767,31 @@ block116:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves122
+	B     halves179
 
-fewer121:
+fewer178:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside123
+	BGE  inside180
 	MOVD R6, R5
 
-inside123:
+inside180:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside124
+	BGE  inside181
 	MOVD R6, R4
 
-inside124:
+inside181:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves122:
+halves179:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -1838,9 +2805,9 @@ halves122:
 	ADD  R11, R14, R15
 	ADD  R11, R15, R19
 	CMP  $4, R0
-	BLT  tail118
+	BLT  tail175
 
-square117:
+square174:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R6), F13
@@ -1942,65 +2909,65 @@ square117:
 	ADD   $16, R19
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square117
+	BGE   square174
 
-tail118:
+tail175:
 	CMP $0, R0
-	BLE end119
+	BLE end176
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one128
+	BEQ   one185
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved129
+	BEQ   moved186
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved129
+	B     moved186
 
-one128:
+one185:
 	FMOVS 0(R1), F12
 
-moved129:
+moved186:
 	TST   $2, R0
-	BEQ   one130
+	BEQ   one187
 	FMOVD 0(R6), F13
 	TST   $1, R0
-	BEQ   moved131
+	BEQ   moved188
 	ADD   $8, R6, R16
 	VLD1  (R16), V13.S[2]
-	B     moved131
+	B     moved188
 
-one130:
+one187:
 	FMOVS 0(R6), F13
 
-moved131:
+moved188:
 	TST   $2, R0
-	BEQ   one132
+	BEQ   one189
 	FMOVD 0(R3), F14
 	TST   $1, R0
-	BEQ   moved133
+	BEQ   moved190
 	ADD   $8, R3, R16
 	VLD1  (R16), V14.S[2]
-	B     moved133
+	B     moved190
 
-one132:
+one189:
 	FMOVS 0(R3), F14
 
-moved133:
+moved190:
 	TST   $2, R0
-	BEQ   one134
+	BEQ   one191
 	FMOVD 0(R7), F15
 	TST   $1, R0
-	BEQ   moved135
+	BEQ   moved192
 	ADD   $8, R7, R16
 	VLD1  (R16), V15.S[2]
-	B     moved135
+	B     moved192
 
-one134:
+one191:
 	FMOVS 0(R7), F15
 
-moved135:
+moved192:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -2010,57 +2977,57 @@ moved135:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one193
 	FMOVD 0(R4), F16
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved194
 	ADD   $8, R4, R16
 	VLD1  (R16), V16.S[2]
-	B     moved137
+	B     moved194
 
-one136:
+one193:
 	FMOVS 0(R4), F16
 
-moved137:
+moved194:
 	TST   $2, R0
-	BEQ   one138
+	BEQ   one195
 	FMOVD 0(R8), F17
 	TST   $1, R0
-	BEQ   moved139
+	BEQ   moved196
 	ADD   $8, R8, R16
 	VLD1  (R16), V17.S[2]
-	B     moved139
+	B     moved196
 
-one138:
+one195:
 	FMOVS 0(R8), F17
 
-moved139:
+moved196:
 	TST   $2, R0
-	BEQ   one140
+	BEQ   one197
 	FMOVD 0(R5), F18
 	TST   $1, R0
-	BEQ   moved141
+	BEQ   moved198
 	ADD   $8, R5, R16
 	VLD1  (R16), V18.S[2]
-	B     moved141
+	B     moved198
 
-one140:
+one197:
 	FMOVS 0(R5), F18
 
-moved141:
+moved198:
 	TST   $2, R0
-	BEQ   one142
+	BEQ   one199
 	FMOVD 0(R9), F19
 	TST   $1, R0
-	BEQ   moved143
+	BEQ   moved200
 	ADD   $8, R9, R16
 	VLD1  (R16), V19.S[2]
-	B     moved143
+	B     moved200
 
-one142:
+one199:
 	FMOVS 0(R9), F19
 
-moved143:
+moved200:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -2088,7 +3055,7 @@ moved143:
 	WORD  $0x4f941185 // fmla v5.4s, v12.4s, v20.s[0]
 	WORD  $0x4f94120b // fmla v11.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over127
+	BEQ   over184
 	FMOVS 4(R10), F20
 	WORD  $0x4f9411a0 // fmla v0.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941226 // fmla v6.4s, v17.4s, v20.s[0]
@@ -2108,7 +3075,7 @@ moved143:
 	WORD  $0x4f9411a5 // fmla v5.4s, v13.4s, v20.s[0]
 	WORD  $0x4f94122b // fmla v11.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over127
+	BEQ   over184
 	FMOVS 8(R10), F20
 	WORD  $0x4f9411c0 // fmla v0.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941246 // fmla v6.4s, v18.4s, v20.s[0]
@@ -2128,8 +3095,8 @@ moved143:
 	WORD  $0x4f9411c5 // fmla v5.4s, v14.4s, v20.s[0]
 	WORD  $0x4f94124b // fmla v11.4s, v18.4s, v20.s[0]
 
-over127:
-end119:
+over184:
+end176:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -2148,7 +3115,7 @@ end119:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer144
+	BLT   fewer201
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -2157,31 +3124,31 @@ end119:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves145
+	B     halves202
 
-fewer144:
+fewer201:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside146
+	BGE  inside203
 	MOVD R7, R6
 
-inside146:
+inside203:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside147
+	BGE  inside204
 	MOVD R7, R5
 
-inside147:
+inside204:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves145:
+halves202:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -2232,7 +3199,7 @@ halves145:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done120
+	BLE  done177
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -2246,14 +3213,14 @@ halves145:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block116
+	BGE  block173
 
-done120:
+done177:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done152
+	BLE  done209
 
-block148:
+block205:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2265,34 +3232,34 @@ block148:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer153
+	BLT   fewer210
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves154
+	B     halves211
 
-fewer153:
+fewer210:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside155
+	BGE  inside212
 	MOVD R5, R4
 
-inside155:
+inside212:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside156
+	BGE  inside213
 	MOVD R5, R3
 
-inside156:
+inside213:
 	MUL R2, R3
 	ADD R1, R3
 
-halves154:
+halves211:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -2304,9 +3271,9 @@ halves154:
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	CMP  $4, R0
-	BLT  tail150
+	BLT  tail207
 
-square149:
+square206:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F6
 	FMOVQ 0(R1), F7
@@ -2368,65 +3335,65 @@ square149:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square149
+	BGE   square206
 
-tail150:
+tail207:
 	CMP $0, R0
-	BLE end151
+	BLE end208
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one217
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved218
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved161
+	B     moved218
 
-one160:
+one217:
 	FMOVS 0(R3), F6
 
-moved161:
+moved218:
 	TST   $2, R0
-	BEQ   one162
+	BEQ   one219
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved163
+	BEQ   moved220
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved163
+	B     moved220
 
-one162:
+one219:
 	FMOVS 0(R1), F7
 
-moved163:
+moved220:
 	TST   $2, R0
-	BEQ   one164
+	BEQ   one221
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved222
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved165
+	B     moved222
 
-one164:
+one221:
 	FMOVS 0(R4), F8
 
-moved165:
+moved222:
 	TST   $2, R0
-	BEQ   one166
+	BEQ   one223
 	FMOVD 0(R5), F9
 	TST   $1, R0
-	BEQ   moved167
+	BEQ   moved224
 	ADD   $8, R5, R16
 	VLD1  (R16), V9.S[2]
-	B     moved167
+	B     moved224
 
-one166:
+one223:
 	FMOVS 0(R5), F9
 
-moved167:
+moved224:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -2448,7 +3415,7 @@ moved167:
 	FMOVS 0(R12), F10
 	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over159
+	BEQ   over216
 	FMOVS 4(R6), F10
 	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
 	FMOVS 4(R8), F10
@@ -2462,7 +3429,7 @@ moved167:
 	FMOVS 4(R12), F10
 	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over159
+	BEQ   over216
 	FMOVS 8(R6), F10
 	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
 	FMOVS 8(R8), F10
@@ -2476,8 +3443,8 @@ moved167:
 	FMOVS 8(R12), F10
 	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
 
-over159:
-end151:
+over216:
+end208:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -2490,34 +3457,34 @@ end151:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer168
+	BLT   fewer225
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves169
+	B     halves226
 
-fewer168:
+fewer225:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside170
+	BGE  inside227
 	MOVD R6, R5
 
-inside170:
+inside227:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside171
+	BGE  inside228
 	MOVD R6, R4
 
-inside171:
+inside228:
 	MUL R3, R4
 	ADD R1, R4
 
-halves169:
+halves226:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -2546,7 +3513,7 @@ halves169:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done152
+	BLE  done209
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -2560,20 +3527,20 @@ halves169:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block148
+	BGE  block205
 
-done152:
+done209:
 	RET
 
-other115:
+other172:
 	CMP  $5, R0
-	BNE  other172
+	BNE  other229
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done177
+	BLE  done234
 
-block173:
+block230:
 	// 5×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2589,7 +3556,7 @@ block173:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer178
+	BLT   fewer235
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -2598,31 +3565,31 @@ block173:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves179
+	B     halves236
 
-fewer178:
+fewer235:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside180
+	BGE  inside237
 	MOVD R6, R5
 
-inside180:
+inside237:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside181
+	BGE  inside238
 	MOVD R6, R4
 
-inside181:
+inside238:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves179:
+halves236:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -2635,9 +3602,9 @@ halves179:
 	ADD  R11, R13, R14
 	ADD  R11, R14, R15
 	CMP  $4, R0
-	BLT  tail175
+	BLT  tail232
 
-square174:
+square231:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R6), F11
@@ -2728,65 +3695,65 @@ square174:
 	ADD   $16, R15
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square174
+	BGE   square231
 
-tail175:
+tail232:
 	CMP $0, R0
-	BLE end176
+	BLE end233
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one185
+	BEQ   one242
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved186
+	BEQ   moved243
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved186
+	B     moved243
 
-one185:
+one242:
 	FMOVS 0(R1), F10
 
-moved186:
+moved243:
 	TST   $2, R0
-	BEQ   one187
+	BEQ   one244
 	FMOVD 0(R6), F11
 	TST   $1, R0
-	BEQ   moved188
+	BEQ   moved245
 	ADD   $8, R6, R16
 	VLD1  (R16), V11.S[2]
-	B     moved188
+	B     moved245
 
-one187:
+one244:
 	FMOVS 0(R6), F11
 
-moved188:
+moved245:
 	TST   $2, R0
-	BEQ   one189
+	BEQ   one246
 	FMOVD 0(R3), F12
 	TST   $1, R0
-	BEQ   moved190
+	BEQ   moved247
 	ADD   $8, R3, R16
 	VLD1  (R16), V12.S[2]
-	B     moved190
+	B     moved247
 
-one189:
+one246:
 	FMOVS 0(R3), F12
 
-moved190:
+moved247:
 	TST   $2, R0
-	BEQ   one191
+	BEQ   one248
 	FMOVD 0(R7), F13
 	TST   $1, R0
-	BEQ   moved192
+	BEQ   moved249
 	ADD   $8, R7, R16
 	VLD1  (R16), V13.S[2]
-	B     moved192
+	B     moved249
 
-one191:
+one248:
 	FMOVS 0(R7), F13
 
-moved192:
+moved249:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -2796,57 +3763,57 @@ moved192:
 	VZIP1 V15.D2, V14.D2, V12.D2
 	VZIP2 V15.D2, V14.D2, V13.D2
 	TST   $2, R0
-	BEQ   one193
+	BEQ   one250
 	FMOVD 0(R4), F14
 	TST   $1, R0
-	BEQ   moved194
+	BEQ   moved251
 	ADD   $8, R4, R16
 	VLD1  (R16), V14.S[2]
-	B     moved194
+	B     moved251
 
-one193:
+one250:
 	FMOVS 0(R4), F14
 
-moved194:
+moved251:
 	TST   $2, R0
-	BEQ   one195
+	BEQ   one252
 	FMOVD 0(R8), F15
 	TST   $1, R0
-	BEQ   moved196
+	BEQ   moved253
 	ADD   $8, R8, R16
 	VLD1  (R16), V15.S[2]
-	B     moved196
+	B     moved253
 
-one195:
+one252:
 	FMOVS 0(R8), F15
 
-moved196:
+moved253:
 	TST   $2, R0
-	BEQ   one197
+	BEQ   one254
 	FMOVD 0(R5), F16
 	TST   $1, R0
-	BEQ   moved198
+	BEQ   moved255
 	ADD   $8, R5, R16
 	VLD1  (R16), V16.S[2]
-	B     moved198
+	B     moved255
 
-one197:
+one254:
 	FMOVS 0(R5), F16
 
-moved198:
+moved255:
 	TST   $2, R0
-	BEQ   one199
+	BEQ   one256
 	FMOVD 0(R9), F17
 	TST   $1, R0
-	BEQ   moved200
+	BEQ   moved257
 	ADD   $8, R9, R16
 	VLD1  (R16), V17.S[2]
-	B     moved200
+	B     moved257
 
-one199:
+one256:
 	FMOVS 0(R9), F17
 
-moved200:
+moved257:
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
 	VZIP2 V17.S4, V16.S4, V19.S4
@@ -2871,7 +3838,7 @@ moved200:
 	WORD  $0x4f921144 // fmla v4.4s, v10.4s, v18.s[0]
 	WORD  $0x4f9211c9 // fmla v9.4s, v14.4s, v18.s[0]
 	CMP   $1, R0
-	BEQ   over184
+	BEQ   over241
 	FMOVS 4(R10), F18
 	WORD  $0x4f921160 // fmla v0.4s, v11.4s, v18.s[0]
 	WORD  $0x4f9211e5 // fmla v5.4s, v15.4s, v18.s[0]
@@ -2888,7 +3855,7 @@ moved200:
 	WORD  $0x4f921164 // fmla v4.4s, v11.4s, v18.s[0]
 	WORD  $0x4f9211e9 // fmla v9.4s, v15.4s, v18.s[0]
 	CMP   $2, R0
-	BEQ   over184
+	BEQ   over241
 	FMOVS 8(R10), F18
 	WORD  $0x4f921180 // fmla v0.4s, v12.4s, v18.s[0]
 	WORD  $0x4f921205 // fmla v5.4s, v16.4s, v18.s[0]
@@ -2905,8 +3872,8 @@ moved200:
 	WORD  $0x4f921184 // fmla v4.4s, v12.4s, v18.s[0]
 	WORD  $0x4f921209 // fmla v9.4s, v16.4s, v18.s[0]
 
-over184:
-end176:
+over241:
+end233:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -2923,7 +3890,7 @@ end176:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer201
+	BLT   fewer258
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -2932,31 +3899,31 @@ end176:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves202
+	B     halves259
 
-fewer201:
+fewer258:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside203
+	BGE  inside260
 	MOVD R7, R6
 
-inside203:
+inside260:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside204
+	BGE  inside261
 	MOVD R7, R5
 
-inside204:
+inside261:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves202:
+halves259:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -2999,7 +3966,7 @@ halves202:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done177
+	BLE  done234
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -3013,14 +3980,14 @@ halves202:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block173
+	BGE  block230
 
-done177:
+done234:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done209
+	BLE  done266
 
-block205:
+block262:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3031,34 +3998,34 @@ block205:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer210
+	BLT   fewer267
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves211
+	B     halves268
 
-fewer210:
+fewer267:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside212
+	BGE  inside269
 	MOVD R5, R4
 
-inside212:
+inside269:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside213
+	BGE  inside270
 	MOVD R5, R3
 
-inside213:
+inside270:
 	MUL R2, R3
 	ADD R1, R3
 
-halves211:
+halves268:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -3069,9 +4036,9 @@ halves211:
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
 	CMP  $4, R0
-	BLT  tail207
+	BLT  tail264
 
-square206:
+square263:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F5
 	FMOVQ 0(R1), F6
@@ -3126,65 +4093,65 @@ square206:
 	ADD   $16, R11
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square206
+	BGE   square263
 
-tail207:
+tail264:
 	CMP $0, R0
-	BLE end208
+	BLE end265
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one217
+	BEQ   one274
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved218
+	BEQ   moved275
 	ADD   $8, R3, R16
 	VLD1  (R16), V5.S[2]
-	B     moved218
+	B     moved275
 
-one217:
+one274:
 	FMOVS 0(R3), F5
 
-moved218:
+moved275:
 	TST   $2, R0
-	BEQ   one219
+	BEQ   one276
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved220
+	BEQ   moved277
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved220
+	B     moved277
 
-one219:
+one276:
 	FMOVS 0(R1), F6
 
-moved220:
+moved277:
 	TST   $2, R0
-	BEQ   one221
+	BEQ   one278
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved222
+	BEQ   moved279
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved222
+	B     moved279
 
-one221:
+one278:
 	FMOVS 0(R4), F7
 
-moved222:
+moved279:
 	TST   $2, R0
-	BEQ   one223
+	BEQ   one280
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved224
+	BEQ   moved281
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved224
+	B     moved281
 
-one223:
+one280:
 	FMOVS 0(R5), F8
 
-moved224:
+moved281:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -3204,7 +4171,7 @@ moved224:
 	FMOVS 0(R11), F9
 	WORD  $0x4f8910a4 // fmla v4.4s, v5.4s, v9.s[0]
 	CMP   $1, R0
-	BEQ   over216
+	BEQ   over273
 	FMOVS 4(R6), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	FMOVS 4(R8), F9
@@ -3216,7 +4183,7 @@ moved224:
 	FMOVS 4(R11), F9
 	WORD  $0x4f8910c4 // fmla v4.4s, v6.4s, v9.s[0]
 	CMP   $2, R0
-	BEQ   over216
+	BEQ   over273
 	FMOVS 8(R6), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	FMOVS 8(R8), F9
@@ -3228,8 +4195,8 @@ moved224:
 	FMOVS 8(R11), F9
 	WORD  $0x4f8910e4 // fmla v4.4s, v7.4s, v9.s[0]
 
-over216:
-end208:
+over273:
+end265:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -3241,34 +4208,34 @@ end208:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer225
+	BLT   fewer282
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves226
+	B     halves283
 
-fewer225:
+fewer282:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside227
+	BGE  inside284
 	MOVD R6, R5
 
-inside227:
+inside284:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside228
+	BGE  inside285
 	MOVD R6, R4
 
-inside228:
+inside285:
 	MUL R3, R4
 	ADD R1, R4
 
-halves226:
+halves283:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -3293,7 +4260,7 @@ halves226:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done209
+	BLE  done266
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -3307,20 +4274,20 @@ halves226:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block205
+	BGE  block262
 
-done209:
+done266:
 	RET
 
-other172:
+other229:
 	CMP  $4, R0
-	BNE  other229
+	BNE  other286
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done234
+	BLE  done291
 
-block230:
+block287:
 	// 4×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3334,7 +4301,7 @@ block230:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer235
+	BLT   fewer292
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -3343,31 +4310,31 @@ block230:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves236
+	B     halves293
 
-fewer235:
+fewer292:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside237
+	BGE  inside294
 	MOVD R6, R5
 
-inside237:
+inside294:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside238
+	BGE  inside295
 	MOVD R6, R4
 
-inside238:
+inside295:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves236:
+halves293:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -3379,9 +4346,9 @@ halves236:
 	ADD  R11, R12, R13
 	ADD  R11, R13, R14
 	CMP  $4, R0
-	BLT  tail232
+	BLT  tail289
 
-square231:
+square288:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R6), F9
@@ -3461,65 +4428,65 @@ square231:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square231
+	BGE   square288
 
-tail232:
+tail289:
 	CMP $0, R0
-	BLE end233
+	BLE end290
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one242
+	BEQ   one299
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved243
+	BEQ   moved300
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved243
+	B     moved300
 
-one242:
+one299:
 	FMOVS 0(R1), F8
 
-moved243:
+moved300:
 	TST   $2, R0
-	BEQ   one244
+	BEQ   one301
 	FMOVD 0(R6), F9
 	TST   $1, R0
-	BEQ   moved245
+	BEQ   moved302
 	ADD   $8, R6, R16
 	VLD1  (R16), V9.S[2]
-	B     moved245
+	B     moved302
 
-one244:
+one301:
 	FMOVS 0(R6), F9
 
-moved245:
+moved302:
 	TST   $2, R0
-	BEQ   one246
+	BEQ   one303
 	FMOVD 0(R3), F10
 	TST   $1, R0
-	BEQ   moved247
+	BEQ   moved304
 	ADD   $8, R3, R16
 	VLD1  (R16), V10.S[2]
-	B     moved247
+	B     moved304
 
-one246:
+one303:
 	FMOVS 0(R3), F10
 
-moved247:
+moved304:
 	TST   $2, R0
-	BEQ   one248
+	BEQ   one305
 	FMOVD 0(R7), F11
 	TST   $1, R0
-	BEQ   moved249
+	BEQ   moved306
 	ADD   $8, R7, R16
 	VLD1  (R16), V11.S[2]
-	B     moved249
+	B     moved306
 
-one248:
+one305:
 	FMOVS 0(R7), F11
 
-moved249:
+moved306:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -3529,57 +4496,57 @@ moved249:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one250
+	BEQ   one307
 	FMOVD 0(R4), F12
 	TST   $1, R0
-	BEQ   moved251
+	BEQ   moved308
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved251
+	B     moved308
 
-one250:
+one307:
 	FMOVS 0(R4), F12
 
-moved251:
+moved308:
 	TST   $2, R0
-	BEQ   one252
+	BEQ   one309
 	FMOVD 0(R8), F13
 	TST   $1, R0
-	BEQ   moved253
+	BEQ   moved310
 	ADD   $8, R8, R16
 	VLD1  (R16), V13.S[2]
-	B     moved253
+	B     moved310
 
-one252:
+one309:
 	FMOVS 0(R8), F13
 
-moved253:
+moved310:
 	TST   $2, R0
-	BEQ   one254
+	BEQ   one311
 	FMOVD 0(R5), F14
 	TST   $1, R0
-	BEQ   moved255
+	BEQ   moved312
 	ADD   $8, R5, R16
 	VLD1  (R16), V14.S[2]
-	B     moved255
+	B     moved312
 
-one254:
+one311:
 	FMOVS 0(R5), F14
 
-moved255:
+moved312:
 	TST   $2, R0
-	BEQ   one256
+	BEQ   one313
 	FMOVD 0(R9), F15
 	TST   $1, R0
-	BEQ   moved257
+	BEQ   moved314
 	ADD   $8, R9, R16
 	VLD1  (R16), V15.S[2]
-	B     moved257
+	B     moved314
 
-one256:
+one313:
 	FMOVS 0(R9), F15
 
-moved257:
+moved314:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -3601,7 +4568,7 @@ moved257:
 	WORD  $0x4f901103 // fmla v3.4s, v8.4s, v16.s[0]
 	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over241
+	BEQ   over298
 	FMOVS 4(R10), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
 	WORD  $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
@@ -3615,7 +4582,7 @@ moved257:
 	WORD  $0x4f901123 // fmla v3.4s, v9.4s, v16.s[0]
 	WORD  $0x4f9011a7 // fmla v7.4s, v13.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over241
+	BEQ   over298
 	FMOVS 8(R10), F16
 	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
 	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
@@ -3629,8 +4596,8 @@ moved257:
 	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
 	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
 
-over241:
-end233:
+over298:
+end290:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -3645,7 +4612,7 @@ end233:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer258
+	BLT   fewer315
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -3654,31 +4621,31 @@ end233:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves259
+	B     halves316
 
-fewer258:
+fewer315:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside260
+	BGE  inside317
 	MOVD R7, R6
 
-inside260:
+inside317:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside261
+	BGE  inside318
 	MOVD R7, R5
 
-inside261:
+inside318:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves259:
+halves316:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -3713,7 +4680,7 @@ halves259:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done234
+	BLE  done291
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -3727,14 +4694,14 @@ halves259:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block230
+	BGE  block287
 
-done234:
+done291:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done266
+	BLE  done323
 
-block262:
+block319:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3744,34 +4711,34 @@ block262:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer267
+	BLT   fewer324
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves268
+	B     halves325
 
-fewer267:
+fewer324:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside269
+	BGE  inside326
 	MOVD R5, R4
 
-inside269:
+inside326:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside270
+	BGE  inside327
 	MOVD R5, R3
 
-inside270:
+inside327:
 	MUL R2, R3
 	ADD R1, R3
 
-halves268:
+halves325:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -3781,9 +4748,9 @@ halves268:
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	CMP  $4, R0
-	BLT  tail264
+	BLT  tail321
 
-square263:
+square320:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F4
 	FMOVQ 0(R1), F5
@@ -3831,65 +4798,65 @@ square263:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square263
+	BGE   square320
 
-tail264:
+tail321:
 	CMP $0, R0
-	BLE end265
+	BLE end322
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one274
+	BEQ   one331
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved275
+	BEQ   moved332
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved275
+	B     moved332
 
-one274:
+one331:
 	FMOVS 0(R3), F4
 
-moved275:
+moved332:
 	TST   $2, R0
-	BEQ   one276
+	BEQ   one333
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved277
+	BEQ   moved334
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved277
+	B     moved334
 
-one276:
+one333:
 	FMOVS 0(R1), F5
 
-moved277:
+moved334:
 	TST   $2, R0
-	BEQ   one278
+	BEQ   one335
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved279
+	BEQ   moved336
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved279
+	B     moved336
 
-one278:
+one335:
 	FMOVS 0(R4), F6
 
-moved279:
+moved336:
 	TST   $2, R0
-	BEQ   one280
+	BEQ   one337
 	FMOVD 0(R5), F7
 	TST   $1, R0
-	BEQ   moved281
+	BEQ   moved338
 	ADD   $8, R5, R16
 	VLD1  (R16), V7.S[2]
-	B     moved281
+	B     moved338
 
-one280:
+one337:
 	FMOVS 0(R5), F7
 
-moved281:
+moved338:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -3907,7 +4874,7 @@ moved281:
 	FMOVS 0(R10), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over273
+	BEQ   over330
 	FMOVS 4(R6), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	FMOVS 4(R8), F8
@@ -3917,7 +4884,7 @@ moved281:
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over273
+	BEQ   over330
 	FMOVS 8(R6), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	FMOVS 8(R8), F8
@@ -3927,8 +4894,8 @@ moved281:
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 
-over273:
-end265:
+over330:
+end322:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -3939,34 +4906,34 @@ end265:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer282
+	BLT   fewer339
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves283
+	B     halves340
 
-fewer282:
+fewer339:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside284
+	BGE  inside341
 	MOVD R6, R5
 
-inside284:
+inside341:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside285
+	BGE  inside342
 	MOVD R6, R4
 
-inside285:
+inside342:
 	MUL R3, R4
 	ADD R1, R4
 
-halves283:
+halves340:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -3987,7 +4954,7 @@ halves283:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done266
+	BLE  done323
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -4001,20 +4968,20 @@ halves283:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block262
+	BGE  block319
 
-done266:
+done323:
 	RET
 
-other229:
+other286:
 	CMP  $3, R0
-	BNE  other286
+	BNE  other343
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done291
+	BLE  done348
 
-block287:
+block344:
 	// 3×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4026,7 +4993,7 @@ block287:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer292
+	BLT   fewer349
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -4035,31 +5002,31 @@ block287:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves293
+	B     halves350
 
-fewer292:
+fewer349:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside294
+	BGE  inside351
 	MOVD R6, R5
 
-inside294:
+inside351:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside295
+	BGE  inside352
 	MOVD R6, R4
 
-inside295:
+inside352:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves293:
+halves350:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -4070,9 +5037,9 @@ halves293:
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
 	CMP  $4, R0
-	BLT  tail289
+	BLT  tail346
 
-square288:
+square345:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R6), F7
@@ -4141,65 +5108,65 @@ square288:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square288
+	BGE   square345
 
-tail289:
+tail346:
 	CMP $0, R0
-	BLE end290
+	BLE end347
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one299
+	BEQ   one356
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved300
+	BEQ   moved357
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved300
+	B     moved357
 
-one299:
+one356:
 	FMOVS 0(R1), F6
 
-moved300:
+moved357:
 	TST   $2, R0
-	BEQ   one301
+	BEQ   one358
 	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved302
+	BEQ   moved359
 	ADD   $8, R6, R16
 	VLD1  (R16), V7.S[2]
-	B     moved302
+	B     moved359
 
-one301:
+one358:
 	FMOVS 0(R6), F7
 
-moved302:
+moved359:
 	TST   $2, R0
-	BEQ   one303
+	BEQ   one360
 	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved304
+	BEQ   moved361
 	ADD   $8, R3, R16
 	VLD1  (R16), V8.S[2]
-	B     moved304
+	B     moved361
 
-one303:
+one360:
 	FMOVS 0(R3), F8
 
-moved304:
+moved361:
 	TST   $2, R0
-	BEQ   one305
+	BEQ   one362
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved306
+	BEQ   moved363
 	ADD   $8, R7, R16
 	VLD1  (R16), V9.S[2]
-	B     moved306
+	B     moved363
 
-one305:
+one362:
 	FMOVS 0(R7), F9
 
-moved306:
+moved363:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -4209,57 +5176,57 @@ moved306:
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
 	TST   $2, R0
-	BEQ   one307
+	BEQ   one364
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved308
+	BEQ   moved365
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved308
+	B     moved365
 
-one307:
+one364:
 	FMOVS 0(R4), F10
 
-moved308:
+moved365:
 	TST   $2, R0
-	BEQ   one309
+	BEQ   one366
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved310
+	BEQ   moved367
 	ADD   $8, R8, R16
 	VLD1  (R16), V11.S[2]
-	B     moved310
+	B     moved367
 
-one309:
+one366:
 	FMOVS 0(R8), F11
 
-moved310:
+moved367:
 	TST   $2, R0
-	BEQ   one311
+	BEQ   one368
 	FMOVD 0(R5), F12
 	TST   $1, R0
-	BEQ   moved312
+	BEQ   moved369
 	ADD   $8, R5, R16
 	VLD1  (R16), V12.S[2]
-	B     moved312
+	B     moved369
 
-one311:
+one368:
 	FMOVS 0(R5), F12
 
-moved312:
+moved369:
 	TST   $2, R0
-	BEQ   one313
+	BEQ   one370
 	FMOVD 0(R9), F13
 	TST   $1, R0
-	BEQ   moved314
+	BEQ   moved371
 	ADD   $8, R9, R16
 	VLD1  (R16), V13.S[2]
-	B     moved314
+	B     moved371
 
-one313:
+one370:
 	FMOVS 0(R9), F13
 
-moved314:
+moved371:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -4278,7 +5245,7 @@ moved314:
 	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
 	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over298
+	BEQ   over355
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
@@ -4289,7 +5256,7 @@ moved314:
 	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over298
+	BEQ   over355
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
@@ -4300,8 +5267,8 @@ moved314:
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 
-over298:
-end290:
+over355:
+end347:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -4314,7 +5281,7 @@ end290:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer315
+	BLT   fewer372
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -4323,31 +5290,31 @@ end290:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves316
+	B     halves373
 
-fewer315:
+fewer372:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside317
+	BGE  inside374
 	MOVD R7, R6
 
-inside317:
+inside374:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside318
+	BGE  inside375
 	MOVD R7, R5
 
-inside318:
+inside375:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves316:
+halves373:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R4, R9
@@ -4374,7 +5341,7 @@ halves316:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done291
+	BLE  done348
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -4388,14 +5355,14 @@ halves316:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block287
+	BGE  block344
 
-done291:
+done348:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done323
+	BLE  done380
 
-block319:
+block376:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4404,34 +5371,34 @@ block319:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer324
+	BLT   fewer381
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves325
+	B     halves382
 
-fewer324:
+fewer381:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside326
+	BGE  inside383
 	MOVD R5, R4
 
-inside326:
+inside383:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside327
+	BGE  inside384
 	MOVD R5, R3
 
-inside327:
+inside384:
 	MUL R2, R3
 	ADD R1, R3
 
-halves325:
+halves382:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -4440,9 +5407,9 @@ halves325:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail321
+	BLT  tail378
 
-square320:
+square377:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
@@ -4483,65 +5450,65 @@ square320:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square320
+	BGE   square377
 
-tail321:
+tail378:
 	CMP $0, R0
-	BLE end322
+	BLE end379
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one331
+	BEQ   one388
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved332
+	BEQ   moved389
 	ADD   $8, R3, R16
 	VLD1  (R16), V3.S[2]
-	B     moved332
+	B     moved389
 
-one331:
+one388:
 	FMOVS 0(R3), F3
 
-moved332:
+moved389:
 	TST   $2, R0
-	BEQ   one333
+	BEQ   one390
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved334
+	BEQ   moved391
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved334
+	B     moved391
 
-one333:
+one390:
 	FMOVS 0(R1), F4
 
-moved334:
+moved391:
 	TST   $2, R0
-	BEQ   one335
+	BEQ   one392
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved336
+	BEQ   moved393
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved336
+	B     moved393
 
-one335:
+one392:
 	FMOVS 0(R4), F5
 
-moved336:
+moved393:
 	TST   $2, R0
-	BEQ   one337
+	BEQ   one394
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved338
+	BEQ   moved395
 	ADD   $8, R5, R16
 	VLD1  (R16), V6.S[2]
-	B     moved338
+	B     moved395
 
-one337:
+one394:
 	FMOVS 0(R5), F6
 
-moved338:
+moved395:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -4557,7 +5524,7 @@ moved338:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over330
+	BEQ   over387
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -4565,7 +5532,7 @@ moved338:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over330
+	BEQ   over387
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -4573,8 +5540,8 @@ moved338:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 
-over330:
-end322:
+over387:
+end379:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -4584,34 +5551,34 @@ end322:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer339
+	BLT   fewer396
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves340
+	B     halves397
 
-fewer339:
+fewer396:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside341
+	BGE  inside398
 	MOVD R6, R5
 
-inside341:
+inside398:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside342
+	BGE  inside399
 	MOVD R6, R4
 
-inside342:
+inside399:
 	MUL R3, R4
 	ADD R1, R4
 
-halves340:
+halves397:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R5, R7
@@ -4628,7 +5595,7 @@ halves340:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done323
+	BLE  done380
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -4642,20 +5609,20 @@ halves340:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block319
+	BGE  block376
 
-done323:
+done380:
 	RET
 
-other286:
+other343:
 	CMP  $2, R0
-	BNE  other343
+	BNE  other400
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done348
+	BLE  done405
 
-block344:
+block401:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4665,7 +5632,7 @@ block344:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer349
+	BLT   fewer406
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -4674,31 +5641,31 @@ block344:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves350
+	B     halves407
 
-fewer349:
+fewer406:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside351
+	BGE  inside408
 	MOVD R6, R5
 
-inside351:
+inside408:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside352
+	BGE  inside409
 	MOVD R6, R4
 
-inside352:
+inside409:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves350:
+halves407:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -4708,9 +5675,9 @@ halves350:
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail346
+	BLT  tail403
 
-square345:
+square402:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R6), F5
@@ -4768,65 +5735,65 @@ square345:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square345
+	BGE   square402
 
-tail346:
+tail403:
 	CMP $0, R0
-	BLE end347
+	BLE end404
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one356
+	BEQ   one413
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved357
+	BEQ   moved414
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved357
+	B     moved414
 
-one356:
+one413:
 	FMOVS 0(R1), F4
 
-moved357:
+moved414:
 	TST   $2, R0
-	BEQ   one358
+	BEQ   one415
 	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved359
+	BEQ   moved416
 	ADD   $8, R6, R16
 	VLD1  (R16), V5.S[2]
-	B     moved359
+	B     moved416
 
-one358:
+one415:
 	FMOVS 0(R6), F5
 
-moved359:
+moved416:
 	TST   $2, R0
-	BEQ   one360
+	BEQ   one417
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved361
+	BEQ   moved418
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved361
+	B     moved418
 
-one360:
+one417:
 	FMOVS 0(R3), F6
 
-moved361:
+moved418:
 	TST   $2, R0
-	BEQ   one362
+	BEQ   one419
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved363
+	BEQ   moved420
 	ADD   $8, R7, R16
 	VLD1  (R16), V7.S[2]
-	B     moved363
+	B     moved420
 
-one362:
+one419:
 	FMOVS 0(R7), F7
 
-moved363:
+moved420:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -4836,57 +5803,57 @@ moved363:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one364
+	BEQ   one421
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved365
+	BEQ   moved422
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved365
+	B     moved422
 
-one364:
+one421:
 	FMOVS 0(R4), F8
 
-moved365:
+moved422:
 	TST   $2, R0
-	BEQ   one366
+	BEQ   one423
 	FMOVD 0(R8), F9
 	TST   $1, R0
-	BEQ   moved367
+	BEQ   moved424
 	ADD   $8, R8, R16
 	VLD1  (R16), V9.S[2]
-	B     moved367
+	B     moved424
 
-one366:
+one423:
 	FMOVS 0(R8), F9
 
-moved367:
+moved424:
 	TST   $2, R0
-	BEQ   one368
+	BEQ   one425
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved369
+	BEQ   moved426
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved369
+	B     moved426
 
-one368:
+one425:
 	FMOVS 0(R5), F10
 
-moved369:
+moved426:
 	TST   $2, R0
-	BEQ   one370
+	BEQ   one427
 	FMOVD 0(R9), F11
 	TST   $1, R0
-	BEQ   moved371
+	BEQ   moved428
 	ADD   $8, R9, R16
 	VLD1  (R16), V11.S[2]
-	B     moved371
+	B     moved428
 
-one370:
+one427:
 	FMOVS 0(R9), F11
 
-moved371:
+moved428:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -4902,7 +5869,7 @@ moved371:
 	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
 	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over355
+	BEQ   over412
 	FMOVS 4(R10), F12
 	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
@@ -4910,7 +5877,7 @@ moved371:
 	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over355
+	BEQ   over412
 	FMOVS 8(R10), F12
 	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
@@ -4918,8 +5885,8 @@ moved371:
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 
-over355:
-end347:
+over412:
+end404:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4930,7 +5897,7 @@ end347:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer372
+	BLT   fewer429
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -4939,31 +5906,31 @@ end347:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves373
+	B     halves430
 
-fewer372:
+fewer429:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside374
+	BGE  inside431
 	MOVD R7, R6
 
-inside374:
+inside431:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside375
+	BGE  inside432
 	MOVD R7, R5
 
-inside375:
+inside432:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves373:
+halves430:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVD F0, 0(R1)
@@ -4982,7 +5949,7 @@ halves373:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done348
+	BLE  done405
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -4996,14 +5963,14 @@ halves373:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block344
+	BGE  block401
 
-done348:
+done405:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done380
+	BLE  done437
 
-block376:
+block433:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5011,34 +5978,34 @@ block376:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer381
+	BLT   fewer438
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves382
+	B     halves439
 
-fewer381:
+fewer438:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside383
+	BGE  inside440
 	MOVD R5, R4
 
-inside383:
+inside440:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside384
+	BGE  inside441
 	MOVD R5, R3
 
-inside384:
+inside441:
 	MUL R2, R3
 	ADD R1, R3
 
-halves382:
+halves439:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -5046,9 +6013,9 @@ halves382:
 	MOVD n+64(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail378
+	BLT  tail435
 
-square377:
+square434:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F2
 	FMOVQ 0(R1), F3
@@ -5082,65 +6049,65 @@ square377:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square377
+	BGE   square434
 
-tail378:
+tail435:
 	CMP $0, R0
-	BLE end379
+	BLE end436
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one388
+	BEQ   one445
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved389
+	BEQ   moved446
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved389
+	B     moved446
 
-one388:
+one445:
 	FMOVS 0(R3), F2
 
-moved389:
+moved446:
 	TST   $2, R0
-	BEQ   one390
+	BEQ   one447
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved391
+	BEQ   moved448
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved391
+	B     moved448
 
-one390:
+one447:
 	FMOVS 0(R1), F3
 
-moved391:
+moved448:
 	TST   $2, R0
-	BEQ   one392
+	BEQ   one449
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved393
+	BEQ   moved450
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved393
+	B     moved450
 
-one392:
+one449:
 	FMOVS 0(R4), F4
 
-moved393:
+moved450:
 	TST   $2, R0
-	BEQ   one394
+	BEQ   one451
 	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved395
+	BEQ   moved452
 	ADD   $8, R5, R16
 	VLD1  (R16), V5.S[2]
-	B     moved395
+	B     moved452
 
-one394:
+one451:
 	FMOVS 0(R5), F5
 
-moved395:
+moved452:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -5154,20 +6121,20 @@ moved395:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over387
+	BEQ   over444
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over387
+	BEQ   over444
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 
-over387:
-end379:
+over444:
+end436:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -5176,34 +6143,34 @@ end379:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer396
+	BLT   fewer453
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves397
+	B     halves454
 
-fewer396:
+fewer453:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside398
+	BGE  inside455
 	MOVD R6, R5
 
-inside398:
+inside455:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside399
+	BGE  inside456
 	MOVD R6, R4
 
-inside399:
+inside456:
 	MUL R3, R4
 	ADD R1, R4
 
-halves397:
+halves454:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVD F0, 0(R4)
@@ -5216,7 +6183,7 @@ halves397:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done380
+	BLE  done437
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -5230,18 +6197,18 @@ halves397:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block376
+	BGE  block433
 
-done380:
+done437:
 	RET
 
-other343:
+other400:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done405
+	BLE  done462
 
-block401:
+block458:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5251,7 +6218,7 @@ block401:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R10
 	CMP   $16, R10
-	BLT   fewer406
+	BLT   fewer463
 	MOVD  $2, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -5268,40 +6235,40 @@ block401:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves407
+	B     halves464
 
-fewer406:
+fewer463:
 	SUB  $2, R10
 	MOVD $14, R9
 	CMP  $14, R10
-	BGE  inside408
+	BGE  inside465
 	MOVD R10, R9
 
-inside408:
+inside465:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $12, R8
 	CMP  $12, R10
-	BGE  inside409
+	BGE  inside466
 	MOVD R10, R8
 
-inside409:
+inside466:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $10, R7
 	CMP  $10, R10
-	BGE  inside410
+	BGE  inside467
 	MOVD R10, R7
 
-inside410:
+inside467:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $8, R6
 	CMP  $8, R10
-	BGE  inside411
+	BGE  inside468
 	MOVD R10, R6
 
-inside411:
+inside468:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $6, R16
@@ -5314,7 +6281,7 @@ inside411:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves407:
+halves464:
 	ADD  R2, R1, R10
 	ADD  R2, R3, R11
 	ADD  R2, R4, R12
@@ -5326,9 +6293,9 @@ halves407:
 	MOVD dz+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail403
+	BLT  tail460
 
-square402:
+square459:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -5415,65 +6382,65 @@ square402:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square402
+	BGE   square459
 
-tail403:
+tail460:
 	CMP $0, R0
-	BLE end404
+	BLE end461
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one415
+	BEQ   one472
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved416
+	BEQ   moved473
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved416
+	B     moved473
 
-one415:
+one472:
 	FMOVS 0(R1), F4
 
-moved416:
+moved473:
 	TST   $2, R0
-	BEQ   one417
+	BEQ   one474
 	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved418
+	BEQ   moved475
 	ADD   $8, R10, R16
 	VLD1  (R16), V5.S[2]
-	B     moved418
+	B     moved475
 
-one417:
+one474:
 	FMOVS 0(R10), F5
 
-moved418:
+moved475:
 	TST   $2, R0
-	BEQ   one419
+	BEQ   one476
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved420
+	BEQ   moved477
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved420
+	B     moved477
 
-one419:
+one476:
 	FMOVS 0(R3), F6
 
-moved420:
+moved477:
 	TST   $2, R0
-	BEQ   one421
+	BEQ   one478
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved422
+	BEQ   moved479
 	ADD   $8, R11, R16
 	VLD1  (R16), V7.S[2]
-	B     moved422
+	B     moved479
 
-one421:
+one478:
 	FMOVS 0(R11), F7
 
-moved422:
+moved479:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -5483,57 +6450,57 @@ moved422:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one423
+	BEQ   one480
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved424
+	BEQ   moved481
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved424
+	B     moved481
 
-one423:
+one480:
 	FMOVS 0(R4), F8
 
-moved424:
+moved481:
 	TST   $2, R0
-	BEQ   one425
+	BEQ   one482
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved426
+	BEQ   moved483
 	ADD   $8, R12, R16
 	VLD1  (R16), V9.S[2]
-	B     moved426
+	B     moved483
 
-one425:
+one482:
 	FMOVS 0(R12), F9
 
-moved426:
+moved483:
 	TST   $2, R0
-	BEQ   one427
+	BEQ   one484
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved428
+	BEQ   moved485
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved428
+	B     moved485
 
-one427:
+one484:
 	FMOVS 0(R5), F10
 
-moved428:
+moved485:
 	TST   $2, R0
-	BEQ   one429
+	BEQ   one486
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved430
+	BEQ   moved487
 	ADD   $8, R13, R16
 	VLD1  (R16), V11.S[2]
-	B     moved430
+	B     moved487
 
-one429:
+one486:
 	FMOVS 0(R13), F11
 
-moved430:
+moved487:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -5543,57 +6510,57 @@ moved430:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one431
+	BEQ   one488
 	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved432
+	BEQ   moved489
 	ADD   $8, R6, R16
 	VLD1  (R16), V12.S[2]
-	B     moved432
+	B     moved489
 
-one431:
+one488:
 	FMOVS 0(R6), F12
 
-moved432:
+moved489:
 	TST   $2, R0
-	BEQ   one433
+	BEQ   one490
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved434
+	BEQ   moved491
 	ADD   $8, R14, R16
 	VLD1  (R16), V13.S[2]
-	B     moved434
+	B     moved491
 
-one433:
+one490:
 	FMOVS 0(R14), F13
 
-moved434:
+moved491:
 	TST   $2, R0
-	BEQ   one435
+	BEQ   one492
 	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved436
+	BEQ   moved493
 	ADD   $8, R7, R16
 	VLD1  (R16), V14.S[2]
-	B     moved436
+	B     moved493
 
-one435:
+one492:
 	FMOVS 0(R7), F14
 
-moved436:
+moved493:
 	TST   $2, R0
-	BEQ   one437
+	BEQ   one494
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved438
+	BEQ   moved495
 	ADD   $8, R15, R16
 	VLD1  (R16), V15.S[2]
-	B     moved438
+	B     moved495
 
-one437:
+one494:
 	FMOVS 0(R15), F15
 
-moved438:
+moved495:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -5603,57 +6570,57 @@ moved438:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one439
+	BEQ   one496
 	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved440
+	BEQ   moved497
 	ADD   $8, R8, R16
 	VLD1  (R16), V16.S[2]
-	B     moved440
+	B     moved497
 
-one439:
+one496:
 	FMOVS 0(R8), F16
 
-moved440:
+moved497:
 	TST   $2, R0
-	BEQ   one441
+	BEQ   one498
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved442
+	BEQ   moved499
 	ADD   $8, R19, R16
 	VLD1  (R16), V17.S[2]
-	B     moved442
+	B     moved499
 
-one441:
+one498:
 	FMOVS 0(R19), F17
 
-moved442:
+moved499:
 	TST   $2, R0
-	BEQ   one443
+	BEQ   one500
 	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved444
+	BEQ   moved501
 	ADD   $8, R9, R16
 	VLD1  (R16), V18.S[2]
-	B     moved444
+	B     moved501
 
-one443:
+one500:
 	FMOVS 0(R9), F18
 
-moved444:
+moved501:
 	TST   $2, R0
-	BEQ   one445
+	BEQ   one502
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved446
+	BEQ   moved503
 	ADD   $8, R20, R16
 	VLD1  (R16), V19.S[2]
-	B     moved446
+	B     moved503
 
-one445:
+one502:
 	FMOVS 0(R20), F19
 
-moved446:
+moved503:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -5668,22 +6635,22 @@ moved446:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over414
+	BEQ   over471
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over414
+	BEQ   over471
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 
-over414:
-end404:
+over471:
+end461:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -5694,7 +6661,7 @@ end404:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R11
 	CMP   $16, R11
-	BLT   fewer447
+	BLT   fewer504
 	MOVD  $2, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -5711,40 +6678,40 @@ end404:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves448
+	B     halves505
 
-fewer447:
+fewer504:
 	SUB  $2, R11
 	MOVD $14, R10
 	CMP  $14, R11
-	BGE  inside449
+	BGE  inside506
 	MOVD R11, R10
 
-inside449:
+inside506:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $12, R9
 	CMP  $12, R11
-	BGE  inside450
+	BGE  inside507
 	MOVD R11, R9
 
-inside450:
+inside507:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $10, R8
 	CMP  $10, R11
-	BGE  inside451
+	BGE  inside508
 	MOVD R11, R8
 
-inside451:
+inside508:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $8, R7
 	CMP  $8, R11
-	BGE  inside452
+	BGE  inside509
 	MOVD R11, R7
 
-inside452:
+inside509:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $6, R16
@@ -5757,7 +6724,7 @@ inside452:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves448:
+halves505:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -5772,7 +6739,7 @@ halves448:
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done405
+	BLE  done462
 	MOVD dx+0(FP), R1
 	MOVD $16, R16
 	MUL  R16, R3, R3
@@ -5786,14 +6753,14 @@ halves448:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block401
+	BGE  block458
 
-done405:
+done462:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done457
+	BLE  done514
 
-block453:
+block510:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5801,7 +6768,7 @@ block453:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer458
+	BLT   fewer515
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -5810,31 +6777,31 @@ block453:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves459
+	B     halves516
 
-fewer458:
+fewer515:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside460
+	BGE  inside517
 	MOVD R6, R5
 
-inside460:
+inside517:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside461
+	BGE  inside518
 	MOVD R6, R4
 
-inside461:
+inside518:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves459:
+halves516:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -5842,9 +6809,9 @@ halves459:
 	MOVD dz+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail455
+	BLT  tail512
 
-square454:
+square511:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -5891,65 +6858,65 @@ square454:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square454
+	BGE   square511
 
-tail455:
+tail512:
 	CMP $0, R0
-	BLE end456
+	BLE end513
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one465
+	BEQ   one522
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved466
+	BEQ   moved523
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved466
+	B     moved523
 
-one465:
+one522:
 	FMOVS 0(R1), F2
 
-moved466:
+moved523:
 	TST   $2, R0
-	BEQ   one467
+	BEQ   one524
 	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved468
+	BEQ   moved525
 	ADD   $8, R6, R16
 	VLD1  (R16), V3.S[2]
-	B     moved468
+	B     moved525
 
-one467:
+one524:
 	FMOVS 0(R6), F3
 
-moved468:
+moved525:
 	TST   $2, R0
-	BEQ   one469
+	BEQ   one526
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved470
+	BEQ   moved527
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved470
+	B     moved527
 
-one469:
+one526:
 	FMOVS 0(R3), F4
 
-moved470:
+moved527:
 	TST   $2, R0
-	BEQ   one471
+	BEQ   one528
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved472
+	BEQ   moved529
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved472
+	B     moved529
 
-one471:
+one528:
 	FMOVS 0(R7), F5
 
-moved472:
+moved529:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -5959,57 +6926,57 @@ moved472:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one473
+	BEQ   one530
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved474
+	BEQ   moved531
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved474
+	B     moved531
 
-one473:
+one530:
 	FMOVS 0(R4), F6
 
-moved474:
+moved531:
 	TST   $2, R0
-	BEQ   one475
+	BEQ   one532
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved476
+	BEQ   moved533
 	ADD   $8, R8, R16
 	VLD1  (R16), V7.S[2]
-	B     moved476
+	B     moved533
 
-one475:
+one532:
 	FMOVS 0(R8), F7
 
-moved476:
+moved533:
 	TST   $2, R0
-	BEQ   one477
+	BEQ   one534
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved478
+	BEQ   moved535
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved478
+	B     moved535
 
-one477:
+one534:
 	FMOVS 0(R5), F8
 
-moved478:
+moved535:
 	TST   $2, R0
-	BEQ   one479
+	BEQ   one536
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved480
+	BEQ   moved537
 	ADD   $8, R9, R16
 	VLD1  (R16), V9.S[2]
-	B     moved480
+	B     moved537
 
-one479:
+one536:
 	FMOVS 0(R9), F9
 
-moved480:
+moved537:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -6022,18 +6989,18 @@ moved480:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over464
+	BEQ   over521
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over464
+	BEQ   over521
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 
-over464:
-end456:
+over521:
+end513:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -6042,7 +7009,7 @@ end456:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer481
+	BLT   fewer538
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -6051,31 +7018,31 @@ end456:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves482
+	B     halves539
 
-fewer481:
+fewer538:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside483
+	BGE  inside540
 	MOVD R7, R6
 
-inside483:
+inside540:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside484
+	BGE  inside541
 	MOVD R7, R5
 
-inside484:
+inside541:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves482:
+halves539:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -6086,7 +7053,7 @@ halves482:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done457
+	BLE  done514
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -6100,56 +7067,56 @@ halves482:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block453
+	BGE  block510
 
-done457:
+done514:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done489
+	BLE  done546
 
-block485:
+block542:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer490
+	BLT   fewer547
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves491
+	B     halves548
 
-fewer490:
+fewer547:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside492
+	BGE  inside549
 	MOVD R5, R4
 
-inside492:
+inside549:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside493
+	BGE  inside550
 	MOVD R5, R3
 
-inside493:
+inside550:
 	MUL R2, R3
 	ADD R1, R3
 
-halves491:
+halves548:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail487
+	BLT  tail544
 
-square486:
+square543:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
@@ -6176,65 +7143,65 @@ square486:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square486
+	BGE   square543
 
-tail487:
+tail544:
 	CMP $0, R0
-	BLE end488
+	BLE end545
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one497
+	BEQ   one554
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved498
+	BEQ   moved555
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved498
+	B     moved555
 
-one497:
+one554:
 	FMOVS 0(R3), F1
 
-moved498:
+moved555:
 	TST   $2, R0
-	BEQ   one499
+	BEQ   one556
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved500
+	BEQ   moved557
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved500
+	B     moved557
 
-one499:
+one556:
 	FMOVS 0(R1), F2
 
-moved500:
+moved557:
 	TST   $2, R0
-	BEQ   one501
+	BEQ   one558
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved502
+	BEQ   moved559
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved502
+	B     moved559
 
-one501:
+one558:
 	FMOVS 0(R4), F3
 
-moved502:
+moved559:
 	TST   $2, R0
-	BEQ   one503
+	BEQ   one560
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved504
+	BEQ   moved561
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved504
+	B     moved561
 
-one503:
+one560:
 	FMOVS 0(R5), F4
 
-moved504:
+moved561:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -6246,16 +7213,16 @@ moved504:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over496
+	BEQ   over553
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over496
+	BEQ   over553
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 
-over496:
-end488:
+over553:
+end545:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -6263,34 +7230,34 @@ end488:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer505
+	BLT   fewer562
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves506
+	B     halves563
 
-fewer505:
+fewer562:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside507
+	BGE  inside564
 	MOVD R6, R5
 
-inside507:
+inside564:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside508
+	BGE  inside565
 	MOVD R6, R4
 
-inside508:
+inside565:
 	MUL R3, R4
 	ADD R1, R4
 
-halves506:
+halves563:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
@@ -6299,7 +7266,7 @@ halves506:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done489
+	BLE  done546
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -6313,9 +7280,9 @@ halves506:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block485
+	BGE  block542
 
-done489:
+done546:
 	RET
 
 // func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)

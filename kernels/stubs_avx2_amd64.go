@@ -556,7 +556,7 @@ var avx2F64 = tiles[float64]{
 	severalRows:    []int{0, 3, 1, 1},
 	narrowBothCols: 6,
 	gradRows:       2,
-	inputRows:      8,
+	inputRows:      9,
 	turnedRows:     3,
 	bothRows:       3,
 	bothTurnedRows: 3,

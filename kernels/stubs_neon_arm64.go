@@ -487,7 +487,7 @@ var neonF32 = tiles[float32]{
 	severalRows:    []int{0, 4, 2, 2, 1, 1, 1, 1},
 	narrowBothCols: 10,
 	gradRows:       4,
-	inputRows:      8,
+	inputRows:      9,
 	turnedRows:     3,
 	bothRows:       3,
 	bothTurnedRows: 3,
