@@ -49,7 +49,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 			return
 		}
 	}
-	if s := t.narrowBothFor(dw, x, add); s != nil && (add || dy.Rows > t.thinTerms || !t.thinFirst(dx, dw, dy.Rows)) {
+	if s := t.narrowBothFor(dx, dw, x, add); s != nil && (add || dy.Rows > t.thinTerms || !t.thinFirst(dx, dw, dy.Rows)) {
 		s.backwardNarrow(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
@@ -264,7 +264,7 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
 		dw.Rows == stripRows,
 		dz.Rows > 1 && dw.Rows > f.lanes && dw.Cols >= bothLong && (dw.Rows < 2*f.lanes && f.vectorBytes() >= bothVector || t.half != nil && !t.halved),
-		crowds(dw.pitch(), 0, 2*min(dw.Rows, f.lanes)+dz.Rows):
+		crowds(dw.pitch(), driftStrip, 2*min(dw.Rows, f.lanes)+dz.Rows):
 		return nil
 	}
 	return f
@@ -277,7 +277,7 @@ func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
 	case f == nil, dw.Rows > f.bothTurnedRows, dz.Rows > f.bothCols, dw.Cols < f.lanes,
 		dz.Rows*dw.Rows*int(size[T]()) > bothBytes,
 		dz.Rows > f.lanes && dw.Rows*int(size[T]()) >= 8 && dw.Cols >= bothLong && f.vectorBytes() >= bothVector,
-		crowds(dw.pitch(), 0, 2*(dw.Rows+1)+dz.Rows):
+		crowds(dw.pitch(), driftStrip, 2*(dw.Rows+1)+dz.Rows):
 		return nil
 	}
 	return f

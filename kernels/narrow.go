@@ -147,7 +147,7 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 // narrowBothFor returns the tiles whose kernel narrowBoth is best for a layer, or
 // nil. It takes few columns of x and dx at a time: the more of their rows fall into
 // the same set of the cache, the more outputs there must be to do meanwhile.
-func (t *tiles[T]) narrowBothFor(dw, x *Mat[T], add bool) *tiles[T] {
+func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) *tiles[T] {
 	f, least := t.atMost(dw.Rows), 1
 	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {
 		f = s
@@ -155,7 +155,10 @@ func (t *tiles[T]) narrowBothFor(dw, x *Mat[T], add bool) *tiles[T] {
 	if add {
 		least = narrowBothAdd
 	}
-	wide, crowd := 3*narrowBothWide, narrowBothCrowd*max(3, dw.Cols)
+	wide, crowd, drift := 3*narrowBothWide, narrowBothCrowd*max(3, dw.Cols), uintptr(0)
+	if !dx.empty() {
+		drift = driftStrip // its rows are written there as well
+	}
 	if f != nil && f != t && x.Rows > narrowBothRows && dw.Rows%f.lanes != 0 {
 		wide = 2 * narrowBothWide // other kernels have longer vectors, and it computes some of its own twice
 	}
@@ -168,7 +171,7 @@ func (t *tiles[T]) narrowBothFor(dw, x *Mat[T], add bool) *tiles[T] {
 	switch {
 	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
 		6*dw.Cols*f.whole(dw.Rows+f.lanes-1) > wide*f.lanes*dw.Rows, // elements of its vectors
-		x.perSet(0)*int(size[T]()) > crowd,
+		x.perSet(drift)*int(size[T]()) > crowd,
 		dw.Cols < narrowBothCols && x.Rows > narrowBothRows && x.Rows*x.Cols > narrowBothVectors*f.lanes:
 		return nil
 	}
