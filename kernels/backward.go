@@ -49,7 +49,12 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 			return
 		}
 	}
-	if s := t.narrowBothFor(dx, dw, x, add); s != nil && (add || dy.Rows > t.thinTerms || !t.thinFirst(dx, dw, dy.Rows)) {
+	if s, apart := t.narrowBothFor(dx, dw, x, add); s != nil && (add || dy.Rows > t.thinTerms || !t.thinFirst(dx, dw, dy.Rows)) {
+		if apart {
+			s.backwardNarrow(new(Mat[T]), dw, db, dy, y, x, w, act, add)
+			t.backwardInputs(dx, dy, w)
+			return
+		}
 		s.backwardNarrow(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}

@@ -146,8 +146,9 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 
 // narrowBothFor returns the tiles whose kernel narrowBoth is best for a layer, or
 // nil. It takes few columns of x and dx at a time: the more of their rows fall into
-// the same set of the cache, the more outputs there must be to do meanwhile.
-func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) *tiles[T] {
+// the same set of the cache, the more outputs there must be to do meanwhile. If they drift
+// from set to set so slowly that those of dx are too many, some are best made apart.
+func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], apart bool) {
 	f, least := t.atMost(dw.Rows), 1
 	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {
 		f = s
@@ -155,10 +156,7 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) *tiles[T] {
 	if add {
 		least = narrowBothAdd
 	}
-	wide, crowd, drift := 3*narrowBothWide, narrowBothCrowd*max(3, dw.Cols), uintptr(0)
-	if !dx.empty() {
-		drift = driftStrip // its rows are written there as well
-	}
+	wide, crowd := 3*narrowBothWide, narrowBothCrowd*max(3, dw.Cols)
 	if f != nil && f != t && x.Rows > narrowBothRows && dw.Rows%f.lanes != 0 {
 		wide = 2 * narrowBothWide // other kernels have longer vectors, and it computes some of its own twice
 	}
@@ -171,11 +169,17 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) *tiles[T] {
 	switch {
 	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
 		6*dw.Cols*f.whole(dw.Rows+f.lanes-1) > wide*f.lanes*dw.Rows, // elements of its vectors
-		x.perSet(drift)*int(size[T]()) > crowd,
+		x.perSet(0)*int(size[T]()) > crowd,
 		dw.Cols < narrowBothCols && x.Rows > narrowBothRows && x.Rows*x.Cols > narrowBothVectors*f.lanes:
-		return nil
+		return nil, false
 	}
-	return f
+	switch drifting := x.perSet(driftStrip); {
+	case drifting == x.perSet(0), 2*drifting*int(size[T]()) <= crowd:
+		return f, false
+	case x.Rows > narrowBothRows && (dw.Cols <= narrowBothCols || !add && !dx.empty()):
+		return nil, false
+	}
+	return f, true
 }
 
 // backwardNarrow is backward for a layer with few outputs.
