@@ -5,6 +5,7 @@ package kernels
 const (
 	stripRows     = 16       // rows of dw that strips computes at a time
 	inputTwice    = 8        // half the rows of dx for which input is best if it takes all of w twice
+	inputChains   = 4        // rows of squares whose chains wait for each other
 	inputLines    = 32       // most rows of squares that input takes at a time
 	gateLines     = 9        // lines that gate goes through at once
 	gradPitch     = 1 << 11  // bytes between rows, or about so many, for which lines of grad are in each other's way
@@ -465,7 +466,11 @@ func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, in
 	if cols*driftSquare >= line {
 		drift = driftSquare
 	}
-	for lines := inputLines; lines > t.lanes && crowds(b.pitch(), drift, lines); lines /= 2 {
+	least := t.lanes
+	if rows <= inputChains && cols <= inputLines {
+		least = max(least, inputLines/2) // fewer chains would wait for each other
+	}
+	for lines := inputLines; lines > least && crowds(b.pitch(), drift, lines); lines /= 2 {
 		wide = min(wide, lines/2)
 	}
 	for i := 0; i < rows; i += height {
