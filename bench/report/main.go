@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +34,8 @@ const self = "github.com/lockstep-go/lockstep/bench/report"
 // options are the flags, which a worker gets as they are.
 type options struct {
 	quick, sweep, smooth, worker bool
-	shapes, types, peers, out    string
+	shapes, sizes, types         string
+	peers, out                   string
 	count                        int
 }
 
@@ -46,6 +48,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "report-out", "write to this `directory`")
 	flag.IntVar(&o.count, "count", 0, "samples of each (9, or 5 if -quick)")
 	flag.BoolVar(&o.sweep, "sweep", false, "instead, 400 shapes: sum up, by size, and list those where ours is slower than the best peer by more than 10 %")
+	flag.StringVar(&o.sizes, "sizes", "1,2,3,5,8,10,16,17,31,64,100,128,300,512", "the `sizes` of which -sweep draws shapes, those of up to 300 million operations and 3 million elements")
 	flag.BoolVar(&o.smooth, "smooth", false, "instead, neighbouring sizes: list steps above 1.5×")
 	flag.BoolVar(&o.worker, "worker", false, "measure with one backend and print JSON; for the command itself")
 	flag.Parse()
@@ -61,6 +64,9 @@ func run(o options) error {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	}
 	if _, err := parseShapes(o.shapes); err != nil {
+		return err
+	}
+	if _, err := parseSizes(o.sizes); err != nil {
 		return err
 	}
 	for t := range strings.SplitSeq(o.types, ",") {
@@ -156,6 +162,23 @@ func parseShapes(list string) ([]peers.Shape, error) {
 		shapes = append(shapes, s)
 	}
 	return shapes, nil
+}
+
+func parseSizes(list string) ([]int, error) {
+	var sizes []int
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 1<<20 {
+			return nil, fmt.Errorf("-sizes has %q, which is no number from 1 to %d", text, 1<<20)
+		}
+		if !slices.Contains(sizes, n) {
+			sizes = append(sizes, n)
+		}
+	}
+	if n := slices.Min(sizes); !inSweep(peers.Shape{N: n, In: n, Out: n}) {
+		return nil, fmt.Errorf("-sizes begins at %d, and %[1]d×%[1]d×%[1]d is too large for a sweep", n)
+	}
+	return sizes, nil
 }
 
 // machine is what the report names.

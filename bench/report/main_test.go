@@ -26,6 +26,17 @@ func TestParseShapes(t *testing.T) {
 	}
 }
 
+func TestParseSizes(t *testing.T) {
+	if got, err := parseSizes("5,1,5,4096"); err != nil || !slices.Equal(got, []int{5, 1, 4096}) {
+		t.Errorf("the sizes are %v, %v, want 5, 1 and 4096", got, err)
+	}
+	for _, bad := range []string{"", "0", "-1", "1,,2", "a", "1.5", "2000000", "1024"} {
+		if got, err := parseSizes(bad); err == nil {
+			t.Errorf("%q is %v", bad, got)
+		}
+	}
+}
+
 // Packed weights are less work: they are shown, but are not the best peer. Who
 // is best shows turn by turn, whatever the medians.
 func TestBest(t *testing.T) {

@@ -354,20 +354,28 @@ func price[T kernels.Float](c order.Case, typ string, count int, d time.Duration
 	return []dense{{c.Shape, typ, peers.Op(c.Op), turns(count, d, all), 0}}
 }
 
-// sweep measures 400 shapes briefly, and again with care those where ours
-// seems to lose.
+// inSweep reports whether a shape takes so little time that a sweep has it.
+func inSweep(s peers.Shape) bool {
+	return s.Flops(peers.Forward) <= 3e8 && s.Elements(peers.Backward) <= 3e6
+}
+
+// sweep measures 400 shapes briefly, or all that there are, and again with care those
+// where ours seems to lose.
 func (r *results) sweep(o options) {
-	sizes := []int{1, 2, 3, 5, 8, 10, 16, 17, 31, 64, 100, 128, 300, 512}
+	sizes, err := parseSizes(o.sizes)
+	if err != nil {
+		panic(err) // the command has checked it
+	}
 	rng := rand.New(rand.NewPCG(400, 14))
 	seen := map[peers.Shape]bool{}
 	samples := 400
 	if o.quick {
 		samples = 40
 	}
-	for len(seen) < samples {
+	for tries := 0; len(seen) < samples && tries < 100*samples; tries++ {
 		pick := func() int { return sizes[rng.IntN(len(sizes))] }
 		s := peers.Shape{N: pick(), In: pick(), Out: pick()}
-		if seen[s] {
+		if seen[s] || !inSweep(s) {
 			continue
 		}
 		seen[s] = true
