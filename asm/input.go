@@ -7,8 +7,9 @@ import "slices"
 // while the chains of dx wait for each other.
 
 // inputRows is how many rows of dx the kernel input can compute at a time: as
-// many as fit beside a square of w. The more each square costs to turn, the more rows
-// are to have it at once, though two blocks of fewer would share what they load of dz.
+// many as fit beside a square of w, and their addresses beside seven other integers. The
+// more a square costs to turn, the more rows are to have it at once, though two blocks of
+// fewer would share what they load of dz.
 func inputRows(m Machine) int {
 	s := m.Spec()
 	r := min(s.Vecs-s.Lanes()-1-s.PartVecs, 8+s.Lanes()/4)
@@ -123,7 +124,7 @@ func bothForm(m Machine) inputForm {
 }
 
 // turnedRows is how many rows the kernel turned can compute at a time: fewer than there
-// are lanes, since so many are better in those.
+// are lanes, since so many are better in those, and eight at the most, as are columns.
 func turnedRows(m Machine) int { return min(inputRows(m), m.Spec().Lanes()-1, 8) }
 
 // turned is input for few columns of dx instead of rows: w and dz change

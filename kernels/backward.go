@@ -8,7 +8,7 @@ const (
 	inputChains   = 4        // rows of squares whose chains wait for each other
 	inputLines    = 32       // most rows of squares that input takes at a time
 	gateLines     = 9        // lines that gate goes through at once
-	gradPitch     = 1 << 11  // bytes between rows, or about so many, for which lines of grad are in each other's way
+	gradPitch     = 1 << 11  // bytes between rows of dz, or some fewer or more, that are in each other's way
 	gradTerms     = 16       // least rows of dz for which grad pays for many outputs, if it computes all of dw
 	gradShare     = 4        // most rows of dw, times its own, for which grad pays for more than sweepTerms rows of dz
 	crowdedTerms  = 10       // most rows of dz for which whole rows of dw are best where those of a panel crowd the cache
@@ -62,8 +62,9 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	// With few outputs, dz, db and the first rows of dw are made together; with
 	// many, or few rows of dz, dz and db first. Then come the other rows of dw. If there
 	// are few or none of those, it is together, a panel of columns at a time, unless their
-	// lines crowd the cache, or what is loaded of a row seems to be what was stored of the
-	// last, of which a processor compares a few bits first.
+	// lines crowd the cache, or rows are so near to half a page apart that what is loaded of
+	// one waits for what was stored of another: of addresses, a processor compares the lower
+	// bits first.
 	together := (dw.Rows <= t.gradRows && dy.Rows >= gradTerms || dw.Rows <= gradShare*t.gradRows && dy.Rows > sweepTerms) &&
 		(dy.pitch()+line-1)%gradPitch >= 2*line-1
 	few := !add && !together && t.fewTerms(dw, dy.Rows)

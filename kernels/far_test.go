@@ -39,3 +39,17 @@ func testFar[T Float](t *testing.T) {
 		}
 	}
 }
+
+// Rows fall into the same sets of the cache if they are a power of two apart, or drift
+// from there by a few bytes, either way; half a page apart, every other row does.
+func TestSetPitch(t *testing.T) {
+	for _, c := range []struct{ pitch, drift, want uintptr }{
+		{0, 0, 0}, {8, 8, 8}, {100, 0, 4}, {1024, 8, 1024}, {1028, 8, 4}, {2048, 0, 2048}, {4096, 0, 4096}, {12288, 8, 4096}, {6144, 8, 2048},
+		{4088, 8, 4096}, {4104, 8, 4096}, {4088, 4, 8}, {4112, 8, 16}, {8200, 8, 4096},
+		{2044, 8, 2048}, {2052, 8, 2048}, {2056, 8, 8}, {6148, 8, 2048}, {10232, 16, 2048},
+	} {
+		if got := setPitch(c.pitch, c.drift); got != c.want {
+			t.Errorf("rows %d bytes apart that may drift by %d have the pitch %d, want %d", c.pitch, c.drift, got, c.want)
+		}
+	}
+}

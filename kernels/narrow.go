@@ -147,7 +147,8 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 // narrowBothFor returns the tiles whose kernel narrowBoth is best for a layer, or
 // nil. It takes few columns of x and dx at a time: the more of their rows fall into
 // the same set of the cache, the more outputs there must be to do meanwhile. If they drift
-// from set to set so slowly that those of dx are too many, some are best made apart.
+// from set to set so slowly that with those of dx they are too many, it is best for dw
+// alone, or for none.
 func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], apart bool) {
 	f, least := t.atMost(dw.Rows), 1
 	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {
