@@ -680,7 +680,7 @@ func severalCols(s Spec) int {
 func severalRows(s Spec, cols int) int {
 	rows := max(s.Lanes()/cols, 2)
 	if cols == 1 {
-		rows = 4 // as long as a multiply-add, and few enough for fewer rows to be repeated
+		rows = 4 // chains as many as a multiply-add takes cycles; one row may have to be all of them
 	}
 	for ; rows > 0 && rows*cols*chains/s.Lanes()+min(rows, cols)+1+s.PartVecs > s.Vecs; rows-- {
 	}
@@ -707,7 +707,8 @@ func several(m Machine) {
 		"rows of y, x and w are as many bytes apart as follows each. cols is 1 to",
 		"len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the",
 		"chains are left at lane, to go on from in a call of as many rows with a nil bias:",
-		"16·cols for each row, of as many rows as severalRows[cols] divides.")
+		"16·cols for each row, of these and as many as make a multiple of severalRows[cols].",
+		"Without, lane may be nil.")
 	n := arg(m, "n")
 	part := m.MakePart(n)
 	m.FreeInts(n)

@@ -4,8 +4,8 @@ package kernels
 
 const (
 	stripRows     = 16       // rows of dw that strips computes at a time
-	inputTwice    = 8        // half the rows of dx for which input is best if it takes all of w twice
-	inputChains   = 4        // rows of squares whose chains wait for each other
+	inputTwice    = 8        // rows of dx, for each time that input takes w, up to which it is best for more
+	inputChains   = 4        // most rows of dx whose chains wait for each other
 	inputLines    = 32       // most rows of squares that input takes at a time
 	gateLines     = 9        // lines that gate goes through at once
 	gradPitch     = 1 << 11  // bytes between rows of dz, or some fewer or more, that are in each other's way
@@ -50,8 +50,8 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 			return
 		}
 	}
-	if s, apart := t.narrowBothFor(dx, dw, x, add); s != nil && (add || dy.Rows > t.thinTerms || !t.thinFirst(dx, dw, dy.Rows)) {
-		if apart {
+	if s, alone := t.narrowBothFor(dx, dw, x, add); s != nil && (add || dy.Rows > t.thinTerms || !t.thinFirst(dx, dw, dy.Rows)) {
+		if alone {
 			s.backwardNarrow(new(Mat[T]), dw, db, dy, y, x, w, act, add)
 			t.backwardInputs(dx, dy, w)
 			return
@@ -66,7 +66,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	// one waits for what was stored of another: of addresses, a processor compares the lower
 	// bits first.
 	together := (dw.Rows <= t.gradRows && dy.Rows >= gradTerms || dw.Rows <= gradShare*t.gradRows && dy.Rows > sweepTerms) &&
-		(dy.pitch()+line-1)%gradPitch >= 2*line-1
+		(dy.pitch() < line || (dy.pitch()+line-1)%gradPitch >= 2*line-1)
 	few := !add && !together && t.fewTerms(dw, dy.Rows)
 	many := dw.Cols > t.panelCols && !together || few
 	if many && !add {
@@ -238,7 +238,7 @@ func (t *tiles[T]) backwardStrips(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 // backwardBoth is backward for few rows or inputs, if dw and dx are best computed
 // in one pass.
 func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) bool {
-	if dw.Cols > maxLong || 2*dw.bytes() > maxBytes {
+	if dw.Cols > maxLong || 2*dw.bytes() > maxBytes || (2*dy.Rows*dw.Rows+max(dy.Rows, dw.Rows))*dw.Cols > maxWork {
 		return false
 	}
 	byCols, byRows, few := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy), t.shortest()
@@ -456,6 +456,7 @@ func (t *tiles[T]) transposedInput(dx, dz, w *Mat[T]) {
 // the second of which is taken in squares, the last of them perhaps once more.
 func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), most int, dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
 	height, wide := rows, cols
+	most = min(most, max(max(maxWork, t.lanes*maxVectors)/(t.lanes*max(a.Cols, 1))-1, 1))
 	if rows > most {
 		height = even(rows, most)
 	}
@@ -504,7 +505,7 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 		cols := min(t.panelCols, dw.Rows-k)
 		wk, dwk := w.at(k, 0), dw.at(k, 0)
 		if w.Stride > 1 {
-			wk = w.tightColumn(0, k, cols, s)
+			wk = w.tightColumn(k, cols, s)
 		}
 		if dw.Stride > 1 {
 			dwk = &s.line[maxRun]

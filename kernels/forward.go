@@ -75,8 +75,8 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 // sweepPays reports whether a forward pass of more columns than a panel has is for sweep,
 // as sweepTall rows are: of few terms it is, for sweep takes each row of w once for a few
 // rows. From afar, it goes along more rows of w at once than panel, which goes down, and
-// which meets each of them once as well if a tile has all rows of y: the further away and
-// the more its lines crowd the cache, the more rows of y are for sweep.
+// which meets each of them once as well if a tile has all rows of y: the more its
+// lines crowd the cache, the more rows of y are for sweep.
 func (t *tiles[T]) sweepPays(rows int, w *Mat[T], far, along bool) bool {
 	switch {
 	case w.Rows <= sweepTerms/2 || w.bytes() < t.sweepBytes/4*3 && (w.Rows <= sweepTerms || rows*w.Rows <= sweepSteps):

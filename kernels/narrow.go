@@ -29,6 +29,13 @@ const (
 	narrowBothAdd     = 16      // least rows of x for which it pays to go on from what dw holds
 )
 
+// Where rows are too few for several, each may take the place of them, but in pieces
+// alone: what is for it whatever the rows must be more than one.
+const (
+	_ = uint(4*maxLong - severalBytes)  // one output of float32
+	_ = uint(2*4*maxRun - severalBytes) // more
+)
+
 // forwardNarrow takes the outputs together if it can, else one by one, each with
 // its column of w tight.
 func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
@@ -149,7 +156,7 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 // the same set of the cache, the more outputs there must be to do meanwhile. If they drift
 // from set to set so slowly that with those of dx they are too many, it is best for dw
 // alone, or for none.
-func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], apart bool) {
+func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], alone bool) {
 	f, least := t.atMost(dw.Rows), 1
 	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {
 		f = s
@@ -315,7 +322,7 @@ func (t *tiles[T]) severalPieces(s *scratch[T], y, x, w *Mat[T], bias *T, j, col
 	least := t.severalRows[cols]
 	terms := min(severalBytes/int(size[T]())/cols, maxRun-chains) / chains * chains
 	wt := s.transposed(cols, terms+chains, 0)
-	each := max(maxWork/2/cols/wt.Cols/least, 1) * least
+	each := max(min(maxWork/2/cols, maxBytes/int(size[T]()))/(wt.Cols+chains)/least, 1) * least
 	block := blockBytes / int(size[T]()) / (cols * chains) / least * least
 	lane := grow(&s.left, block*cols*chains)
 	for i, rows := 0, 0; i < y.Rows; i += rows {

@@ -242,7 +242,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 		fold, cols = even(p.n, streams), min(cols, maxWork/8/mostRows)
 	}
 	terms := max(fold, 8)
-	cols = min(cols, max(min(maxWork/tall, maxBytes/int(size[T]()))/terms/t.wideCols, 1)*t.wideCols)
+	cols = min(cols, max(min(maxWork/tall/terms, maxBytes/int(size[T]())/(terms+tall))/t.wideCols, 1)*t.wideCols)
 	tall = even(end-i, min(max(maxWork/(cols*terms), tall), maxRun))
 	var part product[T]
 	for ; i < end; i += tall {

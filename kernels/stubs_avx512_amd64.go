@@ -134,7 +134,8 @@ func unpackedAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *floa
 // rows of y, x and w are as many bytes apart as follows each. cols is 1 to
 // len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the
 // chains are left at lane, to go on from in a call of as many rows with a nil bias:
-// 16·cols for each row, of as many rows as severalRows[cols] divides.
+// 16·cols for each row, of these and as many as make a multiple of severalRows[cols].
+// Without, lane may be nil.
 //
 //go:noescape
 func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, lane *float32, rows int, cols int, n int, act int)
@@ -145,7 +146,8 @@ func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float
 // rows of y, x and w are as many bytes apart as follows each. cols is 1 to
 // len(severalRows)-1, rows at least severalRows[cols]. If y is nil and ldy 0, the
 // chains are left at lane, to go on from in a call of as many rows with a nil bias:
-// 16·cols for each row, of as many rows as severalRows[cols] divides.
+// 16·cols for each row, of these and as many as make a multiple of severalRows[cols].
+// Without, lane may be nil.
 //
 //go:noescape
 func severalAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, lane *float64, rows int, cols int, n int, act int)

@@ -172,14 +172,14 @@ func plus[T Float](p *T, bytes uintptr) *T {
 // pitch is the distance of m's rows in bytes.
 func (m *Mat[T]) pitch() uintptr { return uintptr(m.Stride) * size[T]() }
 
-// tightColumn points at n elements of column j, from row i on, without gaps:
+// tightColumn points at n elements of the first column, from row i on, without gaps:
 // in m itself if they are, else copied to s.
-func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
+func (m *Mat[T]) tightColumn(i, n int, s *scratch[T]) *T {
 	if m.Stride <= 1 {
-		return m.at(i, j)
+		return m.at(i, 0)
 	}
 	for k := range n {
-		s.line[k] = m.Data[(i+k)*m.Stride+j]
+		s.line[k] = m.Data[(i+k)*m.Stride]
 	}
 	return &s.line[0]
 }
@@ -192,15 +192,15 @@ const (
 	driftStrip  = 8 // two
 )
 
-// panelDrift is the most bytes if it is a panel.
+// panelDrift is the most bytes if it is a panel, of three vectors: a quarter of one.
 func (t *tiles[T]) panelDrift() uintptr { return uintptr(t.panelCols) * size[T]() / 12 }
 
 // setPitch is the largest power of two up to 4096 that a pitch is a multiple of, or misses
 // by so little that the rows drift no more than so many bytes where sets repeat.
 func setPitch(pitch, drift uintptr) uintptr {
-	switch apart := pitch + drift; {
-	case apart < 2048:
-	case apart >= 4096 && apart%4096 <= 2*drift:
+	switch most := pitch + drift; {
+	case most < 2048:
+	case most >= 4096 && most%4096 <= 2*drift:
 		return 4096
 	case (pitch+drift/2)%2048 <= drift:
 		return 2048

@@ -34,6 +34,7 @@ func (d *document) write(dir string) error {
 	switch best := &d.results[0]; {
 	case d.sweep:
 		name = "sweep.md"
+		fmt.Fprintf(&b, "\nShapes of the sizes %s.\n", strings.ReplaceAll(d.sizes, ",", ", "))
 		best.writeSweep(&b)
 		best.writeSlower(&b)
 	case d.smooth:

@@ -359,7 +359,7 @@ func inSweep(s peers.Shape) bool {
 	return s.Flops(peers.Forward) <= 3e8 && s.Elements(peers.Backward) <= 3e6
 }
 
-// sweep measures 400 shapes briefly, or all that there are, and again with care those
+// sweep measures 400 shapes briefly, or as many as come up, and again with care those
 // where ours seems to lose.
 func (r *results) sweep(o options) {
 	sizes, err := parseSizes(o.sizes)
