@@ -263,40 +263,56 @@ func foldChains(m Machine, acc [][]Vec, x Rows, part Part) {
 // widest is how many outputs a narrow layer has at the most.
 const widest = 7
 
-// shortBytes are the longest vectors of abreast and tree, which few outputs do not
-// fill: a part of a longer one takes twice the time on some machines.
+// shortBytes are the vectors of abreast and tree if the outputs fit: a part of a longer
+// one takes twice the time on some machines, and more often lies across cache lines.
 const shortBytes = 32
 
 // abreastVecs is how many vectors of outputs abreast has.
 const abreastVecs = 2
 
+// byOutputs emits body for the outputs of a narrow layer, up to most of them side by side
+// in vectors as short as hold them all, or else in several of the longest: the last of
+// these is a whole one or a part. body returns from the function.
+func byOutputs(m Machine, most int, body func(m Machine, vecs int, last piece)) {
+	cols := arg(m, "cols")
+	for bytes, vecs := shortBytes, 1; ; {
+		s := m.Short(bytes)
+		held, partly, more := vecs*s.Spec().Lanes(), m.NewLabel("part"), m.NewLabel("more")
+		if held < min(most, widest) {
+			m.JumpIf(cols, AtLeast, held+1, more)
+		}
+		if held <= widest {
+			m.JumpIf(cols, NotEqual, held, partly)
+			body(s, vecs, piece{})
+			m.Label(partly)
+		}
+		part := s.MakePart(cols)
+		body(s, vecs, piece{&part})
+		s.FreePart(part)
+		switch {
+		case held >= min(most, widest):
+			m.FreeInts(cols)
+			return
+		case bytes < m.Spec().VecBytes:
+			bytes *= 2
+		default:
+			vecs++
+		}
+		m.Label(more)
+	}
+}
+
 // abreast computes the outputs of a row side by side, each of their chains in
 // vectors of its own: w is taken as it lies, row by row. It is what few rows
 // are worth.
 func abreast(m Machine) {
-	m = m.Short(shortBytes)
-	lanes := m.Spec().Lanes()
 	m.Func("abreast", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)"),
 		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n",
 		"",
 		"Each sum is sixteen chains of fused multiply-adds, as those of narrow. The",
 		"rows of y, x and w are as many bytes apart as follows each. cols is 1 to twice",
 		"the lanes of a vector, and no more than 7.")
-	cols := arg(m, "cols")
-	for vecs := 1; vecs <= abreastVecs && (vecs-1)*lanes < widest; vecs++ {
-		partly, more := m.NewLabel("part"), m.NewLabel("more")
-		m.JumpIf(cols, AtLeast, vecs*lanes+1, more)
-		if vecs*lanes <= widest {
-			m.JumpIf(cols, NotEqual, vecs*lanes, partly)
-			abreastRows(m, vecs, piece{})
-			m.Label(partly)
-		}
-		part := m.MakePart(cols)
-		abreastRows(m, vecs, piece{&part})
-		m.FreePart(part)
-		m.Label(more)
-	}
-	m.Return()
+	byOutputs(m, abreastVecs*m.Spec().Lanes(), abreastRows)
 }
 
 // abreastRows computes all rows, of so many vectors of which the last is a whole
@@ -425,12 +441,11 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 func treeTerms(s Spec) int { return min(chains, s.Vecs-5-s.PartVecs) }
 
 // treeCols is how many outputs tree can have.
-func treeCols(s Spec) int { return min(s.VecBytes, shortBytes) / s.Float.Size }
+func treeCols(s Spec) int { return min(s.Lanes(), widest+1) }
 
 // tree is narrow for so few inputs that each chain has a term at the most. The
 // outputs lie side by side, as those of abreast.
 func tree(m Machine) {
-	m = m.Short(shortBytes)
 	m.Func("tree", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)"),
 		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n",
 		"",
@@ -438,18 +453,7 @@ func tree(m Machine) {
 		"y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and",
 		"no more than 7, n 2 to treeTerms.")
 	byValue(m, "n", 2, treeTerms(m.Spec()), func(n int) {
-		cols := arg(m, "cols")
-		if lanes := m.Spec().Lanes(); lanes <= widest {
-			partly := m.NewLabel("part")
-			m.JumpIf(cols, NotEqual, lanes, partly)
-			treeRows(m, n, piece{})
-			m.Label(partly)
-		}
-		part := m.MakePart(cols)
-		part.Count = cols
-		treeRows(m, n, piece{&part})
-		m.FreePart(part)
-		m.FreeInts(cols)
+		byOutputs(m, treeCols(m.Spec()), func(m Machine, _ int, p piece) { treeRows(m, n, p) })
 	})
 }
 

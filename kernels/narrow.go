@@ -3,10 +3,12 @@
 package kernels
 
 const (
-	shortRow = 12 // terms, of the sixteen that a narrow layer takes at once, that short vectors are best for
+	shortRow  = 12 // terms, of the sixteen that a narrow layer takes at once, that short vectors are best for
+	shortRows = 44 // rows from which long ones are, if they are not computed as halves and fill more than one
 
-	treeRows  = 40 // rows below which tree is best whatever the products
-	treeTurns = 5  // most vectors of products for each output that tree takes, or more if they are short
+	treeRows  = 56 // rows below which tree is best whatever the products
+	treeTurns = 5  // most vectors of products for each output that tree takes, or more if they are short,
+	treeTwo   = 3  // less so many, which matter where there are two
 
 	abreastFew  = 2   // most rows that abreast computes whatever they have
 	abreastRows = 16  // most rows that it computes if they have few elements
@@ -47,8 +49,8 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 		return
 	}
 	kernel := t.narrow
-	if x.Cols <= shortRow && t.half != nil {
-		kernel = t.half.narrow // a longer vector would be half empty
+	if h := t.half; h != nil && x.Cols <= shortRow && (x.Cols <= h.lanes || y.Rows < shortRows || t.halved) {
+		kernel = h.narrow // a longer vector would be half empty
 	}
 	columns := w.at(0, 0)
 	if w.Stride > 1 && !w.empty() {
@@ -134,7 +136,7 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
 	passes := (y.Cols + t.treeCols - 1) / t.treeCols
 	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) &&
-		(y.Rows < treeRows || passes*x.Cols <= max(treeTurns, chains/t.treeCols)*y.Cols)
+		(y.Rows < treeRows || passes*x.Cols <= max(treeTurns, chains/t.treeCols)*y.Cols-treeTwo)
 }
 
 // forwardTree computes a narrow layer of few inputs.

@@ -2636,8 +2636,6 @@ rest89:
 TEXT ·abreastAVX2F32(SB), NOSPLIT, $0-88
 	PCALIGN $0x40
 	MOVQ    cols+64(FP), AX
-	CMPQ    AX, $0x09
-	JGE     more2
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
@@ -2952,11 +2950,6 @@ stored12:
 	JGE    tile3
 
 rest4:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more2:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3539,8 +3532,6 @@ rest13:
 	RET
 
 more2:
-	CMPQ    AX, $0x09
-	JGE     more26
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -3981,11 +3972,6 @@ rest28:
 	VZEROUPPER
 	RET
 
-more26:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 // func treeAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·treeAVX2F32(SB), NOSPLIT, $0-88
@@ -4033,7 +4019,7 @@ TEXT ·treeAVX2F32(SB), NOSPLIT, $0-88
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row2:
+row4:
 	VBROADCASTSS (DX), Y13
 	VMOVAPS      Y11, Y12
 	VFMADD231PS  Y13, Y1, Y12
@@ -4067,63 +4053,63 @@ row2:
 	VXORPS       Y13, Y13, Y13
 	VADDPS       Y13, Y12, Y12
 	CMPQ         R8, $0x01
-	JNE          linear3
+	JNE          linear5
 	VMAXPS       Y12, Y13, Y12
 
-linear3:
+linear5:
 	TESTQ        $0x00000004, AX
-	JZ           low5
+	JZ           low7
 	VMOVUPS      X12, (BX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, AX
-	JZ           low6
+	JZ           low8
 	VMOVSD       X12, 16(BX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, AX
-	JZ           low7
+	JZ           low9
 	VMOVSS       X12, 24(BX)
 
-low7:
-	JMP stored4
-
-low6:
-	TESTQ  $0x00000001, AX
-	JZ     low8
-	VMOVSS X12, 16(BX)
+low9:
+	JMP stored6
 
 low8:
-	JMP stored4
+	TESTQ  $0x00000001, AX
+	JZ     low10
+	VMOVSS X12, 16(BX)
 
-low5:
+low10:
+	JMP stored6
+
+low7:
 	TESTQ     $0x00000002, AX
-	JZ        low9
+	JZ        low11
 	VMOVSD    X12, (BX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, AX
-	JZ        low10
+	JZ        low12
 	VMOVSS    X12, 8(BX)
 
-low10:
-	JMP stored4
-
-low9:
-	TESTQ  $0x00000001, AX
-	JZ     low11
-	VMOVSS X12, (BX)
+low12:
+	JMP stored6
 
 low11:
-stored4:
+	TESTQ  $0x00000001, AX
+	JZ     low13
+	VMOVSS X12, (BX)
+
+low13:
+stored6:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row2
+	JNZ    row4
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ    AX, $0x09
-	JNE     other12
+	JNE     other14
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4162,7 +4148,7 @@ other1:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row13:
+row17:
 	VBROADCASTSS (DX), Y12
 	VMOVAPS      Y10, Y11
 	VFMADD231PS  Y12, Y1, Y11
@@ -4193,63 +4179,63 @@ row13:
 	VXORPS       Y12, Y12, Y12
 	VADDPS       Y12, Y11, Y11
 	CMPQ         R8, $0x01
-	JNE          linear14
+	JNE          linear18
 	VMAXPS       Y11, Y12, Y11
 
-linear14:
+linear18:
 	TESTQ        $0x00000004, AX
-	JZ           low16
+	JZ           low20
 	VMOVUPS      X11, (BX)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000002, AX
-	JZ           low17
+	JZ           low21
 	VMOVSD       X11, 16(BX)
 	VUNPCKHPD    X11, X11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low18
+	JZ           low22
 	VMOVSS       X11, 24(BX)
 
-low18:
-	JMP stored15
+low22:
+	JMP stored19
 
-low17:
+low21:
 	TESTQ  $0x00000001, AX
-	JZ     low19
+	JZ     low23
 	VMOVSS X11, 16(BX)
 
-low19:
-	JMP stored15
+low23:
+	JMP stored19
 
-low16:
+low20:
 	TESTQ     $0x00000002, AX
-	JZ        low20
+	JZ        low24
 	VMOVSD    X11, (BX)
 	VUNPCKHPD X11, X11, X11
 	TESTQ     $0x00000001, AX
-	JZ        low21
+	JZ        low25
 	VMOVSS    X11, 8(BX)
 
-low21:
-	JMP stored15
+low25:
+	JMP stored19
 
-low20:
+low24:
 	TESTQ  $0x00000001, AX
-	JZ     low22
+	JZ     low26
 	VMOVSS X11, (BX)
 
-low22:
-stored15:
+low26:
+stored19:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row13
+	JNZ    row17
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other12:
+other14:
 	CMPQ    AX, $0x08
-	JNE     other23
+	JNE     other27
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4286,7 +4272,7 @@ other12:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row24:
+row30:
 	VBROADCASTSS (DX), Y11
 	VMOVAPS      Y9, Y10
 	VFMADD231PS  Y11, Y1, Y10
@@ -4314,63 +4300,63 @@ row24:
 	VXORPS       Y11, Y11, Y11
 	VADDPS       Y11, Y10, Y10
 	CMPQ         R8, $0x01
-	JNE          linear25
+	JNE          linear31
 	VMAXPS       Y10, Y11, Y10
 
-linear25:
+linear31:
 	TESTQ        $0x00000004, AX
-	JZ           low27
+	JZ           low33
 	VMOVUPS      X10, (BX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, AX
-	JZ           low28
+	JZ           low34
 	VMOVSD       X10, 16(BX)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low29
+	JZ           low35
 	VMOVSS       X10, 24(BX)
 
-low29:
-	JMP stored26
+low35:
+	JMP stored32
 
-low28:
+low34:
 	TESTQ  $0x00000001, AX
-	JZ     low30
+	JZ     low36
 	VMOVSS X10, 16(BX)
 
-low30:
-	JMP stored26
+low36:
+	JMP stored32
 
-low27:
+low33:
 	TESTQ     $0x00000002, AX
-	JZ        low31
+	JZ        low37
 	VMOVSD    X10, (BX)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, AX
-	JZ        low32
+	JZ        low38
 	VMOVSS    X10, 8(BX)
 
-low32:
-	JMP stored26
+low38:
+	JMP stored32
 
-low31:
+low37:
 	TESTQ  $0x00000001, AX
-	JZ     low33
+	JZ     low39
 	VMOVSS X10, (BX)
 
-low33:
-stored26:
+low39:
+stored32:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row24
+	JNZ    row30
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other23:
+other27:
 	CMPQ    AX, $0x07
-	JNE     other34
+	JNE     other40
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4405,7 +4391,7 @@ other23:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row35:
+row43:
 	VBROADCASTSS (DX), Y10
 	VMOVAPS      Y8, Y9
 	VFMADD231PS  Y10, Y1, Y9
@@ -4430,63 +4416,63 @@ row35:
 	VXORPS       Y10, Y10, Y10
 	VADDPS       Y10, Y9, Y9
 	CMPQ         R8, $0x01
-	JNE          linear36
+	JNE          linear44
 	VMAXPS       Y9, Y10, Y9
 
-linear36:
+linear44:
 	TESTQ        $0x00000004, AX
-	JZ           low38
+	JZ           low46
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000002, AX
-	JZ           low39
+	JZ           low47
 	VMOVSD       X9, 16(BX)
 	VUNPCKHPD    X9, X9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low40
+	JZ           low48
 	VMOVSS       X9, 24(BX)
 
-low40:
-	JMP stored37
+low48:
+	JMP stored45
 
-low39:
+low47:
 	TESTQ  $0x00000001, AX
-	JZ     low41
+	JZ     low49
 	VMOVSS X9, 16(BX)
 
-low41:
-	JMP stored37
+low49:
+	JMP stored45
 
-low38:
+low46:
 	TESTQ     $0x00000002, AX
-	JZ        low42
+	JZ        low50
 	VMOVSD    X9, (BX)
 	VUNPCKHPD X9, X9, X9
 	TESTQ     $0x00000001, AX
-	JZ        low43
+	JZ        low51
 	VMOVSS    X9, 8(BX)
 
-low43:
-	JMP stored37
+low51:
+	JMP stored45
 
-low42:
+low50:
 	TESTQ  $0x00000001, AX
-	JZ     low44
+	JZ     low52
 	VMOVSS X9, (BX)
 
-low44:
-stored37:
+low52:
+stored45:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row35
+	JNZ    row43
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other34:
+other40:
 	CMPQ    AX, $0x06
-	JNE     other45
+	JNE     other53
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4519,7 +4505,7 @@ other34:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row46:
+row56:
 	VBROADCASTSS (DX), Y9
 	VMOVAPS      Y7, Y8
 	VFMADD231PS  Y9, Y1, Y8
@@ -4541,63 +4527,63 @@ row46:
 	VXORPS       Y9, Y9, Y9
 	VADDPS       Y9, Y8, Y8
 	CMPQ         R8, $0x01
-	JNE          linear47
+	JNE          linear57
 	VMAXPS       Y8, Y9, Y8
 
-linear47:
+linear57:
 	TESTQ        $0x00000004, AX
-	JZ           low49
+	JZ           low59
 	VMOVUPS      X8, (BX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000002, AX
-	JZ           low50
+	JZ           low60
 	VMOVSD       X8, 16(BX)
 	VUNPCKHPD    X8, X8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low51
+	JZ           low61
 	VMOVSS       X8, 24(BX)
 
-low51:
-	JMP stored48
+low61:
+	JMP stored58
 
-low50:
+low60:
 	TESTQ  $0x00000001, AX
-	JZ     low52
+	JZ     low62
 	VMOVSS X8, 16(BX)
 
-low52:
-	JMP stored48
+low62:
+	JMP stored58
 
-low49:
+low59:
 	TESTQ     $0x00000002, AX
-	JZ        low53
+	JZ        low63
 	VMOVSD    X8, (BX)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low54
+	JZ        low64
 	VMOVSS    X8, 8(BX)
 
-low54:
-	JMP stored48
+low64:
+	JMP stored58
 
-low53:
+low63:
 	TESTQ  $0x00000001, AX
-	JZ     low55
+	JZ     low65
 	VMOVSS X8, (BX)
 
-low55:
-stored48:
+low65:
+stored58:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row46
+	JNZ    row56
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other45:
+other53:
 	CMPQ    AX, $0x05
-	JNE     other56
+	JNE     other66
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4628,7 +4614,7 @@ other45:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row57:
+row69:
 	VBROADCASTSS (DX), Y8
 	VMOVAPS      Y6, Y7
 	VFMADD231PS  Y8, Y1, Y7
@@ -4647,63 +4633,63 @@ row57:
 	VXORPS       Y8, Y8, Y8
 	VADDPS       Y8, Y7, Y7
 	CMPQ         R8, $0x01
-	JNE          linear58
+	JNE          linear70
 	VMAXPS       Y7, Y8, Y7
 
-linear58:
+linear70:
 	TESTQ        $0x00000004, AX
-	JZ           low60
+	JZ           low72
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low61
+	JZ           low73
 	VMOVSD       X7, 16(BX)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low62
+	JZ           low74
 	VMOVSS       X7, 24(BX)
 
-low62:
-	JMP stored59
+low74:
+	JMP stored71
 
-low61:
+low73:
 	TESTQ  $0x00000001, AX
-	JZ     low63
+	JZ     low75
 	VMOVSS X7, 16(BX)
 
-low63:
-	JMP stored59
+low75:
+	JMP stored71
 
-low60:
+low72:
 	TESTQ     $0x00000002, AX
-	JZ        low64
+	JZ        low76
 	VMOVSD    X7, (BX)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low65
+	JZ        low77
 	VMOVSS    X7, 8(BX)
 
-low65:
-	JMP stored59
+low77:
+	JMP stored71
 
-low64:
+low76:
 	TESTQ  $0x00000001, AX
-	JZ     low66
+	JZ     low78
 	VMOVSS X7, (BX)
 
-low66:
-stored59:
+low78:
+stored71:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row57
+	JNZ    row69
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other56:
+other66:
 	CMPQ    AX, $0x04
-	JNE     other67
+	JNE     other79
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4732,7 +4718,7 @@ other56:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row68:
+row82:
 	VBROADCASTSS (DX), Y7
 	VMOVAPS      Y5, Y6
 	VFMADD231PS  Y7, Y1, Y6
@@ -4748,63 +4734,63 @@ row68:
 	VXORPS       Y7, Y7, Y7
 	VADDPS       Y7, Y6, Y6
 	CMPQ         R8, $0x01
-	JNE          linear69
+	JNE          linear83
 	VMAXPS       Y6, Y7, Y6
 
-linear69:
+linear83:
 	TESTQ        $0x00000004, AX
-	JZ           low71
+	JZ           low85
 	VMOVUPS      X6, (BX)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low72
+	JZ           low86
 	VMOVSD       X6, 16(BX)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low73
+	JZ           low87
 	VMOVSS       X6, 24(BX)
 
-low73:
-	JMP stored70
+low87:
+	JMP stored84
 
-low72:
+low86:
 	TESTQ  $0x00000001, AX
-	JZ     low74
+	JZ     low88
 	VMOVSS X6, 16(BX)
 
-low74:
-	JMP stored70
+low88:
+	JMP stored84
 
-low71:
+low85:
 	TESTQ     $0x00000002, AX
-	JZ        low75
+	JZ        low89
 	VMOVSD    X6, (BX)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low76
+	JZ        low90
 	VMOVSS    X6, 8(BX)
 
-low76:
-	JMP stored70
+low90:
+	JMP stored84
 
-low75:
+low89:
 	TESTQ  $0x00000001, AX
-	JZ     low77
+	JZ     low91
 	VMOVSS X6, (BX)
 
-low77:
-stored70:
+low91:
+stored84:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row68
+	JNZ    row82
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other67:
+other79:
 	CMPQ    AX, $0x03
-	JNE     other78
+	JNE     other92
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4831,7 +4817,7 @@ other67:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row79:
+row95:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y4, Y5
 	VFMADD231PS  Y6, Y1, Y5
@@ -4844,61 +4830,61 @@ row79:
 	VXORPS       Y6, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	CMPQ         R8, $0x01
-	JNE          linear80
+	JNE          linear96
 	VMAXPS       Y5, Y6, Y5
 
-linear80:
+linear96:
 	TESTQ        $0x00000004, AX
-	JZ           low82
+	JZ           low98
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low83
+	JZ           low99
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low84
+	JZ           low100
 	VMOVSS       X5, 24(BX)
 
-low84:
-	JMP stored81
+low100:
+	JMP stored97
 
-low83:
+low99:
 	TESTQ  $0x00000001, AX
-	JZ     low85
+	JZ     low101
 	VMOVSS X5, 16(BX)
 
-low85:
-	JMP stored81
+low101:
+	JMP stored97
 
-low82:
+low98:
 	TESTQ     $0x00000002, AX
-	JZ        low86
+	JZ        low102
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low87
+	JZ        low103
 	VMOVSS    X5, 8(BX)
 
-low87:
-	JMP stored81
+low103:
+	JMP stored97
 
-low86:
+low102:
 	TESTQ  $0x00000001, AX
-	JZ     low88
+	JZ     low104
 	VMOVSS X5, (BX)
 
-low88:
-stored81:
+low104:
+stored97:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row79
+	JNZ    row95
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other78:
+other92:
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4923,7 +4909,7 @@ other78:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row90:
+row108:
 	VBROADCASTSS (DX), Y5
 	VMOVAPS      Y3, Y4
 	VFMADD231PS  Y5, Y1, Y4
@@ -4933,56 +4919,56 @@ row90:
 	VXORPS       Y5, Y5, Y5
 	VADDPS       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear91
+	JNE          linear109
 	VMAXPS       Y4, Y5, Y4
 
-linear91:
+linear109:
 	TESTQ        $0x00000004, AX
-	JZ           low93
+	JZ           low111
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low94
+	JZ           low112
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low95
+	JZ           low113
 	VMOVSS       X4, 24(BX)
 
-low95:
-	JMP stored92
+low113:
+	JMP stored110
 
-low94:
+low112:
 	TESTQ  $0x00000001, AX
-	JZ     low96
+	JZ     low114
 	VMOVSS X4, 16(BX)
 
-low96:
-	JMP stored92
+low114:
+	JMP stored110
 
-low93:
+low111:
 	TESTQ     $0x00000002, AX
-	JZ        low97
+	JZ        low115
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low98
+	JZ        low116
 	VMOVSS    X4, 8(BX)
 
-low98:
-	JMP stored92
+low116:
+	JMP stored110
 
-low97:
+low115:
 	TESTQ  $0x00000001, AX
-	JZ     low99
+	JZ     low117
 	VMOVSS X4, (BX)
 
-low99:
-stored92:
+low117:
+stored110:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row90
+	JNZ    row108
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5030,7 +5016,7 @@ TEXT ·treeAVX2F64(SB), NOSPLIT, $0-88
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row3:
+row4:
 	VBROADCASTSD (DX), Y12
 	VMOVAPD      Y10, Y11
 	VFMADD231PD  Y12, Y0, Y11
@@ -5064,15 +5050,15 @@ row3:
 	VXORPS       Y12, Y12, Y12
 	VADDPD       Y12, Y11, Y11
 	CMPQ         R8, $0x01
-	JNE          linear4
+	JNE          linear5
 	VMAXPD       Y11, Y12, Y11
 
-linear4:
+linear5:
 	VMOVUPD Y11, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row3
+	JNZ     row4
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5117,7 +5103,7 @@ part2:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row5:
+row6:
 	VBROADCASTSD (DX), Y13
 	VMOVAPD      Y11, Y12
 	VFMADD231PD  Y13, Y1, Y12
@@ -5151,44 +5137,44 @@ row5:
 	VXORPS       Y13, Y13, Y13
 	VADDPD       Y13, Y12, Y12
 	CMPQ         R8, $0x01
-	JNE          linear6
+	JNE          linear7
 	VMAXPD       Y12, Y13, Y12
 
-linear6:
+linear7:
 	TESTQ        $0x00000002, AX
-	JZ           low8
+	JZ           low9
 	VMOVUPS      X12, (BX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000001, AX
-	JZ           low9
+	JZ           low10
 	VMOVSD       X12, 16(BX)
 	VUNPCKHPD    X12, X12, X12
 
-low9:
-	JMP stored7
+low10:
+	JMP stored8
 
-low8:
+low9:
 	TESTQ     $0x00000001, AX
-	JZ        low10
+	JZ        low11
 	VMOVSD    X12, (BX)
 	VUNPCKHPD X12, X12, X12
 
-low10:
-stored7:
+low11:
+stored8:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row5
+	JNZ    row6
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ AX, $0x09
-	JNE  other11
+	JNE  other12
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part12
+	JNE  part13
 
 	// 9 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5220,7 +5206,7 @@ other1:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row13:
+row15:
 	VBROADCASTSD (DX), Y11
 	VMOVAPD      Y9, Y10
 	VFMADD231PD  Y11, Y0, Y10
@@ -5251,20 +5237,20 @@ row13:
 	VXORPS       Y11, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	CMPQ         R8, $0x01
-	JNE          linear14
+	JNE          linear16
 	VMAXPD       Y10, Y11, Y10
 
-linear14:
+linear16:
 	VMOVUPD Y10, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row13
+	JNZ     row15
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part12:
+part13:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5302,7 +5288,7 @@ part12:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row15:
+row17:
 	VBROADCASTSD (DX), Y12
 	VMOVAPD      Y10, Y11
 	VFMADD231PD  Y12, Y1, Y11
@@ -5333,44 +5319,44 @@ row15:
 	VXORPS       Y12, Y12, Y12
 	VADDPD       Y12, Y11, Y11
 	CMPQ         R8, $0x01
-	JNE          linear16
+	JNE          linear18
 	VMAXPD       Y11, Y12, Y11
 
-linear16:
+linear18:
 	TESTQ        $0x00000002, AX
-	JZ           low18
+	JZ           low20
 	VMOVUPS      X11, (BX)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low19
+	JZ           low21
 	VMOVSD       X11, 16(BX)
 	VUNPCKHPD    X11, X11, X11
 
-low19:
-	JMP stored17
+low21:
+	JMP stored19
 
-low18:
+low20:
 	TESTQ     $0x00000001, AX
-	JZ        low20
+	JZ        low22
 	VMOVSD    X11, (BX)
 	VUNPCKHPD X11, X11, X11
 
-low20:
-stored17:
+low22:
+stored19:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row15
+	JNZ    row17
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other11:
+other12:
 	CMPQ AX, $0x08
-	JNE  other21
+	JNE  other23
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part22
+	JNE  part24
 
 	// 8 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5400,7 +5386,7 @@ other11:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row23:
+row26:
 	VBROADCASTSD (DX), Y10
 	VMOVAPD      Y8, Y9
 	VFMADD231PD  Y10, Y0, Y9
@@ -5428,20 +5414,20 @@ row23:
 	VXORPS       Y10, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	CMPQ         R8, $0x01
-	JNE          linear24
+	JNE          linear27
 	VMAXPD       Y9, Y10, Y9
 
-linear24:
+linear27:
 	VMOVUPD Y9, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row23
+	JNZ     row26
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part22:
+part24:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5477,7 +5463,7 @@ part22:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row25:
+row28:
 	VBROADCASTSD (DX), Y11
 	VMOVAPD      Y9, Y10
 	VFMADD231PD  Y11, Y1, Y10
@@ -5505,44 +5491,44 @@ row25:
 	VXORPS       Y11, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	CMPQ         R8, $0x01
-	JNE          linear26
+	JNE          linear29
 	VMAXPD       Y10, Y11, Y10
 
-linear26:
+linear29:
 	TESTQ        $0x00000002, AX
-	JZ           low28
+	JZ           low31
 	VMOVUPS      X10, (BX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low29
+	JZ           low32
 	VMOVSD       X10, 16(BX)
 	VUNPCKHPD    X10, X10, X10
 
-low29:
-	JMP stored27
+low32:
+	JMP stored30
 
-low28:
+low31:
 	TESTQ     $0x00000001, AX
-	JZ        low30
+	JZ        low33
 	VMOVSD    X10, (BX)
 	VUNPCKHPD X10, X10, X10
 
-low30:
-stored27:
+low33:
+stored30:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row25
+	JNZ    row28
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other21:
+other23:
 	CMPQ AX, $0x07
-	JNE  other31
+	JNE  other34
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part32
+	JNE  part35
 
 	// 7 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5570,7 +5556,7 @@ other21:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row33:
+row37:
 	VBROADCASTSD (DX), Y9
 	VMOVAPD      Y7, Y8
 	VFMADD231PD  Y9, Y0, Y8
@@ -5595,20 +5581,20 @@ row33:
 	VXORPS       Y9, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	CMPQ         R8, $0x01
-	JNE          linear34
+	JNE          linear38
 	VMAXPD       Y8, Y9, Y8
 
-linear34:
+linear38:
 	VMOVUPD Y8, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row33
+	JNZ     row37
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part32:
+part35:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5642,7 +5628,7 @@ part32:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row35:
+row39:
 	VBROADCASTSD (DX), Y10
 	VMOVAPD      Y8, Y9
 	VFMADD231PD  Y10, Y1, Y9
@@ -5667,44 +5653,44 @@ row35:
 	VXORPS       Y10, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	CMPQ         R8, $0x01
-	JNE          linear36
+	JNE          linear40
 	VMAXPD       Y9, Y10, Y9
 
-linear36:
+linear40:
 	TESTQ        $0x00000002, AX
-	JZ           low38
+	JZ           low42
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low39
+	JZ           low43
 	VMOVSD       X9, 16(BX)
 	VUNPCKHPD    X9, X9, X9
 
-low39:
-	JMP stored37
+low43:
+	JMP stored41
 
-low38:
+low42:
 	TESTQ     $0x00000001, AX
-	JZ        low40
+	JZ        low44
 	VMOVSD    X9, (BX)
 	VUNPCKHPD X9, X9, X9
 
-low40:
-stored37:
+low44:
+stored41:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row35
+	JNZ    row39
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other31:
+other34:
 	CMPQ AX, $0x06
-	JNE  other41
+	JNE  other45
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part42
+	JNE  part46
 
 	// 6 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5730,7 +5716,7 @@ other31:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row43:
+row48:
 	VBROADCASTSD (DX), Y8
 	VMOVAPD      Y6, Y7
 	VFMADD231PD  Y8, Y0, Y7
@@ -5752,20 +5738,20 @@ row43:
 	VXORPS       Y8, Y8, Y8
 	VADDPD       Y8, Y7, Y7
 	CMPQ         R8, $0x01
-	JNE          linear44
+	JNE          linear49
 	VMAXPD       Y7, Y8, Y7
 
-linear44:
+linear49:
 	VMOVUPD Y7, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row43
+	JNZ     row48
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part42:
+part46:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5797,7 +5783,7 @@ part42:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row45:
+row50:
 	VBROADCASTSD (DX), Y9
 	VMOVAPD      Y7, Y8
 	VFMADD231PD  Y9, Y1, Y8
@@ -5819,44 +5805,44 @@ row45:
 	VXORPS       Y9, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	CMPQ         R8, $0x01
-	JNE          linear46
+	JNE          linear51
 	VMAXPD       Y8, Y9, Y8
 
-linear46:
+linear51:
 	TESTQ        $0x00000002, AX
-	JZ           low48
+	JZ           low53
 	VMOVUPS      X8, (BX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low49
+	JZ           low54
 	VMOVSD       X8, 16(BX)
 	VUNPCKHPD    X8, X8, X8
 
-low49:
-	JMP stored47
+low54:
+	JMP stored52
 
-low48:
+low53:
 	TESTQ     $0x00000001, AX
-	JZ        low50
+	JZ        low55
 	VMOVSD    X8, (BX)
 	VUNPCKHPD X8, X8, X8
 
-low50:
-stored47:
+low55:
+stored52:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row45
+	JNZ    row50
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other41:
+other45:
 	CMPQ AX, $0x05
-	JNE  other51
+	JNE  other56
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part52
+	JNE  part57
 
 	// 5 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5880,7 +5866,7 @@ other41:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row53:
+row59:
 	VBROADCASTSD (DX), Y7
 	VMOVAPD      Y5, Y6
 	VFMADD231PD  Y7, Y0, Y6
@@ -5899,20 +5885,20 @@ row53:
 	VXORPS       Y7, Y7, Y7
 	VADDPD       Y7, Y6, Y6
 	CMPQ         R8, $0x01
-	JNE          linear54
+	JNE          linear60
 	VMAXPD       Y6, Y7, Y6
 
-linear54:
+linear60:
 	VMOVUPD Y6, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row53
+	JNZ     row59
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part52:
+part57:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5942,7 +5928,7 @@ part52:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row55:
+row61:
 	VBROADCASTSD (DX), Y8
 	VMOVAPD      Y6, Y7
 	VFMADD231PD  Y8, Y1, Y7
@@ -5961,44 +5947,44 @@ row55:
 	VXORPS       Y8, Y8, Y8
 	VADDPD       Y8, Y7, Y7
 	CMPQ         R8, $0x01
-	JNE          linear56
+	JNE          linear62
 	VMAXPD       Y7, Y8, Y7
 
-linear56:
+linear62:
 	TESTQ        $0x00000002, AX
-	JZ           low58
+	JZ           low64
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low59
+	JZ           low65
 	VMOVSD       X7, 16(BX)
 	VUNPCKHPD    X7, X7, X7
 
-low59:
-	JMP stored57
+low65:
+	JMP stored63
 
-low58:
+low64:
 	TESTQ     $0x00000001, AX
-	JZ        low60
+	JZ        low66
 	VMOVSD    X7, (BX)
 	VUNPCKHPD X7, X7, X7
 
-low60:
-stored57:
+low66:
+stored63:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row55
+	JNZ    row61
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other51:
+other56:
 	CMPQ AX, $0x04
-	JNE  other61
+	JNE  other67
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part62
+	JNE  part68
 
 	// 4 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6020,7 +6006,7 @@ other51:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row63:
+row70:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y4, Y5
 	VFMADD231PD  Y6, Y0, Y5
@@ -6036,20 +6022,20 @@ row63:
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y5, Y5
 	CMPQ         R8, $0x01
-	JNE          linear64
+	JNE          linear71
 	VMAXPD       Y5, Y6, Y5
 
-linear64:
+linear71:
 	VMOVUPD Y5, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row63
+	JNZ     row70
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part62:
+part68:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -6077,7 +6063,7 @@ part62:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row65:
+row72:
 	VBROADCASTSD (DX), Y7
 	VMOVAPD      Y5, Y6
 	VFMADD231PD  Y7, Y1, Y6
@@ -6093,44 +6079,44 @@ row65:
 	VXORPS       Y7, Y7, Y7
 	VADDPD       Y7, Y6, Y6
 	CMPQ         R8, $0x01
-	JNE          linear66
+	JNE          linear73
 	VMAXPD       Y6, Y7, Y6
 
-linear66:
+linear73:
 	TESTQ        $0x00000002, AX
-	JZ           low68
+	JZ           low75
 	VMOVUPS      X6, (BX)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low69
+	JZ           low76
 	VMOVSD       X6, 16(BX)
 	VUNPCKHPD    X6, X6, X6
 
-low69:
-	JMP stored67
+low76:
+	JMP stored74
 
-low68:
+low75:
 	TESTQ     $0x00000001, AX
-	JZ        low70
+	JZ        low77
 	VMOVSD    X6, (BX)
 	VUNPCKHPD X6, X6, X6
 
-low70:
-stored67:
+low77:
+stored74:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row65
+	JNZ    row72
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other61:
+other67:
 	CMPQ AX, $0x03
-	JNE  other71
+	JNE  other78
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part72
+	JNE  part79
 
 	// 3 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6150,7 +6136,7 @@ other61:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row73:
+row81:
 	VBROADCASTSD (DX), Y5
 	VMOVAPD      Y3, Y4
 	VFMADD231PD  Y5, Y0, Y4
@@ -6163,20 +6149,20 @@ row73:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear74
+	JNE          linear82
 	VMAXPD       Y4, Y5, Y4
 
-linear74:
+linear82:
 	VMOVUPD Y4, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row73
+	JNZ     row81
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part72:
+part79:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -6202,7 +6188,7 @@ part72:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row75:
+row83:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y4, Y5
 	VFMADD231PD  Y6, Y1, Y5
@@ -6215,42 +6201,42 @@ row75:
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y5, Y5
 	CMPQ         R8, $0x01
-	JNE          linear76
+	JNE          linear84
 	VMAXPD       Y5, Y6, Y5
 
-linear76:
+linear84:
 	TESTQ        $0x00000002, AX
-	JZ           low78
+	JZ           low86
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low79
+	JZ           low87
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 
-low79:
-	JMP stored77
+low87:
+	JMP stored85
 
-low78:
+low86:
 	TESTQ     $0x00000001, AX
-	JZ        low80
+	JZ        low88
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 
-low80:
-stored77:
+low88:
+stored85:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row75
+	JNZ    row83
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other71:
+other78:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part82
+	JNE  part90
 
 	// 2 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6268,7 +6254,7 @@ other71:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row83:
+row92:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y2, Y3
 	VFMADD231PD  Y4, Y0, Y3
@@ -6278,20 +6264,20 @@ row83:
 	VXORPS       Y4, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	CMPQ         R8, $0x01
-	JNE          linear84
+	JNE          linear93
 	VMAXPD       Y3, Y4, Y3
 
-linear84:
+linear93:
 	VMOVUPD Y3, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row83
+	JNZ     row92
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part82:
+part90:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -6315,7 +6301,7 @@ part82:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row85:
+row94:
 	VBROADCASTSD (DX), Y5
 	VMOVAPD      Y3, Y4
 	VFMADD231PD  Y5, Y1, Y4
@@ -6325,34 +6311,34 @@ row85:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear86
+	JNE          linear95
 	VMAXPD       Y4, Y5, Y4
 
-linear86:
+linear95:
 	TESTQ        $0x00000002, AX
-	JZ           low88
+	JZ           low97
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low89
+	JZ           low98
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low89:
-	JMP stored87
+low98:
+	JMP stored96
 
-low88:
+low97:
 	TESTQ     $0x00000001, AX
-	JZ        low90
+	JZ        low99
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low90:
-stored87:
+low99:
+stored96:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row85
+	JNZ    row94
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -1991,8 +1991,6 @@ rest56:
 TEXT ·abreastAVX512F32(SB), NOSPLIT, $0-88
 	PCALIGN $0x40
 	MOVQ    cols+64(FP), AX
-	CMPQ    AX, $0x09
-	JGE     more2
 	MOVQ    AX, CX
 	ANDQ    $0x07, CX
 	MOVL    $0x000000ff, BX
@@ -2254,13 +2252,8 @@ rest4:
 	VZEROUPPER
 	RET
 
-more2:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 // func abreastAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·abreastAVX512F64(SB), NOSPLIT, $0-88
 	PCALIGN $0x40
 	MOVQ    cols+64(FP), AX
@@ -2724,11 +2717,9 @@ rest10:
 	RET
 
 more2:
-	CMPQ  AX, $0x09
-	JGE   more20
 	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	MOVQ  rows+56(FP), BX
@@ -2736,368 +2727,240 @@ more2:
 	JLT   rest22
 
 tile21:
-	// chains 0, 2 …: the first of all from bias, the others from +0
+	// chains 0, 1 …: the first of all from bias, the others from +0
 	MOVQ      bias+48(FP), BX
-	VMOVUPD   (BX), Y0
-	VMOVUPD.Z 32(BX), K1, Y1
-	VPXORD    Y2, Y2, Y2
-	VPXORD    Y3, Y3, Y3
-	VPXORD    Y4, Y4, Y4
-	VPXORD    Y5, Y5, Y5
-	VPXORD    Y6, Y6, Y6
-	VPXORD    Y7, Y7, Y7
-	VPXORD    Y8, Y8, Y8
-	VPXORD    Y9, Y9, Y9
-	VPXORD    Y10, Y10, Y10
-	VPXORD    Y11, Y11, Y11
-	VPXORD    Y12, Y12, Y12
-	VPXORD    Y13, Y13, Y13
-	VPXORD    Y14, Y14, Y14
-	VPXORD    Y15, Y15, Y15
+	VMOVUPD.Z (BX), K1, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	VPXORD    Z4, Z4, Z4
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	VPXORD    Z7, Z7, Z7
+	VPXORD    Z8, Z8, Z8
+	VPXORD    Z9, Z9, Z9
+	VPXORD    Z10, Z10, Z10
+	VPXORD    Z11, Z11, Z11
+	VPXORD    Z12, Z12, Z12
+	VPXORD    Z13, Z13, Z13
+	VPXORD    Z14, Z14, Z14
+	VPXORD    Z15, Z15, Z15
 	MOVQ      w+32(FP), BX
 	MOVQ      ldw+40(FP), CX
 	MOVQ      x+16(FP), DX
 	MOVQ      n+72(FP), SI
-	IMUL3Q    $0x02, CX, CX
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
 	JLT  tail24
 
 block23:
-	VBROADCASTSD (DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y0
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y1
-	ADDQ         CX, BX
-	VBROADCASTSD 16(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y2
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y3
-	ADDQ         CX, BX
-	VBROADCASTSD 32(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y4
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y5
-	ADDQ         CX, BX
-	VBROADCASTSD 48(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y6
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y7
-	ADDQ         CX, BX
-	VBROADCASTSD 64(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y8
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y9
-	ADDQ         CX, BX
-	VBROADCASTSD 80(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y10
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y11
-	ADDQ         CX, BX
-	VBROADCASTSD 96(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y12
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y13
-	ADDQ         CX, BX
-	VBROADCASTSD 112(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y14
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y15
-	ADDQ         CX, BX
-	ADDQ         $0x00000080, DX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x10
-	JGE          block23
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST (DX), Z16, Z0
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 8(DX), Z16, Z1
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 16(DX), Z16, Z2
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 24(DX), Z16, Z3
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 32(DX), Z16, Z4
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 40(DX), Z16, Z5
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 48(DX), Z16, Z6
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 56(DX), Z16, Z7
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 64(DX), Z16, Z8
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 72(DX), Z16, Z9
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 80(DX), Z16, Z10
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 88(DX), Z16, Z11
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 96(DX), Z16, Z12
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 104(DX), Z16, Z13
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 112(DX), Z16, Z14
+	ADDQ             CX, BX
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 120(DX), Z16, Z15
+	ADDQ             CX, BX
+	ADDQ             $0x00000080, DX
+	SUBQ             $0x10, SI
+	CMPQ             SI, $0x10
+	JGE              block23
 
 tail24:
-	TESTQ        SI, SI
-	JLE          end25
-	VBROADCASTSD (DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y0
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y1
-	ADDQ         CX, BX
-	CMPQ         SI, $0x02
-	JLE          end25
-	VBROADCASTSD 16(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y2
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y3
-	ADDQ         CX, BX
-	CMPQ         SI, $0x04
-	JLE          end25
-	VBROADCASTSD 32(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y4
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y5
-	ADDQ         CX, BX
-	CMPQ         SI, $0x06
-	JLE          end25
-	VBROADCASTSD 48(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y6
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y7
-	ADDQ         CX, BX
-	CMPQ         SI, $0x08
-	JLE          end25
-	VBROADCASTSD 64(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y8
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y9
-	ADDQ         CX, BX
-	CMPQ         SI, $0x0a
-	JLE          end25
-	VBROADCASTSD 80(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y10
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y11
-	ADDQ         CX, BX
-	CMPQ         SI, $0x0c
-	JLE          end25
-	VBROADCASTSD 96(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y12
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y13
-	ADDQ         CX, BX
-	CMPQ         SI, $0x0e
-	JLE          end25
-	VBROADCASTSD 112(DX), Y17
-	VMOVUPD      (BX), Y16
-	VFMADD231PD  Y17, Y16, Y14
-	VMOVUPD.Z    32(BX), K1, Y16
-	VFMADD231PD  Y17, Y16, Y15
-	ADDQ         CX, BX
+	TESTQ            SI, SI
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST (DX), Z16, Z0
+	ADDQ             CX, BX
+	CMPQ             SI, $0x01
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 8(DX), Z16, Z1
+	ADDQ             CX, BX
+	CMPQ             SI, $0x02
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 16(DX), Z16, Z2
+	ADDQ             CX, BX
+	CMPQ             SI, $0x03
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 24(DX), Z16, Z3
+	ADDQ             CX, BX
+	CMPQ             SI, $0x04
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 32(DX), Z16, Z4
+	ADDQ             CX, BX
+	CMPQ             SI, $0x05
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 40(DX), Z16, Z5
+	ADDQ             CX, BX
+	CMPQ             SI, $0x06
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 48(DX), Z16, Z6
+	ADDQ             CX, BX
+	CMPQ             SI, $0x07
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 56(DX), Z16, Z7
+	ADDQ             CX, BX
+	CMPQ             SI, $0x08
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 64(DX), Z16, Z8
+	ADDQ             CX, BX
+	CMPQ             SI, $0x09
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 72(DX), Z16, Z9
+	ADDQ             CX, BX
+	CMPQ             SI, $0x0a
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 80(DX), Z16, Z10
+	ADDQ             CX, BX
+	CMPQ             SI, $0x0b
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 88(DX), Z16, Z11
+	ADDQ             CX, BX
+	CMPQ             SI, $0x0c
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 96(DX), Z16, Z12
+	ADDQ             CX, BX
+	CMPQ             SI, $0x0d
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 104(DX), Z16, Z13
+	ADDQ             CX, BX
+	CMPQ             SI, $0x0e
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 112(DX), Z16, Z14
+	ADDQ             CX, BX
+	CMPQ             SI, $0x0f
+	JLE              end25
+	VMOVUPD.Z        (BX), K1, Z16
+	VFMADD231PD.BCST 120(DX), Z16, Z15
+	ADDQ             CX, BX
 
 end25:
-	VADDPD Y8, Y0, Y0
-	VADDPD Y9, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y11, Y3, Y3
-	VADDPD Y12, Y4, Y4
-	VADDPD Y13, Y5, Y5
-	VADDPD Y14, Y6, Y6
-	VADDPD Y15, Y7, Y7
-	VADDPD Y4, Y0, Y0
-	VADDPD Y5, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y2, Y0, Y0
-	VADDPD Y3, Y1, Y1
-
-	// chains 1, 3 …: the first of all from bias, the others from +0
-	VPXORD Y2, Y2, Y2
-	VPXORD Y3, Y3, Y3
-	VPXORD Y4, Y4, Y4
-	VPXORD Y5, Y5, Y5
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	MOVQ   w+32(FP), BX
-	MOVQ   ldw+40(FP), CX
-	MOVQ   x+16(FP), DX
-	MOVQ   n+72(FP), SI
-	IMUL3Q $0x01, CX, DI
-	ADDQ   DI, BX
-	IMUL3Q $0x02, CX, CX
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMPQ SI, $0x10
-	JLT  tail27
-
-block26:
-	VBROADCASTSD 8(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y2
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y3
-	ADDQ         CX, BX
-	VBROADCASTSD 24(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y4
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y5
-	ADDQ         CX, BX
-	VBROADCASTSD 40(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y6
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y7
-	ADDQ         CX, BX
-	VBROADCASTSD 56(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y8
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y9
-	ADDQ         CX, BX
-	VBROADCASTSD 72(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y10
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y11
-	ADDQ         CX, BX
-	VBROADCASTSD 88(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y12
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y13
-	ADDQ         CX, BX
-	VBROADCASTSD 104(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y14
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y15
-	ADDQ         CX, BX
-	VBROADCASTSD 120(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y16
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y17
-	ADDQ         CX, BX
-	ADDQ         $0x00000080, DX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x10
-	JGE          block26
-
-tail27:
-	CMPQ         SI, $0x01
-	JLE          end28
-	VBROADCASTSD 8(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y2
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y3
-	ADDQ         CX, BX
-	CMPQ         SI, $0x03
-	JLE          end28
-	VBROADCASTSD 24(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y4
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y5
-	ADDQ         CX, BX
-	CMPQ         SI, $0x05
-	JLE          end28
-	VBROADCASTSD 40(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y6
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y7
-	ADDQ         CX, BX
-	CMPQ         SI, $0x07
-	JLE          end28
-	VBROADCASTSD 56(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y8
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y9
-	ADDQ         CX, BX
-	CMPQ         SI, $0x09
-	JLE          end28
-	VBROADCASTSD 72(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y10
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y11
-	ADDQ         CX, BX
-	CMPQ         SI, $0x0b
-	JLE          end28
-	VBROADCASTSD 88(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y12
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y13
-	ADDQ         CX, BX
-	CMPQ         SI, $0x0d
-	JLE          end28
-	VBROADCASTSD 104(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y14
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y15
-	ADDQ         CX, BX
-	CMPQ         SI, $0x0f
-	JLE          end28
-	VBROADCASTSD 120(DX), Y19
-	VMOVUPD      (BX), Y18
-	VFMADD231PD  Y19, Y18, Y16
-	VMOVUPD.Z    32(BX), K1, Y18
-	VFMADD231PD  Y19, Y18, Y17
-	ADDQ         CX, BX
-
-end28:
-	VADDPD Y10, Y2, Y2
-	VADDPD Y11, Y3, Y3
-	VADDPD Y12, Y4, Y4
-	VADDPD Y13, Y5, Y5
-	VADDPD Y14, Y6, Y6
-	VADDPD Y15, Y7, Y7
-	VADDPD Y16, Y8, Y8
-	VADDPD Y17, Y9, Y9
-	VADDPD Y6, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y4, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	VADDPD Y2, Y0, Y0
-	VADDPD Y3, Y1, Y1
+	VADDPD Z8, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z10, Z2, Z2
+	VADDPD Z11, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z13, Z5, Z5
+	VADDPD Z14, Z6, Z6
+	VADDPD Z15, Z7, Z7
+	VADDPD Z4, Z0, Z0
+	VADDPD Z5, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z7, Z3, Z3
+	VADDPD Z2, Z0, Z0
+	VADDPD Z3, Z1, Z1
+	VADDPD Z1, Z0, Z0
 	MOVQ   act+80(FP), BX
 	MOVQ   y+0(FP), CX
-	VPXORD Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	VADDPD Y2, Y1, Y1
+	VPXORD Z1, Z1, Z1
+	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear29
-	VMAXPD Y0, Y2, Y0
-	VMAXPD Y1, Y2, Y1
+	JNE    linear26
+	VMAXPD Z0, Z1, Z0
 
-linear29:
-	VMOVUPD      Y0, (CX)
-	TESTQ        $0x00000002, AX
-	JZ           low31
-	VMOVUPS      X1, 32(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low32
-	VMOVSD       X1, 48(CX)
-	VUNPCKHPD    X1, X1, X1
+linear26:
+	TESTQ         $0x00000004, AX
+	JZ            low28
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low29
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low30
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
 
-low32:
-	JMP stored30
+low30:
+	JMP stored27
+
+low29:
+	TESTQ     $0x00000001, AX
+	JZ        low31
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
 
 low31:
-	TESTQ     $0x00000001, AX
-	JZ        low33
-	VMOVSD    X1, 32(CX)
-	VUNPCKHPD X1, X1, X1
+	JMP stored27
+
+low28:
+	TESTQ        $0x00000002, AX
+	JZ           low32
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low33
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
 
 low33:
-stored30:
+	JMP stored27
+
+low32:
+	TESTQ     $0x00000001, AX
+	JZ        low34
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+
+low34:
+stored27:
 	MOVQ   y+0(FP), BX
 	MOVQ   ldy+8(FP), CX
 	IMUL3Q $0x01, CX, CX
@@ -3115,11 +2978,6 @@ stored30:
 	JGE    tile21
 
 rest22:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more20:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3182,7 +3040,7 @@ TEXT ·treeAVX512F32(SB), NOSPLIT, $0-88
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row2:
+row4:
 	VMOVAPS          Y16, Y17
 	VFMADD231PS.BCST (DX), Y0, Y17
 	VMULPS.BCST      32(DX), Y8, Y18
@@ -3218,63 +3076,63 @@ row2:
 	VPXORD           Y18, Y18, Y18
 	VADDPS           Y18, Y17, Y17
 	CMPQ             R8, $0x01
-	JNE              linear3
+	JNE              linear5
 	VMAXPS           Y17, Y18, Y17
 
-linear3:
+linear5:
 	TESTQ         $0x00000004, AX
-	JZ            low5
+	JZ            low7
 	VMOVUPS       X17, (BX)
 	VEXTRACTF32X4 $0x01, Y17, X17
 	TESTQ         $0x00000002, AX
-	JZ            low6
+	JZ            low8
 	VMOVSD        X17, 16(BX)
 	VUNPCKHPD     X17, X17, X17
 	TESTQ         $0x00000001, AX
-	JZ            low7
+	JZ            low9
 	VMOVSS        X17, 24(BX)
 
-low7:
-	JMP stored4
-
-low6:
-	TESTQ  $0x00000001, AX
-	JZ     low8
-	VMOVSS X17, 16(BX)
+low9:
+	JMP stored6
 
 low8:
-	JMP stored4
+	TESTQ  $0x00000001, AX
+	JZ     low10
+	VMOVSS X17, 16(BX)
 
-low5:
+low10:
+	JMP stored6
+
+low7:
 	TESTQ     $0x00000002, AX
-	JZ        low9
+	JZ        low11
 	VMOVSD    X17, (BX)
 	VUNPCKHPD X17, X17, X17
 	TESTQ     $0x00000001, AX
-	JZ        low10
+	JZ        low12
 	VMOVSS    X17, 8(BX)
 
-low10:
-	JMP stored4
-
-low9:
-	TESTQ  $0x00000001, AX
-	JZ     low11
-	VMOVSS X17, (BX)
+low12:
+	JMP stored6
 
 low11:
-stored4:
+	TESTQ  $0x00000001, AX
+	JZ     low13
+	VMOVSS X17, (BX)
+
+low13:
+stored6:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row2
+	JNZ    row4
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ  AX, $0x0f
-	JNE   other12
+	JNE   other14
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3324,7 +3182,7 @@ other1:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row13:
+row17:
 	VMOVAPS          Y15, Y16
 	VFMADD231PS.BCST (DX), Y0, Y16
 	VMULPS.BCST      32(DX), Y8, Y17
@@ -3358,63 +3216,63 @@ row13:
 	VPXORD           Y17, Y17, Y17
 	VADDPS           Y17, Y16, Y16
 	CMPQ             R8, $0x01
-	JNE              linear14
+	JNE              linear18
 	VMAXPS           Y16, Y17, Y16
 
-linear14:
+linear18:
 	TESTQ         $0x00000004, AX
-	JZ            low16
+	JZ            low20
 	VMOVUPS       X16, (BX)
 	VEXTRACTF32X4 $0x01, Y16, X16
 	TESTQ         $0x00000002, AX
-	JZ            low17
+	JZ            low21
 	VMOVSD        X16, 16(BX)
 	VUNPCKHPD     X16, X16, X16
 	TESTQ         $0x00000001, AX
-	JZ            low18
+	JZ            low22
 	VMOVSS        X16, 24(BX)
 
-low18:
-	JMP stored15
+low22:
+	JMP stored19
 
-low17:
+low21:
 	TESTQ  $0x00000001, AX
-	JZ     low19
+	JZ     low23
 	VMOVSS X16, 16(BX)
 
-low19:
-	JMP stored15
+low23:
+	JMP stored19
 
-low16:
+low20:
 	TESTQ     $0x00000002, AX
-	JZ        low20
+	JZ        low24
 	VMOVSD    X16, (BX)
 	VUNPCKHPD X16, X16, X16
 	TESTQ     $0x00000001, AX
-	JZ        low21
+	JZ        low25
 	VMOVSS    X16, 8(BX)
 
-low21:
-	JMP stored15
+low25:
+	JMP stored19
 
-low20:
+low24:
 	TESTQ  $0x00000001, AX
-	JZ     low22
+	JZ     low26
 	VMOVSS X16, (BX)
 
-low22:
-stored15:
+low26:
+stored19:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row13
+	JNZ    row17
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other12:
+other14:
 	CMPQ  AX, $0x0e
-	JNE   other23
+	JNE   other27
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3462,7 +3320,7 @@ other12:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row24:
+row30:
 	VMOVAPS          Y14, Y15
 	VFMADD231PS.BCST (DX), Y0, Y15
 	VMULPS.BCST      32(DX), Y8, Y16
@@ -3494,63 +3352,63 @@ row24:
 	VPXORD           Y16, Y16, Y16
 	VADDPS           Y16, Y15, Y15
 	CMPQ             R8, $0x01
-	JNE              linear25
+	JNE              linear31
 	VMAXPS           Y15, Y16, Y15
 
-linear25:
+linear31:
 	TESTQ        $0x00000004, AX
-	JZ           low27
+	JZ           low33
 	VMOVUPS      X15, (BX)
 	VEXTRACTF128 $0x01, Y15, X15
 	TESTQ        $0x00000002, AX
-	JZ           low28
+	JZ           low34
 	VMOVSD       X15, 16(BX)
 	VUNPCKHPD    X15, X15, X15
 	TESTQ        $0x00000001, AX
-	JZ           low29
+	JZ           low35
 	VMOVSS       X15, 24(BX)
 
-low29:
-	JMP stored26
+low35:
+	JMP stored32
 
-low28:
+low34:
 	TESTQ  $0x00000001, AX
-	JZ     low30
+	JZ     low36
 	VMOVSS X15, 16(BX)
 
-low30:
-	JMP stored26
+low36:
+	JMP stored32
 
-low27:
+low33:
 	TESTQ     $0x00000002, AX
-	JZ        low31
+	JZ        low37
 	VMOVSD    X15, (BX)
 	VUNPCKHPD X15, X15, X15
 	TESTQ     $0x00000001, AX
-	JZ        low32
+	JZ        low38
 	VMOVSS    X15, 8(BX)
 
-low32:
-	JMP stored26
+low38:
+	JMP stored32
 
-low31:
+low37:
 	TESTQ  $0x00000001, AX
-	JZ     low33
+	JZ     low39
 	VMOVSS X15, (BX)
 
-low33:
-stored26:
+low39:
+stored32:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row24
+	JNZ    row30
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other23:
+other27:
 	CMPQ  AX, $0x0d
-	JNE   other34
+	JNE   other40
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3596,7 +3454,7 @@ other23:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row35:
+row43:
 	VMOVAPS          Y13, Y14
 	VFMADD231PS.BCST (DX), Y0, Y14
 	VMULPS.BCST      32(DX), Y8, Y15
@@ -3626,63 +3484,63 @@ row35:
 	VPXORD           Y15, Y15, Y15
 	VADDPS           Y15, Y14, Y14
 	CMPQ             R8, $0x01
-	JNE              linear36
+	JNE              linear44
 	VMAXPS           Y14, Y15, Y14
 
-linear36:
+linear44:
 	TESTQ        $0x00000004, AX
-	JZ           low38
+	JZ           low46
 	VMOVUPS      X14, (BX)
 	VEXTRACTF128 $0x01, Y14, X14
 	TESTQ        $0x00000002, AX
-	JZ           low39
+	JZ           low47
 	VMOVSD       X14, 16(BX)
 	VUNPCKHPD    X14, X14, X14
 	TESTQ        $0x00000001, AX
-	JZ           low40
+	JZ           low48
 	VMOVSS       X14, 24(BX)
 
-low40:
-	JMP stored37
+low48:
+	JMP stored45
 
-low39:
+low47:
 	TESTQ  $0x00000001, AX
-	JZ     low41
+	JZ     low49
 	VMOVSS X14, 16(BX)
 
-low41:
-	JMP stored37
+low49:
+	JMP stored45
 
-low38:
+low46:
 	TESTQ     $0x00000002, AX
-	JZ        low42
+	JZ        low50
 	VMOVSD    X14, (BX)
 	VUNPCKHPD X14, X14, X14
 	TESTQ     $0x00000001, AX
-	JZ        low43
+	JZ        low51
 	VMOVSS    X14, 8(BX)
 
-low43:
-	JMP stored37
+low51:
+	JMP stored45
 
-low42:
+low50:
 	TESTQ  $0x00000001, AX
-	JZ     low44
+	JZ     low52
 	VMOVSS X14, (BX)
 
-low44:
-stored37:
+low52:
+stored45:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row35
+	JNZ    row43
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other34:
+other40:
 	CMPQ  AX, $0x0c
-	JNE   other45
+	JNE   other53
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3726,7 +3584,7 @@ other34:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row46:
+row56:
 	VMOVAPS          Y12, Y13
 	VFMADD231PS.BCST (DX), Y0, Y13
 	VMULPS.BCST      32(DX), Y8, Y14
@@ -3754,63 +3612,63 @@ row46:
 	VPXORD           Y14, Y14, Y14
 	VADDPS           Y14, Y13, Y13
 	CMPQ             R8, $0x01
-	JNE              linear47
+	JNE              linear57
 	VMAXPS           Y13, Y14, Y13
 
-linear47:
+linear57:
 	TESTQ        $0x00000004, AX
-	JZ           low49
+	JZ           low59
 	VMOVUPS      X13, (BX)
 	VEXTRACTF128 $0x01, Y13, X13
 	TESTQ        $0x00000002, AX
-	JZ           low50
+	JZ           low60
 	VMOVSD       X13, 16(BX)
 	VUNPCKHPD    X13, X13, X13
 	TESTQ        $0x00000001, AX
-	JZ           low51
+	JZ           low61
 	VMOVSS       X13, 24(BX)
 
-low51:
-	JMP stored48
+low61:
+	JMP stored58
 
-low50:
+low60:
 	TESTQ  $0x00000001, AX
-	JZ     low52
+	JZ     low62
 	VMOVSS X13, 16(BX)
 
-low52:
-	JMP stored48
+low62:
+	JMP stored58
 
-low49:
+low59:
 	TESTQ     $0x00000002, AX
-	JZ        low53
+	JZ        low63
 	VMOVSD    X13, (BX)
 	VUNPCKHPD X13, X13, X13
 	TESTQ     $0x00000001, AX
-	JZ        low54
+	JZ        low64
 	VMOVSS    X13, 8(BX)
 
-low54:
-	JMP stored48
+low64:
+	JMP stored58
 
-low53:
+low63:
 	TESTQ  $0x00000001, AX
-	JZ     low55
+	JZ     low65
 	VMOVSS X13, (BX)
 
-low55:
-stored48:
+low65:
+stored58:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row46
+	JNZ    row56
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other45:
+other53:
 	CMPQ  AX, $0x0b
-	JNE   other56
+	JNE   other66
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3852,7 +3710,7 @@ other45:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row57:
+row69:
 	VMOVAPS          Y11, Y12
 	VFMADD231PS.BCST (DX), Y0, Y12
 	VMULPS.BCST      32(DX), Y8, Y13
@@ -3878,63 +3736,63 @@ row57:
 	VPXORD           Y13, Y13, Y13
 	VADDPS           Y13, Y12, Y12
 	CMPQ             R8, $0x01
-	JNE              linear58
+	JNE              linear70
 	VMAXPS           Y12, Y13, Y12
 
-linear58:
+linear70:
 	TESTQ        $0x00000004, AX
-	JZ           low60
+	JZ           low72
 	VMOVUPS      X12, (BX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, AX
-	JZ           low61
+	JZ           low73
 	VMOVSD       X12, 16(BX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, AX
-	JZ           low62
+	JZ           low74
 	VMOVSS       X12, 24(BX)
 
-low62:
-	JMP stored59
+low74:
+	JMP stored71
 
-low61:
+low73:
 	TESTQ  $0x00000001, AX
-	JZ     low63
+	JZ     low75
 	VMOVSS X12, 16(BX)
 
-low63:
-	JMP stored59
+low75:
+	JMP stored71
 
-low60:
+low72:
 	TESTQ     $0x00000002, AX
-	JZ        low64
+	JZ        low76
 	VMOVSD    X12, (BX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, AX
-	JZ        low65
+	JZ        low77
 	VMOVSS    X12, 8(BX)
 
-low65:
-	JMP stored59
+low77:
+	JMP stored71
 
-low64:
+low76:
 	TESTQ  $0x00000001, AX
-	JZ     low66
+	JZ     low78
 	VMOVSS X12, (BX)
 
-low66:
-stored59:
+low78:
+stored71:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row57
+	JNZ    row69
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other56:
+other66:
 	CMPQ  AX, $0x0a
-	JNE   other67
+	JNE   other79
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3974,7 +3832,7 @@ other56:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row68:
+row82:
 	VMOVAPS          Y10, Y11
 	VFMADD231PS.BCST (DX), Y0, Y11
 	VMULPS.BCST      32(DX), Y8, Y12
@@ -3998,63 +3856,63 @@ row68:
 	VPXORD           Y12, Y12, Y12
 	VADDPS           Y12, Y11, Y11
 	CMPQ             R8, $0x01
-	JNE              linear69
+	JNE              linear83
 	VMAXPS           Y11, Y12, Y11
 
-linear69:
+linear83:
 	TESTQ        $0x00000004, AX
-	JZ           low71
+	JZ           low85
 	VMOVUPS      X11, (BX)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000002, AX
-	JZ           low72
+	JZ           low86
 	VMOVSD       X11, 16(BX)
 	VUNPCKHPD    X11, X11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low73
+	JZ           low87
 	VMOVSS       X11, 24(BX)
 
-low73:
-	JMP stored70
+low87:
+	JMP stored84
 
-low72:
+low86:
 	TESTQ  $0x00000001, AX
-	JZ     low74
+	JZ     low88
 	VMOVSS X11, 16(BX)
 
-low74:
-	JMP stored70
+low88:
+	JMP stored84
 
-low71:
+low85:
 	TESTQ     $0x00000002, AX
-	JZ        low75
+	JZ        low89
 	VMOVSD    X11, (BX)
 	VUNPCKHPD X11, X11, X11
 	TESTQ     $0x00000001, AX
-	JZ        low76
+	JZ        low90
 	VMOVSS    X11, 8(BX)
 
-low76:
-	JMP stored70
+low90:
+	JMP stored84
 
-low75:
+low89:
 	TESTQ  $0x00000001, AX
-	JZ     low77
+	JZ     low91
 	VMOVSS X11, (BX)
 
-low77:
-stored70:
+low91:
+stored84:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row68
+	JNZ    row82
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other67:
+other79:
 	CMPQ  AX, $0x09
-	JNE   other78
+	JNE   other92
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4092,7 +3950,7 @@ other67:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row79:
+row95:
 	VMOVAPS          Y9, Y10
 	VFMADD231PS.BCST (DX), Y0, Y10
 	VMULPS.BCST      32(DX), Y8, Y11
@@ -4114,63 +3972,63 @@ row79:
 	VPXORD           Y11, Y11, Y11
 	VADDPS           Y11, Y10, Y10
 	CMPQ             R8, $0x01
-	JNE              linear80
+	JNE              linear96
 	VMAXPS           Y10, Y11, Y10
 
-linear80:
+linear96:
 	TESTQ        $0x00000004, AX
-	JZ           low82
+	JZ           low98
 	VMOVUPS      X10, (BX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, AX
-	JZ           low83
+	JZ           low99
 	VMOVSD       X10, 16(BX)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low84
+	JZ           low100
 	VMOVSS       X10, 24(BX)
 
-low84:
-	JMP stored81
+low100:
+	JMP stored97
 
-low83:
+low99:
 	TESTQ  $0x00000001, AX
-	JZ     low85
+	JZ     low101
 	VMOVSS X10, 16(BX)
 
-low85:
-	JMP stored81
+low101:
+	JMP stored97
 
-low82:
+low98:
 	TESTQ     $0x00000002, AX
-	JZ        low86
+	JZ        low102
 	VMOVSD    X10, (BX)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, AX
-	JZ        low87
+	JZ        low103
 	VMOVSS    X10, 8(BX)
 
-low87:
-	JMP stored81
+low103:
+	JMP stored97
 
-low86:
+low102:
 	TESTQ  $0x00000001, AX
-	JZ     low88
+	JZ     low104
 	VMOVSS X10, (BX)
 
-low88:
-stored81:
+low104:
+stored97:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row79
+	JNZ    row95
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other78:
+other92:
 	CMPQ  AX, $0x08
-	JNE   other89
+	JNE   other105
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4206,7 +4064,7 @@ other78:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row90:
+row108:
 	VMOVAPS          Y8, Y9
 	VFMADD231PS.BCST (DX), Y0, Y9
 	VMULPS.BCST      16(DX), Y4, Y10
@@ -4226,63 +4084,63 @@ row90:
 	VPXORD           Y10, Y10, Y10
 	VADDPS           Y10, Y9, Y9
 	CMPQ             R8, $0x01
-	JNE              linear91
+	JNE              linear109
 	VMAXPS           Y9, Y10, Y9
 
-linear91:
+linear109:
 	TESTQ        $0x00000004, AX
-	JZ           low93
+	JZ           low111
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000002, AX
-	JZ           low94
+	JZ           low112
 	VMOVSD       X9, 16(BX)
 	VUNPCKHPD    X9, X9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low95
+	JZ           low113
 	VMOVSS       X9, 24(BX)
 
-low95:
-	JMP stored92
+low113:
+	JMP stored110
 
-low94:
+low112:
 	TESTQ  $0x00000001, AX
-	JZ     low96
+	JZ     low114
 	VMOVSS X9, 16(BX)
 
-low96:
-	JMP stored92
+low114:
+	JMP stored110
 
-low93:
+low111:
 	TESTQ     $0x00000002, AX
-	JZ        low97
+	JZ        low115
 	VMOVSD    X9, (BX)
 	VUNPCKHPD X9, X9, X9
 	TESTQ     $0x00000001, AX
-	JZ        low98
+	JZ        low116
 	VMOVSS    X9, 8(BX)
 
-low98:
-	JMP stored92
+low116:
+	JMP stored110
 
-low97:
+low115:
 	TESTQ  $0x00000001, AX
-	JZ     low99
+	JZ     low117
 	VMOVSS X9, (BX)
 
-low99:
-stored92:
+low117:
+stored110:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row90
+	JNZ    row108
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other89:
+other105:
 	CMPQ  AX, $0x07
-	JNE   other100
+	JNE   other118
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4316,7 +4174,7 @@ other89:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row101:
+row121:
 	VMOVAPS          Y7, Y8
 	VFMADD231PS.BCST (DX), Y0, Y8
 	VMULPS.BCST      16(DX), Y4, Y9
@@ -4334,63 +4192,63 @@ row101:
 	VPXORD           Y9, Y9, Y9
 	VADDPS           Y9, Y8, Y8
 	CMPQ             R8, $0x01
-	JNE              linear102
+	JNE              linear122
 	VMAXPS           Y8, Y9, Y8
 
-linear102:
+linear122:
 	TESTQ        $0x00000004, AX
-	JZ           low104
+	JZ           low124
 	VMOVUPS      X8, (BX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000002, AX
-	JZ           low105
+	JZ           low125
 	VMOVSD       X8, 16(BX)
 	VUNPCKHPD    X8, X8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low106
+	JZ           low126
 	VMOVSS       X8, 24(BX)
 
-low106:
-	JMP stored103
+low126:
+	JMP stored123
 
-low105:
+low125:
 	TESTQ  $0x00000001, AX
-	JZ     low107
+	JZ     low127
 	VMOVSS X8, 16(BX)
 
-low107:
-	JMP stored103
+low127:
+	JMP stored123
 
-low104:
+low124:
 	TESTQ     $0x00000002, AX
-	JZ        low108
+	JZ        low128
 	VMOVSD    X8, (BX)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low109
+	JZ        low129
 	VMOVSS    X8, 8(BX)
 
-low109:
-	JMP stored103
+low129:
+	JMP stored123
 
-low108:
+low128:
 	TESTQ  $0x00000001, AX
-	JZ     low110
+	JZ     low130
 	VMOVSS X8, (BX)
 
-low110:
-stored103:
+low130:
+stored123:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row101
+	JNZ    row121
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other100:
+other118:
 	CMPQ  AX, $0x06
-	JNE   other111
+	JNE   other131
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4422,7 +4280,7 @@ other100:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row112:
+row134:
 	VMOVAPS          Y6, Y7
 	VFMADD231PS.BCST (DX), Y0, Y7
 	VMULPS.BCST      16(DX), Y4, Y8
@@ -4438,63 +4296,63 @@ row112:
 	VPXORD           Y8, Y8, Y8
 	VADDPS           Y8, Y7, Y7
 	CMPQ             R8, $0x01
-	JNE              linear113
+	JNE              linear135
 	VMAXPS           Y7, Y8, Y7
 
-linear113:
+linear135:
 	TESTQ        $0x00000004, AX
-	JZ           low115
+	JZ           low137
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low116
+	JZ           low138
 	VMOVSD       X7, 16(BX)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low117
+	JZ           low139
 	VMOVSS       X7, 24(BX)
 
-low117:
-	JMP stored114
+low139:
+	JMP stored136
 
-low116:
+low138:
 	TESTQ  $0x00000001, AX
-	JZ     low118
+	JZ     low140
 	VMOVSS X7, 16(BX)
 
-low118:
-	JMP stored114
+low140:
+	JMP stored136
 
-low115:
+low137:
 	TESTQ     $0x00000002, AX
-	JZ        low119
+	JZ        low141
 	VMOVSD    X7, (BX)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low120
+	JZ        low142
 	VMOVSS    X7, 8(BX)
 
-low120:
-	JMP stored114
+low142:
+	JMP stored136
 
-low119:
+low141:
 	TESTQ  $0x00000001, AX
-	JZ     low121
+	JZ     low143
 	VMOVSS X7, (BX)
 
-low121:
-stored114:
+low143:
+stored136:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row112
+	JNZ    row134
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other111:
+other131:
 	CMPQ  AX, $0x05
-	JNE   other122
+	JNE   other144
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4524,7 +4382,7 @@ other111:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row123:
+row147:
 	VMOVAPS          Y5, Y6
 	VFMADD231PS.BCST (DX), Y0, Y6
 	VMULPS.BCST      16(DX), Y4, Y7
@@ -4538,63 +4396,63 @@ row123:
 	VPXORD           Y7, Y7, Y7
 	VADDPS           Y7, Y6, Y6
 	CMPQ             R8, $0x01
-	JNE              linear124
+	JNE              linear148
 	VMAXPS           Y6, Y7, Y6
 
-linear124:
+linear148:
 	TESTQ        $0x00000004, AX
-	JZ           low126
+	JZ           low150
 	VMOVUPS      X6, (BX)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low127
+	JZ           low151
 	VMOVSD       X6, 16(BX)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low128
+	JZ           low152
 	VMOVSS       X6, 24(BX)
 
-low128:
-	JMP stored125
+low152:
+	JMP stored149
 
-low127:
+low151:
 	TESTQ  $0x00000001, AX
-	JZ     low129
+	JZ     low153
 	VMOVSS X6, 16(BX)
 
-low129:
-	JMP stored125
+low153:
+	JMP stored149
 
-low126:
+low150:
 	TESTQ     $0x00000002, AX
-	JZ        low130
+	JZ        low154
 	VMOVSD    X6, (BX)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low131
+	JZ        low155
 	VMOVSS    X6, 8(BX)
 
-low131:
-	JMP stored125
+low155:
+	JMP stored149
 
-low130:
+low154:
 	TESTQ  $0x00000001, AX
-	JZ     low132
+	JZ     low156
 	VMOVSS X6, (BX)
 
-low132:
-stored125:
+low156:
+stored149:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row123
+	JNZ    row147
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other122:
+other144:
 	CMPQ  AX, $0x04
-	JNE   other133
+	JNE   other157
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4622,7 +4480,7 @@ other122:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row134:
+row160:
 	VMOVAPS          Y4, Y5
 	VFMADD231PS.BCST (DX), Y0, Y5
 	VMULPS.BCST      8(DX), Y2, Y6
@@ -4634,63 +4492,63 @@ row134:
 	VPXORD           Y6, Y6, Y6
 	VADDPS           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear135
+	JNE              linear161
 	VMAXPS           Y5, Y6, Y5
 
-linear135:
+linear161:
 	TESTQ        $0x00000004, AX
-	JZ           low137
+	JZ           low163
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low138
+	JZ           low164
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low139
+	JZ           low165
 	VMOVSS       X5, 24(BX)
 
-low139:
-	JMP stored136
+low165:
+	JMP stored162
 
-low138:
+low164:
 	TESTQ  $0x00000001, AX
-	JZ     low140
+	JZ     low166
 	VMOVSS X5, 16(BX)
 
-low140:
-	JMP stored136
+low166:
+	JMP stored162
 
-low137:
+low163:
 	TESTQ     $0x00000002, AX
-	JZ        low141
+	JZ        low167
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low142
+	JZ        low168
 	VMOVSS    X5, 8(BX)
 
-low142:
-	JMP stored136
+low168:
+	JMP stored162
 
-low141:
+low167:
 	TESTQ  $0x00000001, AX
-	JZ     low143
+	JZ     low169
 	VMOVSS X5, (BX)
 
-low143:
-stored136:
+low169:
+stored162:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row134
+	JNZ    row160
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other133:
+other157:
 	CMPQ  AX, $0x03
-	JNE   other144
+	JNE   other170
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4716,7 +4574,7 @@ other133:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row145:
+row173:
 	VMOVAPS          Y3, Y4
 	VFMADD231PS.BCST (DX), Y0, Y4
 	VMULPS.BCST      8(DX), Y2, Y5
@@ -4726,61 +4584,61 @@ row145:
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear146
+	JNE              linear174
 	VMAXPS           Y4, Y5, Y4
 
-linear146:
+linear174:
 	TESTQ        $0x00000004, AX
-	JZ           low148
+	JZ           low176
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low149
+	JZ           low177
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low150
+	JZ           low178
 	VMOVSS       X4, 24(BX)
 
-low150:
-	JMP stored147
+low178:
+	JMP stored175
 
-low149:
+low177:
 	TESTQ  $0x00000001, AX
-	JZ     low151
+	JZ     low179
 	VMOVSS X4, 16(BX)
 
-low151:
-	JMP stored147
+low179:
+	JMP stored175
 
-low148:
+low176:
 	TESTQ     $0x00000002, AX
-	JZ        low152
+	JZ        low180
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low153
+	JZ        low181
 	VMOVSS    X4, 8(BX)
 
-low153:
-	JMP stored147
+low181:
+	JMP stored175
 
-low152:
+low180:
 	TESTQ  $0x00000001, AX
-	JZ     low154
+	JZ     low182
 	VMOVSS X4, (BX)
 
-low154:
-stored147:
+low182:
+stored175:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row145
+	JNZ    row173
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other144:
+other170:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4804,7 +4662,7 @@ other144:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row156:
+row186:
 	VMOVAPS          Y2, Y3
 	VFMADD231PS.BCST (DX), Y0, Y3
 	VMULPS.BCST      4(DX), Y1, Y4
@@ -4812,56 +4670,56 @@ row156:
 	VPXORD           Y4, Y4, Y4
 	VADDPS           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear157
+	JNE              linear187
 	VMAXPS           Y3, Y4, Y3
 
-linear157:
+linear187:
 	TESTQ        $0x00000004, AX
-	JZ           low159
+	JZ           low189
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low160
+	JZ           low190
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low161
+	JZ           low191
 	VMOVSS       X3, 24(BX)
 
-low161:
-	JMP stored158
+low191:
+	JMP stored188
 
-low160:
+low190:
 	TESTQ  $0x00000001, AX
-	JZ     low162
+	JZ     low192
 	VMOVSS X3, 16(BX)
 
-low162:
-	JMP stored158
+low192:
+	JMP stored188
 
-low159:
+low189:
 	TESTQ     $0x00000002, AX
-	JZ        low163
+	JZ        low193
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low164
+	JZ        low194
 	VMOVSS    X3, 8(BX)
 
-low164:
-	JMP stored158
+low194:
+	JMP stored188
 
-low163:
+low193:
 	TESTQ  $0x00000001, AX
-	JZ     low165
+	JZ     low195
 	VMOVSS X3, (BX)
 
-low165:
-stored158:
+low195:
+stored188:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row156
+	JNZ    row186
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4874,6 +4732,8 @@ TEXT ·treeAVX512F64(SB), NOSPLIT, $0-88
 	CMPQ    AX, $0x10
 	JNE     other1
 	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x05
+	JGE     more3
 	CMPQ    AX, $0x04
 	JNE     part2
 
@@ -4921,7 +4781,7 @@ TEXT ·treeAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row3:
+row4:
 	VMOVAPD          Y16, Y17
 	VFMADD231PD.BCST (DX), Y0, Y17
 	VMULPD.BCST      64(DX), Y8, Y18
@@ -4957,15 +4817,15 @@ row3:
 	VPXORD           Y18, Y18, Y18
 	VADDPD           Y18, Y17, Y17
 	CMPQ             R8, $0x01
-	JNE              linear4
+	JNE              linear5
 	VMAXPD           Y17, Y18, Y17
 
-linear4:
+linear5:
 	VMOVUPD Y17, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row3
+	JNZ     row4
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5021,7 +4881,7 @@ part2:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row5:
+row6:
 	VMOVAPD          Y16, Y17
 	VFMADD231PD.BCST (DX), Y0, Y17
 	VMULPD.BCST      64(DX), Y8, Y18
@@ -5057,44 +4917,191 @@ row5:
 	VPXORD           Y18, Y18, Y18
 	VADDPD           Y18, Y17, Y17
 	CMPQ             R8, $0x01
-	JNE              linear6
+	JNE              linear7
 	VMAXPD           Y17, Y18, Y17
 
-linear6:
+linear7:
 	TESTQ         $0x00000002, AX
-	JZ            low8
+	JZ            low9
 	VMOVUPS       X17, (BX)
 	VEXTRACTF32X4 $0x01, Y17, X17
 	TESTQ         $0x00000001, AX
-	JZ            low9
+	JZ            low10
 	VMOVSD        X17, 16(BX)
 	VUNPCKHPD     X17, X17, X17
 
-low9:
-	JMP stored7
+low10:
+	JMP stored8
 
-low8:
+low9:
 	TESTQ     $0x00000001, AX
-	JZ        low10
+	JZ        low11
 	VMOVSD    X17, (BX)
 	VUNPCKHPD X17, X17, X17
 
-low10:
-stored7:
+low11:
+stored8:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row5
+	JNZ    row6
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more3:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 16 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z16
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row14:
+	VMOVAPD          Z16, Z17
+	VFMADD231PD.BCST (DX), Z0, Z17
+	VMULPD.BCST      64(DX), Z8, Z18
+	VADDPD           Z18, Z17, Z17
+	VMULPD.BCST      32(DX), Z4, Z18
+	VMULPD.BCST      96(DX), Z12, Z19
+	VADDPD           Z19, Z18, Z18
+	VADDPD           Z18, Z17, Z17
+	VMULPD.BCST      16(DX), Z2, Z18
+	VMULPD.BCST      80(DX), Z10, Z19
+	VADDPD           Z19, Z18, Z18
+	VMULPD.BCST      48(DX), Z6, Z19
+	VMULPD.BCST      112(DX), Z14, Z20
+	VADDPD           Z20, Z19, Z19
+	VADDPD           Z19, Z18, Z18
+	VADDPD           Z18, Z17, Z17
+	VMULPD.BCST      8(DX), Z1, Z18
+	VMULPD.BCST      72(DX), Z9, Z19
+	VADDPD           Z19, Z18, Z18
+	VMULPD.BCST      40(DX), Z5, Z19
+	VMULPD.BCST      104(DX), Z13, Z20
+	VADDPD           Z20, Z19, Z19
+	VADDPD           Z19, Z18, Z18
+	VMULPD.BCST      24(DX), Z3, Z19
+	VMULPD.BCST      88(DX), Z11, Z20
+	VADDPD           Z20, Z19, Z19
+	VMULPD.BCST      56(DX), Z7, Z20
+	VMULPD.BCST      120(DX), Z15, Z21
+	VADDPD           Z21, Z20, Z20
+	VADDPD           Z20, Z19, Z19
+	VADDPD           Z19, Z18, Z18
+	VADDPD           Z18, Z17, Z17
+	VPXORD           Z18, Z18, Z18
+	VADDPD           Z18, Z17, Z17
+	CMPQ             R8, $0x01
+	JNE              linear15
+	VMAXPD           Z17, Z18, Z17
+
+linear15:
+	TESTQ         $0x00000004, AX
+	JZ            low17
+	VMOVUPS       Y17, (BX)
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	TESTQ         $0x00000002, AX
+	JZ            low18
+	VMOVUPS       X17, 32(BX)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low19
+	VMOVSD        X17, 48(BX)
+	VUNPCKHPD     X17, X17, X17
+
+low19:
+	JMP stored16
+
+low18:
+	TESTQ     $0x00000001, AX
+	JZ        low20
+	VMOVSD    X17, 32(BX)
+	VUNPCKHPD X17, X17, X17
+
+low20:
+	JMP stored16
+
+low17:
+	TESTQ         $0x00000002, AX
+	JZ            low21
+	VMOVUPS       X17, (BX)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low22
+	VMOVSD        X17, 16(BX)
+	VUNPCKHPD     X17, X17, X17
+
+low22:
+	JMP stored16
+
+low21:
+	TESTQ     $0x00000001, AX
+	JZ        low23
+	VMOVSD    X17, (BX)
+	VUNPCKHPD X17, X17, X17
+
+low23:
+stored16:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row14
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ AX, $0x0f
-	JNE  other11
+	JNE  other24
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more26
 	CMPQ AX, $0x04
-	JNE  part12
+	JNE  part25
 
 	// 15 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5138,7 +5145,7 @@ other1:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row13:
+row27:
 	VMOVAPD          Y15, Y16
 	VFMADD231PD.BCST (DX), Y0, Y16
 	VMULPD.BCST      64(DX), Y8, Y17
@@ -5172,20 +5179,20 @@ row13:
 	VPXORD           Y17, Y17, Y17
 	VADDPD           Y17, Y16, Y16
 	CMPQ             R8, $0x01
-	JNE              linear14
+	JNE              linear28
 	VMAXPD           Y16, Y17, Y16
 
-linear14:
+linear28:
 	VMOVUPD Y16, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row13
+	JNZ     row27
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part12:
+part25:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5234,7 +5241,7 @@ part12:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row15:
+row29:
 	VMOVAPD          Y15, Y16
 	VFMADD231PD.BCST (DX), Y0, Y16
 	VMULPD.BCST      64(DX), Y8, Y17
@@ -5268,44 +5275,187 @@ row15:
 	VPXORD           Y17, Y17, Y17
 	VADDPD           Y17, Y16, Y16
 	CMPQ             R8, $0x01
-	JNE              linear16
+	JNE              linear30
 	VMAXPD           Y16, Y17, Y16
 
-linear16:
+linear30:
 	TESTQ         $0x00000002, AX
-	JZ            low18
+	JZ            low32
 	VMOVUPS       X16, (BX)
 	VEXTRACTF32X4 $0x01, Y16, X16
 	TESTQ         $0x00000001, AX
-	JZ            low19
+	JZ            low33
 	VMOVSD        X16, 16(BX)
 	VUNPCKHPD     X16, X16, X16
 
-low19:
-	JMP stored17
+low33:
+	JMP stored31
 
-low18:
+low32:
 	TESTQ     $0x00000001, AX
-	JZ        low20
+	JZ        low34
 	VMOVSD    X16, (BX)
 	VUNPCKHPD X16, X16, X16
 
-low20:
-stored17:
+low34:
+stored31:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row15
+	JNZ    row29
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other11:
+more26:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 15 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z15
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row37:
+	VMOVAPD          Z15, Z16
+	VFMADD231PD.BCST (DX), Z0, Z16
+	VMULPD.BCST      64(DX), Z8, Z17
+	VADDPD           Z17, Z16, Z16
+	VMULPD.BCST      32(DX), Z4, Z17
+	VMULPD.BCST      96(DX), Z12, Z18
+	VADDPD           Z18, Z17, Z17
+	VADDPD           Z17, Z16, Z16
+	VMULPD.BCST      16(DX), Z2, Z17
+	VMULPD.BCST      80(DX), Z10, Z18
+	VADDPD           Z18, Z17, Z17
+	VMULPD.BCST      48(DX), Z6, Z18
+	VMULPD.BCST      112(DX), Z14, Z19
+	VADDPD           Z19, Z18, Z18
+	VADDPD           Z18, Z17, Z17
+	VADDPD           Z17, Z16, Z16
+	VMULPD.BCST      8(DX), Z1, Z17
+	VMULPD.BCST      72(DX), Z9, Z18
+	VADDPD           Z18, Z17, Z17
+	VMULPD.BCST      40(DX), Z5, Z18
+	VMULPD.BCST      104(DX), Z13, Z19
+	VADDPD           Z19, Z18, Z18
+	VADDPD           Z18, Z17, Z17
+	VMULPD.BCST      24(DX), Z3, Z18
+	VMULPD.BCST      88(DX), Z11, Z19
+	VADDPD           Z19, Z18, Z18
+	VMULPD.BCST      56(DX), Z7, Z19
+	VADDPD           Z19, Z18, Z18
+	VADDPD           Z18, Z17, Z17
+	VADDPD           Z17, Z16, Z16
+	VPXORD           Z17, Z17, Z17
+	VADDPD           Z17, Z16, Z16
+	CMPQ             R8, $0x01
+	JNE              linear38
+	VMAXPD           Z16, Z17, Z16
+
+linear38:
+	TESTQ         $0x00000004, AX
+	JZ            low40
+	VMOVUPS       Y16, (BX)
+	VEXTRACTF64X4 $0x01, Z16, Y16
+	TESTQ         $0x00000002, AX
+	JZ            low41
+	VMOVUPS       X16, 32(BX)
+	VEXTRACTF32X4 $0x01, Y16, X16
+	TESTQ         $0x00000001, AX
+	JZ            low42
+	VMOVSD        X16, 48(BX)
+	VUNPCKHPD     X16, X16, X16
+
+low42:
+	JMP stored39
+
+low41:
+	TESTQ     $0x00000001, AX
+	JZ        low43
+	VMOVSD    X16, 32(BX)
+	VUNPCKHPD X16, X16, X16
+
+low43:
+	JMP stored39
+
+low40:
+	TESTQ         $0x00000002, AX
+	JZ            low44
+	VMOVUPS       X16, (BX)
+	VEXTRACTF32X4 $0x01, Y16, X16
+	TESTQ         $0x00000001, AX
+	JZ            low45
+	VMOVSD        X16, 16(BX)
+	VUNPCKHPD     X16, X16, X16
+
+low45:
+	JMP stored39
+
+low44:
+	TESTQ     $0x00000001, AX
+	JZ        low46
+	VMOVSD    X16, (BX)
+	VUNPCKHPD X16, X16, X16
+
+low46:
+stored39:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row37
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other24:
 	CMPQ AX, $0x0e
-	JNE  other21
+	JNE  other47
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more49
 	CMPQ AX, $0x04
-	JNE  part22
+	JNE  part48
 
 	// 14 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5347,7 +5497,7 @@ other11:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row23:
+row50:
 	VMOVAPD          Y14, Y15
 	VFMADD231PD.BCST (DX), Y0, Y15
 	VMULPD.BCST      64(DX), Y8, Y16
@@ -5379,20 +5529,20 @@ row23:
 	VPXORD           Y16, Y16, Y16
 	VADDPD           Y16, Y15, Y15
 	CMPQ             R8, $0x01
-	JNE              linear24
+	JNE              linear51
 	VMAXPD           Y15, Y16, Y15
 
-linear24:
+linear51:
 	VMOVUPD Y15, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row23
+	JNZ     row50
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part22:
+part48:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5439,7 +5589,7 @@ part22:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row25:
+row52:
 	VMOVAPD          Y14, Y15
 	VFMADD231PD.BCST (DX), Y0, Y15
 	VMULPD.BCST      64(DX), Y8, Y16
@@ -5471,44 +5621,183 @@ row25:
 	VPXORD           Y16, Y16, Y16
 	VADDPD           Y16, Y15, Y15
 	CMPQ             R8, $0x01
-	JNE              linear26
+	JNE              linear53
 	VMAXPD           Y15, Y16, Y15
 
-linear26:
+linear53:
 	TESTQ        $0x00000002, AX
-	JZ           low28
+	JZ           low55
 	VMOVUPS      X15, (BX)
 	VEXTRACTF128 $0x01, Y15, X15
 	TESTQ        $0x00000001, AX
-	JZ           low29
+	JZ           low56
 	VMOVSD       X15, 16(BX)
 	VUNPCKHPD    X15, X15, X15
 
-low29:
-	JMP stored27
+low56:
+	JMP stored54
 
-low28:
+low55:
 	TESTQ     $0x00000001, AX
-	JZ        low30
+	JZ        low57
 	VMOVSD    X15, (BX)
 	VUNPCKHPD X15, X15, X15
 
-low30:
-stored27:
+low57:
+stored54:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row25
+	JNZ    row52
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other21:
+more49:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 14 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z14
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row60:
+	VMOVAPD          Z14, Z15
+	VFMADD231PD.BCST (DX), Z0, Z15
+	VMULPD.BCST      64(DX), Z8, Z16
+	VADDPD           Z16, Z15, Z15
+	VMULPD.BCST      32(DX), Z4, Z16
+	VMULPD.BCST      96(DX), Z12, Z17
+	VADDPD           Z17, Z16, Z16
+	VADDPD           Z16, Z15, Z15
+	VMULPD.BCST      16(DX), Z2, Z16
+	VMULPD.BCST      80(DX), Z10, Z17
+	VADDPD           Z17, Z16, Z16
+	VMULPD.BCST      48(DX), Z6, Z17
+	VADDPD           Z17, Z16, Z16
+	VADDPD           Z16, Z15, Z15
+	VMULPD.BCST      8(DX), Z1, Z16
+	VMULPD.BCST      72(DX), Z9, Z17
+	VADDPD           Z17, Z16, Z16
+	VMULPD.BCST      40(DX), Z5, Z17
+	VMULPD.BCST      104(DX), Z13, Z18
+	VADDPD           Z18, Z17, Z17
+	VADDPD           Z17, Z16, Z16
+	VMULPD.BCST      24(DX), Z3, Z17
+	VMULPD.BCST      88(DX), Z11, Z18
+	VADDPD           Z18, Z17, Z17
+	VMULPD.BCST      56(DX), Z7, Z18
+	VADDPD           Z18, Z17, Z17
+	VADDPD           Z17, Z16, Z16
+	VADDPD           Z16, Z15, Z15
+	VPXORD           Z16, Z16, Z16
+	VADDPD           Z16, Z15, Z15
+	CMPQ             R8, $0x01
+	JNE              linear61
+	VMAXPD           Z15, Z16, Z15
+
+linear61:
+	TESTQ         $0x00000004, AX
+	JZ            low63
+	VMOVUPS       Y15, (BX)
+	VEXTRACTF64X4 $0x01, Z15, Y15
+	TESTQ         $0x00000002, AX
+	JZ            low64
+	VMOVUPS       X15, 32(BX)
+	VEXTRACTF128  $0x01, Y15, X15
+	TESTQ         $0x00000001, AX
+	JZ            low65
+	VMOVSD        X15, 48(BX)
+	VUNPCKHPD     X15, X15, X15
+
+low65:
+	JMP stored62
+
+low64:
+	TESTQ     $0x00000001, AX
+	JZ        low66
+	VMOVSD    X15, 32(BX)
+	VUNPCKHPD X15, X15, X15
+
+low66:
+	JMP stored62
+
+low63:
+	TESTQ        $0x00000002, AX
+	JZ           low67
+	VMOVUPS      X15, (BX)
+	VEXTRACTF128 $0x01, Y15, X15
+	TESTQ        $0x00000001, AX
+	JZ           low68
+	VMOVSD       X15, 16(BX)
+	VUNPCKHPD    X15, X15, X15
+
+low68:
+	JMP stored62
+
+low67:
+	TESTQ     $0x00000001, AX
+	JZ        low69
+	VMOVSD    X15, (BX)
+	VUNPCKHPD X15, X15, X15
+
+low69:
+stored62:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row60
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other47:
 	CMPQ AX, $0x0d
-	JNE  other31
+	JNE  other70
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more72
 	CMPQ AX, $0x04
-	JNE  part32
+	JNE  part71
 
 	// 13 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5548,7 +5837,7 @@ other21:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row33:
+row73:
 	VMOVAPD          Y13, Y14
 	VFMADD231PD.BCST (DX), Y0, Y14
 	VMULPD.BCST      64(DX), Y8, Y15
@@ -5578,20 +5867,20 @@ row33:
 	VPXORD           Y15, Y15, Y15
 	VADDPD           Y15, Y14, Y14
 	CMPQ             R8, $0x01
-	JNE              linear34
+	JNE              linear74
 	VMAXPD           Y14, Y15, Y14
 
-linear34:
+linear74:
 	VMOVUPD Y14, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row33
+	JNZ     row73
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part32:
+part71:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5636,7 +5925,7 @@ part32:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row35:
+row75:
 	VMOVAPD          Y13, Y14
 	VFMADD231PD.BCST (DX), Y0, Y14
 	VMULPD.BCST      64(DX), Y8, Y15
@@ -5666,44 +5955,179 @@ row35:
 	VPXORD           Y15, Y15, Y15
 	VADDPD           Y15, Y14, Y14
 	CMPQ             R8, $0x01
-	JNE              linear36
+	JNE              linear76
 	VMAXPD           Y14, Y15, Y14
 
-linear36:
+linear76:
 	TESTQ        $0x00000002, AX
-	JZ           low38
+	JZ           low78
 	VMOVUPS      X14, (BX)
 	VEXTRACTF128 $0x01, Y14, X14
 	TESTQ        $0x00000001, AX
-	JZ           low39
+	JZ           low79
 	VMOVSD       X14, 16(BX)
 	VUNPCKHPD    X14, X14, X14
 
-low39:
-	JMP stored37
+low79:
+	JMP stored77
 
-low38:
+low78:
 	TESTQ     $0x00000001, AX
-	JZ        low40
+	JZ        low80
 	VMOVSD    X14, (BX)
 	VUNPCKHPD X14, X14, X14
 
-low40:
-stored37:
+low80:
+stored77:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row35
+	JNZ    row75
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other31:
+more72:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 13 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z13
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row83:
+	VMOVAPD          Z13, Z14
+	VFMADD231PD.BCST (DX), Z0, Z14
+	VMULPD.BCST      64(DX), Z8, Z15
+	VADDPD           Z15, Z14, Z14
+	VMULPD.BCST      32(DX), Z4, Z15
+	VMULPD.BCST      96(DX), Z12, Z16
+	VADDPD           Z16, Z15, Z15
+	VADDPD           Z15, Z14, Z14
+	VMULPD.BCST      16(DX), Z2, Z15
+	VMULPD.BCST      80(DX), Z10, Z16
+	VADDPD           Z16, Z15, Z15
+	VMULPD.BCST      48(DX), Z6, Z16
+	VADDPD           Z16, Z15, Z15
+	VADDPD           Z15, Z14, Z14
+	VMULPD.BCST      8(DX), Z1, Z15
+	VMULPD.BCST      72(DX), Z9, Z16
+	VADDPD           Z16, Z15, Z15
+	VMULPD.BCST      40(DX), Z5, Z16
+	VADDPD           Z16, Z15, Z15
+	VMULPD.BCST      24(DX), Z3, Z16
+	VMULPD.BCST      88(DX), Z11, Z17
+	VADDPD           Z17, Z16, Z16
+	VMULPD.BCST      56(DX), Z7, Z17
+	VADDPD           Z17, Z16, Z16
+	VADDPD           Z16, Z15, Z15
+	VADDPD           Z15, Z14, Z14
+	VPXORD           Z15, Z15, Z15
+	VADDPD           Z15, Z14, Z14
+	CMPQ             R8, $0x01
+	JNE              linear84
+	VMAXPD           Z14, Z15, Z14
+
+linear84:
+	TESTQ         $0x00000004, AX
+	JZ            low86
+	VMOVUPS       Y14, (BX)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000002, AX
+	JZ            low87
+	VMOVUPS       X14, 32(BX)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low88
+	VMOVSD        X14, 48(BX)
+	VUNPCKHPD     X14, X14, X14
+
+low88:
+	JMP stored85
+
+low87:
+	TESTQ     $0x00000001, AX
+	JZ        low89
+	VMOVSD    X14, 32(BX)
+	VUNPCKHPD X14, X14, X14
+
+low89:
+	JMP stored85
+
+low86:
+	TESTQ        $0x00000002, AX
+	JZ           low90
+	VMOVUPS      X14, (BX)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low91
+	VMOVSD       X14, 16(BX)
+	VUNPCKHPD    X14, X14, X14
+
+low91:
+	JMP stored85
+
+low90:
+	TESTQ     $0x00000001, AX
+	JZ        low92
+	VMOVSD    X14, (BX)
+	VUNPCKHPD X14, X14, X14
+
+low92:
+stored85:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row83
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other70:
 	CMPQ AX, $0x0c
-	JNE  other41
+	JNE  other93
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more95
 	CMPQ AX, $0x04
-	JNE  part42
+	JNE  part94
 
 	// 12 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5741,7 +6165,7 @@ other31:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row43:
+row96:
 	VMOVAPD          Y12, Y13
 	VFMADD231PD.BCST (DX), Y0, Y13
 	VMULPD.BCST      64(DX), Y8, Y14
@@ -5769,20 +6193,20 @@ row43:
 	VPXORD           Y14, Y14, Y14
 	VADDPD           Y14, Y13, Y13
 	CMPQ             R8, $0x01
-	JNE              linear44
+	JNE              linear97
 	VMAXPD           Y13, Y14, Y13
 
-linear44:
+linear97:
 	VMOVUPD Y13, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row43
+	JNZ     row96
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part42:
+part94:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5825,7 +6249,7 @@ part42:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row45:
+row98:
 	VMOVAPD          Y12, Y13
 	VFMADD231PD.BCST (DX), Y0, Y13
 	VMULPD.BCST      64(DX), Y8, Y14
@@ -5853,44 +6277,175 @@ row45:
 	VPXORD           Y14, Y14, Y14
 	VADDPD           Y14, Y13, Y13
 	CMPQ             R8, $0x01
-	JNE              linear46
+	JNE              linear99
 	VMAXPD           Y13, Y14, Y13
 
-linear46:
+linear99:
 	TESTQ        $0x00000002, AX
-	JZ           low48
+	JZ           low101
 	VMOVUPS      X13, (BX)
 	VEXTRACTF128 $0x01, Y13, X13
 	TESTQ        $0x00000001, AX
-	JZ           low49
+	JZ           low102
 	VMOVSD       X13, 16(BX)
 	VUNPCKHPD    X13, X13, X13
 
-low49:
-	JMP stored47
+low102:
+	JMP stored100
 
-low48:
+low101:
 	TESTQ     $0x00000001, AX
-	JZ        low50
+	JZ        low103
 	VMOVSD    X13, (BX)
 	VUNPCKHPD X13, X13, X13
 
-low50:
-stored47:
+low103:
+stored100:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row45
+	JNZ    row98
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other41:
+more95:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 12 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z12
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row106:
+	VMOVAPD          Z12, Z13
+	VFMADD231PD.BCST (DX), Z0, Z13
+	VMULPD.BCST      64(DX), Z8, Z14
+	VADDPD           Z14, Z13, Z13
+	VMULPD.BCST      32(DX), Z4, Z14
+	VADDPD           Z14, Z13, Z13
+	VMULPD.BCST      16(DX), Z2, Z14
+	VMULPD.BCST      80(DX), Z10, Z15
+	VADDPD           Z15, Z14, Z14
+	VMULPD.BCST      48(DX), Z6, Z15
+	VADDPD           Z15, Z14, Z14
+	VADDPD           Z14, Z13, Z13
+	VMULPD.BCST      8(DX), Z1, Z14
+	VMULPD.BCST      72(DX), Z9, Z15
+	VADDPD           Z15, Z14, Z14
+	VMULPD.BCST      40(DX), Z5, Z15
+	VADDPD           Z15, Z14, Z14
+	VMULPD.BCST      24(DX), Z3, Z15
+	VMULPD.BCST      88(DX), Z11, Z16
+	VADDPD           Z16, Z15, Z15
+	VMULPD.BCST      56(DX), Z7, Z16
+	VADDPD           Z16, Z15, Z15
+	VADDPD           Z15, Z14, Z14
+	VADDPD           Z14, Z13, Z13
+	VPXORD           Z14, Z14, Z14
+	VADDPD           Z14, Z13, Z13
+	CMPQ             R8, $0x01
+	JNE              linear107
+	VMAXPD           Z13, Z14, Z13
+
+linear107:
+	TESTQ         $0x00000004, AX
+	JZ            low109
+	VMOVUPS       Y13, (BX)
+	VEXTRACTF64X4 $0x01, Z13, Y13
+	TESTQ         $0x00000002, AX
+	JZ            low110
+	VMOVUPS       X13, 32(BX)
+	VEXTRACTF128  $0x01, Y13, X13
+	TESTQ         $0x00000001, AX
+	JZ            low111
+	VMOVSD        X13, 48(BX)
+	VUNPCKHPD     X13, X13, X13
+
+low111:
+	JMP stored108
+
+low110:
+	TESTQ     $0x00000001, AX
+	JZ        low112
+	VMOVSD    X13, 32(BX)
+	VUNPCKHPD X13, X13, X13
+
+low112:
+	JMP stored108
+
+low109:
+	TESTQ        $0x00000002, AX
+	JZ           low113
+	VMOVUPS      X13, (BX)
+	VEXTRACTF128 $0x01, Y13, X13
+	TESTQ        $0x00000001, AX
+	JZ           low114
+	VMOVSD       X13, 16(BX)
+	VUNPCKHPD    X13, X13, X13
+
+low114:
+	JMP stored108
+
+low113:
+	TESTQ     $0x00000001, AX
+	JZ        low115
+	VMOVSD    X13, (BX)
+	VUNPCKHPD X13, X13, X13
+
+low115:
+stored108:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row106
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other93:
 	CMPQ AX, $0x0b
-	JNE  other51
+	JNE  other116
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more118
 	CMPQ AX, $0x04
-	JNE  part52
+	JNE  part117
 
 	// 11 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5926,7 +6481,7 @@ other41:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row53:
+row119:
 	VMOVAPD          Y11, Y12
 	VFMADD231PD.BCST (DX), Y0, Y12
 	VMULPD.BCST      64(DX), Y8, Y13
@@ -5952,20 +6507,20 @@ row53:
 	VPXORD           Y13, Y13, Y13
 	VADDPD           Y13, Y12, Y12
 	CMPQ             R8, $0x01
-	JNE              linear54
+	JNE              linear120
 	VMAXPD           Y12, Y13, Y12
 
-linear54:
+linear120:
 	VMOVUPD Y12, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row53
+	JNZ     row119
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part52:
+part117:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6006,7 +6561,7 @@ part52:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row55:
+row121:
 	VMOVAPD          Y11, Y12
 	VFMADD231PD.BCST (DX), Y0, Y12
 	VMULPD.BCST      64(DX), Y8, Y13
@@ -6032,44 +6587,171 @@ row55:
 	VPXORD           Y13, Y13, Y13
 	VADDPD           Y13, Y12, Y12
 	CMPQ             R8, $0x01
-	JNE              linear56
+	JNE              linear122
 	VMAXPD           Y12, Y13, Y12
 
-linear56:
+linear122:
 	TESTQ        $0x00000002, AX
-	JZ           low58
+	JZ           low124
 	VMOVUPS      X12, (BX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000001, AX
-	JZ           low59
+	JZ           low125
 	VMOVSD       X12, 16(BX)
 	VUNPCKHPD    X12, X12, X12
 
-low59:
-	JMP stored57
+low125:
+	JMP stored123
 
-low58:
+low124:
 	TESTQ     $0x00000001, AX
-	JZ        low60
+	JZ        low126
 	VMOVSD    X12, (BX)
 	VUNPCKHPD X12, X12, X12
 
-low60:
-stored57:
+low126:
+stored123:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row55
+	JNZ    row121
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other51:
+more118:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 11 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z11
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row129:
+	VMOVAPD          Z11, Z12
+	VFMADD231PD.BCST (DX), Z0, Z12
+	VMULPD.BCST      64(DX), Z8, Z13
+	VADDPD           Z13, Z12, Z12
+	VMULPD.BCST      32(DX), Z4, Z13
+	VADDPD           Z13, Z12, Z12
+	VMULPD.BCST      16(DX), Z2, Z13
+	VMULPD.BCST      80(DX), Z10, Z14
+	VADDPD           Z14, Z13, Z13
+	VMULPD.BCST      48(DX), Z6, Z14
+	VADDPD           Z14, Z13, Z13
+	VADDPD           Z13, Z12, Z12
+	VMULPD.BCST      8(DX), Z1, Z13
+	VMULPD.BCST      72(DX), Z9, Z14
+	VADDPD           Z14, Z13, Z13
+	VMULPD.BCST      40(DX), Z5, Z14
+	VADDPD           Z14, Z13, Z13
+	VMULPD.BCST      24(DX), Z3, Z14
+	VMULPD.BCST      56(DX), Z7, Z15
+	VADDPD           Z15, Z14, Z14
+	VADDPD           Z14, Z13, Z13
+	VADDPD           Z13, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	VADDPD           Z13, Z12, Z12
+	CMPQ             R8, $0x01
+	JNE              linear130
+	VMAXPD           Z12, Z13, Z12
+
+linear130:
+	TESTQ         $0x00000004, AX
+	JZ            low132
+	VMOVUPS       Y12, (BX)
+	VEXTRACTF64X4 $0x01, Z12, Y12
+	TESTQ         $0x00000002, AX
+	JZ            low133
+	VMOVUPS       X12, 32(BX)
+	VEXTRACTF128  $0x01, Y12, X12
+	TESTQ         $0x00000001, AX
+	JZ            low134
+	VMOVSD        X12, 48(BX)
+	VUNPCKHPD     X12, X12, X12
+
+low134:
+	JMP stored131
+
+low133:
+	TESTQ     $0x00000001, AX
+	JZ        low135
+	VMOVSD    X12, 32(BX)
+	VUNPCKHPD X12, X12, X12
+
+low135:
+	JMP stored131
+
+low132:
+	TESTQ        $0x00000002, AX
+	JZ           low136
+	VMOVUPS      X12, (BX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000001, AX
+	JZ           low137
+	VMOVSD       X12, 16(BX)
+	VUNPCKHPD    X12, X12, X12
+
+low137:
+	JMP stored131
+
+low136:
+	TESTQ     $0x00000001, AX
+	JZ        low138
+	VMOVSD    X12, (BX)
+	VUNPCKHPD X12, X12, X12
+
+low138:
+stored131:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row129
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other116:
 	CMPQ AX, $0x0a
-	JNE  other61
+	JNE  other139
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more141
 	CMPQ AX, $0x04
-	JNE  part62
+	JNE  part140
 
 	// 10 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6103,7 +6785,7 @@ other51:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row63:
+row142:
 	VMOVAPD          Y10, Y11
 	VFMADD231PD.BCST (DX), Y0, Y11
 	VMULPD.BCST      64(DX), Y8, Y12
@@ -6127,20 +6809,20 @@ row63:
 	VPXORD           Y12, Y12, Y12
 	VADDPD           Y12, Y11, Y11
 	CMPQ             R8, $0x01
-	JNE              linear64
+	JNE              linear143
 	VMAXPD           Y11, Y12, Y11
 
-linear64:
+linear143:
 	VMOVUPD Y11, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row63
+	JNZ     row142
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part62:
+part140:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6179,7 +6861,7 @@ part62:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row65:
+row144:
 	VMOVAPD          Y10, Y11
 	VFMADD231PD.BCST (DX), Y0, Y11
 	VMULPD.BCST      64(DX), Y8, Y12
@@ -6203,44 +6885,167 @@ row65:
 	VPXORD           Y12, Y12, Y12
 	VADDPD           Y12, Y11, Y11
 	CMPQ             R8, $0x01
-	JNE              linear66
+	JNE              linear145
 	VMAXPD           Y11, Y12, Y11
 
-linear66:
+linear145:
 	TESTQ        $0x00000002, AX
-	JZ           low68
+	JZ           low147
 	VMOVUPS      X11, (BX)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low69
+	JZ           low148
 	VMOVSD       X11, 16(BX)
 	VUNPCKHPD    X11, X11, X11
 
-low69:
-	JMP stored67
+low148:
+	JMP stored146
 
-low68:
+low147:
 	TESTQ     $0x00000001, AX
-	JZ        low70
+	JZ        low149
 	VMOVSD    X11, (BX)
 	VUNPCKHPD X11, X11, X11
 
-low70:
-stored67:
+low149:
+stored146:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row65
+	JNZ    row144
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other61:
+more141:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 10 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z10
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row152:
+	VMOVAPD          Z10, Z11
+	VFMADD231PD.BCST (DX), Z0, Z11
+	VMULPD.BCST      64(DX), Z8, Z12
+	VADDPD           Z12, Z11, Z11
+	VMULPD.BCST      32(DX), Z4, Z12
+	VADDPD           Z12, Z11, Z11
+	VMULPD.BCST      16(DX), Z2, Z12
+	VMULPD.BCST      48(DX), Z6, Z13
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z12, Z11, Z11
+	VMULPD.BCST      8(DX), Z1, Z12
+	VMULPD.BCST      72(DX), Z9, Z13
+	VADDPD           Z13, Z12, Z12
+	VMULPD.BCST      40(DX), Z5, Z13
+	VADDPD           Z13, Z12, Z12
+	VMULPD.BCST      24(DX), Z3, Z13
+	VMULPD.BCST      56(DX), Z7, Z14
+	VADDPD           Z14, Z13, Z13
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z12, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VADDPD           Z12, Z11, Z11
+	CMPQ             R8, $0x01
+	JNE              linear153
+	VMAXPD           Z11, Z12, Z11
+
+linear153:
+	TESTQ         $0x00000004, AX
+	JZ            low155
+	VMOVUPS       Y11, (BX)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low156
+	VMOVUPS       X11, 32(BX)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low157
+	VMOVSD        X11, 48(BX)
+	VUNPCKHPD     X11, X11, X11
+
+low157:
+	JMP stored154
+
+low156:
+	TESTQ     $0x00000001, AX
+	JZ        low158
+	VMOVSD    X11, 32(BX)
+	VUNPCKHPD X11, X11, X11
+
+low158:
+	JMP stored154
+
+low155:
+	TESTQ        $0x00000002, AX
+	JZ           low159
+	VMOVUPS      X11, (BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low160
+	VMOVSD       X11, 16(BX)
+	VUNPCKHPD    X11, X11, X11
+
+low160:
+	JMP stored154
+
+low159:
+	TESTQ     $0x00000001, AX
+	JZ        low161
+	VMOVSD    X11, (BX)
+	VUNPCKHPD X11, X11, X11
+
+low161:
+stored154:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row152
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other139:
 	CMPQ AX, $0x09
-	JNE  other71
+	JNE  other162
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more164
 	CMPQ AX, $0x04
-	JNE  part72
+	JNE  part163
 
 	// 9 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6272,7 +7077,7 @@ other61:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row73:
+row165:
 	VMOVAPD          Y9, Y10
 	VFMADD231PD.BCST (DX), Y0, Y10
 	VMULPD.BCST      64(DX), Y8, Y11
@@ -6294,20 +7099,20 @@ row73:
 	VPXORD           Y11, Y11, Y11
 	VADDPD           Y11, Y10, Y10
 	CMPQ             R8, $0x01
-	JNE              linear74
+	JNE              linear166
 	VMAXPD           Y10, Y11, Y10
 
-linear74:
+linear166:
 	VMOVUPD Y10, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row73
+	JNZ     row165
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part72:
+part163:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6344,7 +7149,7 @@ part72:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row75:
+row167:
 	VMOVAPD          Y9, Y10
 	VFMADD231PD.BCST (DX), Y0, Y10
 	VMULPD.BCST      64(DX), Y8, Y11
@@ -6366,44 +7171,163 @@ row75:
 	VPXORD           Y11, Y11, Y11
 	VADDPD           Y11, Y10, Y10
 	CMPQ             R8, $0x01
-	JNE              linear76
+	JNE              linear168
 	VMAXPD           Y10, Y11, Y10
 
-linear76:
+linear168:
 	TESTQ        $0x00000002, AX
-	JZ           low78
+	JZ           low170
 	VMOVUPS      X10, (BX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low79
+	JZ           low171
 	VMOVSD       X10, 16(BX)
 	VUNPCKHPD    X10, X10, X10
 
-low79:
-	JMP stored77
+low171:
+	JMP stored169
 
-low78:
+low170:
 	TESTQ     $0x00000001, AX
-	JZ        low80
+	JZ        low172
 	VMOVSD    X10, (BX)
 	VUNPCKHPD X10, X10, X10
 
-low80:
-stored77:
+low172:
+stored169:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row75
+	JNZ    row167
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other71:
+more164:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 9 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z9
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row175:
+	VMOVAPD          Z9, Z10
+	VFMADD231PD.BCST (DX), Z0, Z10
+	VMULPD.BCST      64(DX), Z8, Z11
+	VADDPD           Z11, Z10, Z10
+	VMULPD.BCST      32(DX), Z4, Z11
+	VADDPD           Z11, Z10, Z10
+	VMULPD.BCST      16(DX), Z2, Z11
+	VMULPD.BCST      48(DX), Z6, Z12
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	VMULPD.BCST      8(DX), Z1, Z11
+	VMULPD.BCST      40(DX), Z5, Z12
+	VADDPD           Z12, Z11, Z11
+	VMULPD.BCST      24(DX), Z3, Z12
+	VMULPD.BCST      56(DX), Z7, Z13
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	CMPQ             R8, $0x01
+	JNE              linear176
+	VMAXPD           Z10, Z11, Z10
+
+linear176:
+	TESTQ         $0x00000004, AX
+	JZ            low178
+	VMOVUPS       Y10, (BX)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000002, AX
+	JZ            low179
+	VMOVUPS       X10, 32(BX)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000001, AX
+	JZ            low180
+	VMOVSD        X10, 48(BX)
+	VUNPCKHPD     X10, X10, X10
+
+low180:
+	JMP stored177
+
+low179:
+	TESTQ     $0x00000001, AX
+	JZ        low181
+	VMOVSD    X10, 32(BX)
+	VUNPCKHPD X10, X10, X10
+
+low181:
+	JMP stored177
+
+low178:
+	TESTQ        $0x00000002, AX
+	JZ           low182
+	VMOVUPS      X10, (BX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low183
+	VMOVSD       X10, 16(BX)
+	VUNPCKHPD    X10, X10, X10
+
+low183:
+	JMP stored177
+
+low182:
+	TESTQ     $0x00000001, AX
+	JZ        low184
+	VMOVSD    X10, (BX)
+	VUNPCKHPD X10, X10, X10
+
+low184:
+stored177:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row175
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other162:
 	CMPQ AX, $0x08
-	JNE  other81
+	JNE  other185
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more187
 	CMPQ AX, $0x04
-	JNE  part82
+	JNE  part186
 
 	// 8 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6433,7 +7357,7 @@ other71:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row83:
+row188:
 	VMOVAPD          Y8, Y9
 	VFMADD231PD.BCST (DX), Y0, Y9
 	VMULPD.BCST      32(DX), Y4, Y10
@@ -6453,20 +7377,20 @@ row83:
 	VPXORD           Y10, Y10, Y10
 	VADDPD           Y10, Y9, Y9
 	CMPQ             R8, $0x01
-	JNE              linear84
+	JNE              linear189
 	VMAXPD           Y9, Y10, Y9
 
-linear84:
+linear189:
 	VMOVUPD Y9, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row83
+	JNZ     row188
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part82:
+part186:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6501,7 +7425,7 @@ part82:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row85:
+row190:
 	VMOVAPD          Y8, Y9
 	VFMADD231PD.BCST (DX), Y0, Y9
 	VMULPD.BCST      32(DX), Y4, Y10
@@ -6521,44 +7445,159 @@ row85:
 	VPXORD           Y10, Y10, Y10
 	VADDPD           Y10, Y9, Y9
 	CMPQ             R8, $0x01
-	JNE              linear86
+	JNE              linear191
 	VMAXPD           Y9, Y10, Y9
 
-linear86:
+linear191:
 	TESTQ        $0x00000002, AX
-	JZ           low88
+	JZ           low193
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low89
+	JZ           low194
 	VMOVSD       X9, 16(BX)
 	VUNPCKHPD    X9, X9, X9
 
-low89:
-	JMP stored87
+low194:
+	JMP stored192
 
-low88:
+low193:
 	TESTQ     $0x00000001, AX
-	JZ        low90
+	JZ        low195
 	VMOVSD    X9, (BX)
 	VUNPCKHPD X9, X9, X9
 
-low90:
-stored87:
+low195:
+stored192:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row85
+	JNZ    row190
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other81:
+more187:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 8 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z8
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row198:
+	VMOVAPD          Z8, Z9
+	VFMADD231PD.BCST (DX), Z0, Z9
+	VMULPD.BCST      32(DX), Z4, Z10
+	VADDPD           Z10, Z9, Z9
+	VMULPD.BCST      16(DX), Z2, Z10
+	VMULPD.BCST      48(DX), Z6, Z11
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z10, Z9, Z9
+	VMULPD.BCST      8(DX), Z1, Z10
+	VMULPD.BCST      40(DX), Z5, Z11
+	VADDPD           Z11, Z10, Z10
+	VMULPD.BCST      24(DX), Z3, Z11
+	VMULPD.BCST      56(DX), Z7, Z12
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z10, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VADDPD           Z10, Z9, Z9
+	CMPQ             R8, $0x01
+	JNE              linear199
+	VMAXPD           Z9, Z10, Z9
+
+linear199:
+	TESTQ         $0x00000004, AX
+	JZ            low201
+	VMOVUPS       Y9, (BX)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low202
+	VMOVUPS       X9, 32(BX)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low203
+	VMOVSD        X9, 48(BX)
+	VUNPCKHPD     X9, X9, X9
+
+low203:
+	JMP stored200
+
+low202:
+	TESTQ     $0x00000001, AX
+	JZ        low204
+	VMOVSD    X9, 32(BX)
+	VUNPCKHPD X9, X9, X9
+
+low204:
+	JMP stored200
+
+low201:
+	TESTQ        $0x00000002, AX
+	JZ           low205
+	VMOVUPS      X9, (BX)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low206
+	VMOVSD       X9, 16(BX)
+	VUNPCKHPD    X9, X9, X9
+
+low206:
+	JMP stored200
+
+low205:
+	TESTQ     $0x00000001, AX
+	JZ        low207
+	VMOVSD    X9, (BX)
+	VUNPCKHPD X9, X9, X9
+
+low207:
+stored200:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row198
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other185:
 	CMPQ AX, $0x07
-	JNE  other91
+	JNE  other208
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more210
 	CMPQ AX, $0x04
-	JNE  part92
+	JNE  part209
 
 	// 7 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6586,7 +7625,7 @@ other81:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row93:
+row211:
 	VMOVAPD          Y7, Y8
 	VFMADD231PD.BCST (DX), Y0, Y8
 	VMULPD.BCST      32(DX), Y4, Y9
@@ -6604,20 +7643,20 @@ row93:
 	VPXORD           Y9, Y9, Y9
 	VADDPD           Y9, Y8, Y8
 	CMPQ             R8, $0x01
-	JNE              linear94
+	JNE              linear212
 	VMAXPD           Y8, Y9, Y8
 
-linear94:
+linear212:
 	VMOVUPD Y8, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row93
+	JNZ     row211
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part92:
+part209:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6650,7 +7689,7 @@ part92:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row95:
+row213:
 	VMOVAPD          Y7, Y8
 	VFMADD231PD.BCST (DX), Y0, Y8
 	VMULPD.BCST      32(DX), Y4, Y9
@@ -6668,44 +7707,155 @@ row95:
 	VPXORD           Y9, Y9, Y9
 	VADDPD           Y9, Y8, Y8
 	CMPQ             R8, $0x01
-	JNE              linear96
+	JNE              linear214
 	VMAXPD           Y8, Y9, Y8
 
-linear96:
+linear214:
 	TESTQ        $0x00000002, AX
-	JZ           low98
+	JZ           low216
 	VMOVUPS      X8, (BX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low99
+	JZ           low217
 	VMOVSD       X8, 16(BX)
 	VUNPCKHPD    X8, X8, X8
 
-low99:
-	JMP stored97
+low217:
+	JMP stored215
 
-low98:
+low216:
 	TESTQ     $0x00000001, AX
-	JZ        low100
+	JZ        low218
 	VMOVSD    X8, (BX)
 	VUNPCKHPD X8, X8, X8
 
-low100:
-stored97:
+low218:
+stored215:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row95
+	JNZ    row213
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other91:
+more210:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 7 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z7
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row221:
+	VMOVAPD          Z7, Z8
+	VFMADD231PD.BCST (DX), Z0, Z8
+	VMULPD.BCST      32(DX), Z4, Z9
+	VADDPD           Z9, Z8, Z8
+	VMULPD.BCST      16(DX), Z2, Z9
+	VMULPD.BCST      48(DX), Z6, Z10
+	VADDPD           Z10, Z9, Z9
+	VADDPD           Z9, Z8, Z8
+	VMULPD.BCST      8(DX), Z1, Z9
+	VMULPD.BCST      40(DX), Z5, Z10
+	VADDPD           Z10, Z9, Z9
+	VMULPD.BCST      24(DX), Z3, Z10
+	VADDPD           Z10, Z9, Z9
+	VADDPD           Z9, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VADDPD           Z9, Z8, Z8
+	CMPQ             R8, $0x01
+	JNE              linear222
+	VMAXPD           Z8, Z9, Z8
+
+linear222:
+	TESTQ         $0x00000004, AX
+	JZ            low224
+	VMOVUPS       Y8, (BX)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low225
+	VMOVUPS       X8, 32(BX)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low226
+	VMOVSD        X8, 48(BX)
+	VUNPCKHPD     X8, X8, X8
+
+low226:
+	JMP stored223
+
+low225:
+	TESTQ     $0x00000001, AX
+	JZ        low227
+	VMOVSD    X8, 32(BX)
+	VUNPCKHPD X8, X8, X8
+
+low227:
+	JMP stored223
+
+low224:
+	TESTQ        $0x00000002, AX
+	JZ           low228
+	VMOVUPS      X8, (BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low229
+	VMOVSD       X8, 16(BX)
+	VUNPCKHPD    X8, X8, X8
+
+low229:
+	JMP stored223
+
+low228:
+	TESTQ     $0x00000001, AX
+	JZ        low230
+	VMOVSD    X8, (BX)
+	VUNPCKHPD X8, X8, X8
+
+low230:
+stored223:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row221
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other208:
 	CMPQ AX, $0x06
-	JNE  other101
+	JNE  other231
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more233
 	CMPQ AX, $0x04
-	JNE  part102
+	JNE  part232
 
 	// 6 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6731,7 +7881,7 @@ other91:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row103:
+row234:
 	VMOVAPD          Y6, Y7
 	VFMADD231PD.BCST (DX), Y0, Y7
 	VMULPD.BCST      32(DX), Y4, Y8
@@ -6747,20 +7897,20 @@ row103:
 	VPXORD           Y8, Y8, Y8
 	VADDPD           Y8, Y7, Y7
 	CMPQ             R8, $0x01
-	JNE              linear104
+	JNE              linear235
 	VMAXPD           Y7, Y8, Y7
 
-linear104:
+linear235:
 	VMOVUPD Y7, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row103
+	JNZ     row234
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part102:
+part232:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6791,7 +7941,7 @@ part102:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row105:
+row236:
 	VMOVAPD          Y6, Y7
 	VFMADD231PD.BCST (DX), Y0, Y7
 	VMULPD.BCST      32(DX), Y4, Y8
@@ -6807,44 +7957,151 @@ row105:
 	VPXORD           Y8, Y8, Y8
 	VADDPD           Y8, Y7, Y7
 	CMPQ             R8, $0x01
-	JNE              linear106
+	JNE              linear237
 	VMAXPD           Y7, Y8, Y7
 
-linear106:
+linear237:
 	TESTQ        $0x00000002, AX
-	JZ           low108
+	JZ           low239
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low109
+	JZ           low240
 	VMOVSD       X7, 16(BX)
 	VUNPCKHPD    X7, X7, X7
 
-low109:
-	JMP stored107
+low240:
+	JMP stored238
 
-low108:
+low239:
 	TESTQ     $0x00000001, AX
-	JZ        low110
+	JZ        low241
 	VMOVSD    X7, (BX)
 	VUNPCKHPD X7, X7, X7
 
-low110:
-stored107:
+low241:
+stored238:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row105
+	JNZ    row236
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other101:
+more233:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 6 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z6
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row244:
+	VMOVAPD          Z6, Z7
+	VFMADD231PD.BCST (DX), Z0, Z7
+	VMULPD.BCST      32(DX), Z4, Z8
+	VADDPD           Z8, Z7, Z7
+	VMULPD.BCST      16(DX), Z2, Z8
+	VADDPD           Z8, Z7, Z7
+	VMULPD.BCST      8(DX), Z1, Z8
+	VMULPD.BCST      40(DX), Z5, Z9
+	VADDPD           Z9, Z8, Z8
+	VMULPD.BCST      24(DX), Z3, Z9
+	VADDPD           Z9, Z8, Z8
+	VADDPD           Z8, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z7, Z7
+	CMPQ             R8, $0x01
+	JNE              linear245
+	VMAXPD           Z7, Z8, Z7
+
+linear245:
+	TESTQ         $0x00000004, AX
+	JZ            low247
+	VMOVUPS       Y7, (BX)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low248
+	VMOVUPS       X7, 32(BX)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low249
+	VMOVSD        X7, 48(BX)
+	VUNPCKHPD     X7, X7, X7
+
+low249:
+	JMP stored246
+
+low248:
+	TESTQ     $0x00000001, AX
+	JZ        low250
+	VMOVSD    X7, 32(BX)
+	VUNPCKHPD X7, X7, X7
+
+low250:
+	JMP stored246
+
+low247:
+	TESTQ        $0x00000002, AX
+	JZ           low251
+	VMOVUPS      X7, (BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low252
+	VMOVSD       X7, 16(BX)
+	VUNPCKHPD    X7, X7, X7
+
+low252:
+	JMP stored246
+
+low251:
+	TESTQ     $0x00000001, AX
+	JZ        low253
+	VMOVSD    X7, (BX)
+	VUNPCKHPD X7, X7, X7
+
+low253:
+stored246:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row244
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other231:
 	CMPQ AX, $0x05
-	JNE  other111
+	JNE  other254
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more256
 	CMPQ AX, $0x04
-	JNE  part112
+	JNE  part255
 
 	// 5 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6868,7 +8125,7 @@ other101:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row113:
+row257:
 	VMOVAPD          Y5, Y6
 	VFMADD231PD.BCST (DX), Y0, Y6
 	VMULPD.BCST      32(DX), Y4, Y7
@@ -6882,20 +8139,20 @@ row113:
 	VPXORD           Y7, Y7, Y7
 	VADDPD           Y7, Y6, Y6
 	CMPQ             R8, $0x01
-	JNE              linear114
+	JNE              linear258
 	VMAXPD           Y6, Y7, Y6
 
-linear114:
+linear258:
 	VMOVUPD Y6, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row113
+	JNZ     row257
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part112:
+part255:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6924,7 +8181,7 @@ part112:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row115:
+row259:
 	VMOVAPD          Y5, Y6
 	VFMADD231PD.BCST (DX), Y0, Y6
 	VMULPD.BCST      32(DX), Y4, Y7
@@ -6938,44 +8195,147 @@ row115:
 	VPXORD           Y7, Y7, Y7
 	VADDPD           Y7, Y6, Y6
 	CMPQ             R8, $0x01
-	JNE              linear116
+	JNE              linear260
 	VMAXPD           Y6, Y7, Y6
 
-linear116:
+linear260:
 	TESTQ        $0x00000002, AX
-	JZ           low118
+	JZ           low262
 	VMOVUPS      X6, (BX)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low119
+	JZ           low263
 	VMOVSD       X6, 16(BX)
 	VUNPCKHPD    X6, X6, X6
 
-low119:
-	JMP stored117
+low263:
+	JMP stored261
 
-low118:
+low262:
 	TESTQ     $0x00000001, AX
-	JZ        low120
+	JZ        low264
 	VMOVSD    X6, (BX)
 	VUNPCKHPD X6, X6, X6
 
-low120:
-stored117:
+low264:
+stored261:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row115
+	JNZ    row259
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other111:
+more256:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 5 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z5
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row267:
+	VMOVAPD          Z5, Z6
+	VFMADD231PD.BCST (DX), Z0, Z6
+	VMULPD.BCST      32(DX), Z4, Z7
+	VADDPD           Z7, Z6, Z6
+	VMULPD.BCST      16(DX), Z2, Z7
+	VADDPD           Z7, Z6, Z6
+	VMULPD.BCST      8(DX), Z1, Z7
+	VMULPD.BCST      24(DX), Z3, Z8
+	VADDPD           Z8, Z7, Z7
+	VADDPD           Z7, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VADDPD           Z7, Z6, Z6
+	CMPQ             R8, $0x01
+	JNE              linear268
+	VMAXPD           Z6, Z7, Z6
+
+linear268:
+	TESTQ         $0x00000004, AX
+	JZ            low270
+	VMOVUPS       Y6, (BX)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low271
+	VMOVUPS       X6, 32(BX)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low272
+	VMOVSD        X6, 48(BX)
+	VUNPCKHPD     X6, X6, X6
+
+low272:
+	JMP stored269
+
+low271:
+	TESTQ     $0x00000001, AX
+	JZ        low273
+	VMOVSD    X6, 32(BX)
+	VUNPCKHPD X6, X6, X6
+
+low273:
+	JMP stored269
+
+low270:
+	TESTQ        $0x00000002, AX
+	JZ           low274
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low275
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+
+low275:
+	JMP stored269
+
+low274:
+	TESTQ     $0x00000001, AX
+	JZ        low276
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+
+low276:
+stored269:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row267
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other254:
 	CMPQ AX, $0x04
-	JNE  other121
+	JNE  other277
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more279
 	CMPQ AX, $0x04
-	JNE  part122
+	JNE  part278
 
 	// 4 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6997,7 +8357,7 @@ other111:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row123:
+row280:
 	VMOVAPD          Y4, Y5
 	VFMADD231PD.BCST (DX), Y0, Y5
 	VMULPD.BCST      16(DX), Y2, Y6
@@ -7009,20 +8369,20 @@ row123:
 	VPXORD           Y6, Y6, Y6
 	VADDPD           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear124
+	JNE              linear281
 	VMAXPD           Y5, Y6, Y5
 
-linear124:
+linear281:
 	VMOVUPD Y5, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row123
+	JNZ     row280
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part122:
+part278:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7049,7 +8409,7 @@ part122:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row125:
+row282:
 	VMOVAPD          Y4, Y5
 	VFMADD231PD.BCST (DX), Y0, Y5
 	VMULPD.BCST      16(DX), Y2, Y6
@@ -7061,44 +8421,143 @@ row125:
 	VPXORD           Y6, Y6, Y6
 	VADDPD           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear126
+	JNE              linear283
 	VMAXPD           Y5, Y6, Y5
 
-linear126:
+linear283:
 	TESTQ        $0x00000002, AX
-	JZ           low128
+	JZ           low285
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low129
+	JZ           low286
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 
-low129:
-	JMP stored127
+low286:
+	JMP stored284
 
-low128:
+low285:
 	TESTQ     $0x00000001, AX
-	JZ        low130
+	JZ        low287
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 
-low130:
-stored127:
+low287:
+stored284:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row125
+	JNZ    row282
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other121:
+more279:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 4 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z4
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row290:
+	VMOVAPD          Z4, Z5
+	VFMADD231PD.BCST (DX), Z0, Z5
+	VMULPD.BCST      16(DX), Z2, Z6
+	VADDPD           Z6, Z5, Z5
+	VMULPD.BCST      8(DX), Z1, Z6
+	VMULPD.BCST      24(DX), Z3, Z7
+	VADDPD           Z7, Z6, Z6
+	VADDPD           Z6, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VADDPD           Z6, Z5, Z5
+	CMPQ             R8, $0x01
+	JNE              linear291
+	VMAXPD           Z5, Z6, Z5
+
+linear291:
+	TESTQ         $0x00000004, AX
+	JZ            low293
+	VMOVUPS       Y5, (BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low294
+	VMOVUPS       X5, 32(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low295
+	VMOVSD        X5, 48(BX)
+	VUNPCKHPD     X5, X5, X5
+
+low295:
+	JMP stored292
+
+low294:
+	TESTQ     $0x00000001, AX
+	JZ        low296
+	VMOVSD    X5, 32(BX)
+	VUNPCKHPD X5, X5, X5
+
+low296:
+	JMP stored292
+
+low293:
+	TESTQ        $0x00000002, AX
+	JZ           low297
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low298
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+
+low298:
+	JMP stored292
+
+low297:
+	TESTQ     $0x00000001, AX
+	JZ        low299
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+
+low299:
+stored292:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row290
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other277:
 	CMPQ AX, $0x03
-	JNE  other131
+	JNE  other300
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more302
 	CMPQ AX, $0x04
-	JNE  part132
+	JNE  part301
 
 	// 3 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -7118,7 +8577,7 @@ other121:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row133:
+row303:
 	VMOVAPD          Y3, Y4
 	VFMADD231PD.BCST (DX), Y0, Y4
 	VMULPD.BCST      16(DX), Y2, Y5
@@ -7128,20 +8587,20 @@ row133:
 	VPXORD           Y5, Y5, Y5
 	VADDPD           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear134
+	JNE              linear304
 	VMAXPD           Y4, Y5, Y4
 
-linear134:
+linear304:
 	VMOVUPD Y4, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row133
+	JNZ     row303
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part132:
+part301:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7166,7 +8625,7 @@ part132:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row135:
+row305:
 	VMOVAPD          Y3, Y4
 	VFMADD231PD.BCST (DX), Y0, Y4
 	VMULPD.BCST      16(DX), Y2, Y5
@@ -7176,42 +8635,137 @@ row135:
 	VPXORD           Y5, Y5, Y5
 	VADDPD           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear136
+	JNE              linear306
 	VMAXPD           Y4, Y5, Y4
 
-linear136:
+linear306:
 	TESTQ        $0x00000002, AX
-	JZ           low138
+	JZ           low308
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low139
+	JZ           low309
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low139:
-	JMP stored137
+low309:
+	JMP stored307
 
-low138:
+low308:
 	TESTQ     $0x00000001, AX
-	JZ        low140
+	JZ        low310
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low140:
-stored137:
+low310:
+stored307:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row135
+	JNZ    row305
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other131:
+more302:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 3 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z3
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row313:
+	VMOVAPD          Z3, Z4
+	VFMADD231PD.BCST (DX), Z0, Z4
+	VMULPD.BCST      16(DX), Z2, Z5
+	VADDPD           Z5, Z4, Z4
+	VMULPD.BCST      8(DX), Z1, Z5
+	VADDPD           Z5, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z4, Z4
+	CMPQ             R8, $0x01
+	JNE              linear314
+	VMAXPD           Z4, Z5, Z4
+
+linear314:
+	TESTQ         $0x00000004, AX
+	JZ            low316
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low317
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low318
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+
+low318:
+	JMP stored315
+
+low317:
+	TESTQ     $0x00000001, AX
+	JZ        low319
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+
+low319:
+	JMP stored315
+
+low316:
+	TESTQ        $0x00000002, AX
+	JZ           low320
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low321
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+
+low321:
+	JMP stored315
+
+low320:
+	TESTQ     $0x00000001, AX
+	JZ        low322
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low322:
+stored315:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row313
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other300:
 	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more325
 	CMPQ AX, $0x04
-	JNE  part142
+	JNE  part324
 
 	// 2 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -7229,7 +8783,7 @@ other131:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row143:
+row326:
 	VMOVAPD          Y2, Y3
 	VFMADD231PD.BCST (DX), Y0, Y3
 	VMULPD.BCST      8(DX), Y1, Y4
@@ -7237,20 +8791,20 @@ row143:
 	VPXORD           Y4, Y4, Y4
 	VADDPD           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear144
+	JNE              linear327
 	VMAXPD           Y3, Y4, Y3
 
-linear144:
+linear327:
 	VMOVUPD Y3, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row143
+	JNZ     row326
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part142:
+part324:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7273,7 +8827,7 @@ part142:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row145:
+row328:
 	VMOVAPD          Y2, Y3
 	VFMADD231PD.BCST (DX), Y0, Y3
 	VMULPD.BCST      8(DX), Y1, Y4
@@ -7281,34 +8835,123 @@ row145:
 	VPXORD           Y4, Y4, Y4
 	VADDPD           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear146
+	JNE              linear329
 	VMAXPD           Y3, Y4, Y3
 
-linear146:
+linear329:
 	TESTQ        $0x00000002, AX
-	JZ           low148
+	JZ           low331
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low149
+	JZ           low332
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 
-low149:
-	JMP stored147
+low332:
+	JMP stored330
 
-low148:
+low331:
 	TESTQ     $0x00000001, AX
-	JZ        low150
+	JZ        low333
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 
-low150:
-stored147:
+low333:
+stored330:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row145
+	JNZ    row328
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more325:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 2 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z2
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row336:
+	VMOVAPD          Z2, Z3
+	VFMADD231PD.BCST (DX), Z0, Z3
+	VMULPD.BCST      8(DX), Z1, Z4
+	VADDPD           Z4, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VADDPD           Z4, Z3, Z3
+	CMPQ             R8, $0x01
+	JNE              linear337
+	VMAXPD           Z3, Z4, Z3
+
+linear337:
+	TESTQ         $0x00000004, AX
+	JZ            low339
+	VMOVUPS       Y3, (BX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low340
+	VMOVUPS       X3, 32(BX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low341
+	VMOVSD        X3, 48(BX)
+	VUNPCKHPD     X3, X3, X3
+
+low341:
+	JMP stored338
+
+low340:
+	TESTQ     $0x00000001, AX
+	JZ        low342
+	VMOVSD    X3, 32(BX)
+	VUNPCKHPD X3, X3, X3
+
+low342:
+	JMP stored338
+
+low339:
+	TESTQ        $0x00000002, AX
+	JZ           low343
+	VMOVUPS      X3, (BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low344
+	VMOVSD       X3, 16(BX)
+	VUNPCKHPD    X3, X3, X3
+
+low344:
+	JMP stored338
+
+low343:
+	TESTQ     $0x00000001, AX
+	JZ        low345
+	VMOVSD    X3, (BX)
+	VUNPCKHPD X3, X3, X3
+
+low345:
+stored338:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row336
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -5065,8 +5065,6 @@ rest10:
 	RET
 
 more2:
-	CMP  $9, R0
-	BGE  more84
 	MOVD rows+56(FP), R1
 	CMP  $1, R1
 	BLT  rest86
@@ -5847,9 +5845,6 @@ moved161:
 rest86:
 	RET
 
-more84:
-	RET
-
 // func abreastNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 TEXT ·abreastNEONF64(SB), NOSPLIT, $0-88
 	MOVD cols+64(FP), R0
@@ -6353,8 +6348,6 @@ rest10:
 	RET
 
 more2:
-	CMP  $5, R0
-	BGE  more16
 	CMP  $4, R0
 	BNE  part15
 	MOVD rows+56(FP), R1
@@ -7102,9 +7095,6 @@ linear34:
 rest27:
 	RET
 
-more16:
-	RET
-
 // func treeNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 TEXT ·treeNEONF32(SB), NOSPLIT, $0-88
 	MOVD n+72(FP), R0
@@ -7158,7 +7148,7 @@ TEXT ·treeNEONF32(SB), NOSPLIT, $0-88
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row3:
+row4:
 	FMOVS 0(R3), F18
 	VORR  V16.B16, V16.B16, V17.B16
 	WORD  $0x4f921011 // fmla v17.4s, v0.4s, v18.s[0]
@@ -7225,258 +7215,258 @@ row3:
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R6
-	BNE   linear4
+	BNE   linear5
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear4:
+linear5:
 	FMOVQ F17, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row3
+	BNE   row4
 	RET
 
 part2:
 	// 16 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one5
+	BEQ   one6
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved6
+	BEQ   moved7
 	ADD   $8, R1, R16
 	VLD1  (R16), V16.S[2]
-	B     moved6
+	B     moved7
 
-one5:
+one6:
 	FMOVS 0(R1), F16
 
-moved6:
+moved7:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one7
+	BEQ   one8
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved8
+	BEQ   moved9
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved8
+	B     moved9
 
-one7:
+one8:
 	FMOVS 0(R1), F0
 
-moved8:
+moved9:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one9
+	BEQ   one10
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved10
+	BEQ   moved11
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved10
+	B     moved11
 
-one9:
+one10:
 	FMOVS 0(R1), F1
 
-moved10:
+moved11:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one11
+	BEQ   one12
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved12
+	BEQ   moved13
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved12
+	B     moved13
 
-one11:
+one12:
 	FMOVS 0(R1), F2
 
-moved12:
+moved13:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one13
+	BEQ   one14
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved14
+	BEQ   moved15
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved14
+	B     moved15
 
-one13:
+one14:
 	FMOVS 0(R1), F3
 
-moved14:
+moved15:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one15
+	BEQ   one16
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved16
+	BEQ   moved17
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved16
+	B     moved17
 
-one15:
+one16:
 	FMOVS 0(R1), F4
 
-moved16:
+moved17:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one17
+	BEQ   one18
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved18
+	BEQ   moved19
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved18
+	B     moved19
 
-one17:
+one18:
 	FMOVS 0(R1), F5
 
-moved18:
+moved19:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one19
+	BEQ   one20
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved20
+	BEQ   moved21
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved20
+	B     moved21
 
-one19:
+one20:
 	FMOVS 0(R1), F6
 
-moved20:
+moved21:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one21
+	BEQ   one22
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved22
+	BEQ   moved23
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved22
+	B     moved23
 
-one21:
+one22:
 	FMOVS 0(R1), F7
 
-moved22:
+moved23:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one23
+	BEQ   one24
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved24
+	BEQ   moved25
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved24
+	B     moved25
 
-one23:
+one24:
 	FMOVS 0(R1), F8
 
-moved24:
+moved25:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one25
+	BEQ   one26
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved26
+	BEQ   moved27
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved26
+	B     moved27
 
-one25:
+one26:
 	FMOVS 0(R1), F9
 
-moved26:
+moved27:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one27
+	BEQ   one28
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved28
+	BEQ   moved29
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved28
+	B     moved29
 
-one27:
+one28:
 	FMOVS 0(R1), F10
 
-moved28:
+moved29:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one29
+	BEQ   one30
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved30
+	BEQ   moved31
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved30
+	B     moved31
 
-one29:
+one30:
 	FMOVS 0(R1), F11
 
-moved30:
+moved31:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one31
+	BEQ   one32
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved32
+	BEQ   moved33
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved32
+	B     moved33
 
-one31:
+one32:
 	FMOVS 0(R1), F12
 
-moved32:
+moved33:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one33
+	BEQ   one34
 	FMOVD 0(R1), F13
 	TST   $1, R0
-	BEQ   moved34
+	BEQ   moved35
 	ADD   $8, R1, R16
 	VLD1  (R16), V13.S[2]
-	B     moved34
+	B     moved35
 
-one33:
+one34:
 	FMOVS 0(R1), F13
 
-moved34:
+moved35:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one35
+	BEQ   one36
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved36
+	BEQ   moved37
 	ADD   $8, R1, R16
 	VLD1  (R16), V14.S[2]
-	B     moved36
+	B     moved37
 
-one35:
+one36:
 	FMOVS 0(R1), F14
 
-moved36:
+moved37:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one37
+	BEQ   one38
 	FMOVD 0(R1), F15
 	TST   $1, R0
-	BEQ   moved38
+	BEQ   moved39
 	ADD   $8, R1, R16
 	VLD1  (R16), V15.S[2]
-	B     moved38
+	B     moved39
 
-one37:
+one38:
 	FMOVS 0(R1), F15
 
-moved38:
+moved39:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -7485,7 +7475,7 @@ moved38:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row39:
+row40:
 	FMOVS 0(R3), F18
 	VORR  V16.B16, V16.B16, V17.B16
 	WORD  $0x4f921011 // fmla v17.4s, v0.4s, v18.s[0]
@@ -7552,35 +7542,35 @@ row39:
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R6
-	BNE   linear40
+	BNE   linear41
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear40:
+linear41:
 	TST   $2, R0
-	BEQ   one41
+	BEQ   one42
 	FMOVD F17, 0(R1)
 	TST   $1, R0
-	BEQ   moved42
+	BEQ   moved43
 	ADD   $8, R1, R16
 	VST1  V17.S[2], (R16)
-	B     moved42
+	B     moved43
 
-one41:
+one42:
 	FMOVS F17, 0(R1)
 
-moved42:
+moved43:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row39
+	BNE  row40
 	RET
 
 other1:
 	CMP  $15, R0
-	BNE  other43
+	BNE  other44
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part44
+	BNE  part45
 
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -7624,7 +7614,7 @@ other1:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row45:
+row47:
 	FMOVS 0(R3), F17
 	VORR  V15.B16, V15.B16, V16.B16
 	WORD  $0x4f911010 // fmla v16.4s, v0.4s, v17.s[0]
@@ -7687,244 +7677,244 @@ row45:
 	VMOVI $0, V17.B16
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	CMP   $1, R6
-	BNE   linear46
+	BNE   linear48
 	WORD  $0x4e31f610 // fmax v16.4s, v16.4s, v17.4s
 
-linear46:
+linear48:
 	FMOVQ F16, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row45
+	BNE   row47
 	RET
 
-part44:
+part45:
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one47
-	FMOVD 0(R1), F15
-	TST   $1, R0
-	BEQ   moved48
-	ADD   $8, R1, R16
-	VLD1  (R16), V15.S[2]
-	B     moved48
-
-one47:
-	FMOVS 0(R1), F15
-
-moved48:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
 	BEQ   one49
-	FMOVD 0(R1), F0
+	FMOVD 0(R1), F15
 	TST   $1, R0
 	BEQ   moved50
 	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
+	VLD1  (R16), V15.S[2]
 	B     moved50
 
 one49:
-	FMOVS 0(R1), F0
+	FMOVS 0(R1), F15
 
 moved50:
-	ADD   R2, R1
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
 	TST   $2, R0
 	BEQ   one51
-	FMOVD 0(R1), F1
+	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved52
 	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	VLD1  (R16), V0.S[2]
 	B     moved52
 
 one51:
-	FMOVS 0(R1), F1
+	FMOVS 0(R1), F0
 
 moved52:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one53
-	FMOVD 0(R1), F2
+	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved54
 	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
+	VLD1  (R16), V1.S[2]
 	B     moved54
 
 one53:
-	FMOVS 0(R1), F2
+	FMOVS 0(R1), F1
 
 moved54:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one55
-	FMOVD 0(R1), F3
+	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved56
 	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
+	VLD1  (R16), V2.S[2]
 	B     moved56
 
 one55:
-	FMOVS 0(R1), F3
+	FMOVS 0(R1), F2
 
 moved56:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one57
-	FMOVD 0(R1), F4
+	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved58
 	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
+	VLD1  (R16), V3.S[2]
 	B     moved58
 
 one57:
-	FMOVS 0(R1), F4
+	FMOVS 0(R1), F3
 
 moved58:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one59
-	FMOVD 0(R1), F5
+	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved60
 	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
+	VLD1  (R16), V4.S[2]
 	B     moved60
 
 one59:
-	FMOVS 0(R1), F5
+	FMOVS 0(R1), F4
 
 moved60:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one61
-	FMOVD 0(R1), F6
+	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved62
 	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
+	VLD1  (R16), V5.S[2]
 	B     moved62
 
 one61:
-	FMOVS 0(R1), F6
+	FMOVS 0(R1), F5
 
 moved62:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one63
-	FMOVD 0(R1), F7
+	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved64
 	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
+	VLD1  (R16), V6.S[2]
 	B     moved64
 
 one63:
-	FMOVS 0(R1), F7
+	FMOVS 0(R1), F6
 
 moved64:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one65
-	FMOVD 0(R1), F8
+	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved66
 	ADD   $8, R1, R16
-	VLD1  (R16), V8.S[2]
+	VLD1  (R16), V7.S[2]
 	B     moved66
 
 one65:
-	FMOVS 0(R1), F8
+	FMOVS 0(R1), F7
 
 moved66:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one67
-	FMOVD 0(R1), F9
+	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved68
 	ADD   $8, R1, R16
-	VLD1  (R16), V9.S[2]
+	VLD1  (R16), V8.S[2]
 	B     moved68
 
 one67:
-	FMOVS 0(R1), F9
+	FMOVS 0(R1), F8
 
 moved68:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one69
-	FMOVD 0(R1), F10
+	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved70
 	ADD   $8, R1, R16
-	VLD1  (R16), V10.S[2]
+	VLD1  (R16), V9.S[2]
 	B     moved70
 
 one69:
-	FMOVS 0(R1), F10
+	FMOVS 0(R1), F9
 
 moved70:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one71
-	FMOVD 0(R1), F11
+	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved72
 	ADD   $8, R1, R16
-	VLD1  (R16), V11.S[2]
+	VLD1  (R16), V10.S[2]
 	B     moved72
 
 one71:
-	FMOVS 0(R1), F11
+	FMOVS 0(R1), F10
 
 moved72:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one73
-	FMOVD 0(R1), F12
+	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved74
 	ADD   $8, R1, R16
-	VLD1  (R16), V12.S[2]
+	VLD1  (R16), V11.S[2]
 	B     moved74
 
 one73:
-	FMOVS 0(R1), F12
+	FMOVS 0(R1), F11
 
 moved74:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one75
-	FMOVD 0(R1), F13
+	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved76
 	ADD   $8, R1, R16
-	VLD1  (R16), V13.S[2]
+	VLD1  (R16), V12.S[2]
 	B     moved76
 
 one75:
-	FMOVS 0(R1), F13
+	FMOVS 0(R1), F12
 
 moved76:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one77
-	FMOVD 0(R1), F14
+	FMOVD 0(R1), F13
 	TST   $1, R0
 	BEQ   moved78
 	ADD   $8, R1, R16
-	VLD1  (R16), V14.S[2]
+	VLD1  (R16), V13.S[2]
 	B     moved78
 
 one77:
-	FMOVS 0(R1), F14
+	FMOVS 0(R1), F13
 
 moved78:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one79
+	FMOVD 0(R1), F14
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $8, R1, R16
+	VLD1  (R16), V14.S[2]
+	B     moved80
+
+one79:
+	FMOVS 0(R1), F14
+
+moved80:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -7933,7 +7923,7 @@ moved78:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row79:
+row81:
 	FMOVS 0(R3), F17
 	VORR  V15.B16, V15.B16, V16.B16
 	WORD  $0x4f911010 // fmla v16.4s, v0.4s, v17.s[0]
@@ -7996,35 +7986,35 @@ row79:
 	VMOVI $0, V17.B16
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	CMP   $1, R6
-	BNE   linear80
+	BNE   linear82
 	WORD  $0x4e31f610 // fmax v16.4s, v16.4s, v17.4s
 
-linear80:
+linear82:
 	TST   $2, R0
-	BEQ   one81
+	BEQ   one83
 	FMOVD F16, 0(R1)
 	TST   $1, R0
-	BEQ   moved82
+	BEQ   moved84
 	ADD   $8, R1, R16
 	VST1  V16.S[2], (R16)
-	B     moved82
+	B     moved84
 
-one81:
+one83:
 	FMOVS F16, 0(R1)
 
-moved82:
+moved84:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row79
+	BNE  row81
 	RET
 
-other43:
+other44:
 	CMP  $14, R0
-	BNE  other83
+	BNE  other85
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part84
+	BNE  part86
 
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -8066,7 +8056,7 @@ other43:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row85:
+row88:
 	FMOVS 0(R3), F16
 	VORR  V14.B16, V14.B16, V15.B16
 	WORD  $0x4f90100f // fmla v15.4s, v0.4s, v16.s[0]
@@ -8125,230 +8115,230 @@ row85:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R6
-	BNE   linear86
+	BNE   linear89
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear86:
+linear89:
 	FMOVQ F15, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row85
+	BNE   row88
 	RET
 
-part84:
+part86:
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one87
+	BEQ   one90
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved88
+	BEQ   moved91
 	ADD   $8, R1, R16
 	VLD1  (R16), V14.S[2]
-	B     moved88
+	B     moved91
 
-one87:
+one90:
 	FMOVS 0(R1), F14
 
-moved88:
+moved91:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one89
+	BEQ   one92
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved90
+	BEQ   moved93
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved90
+	B     moved93
 
-one89:
+one92:
 	FMOVS 0(R1), F0
 
-moved90:
+moved93:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one91
+	BEQ   one94
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved92
+	BEQ   moved95
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved92
+	B     moved95
 
-one91:
+one94:
 	FMOVS 0(R1), F1
 
-moved92:
+moved95:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one93
+	BEQ   one96
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved94
+	BEQ   moved97
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved94
+	B     moved97
 
-one93:
+one96:
 	FMOVS 0(R1), F2
 
-moved94:
+moved97:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one95
+	BEQ   one98
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved96
+	BEQ   moved99
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved96
+	B     moved99
 
-one95:
+one98:
 	FMOVS 0(R1), F3
 
-moved96:
+moved99:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one97
+	BEQ   one100
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved98
+	BEQ   moved101
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved98
+	B     moved101
 
-one97:
+one100:
 	FMOVS 0(R1), F4
 
-moved98:
+moved101:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one99
+	BEQ   one102
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved100
+	BEQ   moved103
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved100
+	B     moved103
 
-one99:
+one102:
 	FMOVS 0(R1), F5
 
-moved100:
+moved103:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one101
+	BEQ   one104
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved102
+	BEQ   moved105
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved102
+	B     moved105
 
-one101:
+one104:
 	FMOVS 0(R1), F6
 
-moved102:
+moved105:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one103
+	BEQ   one106
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved104
+	BEQ   moved107
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved104
+	B     moved107
 
-one103:
+one106:
 	FMOVS 0(R1), F7
 
-moved104:
+moved107:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one105
+	BEQ   one108
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved106
+	BEQ   moved109
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved106
+	B     moved109
 
-one105:
+one108:
 	FMOVS 0(R1), F8
 
-moved106:
+moved109:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one107
+	BEQ   one110
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved108
+	BEQ   moved111
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved108
+	B     moved111
 
-one107:
+one110:
 	FMOVS 0(R1), F9
 
-moved108:
+moved111:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one109
+	BEQ   one112
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved110
+	BEQ   moved113
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved110
+	B     moved113
 
-one109:
+one112:
 	FMOVS 0(R1), F10
 
-moved110:
+moved113:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one111
+	BEQ   one114
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved112
+	BEQ   moved115
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved112
+	B     moved115
 
-one111:
+one114:
 	FMOVS 0(R1), F11
 
-moved112:
+moved115:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one113
+	BEQ   one116
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved114
+	BEQ   moved117
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved114
+	B     moved117
 
-one113:
+one116:
 	FMOVS 0(R1), F12
 
-moved114:
+moved117:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one115
+	BEQ   one118
 	FMOVD 0(R1), F13
 	TST   $1, R0
-	BEQ   moved116
+	BEQ   moved119
 	ADD   $8, R1, R16
 	VLD1  (R16), V13.S[2]
-	B     moved116
+	B     moved119
 
-one115:
+one118:
 	FMOVS 0(R1), F13
 
-moved116:
+moved119:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -8357,7 +8347,7 @@ moved116:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row117:
+row120:
 	FMOVS 0(R3), F16
 	VORR  V14.B16, V14.B16, V15.B16
 	WORD  $0x4f90100f // fmla v15.4s, v0.4s, v16.s[0]
@@ -8416,35 +8406,35 @@ row117:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R6
-	BNE   linear118
+	BNE   linear121
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear118:
+linear121:
 	TST   $2, R0
-	BEQ   one119
+	BEQ   one122
 	FMOVD F15, 0(R1)
 	TST   $1, R0
-	BEQ   moved120
+	BEQ   moved123
 	ADD   $8, R1, R16
 	VST1  V15.S[2], (R16)
-	B     moved120
+	B     moved123
 
-one119:
+one122:
 	FMOVS F15, 0(R1)
 
-moved120:
+moved123:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row117
+	BNE  row120
 	RET
 
-other83:
+other85:
 	CMP  $13, R0
-	BNE  other121
+	BNE  other124
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part122
+	BNE  part125
 
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -8484,7 +8474,7 @@ other83:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row123:
+row127:
 	FMOVS 0(R3), F15
 	VORR  V13.B16, V13.B16, V14.B16
 	WORD  $0x4f8f100e // fmla v14.4s, v0.4s, v15.s[0]
@@ -8539,216 +8529,216 @@ row123:
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R6
-	BNE   linear124
+	BNE   linear128
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear124:
+linear128:
 	FMOVQ F14, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row123
+	BNE   row127
 	RET
 
-part122:
+part125:
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one125
-	FMOVD 0(R1), F13
-	TST   $1, R0
-	BEQ   moved126
-	ADD   $8, R1, R16
-	VLD1  (R16), V13.S[2]
-	B     moved126
-
-one125:
-	FMOVS 0(R1), F13
-
-moved126:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
-	BEQ   one127
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved128
-	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
-	B     moved128
-
-one127:
-	FMOVS 0(R1), F0
-
-moved128:
-	ADD   R2, R1
-	TST   $2, R0
 	BEQ   one129
-	FMOVD 0(R1), F1
+	FMOVD 0(R1), F13
 	TST   $1, R0
 	BEQ   moved130
 	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	VLD1  (R16), V13.S[2]
 	B     moved130
 
 one129:
-	FMOVS 0(R1), F1
+	FMOVS 0(R1), F13
 
 moved130:
-	ADD   R2, R1
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
 	TST   $2, R0
 	BEQ   one131
-	FMOVD 0(R1), F2
+	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved132
 	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
+	VLD1  (R16), V0.S[2]
 	B     moved132
 
 one131:
-	FMOVS 0(R1), F2
+	FMOVS 0(R1), F0
 
 moved132:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one133
-	FMOVD 0(R1), F3
+	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved134
 	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
+	VLD1  (R16), V1.S[2]
 	B     moved134
 
 one133:
-	FMOVS 0(R1), F3
+	FMOVS 0(R1), F1
 
 moved134:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one135
-	FMOVD 0(R1), F4
+	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved136
 	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
+	VLD1  (R16), V2.S[2]
 	B     moved136
 
 one135:
-	FMOVS 0(R1), F4
+	FMOVS 0(R1), F2
 
 moved136:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one137
-	FMOVD 0(R1), F5
+	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved138
 	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
+	VLD1  (R16), V3.S[2]
 	B     moved138
 
 one137:
-	FMOVS 0(R1), F5
+	FMOVS 0(R1), F3
 
 moved138:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one139
-	FMOVD 0(R1), F6
+	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved140
 	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
+	VLD1  (R16), V4.S[2]
 	B     moved140
 
 one139:
-	FMOVS 0(R1), F6
+	FMOVS 0(R1), F4
 
 moved140:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one141
-	FMOVD 0(R1), F7
+	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved142
 	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
+	VLD1  (R16), V5.S[2]
 	B     moved142
 
 one141:
-	FMOVS 0(R1), F7
+	FMOVS 0(R1), F5
 
 moved142:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one143
-	FMOVD 0(R1), F8
+	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved144
 	ADD   $8, R1, R16
-	VLD1  (R16), V8.S[2]
+	VLD1  (R16), V6.S[2]
 	B     moved144
 
 one143:
-	FMOVS 0(R1), F8
+	FMOVS 0(R1), F6
 
 moved144:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one145
-	FMOVD 0(R1), F9
+	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved146
 	ADD   $8, R1, R16
-	VLD1  (R16), V9.S[2]
+	VLD1  (R16), V7.S[2]
 	B     moved146
 
 one145:
-	FMOVS 0(R1), F9
+	FMOVS 0(R1), F7
 
 moved146:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one147
-	FMOVD 0(R1), F10
+	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved148
 	ADD   $8, R1, R16
-	VLD1  (R16), V10.S[2]
+	VLD1  (R16), V8.S[2]
 	B     moved148
 
 one147:
-	FMOVS 0(R1), F10
+	FMOVS 0(R1), F8
 
 moved148:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one149
-	FMOVD 0(R1), F11
+	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved150
 	ADD   $8, R1, R16
-	VLD1  (R16), V11.S[2]
+	VLD1  (R16), V9.S[2]
 	B     moved150
 
 one149:
-	FMOVS 0(R1), F11
+	FMOVS 0(R1), F9
 
 moved150:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one151
-	FMOVD 0(R1), F12
+	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved152
 	ADD   $8, R1, R16
-	VLD1  (R16), V12.S[2]
+	VLD1  (R16), V10.S[2]
 	B     moved152
 
 one151:
-	FMOVS 0(R1), F12
+	FMOVS 0(R1), F10
 
 moved152:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one153
+	FMOVD 0(R1), F11
+	TST   $1, R0
+	BEQ   moved154
+	ADD   $8, R1, R16
+	VLD1  (R16), V11.S[2]
+	B     moved154
+
+one153:
+	FMOVS 0(R1), F11
+
+moved154:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one155
+	FMOVD 0(R1), F12
+	TST   $1, R0
+	BEQ   moved156
+	ADD   $8, R1, R16
+	VLD1  (R16), V12.S[2]
+	B     moved156
+
+one155:
+	FMOVS 0(R1), F12
+
+moved156:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -8757,7 +8747,7 @@ moved152:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row153:
+row157:
 	FMOVS 0(R3), F15
 	VORR  V13.B16, V13.B16, V14.B16
 	WORD  $0x4f8f100e // fmla v14.4s, v0.4s, v15.s[0]
@@ -8812,35 +8802,35 @@ row153:
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R6
-	BNE   linear154
+	BNE   linear158
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear154:
+linear158:
 	TST   $2, R0
-	BEQ   one155
+	BEQ   one159
 	FMOVD F14, 0(R1)
 	TST   $1, R0
-	BEQ   moved156
+	BEQ   moved160
 	ADD   $8, R1, R16
 	VST1  V14.S[2], (R16)
-	B     moved156
+	B     moved160
 
-one155:
+one159:
 	FMOVS F14, 0(R1)
 
-moved156:
+moved160:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row153
+	BNE  row157
 	RET
 
-other121:
+other124:
 	CMP  $12, R0
-	BNE  other157
+	BNE  other161
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part158
+	BNE  part162
 
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -8878,7 +8868,7 @@ other121:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row159:
+row164:
 	FMOVS 0(R3), F14
 	VORR  V12.B16, V12.B16, V13.B16
 	WORD  $0x4f8e100d // fmla v13.4s, v0.4s, v14.s[0]
@@ -8929,202 +8919,202 @@ row159:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R6
-	BNE   linear160
+	BNE   linear165
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear160:
+linear165:
 	FMOVQ F13, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row159
+	BNE   row164
 	RET
 
-part158:
+part162:
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one161
+	BEQ   one166
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved162
+	BEQ   moved167
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved162
+	B     moved167
 
-one161:
+one166:
 	FMOVS 0(R1), F12
 
-moved162:
+moved167:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one163
+	BEQ   one168
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved164
+	BEQ   moved169
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved164
+	B     moved169
 
-one163:
+one168:
 	FMOVS 0(R1), F0
 
-moved164:
+moved169:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one165
+	BEQ   one170
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved166
+	BEQ   moved171
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved166
+	B     moved171
 
-one165:
+one170:
 	FMOVS 0(R1), F1
 
-moved166:
+moved171:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one167
+	BEQ   one172
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved168
+	BEQ   moved173
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved168
+	B     moved173
 
-one167:
+one172:
 	FMOVS 0(R1), F2
 
-moved168:
+moved173:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one169
+	BEQ   one174
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved170
+	BEQ   moved175
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved170
+	B     moved175
 
-one169:
+one174:
 	FMOVS 0(R1), F3
 
-moved170:
+moved175:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one171
+	BEQ   one176
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved172
+	BEQ   moved177
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved172
+	B     moved177
 
-one171:
+one176:
 	FMOVS 0(R1), F4
 
-moved172:
+moved177:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one173
+	BEQ   one178
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved174
+	BEQ   moved179
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved174
+	B     moved179
 
-one173:
+one178:
 	FMOVS 0(R1), F5
 
-moved174:
+moved179:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one175
+	BEQ   one180
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved176
+	BEQ   moved181
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved176
+	B     moved181
 
-one175:
+one180:
 	FMOVS 0(R1), F6
 
-moved176:
+moved181:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one177
+	BEQ   one182
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved178
+	BEQ   moved183
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved178
+	B     moved183
 
-one177:
+one182:
 	FMOVS 0(R1), F7
 
-moved178:
+moved183:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one179
+	BEQ   one184
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved180
+	BEQ   moved185
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved180
+	B     moved185
 
-one179:
+one184:
 	FMOVS 0(R1), F8
 
-moved180:
+moved185:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one181
+	BEQ   one186
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved182
+	BEQ   moved187
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved182
+	B     moved187
 
-one181:
+one186:
 	FMOVS 0(R1), F9
 
-moved182:
+moved187:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one183
+	BEQ   one188
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved184
+	BEQ   moved189
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved184
+	B     moved189
 
-one183:
+one188:
 	FMOVS 0(R1), F10
 
-moved184:
+moved189:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one185
+	BEQ   one190
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved186
+	BEQ   moved191
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved186
+	B     moved191
 
-one185:
+one190:
 	FMOVS 0(R1), F11
 
-moved186:
+moved191:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -9133,7 +9123,7 @@ moved186:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row187:
+row192:
 	FMOVS 0(R3), F14
 	VORR  V12.B16, V12.B16, V13.B16
 	WORD  $0x4f8e100d // fmla v13.4s, v0.4s, v14.s[0]
@@ -9184,35 +9174,35 @@ row187:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R6
-	BNE   linear188
+	BNE   linear193
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear188:
+linear193:
 	TST   $2, R0
-	BEQ   one189
+	BEQ   one194
 	FMOVD F13, 0(R1)
 	TST   $1, R0
-	BEQ   moved190
+	BEQ   moved195
 	ADD   $8, R1, R16
 	VST1  V13.S[2], (R16)
-	B     moved190
+	B     moved195
 
-one189:
+one194:
 	FMOVS F13, 0(R1)
 
-moved190:
+moved195:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row187
+	BNE  row192
 	RET
 
-other157:
+other161:
 	CMP  $11, R0
-	BNE  other191
+	BNE  other196
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part192
+	BNE  part197
 
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -9248,7 +9238,7 @@ other157:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row193:
+row199:
 	FMOVS 0(R3), F13
 	VORR  V11.B16, V11.B16, V12.B16
 	WORD  $0x4f8d100c // fmla v12.4s, v0.4s, v13.s[0]
@@ -9295,188 +9285,188 @@ row193:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	CMP   $1, R6
-	BNE   linear194
+	BNE   linear200
 	WORD  $0x4e2df58c // fmax v12.4s, v12.4s, v13.4s
 
-linear194:
+linear200:
 	FMOVQ F12, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row193
+	BNE   row199
 	RET
 
-part192:
+part197:
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one195
-	FMOVD 0(R1), F11
-	TST   $1, R0
-	BEQ   moved196
-	ADD   $8, R1, R16
-	VLD1  (R16), V11.S[2]
-	B     moved196
-
-one195:
-	FMOVS 0(R1), F11
-
-moved196:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
-	BEQ   one197
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved198
-	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
-	B     moved198
-
-one197:
-	FMOVS 0(R1), F0
-
-moved198:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one199
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved200
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
-	B     moved200
-
-one199:
-	FMOVS 0(R1), F1
-
-moved200:
-	ADD   R2, R1
-	TST   $2, R0
 	BEQ   one201
-	FMOVD 0(R1), F2
+	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved202
 	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
+	VLD1  (R16), V11.S[2]
 	B     moved202
 
 one201:
-	FMOVS 0(R1), F2
+	FMOVS 0(R1), F11
 
 moved202:
-	ADD   R2, R1
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
 	TST   $2, R0
 	BEQ   one203
-	FMOVD 0(R1), F3
+	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved204
 	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
+	VLD1  (R16), V0.S[2]
 	B     moved204
 
 one203:
-	FMOVS 0(R1), F3
+	FMOVS 0(R1), F0
 
 moved204:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one205
-	FMOVD 0(R1), F4
+	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved206
 	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
+	VLD1  (R16), V1.S[2]
 	B     moved206
 
 one205:
-	FMOVS 0(R1), F4
+	FMOVS 0(R1), F1
 
 moved206:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one207
-	FMOVD 0(R1), F5
+	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved208
 	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
+	VLD1  (R16), V2.S[2]
 	B     moved208
 
 one207:
-	FMOVS 0(R1), F5
+	FMOVS 0(R1), F2
 
 moved208:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one209
-	FMOVD 0(R1), F6
+	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved210
 	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
+	VLD1  (R16), V3.S[2]
 	B     moved210
 
 one209:
-	FMOVS 0(R1), F6
+	FMOVS 0(R1), F3
 
 moved210:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one211
-	FMOVD 0(R1), F7
+	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved212
 	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
+	VLD1  (R16), V4.S[2]
 	B     moved212
 
 one211:
-	FMOVS 0(R1), F7
+	FMOVS 0(R1), F4
 
 moved212:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one213
-	FMOVD 0(R1), F8
+	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved214
 	ADD   $8, R1, R16
-	VLD1  (R16), V8.S[2]
+	VLD1  (R16), V5.S[2]
 	B     moved214
 
 one213:
-	FMOVS 0(R1), F8
+	FMOVS 0(R1), F5
 
 moved214:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one215
-	FMOVD 0(R1), F9
+	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved216
 	ADD   $8, R1, R16
-	VLD1  (R16), V9.S[2]
+	VLD1  (R16), V6.S[2]
 	B     moved216
 
 one215:
-	FMOVS 0(R1), F9
+	FMOVS 0(R1), F6
 
 moved216:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one217
-	FMOVD 0(R1), F10
+	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved218
 	ADD   $8, R1, R16
-	VLD1  (R16), V10.S[2]
+	VLD1  (R16), V7.S[2]
 	B     moved218
 
 one217:
-	FMOVS 0(R1), F10
+	FMOVS 0(R1), F7
 
 moved218:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one219
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved220
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
+	B     moved220
+
+one219:
+	FMOVS 0(R1), F8
+
+moved220:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one221
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved222
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
+	B     moved222
+
+one221:
+	FMOVS 0(R1), F9
+
+moved222:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one223
+	FMOVD 0(R1), F10
+	TST   $1, R0
+	BEQ   moved224
+	ADD   $8, R1, R16
+	VLD1  (R16), V10.S[2]
+	B     moved224
+
+one223:
+	FMOVS 0(R1), F10
+
+moved224:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -9485,7 +9475,7 @@ moved218:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row219:
+row225:
 	FMOVS 0(R3), F13
 	VORR  V11.B16, V11.B16, V12.B16
 	WORD  $0x4f8d100c // fmla v12.4s, v0.4s, v13.s[0]
@@ -9532,35 +9522,35 @@ row219:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	CMP   $1, R6
-	BNE   linear220
+	BNE   linear226
 	WORD  $0x4e2df58c // fmax v12.4s, v12.4s, v13.4s
 
-linear220:
+linear226:
 	TST   $2, R0
-	BEQ   one221
+	BEQ   one227
 	FMOVD F12, 0(R1)
 	TST   $1, R0
-	BEQ   moved222
+	BEQ   moved228
 	ADD   $8, R1, R16
 	VST1  V12.S[2], (R16)
-	B     moved222
+	B     moved228
 
-one221:
+one227:
 	FMOVS F12, 0(R1)
 
-moved222:
+moved228:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row219
+	BNE  row225
 	RET
 
-other191:
+other196:
 	CMP  $10, R0
-	BNE  other223
+	BNE  other229
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part224
+	BNE  part230
 
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -9594,7 +9584,7 @@ other191:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row225:
+row232:
 	FMOVS 0(R3), F12
 	VORR  V10.B16, V10.B16, V11.B16
 	WORD  $0x4f8c100b // fmla v11.4s, v0.4s, v12.s[0]
@@ -9637,174 +9627,174 @@ row225:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R6
-	BNE   linear226
+	BNE   linear233
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear226:
+linear233:
 	FMOVQ F11, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row225
+	BNE   row232
 	RET
 
-part224:
+part230:
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one227
+	BEQ   one234
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved228
+	BEQ   moved235
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved228
+	B     moved235
 
-one227:
+one234:
 	FMOVS 0(R1), F10
 
-moved228:
+moved235:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one229
+	BEQ   one236
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved230
+	BEQ   moved237
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved230
+	B     moved237
 
-one229:
+one236:
 	FMOVS 0(R1), F0
 
-moved230:
+moved237:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one231
+	BEQ   one238
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved232
+	BEQ   moved239
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved232
+	B     moved239
 
-one231:
+one238:
 	FMOVS 0(R1), F1
 
-moved232:
+moved239:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one233
+	BEQ   one240
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved234
+	BEQ   moved241
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved234
+	B     moved241
 
-one233:
+one240:
 	FMOVS 0(R1), F2
 
-moved234:
+moved241:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one235
+	BEQ   one242
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved236
+	BEQ   moved243
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved236
+	B     moved243
 
-one235:
+one242:
 	FMOVS 0(R1), F3
 
-moved236:
+moved243:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one237
+	BEQ   one244
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved238
+	BEQ   moved245
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved238
+	B     moved245
 
-one237:
+one244:
 	FMOVS 0(R1), F4
 
-moved238:
+moved245:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one239
+	BEQ   one246
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved240
+	BEQ   moved247
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved240
+	B     moved247
 
-one239:
+one246:
 	FMOVS 0(R1), F5
 
-moved240:
+moved247:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one241
+	BEQ   one248
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved242
+	BEQ   moved249
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved242
+	B     moved249
 
-one241:
+one248:
 	FMOVS 0(R1), F6
 
-moved242:
+moved249:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one243
+	BEQ   one250
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved244
+	BEQ   moved251
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved244
+	B     moved251
 
-one243:
+one250:
 	FMOVS 0(R1), F7
 
-moved244:
+moved251:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one245
+	BEQ   one252
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved246
+	BEQ   moved253
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved246
+	B     moved253
 
-one245:
+one252:
 	FMOVS 0(R1), F8
 
-moved246:
+moved253:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one247
+	BEQ   one254
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved248
+	BEQ   moved255
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved248
+	B     moved255
 
-one247:
+one254:
 	FMOVS 0(R1), F9
 
-moved248:
+moved255:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -9813,7 +9803,7 @@ moved248:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row249:
+row256:
 	FMOVS 0(R3), F12
 	VORR  V10.B16, V10.B16, V11.B16
 	WORD  $0x4f8c100b // fmla v11.4s, v0.4s, v12.s[0]
@@ -9856,35 +9846,35 @@ row249:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R6
-	BNE   linear250
+	BNE   linear257
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear250:
+linear257:
 	TST   $2, R0
-	BEQ   one251
+	BEQ   one258
 	FMOVD F11, 0(R1)
 	TST   $1, R0
-	BEQ   moved252
+	BEQ   moved259
 	ADD   $8, R1, R16
 	VST1  V11.S[2], (R16)
-	B     moved252
+	B     moved259
 
-one251:
+one258:
 	FMOVS F11, 0(R1)
 
-moved252:
+moved259:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row249
+	BNE  row256
 	RET
 
-other223:
+other229:
 	CMP  $9, R0
-	BNE  other253
+	BNE  other260
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part254
+	BNE  part261
 
 	// 9 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -9916,7 +9906,7 @@ other223:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row255:
+row263:
 	FMOVS 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
 	WORD  $0x4f8b100a // fmla v10.4s, v0.4s, v11.s[0]
@@ -9955,160 +9945,160 @@ row255:
 	VMOVI $0, V11.B16
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	CMP   $1, R6
-	BNE   linear256
+	BNE   linear264
 	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
 
-linear256:
+linear264:
 	FMOVQ F10, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row255
+	BNE   row263
 	RET
 
-part254:
+part261:
 	// 9 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one257
-	FMOVD 0(R1), F9
-	TST   $1, R0
-	BEQ   moved258
-	ADD   $8, R1, R16
-	VLD1  (R16), V9.S[2]
-	B     moved258
-
-one257:
-	FMOVS 0(R1), F9
-
-moved258:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
-	BEQ   one259
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved260
-	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
-	B     moved260
-
-one259:
-	FMOVS 0(R1), F0
-
-moved260:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one261
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved262
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
-	B     moved262
-
-one261:
-	FMOVS 0(R1), F1
-
-moved262:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one263
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved264
-	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
-	B     moved264
-
-one263:
-	FMOVS 0(R1), F2
-
-moved264:
-	ADD   R2, R1
-	TST   $2, R0
 	BEQ   one265
-	FMOVD 0(R1), F3
+	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved266
 	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
+	VLD1  (R16), V9.S[2]
 	B     moved266
 
 one265:
-	FMOVS 0(R1), F3
+	FMOVS 0(R1), F9
 
 moved266:
-	ADD   R2, R1
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
 	TST   $2, R0
 	BEQ   one267
-	FMOVD 0(R1), F4
+	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved268
 	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
+	VLD1  (R16), V0.S[2]
 	B     moved268
 
 one267:
-	FMOVS 0(R1), F4
+	FMOVS 0(R1), F0
 
 moved268:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one269
-	FMOVD 0(R1), F5
+	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved270
 	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
+	VLD1  (R16), V1.S[2]
 	B     moved270
 
 one269:
-	FMOVS 0(R1), F5
+	FMOVS 0(R1), F1
 
 moved270:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one271
-	FMOVD 0(R1), F6
+	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved272
 	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
+	VLD1  (R16), V2.S[2]
 	B     moved272
 
 one271:
-	FMOVS 0(R1), F6
+	FMOVS 0(R1), F2
 
 moved272:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one273
-	FMOVD 0(R1), F7
+	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved274
 	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
+	VLD1  (R16), V3.S[2]
 	B     moved274
 
 one273:
-	FMOVS 0(R1), F7
+	FMOVS 0(R1), F3
 
 moved274:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one275
-	FMOVD 0(R1), F8
+	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved276
 	ADD   $8, R1, R16
-	VLD1  (R16), V8.S[2]
+	VLD1  (R16), V4.S[2]
 	B     moved276
 
 one275:
-	FMOVS 0(R1), F8
+	FMOVS 0(R1), F4
 
 moved276:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one277
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved278
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
+	B     moved278
+
+one277:
+	FMOVS 0(R1), F5
+
+moved278:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one279
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved280
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
+	B     moved280
+
+one279:
+	FMOVS 0(R1), F6
+
+moved280:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one281
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved282
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
+	B     moved282
+
+one281:
+	FMOVS 0(R1), F7
+
+moved282:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one283
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved284
+	ADD   $8, R1, R16
+	VLD1  (R16), V8.S[2]
+	B     moved284
+
+one283:
+	FMOVS 0(R1), F8
+
+moved284:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10117,7 +10107,7 @@ moved276:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row277:
+row285:
 	FMOVS 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
 	WORD  $0x4f8b100a // fmla v10.4s, v0.4s, v11.s[0]
@@ -10156,35 +10146,35 @@ row277:
 	VMOVI $0, V11.B16
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	CMP   $1, R6
-	BNE   linear278
+	BNE   linear286
 	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
 
-linear278:
+linear286:
 	TST   $2, R0
-	BEQ   one279
+	BEQ   one287
 	FMOVD F10, 0(R1)
 	TST   $1, R0
-	BEQ   moved280
+	BEQ   moved288
 	ADD   $8, R1, R16
 	VST1  V10.S[2], (R16)
-	B     moved280
+	B     moved288
 
-one279:
+one287:
 	FMOVS F10, 0(R1)
 
-moved280:
+moved288:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row277
+	BNE  row285
 	RET
 
-other253:
+other260:
 	CMP  $8, R0
-	BNE  other281
+	BNE  other289
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part282
+	BNE  part290
 
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10214,7 +10204,7 @@ other253:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row283:
+row292:
 	FMOVS 0(R3), F10
 	VORR  V8.B16, V8.B16, V9.B16
 	WORD  $0x4f8a1009 // fmla v9.4s, v0.4s, v10.s[0]
@@ -10249,146 +10239,146 @@ row283:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R6
-	BNE   linear284
+	BNE   linear293
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear284:
+linear293:
 	FMOVQ F9, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row283
+	BNE   row292
 	RET
 
-part282:
+part290:
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one285
+	BEQ   one294
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved286
+	BEQ   moved295
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved286
+	B     moved295
 
-one285:
+one294:
 	FMOVS 0(R1), F8
 
-moved286:
+moved295:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one287
+	BEQ   one296
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved288
+	BEQ   moved297
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved288
+	B     moved297
 
-one287:
+one296:
 	FMOVS 0(R1), F0
 
-moved288:
+moved297:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one289
+	BEQ   one298
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved290
+	BEQ   moved299
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved290
+	B     moved299
 
-one289:
+one298:
 	FMOVS 0(R1), F1
 
-moved290:
+moved299:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one291
+	BEQ   one300
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved292
+	BEQ   moved301
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved292
+	B     moved301
 
-one291:
+one300:
 	FMOVS 0(R1), F2
 
-moved292:
+moved301:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one293
+	BEQ   one302
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved294
+	BEQ   moved303
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved294
+	B     moved303
 
-one293:
+one302:
 	FMOVS 0(R1), F3
 
-moved294:
+moved303:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one295
+	BEQ   one304
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved296
+	BEQ   moved305
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved296
+	B     moved305
 
-one295:
+one304:
 	FMOVS 0(R1), F4
 
-moved296:
+moved305:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one297
+	BEQ   one306
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved298
+	BEQ   moved307
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved298
+	B     moved307
 
-one297:
+one306:
 	FMOVS 0(R1), F5
 
-moved298:
+moved307:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one299
+	BEQ   one308
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved300
+	BEQ   moved309
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved300
+	B     moved309
 
-one299:
+one308:
 	FMOVS 0(R1), F6
 
-moved300:
+moved309:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one301
+	BEQ   one310
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved302
+	BEQ   moved311
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved302
+	B     moved311
 
-one301:
+one310:
 	FMOVS 0(R1), F7
 
-moved302:
+moved311:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10397,7 +10387,7 @@ moved302:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row303:
+row312:
 	FMOVS 0(R3), F10
 	VORR  V8.B16, V8.B16, V9.B16
 	WORD  $0x4f8a1009 // fmla v9.4s, v0.4s, v10.s[0]
@@ -10432,35 +10422,35 @@ row303:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R6
-	BNE   linear304
+	BNE   linear313
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear304:
+linear313:
 	TST   $2, R0
-	BEQ   one305
+	BEQ   one314
 	FMOVD F9, 0(R1)
 	TST   $1, R0
-	BEQ   moved306
+	BEQ   moved315
 	ADD   $8, R1, R16
 	VST1  V9.S[2], (R16)
-	B     moved306
+	B     moved315
 
-one305:
+one314:
 	FMOVS F9, 0(R1)
 
-moved306:
+moved315:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row303
+	BNE  row312
 	RET
 
-other281:
+other289:
 	CMP  $7, R0
-	BNE  other307
+	BNE  other316
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part308
+	BNE  part317
 
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10488,7 +10478,7 @@ other281:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row309:
+row319:
 	FMOVS 0(R3), F9
 	VORR  V7.B16, V7.B16, V8.B16
 	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
@@ -10519,132 +10509,132 @@ row309:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R6
-	BNE   linear310
+	BNE   linear320
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear310:
+linear320:
 	FMOVQ F8, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row309
+	BNE   row319
 	RET
 
-part308:
+part317:
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one311
-	FMOVD 0(R1), F7
-	TST   $1, R0
-	BEQ   moved312
-	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
-	B     moved312
-
-one311:
-	FMOVS 0(R1), F7
-
-moved312:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
-	BEQ   one313
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved314
-	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
-	B     moved314
-
-one313:
-	FMOVS 0(R1), F0
-
-moved314:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one315
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved316
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
-	B     moved316
-
-one315:
-	FMOVS 0(R1), F1
-
-moved316:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one317
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved318
-	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
-	B     moved318
-
-one317:
-	FMOVS 0(R1), F2
-
-moved318:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one319
-	FMOVD 0(R1), F3
-	TST   $1, R0
-	BEQ   moved320
-	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
-	B     moved320
-
-one319:
-	FMOVS 0(R1), F3
-
-moved320:
-	ADD   R2, R1
-	TST   $2, R0
 	BEQ   one321
-	FMOVD 0(R1), F4
+	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved322
 	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
+	VLD1  (R16), V7.S[2]
 	B     moved322
 
 one321:
-	FMOVS 0(R1), F4
+	FMOVS 0(R1), F7
 
 moved322:
-	ADD   R2, R1
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
 	TST   $2, R0
 	BEQ   one323
-	FMOVD 0(R1), F5
+	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved324
 	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
+	VLD1  (R16), V0.S[2]
 	B     moved324
 
 one323:
-	FMOVS 0(R1), F5
+	FMOVS 0(R1), F0
 
 moved324:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one325
-	FMOVD 0(R1), F6
+	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved326
 	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
+	VLD1  (R16), V1.S[2]
 	B     moved326
 
 one325:
-	FMOVS 0(R1), F6
+	FMOVS 0(R1), F1
 
 moved326:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one327
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved328
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
+	B     moved328
+
+one327:
+	FMOVS 0(R1), F2
+
+moved328:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one329
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved330
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
+	B     moved330
+
+one329:
+	FMOVS 0(R1), F3
+
+moved330:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one331
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved332
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
+	B     moved332
+
+one331:
+	FMOVS 0(R1), F4
+
+moved332:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one333
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved334
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
+	B     moved334
+
+one333:
+	FMOVS 0(R1), F5
+
+moved334:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one335
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved336
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
+	B     moved336
+
+one335:
+	FMOVS 0(R1), F6
+
+moved336:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10653,7 +10643,7 @@ moved326:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row327:
+row337:
 	FMOVS 0(R3), F9
 	VORR  V7.B16, V7.B16, V8.B16
 	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
@@ -10684,35 +10674,35 @@ row327:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R6
-	BNE   linear328
+	BNE   linear338
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear328:
+linear338:
 	TST   $2, R0
-	BEQ   one329
+	BEQ   one339
 	FMOVD F8, 0(R1)
 	TST   $1, R0
-	BEQ   moved330
+	BEQ   moved340
 	ADD   $8, R1, R16
 	VST1  V8.S[2], (R16)
-	B     moved330
+	B     moved340
 
-one329:
+one339:
 	FMOVS F8, 0(R1)
 
-moved330:
+moved340:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row327
+	BNE  row337
 	RET
 
-other307:
+other316:
 	CMP  $6, R0
-	BNE  other331
+	BNE  other341
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part332
+	BNE  part342
 
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10738,7 +10728,7 @@ other307:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row333:
+row344:
 	FMOVS 0(R3), F8
 	VORR  V6.B16, V6.B16, V7.B16
 	WORD  $0x4f881007 // fmla v7.4s, v0.4s, v8.s[0]
@@ -10765,118 +10755,118 @@ row333:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R6
-	BNE   linear334
+	BNE   linear345
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear334:
+linear345:
 	FMOVQ F7, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row333
+	BNE   row344
 	RET
 
-part332:
+part342:
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one335
+	BEQ   one346
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved336
+	BEQ   moved347
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved336
+	B     moved347
 
-one335:
+one346:
 	FMOVS 0(R1), F6
 
-moved336:
+moved347:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one337
+	BEQ   one348
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved338
+	BEQ   moved349
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved338
+	B     moved349
 
-one337:
+one348:
 	FMOVS 0(R1), F0
 
-moved338:
+moved349:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one339
+	BEQ   one350
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved340
+	BEQ   moved351
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved340
+	B     moved351
 
-one339:
+one350:
 	FMOVS 0(R1), F1
 
-moved340:
+moved351:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one341
+	BEQ   one352
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved342
+	BEQ   moved353
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved342
+	B     moved353
 
-one341:
+one352:
 	FMOVS 0(R1), F2
 
-moved342:
+moved353:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one343
+	BEQ   one354
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved344
+	BEQ   moved355
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved344
+	B     moved355
 
-one343:
+one354:
 	FMOVS 0(R1), F3
 
-moved344:
+moved355:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one345
+	BEQ   one356
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved346
+	BEQ   moved357
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved346
+	B     moved357
 
-one345:
+one356:
 	FMOVS 0(R1), F4
 
-moved346:
+moved357:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one347
+	BEQ   one358
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved348
+	BEQ   moved359
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved348
+	B     moved359
 
-one347:
+one358:
 	FMOVS 0(R1), F5
 
-moved348:
+moved359:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10885,7 +10875,7 @@ moved348:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row349:
+row360:
 	FMOVS 0(R3), F8
 	VORR  V6.B16, V6.B16, V7.B16
 	WORD  $0x4f881007 // fmla v7.4s, v0.4s, v8.s[0]
@@ -10912,35 +10902,35 @@ row349:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R6
-	BNE   linear350
+	BNE   linear361
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear350:
+linear361:
 	TST   $2, R0
-	BEQ   one351
+	BEQ   one362
 	FMOVD F7, 0(R1)
 	TST   $1, R0
-	BEQ   moved352
+	BEQ   moved363
 	ADD   $8, R1, R16
 	VST1  V7.S[2], (R16)
-	B     moved352
+	B     moved363
 
-one351:
+one362:
 	FMOVS F7, 0(R1)
 
-moved352:
+moved363:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row349
+	BNE  row360
 	RET
 
-other331:
+other341:
 	CMP  $5, R0
-	BNE  other353
+	BNE  other364
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part354
+	BNE  part365
 
 	// 5 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10964,7 +10954,7 @@ other331:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row355:
+row367:
 	FMOVS 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
 	WORD  $0x4f871006 // fmla v6.4s, v0.4s, v7.s[0]
@@ -10987,104 +10977,104 @@ row355:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R6
-	BNE   linear356
+	BNE   linear368
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear356:
+linear368:
 	FMOVQ F6, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row355
+	BNE   row367
 	RET
 
-part354:
+part365:
 	// 5 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one357
+	BEQ   one369
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved358
+	BEQ   moved370
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved358
+	B     moved370
 
-one357:
+one369:
 	FMOVS 0(R1), F5
 
-moved358:
+moved370:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one359
+	BEQ   one371
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved360
+	BEQ   moved372
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved360
+	B     moved372
 
-one359:
+one371:
 	FMOVS 0(R1), F0
 
-moved360:
+moved372:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one361
+	BEQ   one373
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved362
+	BEQ   moved374
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved362
+	B     moved374
 
-one361:
+one373:
 	FMOVS 0(R1), F1
 
-moved362:
+moved374:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one363
+	BEQ   one375
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved364
+	BEQ   moved376
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved364
+	B     moved376
 
-one363:
+one375:
 	FMOVS 0(R1), F2
 
-moved364:
+moved376:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one365
+	BEQ   one377
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved366
+	BEQ   moved378
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved366
+	B     moved378
 
-one365:
+one377:
 	FMOVS 0(R1), F3
 
-moved366:
+moved378:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one367
+	BEQ   one379
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved368
+	BEQ   moved380
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved368
+	B     moved380
 
-one367:
+one379:
 	FMOVS 0(R1), F4
 
-moved368:
+moved380:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11093,7 +11083,7 @@ moved368:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row369:
+row381:
 	FMOVS 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
 	WORD  $0x4f871006 // fmla v6.4s, v0.4s, v7.s[0]
@@ -11116,35 +11106,35 @@ row369:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R6
-	BNE   linear370
+	BNE   linear382
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear370:
+linear382:
 	TST   $2, R0
-	BEQ   one371
+	BEQ   one383
 	FMOVD F6, 0(R1)
 	TST   $1, R0
-	BEQ   moved372
+	BEQ   moved384
 	ADD   $8, R1, R16
 	VST1  V6.S[2], (R16)
-	B     moved372
+	B     moved384
 
-one371:
+one383:
 	FMOVS F6, 0(R1)
 
-moved372:
+moved384:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row369
+	BNE  row381
 	RET
 
-other353:
+other364:
 	CMP  $4, R0
-	BNE  other373
+	BNE  other385
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part374
+	BNE  part386
 
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11166,7 +11156,7 @@ other353:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row375:
+row388:
 	FMOVS 0(R3), F6
 	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
@@ -11185,90 +11175,90 @@ row375:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R6
-	BNE   linear376
+	BNE   linear389
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear376:
+linear389:
 	FMOVQ F5, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row375
+	BNE   row388
 	RET
 
-part374:
+part386:
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one377
+	BEQ   one390
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved378
+	BEQ   moved391
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved378
+	B     moved391
 
-one377:
+one390:
 	FMOVS 0(R1), F4
 
-moved378:
+moved391:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one379
+	BEQ   one392
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved380
+	BEQ   moved393
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved380
+	B     moved393
 
-one379:
+one392:
 	FMOVS 0(R1), F0
 
-moved380:
+moved393:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one381
+	BEQ   one394
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved382
+	BEQ   moved395
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved382
+	B     moved395
 
-one381:
+one394:
 	FMOVS 0(R1), F1
 
-moved382:
+moved395:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one383
+	BEQ   one396
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved384
+	BEQ   moved397
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved384
+	B     moved397
 
-one383:
+one396:
 	FMOVS 0(R1), F2
 
-moved384:
+moved397:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one385
+	BEQ   one398
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved386
+	BEQ   moved399
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved386
+	B     moved399
 
-one385:
+one398:
 	FMOVS 0(R1), F3
 
-moved386:
+moved399:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11277,7 +11267,7 @@ moved386:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row387:
+row400:
 	FMOVS 0(R3), F6
 	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
@@ -11296,35 +11286,35 @@ row387:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R6
-	BNE   linear388
+	BNE   linear401
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear388:
+linear401:
 	TST   $2, R0
-	BEQ   one389
+	BEQ   one402
 	FMOVD F5, 0(R1)
 	TST   $1, R0
-	BEQ   moved390
+	BEQ   moved403
 	ADD   $8, R1, R16
 	VST1  V5.S[2], (R16)
-	B     moved390
+	B     moved403
 
-one389:
+one402:
 	FMOVS F5, 0(R1)
 
-moved390:
+moved403:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row387
+	BNE  row400
 	RET
 
-other373:
+other385:
 	CMP  $3, R0
-	BNE  other391
+	BNE  other404
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part392
+	BNE  part405
 
 	// 3 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11344,7 +11334,7 @@ other373:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row393:
+row407:
 	FMOVS 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
 	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
@@ -11359,76 +11349,76 @@ row393:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R6
-	BNE   linear394
+	BNE   linear408
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear394:
+linear408:
 	FMOVQ F4, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row393
+	BNE   row407
 	RET
 
-part392:
+part405:
 	// 3 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one395
+	BEQ   one409
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved396
+	BEQ   moved410
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved396
+	B     moved410
 
-one395:
+one409:
 	FMOVS 0(R1), F3
 
-moved396:
+moved410:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one397
+	BEQ   one411
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved398
+	BEQ   moved412
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved398
+	B     moved412
 
-one397:
+one411:
 	FMOVS 0(R1), F0
 
-moved398:
+moved412:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one399
+	BEQ   one413
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved400
+	BEQ   moved414
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved400
+	B     moved414
 
-one399:
+one413:
 	FMOVS 0(R1), F1
 
-moved400:
+moved414:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one401
+	BEQ   one415
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved402
+	BEQ   moved416
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved402
+	B     moved416
 
-one401:
+one415:
 	FMOVS 0(R1), F2
 
-moved402:
+moved416:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11437,7 +11427,7 @@ moved402:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row403:
+row417:
 	FMOVS 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
 	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
@@ -11452,33 +11442,33 @@ row403:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R6
-	BNE   linear404
+	BNE   linear418
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear404:
+linear418:
 	TST   $2, R0
-	BEQ   one405
+	BEQ   one419
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved406
+	BEQ   moved420
 	ADD   $8, R1, R16
 	VST1  V4.S[2], (R16)
-	B     moved406
+	B     moved420
 
-one405:
+one419:
 	FMOVS F4, 0(R1)
 
-moved406:
+moved420:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row403
+	BNE  row417
 	RET
 
-other391:
+other404:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part408
+	BNE  part422
 
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11496,7 +11486,7 @@ other391:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row409:
+row424:
 	FMOVS 0(R3), F4
 	VORR  V2.B16, V2.B16, V3.B16
 	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
@@ -11507,62 +11497,62 @@ row409:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R6
-	BNE   linear410
+	BNE   linear425
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear410:
+linear425:
 	FMOVQ F3, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row409
+	BNE   row424
 	RET
 
-part408:
+part422:
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one411
+	BEQ   one426
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved412
+	BEQ   moved427
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved412
+	B     moved427
 
-one411:
+one426:
 	FMOVS 0(R1), F2
 
-moved412:
+moved427:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one413
+	BEQ   one428
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved414
+	BEQ   moved429
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved414
+	B     moved429
 
-one413:
+one428:
 	FMOVS 0(R1), F0
 
-moved414:
+moved429:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one415
+	BEQ   one430
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved416
+	BEQ   moved431
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved416
+	B     moved431
 
-one415:
+one430:
 	FMOVS 0(R1), F1
 
-moved416:
+moved431:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11571,7 +11561,7 @@ moved416:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row417:
+row432:
 	FMOVS 0(R3), F4
 	VORR  V2.B16, V2.B16, V3.B16
 	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
@@ -11582,27 +11572,27 @@ row417:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R6
-	BNE   linear418
+	BNE   linear433
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear418:
+linear433:
 	TST   $2, R0
-	BEQ   one419
+	BEQ   one434
 	FMOVD F3, 0(R1)
 	TST   $1, R0
-	BEQ   moved420
+	BEQ   moved435
 	ADD   $8, R1, R16
 	VST1  V3.S[2], (R16)
-	B     moved420
+	B     moved435
 
-one419:
+one434:
 	FMOVS F3, 0(R1)
 
-moved420:
+moved435:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row417
+	BNE  row432
 	RET
 
 // func treeNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
@@ -11658,7 +11648,7 @@ TEXT ·treeNEONF64(SB), NOSPLIT, $0-88
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row3:
+row4:
 	FMOVD 0(R3), F18
 	VORR  V16.B16, V16.B16, V17.B16
 	WORD  $0x4fd21011 // fmla v17.2d, v0.2d, v18.d[0]
@@ -11725,15 +11715,15 @@ row3:
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R6
-	BNE   linear4
+	BNE   linear5
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear4:
+linear5:
 	FMOVQ F17, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row3
+	BNE   row4
 	RET
 
 part2:
@@ -11781,7 +11771,7 @@ part2:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row5:
+row6:
 	FMOVD 0(R3), F18
 	VORR  V16.B16, V16.B16, V17.B16
 	WORD  $0x4fd21011 // fmla v17.2d, v0.2d, v18.d[0]
@@ -11848,23 +11838,23 @@ row5:
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R6
-	BNE   linear6
+	BNE   linear7
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear6:
+linear7:
 	FMOVD F17, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row5
+	BNE   row6
 	RET
 
 other1:
 	CMP  $15, R0
-	BNE  other7
+	BNE  other8
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part8
+	BNE  part9
 
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11900,123 +11890,6 @@ other1:
 	FMOVQ 0(R1), F13
 	ADD   R2, R1
 	FMOVQ 0(R1), F14
-	MOVD  y+0(FP), R1
-	MOVD  ldy+8(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  ldx+24(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row9:
-	FMOVD 0(R3), F17
-	VORR  V15.B16, V15.B16, V16.B16
-	WORD  $0x4fd11010 // fmla v16.2d, v0.2d, v17.d[0]
-	FMOVD 64(R3), F17
-	VDUP  V17.D[0], V17.D2
-	WORD  $0x6e71dd11 // fmul v17.2d, v8.2d, v17.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	FMOVD 32(R3), F17
-	VDUP  V17.D[0], V17.D2
-	WORD  $0x6e71dc91 // fmul v17.2d, v4.2d, v17.2d
-	FMOVD 96(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dd92 // fmul v18.2d, v12.2d, v18.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	FMOVD 16(R3), F17
-	VDUP  V17.D[0], V17.D2
-	WORD  $0x6e71dc51 // fmul v17.2d, v2.2d, v17.2d
-	FMOVD 80(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dd52 // fmul v18.2d, v10.2d, v18.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	FMOVD 48(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dcd2 // fmul v18.2d, v6.2d, v18.2d
-	FMOVD 112(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73ddd3 // fmul v19.2d, v14.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	FMOVD 8(R3), F17
-	VDUP  V17.D[0], V17.D2
-	WORD  $0x6e71dc31 // fmul v17.2d, v1.2d, v17.2d
-	FMOVD 72(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dd32 // fmul v18.2d, v9.2d, v18.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	FMOVD 40(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dcb2 // fmul v18.2d, v5.2d, v18.2d
-	FMOVD 104(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73ddb3 // fmul v19.2d, v13.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	FMOVD 24(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dc72 // fmul v18.2d, v3.2d, v18.2d
-	FMOVD 88(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dd73 // fmul v19.2d, v11.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	FMOVD 56(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dcf3 // fmul v19.2d, v7.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	VMOVI $0, V17.B16
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	CMP   $1, R6
-	BNE   linear10
-	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
-
-linear10:
-	FMOVQ F16, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	SUBS  $1, R5
-	BNE   row9
-	RET
-
-part8:
-	// 15 rows of w and the bias
-	MOVD  bias+48(FP), R1
-	FMOVD 0(R1), F15
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	FMOVD 0(R1), F0
-	ADD   R2, R1
-	FMOVD 0(R1), F1
-	ADD   R2, R1
-	FMOVD 0(R1), F2
-	ADD   R2, R1
-	FMOVD 0(R1), F3
-	ADD   R2, R1
-	FMOVD 0(R1), F4
-	ADD   R2, R1
-	FMOVD 0(R1), F5
-	ADD   R2, R1
-	FMOVD 0(R1), F6
-	ADD   R2, R1
-	FMOVD 0(R1), F7
-	ADD   R2, R1
-	FMOVD 0(R1), F8
-	ADD   R2, R1
-	FMOVD 0(R1), F9
-	ADD   R2, R1
-	FMOVD 0(R1), F10
-	ADD   R2, R1
-	FMOVD 0(R1), F11
-	ADD   R2, R1
-	FMOVD 0(R1), F12
-	ADD   R2, R1
-	FMOVD 0(R1), F13
-	ADD   R2, R1
-	FMOVD 0(R1), F14
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
 	MOVD  x+16(FP), R3
@@ -12092,19 +11965,136 @@ row11:
 	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
 
 linear12:
-	FMOVD F16, 0(R1)
+	FMOVQ F16, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
 	BNE   row11
 	RET
 
-other7:
+part9:
+	// 15 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F15
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	ADD   R2, R1
+	FMOVD 0(R1), F10
+	ADD   R2, R1
+	FMOVD 0(R1), F11
+	ADD   R2, R1
+	FMOVD 0(R1), F12
+	ADD   R2, R1
+	FMOVD 0(R1), F13
+	ADD   R2, R1
+	FMOVD 0(R1), F14
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row13:
+	FMOVD 0(R3), F17
+	VORR  V15.B16, V15.B16, V16.B16
+	WORD  $0x4fd11010 // fmla v16.2d, v0.2d, v17.d[0]
+	FMOVD 64(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd11 // fmul v17.2d, v8.2d, v17.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	FMOVD 32(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc91 // fmul v17.2d, v4.2d, v17.2d
+	FMOVD 96(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd92 // fmul v18.2d, v12.2d, v18.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	FMOVD 16(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc51 // fmul v17.2d, v2.2d, v17.2d
+	FMOVD 80(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd52 // fmul v18.2d, v10.2d, v18.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVD 48(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcd2 // fmul v18.2d, v6.2d, v18.2d
+	FMOVD 112(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ddd3 // fmul v19.2d, v14.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	FMOVD 8(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc31 // fmul v17.2d, v1.2d, v17.2d
+	FMOVD 72(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd32 // fmul v18.2d, v9.2d, v18.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVD 40(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcb2 // fmul v18.2d, v5.2d, v18.2d
+	FMOVD 104(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ddb3 // fmul v19.2d, v13.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVD 24(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc72 // fmul v18.2d, v3.2d, v18.2d
+	FMOVD 88(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd73 // fmul v19.2d, v11.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	FMOVD 56(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcf3 // fmul v19.2d, v7.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	VMOVI $0, V17.B16
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	CMP   $1, R6
+	BNE   linear14
+	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
+
+linear14:
+	FMOVD F16, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row13
+	RET
+
+other8:
 	CMP  $14, R0
-	BNE  other13
+	BNE  other15
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part14
+	BNE  part16
 
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12146,7 +12136,7 @@ other7:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row15:
+row18:
 	FMOVD 0(R3), F16
 	VORR  V14.B16, V14.B16, V15.B16
 	WORD  $0x4fd0100f // fmla v15.2d, v0.2d, v16.d[0]
@@ -12205,18 +12195,18 @@ row15:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R6
-	BNE   linear16
+	BNE   linear19
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear16:
+linear19:
 	FMOVQ F15, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row15
+	BNE   row18
 	RET
 
-part14:
+part16:
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F14
@@ -12257,7 +12247,7 @@ part14:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row17:
+row20:
 	FMOVD 0(R3), F16
 	VORR  V14.B16, V14.B16, V15.B16
 	WORD  $0x4fd0100f // fmla v15.2d, v0.2d, v16.d[0]
@@ -12316,23 +12306,23 @@ row17:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R6
-	BNE   linear18
+	BNE   linear21
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear18:
+linear21:
 	FMOVD F15, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row17
+	BNE   row20
 	RET
 
-other13:
+other15:
 	CMP  $13, R0
-	BNE  other19
+	BNE  other22
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part20
+	BNE  part23
 
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12372,7 +12362,7 @@ other13:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row21:
+row25:
 	FMOVD 0(R3), F15
 	VORR  V13.B16, V13.B16, V14.B16
 	WORD  $0x4fcf100e // fmla v14.2d, v0.2d, v15.d[0]
@@ -12427,18 +12417,18 @@ row21:
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R6
-	BNE   linear22
+	BNE   linear26
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear22:
+linear26:
 	FMOVQ F14, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row21
+	BNE   row25
 	RET
 
-part20:
+part23:
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F13
@@ -12477,7 +12467,7 @@ part20:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row23:
+row27:
 	FMOVD 0(R3), F15
 	VORR  V13.B16, V13.B16, V14.B16
 	WORD  $0x4fcf100e // fmla v14.2d, v0.2d, v15.d[0]
@@ -12532,23 +12522,23 @@ row23:
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R6
-	BNE   linear24
+	BNE   linear28
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear24:
+linear28:
 	FMOVD F14, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row23
+	BNE   row27
 	RET
 
-other19:
+other22:
 	CMP  $12, R0
-	BNE  other25
+	BNE  other29
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part26
+	BNE  part30
 
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12586,7 +12576,7 @@ other19:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row27:
+row32:
 	FMOVD 0(R3), F14
 	VORR  V12.B16, V12.B16, V13.B16
 	WORD  $0x4fce100d // fmla v13.2d, v0.2d, v14.d[0]
@@ -12637,18 +12627,18 @@ row27:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R6
-	BNE   linear28
+	BNE   linear33
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear28:
+linear33:
 	FMOVQ F13, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row27
+	BNE   row32
 	RET
 
-part26:
+part30:
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F12
@@ -12685,7 +12675,7 @@ part26:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row29:
+row34:
 	FMOVD 0(R3), F14
 	VORR  V12.B16, V12.B16, V13.B16
 	WORD  $0x4fce100d // fmla v13.2d, v0.2d, v14.d[0]
@@ -12736,23 +12726,23 @@ row29:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R6
-	BNE   linear30
+	BNE   linear35
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear30:
+linear35:
 	FMOVD F13, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row29
+	BNE   row34
 	RET
 
-other25:
+other29:
 	CMP  $11, R0
-	BNE  other31
+	BNE  other36
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part32
+	BNE  part37
 
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12788,7 +12778,7 @@ other25:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row33:
+row39:
 	FMOVD 0(R3), F13
 	VORR  V11.B16, V11.B16, V12.B16
 	WORD  $0x4fcd100c // fmla v12.2d, v0.2d, v13.d[0]
@@ -12835,18 +12825,18 @@ row33:
 	VMOVI $0, V13.B16
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	CMP   $1, R6
-	BNE   linear34
+	BNE   linear40
 	WORD  $0x4e6df58c // fmax v12.2d, v12.2d, v13.2d
 
-linear34:
+linear40:
 	FMOVQ F12, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row33
+	BNE   row39
 	RET
 
-part32:
+part37:
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F11
@@ -12881,7 +12871,7 @@ part32:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row35:
+row41:
 	FMOVD 0(R3), F13
 	VORR  V11.B16, V11.B16, V12.B16
 	WORD  $0x4fcd100c // fmla v12.2d, v0.2d, v13.d[0]
@@ -12928,23 +12918,23 @@ row35:
 	VMOVI $0, V13.B16
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	CMP   $1, R6
-	BNE   linear36
+	BNE   linear42
 	WORD  $0x4e6df58c // fmax v12.2d, v12.2d, v13.2d
 
-linear36:
+linear42:
 	FMOVD F12, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row35
+	BNE   row41
 	RET
 
-other31:
+other36:
 	CMP  $10, R0
-	BNE  other37
+	BNE  other43
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part38
+	BNE  part44
 
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12978,7 +12968,7 @@ other31:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row39:
+row46:
 	FMOVD 0(R3), F12
 	VORR  V10.B16, V10.B16, V11.B16
 	WORD  $0x4fcc100b // fmla v11.2d, v0.2d, v12.d[0]
@@ -13021,18 +13011,18 @@ row39:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R6
-	BNE   linear40
+	BNE   linear47
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear40:
+linear47:
 	FMOVQ F11, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row39
+	BNE   row46
 	RET
 
-part38:
+part44:
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F10
@@ -13065,7 +13055,7 @@ part38:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row41:
+row48:
 	FMOVD 0(R3), F12
 	VORR  V10.B16, V10.B16, V11.B16
 	WORD  $0x4fcc100b // fmla v11.2d, v0.2d, v12.d[0]
@@ -13108,23 +13098,23 @@ row41:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R6
-	BNE   linear42
+	BNE   linear49
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear42:
+linear49:
 	FMOVD F11, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row41
+	BNE   row48
 	RET
 
-other37:
+other43:
 	CMP  $9, R0
-	BNE  other43
+	BNE  other50
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part44
+	BNE  part51
 
 	// 9 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13156,7 +13146,7 @@ other37:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row45:
+row53:
 	FMOVD 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
 	WORD  $0x4fcb100a // fmla v10.2d, v0.2d, v11.d[0]
@@ -13195,18 +13185,18 @@ row45:
 	VMOVI $0, V11.B16
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	CMP   $1, R6
-	BNE   linear46
+	BNE   linear54
 	WORD  $0x4e6bf54a // fmax v10.2d, v10.2d, v11.2d
 
-linear46:
+linear54:
 	FMOVQ F10, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row45
+	BNE   row53
 	RET
 
-part44:
+part51:
 	// 9 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F9
@@ -13237,7 +13227,7 @@ part44:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row47:
+row55:
 	FMOVD 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
 	WORD  $0x4fcb100a // fmla v10.2d, v0.2d, v11.d[0]
@@ -13276,23 +13266,23 @@ row47:
 	VMOVI $0, V11.B16
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	CMP   $1, R6
-	BNE   linear48
+	BNE   linear56
 	WORD  $0x4e6bf54a // fmax v10.2d, v10.2d, v11.2d
 
-linear48:
+linear56:
 	FMOVD F10, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row47
+	BNE   row55
 	RET
 
-other43:
+other50:
 	CMP  $8, R0
-	BNE  other49
+	BNE  other57
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part50
+	BNE  part58
 
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13322,7 +13312,7 @@ other43:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row51:
+row60:
 	FMOVD 0(R3), F10
 	VORR  V8.B16, V8.B16, V9.B16
 	WORD  $0x4fca1009 // fmla v9.2d, v0.2d, v10.d[0]
@@ -13357,18 +13347,18 @@ row51:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R6
-	BNE   linear52
+	BNE   linear61
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear52:
+linear61:
 	FMOVQ F9, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row51
+	BNE   row60
 	RET
 
-part50:
+part58:
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F8
@@ -13397,7 +13387,7 @@ part50:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row53:
+row62:
 	FMOVD 0(R3), F10
 	VORR  V8.B16, V8.B16, V9.B16
 	WORD  $0x4fca1009 // fmla v9.2d, v0.2d, v10.d[0]
@@ -13432,23 +13422,23 @@ row53:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R6
-	BNE   linear54
+	BNE   linear63
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear54:
+linear63:
 	FMOVD F9, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row53
+	BNE   row62
 	RET
 
-other49:
+other57:
 	CMP  $7, R0
-	BNE  other55
+	BNE  other64
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part56
+	BNE  part65
 
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13476,7 +13466,7 @@ other49:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row57:
+row67:
 	FMOVD 0(R3), F9
 	VORR  V7.B16, V7.B16, V8.B16
 	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
@@ -13507,18 +13497,18 @@ row57:
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R6
-	BNE   linear58
+	BNE   linear68
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear58:
+linear68:
 	FMOVQ F8, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row57
+	BNE   row67
 	RET
 
-part56:
+part65:
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F7
@@ -13545,7 +13535,7 @@ part56:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row59:
+row69:
 	FMOVD 0(R3), F9
 	VORR  V7.B16, V7.B16, V8.B16
 	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
@@ -13576,23 +13566,23 @@ row59:
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R6
-	BNE   linear60
+	BNE   linear70
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear60:
+linear70:
 	FMOVD F8, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row59
+	BNE   row69
 	RET
 
-other55:
+other64:
 	CMP  $6, R0
-	BNE  other61
+	BNE  other71
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part62
+	BNE  part72
 
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13618,7 +13608,7 @@ other55:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row63:
+row74:
 	FMOVD 0(R3), F8
 	VORR  V6.B16, V6.B16, V7.B16
 	WORD  $0x4fc81007 // fmla v7.2d, v0.2d, v8.d[0]
@@ -13645,18 +13635,18 @@ row63:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R6
-	BNE   linear64
+	BNE   linear75
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear64:
+linear75:
 	FMOVQ F7, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row63
+	BNE   row74
 	RET
 
-part62:
+part72:
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F6
@@ -13681,7 +13671,7 @@ part62:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row65:
+row76:
 	FMOVD 0(R3), F8
 	VORR  V6.B16, V6.B16, V7.B16
 	WORD  $0x4fc81007 // fmla v7.2d, v0.2d, v8.d[0]
@@ -13708,23 +13698,23 @@ row65:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R6
-	BNE   linear66
+	BNE   linear77
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear66:
+linear77:
 	FMOVD F7, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row65
+	BNE   row76
 	RET
 
-other61:
+other71:
 	CMP  $5, R0
-	BNE  other67
+	BNE  other78
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part68
+	BNE  part79
 
 	// 5 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13748,7 +13738,7 @@ other61:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row69:
+row81:
 	FMOVD 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
 	WORD  $0x4fc71006 // fmla v6.2d, v0.2d, v7.d[0]
@@ -13771,18 +13761,18 @@ row69:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R6
-	BNE   linear70
+	BNE   linear82
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear70:
+linear82:
 	FMOVQ F6, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row69
+	BNE   row81
 	RET
 
-part68:
+part79:
 	// 5 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F5
@@ -13805,7 +13795,7 @@ part68:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row71:
+row83:
 	FMOVD 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
 	WORD  $0x4fc71006 // fmla v6.2d, v0.2d, v7.d[0]
@@ -13828,23 +13818,23 @@ row71:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R6
-	BNE   linear72
+	BNE   linear84
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear72:
+linear84:
 	FMOVD F6, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row71
+	BNE   row83
 	RET
 
-other67:
+other78:
 	CMP  $4, R0
-	BNE  other73
+	BNE  other85
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part74
+	BNE  part86
 
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13866,7 +13856,7 @@ other67:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row75:
+row88:
 	FMOVD 0(R3), F6
 	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
@@ -13885,18 +13875,18 @@ row75:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R6
-	BNE   linear76
+	BNE   linear89
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear76:
+linear89:
 	FMOVQ F5, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row75
+	BNE   row88
 	RET
 
-part74:
+part86:
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F4
@@ -13917,7 +13907,7 @@ part74:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row77:
+row90:
 	FMOVD 0(R3), F6
 	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
@@ -13936,23 +13926,23 @@ row77:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R6
-	BNE   linear78
+	BNE   linear91
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear78:
+linear91:
 	FMOVD F5, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row77
+	BNE   row90
 	RET
 
-other73:
+other85:
 	CMP  $3, R0
-	BNE  other79
+	BNE  other92
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part80
+	BNE  part93
 
 	// 3 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13972,7 +13962,7 @@ other73:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row81:
+row95:
 	FMOVD 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
 	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
@@ -13987,18 +13977,18 @@ row81:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R6
-	BNE   linear82
+	BNE   linear96
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear82:
+linear96:
 	FMOVQ F4, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row81
+	BNE   row95
 	RET
 
-part80:
+part93:
 	// 3 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F3
@@ -14017,7 +14007,7 @@ part80:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row83:
+row97:
 	FMOVD 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
 	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
@@ -14032,21 +14022,21 @@ row83:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R6
-	BNE   linear84
+	BNE   linear98
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear84:
+linear98:
 	FMOVD F4, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row83
+	BNE   row97
 	RET
 
-other79:
+other92:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part86
+	BNE  part100
 
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -14064,7 +14054,7 @@ other79:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row87:
+row102:
 	FMOVD 0(R3), F4
 	VORR  V2.B16, V2.B16, V3.B16
 	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
@@ -14075,18 +14065,18 @@ row87:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R6
-	BNE   linear88
+	BNE   linear103
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear88:
+linear103:
 	FMOVQ F3, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row87
+	BNE   row102
 	RET
 
-part86:
+part100:
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F2
@@ -14103,7 +14093,7 @@ part86:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row89:
+row104:
 	FMOVD 0(R3), F4
 	VORR  V2.B16, V2.B16, V3.B16
 	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
@@ -14114,15 +14104,15 @@ row89:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R6
-	BNE   linear90
+	BNE   linear105
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear90:
+linear105:
 	FMOVD F3, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row89
+	BNE   row104
 	RET
 
 // func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)

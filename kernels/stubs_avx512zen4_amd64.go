@@ -201,7 +201,7 @@ var avx512zen4F64 = tiles[float64]{
 	tallTerms:      4,
 	tallFrom:       12,
 	treeTerms:      16,
-	treeCols:       4,
+	treeCols:       8,
 	unpackedCols:   3,
 	severalRows:    []int{0, 4, 4, 2, 2, 2, 2, 2},
 	narrowBothCols: 14,
