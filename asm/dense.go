@@ -103,15 +103,15 @@ func byValue(m Machine, name string, lo, hi int, body func(v int)) {
 	m.FreeInts(p)
 }
 
-// byWidth emits body for every width that cols, a positive number of elements
-// known at run time, can have. The last of several vectors may have any power
+// byWidth emits body for every width of up to most vectors that cols, a positive number
+// of elements known at run time, can have. The last of several vectors may have any power
 // of two bytes from finest to a whole vector's: the fewer, the fewer cache lines
 // a row of them straddles, and the more code there is. Where that is no more than
 // chunkBytes, less than a vector is two that overlap, else a part, which is
 // slower to store but one for each multiply-add. It destroys cols.
-func byWidth(m Machine, cols Int, finest int, body func(width)) {
+func byWidth(m Machine, cols Int, most, finest int, body func(width)) {
 	s := m.Spec()
-	for v := s.MaxCols; v > 1; v-- {
+	for v := most; v > 1; v-- {
 		narrower := m.NewLabel("narrower")
 		m.JumpIf(cols, AtMost, (v-1)*s.Lanes(), narrower)
 		vectors(m, v, cols, finest, body)
@@ -296,7 +296,7 @@ func panel(m Machine) {
 		"the next one, and so on. If nothing is wanted soon is any address in use and",
 		"ldsoon is 0. What will be c is at then.")
 	cols := arg(m, "cols")
-	byWidth(m, cols, s.LastBytes, func(w width) {
+	byWidth(m, cols, s.MaxCols, s.LastBytes, func(w width) {
 		tall := panelRows(s, w)
 		byHeight(m, tall, []string{"c", "init", "a"}, func(rows int) {
 			if rows == tall {

@@ -219,7 +219,7 @@ func thin(m Machine) {
 		"bytes behind a. n is 1 to thinTerms, cols at least 1 and at most a panel's.")
 	byValue(m, "n", 1, thinTerms(m.Spec()), func(terms int) {
 		cols := arg(m, "cols")
-		byWidth(m, cols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
+		byWidth(m, cols, m.Spec().MaxCols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
 		m.FreeInts(cols)
 	})
 }

@@ -74,6 +74,7 @@ var sources = []struct {
 	}},
 	{"grad", []kernel{
 		{"grad", grad, every, []size{by("gradRows", gradRows)}},
+		{"gradBoth", gradBoth, fromLanes(4), []size{by("gradBothRows", gradBothRows), by("gradBothCols", gradBothCols), by("gradBothHeld", gradBothHeld)}},
 		{"gate", gate, every, nil},
 		{"column", column, every, nil},
 	}},
@@ -104,7 +105,7 @@ type target struct {
 	compile     pass.Interface
 	data        func(*build.Context) // what the functions of a file refer to
 
-	only   []string
+	only   []string // names, which a type may follow
 	others *target
 }
 
@@ -116,7 +117,7 @@ var (
 	// The short vectors of AVX-512: where they are faster than those of AVX2, for
 	// having more registers.
 	avx512VLTarget = target{isa: "avx512vl", goarch: "amd64", machine: newAVX512VL, compile: pass.Compile,
-		only: []string{"narrowBoth", "input", "turned"}, others: &avx2Target}
+		only: []string{"narrowBoth", "gradBothF32", "input", "turned"}, others: &avx2Target}
 
 	// Zen 4 has its own of the kernels that gain there by multiplying in place.
 	avx512Zen4Target = target{isa: "avx512zen4", goarch: "amd64", machine: newAVX512Zen4, compile: pass.Compile,
@@ -127,7 +128,7 @@ var (
 
 // has reports whether a kernel is generated for the target, at a type.
 func (t *target) has(k kernel, f Float) bool {
-	return k.to(t.at(f).Spec()) && (t.only == nil || slices.Contains(t.only, k.name))
+	return k.to(t.at(f).Spec()) && (t.only == nil || slices.Contains(t.only, k.name) || slices.Contains(t.only, k.name+f.Name))
 }
 
 // at is the target's machine, for questions.

@@ -52,7 +52,7 @@ func grad(m Machine) {
 		"follows it. rows is 0 to gradRows, cols at least 1 and at most a panel's.",
 		"db may be nil.")
 	cols := arg(m, "cols")
-	byWidth(m, cols, chunkBytes, func(w width) {
+	byWidth(m, cols, m.Spec().MaxCols, chunkBytes, func(w width) {
 		for r := gradRows(m.Spec()); r >= 0; r-- {
 			fewer := m.NewLabel("fewer")
 			if r > 0 {
@@ -110,6 +110,339 @@ func gradTile(m Machine, r int, w width) {
 	m.FreeVecs(yv, xv, zero)
 	storeTile(m, dw, w, "dw", "lddw")
 	storeIfWanted(m, "db", func() { storeTile(m, db, w, "db", "") })
+}
+
+// gradBothSize is how many rows of dw gradBoth can compute, and how many vectors of
+// columns it takes at a time: two each, but no more than sixteen columns, or as many as
+// there are registers for beside as many rows of dz as a vector has lanes.
+func gradBothSize(s Spec) (rows, vecs int) {
+	for rows = 2; rows > 0; rows-- {
+		for vecs = min(16/s.Lanes(), 2); vecs > 0; vecs-- {
+			if (rows+1+s.Lanes())*vecs+rows+3+s.PartVecs <= s.Vecs {
+				return rows, vecs
+			}
+		}
+	}
+	return 0, 0
+}
+
+func gradBothRows(s Spec) int {
+	rows, _ := gradBothSize(s)
+	return rows
+}
+
+// gradBothHeld is of how many columns the sums stay in registers.
+func gradBothHeld(s Spec) int {
+	_, vecs := gradBothSize(s)
+	return vecs * s.Lanes()
+}
+
+// gradBothCols is what the columns of gradBoth must be a multiple of: half a vector, where
+// that is all there is beside whole ones, as a part is slow to store.
+func gradBothCols(s Spec) int {
+	if s.Lanes() > 8 {
+		return s.Lanes() / 2
+	}
+	return 1
+}
+
+// gradBoth is the whole gradient of a layer with few inputs: of as many rows as a vector
+// has lanes, dz is turned in the registers for dx, while the chains of dw and db wait for
+// each other.
+func gradBoth(m Machine) {
+	m.Func("gradBoth", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, db, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n, act, fresh int)"),
+		"dz[i,j] = dy[i,j]·act'(y[i,j])         i < n, j < cols, written over dy",
+		"db[j]   = db[j] + Σ_i dz[i,j]",
+		"dw[k,j] = dw[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows",
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j]",
+		"",
+		"Each sum is one chain in order of its index, of additions or fused multiply-adds,",
+		"that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The",
+		"rows of each operand are as many bytes apart as follows it. rows is 1 to",
+		"gradBothRows, cols a multiple of gradBothCols, n at least the lanes of a vector.")
+	most, _ := gradBothSize(m.Spec())
+	byValue(m, "rows", 1, most, func(r int) {
+		end := m.NewLabel("end")
+		byDerivative(m, end, func(d derivative) { gradBothInputs(m, r, d) })
+		m.Return()
+	})
+}
+
+// A gradBothPass is that of so many inputs, for one derivative.
+type gradBothPass struct {
+	Machine
+	d    derivative
+	vecs int     // of a chunk of columns
+	dx   []Vec   // columns of a block of rows
+	sums [][]Vec // db and the rows of dw, of a chunk
+	j    Int     // bytes of columns before the chunk
+	cols Int     // columns from there on
+}
+
+// gradBothInputs computes a block of rows after the other.
+func gradBothInputs(m Machine, r int, d derivative) {
+	s := m.Spec()
+	lanes := s.Lanes()
+	_, vecs := gradBothSize(s)
+	p := gradBothPass{m, d, vecs, m.VecsOf(r), nil, m.Int(), m.Int()}
+	for range r + 1 {
+		p.sums = append(p.sums, m.VecsOf(vecs))
+	}
+	block, chunk, last, turned := m.NewLabel("block"), m.NewLabel("chunk"), m.NewLabel("last"), m.NewLabel("turned")
+	m.Label(block)
+	m.Comment("%d rows of dx, from +0; %d×%d elements of dz at a time", lanes, lanes, vecs*lanes)
+	for _, v := range p.dx {
+		m.Zero(v)
+	}
+	m.Const(p.j, 0)
+	m.Arg(p.cols, "cols")
+	m.Label(chunk)
+	m.JumpIf(p.cols, Less, vecs*lanes, last)
+	p.chunk(full(vecs, s.VecBytes))
+	m.AddConst(p.j, vecs*s.VecBytes)
+	m.AddConst(p.cols, -vecs*lanes)
+	m.JumpIf(p.cols, AtLeast, 1, chunk)
+	m.Jump(turned)
+	m.Label(last)
+	each := func(w width) {
+		if w != full(vecs, s.VecBytes) { // which is no less than a chunk
+			p.chunk(w)
+		}
+		m.Jump(turned)
+	}
+	switch {
+	case gradBothCols(s) > 1:
+		each(full(1, gradBothCols(s)*s.Float.Size))
+	case vecs == 1:
+		byWidth(m, p.cols, 1, s.VecBytes, each) // a part of one vector, not two
+	default:
+		byWidth(m, p.cols, vecs, chunkBytes, each)
+	}
+	m.Label(turned)
+	t := m.Int()
+	for _, name := range []string{"dy", "y", "x"} {
+		m.Arg(t, "ld"+name)
+		m.MulConst(t, t, lanes)
+		m.AddArg(t, name)
+		m.SetArg(name, t)
+	}
+	m.Const(t, 0)
+	m.SetArg("fresh", t)
+	m.FreeInts(t)
+	p.store(block)
+	m.Return()
+	m.FreeInts(p.j, p.cols)
+	m.FreeVecs(slices.Concat(append(p.sums, p.dx)...)...)
+}
+
+// pointer returns where the columns of the chunk begin.
+func (p gradBothPass) pointer(name string) Int {
+	at := arg(p, name)
+	p.Add(at, p.j)
+	return at
+}
+
+// eachSum does something with every vector of db and dw, and where it is in memory.
+func (p gradBothPass) eachSum(w width, do func(q int, v Vec, a Addr)) {
+	at, lddw := p.pointer("db"), p.Int()
+	for k, vs := range p.sums {
+		for q := range w.vecs {
+			do(q, vs[q], At(at, 0))
+		}
+		if k == 0 {
+			p.Arg(at, "dw")
+			p.Add(at, p.j)
+			p.Arg(lddw, "lddw")
+		} else if k < len(p.sums)-1 {
+			p.Add(at, lddw)
+		}
+	}
+	p.FreeInts(at, lddw)
+}
+
+// chunk takes a chunk of columns of a block of rows, or if these are all there are, of every
+// block: their sums stay in the registers then, and it returns from the function.
+func (p gradBothPass) chunk(w width) {
+	lanes, size := p.Spec().Lanes(), p.Spec().Float.Size
+	p.Comment("db[j] and dw[k,j]")
+	left, kept, ready := p.Int(), p.NewLabel("kept"), p.NewLabel("ready")
+	p.Arg(left, "fresh")
+	p.JumpIf(left, Equal, 0, kept)
+	for _, vs := range p.sums {
+		for _, v := range vs[:w.vecs] {
+			p.Zero(v)
+		}
+	}
+	p.Jump(ready)
+	p.Label(kept)
+	p.eachSum(w, func(q int, v Vec, a Addr) { w.load(p, q, v, a) })
+	p.Label(ready)
+
+	p.Comment("dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])")
+	dz := make([][]Vec, lanes)
+	for i := range dz {
+		dz[i] = p.VecsOf(w.vecs)
+	}
+	dy, lddy, y, ldy, x, ldx := p.pointer("dy"), arg(p, "lddy"), p.pointer("y"), arg(p, "ldy"), arg(p, "x"), arg(p, "ldx")
+	yv, xv, zero := p.Vec(), p.Vec(), p.Vec()
+	p.Zero(zero)
+	row := func(dz []Vec) {
+		for q, z := range dz {
+			on := w.on(p, q)
+			w.load(p, q, z, At(dy, 0))
+			if p.d.times != nil {
+				w.load(p, q, yv, At(y, 0))
+				p.d.times(on, z, yv, zero)
+			}
+			on.AddVec(p.sums[0][q], p.sums[0][q], z)
+		}
+		for k, dw := range p.sums[1:] {
+			w.fold(p, dw, dz, At(x, k*size), xv)
+		}
+		if p.d.times != nil {
+			for q, z := range dz {
+				if w.part != nil { // of which nothing is left when it is stored
+					p.Move(yv, z)
+					z = yv
+				}
+				w.store(p, q, At(dy, 0), z)
+			}
+			p.Add(y, ldy)
+		}
+		p.Add(dy, lddy)
+		p.Add(x, ldx)
+	}
+	rest, fold, turn := p.NewLabel("rest"), p.NewLabel("fold"), p.NewLabel("turn")
+	p.Arg(left, "n")
+	p.JumpIf(left, Less, lanes, rest)
+	for _, z := range dz {
+		row(z)
+	}
+	p.Jump(turn)
+	p.Label(rest)
+	p.Comment("fewer rows, and then dz of some before them as well")
+	p.Label(fold)
+	row(dz[0])
+	p.LoopDown(left, fold)
+	p.MulConst(left, lddy, lanes)
+	p.Sub(dy, left)
+	for _, z := range dz {
+		for q, v := range z {
+			w.load(p, q, v, At(dy, 0))
+		}
+		p.Add(dy, lddy)
+	}
+	p.Label(turn)
+	some := p.NewLabel("some")
+	p.Arg(left, "cols")
+	p.JumpIf(left, AtLeast, p.vecs*lanes+1, some)
+	p.SetArg("dy", dy)
+	p.SetArg("y", y)
+	p.SetArg("x", x)
+	p.Label(some)
+	p.FreeInts(dy, lddy, y, ldy, x, ldx)
+	p.FreeVecs(yv, xv, zero)
+	p.turn(w, dz)
+
+	all := p.NewLabel("all")
+	p.Arg(left, "cols")
+	p.JumpIf(left, AtLeast, p.vecs*lanes+1, all)
+	p.store(ready)
+	p.Label(all)
+	zero = p.Vec()
+	p.Zero(zero)
+	p.eachSum(w, func(q int, v Vec, a Addr) {
+		p.AddVec(v, v, zero)
+		w.store(p, q, a, v)
+	})
+	p.FreeVecs(zero)
+	some = p.NewLabel("some")
+	p.Arg(left, "cols")
+	p.JumpIf(left, AtLeast, p.vecs*lanes+1, some)
+	p.Return()
+	p.Label(some)
+	p.FreeInts(left)
+}
+
+// turn continues dx by the columns of a chunk of dz, which it gives back.
+func (p gradBothPass) turn(w width, dz [][]Vec) {
+	lanes, size := p.Spec().Lanes(), p.Spec().Float.Size
+	p.Comment("dx[k] = fma(dz[j], w[k,j], dx[k])")
+	t, turned, at, ldw := p.Vec(), p.NewLabel("turned"), p.pointer("w"), arg(p, "ldw")
+	wk := p.Rows(len(p.dx), at, ldw)
+	for q := range w.vecs {
+		early := w.back != nil && q == w.vecs-1
+		if early {
+			p.Step(wk, *w.back)
+			p.AddConst(*w.back, w.span()) // bytes of all columns
+		}
+		width := w.size(q) / size
+		if w.part != nil {
+			width = lanes
+		}
+		var rows []Vec
+		for _, z := range dz {
+			rows = append(rows, z[q])
+		}
+		columns := p.Transpose(rows, width)
+		for c, column := range columns {
+			over := p.NewLabel("over")
+			switch {
+			case early && c < width-1: // a column that the vector before has, too
+				p.JumpIf(*w.back, AtMost, w.span()-(c+1)*size, over)
+			case w.part != nil && c > 0:
+				p.JumpIf(p.cols, Equal, c, turned)
+			}
+			for k, v := range p.dx {
+				p.Scalars(t, wk.At[k].Plus(q*w.bytes+c*size), 1, 1)
+				p.FMAScalar(v, column, t, 0)
+			}
+			p.Label(over)
+		}
+		if early {
+			p.AddConst(*w.back, -w.span())
+		}
+		p.FreeVecs(columns...)
+	}
+	p.Label(turned)
+	p.FreeRows(wk)
+	p.FreeInts(at, ldw)
+	p.FreeVecs(t)
+}
+
+// store stores a block of rows of dx, or if fewer are left, as many that end with these,
+// begins the next from +0, and goes on at again if there is one.
+func (p gradBothPass) store(again string) {
+	lanes, whole := p.Spec().Lanes(), p.NewLabel("whole")
+	left, dx, lddx, t := arg(p, "n"), arg(p, "dx"), arg(p, "lddx"), p.Vec()
+	p.AddConst(left, -lanes)
+	p.SetArg("n", left)
+	p.JumpIf(left, AtLeast, 0, whole)
+	p.Mul(left, lddx)
+	p.Add(dx, left)
+	p.Label(whole)
+	positive(p, p.dx, t)
+	if len(p.dx) == 1 {
+		storeColumn(p, p.dx[0], dx, lddx, t)
+	} else {
+		columns := p.VecsOf(len(p.dx))
+		for k, v := range p.dx {
+			p.Move(columns[k], v)
+		}
+		rows := p.Rows(lanes, dx, lddx)
+		p.StoreTurned(rows.At, columns)
+		p.FreeRows(rows)
+	}
+	for _, v := range p.dx {
+		p.Zero(v)
+	}
+	p.MulConst(lddx, lddx, lanes)
+	p.Add(dx, lddx)
+	p.SetArg("dx", dx)
+	p.Arg(left, "n")
+	p.FreeInts(left, dx, lddx)
+	p.FreeVecs(t)
+	p.JumpIf(left, AtLeast, 1, again)
 }
 
 // storeIfWanted emits store to be done unless the parameter ptr is nil.
@@ -203,7 +536,7 @@ func column(m Machine) {
 		"apart as follows each; dw, dwinit and w lie tight. cols is at least 1 and at",
 		"most a panel's. dx and db may be nil.")
 	cols := arg(m, "cols")
-	byWidth(m, cols, chunkBytes, func(w width) {
+	byWidth(m, cols, m.Spec().MaxCols, chunkBytes, func(w width) {
 		columnPanel(m, w)
 		m.Return()
 	})

@@ -225,11 +225,11 @@ type Machine interface {
 	// may destroy t.
 	MulAdd(d, a, b, t Vec)
 
-	// Transpose takes as many vectors as one has lanes for the rows of a square
-	// and returns its columns, in the same registers or others. LoadColumns
+	// Transpose takes as many vectors as one has lanes for the rows of a square and
+	// returns its first columns, in the same registers or others. LoadColumns
 	// returns the Spec's number of them, of rows in memory, from disp bytes on; of
 	// rows that are parts, those behind the part are +0.
-	Transpose(rows []Vec) []Vec
+	Transpose(rows []Vec, cols int) []Vec
 	LoadColumns(rows []Addr, disp int, part *Part) []Vec
 
 	// Permute: d's lane l is the element of s that lane l of by selects. Selector

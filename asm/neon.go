@@ -368,7 +368,14 @@ func (m *neon) Gate(z, y, _ Vec) {
 	m.word(words.bic, z, z, y)
 }
 
-func (m *neon) Transpose(rows []Vec) []Vec {
+func (m *neon) Transpose(rows []Vec, cols int) []Vec {
+	m.transpose(rows)
+	m.FreeVecs(rows[cols:]...)
+	return rows[:cols]
+}
+
+// transpose does so in the same registers, and gives none back.
+func (m *neon) transpose(rows []Vec) []Vec {
 	zip := func(d, a, b Vec, half int, arrangement string) {
 		r := func(v Vec) text { return text(fmt.Sprintf("V%d.%s", v, arrangement)) }
 		m.op(fmt.Sprintf("VZIP%d", half), r(b), r(a), r(d))
@@ -424,7 +431,7 @@ func (m *neon) LoadColumns(rows []Addr, disp int, part *Part) []Vec {
 			m.LoadPart(v, rows[i].Plus(disp), *part)
 		}
 	}
-	return m.Transpose(vs)
+	return m.transpose(vs)
 }
 
 func (m *neon) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
@@ -448,9 +455,7 @@ func (m *neon) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 			}
 		}
 		m.Label(loaded)
-		vs = m.Transpose(vs)
-		m.FreeVecs(vs[count:]...)
-		columns = append(columns, vs[:count]...)
+		columns = append(columns, m.Transpose(vs, count)...)
 	}
 	return columns
 }
@@ -459,7 +464,7 @@ func (m *neon) StoreTurned(rows []Addr, columns []Vec) {
 	lanes := m.spec.Lanes()
 	for c := 0; c < len(columns); c += lanes {
 		count := min(lanes, len(columns)-c)
-		vs := m.Transpose(append(slices.Clone(columns[c:c+count]), m.VecsOf(lanes-count)...))
+		vs := m.transpose(append(slices.Clone(columns[c:c+count]), m.VecsOf(lanes-count)...))
 		for i, v := range vs {
 			a := rows[i].Plus(c * m.spec.Float.Size)
 			m.StoreFirst(a, v, whole(count)*m.spec.Float.Size)

@@ -79,7 +79,7 @@ func transposeRows(m Machine, few *Int) {
 			move(v, src.At[r])
 		}
 		m.Label(loaded)
-		return m.Transpose(vs)
+		return m.Transpose(vs, len(vs))
 	}
 	square, tail, end := m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end")
 	m.JumpIf(cols, Less, lanes, tail)

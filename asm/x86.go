@@ -397,19 +397,27 @@ func (m *x86) ReLU(v, zero Vec) {
 	pick(m, m.VMAXPS, m.VMAXPD)(m.vec(v), m.vec(zero), m.vec(v))
 }
 
-// Transpose puts the halves of two rows side by side and goes on from there.
-func (m *x86) Transpose(rows []Vec) []Vec {
+// Transpose puts the halves of two rows side by side and goes on from there, perhaps with
+// the first ones only.
+func (m *x86) Transpose(rows []Vec, cols int) []Vec {
 	var first, second []Vec
 	t := m.Vec()
 	for _, p := range m.pairs(len(rows)) {
 		a, b := rows[p[0]], rows[p[1]]
+		if 2*cols <= len(rows) {
+			m.join(a, m.low(b, m.spec.VecBytes/2))
+			m.FreeVecs(b)
+			first = append(first, a)
+			continue
+		}
 		m.exchange(&a, &b, &t, m.firstHalves, m.secondHalves)
 		first, second = append(first, a), append(second, b)
 	}
 	columns := append(first, second...)
 	m.transposeHalves(columns, &t)
 	m.FreeVecs(t)
-	return columns
+	m.FreeVecs(columns[cols:]...)
+	return columns[:cols]
 }
 
 // loadColumns loads halves of two rows side by side: half a square, so that

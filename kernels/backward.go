@@ -20,6 +20,10 @@ const (
 	columnBytes   = 1536     // least bytes of dw of one output for which its inputs are taken together, half as many without dx
 	fewBytes      = 12 << 10 // most bytes of such a dw, if it has more than half as many rows
 
+	gradBothFew   = 32      // most columns of few rows that are for gradBoth, if its vectors are short
+	gradBothMost  = 1 << 11 // most columns at all, of which a call can take several blocks of rows
+	gradBothLines = 16      // lines of dz that it goes through at once
+
 	bothInputs = 24  // most columns of dx for both; of float64 half as many, if it has several rows
 	bothSide   = 3   // most rows for both, or columns for bothTurned
 	bothBytes  = 128 // most bytes of dx for bothTurned
@@ -39,6 +43,10 @@ const (
 func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
 	if dw.Cols == 1 && dw.Rows > 0 {
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
+		return
+	}
+	if s := t.gradBothFor(dx, dw, dy); s != nil {
+		s.backwardInOne(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
 	if !add && !dx.empty() && !(dy.Rows <= t.stripsRows && narrow < dw.Rows && t.apart(dw, dy.Rows)) {
@@ -353,6 +361,49 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 			}
 			t.gate(dbj, dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), min(tall, end-i), min(cols, dy.Cols-j), int(act))
 		}
+	}
+}
+
+// gradBothFor returns the tiles whose kernel gradBoth is best for a layer, or nil: for
+// columns whose sums it holds, for few rows, or with long vectors for more of both, unless
+// rows of dz crowd the cache or few columns are left over.
+func (t *tiles[T]) gradBothFor(dx, dw, dz *Mat[T]) *tiles[T] {
+	if dx.empty() || dw.empty() {
+		return nil
+	}
+	rows, cols := dw.Rows, dw.Cols
+	for t != nil && (dz.Rows < t.lanes || rows > t.gradBothRows || cols%t.gradBothCols > 0) {
+		t = t.half
+	}
+	switch {
+	case t == nil, cols <= t.gradBothHeld, dz.Rows <= 2*t.lanes && cols <= gradBothFew:
+		return t
+	case !t.longVectors(), cols > gradBothMost, dz.Rows > manyRows && 2*cols <= 3*t.gradBothHeld, crowds(dz.pitch(), driftStrip, gradBothLines):
+		return nil
+	}
+	return t
+}
+
+// backwardInOne is backward by gradBoth.
+func (t *tiles[T]) backwardInOne(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
+	if db == nil {
+		s := t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+		db = s.grow(dw.Cols)
+	}
+	fresh := 1
+	if add {
+		fresh = 0
+	}
+	each := min(maxRows, maxBytes/2/int(size[T]())/dw.Cols, maxWork/2/(dw.Rows+1)/dw.Cols)
+	for i, n := 0, 0; i < dy.Rows; i += n {
+		n = min(each, dy.Rows-i)
+		if left := dy.Rows - i - n; 0 < left && left < t.lanes {
+			n -= t.lanes
+		}
+		t.gradBoth(dx.at(i, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), &db[0], dy.at(i, 0), dy.pitch(), y.at(i, 0), y.pitch(),
+			x.at(i, 0), x.pitch(), w.at(0, 0), w.pitch(), dw.Rows, dw.Cols, n, int(act), fresh)
+		fresh = 0
 	}
 }
 

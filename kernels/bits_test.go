@@ -48,6 +48,12 @@ func testBits[T Float](t *testing.T) {
 		}
 		try(shape{20 + out, 2, out}, true)
 	}
+	for _, out := range []int{24, 32, 40, 48, 75} {
+		for _, n := range []int{16, 23, 48, 77} {
+			try(shape{n, 1, out}, true)
+			try(shape{n, 2, out}, true)
+		}
+	}
 	for out := 2; out <= 15; out++ {
 		for _, in := range []int{2, 4, 7, 12, 16, 19, 30, 33, 64, 139} {
 			for _, n := range []int{1, 2, 3, 4, 7, 16, 41} {

@@ -6130,6 +6130,4065 @@ unwanted219:
 	VZEROUPPER
 	RET
 
+// func gradBothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+// Requires: AVX, FMA3
+TEXT ·gradBothAVX2F32(SB), NOSPLIT, $0-144
+	PCALIGN $0x40
+	MOVQ    rows+104(FP), AX
+	MOVQ    act+128(FP), AX
+	CMPQ    AX, $0x01
+	JNE     other3
+
+block4:
+	// 8 rows of dx, from +0; 8×8 elements of dz at a time
+	VXORPS Y0, Y0, Y0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk5:
+	CMPQ BX, $0x08
+	JLT  last6
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept8
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    ready9
+
+kept8:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Y1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Y2
+
+ready9:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y13, Y13, Y13
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest10
+	VMOVUPS      (DX), Y3
+	VMOVUPS      (DI), Y11
+	VCMPPS       $0x06, Y13, Y11, Y11
+	VANDPS       Y11, Y3, Y3
+	VADDPS       Y3, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y3, Y2
+	VMOVUPS      Y3, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y4
+	VMOVUPS      (DI), Y11
+	VCMPPS       $0x06, Y13, Y11, Y11
+	VANDPS       Y11, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y4, Y2
+	VMOVUPS      Y4, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y5
+	VMOVUPS      (DI), Y11
+	VCMPPS       $0x06, Y13, Y11, Y11
+	VANDPS       Y11, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y5, Y2
+	VMOVUPS      Y5, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y6
+	VMOVUPS      (DI), Y11
+	VCMPPS       $0x06, Y13, Y11, Y11
+	VANDPS       Y11, Y6, Y6
+	VADDPS       Y6, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y6, Y2
+	VMOVUPS      Y6, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y7
+	VMOVUPS      (DI), Y11
+	VCMPPS       $0x06, Y13, Y11, Y11
+	VANDPS       Y11, Y7, Y7
+	VADDPS       Y7, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y7, Y2
+	VMOVUPS      Y7, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y8
+	VMOVUPS      (DI), Y11
+	VCMPPS       $0x06, Y13, Y11, Y11
+	VANDPS       Y11, Y8, Y8
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y8, Y2
+	VMOVUPS      Y8, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y9
+	VMOVUPS      (DI), Y11
+	VCMPPS       $0x06, Y13, Y11, Y11
+	VANDPS       Y11, Y9, Y9
+	VADDPS       Y9, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y9, Y2
+	VMOVUPS      Y9, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y10
+	VMOVUPS      (DI), Y11
+	VCMPPS       $0x06, Y13, Y11, Y11
+	VANDPS       Y11, Y10, Y10
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VMOVUPS      Y10, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn12
+
+rest10:
+	// fewer rows, and then dz of some before them as well
+fold11:
+	VMOVUPS      (DX), Y3
+	VMOVUPS      (DI), Y11
+	VCMPPS       $0x06, Y13, Y11, Y11
+	VANDPS       Y11, Y3, Y3
+	VADDPS       Y3, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y3, Y2
+	VMOVUPS      Y3, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold11
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPS      (DX), Y3
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y4
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y5
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y6
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y7
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y8
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y9
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y10
+	ADDQ         SI, DX
+
+turn12:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x09
+	JGE  some13
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some13:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y7, Y3, Y12
+	VPERM2F128   $0x20, Y7, Y3, Y3
+	VPERM2F128   $0x31, Y8, Y4, Y7
+	VPERM2F128   $0x20, Y8, Y4, Y4
+	VPERM2F128   $0x31, Y9, Y5, Y8
+	VPERM2F128   $0x20, Y9, Y5, Y5
+	VPERM2F128   $0x31, Y10, Y6, Y9
+	VPERM2F128   $0x20, Y10, Y6, Y6
+	VUNPCKHPS    Y4, Y3, Y10
+	VUNPCKLPS    Y4, Y3, Y3
+	VUNPCKHPS    Y6, Y5, Y4
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPD    Y5, Y3, Y6
+	VUNPCKLPD    Y5, Y3, Y3
+	VUNPCKHPD    Y4, Y10, Y5
+	VUNPCKLPD    Y4, Y10, Y10
+	VUNPCKHPS    Y7, Y12, Y4
+	VUNPCKLPS    Y7, Y12, Y12
+	VUNPCKHPS    Y9, Y8, Y7
+	VUNPCKLPS    Y9, Y8, Y8
+	VUNPCKHPD    Y8, Y12, Y9
+	VUNPCKLPD    Y8, Y12, Y12
+	VUNPCKHPD    Y7, Y4, Y8
+	VUNPCKLPD    Y7, Y4, Y4
+	VBROADCASTSS (DX), Y11
+	VFMADD231PS  Y11, Y3, Y0
+	VBROADCASTSS 4(DX), Y11
+	VFMADD231PS  Y11, Y6, Y0
+	VBROADCASTSS 8(DX), Y11
+	VFMADD231PS  Y11, Y10, Y0
+	VBROADCASTSS 12(DX), Y11
+	VFMADD231PS  Y11, Y5, Y0
+	VBROADCASTSS 16(DX), Y11
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 20(DX), Y11
+	VFMADD231PS  Y11, Y9, Y0
+	VBROADCASTSS 24(DX), Y11
+	VFMADD231PS  Y11, Y4, Y0
+	VBROADCASTSS 28(DX), Y11
+	VFMADD231PS  Y11, Y8, Y0
+	MOVQ         cols+112(FP), CX
+	CMPQ         CX, $0x09
+	JGE          all23
+	MOVQ         n+120(FP), DX
+	MOVQ         dx+0(FP), SI
+	MOVQ         lddx+8(FP), DI
+	SUBQ         $0x08, DX
+	MOVQ         DX, n+120(FP)
+	TESTQ        DX, DX
+	JGE          whole24
+	IMULQ        DI, DX
+	ADDQ         DX, SI
+
+whole24:
+	VXORPS  Y3, Y3, Y3
+	VADDPS  Y3, Y0, Y0
+	CMPQ    DI, $0x04
+	JNE     apart25
+	VMOVUPS Y0, (SI)
+	JMP     stored26
+
+apart25:
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	VMOVSS       X0, (SI)
+	VEXTRACTPS   $0x01, X0, (SI)(DI*1)
+	VEXTRACTPS   $0x02, X0, (SI)(DI*2)
+	VEXTRACTPS   $0x03, X0, (SI)(R8*1)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSS       X3, (SI)(DI*4)
+	VEXTRACTPS   $0x01, X3, (SI)(R9*1)
+	VEXTRACTPS   $0x02, X3, (SI)(R8*2)
+	VEXTRACTPS   $0x03, X3, (SI)(R10*1)
+
+stored26:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready9
+
+all23:
+	VXORPS  Y3, Y3, Y3
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x09
+	JGE     some27
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some27:
+	ADDQ $0x20, AX
+	SUBQ $0x08, BX
+	CMPQ BX, $0x01
+	JGE  chunk5
+	JMP  turned7
+
+last6:
+	CMPQ BX, $0x08
+	JNE  over28
+	JMP  turned7
+
+over28:
+	MOVQ    BX, CX
+	ANDQ    $0x07, CX
+	IMUL3Q  $0x04, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y3
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept29
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    ready30
+
+kept29:
+	MOVQ       db+32(FP), DX
+	ADDQ       AX, DX
+	VMASKMOVPS (DX), Y3, Y1
+	MOVQ       dw+16(FP), DX
+	ADDQ       AX, DX
+	MOVQ       lddw+24(FP), SI
+	VMASKMOVPS (DX), Y3, Y2
+
+ready30:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y14, Y14, Y14
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest31
+	VMASKMOVPS   (DX), Y3, Y4
+	VMASKMOVPS   (DI), Y3, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
+	VANDPS       Y12, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y4, Y2
+	VMOVAPS      Y4, Y12
+	TESTQ        $0x00000004, BX
+	JZ           low35
+	VMOVUPS      X12, (DX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, BX
+	JZ           low36
+	VMOVSD       X12, 16(DX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, BX
+	JZ           low37
+	VMOVSS       X12, 24(DX)
+
+low37:
+	JMP stored34
+
+low36:
+	TESTQ  $0x00000001, BX
+	JZ     low38
+	VMOVSS X12, 16(DX)
+
+low38:
+	JMP stored34
+
+low35:
+	TESTQ     $0x00000002, BX
+	JZ        low39
+	VMOVSD    X12, (DX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low40
+	VMOVSS    X12, 8(DX)
+
+low40:
+	JMP stored34
+
+low39:
+	TESTQ  $0x00000001, BX
+	JZ     low41
+	VMOVSS X12, (DX)
+
+low41:
+stored34:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y5
+	VMASKMOVPS   (DI), Y3, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
+	VANDPS       Y12, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y5, Y2
+	VMOVAPS      Y5, Y12
+	TESTQ        $0x00000004, BX
+	JZ           low43
+	VMOVUPS      X12, (DX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, BX
+	JZ           low44
+	VMOVSD       X12, 16(DX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, BX
+	JZ           low45
+	VMOVSS       X12, 24(DX)
+
+low45:
+	JMP stored42
+
+low44:
+	TESTQ  $0x00000001, BX
+	JZ     low46
+	VMOVSS X12, 16(DX)
+
+low46:
+	JMP stored42
+
+low43:
+	TESTQ     $0x00000002, BX
+	JZ        low47
+	VMOVSD    X12, (DX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low48
+	VMOVSS    X12, 8(DX)
+
+low48:
+	JMP stored42
+
+low47:
+	TESTQ  $0x00000001, BX
+	JZ     low49
+	VMOVSS X12, (DX)
+
+low49:
+stored42:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y6
+	VMASKMOVPS   (DI), Y3, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
+	VANDPS       Y12, Y6, Y6
+	VADDPS       Y6, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y6, Y2
+	VMOVAPS      Y6, Y12
+	TESTQ        $0x00000004, BX
+	JZ           low51
+	VMOVUPS      X12, (DX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, BX
+	JZ           low52
+	VMOVSD       X12, 16(DX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, BX
+	JZ           low53
+	VMOVSS       X12, 24(DX)
+
+low53:
+	JMP stored50
+
+low52:
+	TESTQ  $0x00000001, BX
+	JZ     low54
+	VMOVSS X12, 16(DX)
+
+low54:
+	JMP stored50
+
+low51:
+	TESTQ     $0x00000002, BX
+	JZ        low55
+	VMOVSD    X12, (DX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low56
+	VMOVSS    X12, 8(DX)
+
+low56:
+	JMP stored50
+
+low55:
+	TESTQ  $0x00000001, BX
+	JZ     low57
+	VMOVSS X12, (DX)
+
+low57:
+stored50:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y7
+	VMASKMOVPS   (DI), Y3, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
+	VANDPS       Y12, Y7, Y7
+	VADDPS       Y7, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y7, Y2
+	VMOVAPS      Y7, Y12
+	TESTQ        $0x00000004, BX
+	JZ           low59
+	VMOVUPS      X12, (DX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, BX
+	JZ           low60
+	VMOVSD       X12, 16(DX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, BX
+	JZ           low61
+	VMOVSS       X12, 24(DX)
+
+low61:
+	JMP stored58
+
+low60:
+	TESTQ  $0x00000001, BX
+	JZ     low62
+	VMOVSS X12, 16(DX)
+
+low62:
+	JMP stored58
+
+low59:
+	TESTQ     $0x00000002, BX
+	JZ        low63
+	VMOVSD    X12, (DX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low64
+	VMOVSS    X12, 8(DX)
+
+low64:
+	JMP stored58
+
+low63:
+	TESTQ  $0x00000001, BX
+	JZ     low65
+	VMOVSS X12, (DX)
+
+low65:
+stored58:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y8
+	VMASKMOVPS   (DI), Y3, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
+	VANDPS       Y12, Y8, Y8
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y8, Y2
+	VMOVAPS      Y8, Y12
+	TESTQ        $0x00000004, BX
+	JZ           low67
+	VMOVUPS      X12, (DX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, BX
+	JZ           low68
+	VMOVSD       X12, 16(DX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, BX
+	JZ           low69
+	VMOVSS       X12, 24(DX)
+
+low69:
+	JMP stored66
+
+low68:
+	TESTQ  $0x00000001, BX
+	JZ     low70
+	VMOVSS X12, 16(DX)
+
+low70:
+	JMP stored66
+
+low67:
+	TESTQ     $0x00000002, BX
+	JZ        low71
+	VMOVSD    X12, (DX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low72
+	VMOVSS    X12, 8(DX)
+
+low72:
+	JMP stored66
+
+low71:
+	TESTQ  $0x00000001, BX
+	JZ     low73
+	VMOVSS X12, (DX)
+
+low73:
+stored66:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y9
+	VMASKMOVPS   (DI), Y3, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
+	VANDPS       Y12, Y9, Y9
+	VADDPS       Y9, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y9, Y2
+	VMOVAPS      Y9, Y12
+	TESTQ        $0x00000004, BX
+	JZ           low75
+	VMOVUPS      X12, (DX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, BX
+	JZ           low76
+	VMOVSD       X12, 16(DX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, BX
+	JZ           low77
+	VMOVSS       X12, 24(DX)
+
+low77:
+	JMP stored74
+
+low76:
+	TESTQ  $0x00000001, BX
+	JZ     low78
+	VMOVSS X12, 16(DX)
+
+low78:
+	JMP stored74
+
+low75:
+	TESTQ     $0x00000002, BX
+	JZ        low79
+	VMOVSD    X12, (DX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low80
+	VMOVSS    X12, 8(DX)
+
+low80:
+	JMP stored74
+
+low79:
+	TESTQ  $0x00000001, BX
+	JZ     low81
+	VMOVSS X12, (DX)
+
+low81:
+stored74:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y10
+	VMASKMOVPS   (DI), Y3, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
+	VANDPS       Y12, Y10, Y10
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y10, Y2
+	VMOVAPS      Y10, Y12
+	TESTQ        $0x00000004, BX
+	JZ           low83
+	VMOVUPS      X12, (DX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, BX
+	JZ           low84
+	VMOVSD       X12, 16(DX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, BX
+	JZ           low85
+	VMOVSS       X12, 24(DX)
+
+low85:
+	JMP stored82
+
+low84:
+	TESTQ  $0x00000001, BX
+	JZ     low86
+	VMOVSS X12, 16(DX)
+
+low86:
+	JMP stored82
+
+low83:
+	TESTQ     $0x00000002, BX
+	JZ        low87
+	VMOVSD    X12, (DX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low88
+	VMOVSS    X12, 8(DX)
+
+low88:
+	JMP stored82
+
+low87:
+	TESTQ  $0x00000001, BX
+	JZ     low89
+	VMOVSS X12, (DX)
+
+low89:
+stored82:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y11
+	VMASKMOVPS   (DI), Y3, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
+	VANDPS       Y12, Y11, Y11
+	VADDPS       Y11, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y11, Y2
+	VMOVAPS      Y11, Y12
+	TESTQ        $0x00000004, BX
+	JZ           low91
+	VMOVUPS      X12, (DX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, BX
+	JZ           low92
+	VMOVSD       X12, 16(DX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, BX
+	JZ           low93
+	VMOVSS       X12, 24(DX)
+
+low93:
+	JMP stored90
+
+low92:
+	TESTQ  $0x00000001, BX
+	JZ     low94
+	VMOVSS X12, 16(DX)
+
+low94:
+	JMP stored90
+
+low91:
+	TESTQ     $0x00000002, BX
+	JZ        low95
+	VMOVSD    X12, (DX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low96
+	VMOVSS    X12, 8(DX)
+
+low96:
+	JMP stored90
+
+low95:
+	TESTQ  $0x00000001, BX
+	JZ     low97
+	VMOVSS X12, (DX)
+
+low97:
+stored90:
+	ADDQ R8, DI
+	ADDQ SI, DX
+	ADDQ R10, R9
+	JMP  turn33
+
+rest31:
+	// fewer rows, and then dz of some before them as well
+fold32:
+	VMASKMOVPS   (DX), Y3, Y4
+	VMASKMOVPS   (DI), Y3, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
+	VANDPS       Y12, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y4, Y2
+	VMOVAPS      Y4, Y12
+	TESTQ        $0x00000004, BX
+	JZ           low99
+	VMOVUPS      X12, (DX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, BX
+	JZ           low100
+	VMOVSD       X12, 16(DX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, BX
+	JZ           low101
+	VMOVSS       X12, 24(DX)
+
+low101:
+	JMP stored98
+
+low100:
+	TESTQ  $0x00000001, BX
+	JZ     low102
+	VMOVSS X12, 16(DX)
+
+low102:
+	JMP stored98
+
+low99:
+	TESTQ     $0x00000002, BX
+	JZ        low103
+	VMOVSD    X12, (DX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low104
+	VMOVSS    X12, 8(DX)
+
+low104:
+	JMP stored98
+
+low103:
+	TESTQ  $0x00000001, BX
+	JZ     low105
+	VMOVSS X12, (DX)
+
+low105:
+stored98:
+	ADDQ       R8, DI
+	ADDQ       SI, DX
+	ADDQ       R10, R9
+	DECQ       CX
+	JNZ        fold32
+	IMUL3Q     $0x08, SI, CX
+	SUBQ       CX, DX
+	VMASKMOVPS (DX), Y3, Y4
+	ADDQ       SI, DX
+	VMASKMOVPS (DX), Y3, Y5
+	ADDQ       SI, DX
+	VMASKMOVPS (DX), Y3, Y6
+	ADDQ       SI, DX
+	VMASKMOVPS (DX), Y3, Y7
+	ADDQ       SI, DX
+	VMASKMOVPS (DX), Y3, Y8
+	ADDQ       SI, DX
+	VMASKMOVPS (DX), Y3, Y9
+	ADDQ       SI, DX
+	VMASKMOVPS (DX), Y3, Y10
+	ADDQ       SI, DX
+	VMASKMOVPS (DX), Y3, Y11
+	ADDQ       SI, DX
+
+turn33:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x09
+	JGE  some106
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some106:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y8, Y4, Y13
+	VPERM2F128   $0x20, Y8, Y4, Y4
+	VPERM2F128   $0x31, Y9, Y5, Y8
+	VPERM2F128   $0x20, Y9, Y5, Y5
+	VPERM2F128   $0x31, Y10, Y6, Y9
+	VPERM2F128   $0x20, Y10, Y6, Y6
+	VPERM2F128   $0x31, Y11, Y7, Y10
+	VPERM2F128   $0x20, Y11, Y7, Y7
+	VUNPCKHPS    Y5, Y4, Y11
+	VUNPCKLPS    Y5, Y4, Y4
+	VUNPCKHPS    Y7, Y6, Y5
+	VUNPCKLPS    Y7, Y6, Y6
+	VUNPCKHPD    Y6, Y4, Y7
+	VUNPCKLPD    Y6, Y4, Y4
+	VUNPCKHPD    Y5, Y11, Y6
+	VUNPCKLPD    Y5, Y11, Y11
+	VUNPCKHPS    Y8, Y13, Y5
+	VUNPCKLPS    Y8, Y13, Y13
+	VUNPCKHPS    Y10, Y9, Y8
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y13, Y10
+	VUNPCKLPD    Y9, Y13, Y13
+	VUNPCKHPD    Y8, Y5, Y9
+	VUNPCKLPD    Y8, Y5, Y5
+	VBROADCASTSS (DX), Y12
+	VFMADD231PS  Y12, Y4, Y0
+	CMPQ         BX, $0x01
+	JE           turned107
+	VBROADCASTSS 4(DX), Y12
+	VFMADD231PS  Y12, Y7, Y0
+	CMPQ         BX, $0x02
+	JE           turned107
+	VBROADCASTSS 8(DX), Y12
+	VFMADD231PS  Y12, Y11, Y0
+	CMPQ         BX, $0x03
+	JE           turned107
+	VBROADCASTSS 12(DX), Y12
+	VFMADD231PS  Y12, Y6, Y0
+	CMPQ         BX, $0x04
+	JE           turned107
+	VBROADCASTSS 16(DX), Y12
+	VFMADD231PS  Y12, Y13, Y0
+	CMPQ         BX, $0x05
+	JE           turned107
+	VBROADCASTSS 20(DX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	CMPQ         BX, $0x06
+	JE           turned107
+	VBROADCASTSS 24(DX), Y12
+	VFMADD231PS  Y12, Y5, Y0
+	CMPQ         BX, $0x07
+	JE           turned107
+	VBROADCASTSS 28(DX), Y12
+	VFMADD231PS  Y12, Y9, Y0
+
+turned107:
+	MOVQ  cols+112(FP), CX
+	CMPQ  CX, $0x09
+	JGE   all116
+	MOVQ  n+120(FP), DX
+	MOVQ  dx+0(FP), SI
+	MOVQ  lddx+8(FP), DI
+	SUBQ  $0x08, DX
+	MOVQ  DX, n+120(FP)
+	TESTQ DX, DX
+	JGE   whole117
+	IMULQ DI, DX
+	ADDQ  DX, SI
+
+whole117:
+	VXORPS  Y4, Y4, Y4
+	VADDPS  Y4, Y0, Y0
+	CMPQ    DI, $0x04
+	JNE     apart118
+	VMOVUPS Y0, (SI)
+	JMP     stored119
+
+apart118:
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	VMOVSS       X0, (SI)
+	VEXTRACTPS   $0x01, X0, (SI)(DI*1)
+	VEXTRACTPS   $0x02, X0, (SI)(DI*2)
+	VEXTRACTPS   $0x03, X0, (SI)(R8*1)
+	VEXTRACTF128 $0x01, Y0, X4
+	VMOVSS       X4, (SI)(DI*4)
+	VEXTRACTPS   $0x01, X4, (SI)(R9*1)
+	VEXTRACTPS   $0x02, X4, (SI)(R8*2)
+	VEXTRACTPS   $0x03, X4, (SI)(R10*1)
+
+stored119:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready30
+
+all116:
+	VXORPS       Y4, Y4, Y4
+	MOVQ         db+32(FP), DX
+	ADDQ         AX, DX
+	VADDPS       Y4, Y1, Y1
+	TESTQ        $0x00000004, BX
+	JZ           low121
+	VMOVUPS      X1, (DX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low122
+	VMOVSD       X1, 16(DX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low123
+	VMOVSS       X1, 24(DX)
+
+low123:
+	JMP stored120
+
+low122:
+	TESTQ  $0x00000001, BX
+	JZ     low124
+	VMOVSS X1, 16(DX)
+
+low124:
+	JMP stored120
+
+low121:
+	TESTQ     $0x00000002, BX
+	JZ        low125
+	VMOVSD    X1, (DX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low126
+	VMOVSS    X1, 8(DX)
+
+low126:
+	JMP stored120
+
+low125:
+	TESTQ  $0x00000001, BX
+	JZ     low127
+	VMOVSS X1, (DX)
+
+low127:
+stored120:
+	MOVQ         dw+16(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddw+24(FP), SI
+	VADDPS       Y4, Y2, Y2
+	TESTQ        $0x00000004, BX
+	JZ           low129
+	VMOVUPS      X2, (DX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low130
+	VMOVSD       X2, 16(DX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low131
+	VMOVSS       X2, 24(DX)
+
+low131:
+	JMP stored128
+
+low130:
+	TESTQ  $0x00000001, BX
+	JZ     low132
+	VMOVSS X2, 16(DX)
+
+low132:
+	JMP stored128
+
+low129:
+	TESTQ     $0x00000002, BX
+	JZ        low133
+	VMOVSD    X2, (DX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low134
+	VMOVSS    X2, 8(DX)
+
+low134:
+	JMP stored128
+
+low133:
+	TESTQ  $0x00000001, BX
+	JZ     low135
+	VMOVSS X2, (DX)
+
+low135:
+stored128:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x09
+	JGE    some136
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some136:
+turned7:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole137
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole137:
+	VXORPS  Y3, Y3, Y3
+	VADDPS  Y3, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart138
+	VMOVUPS Y0, (DX)
+	JMP     stored139
+
+apart138:
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VMOVSS       X0, (DX)
+	VEXTRACTPS   $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X0, (DX)(DI*1)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSS       X3, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
+
+stored139:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block4
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end2
+
+other3:
+block141:
+	// 8 rows of dx, from +0; 8×8 elements of dz at a time
+	VXORPS Y0, Y0, Y0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk142:
+	CMPQ BX, $0x08
+	JLT  last143
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept145
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    ready146
+
+kept145:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Y1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Y2
+
+ready146:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y13, Y13, Y13
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest147
+	VMOVUPS      (DX), Y3
+	VADDPS       Y3, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y3, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y4
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y4, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y5
+	VADDPS       Y5, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y5, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y6
+	VADDPS       Y6, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y6, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y7
+	VADDPS       Y7, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y7, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y8
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y9
+	VADDPS       Y9, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y9, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y10
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn149
+
+rest147:
+	// fewer rows, and then dz of some before them as well
+fold148:
+	VMOVUPS      (DX), Y3
+	VADDPS       Y3, Y1, Y1
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y12, Y3, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold148
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPS      (DX), Y3
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y4
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y5
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y6
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y7
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y8
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y9
+	ADDQ         SI, DX
+	VMOVUPS      (DX), Y10
+	ADDQ         SI, DX
+
+turn149:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x09
+	JGE  some150
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some150:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y7, Y3, Y12
+	VPERM2F128   $0x20, Y7, Y3, Y3
+	VPERM2F128   $0x31, Y8, Y4, Y7
+	VPERM2F128   $0x20, Y8, Y4, Y4
+	VPERM2F128   $0x31, Y9, Y5, Y8
+	VPERM2F128   $0x20, Y9, Y5, Y5
+	VPERM2F128   $0x31, Y10, Y6, Y9
+	VPERM2F128   $0x20, Y10, Y6, Y6
+	VUNPCKHPS    Y4, Y3, Y10
+	VUNPCKLPS    Y4, Y3, Y3
+	VUNPCKHPS    Y6, Y5, Y4
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPD    Y5, Y3, Y6
+	VUNPCKLPD    Y5, Y3, Y3
+	VUNPCKHPD    Y4, Y10, Y5
+	VUNPCKLPD    Y4, Y10, Y10
+	VUNPCKHPS    Y7, Y12, Y4
+	VUNPCKLPS    Y7, Y12, Y12
+	VUNPCKHPS    Y9, Y8, Y7
+	VUNPCKLPS    Y9, Y8, Y8
+	VUNPCKHPD    Y8, Y12, Y9
+	VUNPCKLPD    Y8, Y12, Y12
+	VUNPCKHPD    Y7, Y4, Y8
+	VUNPCKLPD    Y7, Y4, Y4
+	VBROADCASTSS (DX), Y11
+	VFMADD231PS  Y11, Y3, Y0
+	VBROADCASTSS 4(DX), Y11
+	VFMADD231PS  Y11, Y6, Y0
+	VBROADCASTSS 8(DX), Y11
+	VFMADD231PS  Y11, Y10, Y0
+	VBROADCASTSS 12(DX), Y11
+	VFMADD231PS  Y11, Y5, Y0
+	VBROADCASTSS 16(DX), Y11
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 20(DX), Y11
+	VFMADD231PS  Y11, Y9, Y0
+	VBROADCASTSS 24(DX), Y11
+	VFMADD231PS  Y11, Y4, Y0
+	VBROADCASTSS 28(DX), Y11
+	VFMADD231PS  Y11, Y8, Y0
+	MOVQ         cols+112(FP), CX
+	CMPQ         CX, $0x09
+	JGE          all160
+	MOVQ         n+120(FP), DX
+	MOVQ         dx+0(FP), SI
+	MOVQ         lddx+8(FP), DI
+	SUBQ         $0x08, DX
+	MOVQ         DX, n+120(FP)
+	TESTQ        DX, DX
+	JGE          whole161
+	IMULQ        DI, DX
+	ADDQ         DX, SI
+
+whole161:
+	VXORPS  Y3, Y3, Y3
+	VADDPS  Y3, Y0, Y0
+	CMPQ    DI, $0x04
+	JNE     apart162
+	VMOVUPS Y0, (SI)
+	JMP     stored163
+
+apart162:
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	VMOVSS       X0, (SI)
+	VEXTRACTPS   $0x01, X0, (SI)(DI*1)
+	VEXTRACTPS   $0x02, X0, (SI)(DI*2)
+	VEXTRACTPS   $0x03, X0, (SI)(R8*1)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSS       X3, (SI)(DI*4)
+	VEXTRACTPS   $0x01, X3, (SI)(R9*1)
+	VEXTRACTPS   $0x02, X3, (SI)(R8*2)
+	VEXTRACTPS   $0x03, X3, (SI)(R10*1)
+
+stored163:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready146
+
+all160:
+	VXORPS  Y3, Y3, Y3
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x09
+	JGE     some164
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some164:
+	ADDQ $0x20, AX
+	SUBQ $0x08, BX
+	CMPQ BX, $0x01
+	JGE  chunk142
+	JMP  turned144
+
+last143:
+	CMPQ BX, $0x08
+	JNE  over165
+	JMP  turned144
+
+over165:
+	MOVQ    BX, CX
+	ANDQ    $0x07, CX
+	IMUL3Q  $0x04, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y3
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept166
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    ready167
+
+kept166:
+	MOVQ       db+32(FP), DX
+	ADDQ       AX, DX
+	VMASKMOVPS (DX), Y3, Y1
+	MOVQ       dw+16(FP), DX
+	ADDQ       AX, DX
+	MOVQ       lddw+24(FP), SI
+	VMASKMOVPS (DX), Y3, Y2
+
+ready167:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y14, Y14, Y14
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest168
+	VMASKMOVPS   (DX), Y3, Y4
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y4, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y5
+	VADDPS       Y5, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y5, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y6
+	VADDPS       Y6, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y6, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y7
+	VADDPS       Y7, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y7, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y8
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y9
+	VADDPS       Y9, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y9, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y10
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y10, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPS   (DX), Y3, Y11
+	VADDPS       Y11, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y11, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn170
+
+rest168:
+	// fewer rows, and then dz of some before them as well
+fold169:
+	VMASKMOVPS   (DX), Y3, Y4
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y13, Y4, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold169
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMASKMOVPS   (DX), Y3, Y4
+	ADDQ         SI, DX
+	VMASKMOVPS   (DX), Y3, Y5
+	ADDQ         SI, DX
+	VMASKMOVPS   (DX), Y3, Y6
+	ADDQ         SI, DX
+	VMASKMOVPS   (DX), Y3, Y7
+	ADDQ         SI, DX
+	VMASKMOVPS   (DX), Y3, Y8
+	ADDQ         SI, DX
+	VMASKMOVPS   (DX), Y3, Y9
+	ADDQ         SI, DX
+	VMASKMOVPS   (DX), Y3, Y10
+	ADDQ         SI, DX
+	VMASKMOVPS   (DX), Y3, Y11
+	ADDQ         SI, DX
+
+turn170:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x09
+	JGE  some171
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some171:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y8, Y4, Y13
+	VPERM2F128   $0x20, Y8, Y4, Y4
+	VPERM2F128   $0x31, Y9, Y5, Y8
+	VPERM2F128   $0x20, Y9, Y5, Y5
+	VPERM2F128   $0x31, Y10, Y6, Y9
+	VPERM2F128   $0x20, Y10, Y6, Y6
+	VPERM2F128   $0x31, Y11, Y7, Y10
+	VPERM2F128   $0x20, Y11, Y7, Y7
+	VUNPCKHPS    Y5, Y4, Y11
+	VUNPCKLPS    Y5, Y4, Y4
+	VUNPCKHPS    Y7, Y6, Y5
+	VUNPCKLPS    Y7, Y6, Y6
+	VUNPCKHPD    Y6, Y4, Y7
+	VUNPCKLPD    Y6, Y4, Y4
+	VUNPCKHPD    Y5, Y11, Y6
+	VUNPCKLPD    Y5, Y11, Y11
+	VUNPCKHPS    Y8, Y13, Y5
+	VUNPCKLPS    Y8, Y13, Y13
+	VUNPCKHPS    Y10, Y9, Y8
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y13, Y10
+	VUNPCKLPD    Y9, Y13, Y13
+	VUNPCKHPD    Y8, Y5, Y9
+	VUNPCKLPD    Y8, Y5, Y5
+	VBROADCASTSS (DX), Y12
+	VFMADD231PS  Y12, Y4, Y0
+	CMPQ         BX, $0x01
+	JE           turned172
+	VBROADCASTSS 4(DX), Y12
+	VFMADD231PS  Y12, Y7, Y0
+	CMPQ         BX, $0x02
+	JE           turned172
+	VBROADCASTSS 8(DX), Y12
+	VFMADD231PS  Y12, Y11, Y0
+	CMPQ         BX, $0x03
+	JE           turned172
+	VBROADCASTSS 12(DX), Y12
+	VFMADD231PS  Y12, Y6, Y0
+	CMPQ         BX, $0x04
+	JE           turned172
+	VBROADCASTSS 16(DX), Y12
+	VFMADD231PS  Y12, Y13, Y0
+	CMPQ         BX, $0x05
+	JE           turned172
+	VBROADCASTSS 20(DX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	CMPQ         BX, $0x06
+	JE           turned172
+	VBROADCASTSS 24(DX), Y12
+	VFMADD231PS  Y12, Y5, Y0
+	CMPQ         BX, $0x07
+	JE           turned172
+	VBROADCASTSS 28(DX), Y12
+	VFMADD231PS  Y12, Y9, Y0
+
+turned172:
+	MOVQ  cols+112(FP), CX
+	CMPQ  CX, $0x09
+	JGE   all181
+	MOVQ  n+120(FP), DX
+	MOVQ  dx+0(FP), SI
+	MOVQ  lddx+8(FP), DI
+	SUBQ  $0x08, DX
+	MOVQ  DX, n+120(FP)
+	TESTQ DX, DX
+	JGE   whole182
+	IMULQ DI, DX
+	ADDQ  DX, SI
+
+whole182:
+	VXORPS  Y4, Y4, Y4
+	VADDPS  Y4, Y0, Y0
+	CMPQ    DI, $0x04
+	JNE     apart183
+	VMOVUPS Y0, (SI)
+	JMP     stored184
+
+apart183:
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	VMOVSS       X0, (SI)
+	VEXTRACTPS   $0x01, X0, (SI)(DI*1)
+	VEXTRACTPS   $0x02, X0, (SI)(DI*2)
+	VEXTRACTPS   $0x03, X0, (SI)(R8*1)
+	VEXTRACTF128 $0x01, Y0, X4
+	VMOVSS       X4, (SI)(DI*4)
+	VEXTRACTPS   $0x01, X4, (SI)(R9*1)
+	VEXTRACTPS   $0x02, X4, (SI)(R8*2)
+	VEXTRACTPS   $0x03, X4, (SI)(R10*1)
+
+stored184:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready167
+
+all181:
+	VXORPS       Y4, Y4, Y4
+	MOVQ         db+32(FP), DX
+	ADDQ         AX, DX
+	VADDPS       Y4, Y1, Y1
+	TESTQ        $0x00000004, BX
+	JZ           low186
+	VMOVUPS      X1, (DX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low187
+	VMOVSD       X1, 16(DX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low188
+	VMOVSS       X1, 24(DX)
+
+low188:
+	JMP stored185
+
+low187:
+	TESTQ  $0x00000001, BX
+	JZ     low189
+	VMOVSS X1, 16(DX)
+
+low189:
+	JMP stored185
+
+low186:
+	TESTQ     $0x00000002, BX
+	JZ        low190
+	VMOVSD    X1, (DX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low191
+	VMOVSS    X1, 8(DX)
+
+low191:
+	JMP stored185
+
+low190:
+	TESTQ  $0x00000001, BX
+	JZ     low192
+	VMOVSS X1, (DX)
+
+low192:
+stored185:
+	MOVQ         dw+16(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddw+24(FP), SI
+	VADDPS       Y4, Y2, Y2
+	TESTQ        $0x00000004, BX
+	JZ           low194
+	VMOVUPS      X2, (DX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low195
+	VMOVSD       X2, 16(DX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low196
+	VMOVSS       X2, 24(DX)
+
+low196:
+	JMP stored193
+
+low195:
+	TESTQ  $0x00000001, BX
+	JZ     low197
+	VMOVSS X2, 16(DX)
+
+low197:
+	JMP stored193
+
+low194:
+	TESTQ     $0x00000002, BX
+	JZ        low198
+	VMOVSD    X2, (DX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low199
+	VMOVSS    X2, 8(DX)
+
+low199:
+	JMP stored193
+
+low198:
+	TESTQ  $0x00000001, BX
+	JZ     low200
+	VMOVSS X2, (DX)
+
+low200:
+stored193:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x09
+	JGE    some201
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some201:
+turned144:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole202
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole202:
+	VXORPS  Y3, Y3, Y3
+	VADDPS  Y3, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart203
+	VMOVUPS Y0, (DX)
+	JMP     stored204
+
+apart203:
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VMOVSS       X0, (DX)
+	VEXTRACTPS   $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X0, (DX)(DI*1)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSS       X3, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
+
+stored204:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block141
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end2
+
+end2:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func gradBothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+// Requires: AVX, FMA3
+TEXT ·gradBothAVX2F64(SB), NOSPLIT, $0-144
+	PCALIGN $0x40
+	MOVQ    rows+104(FP), AX
+	CMPQ    AX, $0x02
+	JNE     other1
+	MOVQ    act+128(FP), AX
+	CMPQ    AX, $0x01
+	JNE     other3
+
+block4:
+	// 4 rows of dx, from +0; 4×4 elements of dz at a time
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk5:
+	CMPQ BX, $0x04
+	JLT  last6
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept8
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	JMP    ready9
+
+kept8:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y3
+	ADDQ    SI, DX
+	VMOVUPD (DX), Y4
+
+ready9:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x04
+	JLT          rest10
+	VMOVUPD      (DX), Y5
+	VMOVUPD      (DI), Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
+	VANDPD       Y9, Y5, Y5
+	VADDPD       Y5, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y5, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y5, Y4
+	VMOVUPD      Y5, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y6
+	VMOVUPD      (DI), Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
+	VANDPD       Y9, Y6, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y6, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y6, Y4
+	VMOVUPD      Y6, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y7
+	VMOVUPD      (DI), Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
+	VANDPD       Y9, Y7, Y7
+	VADDPD       Y7, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y7, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y7, Y4
+	VMOVUPD      Y7, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y8
+	VMOVUPD      (DI), Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
+	VANDPD       Y9, Y8, Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y8, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y8, Y4
+	VMOVUPD      Y8, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn12
+
+rest10:
+	// fewer rows, and then dz of some before them as well
+fold11:
+	VMOVUPD      (DX), Y5
+	VMOVUPD      (DI), Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
+	VANDPD       Y9, Y5, Y5
+	VADDPD       Y5, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y5, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y5, Y4
+	VMOVUPD      Y5, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold11
+	IMUL3Q       $0x04, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Y5
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y7
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y8
+	ADDQ         SI, DX
+
+turn12:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x05
+	JGE  some13
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some13:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y7, Y5, Y10
+	VPERM2F128   $0x20, Y7, Y5, Y5
+	VPERM2F128   $0x31, Y8, Y6, Y7
+	VPERM2F128   $0x20, Y8, Y6, Y6
+	VUNPCKHPD    Y6, Y5, Y8
+	VUNPCKLPD    Y6, Y5, Y5
+	VUNPCKHPD    Y7, Y10, Y6
+	VUNPCKLPD    Y7, Y10, Y10
+	VBROADCASTSD (DX), Y9
+	VFMADD231PD  Y9, Y5, Y0
+	VBROADCASTSD (DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y5, Y1
+	VBROADCASTSD 8(DX), Y9
+	VFMADD231PD  Y9, Y8, Y0
+	VBROADCASTSD 8(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y8, Y1
+	VBROADCASTSD 16(DX), Y9
+	VFMADD231PD  Y9, Y10, Y0
+	VBROADCASTSD 16(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y10, Y1
+	VBROADCASTSD 24(DX), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VBROADCASTSD 24(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y6, Y1
+	MOVQ         cols+112(FP), CX
+	CMPQ         CX, $0x05
+	JGE          all19
+	MOVQ         n+120(FP), DX
+	MOVQ         dx+0(FP), SI
+	MOVQ         lddx+8(FP), DI
+	SUBQ         $0x04, DX
+	MOVQ         DX, n+120(FP)
+	TESTQ        DX, DX
+	JGE          whole20
+	IMULQ        DI, DX
+	ADDQ         DX, SI
+
+whole20:
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VMOVAPD      Y0, Y6
+	VMOVAPD      Y1, Y7
+	LEAQ         (DI)(DI*2), R8
+	VUNPCKHPD    Y7, Y6, Y8
+	VUNPCKLPD    Y7, Y6, Y6
+	VMOVUPD      X6, (SI)
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVUPD      X7, (SI)(DI*2)
+	VMOVUPD      X8, (SI)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X7
+	VMOVUPD      X7, (SI)(R8*1)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	IMUL3Q       $0x04, DI, DI
+	ADDQ         DI, SI
+	MOVQ         SI, dx+0(FP)
+	MOVQ         n+120(FP), DX
+	CMPQ         DX, $0x01
+	JGE          ready9
+
+all19:
+	VXORPS  Y5, Y5, Y5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Y5, Y2, Y2
+	VMOVUPD Y2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Y5, Y3, Y3
+	VMOVUPD Y3, (DX)
+	ADDQ    SI, DX
+	VADDPD  Y5, Y4, Y4
+	VMOVUPD Y4, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x05
+	JGE     some21
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some21:
+	ADDQ $0x20, AX
+	SUBQ $0x04, BX
+	CMPQ BX, $0x01
+	JGE  chunk5
+	JMP  turned7
+
+last6:
+	CMPQ BX, $0x04
+	JNE  over22
+	JMP  turned7
+
+over22:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y5
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept23
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	JMP    ready24
+
+kept23:
+	MOVQ       db+32(FP), DX
+	ADDQ       AX, DX
+	VMASKMOVPD (DX), Y5, Y2
+	MOVQ       dw+16(FP), DX
+	ADDQ       AX, DX
+	MOVQ       lddw+24(FP), SI
+	VMASKMOVPD (DX), Y5, Y3
+	ADDQ       SI, DX
+	VMASKMOVPD (DX), Y5, Y4
+
+ready24:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y12, Y12, Y12
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x04
+	JLT          rest25
+	VMASKMOVPD   (DX), Y5, Y6
+	VMASKMOVPD   (DI), Y5, Y10
+	VCMPPD       $0x06, Y12, Y10, Y10
+	VANDPD       Y10, Y6, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y6, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y6, Y4
+	VMOVAPD      Y6, Y10
+	TESTQ        $0x00000002, BX
+	JZ           low29
+	VMOVUPS      X10, (DX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, BX
+	JZ           low30
+	VMOVSD       X10, 16(DX)
+	VUNPCKHPD    X10, X10, X10
+
+low30:
+	JMP stored28
+
+low29:
+	TESTQ     $0x00000001, BX
+	JZ        low31
+	VMOVSD    X10, (DX)
+	VUNPCKHPD X10, X10, X10
+
+low31:
+stored28:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y5, Y7
+	VMASKMOVPD   (DI), Y5, Y10
+	VCMPPD       $0x06, Y12, Y10, Y10
+	VANDPD       Y10, Y7, Y7
+	VADDPD       Y7, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y7, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y7, Y4
+	VMOVAPD      Y7, Y10
+	TESTQ        $0x00000002, BX
+	JZ           low33
+	VMOVUPS      X10, (DX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, BX
+	JZ           low34
+	VMOVSD       X10, 16(DX)
+	VUNPCKHPD    X10, X10, X10
+
+low34:
+	JMP stored32
+
+low33:
+	TESTQ     $0x00000001, BX
+	JZ        low35
+	VMOVSD    X10, (DX)
+	VUNPCKHPD X10, X10, X10
+
+low35:
+stored32:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y5, Y8
+	VMASKMOVPD   (DI), Y5, Y10
+	VCMPPD       $0x06, Y12, Y10, Y10
+	VANDPD       Y10, Y8, Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y8, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y8, Y4
+	VMOVAPD      Y8, Y10
+	TESTQ        $0x00000002, BX
+	JZ           low37
+	VMOVUPS      X10, (DX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, BX
+	JZ           low38
+	VMOVSD       X10, 16(DX)
+	VUNPCKHPD    X10, X10, X10
+
+low38:
+	JMP stored36
+
+low37:
+	TESTQ     $0x00000001, BX
+	JZ        low39
+	VMOVSD    X10, (DX)
+	VUNPCKHPD X10, X10, X10
+
+low39:
+stored36:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y5, Y9
+	VMASKMOVPD   (DI), Y5, Y10
+	VCMPPD       $0x06, Y12, Y10, Y10
+	VANDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y9, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y9, Y4
+	VMOVAPD      Y9, Y10
+	TESTQ        $0x00000002, BX
+	JZ           low41
+	VMOVUPS      X10, (DX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, BX
+	JZ           low42
+	VMOVSD       X10, 16(DX)
+	VUNPCKHPD    X10, X10, X10
+
+low42:
+	JMP stored40
+
+low41:
+	TESTQ     $0x00000001, BX
+	JZ        low43
+	VMOVSD    X10, (DX)
+	VUNPCKHPD X10, X10, X10
+
+low43:
+stored40:
+	ADDQ R8, DI
+	ADDQ SI, DX
+	ADDQ R10, R9
+	JMP  turn27
+
+rest25:
+	// fewer rows, and then dz of some before them as well
+fold26:
+	VMASKMOVPD   (DX), Y5, Y6
+	VMASKMOVPD   (DI), Y5, Y10
+	VCMPPD       $0x06, Y12, Y10, Y10
+	VANDPD       Y10, Y6, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y6, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y6, Y4
+	VMOVAPD      Y6, Y10
+	TESTQ        $0x00000002, BX
+	JZ           low45
+	VMOVUPS      X10, (DX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, BX
+	JZ           low46
+	VMOVSD       X10, 16(DX)
+	VUNPCKHPD    X10, X10, X10
+
+low46:
+	JMP stored44
+
+low45:
+	TESTQ     $0x00000001, BX
+	JZ        low47
+	VMOVSD    X10, (DX)
+	VUNPCKHPD X10, X10, X10
+
+low47:
+stored44:
+	ADDQ       R8, DI
+	ADDQ       SI, DX
+	ADDQ       R10, R9
+	DECQ       CX
+	JNZ        fold26
+	IMUL3Q     $0x04, SI, CX
+	SUBQ       CX, DX
+	VMASKMOVPD (DX), Y5, Y6
+	ADDQ       SI, DX
+	VMASKMOVPD (DX), Y5, Y7
+	ADDQ       SI, DX
+	VMASKMOVPD (DX), Y5, Y8
+	ADDQ       SI, DX
+	VMASKMOVPD (DX), Y5, Y9
+	ADDQ       SI, DX
+
+turn27:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x05
+	JGE  some48
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some48:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y8, Y6, Y11
+	VPERM2F128   $0x20, Y8, Y6, Y6
+	VPERM2F128   $0x31, Y9, Y7, Y8
+	VPERM2F128   $0x20, Y9, Y7, Y7
+	VUNPCKHPD    Y7, Y6, Y9
+	VUNPCKLPD    Y7, Y6, Y6
+	VUNPCKHPD    Y8, Y11, Y7
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSD (DX), Y10
+	VFMADD231PD  Y10, Y6, Y0
+	VBROADCASTSD (DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y6, Y1
+	CMPQ         BX, $0x01
+	JE           turned49
+	VBROADCASTSD 8(DX), Y10
+	VFMADD231PD  Y10, Y9, Y0
+	VBROADCASTSD 8(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y9, Y1
+	CMPQ         BX, $0x02
+	JE           turned49
+	VBROADCASTSD 16(DX), Y10
+	VFMADD231PD  Y10, Y11, Y0
+	VBROADCASTSD 16(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y11, Y1
+	CMPQ         BX, $0x03
+	JE           turned49
+	VBROADCASTSD 24(DX), Y10
+	VFMADD231PD  Y10, Y7, Y0
+	VBROADCASTSD 24(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y7, Y1
+
+turned49:
+	MOVQ  cols+112(FP), CX
+	CMPQ  CX, $0x05
+	JGE   all54
+	MOVQ  n+120(FP), DX
+	MOVQ  dx+0(FP), SI
+	MOVQ  lddx+8(FP), DI
+	SUBQ  $0x04, DX
+	MOVQ  DX, n+120(FP)
+	TESTQ DX, DX
+	JGE   whole55
+	IMULQ DI, DX
+	ADDQ  DX, SI
+
+whole55:
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y6, Y1, Y1
+	VMOVAPD      Y0, Y7
+	VMOVAPD      Y1, Y8
+	LEAQ         (DI)(DI*2), R8
+	VUNPCKHPD    Y8, Y7, Y9
+	VUNPCKLPD    Y8, Y7, Y7
+	VMOVUPD      X7, (SI)
+	VEXTRACTF128 $0x01, Y7, X8
+	VMOVUPD      X8, (SI)(DI*2)
+	VMOVUPD      X9, (SI)(DI*1)
+	VEXTRACTF128 $0x01, Y9, X8
+	VMOVUPD      X8, (SI)(R8*1)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	IMUL3Q       $0x04, DI, DI
+	ADDQ         DI, SI
+	MOVQ         SI, dx+0(FP)
+	MOVQ         n+120(FP), DX
+	CMPQ         DX, $0x01
+	JGE          ready24
+
+all54:
+	VXORPS       Y6, Y6, Y6
+	MOVQ         db+32(FP), DX
+	ADDQ         AX, DX
+	VADDPD       Y6, Y2, Y2
+	TESTQ        $0x00000002, BX
+	JZ           low57
+	VMOVUPS      X2, (DX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low58
+	VMOVSD       X2, 16(DX)
+	VUNPCKHPD    X2, X2, X2
+
+low58:
+	JMP stored56
+
+low57:
+	TESTQ     $0x00000001, BX
+	JZ        low59
+	VMOVSD    X2, (DX)
+	VUNPCKHPD X2, X2, X2
+
+low59:
+stored56:
+	MOVQ         dw+16(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddw+24(FP), SI
+	VADDPD       Y6, Y3, Y3
+	TESTQ        $0x00000002, BX
+	JZ           low61
+	VMOVUPS      X3, (DX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low62
+	VMOVSD       X3, 16(DX)
+	VUNPCKHPD    X3, X3, X3
+
+low62:
+	JMP stored60
+
+low61:
+	TESTQ     $0x00000001, BX
+	JZ        low63
+	VMOVSD    X3, (DX)
+	VUNPCKHPD X3, X3, X3
+
+low63:
+stored60:
+	ADDQ         SI, DX
+	VADDPD       Y6, Y4, Y4
+	TESTQ        $0x00000002, BX
+	JZ           low65
+	VMOVUPS      X4, (DX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low66
+	VMOVSD       X4, 16(DX)
+	VUNPCKHPD    X4, X4, X4
+
+low66:
+	JMP stored64
+
+low65:
+	TESTQ     $0x00000001, BX
+	JZ        low67
+	VMOVSD    X4, (DX)
+	VUNPCKHPD X4, X4, X4
+
+low67:
+stored64:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x05
+	JGE    some68
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some68:
+turned7:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole69
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole69:
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VMOVAPD      Y0, Y6
+	VMOVAPD      Y1, Y7
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y7, Y6, Y8
+	VUNPCKLPD    Y7, Y6, Y6
+	VMOVUPD      X6, (DX)
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVUPD      X7, (DX)(SI*2)
+	VMOVUPD      X8, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y8, X7
+	VMOVUPD      X7, (DX)(DI*1)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	IMUL3Q       $0x04, SI, SI
+	ADDQ         SI, DX
+	MOVQ         DX, dx+0(FP)
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x01
+	JGE          block4
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end2
+
+other3:
+block71:
+	// 4 rows of dx, from +0; 4×4 elements of dz at a time
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk72:
+	CMPQ BX, $0x04
+	JLT  last73
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept75
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	JMP    ready76
+
+kept75:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y3
+	ADDQ    SI, DX
+	VMOVUPD (DX), Y4
+
+ready76:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x04
+	JLT          rest77
+	VMOVUPD      (DX), Y5
+	VADDPD       Y5, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y5, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y5, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y6, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y6, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y7
+	VADDPD       Y7, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y7, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y7, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y8, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y8, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn79
+
+rest77:
+	// fewer rows, and then dz of some before them as well
+fold78:
+	VMOVUPD      (DX), Y5
+	VADDPD       Y5, Y2, Y2
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y10, Y5, Y3
+	VBROADCASTSD 8(R9), Y10
+	VFMADD231PD  Y10, Y5, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold78
+	IMUL3Q       $0x04, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Y5
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y7
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y8
+	ADDQ         SI, DX
+
+turn79:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x05
+	JGE  some80
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some80:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y7, Y5, Y10
+	VPERM2F128   $0x20, Y7, Y5, Y5
+	VPERM2F128   $0x31, Y8, Y6, Y7
+	VPERM2F128   $0x20, Y8, Y6, Y6
+	VUNPCKHPD    Y6, Y5, Y8
+	VUNPCKLPD    Y6, Y5, Y5
+	VUNPCKHPD    Y7, Y10, Y6
+	VUNPCKLPD    Y7, Y10, Y10
+	VBROADCASTSD (DX), Y9
+	VFMADD231PD  Y9, Y5, Y0
+	VBROADCASTSD (DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y5, Y1
+	VBROADCASTSD 8(DX), Y9
+	VFMADD231PD  Y9, Y8, Y0
+	VBROADCASTSD 8(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y8, Y1
+	VBROADCASTSD 16(DX), Y9
+	VFMADD231PD  Y9, Y10, Y0
+	VBROADCASTSD 16(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y10, Y1
+	VBROADCASTSD 24(DX), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VBROADCASTSD 24(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y6, Y1
+	MOVQ         cols+112(FP), CX
+	CMPQ         CX, $0x05
+	JGE          all86
+	MOVQ         n+120(FP), DX
+	MOVQ         dx+0(FP), SI
+	MOVQ         lddx+8(FP), DI
+	SUBQ         $0x04, DX
+	MOVQ         DX, n+120(FP)
+	TESTQ        DX, DX
+	JGE          whole87
+	IMULQ        DI, DX
+	ADDQ         DX, SI
+
+whole87:
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VMOVAPD      Y0, Y6
+	VMOVAPD      Y1, Y7
+	LEAQ         (DI)(DI*2), R8
+	VUNPCKHPD    Y7, Y6, Y8
+	VUNPCKLPD    Y7, Y6, Y6
+	VMOVUPD      X6, (SI)
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVUPD      X7, (SI)(DI*2)
+	VMOVUPD      X8, (SI)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X7
+	VMOVUPD      X7, (SI)(R8*1)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	IMUL3Q       $0x04, DI, DI
+	ADDQ         DI, SI
+	MOVQ         SI, dx+0(FP)
+	MOVQ         n+120(FP), DX
+	CMPQ         DX, $0x01
+	JGE          ready76
+
+all86:
+	VXORPS  Y5, Y5, Y5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Y5, Y2, Y2
+	VMOVUPD Y2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Y5, Y3, Y3
+	VMOVUPD Y3, (DX)
+	ADDQ    SI, DX
+	VADDPD  Y5, Y4, Y4
+	VMOVUPD Y4, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x05
+	JGE     some88
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some88:
+	ADDQ $0x20, AX
+	SUBQ $0x04, BX
+	CMPQ BX, $0x01
+	JGE  chunk72
+	JMP  turned74
+
+last73:
+	CMPQ BX, $0x04
+	JNE  over89
+	JMP  turned74
+
+over89:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y5
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept90
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	JMP    ready91
+
+kept90:
+	MOVQ       db+32(FP), DX
+	ADDQ       AX, DX
+	VMASKMOVPD (DX), Y5, Y2
+	MOVQ       dw+16(FP), DX
+	ADDQ       AX, DX
+	MOVQ       lddw+24(FP), SI
+	VMASKMOVPD (DX), Y5, Y3
+	ADDQ       SI, DX
+	VMASKMOVPD (DX), Y5, Y4
+
+ready91:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y12, Y12, Y12
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x04
+	JLT          rest92
+	VMASKMOVPD   (DX), Y5, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y6, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y6, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y5, Y7
+	VADDPD       Y7, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y7, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y7, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y5, Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y8, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y8, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y5, Y9
+	VADDPD       Y9, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y9, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y9, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn94
+
+rest92:
+	// fewer rows, and then dz of some before them as well
+fold93:
+	VMASKMOVPD   (DX), Y5, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Y11
+	VFMADD231PD  Y11, Y6, Y3
+	VBROADCASTSD 8(R9), Y11
+	VFMADD231PD  Y11, Y6, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold93
+	IMUL3Q       $0x04, SI, CX
+	SUBQ         CX, DX
+	VMASKMOVPD   (DX), Y5, Y6
+	ADDQ         SI, DX
+	VMASKMOVPD   (DX), Y5, Y7
+	ADDQ         SI, DX
+	VMASKMOVPD   (DX), Y5, Y8
+	ADDQ         SI, DX
+	VMASKMOVPD   (DX), Y5, Y9
+	ADDQ         SI, DX
+
+turn94:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x05
+	JGE  some95
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some95:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y8, Y6, Y11
+	VPERM2F128   $0x20, Y8, Y6, Y6
+	VPERM2F128   $0x31, Y9, Y7, Y8
+	VPERM2F128   $0x20, Y9, Y7, Y7
+	VUNPCKHPD    Y7, Y6, Y9
+	VUNPCKLPD    Y7, Y6, Y6
+	VUNPCKHPD    Y8, Y11, Y7
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSD (DX), Y10
+	VFMADD231PD  Y10, Y6, Y0
+	VBROADCASTSD (DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y6, Y1
+	CMPQ         BX, $0x01
+	JE           turned96
+	VBROADCASTSD 8(DX), Y10
+	VFMADD231PD  Y10, Y9, Y0
+	VBROADCASTSD 8(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y9, Y1
+	CMPQ         BX, $0x02
+	JE           turned96
+	VBROADCASTSD 16(DX), Y10
+	VFMADD231PD  Y10, Y11, Y0
+	VBROADCASTSD 16(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y11, Y1
+	CMPQ         BX, $0x03
+	JE           turned96
+	VBROADCASTSD 24(DX), Y10
+	VFMADD231PD  Y10, Y7, Y0
+	VBROADCASTSD 24(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y7, Y1
+
+turned96:
+	MOVQ  cols+112(FP), CX
+	CMPQ  CX, $0x05
+	JGE   all101
+	MOVQ  n+120(FP), DX
+	MOVQ  dx+0(FP), SI
+	MOVQ  lddx+8(FP), DI
+	SUBQ  $0x04, DX
+	MOVQ  DX, n+120(FP)
+	TESTQ DX, DX
+	JGE   whole102
+	IMULQ DI, DX
+	ADDQ  DX, SI
+
+whole102:
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y6, Y1, Y1
+	VMOVAPD      Y0, Y7
+	VMOVAPD      Y1, Y8
+	LEAQ         (DI)(DI*2), R8
+	VUNPCKHPD    Y8, Y7, Y9
+	VUNPCKLPD    Y8, Y7, Y7
+	VMOVUPD      X7, (SI)
+	VEXTRACTF128 $0x01, Y7, X8
+	VMOVUPD      X8, (SI)(DI*2)
+	VMOVUPD      X9, (SI)(DI*1)
+	VEXTRACTF128 $0x01, Y9, X8
+	VMOVUPD      X8, (SI)(R8*1)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	IMUL3Q       $0x04, DI, DI
+	ADDQ         DI, SI
+	MOVQ         SI, dx+0(FP)
+	MOVQ         n+120(FP), DX
+	CMPQ         DX, $0x01
+	JGE          ready91
+
+all101:
+	VXORPS       Y6, Y6, Y6
+	MOVQ         db+32(FP), DX
+	ADDQ         AX, DX
+	VADDPD       Y6, Y2, Y2
+	TESTQ        $0x00000002, BX
+	JZ           low104
+	VMOVUPS      X2, (DX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low105
+	VMOVSD       X2, 16(DX)
+	VUNPCKHPD    X2, X2, X2
+
+low105:
+	JMP stored103
+
+low104:
+	TESTQ     $0x00000001, BX
+	JZ        low106
+	VMOVSD    X2, (DX)
+	VUNPCKHPD X2, X2, X2
+
+low106:
+stored103:
+	MOVQ         dw+16(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddw+24(FP), SI
+	VADDPD       Y6, Y3, Y3
+	TESTQ        $0x00000002, BX
+	JZ           low108
+	VMOVUPS      X3, (DX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low109
+	VMOVSD       X3, 16(DX)
+	VUNPCKHPD    X3, X3, X3
+
+low109:
+	JMP stored107
+
+low108:
+	TESTQ     $0x00000001, BX
+	JZ        low110
+	VMOVSD    X3, (DX)
+	VUNPCKHPD X3, X3, X3
+
+low110:
+stored107:
+	ADDQ         SI, DX
+	VADDPD       Y6, Y4, Y4
+	TESTQ        $0x00000002, BX
+	JZ           low112
+	VMOVUPS      X4, (DX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low113
+	VMOVSD       X4, 16(DX)
+	VUNPCKHPD    X4, X4, X4
+
+low113:
+	JMP stored111
+
+low112:
+	TESTQ     $0x00000001, BX
+	JZ        low114
+	VMOVSD    X4, (DX)
+	VUNPCKHPD X4, X4, X4
+
+low114:
+stored111:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x05
+	JGE    some115
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some115:
+turned74:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole116
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole116:
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VMOVAPD      Y0, Y6
+	VMOVAPD      Y1, Y7
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y7, Y6, Y8
+	VUNPCKLPD    Y7, Y6, Y6
+	VMOVUPD      X6, (DX)
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVUPD      X7, (DX)(SI*2)
+	VMOVUPD      X8, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y8, X7
+	VMOVUPD      X7, (DX)(DI*1)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	IMUL3Q       $0x04, SI, SI
+	ADDQ         SI, DX
+	MOVQ         DX, dx+0(FP)
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x01
+	JGE          block71
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end2
+
+end2:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	MOVQ act+128(FP), AX
+	CMPQ AX, $0x01
+	JNE  other119
+
+block120:
+	// 4 rows of dx, from +0; 4×4 elements of dz at a time
+	VXORPS Y0, Y0, Y0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk121:
+	CMPQ BX, $0x04
+	JLT  last122
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept124
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    ready125
+
+kept124:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y2
+
+ready125:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y9, Y9, Y9
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x04
+	JLT          rest126
+	VMOVUPD      (DX), Y3
+	VMOVUPD      (DI), Y7
+	VCMPPD       $0x06, Y9, Y7, Y7
+	VANDPD       Y7, Y3, Y3
+	VADDPD       Y3, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y3, Y2
+	VMOVUPD      Y3, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y4
+	VMOVUPD      (DI), Y7
+	VCMPPD       $0x06, Y9, Y7, Y7
+	VANDPD       Y7, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y4, Y2
+	VMOVUPD      Y4, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y5
+	VMOVUPD      (DI), Y7
+	VCMPPD       $0x06, Y9, Y7, Y7
+	VANDPD       Y7, Y5, Y5
+	VADDPD       Y5, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y5, Y2
+	VMOVUPD      Y5, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y6
+	VMOVUPD      (DI), Y7
+	VCMPPD       $0x06, Y9, Y7, Y7
+	VANDPD       Y7, Y6, Y6
+	VADDPD       Y6, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y6, Y2
+	VMOVUPD      Y6, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn128
+
+rest126:
+	// fewer rows, and then dz of some before them as well
+fold127:
+	VMOVUPD      (DX), Y3
+	VMOVUPD      (DI), Y7
+	VCMPPD       $0x06, Y9, Y7, Y7
+	VANDPD       Y7, Y3, Y3
+	VADDPD       Y3, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y3, Y2
+	VMOVUPD      Y3, (DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold127
+	IMUL3Q       $0x04, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Y3
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y4
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y5
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y6
+	ADDQ         SI, DX
+
+turn128:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x05
+	JGE  some129
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some129:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y5, Y3, Y8
+	VPERM2F128   $0x20, Y5, Y3, Y3
+	VPERM2F128   $0x31, Y6, Y4, Y5
+	VPERM2F128   $0x20, Y6, Y4, Y4
+	VUNPCKHPD    Y4, Y3, Y6
+	VUNPCKLPD    Y4, Y3, Y3
+	VUNPCKHPD    Y5, Y8, Y4
+	VUNPCKLPD    Y5, Y8, Y8
+	VBROADCASTSD (DX), Y7
+	VFMADD231PD  Y7, Y3, Y0
+	VBROADCASTSD 8(DX), Y7
+	VFMADD231PD  Y7, Y6, Y0
+	VBROADCASTSD 16(DX), Y7
+	VFMADD231PD  Y7, Y8, Y0
+	VBROADCASTSD 24(DX), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	MOVQ         cols+112(FP), CX
+	CMPQ         CX, $0x05
+	JGE          all135
+	MOVQ         n+120(FP), DX
+	MOVQ         dx+0(FP), SI
+	MOVQ         lddx+8(FP), DI
+	SUBQ         $0x04, DX
+	MOVQ         DX, n+120(FP)
+	TESTQ        DX, DX
+	JGE          whole136
+	IMULQ        DI, DX
+	ADDQ         DX, SI
+
+whole136:
+	VXORPS  Y3, Y3, Y3
+	VADDPD  Y3, Y0, Y0
+	CMPQ    DI, $0x08
+	JNE     apart137
+	VMOVUPD Y0, (SI)
+	JMP     stored138
+
+apart137:
+	LEAQ         (DI)(DI*2), R8
+	VMOVSD       X0, (SI)
+	VMOVHPD      X0, (SI)(DI*1)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSD       X3, (SI)(DI*2)
+	VMOVHPD      X3, (SI)(R8*1)
+
+stored138:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x04, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready125
+
+all135:
+	VXORPS  Y3, Y3, Y3
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Y3, Y1, Y1
+	VMOVUPD Y1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Y3, Y2, Y2
+	VMOVUPD Y2, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x05
+	JGE     some139
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some139:
+	ADDQ $0x20, AX
+	SUBQ $0x04, BX
+	CMPQ BX, $0x01
+	JGE  chunk121
+	JMP  turned123
+
+last122:
+	CMPQ BX, $0x04
+	JNE  over140
+	JMP  turned123
+
+over140:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y3
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept141
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    ready142
+
+kept141:
+	MOVQ       db+32(FP), DX
+	ADDQ       AX, DX
+	VMASKMOVPD (DX), Y3, Y1
+	MOVQ       dw+16(FP), DX
+	ADDQ       AX, DX
+	MOVQ       lddw+24(FP), SI
+	VMASKMOVPD (DX), Y3, Y2
+
+ready142:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y10, Y10, Y10
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x04
+	JLT          rest143
+	VMASKMOVPD   (DX), Y3, Y4
+	VMASKMOVPD   (DI), Y3, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
+	VANDPD       Y8, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y4, Y2
+	VMOVAPD      Y4, Y8
+	TESTQ        $0x00000002, BX
+	JZ           low147
+	VMOVUPS      X8, (DX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, BX
+	JZ           low148
+	VMOVSD       X8, 16(DX)
+	VUNPCKHPD    X8, X8, X8
+
+low148:
+	JMP stored146
+
+low147:
+	TESTQ     $0x00000001, BX
+	JZ        low149
+	VMOVSD    X8, (DX)
+	VUNPCKHPD X8, X8, X8
+
+low149:
+stored146:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y3, Y5
+	VMASKMOVPD   (DI), Y3, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VADDPD       Y5, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VMOVAPD      Y5, Y8
+	TESTQ        $0x00000002, BX
+	JZ           low151
+	VMOVUPS      X8, (DX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, BX
+	JZ           low152
+	VMOVSD       X8, 16(DX)
+	VUNPCKHPD    X8, X8, X8
+
+low152:
+	JMP stored150
+
+low151:
+	TESTQ     $0x00000001, BX
+	JZ        low153
+	VMOVSD    X8, (DX)
+	VUNPCKHPD X8, X8, X8
+
+low153:
+stored150:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y3, Y6
+	VMASKMOVPD   (DI), Y3, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
+	VANDPD       Y8, Y6, Y6
+	VADDPD       Y6, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VMOVAPD      Y6, Y8
+	TESTQ        $0x00000002, BX
+	JZ           low155
+	VMOVUPS      X8, (DX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, BX
+	JZ           low156
+	VMOVSD       X8, 16(DX)
+	VUNPCKHPD    X8, X8, X8
+
+low156:
+	JMP stored154
+
+low155:
+	TESTQ     $0x00000001, BX
+	JZ        low157
+	VMOVSD    X8, (DX)
+	VUNPCKHPD X8, X8, X8
+
+low157:
+stored154:
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y3, Y7
+	VMASKMOVPD   (DI), Y3, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y7, Y2
+	VMOVAPD      Y7, Y8
+	TESTQ        $0x00000002, BX
+	JZ           low159
+	VMOVUPS      X8, (DX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, BX
+	JZ           low160
+	VMOVSD       X8, 16(DX)
+	VUNPCKHPD    X8, X8, X8
+
+low160:
+	JMP stored158
+
+low159:
+	TESTQ     $0x00000001, BX
+	JZ        low161
+	VMOVSD    X8, (DX)
+	VUNPCKHPD X8, X8, X8
+
+low161:
+stored158:
+	ADDQ R8, DI
+	ADDQ SI, DX
+	ADDQ R10, R9
+	JMP  turn145
+
+rest143:
+	// fewer rows, and then dz of some before them as well
+fold144:
+	VMASKMOVPD   (DX), Y3, Y4
+	VMASKMOVPD   (DI), Y3, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
+	VANDPD       Y8, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y4, Y2
+	VMOVAPD      Y4, Y8
+	TESTQ        $0x00000002, BX
+	JZ           low163
+	VMOVUPS      X8, (DX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, BX
+	JZ           low164
+	VMOVSD       X8, 16(DX)
+	VUNPCKHPD    X8, X8, X8
+
+low164:
+	JMP stored162
+
+low163:
+	TESTQ     $0x00000001, BX
+	JZ        low165
+	VMOVSD    X8, (DX)
+	VUNPCKHPD X8, X8, X8
+
+low165:
+stored162:
+	ADDQ       R8, DI
+	ADDQ       SI, DX
+	ADDQ       R10, R9
+	DECQ       CX
+	JNZ        fold144
+	IMUL3Q     $0x04, SI, CX
+	SUBQ       CX, DX
+	VMASKMOVPD (DX), Y3, Y4
+	ADDQ       SI, DX
+	VMASKMOVPD (DX), Y3, Y5
+	ADDQ       SI, DX
+	VMASKMOVPD (DX), Y3, Y6
+	ADDQ       SI, DX
+	VMASKMOVPD (DX), Y3, Y7
+	ADDQ       SI, DX
+
+turn145:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x05
+	JGE  some166
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some166:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y6, Y4, Y9
+	VPERM2F128   $0x20, Y6, Y4, Y4
+	VPERM2F128   $0x31, Y7, Y5, Y6
+	VPERM2F128   $0x20, Y7, Y5, Y5
+	VUNPCKHPD    Y5, Y4, Y7
+	VUNPCKLPD    Y5, Y4, Y4
+	VUNPCKHPD    Y6, Y9, Y5
+	VUNPCKLPD    Y6, Y9, Y9
+	VBROADCASTSD (DX), Y8
+	VFMADD231PD  Y8, Y4, Y0
+	CMPQ         BX, $0x01
+	JE           turned167
+	VBROADCASTSD 8(DX), Y8
+	VFMADD231PD  Y8, Y7, Y0
+	CMPQ         BX, $0x02
+	JE           turned167
+	VBROADCASTSD 16(DX), Y8
+	VFMADD231PD  Y8, Y9, Y0
+	CMPQ         BX, $0x03
+	JE           turned167
+	VBROADCASTSD 24(DX), Y8
+	VFMADD231PD  Y8, Y5, Y0
+
+turned167:
+	MOVQ  cols+112(FP), CX
+	CMPQ  CX, $0x05
+	JGE   all172
+	MOVQ  n+120(FP), DX
+	MOVQ  dx+0(FP), SI
+	MOVQ  lddx+8(FP), DI
+	SUBQ  $0x04, DX
+	MOVQ  DX, n+120(FP)
+	TESTQ DX, DX
+	JGE   whole173
+	IMULQ DI, DX
+	ADDQ  DX, SI
+
+whole173:
+	VXORPS  Y4, Y4, Y4
+	VADDPD  Y4, Y0, Y0
+	CMPQ    DI, $0x08
+	JNE     apart174
+	VMOVUPD Y0, (SI)
+	JMP     stored175
+
+apart174:
+	LEAQ         (DI)(DI*2), R8
+	VMOVSD       X0, (SI)
+	VMOVHPD      X0, (SI)(DI*1)
+	VEXTRACTF128 $0x01, Y0, X4
+	VMOVSD       X4, (SI)(DI*2)
+	VMOVHPD      X4, (SI)(R8*1)
+
+stored175:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x04, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready142
+
+all172:
+	VXORPS       Y4, Y4, Y4
+	MOVQ         db+32(FP), DX
+	ADDQ         AX, DX
+	VADDPD       Y4, Y1, Y1
+	TESTQ        $0x00000002, BX
+	JZ           low177
+	VMOVUPS      X1, (DX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low178
+	VMOVSD       X1, 16(DX)
+	VUNPCKHPD    X1, X1, X1
+
+low178:
+	JMP stored176
+
+low177:
+	TESTQ     $0x00000001, BX
+	JZ        low179
+	VMOVSD    X1, (DX)
+	VUNPCKHPD X1, X1, X1
+
+low179:
+stored176:
+	MOVQ         dw+16(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddw+24(FP), SI
+	VADDPD       Y4, Y2, Y2
+	TESTQ        $0x00000002, BX
+	JZ           low181
+	VMOVUPS      X2, (DX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low182
+	VMOVSD       X2, 16(DX)
+	VUNPCKHPD    X2, X2, X2
+
+low182:
+	JMP stored180
+
+low181:
+	TESTQ     $0x00000001, BX
+	JZ        low183
+	VMOVSD    X2, (DX)
+	VUNPCKHPD X2, X2, X2
+
+low183:
+stored180:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x05
+	JGE    some184
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some184:
+turned123:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole185
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole185:
+	VXORPS  Y3, Y3, Y3
+	VADDPD  Y3, Y0, Y0
+	CMPQ    SI, $0x08
+	JNE     apart186
+	VMOVUPD Y0, (DX)
+	JMP     stored187
+
+apart186:
+	LEAQ         (SI)(SI*2), DI
+	VMOVSD       X0, (DX)
+	VMOVHPD      X0, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSD       X3, (DX)(SI*2)
+	VMOVHPD      X3, (DX)(DI*1)
+
+stored187:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block120
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end118
+
+other119:
+block189:
+	// 4 rows of dx, from +0; 4×4 elements of dz at a time
+	VXORPS Y0, Y0, Y0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk190:
+	CMPQ BX, $0x04
+	JLT  last191
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept193
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    ready194
+
+kept193:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y2
+
+ready194:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y9, Y9, Y9
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x04
+	JLT          rest195
+	VMOVUPD      (DX), Y3
+	VADDPD       Y3, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y3, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y4
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y4, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y5
+	VADDPD       Y5, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y5, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y6
+	VADDPD       Y6, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y6, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn197
+
+rest195:
+	// fewer rows, and then dz of some before them as well
+fold196:
+	VMOVUPD      (DX), Y3
+	VADDPD       Y3, Y1, Y1
+	VBROADCASTSD (R9), Y8
+	VFMADD231PD  Y8, Y3, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold196
+	IMUL3Q       $0x04, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Y3
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y4
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y5
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y6
+	ADDQ         SI, DX
+
+turn197:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x05
+	JGE  some198
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some198:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y5, Y3, Y8
+	VPERM2F128   $0x20, Y5, Y3, Y3
+	VPERM2F128   $0x31, Y6, Y4, Y5
+	VPERM2F128   $0x20, Y6, Y4, Y4
+	VUNPCKHPD    Y4, Y3, Y6
+	VUNPCKLPD    Y4, Y3, Y3
+	VUNPCKHPD    Y5, Y8, Y4
+	VUNPCKLPD    Y5, Y8, Y8
+	VBROADCASTSD (DX), Y7
+	VFMADD231PD  Y7, Y3, Y0
+	VBROADCASTSD 8(DX), Y7
+	VFMADD231PD  Y7, Y6, Y0
+	VBROADCASTSD 16(DX), Y7
+	VFMADD231PD  Y7, Y8, Y0
+	VBROADCASTSD 24(DX), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	MOVQ         cols+112(FP), CX
+	CMPQ         CX, $0x05
+	JGE          all204
+	MOVQ         n+120(FP), DX
+	MOVQ         dx+0(FP), SI
+	MOVQ         lddx+8(FP), DI
+	SUBQ         $0x04, DX
+	MOVQ         DX, n+120(FP)
+	TESTQ        DX, DX
+	JGE          whole205
+	IMULQ        DI, DX
+	ADDQ         DX, SI
+
+whole205:
+	VXORPS  Y3, Y3, Y3
+	VADDPD  Y3, Y0, Y0
+	CMPQ    DI, $0x08
+	JNE     apart206
+	VMOVUPD Y0, (SI)
+	JMP     stored207
+
+apart206:
+	LEAQ         (DI)(DI*2), R8
+	VMOVSD       X0, (SI)
+	VMOVHPD      X0, (SI)(DI*1)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSD       X3, (SI)(DI*2)
+	VMOVHPD      X3, (SI)(R8*1)
+
+stored207:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x04, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready194
+
+all204:
+	VXORPS  Y3, Y3, Y3
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Y3, Y1, Y1
+	VMOVUPD Y1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Y3, Y2, Y2
+	VMOVUPD Y2, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x05
+	JGE     some208
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some208:
+	ADDQ $0x20, AX
+	SUBQ $0x04, BX
+	CMPQ BX, $0x01
+	JGE  chunk190
+	JMP  turned192
+
+last191:
+	CMPQ BX, $0x04
+	JNE  over209
+	JMP  turned192
+
+over209:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y3
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept210
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    ready211
+
+kept210:
+	MOVQ       db+32(FP), DX
+	ADDQ       AX, DX
+	VMASKMOVPD (DX), Y3, Y1
+	MOVQ       dw+16(FP), DX
+	ADDQ       AX, DX
+	MOVQ       lddw+24(FP), SI
+	VMASKMOVPD (DX), Y3, Y2
+
+ready211:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VXORPS       Y10, Y10, Y10
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x04
+	JLT          rest212
+	VMASKMOVPD   (DX), Y3, Y4
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y4, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y3, Y5
+	VADDPD       Y5, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y5, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y3, Y6
+	VADDPD       Y6, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMASKMOVPD   (DX), Y3, Y7
+	VADDPD       Y7, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y7, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn214
+
+rest212:
+	// fewer rows, and then dz of some before them as well
+fold213:
+	VMASKMOVPD   (DX), Y3, Y4
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y9, Y4, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold213
+	IMUL3Q       $0x04, SI, CX
+	SUBQ         CX, DX
+	VMASKMOVPD   (DX), Y3, Y4
+	ADDQ         SI, DX
+	VMASKMOVPD   (DX), Y3, Y5
+	ADDQ         SI, DX
+	VMASKMOVPD   (DX), Y3, Y6
+	ADDQ         SI, DX
+	VMASKMOVPD   (DX), Y3, Y7
+	ADDQ         SI, DX
+
+turn214:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x05
+	JGE  some215
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some215:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), DX
+	ADDQ         AX, DX
+	MOVQ         ldw+96(FP), SI
+	VPERM2F128   $0x31, Y6, Y4, Y9
+	VPERM2F128   $0x20, Y6, Y4, Y4
+	VPERM2F128   $0x31, Y7, Y5, Y6
+	VPERM2F128   $0x20, Y7, Y5, Y5
+	VUNPCKHPD    Y5, Y4, Y7
+	VUNPCKLPD    Y5, Y4, Y4
+	VUNPCKHPD    Y6, Y9, Y5
+	VUNPCKLPD    Y6, Y9, Y9
+	VBROADCASTSD (DX), Y8
+	VFMADD231PD  Y8, Y4, Y0
+	CMPQ         BX, $0x01
+	JE           turned216
+	VBROADCASTSD 8(DX), Y8
+	VFMADD231PD  Y8, Y7, Y0
+	CMPQ         BX, $0x02
+	JE           turned216
+	VBROADCASTSD 16(DX), Y8
+	VFMADD231PD  Y8, Y9, Y0
+	CMPQ         BX, $0x03
+	JE           turned216
+	VBROADCASTSD 24(DX), Y8
+	VFMADD231PD  Y8, Y5, Y0
+
+turned216:
+	MOVQ  cols+112(FP), CX
+	CMPQ  CX, $0x05
+	JGE   all221
+	MOVQ  n+120(FP), DX
+	MOVQ  dx+0(FP), SI
+	MOVQ  lddx+8(FP), DI
+	SUBQ  $0x04, DX
+	MOVQ  DX, n+120(FP)
+	TESTQ DX, DX
+	JGE   whole222
+	IMULQ DI, DX
+	ADDQ  DX, SI
+
+whole222:
+	VXORPS  Y4, Y4, Y4
+	VADDPD  Y4, Y0, Y0
+	CMPQ    DI, $0x08
+	JNE     apart223
+	VMOVUPD Y0, (SI)
+	JMP     stored224
+
+apart223:
+	LEAQ         (DI)(DI*2), R8
+	VMOVSD       X0, (SI)
+	VMOVHPD      X0, (SI)(DI*1)
+	VEXTRACTF128 $0x01, Y0, X4
+	VMOVSD       X4, (SI)(DI*2)
+	VMOVHPD      X4, (SI)(R8*1)
+
+stored224:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x04, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready211
+
+all221:
+	VXORPS       Y4, Y4, Y4
+	MOVQ         db+32(FP), DX
+	ADDQ         AX, DX
+	VADDPD       Y4, Y1, Y1
+	TESTQ        $0x00000002, BX
+	JZ           low226
+	VMOVUPS      X1, (DX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low227
+	VMOVSD       X1, 16(DX)
+	VUNPCKHPD    X1, X1, X1
+
+low227:
+	JMP stored225
+
+low226:
+	TESTQ     $0x00000001, BX
+	JZ        low228
+	VMOVSD    X1, (DX)
+	VUNPCKHPD X1, X1, X1
+
+low228:
+stored225:
+	MOVQ         dw+16(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddw+24(FP), SI
+	VADDPD       Y4, Y2, Y2
+	TESTQ        $0x00000002, BX
+	JZ           low230
+	VMOVUPS      X2, (DX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low231
+	VMOVSD       X2, 16(DX)
+	VUNPCKHPD    X2, X2, X2
+
+low231:
+	JMP stored229
+
+low230:
+	TESTQ     $0x00000001, BX
+	JZ        low232
+	VMOVSD    X2, (DX)
+	VUNPCKHPD X2, X2, X2
+
+low232:
+stored229:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x05
+	JGE    some233
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some233:
+turned192:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole234
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole234:
+	VXORPS  Y3, Y3, Y3
+	VADDPD  Y3, Y0, Y0
+	CMPQ    SI, $0x08
+	JNE     apart235
+	VMOVUPD Y0, (DX)
+	JMP     stored236
+
+apart235:
+	LEAQ         (SI)(SI*2), DI
+	VMOVSD       X0, (DX)
+	VMOVHPD      X0, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSD       X3, (DX)(SI*2)
+	VMOVHPD      X3, (DX)(DI*1)
+
+stored236:
+	VXORPS Y0, Y0, Y0
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block189
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end118
+
+end118:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func gateAVX2F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX
 TEXT ·gateAVX2F32(SB), NOSPLIT, $0-64

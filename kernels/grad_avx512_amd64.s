@@ -15801,6 +15801,16240 @@ unwanted503:
 	VZEROUPPER
 	RET
 
+// func gradBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·gradBothAVX512F32(SB), NOSPLIT, $0-144
+	PCALIGN $0x40
+	MOVQ    rows+104(FP), AX
+	CMPQ    AX, $0x02
+	JNE     other1
+	MOVQ    act+128(FP), AX
+	CMPQ    AX, $0x01
+	JNE     other3
+
+block4:
+	// 16 rows of dx, from +0; 16×16 elements of dz at a time
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk5:
+	CMPQ BX, $0x10
+	JLT  last6
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept8
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready9
+
+kept8:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Z2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Z3
+	ADDQ    SI, DX
+	VMOVUPS (DX), Z4
+
+ready9:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z23, Z23, Z23
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x10
+	JLT              rest10
+	VMOVUPS          (DX), Z5
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z5, K2, Z5
+	VADDPS           Z5, Z2, Z2
+	VFMADD231PS.BCST (R9), Z5, Z3
+	VFMADD231PS.BCST 4(R9), Z5, Z4
+	VMOVUPS          Z5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z6
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z6, K2, Z6
+	VADDPS           Z6, Z2, Z2
+	VFMADD231PS.BCST (R9), Z6, Z3
+	VFMADD231PS.BCST 4(R9), Z6, Z4
+	VMOVUPS          Z6, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z7
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z7, K2, Z7
+	VADDPS           Z7, Z2, Z2
+	VFMADD231PS.BCST (R9), Z7, Z3
+	VFMADD231PS.BCST 4(R9), Z7, Z4
+	VMOVUPS          Z7, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z8
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z8, K2, Z8
+	VADDPS           Z8, Z2, Z2
+	VFMADD231PS.BCST (R9), Z8, Z3
+	VFMADD231PS.BCST 4(R9), Z8, Z4
+	VMOVUPS          Z8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z9
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z9, K2, Z9
+	VADDPS           Z9, Z2, Z2
+	VFMADD231PS.BCST (R9), Z9, Z3
+	VFMADD231PS.BCST 4(R9), Z9, Z4
+	VMOVUPS          Z9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z10
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z10, K2, Z10
+	VADDPS           Z10, Z2, Z2
+	VFMADD231PS.BCST (R9), Z10, Z3
+	VFMADD231PS.BCST 4(R9), Z10, Z4
+	VMOVUPS          Z10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z11
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z11, K2, Z11
+	VADDPS           Z11, Z2, Z2
+	VFMADD231PS.BCST (R9), Z11, Z3
+	VFMADD231PS.BCST 4(R9), Z11, Z4
+	VMOVUPS          Z11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z12
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z12, K2, Z12
+	VADDPS           Z12, Z2, Z2
+	VFMADD231PS.BCST (R9), Z12, Z3
+	VFMADD231PS.BCST 4(R9), Z12, Z4
+	VMOVUPS          Z12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z13
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z13, K2, Z13
+	VADDPS           Z13, Z2, Z2
+	VFMADD231PS.BCST (R9), Z13, Z3
+	VFMADD231PS.BCST 4(R9), Z13, Z4
+	VMOVUPS          Z13, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z14
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z14, K2, Z14
+	VADDPS           Z14, Z2, Z2
+	VFMADD231PS.BCST (R9), Z14, Z3
+	VFMADD231PS.BCST 4(R9), Z14, Z4
+	VMOVUPS          Z14, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z15
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z15, K2, Z15
+	VADDPS           Z15, Z2, Z2
+	VFMADD231PS.BCST (R9), Z15, Z3
+	VFMADD231PS.BCST 4(R9), Z15, Z4
+	VMOVUPS          Z15, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z16
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z16, K2, Z16
+	VADDPS           Z16, Z2, Z2
+	VFMADD231PS.BCST (R9), Z16, Z3
+	VFMADD231PS.BCST 4(R9), Z16, Z4
+	VMOVUPS          Z16, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z17
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z17, K2, Z17
+	VADDPS           Z17, Z2, Z2
+	VFMADD231PS.BCST (R9), Z17, Z3
+	VFMADD231PS.BCST 4(R9), Z17, Z4
+	VMOVUPS          Z17, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z18
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z18, K2, Z18
+	VADDPS           Z18, Z2, Z2
+	VFMADD231PS.BCST (R9), Z18, Z3
+	VFMADD231PS.BCST 4(R9), Z18, Z4
+	VMOVUPS          Z18, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z19
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z19, K2, Z19
+	VADDPS           Z19, Z2, Z2
+	VFMADD231PS.BCST (R9), Z19, Z3
+	VFMADD231PS.BCST 4(R9), Z19, Z4
+	VMOVUPS          Z19, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z20
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z20, K2, Z20
+	VADDPS           Z20, Z2, Z2
+	VFMADD231PS.BCST (R9), Z20, Z3
+	VFMADD231PS.BCST 4(R9), Z20, Z4
+	VMOVUPS          Z20, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn12
+
+rest10:
+	// fewer rows, and then dz of some before them as well
+fold11:
+	VMOVUPS          (DX), Z5
+	VMOVUPS          (DI), Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z5, K2, Z5
+	VADDPS           Z5, Z2, Z2
+	VFMADD231PS.BCST (R9), Z5, Z3
+	VFMADD231PS.BCST 4(R9), Z5, Z4
+	VMOVUPS          Z5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold11
+	IMUL3Q           $0x10, SI, CX
+	SUBQ             CX, DX
+	VMOVUPS          (DX), Z5
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z6
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z7
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z8
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z9
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z10
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z11
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z12
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z13
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z14
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z15
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z16
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z17
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z18
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z19
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z20
+	ADDQ             SI, DX
+
+turn12:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some13
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some13:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z10, Z6, Z9
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z11, Z7, Z10
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z12, Z8, Z11
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z17, Z13, Z12
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z18, Z14, Z17
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z19, Z15, Z18
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VSHUFF64X2       $0xee, Z20, Z16, Z19
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPS        Z6, Z5, Z20
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z20, Z7
+	VUNPCKLPD        Z6, Z20, Z20
+	VUNPCKHPS        Z14, Z13, Z6
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPS        Z16, Z15, Z14
+	VUNPCKLPS        Z16, Z15, Z15
+	VUNPCKHPD        Z15, Z13, Z16
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z14, Z6, Z15
+	VUNPCKLPD        Z14, Z6, Z6
+	VUNPCKHPS        Z9, Z22, Z14
+	VUNPCKLPS        Z9, Z22, Z22
+	VUNPCKHPS        Z11, Z10, Z9
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPD        Z10, Z22, Z11
+	VUNPCKLPD        Z10, Z22, Z22
+	VUNPCKHPD        Z9, Z14, Z10
+	VUNPCKLPD        Z9, Z14, Z14
+	VUNPCKHPS        Z17, Z12, Z9
+	VUNPCKLPS        Z17, Z12, Z12
+	VUNPCKHPS        Z19, Z18, Z17
+	VUNPCKLPS        Z19, Z18, Z18
+	VUNPCKHPD        Z18, Z12, Z19
+	VUNPCKLPD        Z18, Z12, Z12
+	VUNPCKHPD        Z17, Z9, Z18
+	VUNPCKLPD        Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z16, Z8, Z13
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z20, Z16
+	VSHUFF64X2       $0x88, Z6, Z20, Z20
+	VSHUFF64X2       $0xdd, Z15, Z7, Z6
+	VSHUFF64X2       $0x88, Z15, Z7, Z7
+	VSHUFF64X2       $0xdd, Z12, Z22, Z15
+	VSHUFF64X2       $0x88, Z12, Z22, Z22
+	VSHUFF64X2       $0xdd, Z19, Z11, Z12
+	VSHUFF64X2       $0x88, Z19, Z11, Z11
+	VSHUFF64X2       $0xdd, Z9, Z14, Z19
+	VSHUFF64X2       $0x88, Z9, Z14, Z14
+	VSHUFF64X2       $0xdd, Z18, Z10, Z9
+	VSHUFF64X2       $0x88, Z18, Z10, Z10
+	VFMADD231PS.BCST (DX), Z5, Z0
+	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
+	VFMADD231PS.BCST 4(DX), Z8, Z0
+	VFMADD231PS.BCST 4(DX)(SI*1), Z8, Z1
+	VFMADD231PS.BCST 8(DX), Z20, Z0
+	VFMADD231PS.BCST 8(DX)(SI*1), Z20, Z1
+	VFMADD231PS.BCST 12(DX), Z7, Z0
+	VFMADD231PS.BCST 12(DX)(SI*1), Z7, Z1
+	VFMADD231PS.BCST 16(DX), Z17, Z0
+	VFMADD231PS.BCST 16(DX)(SI*1), Z17, Z1
+	VFMADD231PS.BCST 20(DX), Z13, Z0
+	VFMADD231PS.BCST 20(DX)(SI*1), Z13, Z1
+	VFMADD231PS.BCST 24(DX), Z16, Z0
+	VFMADD231PS.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PS.BCST 28(DX), Z6, Z0
+	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
+	VFMADD231PS.BCST 32(DX), Z22, Z0
+	VFMADD231PS.BCST 32(DX)(SI*1), Z22, Z1
+	VFMADD231PS.BCST 36(DX), Z11, Z0
+	VFMADD231PS.BCST 36(DX)(SI*1), Z11, Z1
+	VFMADD231PS.BCST 40(DX), Z14, Z0
+	VFMADD231PS.BCST 40(DX)(SI*1), Z14, Z1
+	VFMADD231PS.BCST 44(DX), Z10, Z0
+	VFMADD231PS.BCST 44(DX)(SI*1), Z10, Z1
+	VFMADD231PS.BCST 48(DX), Z15, Z0
+	VFMADD231PS.BCST 48(DX)(SI*1), Z15, Z1
+	VFMADD231PS.BCST 52(DX), Z12, Z0
+	VFMADD231PS.BCST 52(DX)(SI*1), Z12, Z1
+	VFMADD231PS.BCST 56(DX), Z19, Z0
+	VFMADD231PS.BCST 56(DX)(SI*1), Z19, Z1
+	VFMADD231PS.BCST 60(DX), Z9, Z0
+	VFMADD231PS.BCST 60(DX)(SI*1), Z9, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all31
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x10, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole32
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole32:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(DI*8), R11
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (SI)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (SI)(DI*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R11)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R11)(DI*4)
+	VMOVSD        X10, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (SI)(R9*1)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R11)(DI*1)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R11)(R9*1)
+	VMOVSD        X8, (SI)(DI*2)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (SI)(R8*2)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R11)(DI*2)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R11)(R8*2)
+	VMOVSD        X9, (SI)(R8*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R11)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x10, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready9
+
+all31:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Z5, Z2, Z2
+	VMOVUPS Z2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Z5, Z3, Z3
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VADDPS  Z5, Z4, Z4
+	VMOVUPS Z4, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some33
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some33:
+	ADDQ $0x40, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk5
+	JMP  turned7
+
+last6:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept34
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready35
+
+kept34:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Y3
+	ADDQ    SI, DX
+	VMOVUPS (DX), Y4
+
+ready35:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z23, Z23, Z23
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x10
+	JLT              rest36
+	VMOVUPS          (DX), Y5
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y5, K2, Y5
+	VADDPS           Y5, Y2, Y2
+	VFMADD231PS.BCST (R9), Y5, Y3
+	VFMADD231PS.BCST 4(R9), Y5, Y4
+	VMOVUPS          Y5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y6
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y6, K2, Y6
+	VADDPS           Y6, Y2, Y2
+	VFMADD231PS.BCST (R9), Y6, Y3
+	VFMADD231PS.BCST 4(R9), Y6, Y4
+	VMOVUPS          Y6, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y7
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y7, K2, Y7
+	VADDPS           Y7, Y2, Y2
+	VFMADD231PS.BCST (R9), Y7, Y3
+	VFMADD231PS.BCST 4(R9), Y7, Y4
+	VMOVUPS          Y7, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y8
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y8, K2, Y8
+	VADDPS           Y8, Y2, Y2
+	VFMADD231PS.BCST (R9), Y8, Y3
+	VFMADD231PS.BCST 4(R9), Y8, Y4
+	VMOVUPS          Y8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y9
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y9, K2, Y9
+	VADDPS           Y9, Y2, Y2
+	VFMADD231PS.BCST (R9), Y9, Y3
+	VFMADD231PS.BCST 4(R9), Y9, Y4
+	VMOVUPS          Y9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y10
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y10, K2, Y10
+	VADDPS           Y10, Y2, Y2
+	VFMADD231PS.BCST (R9), Y10, Y3
+	VFMADD231PS.BCST 4(R9), Y10, Y4
+	VMOVUPS          Y10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y11
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y11, K2, Y11
+	VADDPS           Y11, Y2, Y2
+	VFMADD231PS.BCST (R9), Y11, Y3
+	VFMADD231PS.BCST 4(R9), Y11, Y4
+	VMOVUPS          Y11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y12
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y12, K2, Y12
+	VADDPS           Y12, Y2, Y2
+	VFMADD231PS.BCST (R9), Y12, Y3
+	VFMADD231PS.BCST 4(R9), Y12, Y4
+	VMOVUPS          Y12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y13
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y13, K2, Y13
+	VADDPS           Y13, Y2, Y2
+	VFMADD231PS.BCST (R9), Y13, Y3
+	VFMADD231PS.BCST 4(R9), Y13, Y4
+	VMOVUPS          Y13, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y14
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y14, K2, Y14
+	VADDPS           Y14, Y2, Y2
+	VFMADD231PS.BCST (R9), Y14, Y3
+	VFMADD231PS.BCST 4(R9), Y14, Y4
+	VMOVUPS          Y14, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y15
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y15, K2, Y15
+	VADDPS           Y15, Y2, Y2
+	VFMADD231PS.BCST (R9), Y15, Y3
+	VFMADD231PS.BCST 4(R9), Y15, Y4
+	VMOVUPS          Y15, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y16
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y16, K2, Y16
+	VADDPS           Y16, Y2, Y2
+	VFMADD231PS.BCST (R9), Y16, Y3
+	VFMADD231PS.BCST 4(R9), Y16, Y4
+	VMOVUPS          Y16, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y17
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y17, K2, Y17
+	VADDPS           Y17, Y2, Y2
+	VFMADD231PS.BCST (R9), Y17, Y3
+	VFMADD231PS.BCST 4(R9), Y17, Y4
+	VMOVUPS          Y17, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y18
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y18, K2, Y18
+	VADDPS           Y18, Y2, Y2
+	VFMADD231PS.BCST (R9), Y18, Y3
+	VFMADD231PS.BCST 4(R9), Y18, Y4
+	VMOVUPS          Y18, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y19
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y19, K2, Y19
+	VADDPS           Y19, Y2, Y2
+	VFMADD231PS.BCST (R9), Y19, Y3
+	VFMADD231PS.BCST 4(R9), Y19, Y4
+	VMOVUPS          Y19, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y20
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y20, K2, Y20
+	VADDPS           Y20, Y2, Y2
+	VFMADD231PS.BCST (R9), Y20, Y3
+	VFMADD231PS.BCST 4(R9), Y20, Y4
+	VMOVUPS          Y20, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn38
+
+rest36:
+	// fewer rows, and then dz of some before them as well
+fold37:
+	VMOVUPS          (DX), Y5
+	VMOVUPS          (DI), Y21
+	VCMPPS           $0x06, Y23, Y21, K2
+	VMOVAPS.Z        Y5, K2, Y5
+	VADDPS           Y5, Y2, Y2
+	VFMADD231PS.BCST (R9), Y5, Y3
+	VFMADD231PS.BCST 4(R9), Y5, Y4
+	VMOVUPS          Y5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold37
+	IMUL3Q           $0x10, SI, CX
+	SUBQ             CX, DX
+	VMOVUPS          (DX), Y5
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y6
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y7
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y8
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y9
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y10
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y11
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y12
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y13
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y14
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y15
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y16
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y17
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y18
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y19
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y20
+	ADDQ             SI, DX
+
+turn38:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some39
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some39:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y9, Z5, Z5
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y11, Z7, Z7
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y17, Z13, Z13
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y19, Z15, Z15
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPS        Z6, Z5, Z22
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z22, Z7
+	VUNPCKLPD        Z6, Z22, Z22
+	VUNPCKHPS        Z14, Z13, Z6
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPS        Z16, Z15, Z14
+	VUNPCKLPS        Z16, Z15, Z15
+	VUNPCKHPD        Z15, Z13, Z16
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z14, Z6, Z15
+	VUNPCKLPD        Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z5, Z14
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z16, Z8, Z13
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z22, Z16
+	VSHUFF64X2       $0x88, Z6, Z22, Z22
+	VSHUFF64X2       $0xdd, Z15, Z7, Z6
+	VSHUFF64X2       $0x88, Z15, Z7, Z7
+	VFMADD231PS.BCST (DX), Z5, Z0
+	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
+	VFMADD231PS.BCST 4(DX), Z8, Z0
+	VFMADD231PS.BCST 4(DX)(SI*1), Z8, Z1
+	VFMADD231PS.BCST 8(DX), Z22, Z0
+	VFMADD231PS.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PS.BCST 12(DX), Z7, Z0
+	VFMADD231PS.BCST 12(DX)(SI*1), Z7, Z1
+	VFMADD231PS.BCST 16(DX), Z14, Z0
+	VFMADD231PS.BCST 16(DX)(SI*1), Z14, Z1
+	VFMADD231PS.BCST 20(DX), Z13, Z0
+	VFMADD231PS.BCST 20(DX)(SI*1), Z13, Z1
+	VFMADD231PS.BCST 24(DX), Z16, Z0
+	VFMADD231PS.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PS.BCST 28(DX), Z6, Z0
+	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all49
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x10, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole50
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole50:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(DI*8), R11
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (SI)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (SI)(DI*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R11)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R11)(DI*4)
+	VMOVSD        X10, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (SI)(R9*1)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R11)(DI*1)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R11)(R9*1)
+	VMOVSD        X8, (SI)(DI*2)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (SI)(R8*2)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R11)(DI*2)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R11)(R8*2)
+	VMOVSD        X9, (SI)(R8*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R11)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x10, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready35
+
+all49:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Z5, Z2, Z2
+	VMOVUPS Y2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Z5, Z3, Z3
+	VMOVUPS Y3, (DX)
+	ADDQ    SI, DX
+	VADDPS  Z5, Z4, Z4
+	VMOVUPS Y4, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some51
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some51:
+turned7:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole52
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole52:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (DX)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R10)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R10)(SI*4)
+	VMOVSD        X10, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (DX)(R8*1)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R10)(SI*1)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R10)(R8*1)
+	VMOVSD        X8, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (DX)(DI*2)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R10)(SI*2)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R10)(DI*2)
+	VMOVSD        X9, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R10)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x10, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           block4
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end2
+
+other3:
+block54:
+	// 16 rows of dx, from +0; 16×16 elements of dz at a time
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk55:
+	CMPQ BX, $0x10
+	JLT  last56
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept58
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready59
+
+kept58:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Z2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Z3
+	ADDQ    SI, DX
+	VMOVUPS (DX), Z4
+
+ready59:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z23, Z23, Z23
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x10
+	JLT              rest60
+	VMOVUPS          (DX), Z5
+	VADDPS           Z5, Z2, Z2
+	VFMADD231PS.BCST (R9), Z5, Z3
+	VFMADD231PS.BCST 4(R9), Z5, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z6
+	VADDPS           Z6, Z2, Z2
+	VFMADD231PS.BCST (R9), Z6, Z3
+	VFMADD231PS.BCST 4(R9), Z6, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z7
+	VADDPS           Z7, Z2, Z2
+	VFMADD231PS.BCST (R9), Z7, Z3
+	VFMADD231PS.BCST 4(R9), Z7, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z8
+	VADDPS           Z8, Z2, Z2
+	VFMADD231PS.BCST (R9), Z8, Z3
+	VFMADD231PS.BCST 4(R9), Z8, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z9
+	VADDPS           Z9, Z2, Z2
+	VFMADD231PS.BCST (R9), Z9, Z3
+	VFMADD231PS.BCST 4(R9), Z9, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z10
+	VADDPS           Z10, Z2, Z2
+	VFMADD231PS.BCST (R9), Z10, Z3
+	VFMADD231PS.BCST 4(R9), Z10, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z11
+	VADDPS           Z11, Z2, Z2
+	VFMADD231PS.BCST (R9), Z11, Z3
+	VFMADD231PS.BCST 4(R9), Z11, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z12
+	VADDPS           Z12, Z2, Z2
+	VFMADD231PS.BCST (R9), Z12, Z3
+	VFMADD231PS.BCST 4(R9), Z12, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z13
+	VADDPS           Z13, Z2, Z2
+	VFMADD231PS.BCST (R9), Z13, Z3
+	VFMADD231PS.BCST 4(R9), Z13, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z14
+	VADDPS           Z14, Z2, Z2
+	VFMADD231PS.BCST (R9), Z14, Z3
+	VFMADD231PS.BCST 4(R9), Z14, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z15
+	VADDPS           Z15, Z2, Z2
+	VFMADD231PS.BCST (R9), Z15, Z3
+	VFMADD231PS.BCST 4(R9), Z15, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z16
+	VADDPS           Z16, Z2, Z2
+	VFMADD231PS.BCST (R9), Z16, Z3
+	VFMADD231PS.BCST 4(R9), Z16, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z17
+	VADDPS           Z17, Z2, Z2
+	VFMADD231PS.BCST (R9), Z17, Z3
+	VFMADD231PS.BCST 4(R9), Z17, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z18
+	VADDPS           Z18, Z2, Z2
+	VFMADD231PS.BCST (R9), Z18, Z3
+	VFMADD231PS.BCST 4(R9), Z18, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z19
+	VADDPS           Z19, Z2, Z2
+	VFMADD231PS.BCST (R9), Z19, Z3
+	VFMADD231PS.BCST 4(R9), Z19, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z20
+	VADDPS           Z20, Z2, Z2
+	VFMADD231PS.BCST (R9), Z20, Z3
+	VFMADD231PS.BCST 4(R9), Z20, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn62
+
+rest60:
+	// fewer rows, and then dz of some before them as well
+fold61:
+	VMOVUPS          (DX), Z5
+	VADDPS           Z5, Z2, Z2
+	VFMADD231PS.BCST (R9), Z5, Z3
+	VFMADD231PS.BCST 4(R9), Z5, Z4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold61
+	IMUL3Q           $0x10, SI, CX
+	SUBQ             CX, DX
+	VMOVUPS          (DX), Z5
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z6
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z7
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z8
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z9
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z10
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z11
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z12
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z13
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z14
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z15
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z16
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z17
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z18
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z19
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z20
+	ADDQ             SI, DX
+
+turn62:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some63
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some63:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z10, Z6, Z9
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z11, Z7, Z10
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z12, Z8, Z11
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z17, Z13, Z12
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z18, Z14, Z17
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z19, Z15, Z18
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VSHUFF64X2       $0xee, Z20, Z16, Z19
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPS        Z6, Z5, Z20
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z20, Z7
+	VUNPCKLPD        Z6, Z20, Z20
+	VUNPCKHPS        Z14, Z13, Z6
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPS        Z16, Z15, Z14
+	VUNPCKLPS        Z16, Z15, Z15
+	VUNPCKHPD        Z15, Z13, Z16
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z14, Z6, Z15
+	VUNPCKLPD        Z14, Z6, Z6
+	VUNPCKHPS        Z9, Z22, Z14
+	VUNPCKLPS        Z9, Z22, Z22
+	VUNPCKHPS        Z11, Z10, Z9
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPD        Z10, Z22, Z11
+	VUNPCKLPD        Z10, Z22, Z22
+	VUNPCKHPD        Z9, Z14, Z10
+	VUNPCKLPD        Z9, Z14, Z14
+	VUNPCKHPS        Z17, Z12, Z9
+	VUNPCKLPS        Z17, Z12, Z12
+	VUNPCKHPS        Z19, Z18, Z17
+	VUNPCKLPS        Z19, Z18, Z18
+	VUNPCKHPD        Z18, Z12, Z19
+	VUNPCKLPD        Z18, Z12, Z12
+	VUNPCKHPD        Z17, Z9, Z18
+	VUNPCKLPD        Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z16, Z8, Z13
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z20, Z16
+	VSHUFF64X2       $0x88, Z6, Z20, Z20
+	VSHUFF64X2       $0xdd, Z15, Z7, Z6
+	VSHUFF64X2       $0x88, Z15, Z7, Z7
+	VSHUFF64X2       $0xdd, Z12, Z22, Z15
+	VSHUFF64X2       $0x88, Z12, Z22, Z22
+	VSHUFF64X2       $0xdd, Z19, Z11, Z12
+	VSHUFF64X2       $0x88, Z19, Z11, Z11
+	VSHUFF64X2       $0xdd, Z9, Z14, Z19
+	VSHUFF64X2       $0x88, Z9, Z14, Z14
+	VSHUFF64X2       $0xdd, Z18, Z10, Z9
+	VSHUFF64X2       $0x88, Z18, Z10, Z10
+	VFMADD231PS.BCST (DX), Z5, Z0
+	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
+	VFMADD231PS.BCST 4(DX), Z8, Z0
+	VFMADD231PS.BCST 4(DX)(SI*1), Z8, Z1
+	VFMADD231PS.BCST 8(DX), Z20, Z0
+	VFMADD231PS.BCST 8(DX)(SI*1), Z20, Z1
+	VFMADD231PS.BCST 12(DX), Z7, Z0
+	VFMADD231PS.BCST 12(DX)(SI*1), Z7, Z1
+	VFMADD231PS.BCST 16(DX), Z17, Z0
+	VFMADD231PS.BCST 16(DX)(SI*1), Z17, Z1
+	VFMADD231PS.BCST 20(DX), Z13, Z0
+	VFMADD231PS.BCST 20(DX)(SI*1), Z13, Z1
+	VFMADD231PS.BCST 24(DX), Z16, Z0
+	VFMADD231PS.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PS.BCST 28(DX), Z6, Z0
+	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
+	VFMADD231PS.BCST 32(DX), Z22, Z0
+	VFMADD231PS.BCST 32(DX)(SI*1), Z22, Z1
+	VFMADD231PS.BCST 36(DX), Z11, Z0
+	VFMADD231PS.BCST 36(DX)(SI*1), Z11, Z1
+	VFMADD231PS.BCST 40(DX), Z14, Z0
+	VFMADD231PS.BCST 40(DX)(SI*1), Z14, Z1
+	VFMADD231PS.BCST 44(DX), Z10, Z0
+	VFMADD231PS.BCST 44(DX)(SI*1), Z10, Z1
+	VFMADD231PS.BCST 48(DX), Z15, Z0
+	VFMADD231PS.BCST 48(DX)(SI*1), Z15, Z1
+	VFMADD231PS.BCST 52(DX), Z12, Z0
+	VFMADD231PS.BCST 52(DX)(SI*1), Z12, Z1
+	VFMADD231PS.BCST 56(DX), Z19, Z0
+	VFMADD231PS.BCST 56(DX)(SI*1), Z19, Z1
+	VFMADD231PS.BCST 60(DX), Z9, Z0
+	VFMADD231PS.BCST 60(DX)(SI*1), Z9, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all81
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x10, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole82
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole82:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(DI*8), R11
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (SI)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (SI)(DI*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R11)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R11)(DI*4)
+	VMOVSD        X10, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (SI)(R9*1)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R11)(DI*1)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R11)(R9*1)
+	VMOVSD        X8, (SI)(DI*2)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (SI)(R8*2)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R11)(DI*2)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R11)(R8*2)
+	VMOVSD        X9, (SI)(R8*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R11)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x10, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready59
+
+all81:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Z5, Z2, Z2
+	VMOVUPS Z2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Z5, Z3, Z3
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VADDPS  Z5, Z4, Z4
+	VMOVUPS Z4, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some83:
+	ADDQ $0x40, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk55
+	JMP  turned57
+
+last56:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept84
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready85
+
+kept84:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Y3
+	ADDQ    SI, DX
+	VMOVUPS (DX), Y4
+
+ready85:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z23, Z23, Z23
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x10
+	JLT              rest86
+	VMOVUPS          (DX), Y5
+	VADDPS           Y5, Y2, Y2
+	VFMADD231PS.BCST (R9), Y5, Y3
+	VFMADD231PS.BCST 4(R9), Y5, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y6
+	VADDPS           Y6, Y2, Y2
+	VFMADD231PS.BCST (R9), Y6, Y3
+	VFMADD231PS.BCST 4(R9), Y6, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y7
+	VADDPS           Y7, Y2, Y2
+	VFMADD231PS.BCST (R9), Y7, Y3
+	VFMADD231PS.BCST 4(R9), Y7, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y8
+	VADDPS           Y8, Y2, Y2
+	VFMADD231PS.BCST (R9), Y8, Y3
+	VFMADD231PS.BCST 4(R9), Y8, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y9
+	VADDPS           Y9, Y2, Y2
+	VFMADD231PS.BCST (R9), Y9, Y3
+	VFMADD231PS.BCST 4(R9), Y9, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y10
+	VADDPS           Y10, Y2, Y2
+	VFMADD231PS.BCST (R9), Y10, Y3
+	VFMADD231PS.BCST 4(R9), Y10, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y11
+	VADDPS           Y11, Y2, Y2
+	VFMADD231PS.BCST (R9), Y11, Y3
+	VFMADD231PS.BCST 4(R9), Y11, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y12
+	VADDPS           Y12, Y2, Y2
+	VFMADD231PS.BCST (R9), Y12, Y3
+	VFMADD231PS.BCST 4(R9), Y12, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y13
+	VADDPS           Y13, Y2, Y2
+	VFMADD231PS.BCST (R9), Y13, Y3
+	VFMADD231PS.BCST 4(R9), Y13, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y14
+	VADDPS           Y14, Y2, Y2
+	VFMADD231PS.BCST (R9), Y14, Y3
+	VFMADD231PS.BCST 4(R9), Y14, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y15
+	VADDPS           Y15, Y2, Y2
+	VFMADD231PS.BCST (R9), Y15, Y3
+	VFMADD231PS.BCST 4(R9), Y15, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y16
+	VADDPS           Y16, Y2, Y2
+	VFMADD231PS.BCST (R9), Y16, Y3
+	VFMADD231PS.BCST 4(R9), Y16, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y17
+	VADDPS           Y17, Y2, Y2
+	VFMADD231PS.BCST (R9), Y17, Y3
+	VFMADD231PS.BCST 4(R9), Y17, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y18
+	VADDPS           Y18, Y2, Y2
+	VFMADD231PS.BCST (R9), Y18, Y3
+	VFMADD231PS.BCST 4(R9), Y18, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y19
+	VADDPS           Y19, Y2, Y2
+	VFMADD231PS.BCST (R9), Y19, Y3
+	VFMADD231PS.BCST 4(R9), Y19, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y20
+	VADDPS           Y20, Y2, Y2
+	VFMADD231PS.BCST (R9), Y20, Y3
+	VFMADD231PS.BCST 4(R9), Y20, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn88
+
+rest86:
+	// fewer rows, and then dz of some before them as well
+fold87:
+	VMOVUPS          (DX), Y5
+	VADDPS           Y5, Y2, Y2
+	VFMADD231PS.BCST (R9), Y5, Y3
+	VFMADD231PS.BCST 4(R9), Y5, Y4
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold87
+	IMUL3Q           $0x10, SI, CX
+	SUBQ             CX, DX
+	VMOVUPS          (DX), Y5
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y6
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y7
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y8
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y9
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y10
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y11
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y12
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y13
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y14
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y15
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y16
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y17
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y18
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y19
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y20
+	ADDQ             SI, DX
+
+turn88:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some89
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some89:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y9, Z5, Z5
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y11, Z7, Z7
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y17, Z13, Z13
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y19, Z15, Z15
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPS        Z6, Z5, Z22
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z22, Z7
+	VUNPCKLPD        Z6, Z22, Z22
+	VUNPCKHPS        Z14, Z13, Z6
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPS        Z16, Z15, Z14
+	VUNPCKLPS        Z16, Z15, Z15
+	VUNPCKHPD        Z15, Z13, Z16
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z14, Z6, Z15
+	VUNPCKLPD        Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z5, Z14
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z16, Z8, Z13
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z22, Z16
+	VSHUFF64X2       $0x88, Z6, Z22, Z22
+	VSHUFF64X2       $0xdd, Z15, Z7, Z6
+	VSHUFF64X2       $0x88, Z15, Z7, Z7
+	VFMADD231PS.BCST (DX), Z5, Z0
+	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
+	VFMADD231PS.BCST 4(DX), Z8, Z0
+	VFMADD231PS.BCST 4(DX)(SI*1), Z8, Z1
+	VFMADD231PS.BCST 8(DX), Z22, Z0
+	VFMADD231PS.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PS.BCST 12(DX), Z7, Z0
+	VFMADD231PS.BCST 12(DX)(SI*1), Z7, Z1
+	VFMADD231PS.BCST 16(DX), Z14, Z0
+	VFMADD231PS.BCST 16(DX)(SI*1), Z14, Z1
+	VFMADD231PS.BCST 20(DX), Z13, Z0
+	VFMADD231PS.BCST 20(DX)(SI*1), Z13, Z1
+	VFMADD231PS.BCST 24(DX), Z16, Z0
+	VFMADD231PS.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PS.BCST 28(DX), Z6, Z0
+	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all99
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x10, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole100
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole100:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(DI*8), R11
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (SI)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (SI)(DI*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R11)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R11)(DI*4)
+	VMOVSD        X10, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (SI)(R9*1)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R11)(DI*1)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R11)(R9*1)
+	VMOVSD        X8, (SI)(DI*2)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (SI)(R8*2)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R11)(DI*2)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R11)(R8*2)
+	VMOVSD        X9, (SI)(R8*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R11)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x10, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready85
+
+all99:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Z5, Z2, Z2
+	VMOVUPS Y2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Z5, Z3, Z3
+	VMOVUPS Y3, (DX)
+	ADDQ    SI, DX
+	VADDPS  Z5, Z4, Z4
+	VMOVUPS Y4, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some101
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some101:
+turned57:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole102
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole102:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (DX)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R10)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R10)(SI*4)
+	VMOVSD        X10, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (DX)(R8*1)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R10)(SI*1)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R10)(R8*1)
+	VMOVSD        X8, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (DX)(DI*2)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R10)(SI*2)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R10)(DI*2)
+	VMOVSD        X9, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R10)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x10, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           block54
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end2
+
+end2:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	MOVQ act+128(FP), AX
+	CMPQ AX, $0x01
+	JNE  other105
+
+block106:
+	// 16 rows of dx, from +0; 16×16 elements of dz at a time
+	VPXORD Z0, Z0, Z0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk107:
+	CMPQ BX, $0x10
+	JLT  last108
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept110
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	JMP    ready111
+
+kept110:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Z1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Z2
+
+ready111:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z21, Z21, Z21
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x10
+	JLT              rest112
+	VMOVUPS          (DX), Z3
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z3, K2, Z3
+	VADDPS           Z3, Z1, Z1
+	VFMADD231PS.BCST (R9), Z3, Z2
+	VMOVUPS          Z3, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z4
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z4, K2, Z4
+	VADDPS           Z4, Z1, Z1
+	VFMADD231PS.BCST (R9), Z4, Z2
+	VMOVUPS          Z4, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z5
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z5, K2, Z5
+	VADDPS           Z5, Z1, Z1
+	VFMADD231PS.BCST (R9), Z5, Z2
+	VMOVUPS          Z5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z6
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z6, K2, Z6
+	VADDPS           Z6, Z1, Z1
+	VFMADD231PS.BCST (R9), Z6, Z2
+	VMOVUPS          Z6, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z7
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z7, K2, Z7
+	VADDPS           Z7, Z1, Z1
+	VFMADD231PS.BCST (R9), Z7, Z2
+	VMOVUPS          Z7, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z8
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z8, K2, Z8
+	VADDPS           Z8, Z1, Z1
+	VFMADD231PS.BCST (R9), Z8, Z2
+	VMOVUPS          Z8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z9
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z9, K2, Z9
+	VADDPS           Z9, Z1, Z1
+	VFMADD231PS.BCST (R9), Z9, Z2
+	VMOVUPS          Z9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z10
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z10, K2, Z10
+	VADDPS           Z10, Z1, Z1
+	VFMADD231PS.BCST (R9), Z10, Z2
+	VMOVUPS          Z10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z11
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z11, K2, Z11
+	VADDPS           Z11, Z1, Z1
+	VFMADD231PS.BCST (R9), Z11, Z2
+	VMOVUPS          Z11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z12
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z12, K2, Z12
+	VADDPS           Z12, Z1, Z1
+	VFMADD231PS.BCST (R9), Z12, Z2
+	VMOVUPS          Z12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z13
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z13, K2, Z13
+	VADDPS           Z13, Z1, Z1
+	VFMADD231PS.BCST (R9), Z13, Z2
+	VMOVUPS          Z13, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z14
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z14, K2, Z14
+	VADDPS           Z14, Z1, Z1
+	VFMADD231PS.BCST (R9), Z14, Z2
+	VMOVUPS          Z14, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z15
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z15, K2, Z15
+	VADDPS           Z15, Z1, Z1
+	VFMADD231PS.BCST (R9), Z15, Z2
+	VMOVUPS          Z15, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z16
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z16, K2, Z16
+	VADDPS           Z16, Z1, Z1
+	VFMADD231PS.BCST (R9), Z16, Z2
+	VMOVUPS          Z16, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z17
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z17, K2, Z17
+	VADDPS           Z17, Z1, Z1
+	VFMADD231PS.BCST (R9), Z17, Z2
+	VMOVUPS          Z17, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z18
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z18, K2, Z18
+	VADDPS           Z18, Z1, Z1
+	VFMADD231PS.BCST (R9), Z18, Z2
+	VMOVUPS          Z18, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn114
+
+rest112:
+	// fewer rows, and then dz of some before them as well
+fold113:
+	VMOVUPS          (DX), Z3
+	VMOVUPS          (DI), Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z3, K2, Z3
+	VADDPS           Z3, Z1, Z1
+	VFMADD231PS.BCST (R9), Z3, Z2
+	VMOVUPS          Z3, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold113
+	IMUL3Q           $0x10, SI, CX
+	SUBQ             CX, DX
+	VMOVUPS          (DX), Z3
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z4
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z5
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z6
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z7
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z8
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z9
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z10
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z11
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z12
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z13
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z14
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z15
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z16
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z17
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z18
+	ADDQ             SI, DX
+
+turn114:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some115
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some115:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z7, Z3, Z20
+	VSHUFF64X2       $0x44, Z7, Z3, Z3
+	VSHUFF64X2       $0xee, Z8, Z4, Z7
+	VSHUFF64X2       $0x44, Z8, Z4, Z4
+	VSHUFF64X2       $0xee, Z9, Z5, Z8
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z10, Z6, Z9
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z15, Z11, Z10
+	VSHUFF64X2       $0x44, Z15, Z11, Z11
+	VSHUFF64X2       $0xee, Z16, Z12, Z15
+	VSHUFF64X2       $0x44, Z16, Z12, Z12
+	VSHUFF64X2       $0xee, Z17, Z13, Z16
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z18, Z14, Z17
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VUNPCKHPS        Z4, Z3, Z18
+	VUNPCKLPS        Z4, Z3, Z3
+	VUNPCKHPS        Z6, Z5, Z4
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPD        Z5, Z3, Z6
+	VUNPCKLPD        Z5, Z3, Z3
+	VUNPCKHPD        Z4, Z18, Z5
+	VUNPCKLPD        Z4, Z18, Z18
+	VUNPCKHPS        Z12, Z11, Z4
+	VUNPCKLPS        Z12, Z11, Z11
+	VUNPCKHPS        Z14, Z13, Z12
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPD        Z13, Z11, Z14
+	VUNPCKLPD        Z13, Z11, Z11
+	VUNPCKHPD        Z12, Z4, Z13
+	VUNPCKLPD        Z12, Z4, Z4
+	VUNPCKHPS        Z7, Z20, Z12
+	VUNPCKLPS        Z7, Z20, Z20
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z20, Z9
+	VUNPCKLPD        Z8, Z20, Z20
+	VUNPCKHPD        Z7, Z12, Z8
+	VUNPCKLPD        Z7, Z12, Z12
+	VUNPCKHPS        Z15, Z10, Z7
+	VUNPCKLPS        Z15, Z10, Z10
+	VUNPCKHPS        Z17, Z16, Z15
+	VUNPCKLPS        Z17, Z16, Z16
+	VUNPCKHPD        Z16, Z10, Z17
+	VUNPCKLPD        Z16, Z10, Z10
+	VUNPCKHPD        Z15, Z7, Z16
+	VUNPCKLPD        Z15, Z7, Z7
+	VSHUFF64X2       $0xdd, Z11, Z3, Z15
+	VSHUFF64X2       $0x88, Z11, Z3, Z3
+	VSHUFF64X2       $0xdd, Z14, Z6, Z11
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z4, Z18, Z14
+	VSHUFF64X2       $0x88, Z4, Z18, Z18
+	VSHUFF64X2       $0xdd, Z13, Z5, Z4
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z10, Z20, Z13
+	VSHUFF64X2       $0x88, Z10, Z20, Z20
+	VSHUFF64X2       $0xdd, Z17, Z9, Z10
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z12, Z17
+	VSHUFF64X2       $0x88, Z7, Z12, Z12
+	VSHUFF64X2       $0xdd, Z16, Z8, Z7
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VFMADD231PS.BCST (DX), Z3, Z0
+	VFMADD231PS.BCST 4(DX), Z6, Z0
+	VFMADD231PS.BCST 8(DX), Z18, Z0
+	VFMADD231PS.BCST 12(DX), Z5, Z0
+	VFMADD231PS.BCST 16(DX), Z15, Z0
+	VFMADD231PS.BCST 20(DX), Z11, Z0
+	VFMADD231PS.BCST 24(DX), Z14, Z0
+	VFMADD231PS.BCST 28(DX), Z4, Z0
+	VFMADD231PS.BCST 32(DX), Z20, Z0
+	VFMADD231PS.BCST 36(DX), Z9, Z0
+	VFMADD231PS.BCST 40(DX), Z12, Z0
+	VFMADD231PS.BCST 44(DX), Z8, Z0
+	VFMADD231PS.BCST 48(DX), Z13, Z0
+	VFMADD231PS.BCST 52(DX), Z10, Z0
+	VFMADD231PS.BCST 56(DX), Z17, Z0
+	VFMADD231PS.BCST 60(DX), Z7, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all133
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x10, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole134
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole134:
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    DI, $0x04
+	JNE     apart135
+	VMOVUPS Z0, (SI)
+	JMP     stored136
+
+apart135:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(DI*8), R11
+	VMOVSS        X0, (SI)
+	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
+	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
+	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (SI)(DI*4)
+	VEXTRACTPS    $0x01, X3, (SI)(R9*1)
+	VEXTRACTPS    $0x02, X3, (SI)(R8*2)
+	VEXTRACTPS    $0x03, X3, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R11)
+	VEXTRACTPS    $0x01, X3, (R11)(DI*1)
+	VEXTRACTPS    $0x02, X3, (R11)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R11)(DI*4)
+	VEXTRACTPS    $0x01, X3, (R11)(R9*1)
+	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
+	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
+
+stored136:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready111
+
+all133:
+	VPXORD  Z3, Z3, Z3
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Z3, Z1, Z1
+	VMOVUPS Z1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z2, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some137
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some137:
+	ADDQ $0x40, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk107
+	JMP  turned109
+
+last108:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept138
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	JMP    ready139
+
+kept138:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Y1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Y2
+
+ready139:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z21, Z21, Z21
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x10
+	JLT              rest140
+	VMOVUPS          (DX), Y3
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y3, K2, Y3
+	VADDPS           Y3, Y1, Y1
+	VFMADD231PS.BCST (R9), Y3, Y2
+	VMOVUPS          Y3, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y4
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y4, K2, Y4
+	VADDPS           Y4, Y1, Y1
+	VFMADD231PS.BCST (R9), Y4, Y2
+	VMOVUPS          Y4, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y5
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y5, K2, Y5
+	VADDPS           Y5, Y1, Y1
+	VFMADD231PS.BCST (R9), Y5, Y2
+	VMOVUPS          Y5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y6
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y6, K2, Y6
+	VADDPS           Y6, Y1, Y1
+	VFMADD231PS.BCST (R9), Y6, Y2
+	VMOVUPS          Y6, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y7
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y7, K2, Y7
+	VADDPS           Y7, Y1, Y1
+	VFMADD231PS.BCST (R9), Y7, Y2
+	VMOVUPS          Y7, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y8
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y8, K2, Y8
+	VADDPS           Y8, Y1, Y1
+	VFMADD231PS.BCST (R9), Y8, Y2
+	VMOVUPS          Y8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y9
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y9, K2, Y9
+	VADDPS           Y9, Y1, Y1
+	VFMADD231PS.BCST (R9), Y9, Y2
+	VMOVUPS          Y9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y10
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y10, K2, Y10
+	VADDPS           Y10, Y1, Y1
+	VFMADD231PS.BCST (R9), Y10, Y2
+	VMOVUPS          Y10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y11
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y11, K2, Y11
+	VADDPS           Y11, Y1, Y1
+	VFMADD231PS.BCST (R9), Y11, Y2
+	VMOVUPS          Y11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y12
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y12, K2, Y12
+	VADDPS           Y12, Y1, Y1
+	VFMADD231PS.BCST (R9), Y12, Y2
+	VMOVUPS          Y12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y13
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y13, K2, Y13
+	VADDPS           Y13, Y1, Y1
+	VFMADD231PS.BCST (R9), Y13, Y2
+	VMOVUPS          Y13, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y14
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y14, K2, Y14
+	VADDPS           Y14, Y1, Y1
+	VFMADD231PS.BCST (R9), Y14, Y2
+	VMOVUPS          Y14, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y15
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y15, K2, Y15
+	VADDPS           Y15, Y1, Y1
+	VFMADD231PS.BCST (R9), Y15, Y2
+	VMOVUPS          Y15, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y16
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y16, K2, Y16
+	VADDPS           Y16, Y1, Y1
+	VFMADD231PS.BCST (R9), Y16, Y2
+	VMOVUPS          Y16, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y17
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y17, K2, Y17
+	VADDPS           Y17, Y1, Y1
+	VFMADD231PS.BCST (R9), Y17, Y2
+	VMOVUPS          Y17, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y18
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y18, K2, Y18
+	VADDPS           Y18, Y1, Y1
+	VFMADD231PS.BCST (R9), Y18, Y2
+	VMOVUPS          Y18, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn142
+
+rest140:
+	// fewer rows, and then dz of some before them as well
+fold141:
+	VMOVUPS          (DX), Y3
+	VMOVUPS          (DI), Y19
+	VCMPPS           $0x06, Y21, Y19, K2
+	VMOVAPS.Z        Y3, K2, Y3
+	VADDPS           Y3, Y1, Y1
+	VFMADD231PS.BCST (R9), Y3, Y2
+	VMOVUPS          Y3, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold141
+	IMUL3Q           $0x10, SI, CX
+	SUBQ             CX, DX
+	VMOVUPS          (DX), Y3
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y4
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y5
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y6
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y7
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y8
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y9
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y10
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y11
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y12
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y13
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y14
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y15
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y16
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y17
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y18
+	ADDQ             SI, DX
+
+turn142:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some143
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some143:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y7, Z3, Z3
+	VINSERTF64X4     $0x01, Y8, Z4, Z4
+	VINSERTF64X4     $0x01, Y9, Z5, Z5
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y16, Z12, Z12
+	VINSERTF64X4     $0x01, Y17, Z13, Z13
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VUNPCKHPS        Z4, Z3, Z20
+	VUNPCKLPS        Z4, Z3, Z3
+	VUNPCKHPS        Z6, Z5, Z4
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPD        Z5, Z3, Z6
+	VUNPCKLPD        Z5, Z3, Z3
+	VUNPCKHPD        Z4, Z20, Z5
+	VUNPCKLPD        Z4, Z20, Z20
+	VUNPCKHPS        Z12, Z11, Z4
+	VUNPCKLPS        Z12, Z11, Z11
+	VUNPCKHPS        Z14, Z13, Z12
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPD        Z13, Z11, Z14
+	VUNPCKLPD        Z13, Z11, Z11
+	VUNPCKHPD        Z12, Z4, Z13
+	VUNPCKLPD        Z12, Z4, Z4
+	VSHUFF64X2       $0xdd, Z11, Z3, Z12
+	VSHUFF64X2       $0x88, Z11, Z3, Z3
+	VSHUFF64X2       $0xdd, Z14, Z6, Z11
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z4, Z20, Z14
+	VSHUFF64X2       $0x88, Z4, Z20, Z20
+	VSHUFF64X2       $0xdd, Z13, Z5, Z4
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VFMADD231PS.BCST (DX), Z3, Z0
+	VFMADD231PS.BCST 4(DX), Z6, Z0
+	VFMADD231PS.BCST 8(DX), Z20, Z0
+	VFMADD231PS.BCST 12(DX), Z5, Z0
+	VFMADD231PS.BCST 16(DX), Z12, Z0
+	VFMADD231PS.BCST 20(DX), Z11, Z0
+	VFMADD231PS.BCST 24(DX), Z14, Z0
+	VFMADD231PS.BCST 28(DX), Z4, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all153
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x10, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole154
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole154:
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    DI, $0x04
+	JNE     apart155
+	VMOVUPS Z0, (SI)
+	JMP     stored156
+
+apart155:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(DI*8), R11
+	VMOVSS        X0, (SI)
+	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
+	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
+	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (SI)(DI*4)
+	VEXTRACTPS    $0x01, X3, (SI)(R9*1)
+	VEXTRACTPS    $0x02, X3, (SI)(R8*2)
+	VEXTRACTPS    $0x03, X3, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R11)
+	VEXTRACTPS    $0x01, X3, (R11)(DI*1)
+	VEXTRACTPS    $0x02, X3, (R11)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R11)(DI*4)
+	VEXTRACTPS    $0x01, X3, (R11)(R9*1)
+	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
+	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
+
+stored156:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready139
+
+all153:
+	VPXORD  Z3, Z3, Z3
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Z3, Z1, Z1
+	VMOVUPS Y1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Y2, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some157
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some157:
+turned109:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole158
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole158:
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    SI, $0x04
+	JNE     apart159
+	VMOVUPS Z0, (DX)
+	JMP     stored160
+
+apart159:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
+
+stored160:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block106
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end104
+
+other105:
+block162:
+	// 16 rows of dx, from +0; 16×16 elements of dz at a time
+	VPXORD Z0, Z0, Z0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk163:
+	CMPQ BX, $0x10
+	JLT  last164
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept166
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	JMP    ready167
+
+kept166:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Z1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Z2
+
+ready167:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z21, Z21, Z21
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x10
+	JLT              rest168
+	VMOVUPS          (DX), Z3
+	VADDPS           Z3, Z1, Z1
+	VFMADD231PS.BCST (R9), Z3, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z4
+	VADDPS           Z4, Z1, Z1
+	VFMADD231PS.BCST (R9), Z4, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z5
+	VADDPS           Z5, Z1, Z1
+	VFMADD231PS.BCST (R9), Z5, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z6
+	VADDPS           Z6, Z1, Z1
+	VFMADD231PS.BCST (R9), Z6, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z7
+	VADDPS           Z7, Z1, Z1
+	VFMADD231PS.BCST (R9), Z7, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z8
+	VADDPS           Z8, Z1, Z1
+	VFMADD231PS.BCST (R9), Z8, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z9
+	VADDPS           Z9, Z1, Z1
+	VFMADD231PS.BCST (R9), Z9, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z10
+	VADDPS           Z10, Z1, Z1
+	VFMADD231PS.BCST (R9), Z10, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z11
+	VADDPS           Z11, Z1, Z1
+	VFMADD231PS.BCST (R9), Z11, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z12
+	VADDPS           Z12, Z1, Z1
+	VFMADD231PS.BCST (R9), Z12, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z13
+	VADDPS           Z13, Z1, Z1
+	VFMADD231PS.BCST (R9), Z13, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z14
+	VADDPS           Z14, Z1, Z1
+	VFMADD231PS.BCST (R9), Z14, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z15
+	VADDPS           Z15, Z1, Z1
+	VFMADD231PS.BCST (R9), Z15, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z16
+	VADDPS           Z16, Z1, Z1
+	VFMADD231PS.BCST (R9), Z16, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z17
+	VADDPS           Z17, Z1, Z1
+	VFMADD231PS.BCST (R9), Z17, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Z18
+	VADDPS           Z18, Z1, Z1
+	VFMADD231PS.BCST (R9), Z18, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn170
+
+rest168:
+	// fewer rows, and then dz of some before them as well
+fold169:
+	VMOVUPS          (DX), Z3
+	VADDPS           Z3, Z1, Z1
+	VFMADD231PS.BCST (R9), Z3, Z2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold169
+	IMUL3Q           $0x10, SI, CX
+	SUBQ             CX, DX
+	VMOVUPS          (DX), Z3
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z4
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z5
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z6
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z7
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z8
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z9
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z10
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z11
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z12
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z13
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z14
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z15
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z16
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z17
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Z18
+	ADDQ             SI, DX
+
+turn170:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some171
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some171:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z7, Z3, Z20
+	VSHUFF64X2       $0x44, Z7, Z3, Z3
+	VSHUFF64X2       $0xee, Z8, Z4, Z7
+	VSHUFF64X2       $0x44, Z8, Z4, Z4
+	VSHUFF64X2       $0xee, Z9, Z5, Z8
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z10, Z6, Z9
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z15, Z11, Z10
+	VSHUFF64X2       $0x44, Z15, Z11, Z11
+	VSHUFF64X2       $0xee, Z16, Z12, Z15
+	VSHUFF64X2       $0x44, Z16, Z12, Z12
+	VSHUFF64X2       $0xee, Z17, Z13, Z16
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z18, Z14, Z17
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VUNPCKHPS        Z4, Z3, Z18
+	VUNPCKLPS        Z4, Z3, Z3
+	VUNPCKHPS        Z6, Z5, Z4
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPD        Z5, Z3, Z6
+	VUNPCKLPD        Z5, Z3, Z3
+	VUNPCKHPD        Z4, Z18, Z5
+	VUNPCKLPD        Z4, Z18, Z18
+	VUNPCKHPS        Z12, Z11, Z4
+	VUNPCKLPS        Z12, Z11, Z11
+	VUNPCKHPS        Z14, Z13, Z12
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPD        Z13, Z11, Z14
+	VUNPCKLPD        Z13, Z11, Z11
+	VUNPCKHPD        Z12, Z4, Z13
+	VUNPCKLPD        Z12, Z4, Z4
+	VUNPCKHPS        Z7, Z20, Z12
+	VUNPCKLPS        Z7, Z20, Z20
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z20, Z9
+	VUNPCKLPD        Z8, Z20, Z20
+	VUNPCKHPD        Z7, Z12, Z8
+	VUNPCKLPD        Z7, Z12, Z12
+	VUNPCKHPS        Z15, Z10, Z7
+	VUNPCKLPS        Z15, Z10, Z10
+	VUNPCKHPS        Z17, Z16, Z15
+	VUNPCKLPS        Z17, Z16, Z16
+	VUNPCKHPD        Z16, Z10, Z17
+	VUNPCKLPD        Z16, Z10, Z10
+	VUNPCKHPD        Z15, Z7, Z16
+	VUNPCKLPD        Z15, Z7, Z7
+	VSHUFF64X2       $0xdd, Z11, Z3, Z15
+	VSHUFF64X2       $0x88, Z11, Z3, Z3
+	VSHUFF64X2       $0xdd, Z14, Z6, Z11
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z4, Z18, Z14
+	VSHUFF64X2       $0x88, Z4, Z18, Z18
+	VSHUFF64X2       $0xdd, Z13, Z5, Z4
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z10, Z20, Z13
+	VSHUFF64X2       $0x88, Z10, Z20, Z20
+	VSHUFF64X2       $0xdd, Z17, Z9, Z10
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z12, Z17
+	VSHUFF64X2       $0x88, Z7, Z12, Z12
+	VSHUFF64X2       $0xdd, Z16, Z8, Z7
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VFMADD231PS.BCST (DX), Z3, Z0
+	VFMADD231PS.BCST 4(DX), Z6, Z0
+	VFMADD231PS.BCST 8(DX), Z18, Z0
+	VFMADD231PS.BCST 12(DX), Z5, Z0
+	VFMADD231PS.BCST 16(DX), Z15, Z0
+	VFMADD231PS.BCST 20(DX), Z11, Z0
+	VFMADD231PS.BCST 24(DX), Z14, Z0
+	VFMADD231PS.BCST 28(DX), Z4, Z0
+	VFMADD231PS.BCST 32(DX), Z20, Z0
+	VFMADD231PS.BCST 36(DX), Z9, Z0
+	VFMADD231PS.BCST 40(DX), Z12, Z0
+	VFMADD231PS.BCST 44(DX), Z8, Z0
+	VFMADD231PS.BCST 48(DX), Z13, Z0
+	VFMADD231PS.BCST 52(DX), Z10, Z0
+	VFMADD231PS.BCST 56(DX), Z17, Z0
+	VFMADD231PS.BCST 60(DX), Z7, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all189
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x10, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole190
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole190:
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    DI, $0x04
+	JNE     apart191
+	VMOVUPS Z0, (SI)
+	JMP     stored192
+
+apart191:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(DI*8), R11
+	VMOVSS        X0, (SI)
+	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
+	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
+	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (SI)(DI*4)
+	VEXTRACTPS    $0x01, X3, (SI)(R9*1)
+	VEXTRACTPS    $0x02, X3, (SI)(R8*2)
+	VEXTRACTPS    $0x03, X3, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R11)
+	VEXTRACTPS    $0x01, X3, (R11)(DI*1)
+	VEXTRACTPS    $0x02, X3, (R11)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R11)(DI*4)
+	VEXTRACTPS    $0x01, X3, (R11)(R9*1)
+	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
+	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
+
+stored192:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready167
+
+all189:
+	VPXORD  Z3, Z3, Z3
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Z3, Z1, Z1
+	VMOVUPS Z1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z2, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some193
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some193:
+	ADDQ $0x40, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk163
+	JMP  turned165
+
+last164:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept194
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	JMP    ready195
+
+kept194:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPS (DX), Y1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPS (DX), Y2
+
+ready195:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z21, Z21, Z21
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x10
+	JLT              rest196
+	VMOVUPS          (DX), Y3
+	VADDPS           Y3, Y1, Y1
+	VFMADD231PS.BCST (R9), Y3, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y4
+	VADDPS           Y4, Y1, Y1
+	VFMADD231PS.BCST (R9), Y4, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y5
+	VADDPS           Y5, Y1, Y1
+	VFMADD231PS.BCST (R9), Y5, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y6
+	VADDPS           Y6, Y1, Y1
+	VFMADD231PS.BCST (R9), Y6, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y7
+	VADDPS           Y7, Y1, Y1
+	VFMADD231PS.BCST (R9), Y7, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y8
+	VADDPS           Y8, Y1, Y1
+	VFMADD231PS.BCST (R9), Y8, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y9
+	VADDPS           Y9, Y1, Y1
+	VFMADD231PS.BCST (R9), Y9, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y10
+	VADDPS           Y10, Y1, Y1
+	VFMADD231PS.BCST (R9), Y10, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y11
+	VADDPS           Y11, Y1, Y1
+	VFMADD231PS.BCST (R9), Y11, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y12
+	VADDPS           Y12, Y1, Y1
+	VFMADD231PS.BCST (R9), Y12, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y13
+	VADDPS           Y13, Y1, Y1
+	VFMADD231PS.BCST (R9), Y13, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y14
+	VADDPS           Y14, Y1, Y1
+	VFMADD231PS.BCST (R9), Y14, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y15
+	VADDPS           Y15, Y1, Y1
+	VFMADD231PS.BCST (R9), Y15, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y16
+	VADDPS           Y16, Y1, Y1
+	VFMADD231PS.BCST (R9), Y16, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y17
+	VADDPS           Y17, Y1, Y1
+	VFMADD231PS.BCST (R9), Y17, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPS          (DX), Y18
+	VADDPS           Y18, Y1, Y1
+	VFMADD231PS.BCST (R9), Y18, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn198
+
+rest196:
+	// fewer rows, and then dz of some before them as well
+fold197:
+	VMOVUPS          (DX), Y3
+	VADDPS           Y3, Y1, Y1
+	VFMADD231PS.BCST (R9), Y3, Y2
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold197
+	IMUL3Q           $0x10, SI, CX
+	SUBQ             CX, DX
+	VMOVUPS          (DX), Y3
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y4
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y5
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y6
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y7
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y8
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y9
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y10
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y11
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y12
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y13
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y14
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y15
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y16
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y17
+	ADDQ             SI, DX
+	VMOVUPS          (DX), Y18
+	ADDQ             SI, DX
+
+turn198:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some199
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some199:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y7, Z3, Z3
+	VINSERTF64X4     $0x01, Y8, Z4, Z4
+	VINSERTF64X4     $0x01, Y9, Z5, Z5
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y16, Z12, Z12
+	VINSERTF64X4     $0x01, Y17, Z13, Z13
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VUNPCKHPS        Z4, Z3, Z20
+	VUNPCKLPS        Z4, Z3, Z3
+	VUNPCKHPS        Z6, Z5, Z4
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPD        Z5, Z3, Z6
+	VUNPCKLPD        Z5, Z3, Z3
+	VUNPCKHPD        Z4, Z20, Z5
+	VUNPCKLPD        Z4, Z20, Z20
+	VUNPCKHPS        Z12, Z11, Z4
+	VUNPCKLPS        Z12, Z11, Z11
+	VUNPCKHPS        Z14, Z13, Z12
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPD        Z13, Z11, Z14
+	VUNPCKLPD        Z13, Z11, Z11
+	VUNPCKHPD        Z12, Z4, Z13
+	VUNPCKLPD        Z12, Z4, Z4
+	VSHUFF64X2       $0xdd, Z11, Z3, Z12
+	VSHUFF64X2       $0x88, Z11, Z3, Z3
+	VSHUFF64X2       $0xdd, Z14, Z6, Z11
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z4, Z20, Z14
+	VSHUFF64X2       $0x88, Z4, Z20, Z20
+	VSHUFF64X2       $0xdd, Z13, Z5, Z4
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VFMADD231PS.BCST (DX), Z3, Z0
+	VFMADD231PS.BCST 4(DX), Z6, Z0
+	VFMADD231PS.BCST 8(DX), Z20, Z0
+	VFMADD231PS.BCST 12(DX), Z5, Z0
+	VFMADD231PS.BCST 16(DX), Z12, Z0
+	VFMADD231PS.BCST 20(DX), Z11, Z0
+	VFMADD231PS.BCST 24(DX), Z14, Z0
+	VFMADD231PS.BCST 28(DX), Z4, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all209
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x10, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole210
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole210:
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    DI, $0x04
+	JNE     apart211
+	VMOVUPS Z0, (SI)
+	JMP     stored212
+
+apart211:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(DI*8), R11
+	VMOVSS        X0, (SI)
+	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
+	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
+	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (SI)(DI*4)
+	VEXTRACTPS    $0x01, X3, (SI)(R9*1)
+	VEXTRACTPS    $0x02, X3, (SI)(R8*2)
+	VEXTRACTPS    $0x03, X3, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R11)
+	VEXTRACTPS    $0x01, X3, (R11)(DI*1)
+	VEXTRACTPS    $0x02, X3, (R11)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R11)(DI*4)
+	VEXTRACTPS    $0x01, X3, (R11)(R9*1)
+	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
+	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
+
+stored212:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready195
+
+all209:
+	VPXORD  Z3, Z3, Z3
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPS  Z3, Z1, Z1
+	VMOVUPS Y1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Y2, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some213
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some213:
+turned165:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole214
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole214:
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    SI, $0x04
+	JNE     apart215
+	VMOVUPS Z0, (DX)
+	JMP     stored216
+
+apart215:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
+
+stored216:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block162
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end104
+
+end104:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func gradBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+// Requires: AVX, AVX512F, AVX512VL, FMA3
+TEXT ·gradBothAVX512F64(SB), NOSPLIT, $0-144
+	PCALIGN $0x40
+	MOVQ    rows+104(FP), AX
+	CMPQ    AX, $0x02
+	JNE     other1
+	MOVQ    act+128(FP), AX
+	CMPQ    AX, $0x01
+	JNE     other3
+
+block4:
+	// 8 rows of dx, from +0; 8×16 elements of dz at a time
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk5:
+	CMPQ BX, $0x10
+	JLT  last6
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept8
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready9
+
+kept8:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	VMOVUPD 64(DX), Z3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	VMOVUPD 64(DX), Z5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+	VMOVUPD 64(DX), Z7
+
+ready9:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest10
+	VMOVUPD      (DX), Z8
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX), Z9
+	VMOVUPD      64(DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	VMOVUPD      Z8, (DX)
+	VMOVUPD      Z9, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z10
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(DX), Z11
+	VMOVUPD      64(DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Z25, Z11, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Z25, Z11, Z7
+	VMOVUPD      Z10, (DX)
+	VMOVUPD      Z11, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z12
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(DX), Z13
+	VMOVUPD      64(DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Z25, Z13, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Z25, Z13, Z7
+	VMOVUPD      Z12, (DX)
+	VMOVUPD      Z13, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z14
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(DX), Z15
+	VMOVUPD      64(DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Z25, Z15, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Z25, Z15, Z7
+	VMOVUPD      Z14, (DX)
+	VMOVUPD      Z15, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z16
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(DX), Z17
+	VMOVUPD      64(DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Z25, Z17, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Z25, Z17, Z7
+	VMOVUPD      Z16, (DX)
+	VMOVUPD      Z17, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z18
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z18, K2, Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(DX), Z19
+	VMOVUPD      64(DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z19, K2, Z19
+	VADDPD       Z19, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Z25, Z19, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Z25, Z19, Z7
+	VMOVUPD      Z18, (DX)
+	VMOVUPD      Z19, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z20
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z20, K2, Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(DX), Z21
+	VMOVUPD      64(DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z21, K2, Z21
+	VADDPD       Z21, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Z25, Z21, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Z25, Z21, Z7
+	VMOVUPD      Z20, (DX)
+	VMOVUPD      Z21, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z22
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z22, K2, Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(DX), Z23
+	VMOVUPD      64(DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z23, K2, Z23
+	VADDPD       Z23, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Z25, Z23, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Z25, Z23, Z7
+	VMOVUPD      Z22, (DX)
+	VMOVUPD      Z23, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn12
+
+rest10:
+	// fewer rows, and then dz of some before them as well
+fold11:
+	VMOVUPD      (DX), Z8
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX), Z9
+	VMOVUPD      64(DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	VMOVUPD      Z8, (DX)
+	VMOVUPD      Z9, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold11
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z8
+	VMOVUPD      64(DX), Z9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z10
+	VMOVUPD      64(DX), Z11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z12
+	VMOVUPD      64(DX), Z13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z14
+	VMOVUPD      64(DX), Z15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z16
+	VMOVUPD      64(DX), Z17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z18
+	VMOVUPD      64(DX), Z19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z20
+	VMOVUPD      64(DX), Z21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z22
+	VMOVUPD      64(DX), Z23
+	ADDQ         SI, DX
+
+turn12:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some13
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some13:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PD.BCST 16(DX), Z20, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PD.BCST 32(DX), Z25, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 40(DX), Z18, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 48(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	VSHUFF64X2       $0xee, Z13, Z9, Z8
+	VSHUFF64X2       $0x44, Z13, Z9, Z9
+	VSHUFF64X2       $0xee, Z15, Z11, Z13
+	VSHUFF64X2       $0x44, Z15, Z11, Z11
+	VSHUFF64X2       $0xee, Z21, Z17, Z15
+	VSHUFF64X2       $0x44, Z21, Z17, Z17
+	VSHUFF64X2       $0xee, Z23, Z19, Z21
+	VSHUFF64X2       $0x44, Z23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z23
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VUNPCKHPD        Z13, Z8, Z19
+	VUNPCKLPD        Z13, Z8, Z8
+	VUNPCKHPD        Z21, Z15, Z13
+	VUNPCKLPD        Z21, Z15, Z15
+	VSHUFF64X2       $0xdd, Z17, Z9, Z21
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z23, Z17
+	VSHUFF64X2       $0x88, Z11, Z23, Z23
+	VSHUFF64X2       $0xdd, Z15, Z8, Z11
+	VSHUFF64X2       $0x88, Z15, Z8, Z8
+	VSHUFF64X2       $0xdd, Z13, Z19, Z15
+	VSHUFF64X2       $0x88, Z13, Z19, Z19
+	VFMADD231PD.BCST 64(DX), Z9, Z0
+	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+	VFMADD231PD.BCST 72(DX), Z23, Z0
+	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
+	VFMADD231PD.BCST 80(DX), Z21, Z0
+	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
+	VFMADD231PD.BCST 88(DX), Z17, Z0
+	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
+	VFMADD231PD.BCST 96(DX), Z8, Z0
+	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 104(DX), Z19, Z0
+	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
+	VFMADD231PD.BCST 112(DX), Z11, Z0
+	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
+	VFMADD231PD.BCST 120(DX), Z15, Z0
+	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all31
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole32
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole32:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready9
+
+all31:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Z3, 64(DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Z5, 64(DX)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Z7, 64(DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some33
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some33:
+	ADDQ $0x00000080, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk5
+	JMP  turned7
+
+last6:
+	CMPQ BX, $0x08
+	JLE  narrower34
+	CMPQ BX, $0x10
+	JNE  over35
+	JMP  turned7
+
+over35:
+	CMPQ   BX, $0x0b
+	JGE    over36
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x50, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept37
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready38
+
+kept37:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	VMOVUPD 64(DX)(BX*1), X3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	VMOVUPD 64(DX)(BX*1), X5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+	VMOVUPD 64(DX)(BX*1), X7
+
+ready38:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest39
+	VMOVUPD      (DX), Z8
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X9
+	VMOVUPD      64(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X9, K2, X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  X25, X9, X7
+	VMOVUPD      Z8, (DX)
+	VMOVUPD      X9, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z10
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X11
+	VMOVUPD      64(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X11, K2, X11
+	VADDPD       X11, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  X25, X11, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  X25, X11, X7
+	VMOVUPD      Z10, (DX)
+	VMOVUPD      X11, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z12
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X13
+	VMOVUPD      64(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X13, K2, X13
+	VADDPD       X13, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  X25, X13, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  X25, X13, X7
+	VMOVUPD      Z12, (DX)
+	VMOVUPD      X13, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z14
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X15
+	VMOVUPD      64(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X15, K2, X15
+	VADDPD       X15, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  X25, X15, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  X25, X15, X7
+	VMOVUPD      Z14, (DX)
+	VMOVUPD      X15, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z16
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X17
+	VMOVUPD      64(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X17, K2, X17
+	VADDPD       X17, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  X25, X17, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  X25, X17, X7
+	VMOVUPD      Z16, (DX)
+	VMOVUPD      X17, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z18
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z18, K2, Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X19
+	VMOVUPD      64(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X19, K2, X19
+	VADDPD       X19, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  X25, X19, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  X25, X19, X7
+	VMOVUPD      Z18, (DX)
+	VMOVUPD      X19, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z20
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z20, K2, Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X21
+	VMOVUPD      64(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X21, K2, X21
+	VADDPD       X21, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  X25, X21, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  X25, X21, X7
+	VMOVUPD      Z20, (DX)
+	VMOVUPD      X21, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z22
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z22, K2, Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X23
+	VMOVUPD      64(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X23, K2, X23
+	VADDPD       X23, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  X25, X23, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  X25, X23, X7
+	VMOVUPD      Z22, (DX)
+	VMOVUPD      X23, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn41
+
+rest39:
+	// fewer rows, and then dz of some before them as well
+fold40:
+	VMOVUPD      (DX), Z8
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X9
+	VMOVUPD      64(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X9, K2, X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  X25, X9, X7
+	VMOVUPD      Z8, (DX)
+	VMOVUPD      X9, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold40
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z8
+	VMOVUPD      64(DX)(BX*1), X9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z10
+	VMOVUPD      64(DX)(BX*1), X11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z12
+	VMOVUPD      64(DX)(BX*1), X13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z14
+	VMOVUPD      64(DX)(BX*1), X15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z16
+	VMOVUPD      64(DX)(BX*1), X17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z18
+	VMOVUPD      64(DX)(BX*1), X19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z20
+	VMOVUPD      64(DX)(BX*1), X21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z22
+	VMOVUPD      64(DX)(BX*1), X23
+	ADDQ         SI, DX
+
+turn41:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some42
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some42:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PD.BCST 16(DX), Z20, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PD.BCST 32(DX), Z25, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 40(DX), Z18, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 48(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x50, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x48
+	JLE              over52
+	VFMADD231PD.BCST 64(DX), Z9, Z0
+	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+
+over52:
+	VFMADD231PD.BCST 72(DX), Z8, Z0
+	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
+	SUBQ             $0x50, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all54
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole55
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole55:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready38
+
+all54:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD X3, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD X5, 64(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD X7, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some56
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some56:
+	JMP turned7
+
+over36:
+	CMPQ   BX, $0x0d
+	JGE    over57
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept58
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready59
+
+kept58:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	VMOVUPD 64(DX)(BX*1), Y3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	VMOVUPD 64(DX)(BX*1), Y5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+	VMOVUPD 64(DX)(BX*1), Y7
+
+ready59:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest60
+	VMOVUPD      (DX), Z8
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y9
+	VMOVUPD      64(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y9, K2, Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Y25, Y9, Y7
+	VMOVUPD      Z8, (DX)
+	VMOVUPD      Y9, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z10
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y11
+	VMOVUPD      64(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y11, K2, Y11
+	VADDPD       Y11, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Y25, Y11, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Y25, Y11, Y7
+	VMOVUPD      Z10, (DX)
+	VMOVUPD      Y11, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z12
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y13
+	VMOVUPD      64(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y13, K2, Y13
+	VADDPD       Y13, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Y25, Y13, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Y25, Y13, Y7
+	VMOVUPD      Z12, (DX)
+	VMOVUPD      Y13, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z14
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y15
+	VMOVUPD      64(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y15, K2, Y15
+	VADDPD       Y15, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Y25, Y15, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Y25, Y15, Y7
+	VMOVUPD      Z14, (DX)
+	VMOVUPD      Y15, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z16
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y17
+	VMOVUPD      64(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y17, K2, Y17
+	VADDPD       Y17, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Y25, Y17, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Y25, Y17, Y7
+	VMOVUPD      Z16, (DX)
+	VMOVUPD      Y17, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z18
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z18, K2, Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y19
+	VMOVUPD      64(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y19, K2, Y19
+	VADDPD       Y19, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Y25, Y19, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Y25, Y19, Y7
+	VMOVUPD      Z18, (DX)
+	VMOVUPD      Y19, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z20
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z20, K2, Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y21
+	VMOVUPD      64(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y21, K2, Y21
+	VADDPD       Y21, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Y25, Y21, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Y25, Y21, Y7
+	VMOVUPD      Z20, (DX)
+	VMOVUPD      Y21, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z22
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z22, K2, Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y23
+	VMOVUPD      64(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y23, K2, Y23
+	VADDPD       Y23, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Y25, Y23, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Y25, Y23, Y7
+	VMOVUPD      Z22, (DX)
+	VMOVUPD      Y23, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn62
+
+rest60:
+	// fewer rows, and then dz of some before them as well
+fold61:
+	VMOVUPD      (DX), Z8
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y9
+	VMOVUPD      64(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y9, K2, Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Y25, Y9, Y7
+	VMOVUPD      Z8, (DX)
+	VMOVUPD      Y9, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold61
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z8
+	VMOVUPD      64(DX)(BX*1), Y9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z10
+	VMOVUPD      64(DX)(BX*1), Y11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z12
+	VMOVUPD      64(DX)(BX*1), Y13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z14
+	VMOVUPD      64(DX)(BX*1), Y15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z16
+	VMOVUPD      64(DX)(BX*1), Y17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z18
+	VMOVUPD      64(DX)(BX*1), Y19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z20
+	VMOVUPD      64(DX)(BX*1), Y21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z22
+	VMOVUPD      64(DX)(BX*1), Y23
+	ADDQ         SI, DX
+
+turn62:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some63
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some63:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PD.BCST 16(DX), Z20, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PD.BCST 32(DX), Z25, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 40(DX), Z18, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 48(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x60, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x58
+	JLE              over73
+	VFMADD231PD.BCST 64(DX), Z9, Z0
+	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+
+over73:
+	CMPQ             BX, $0x50
+	JLE              over74
+	VFMADD231PD.BCST 72(DX), Z8, Z0
+	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
+
+over74:
+	CMPQ             BX, $0x48
+	JLE              over75
+	VFMADD231PD.BCST 80(DX), Z19, Z0
+	VFMADD231PD.BCST 80(DX)(SI*1), Z19, Z1
+
+over75:
+	VFMADD231PD.BCST 88(DX), Z17, Z0
+	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
+	SUBQ             $0x60, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all77
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole78
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole78:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready59
+
+all77:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Y3, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Y5, 64(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Y7, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some79
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some79:
+	JMP turned7
+
+over57:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept80
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready81
+
+kept80:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	VMOVUPD 64(DX)(BX*1), Z3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	VMOVUPD 64(DX)(BX*1), Z5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+	VMOVUPD 64(DX)(BX*1), Z7
+
+ready81:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest82
+	VMOVUPD      (DX), Z8
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z9
+	VMOVUPD      64(DI)(BX*1), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	VMOVUPD      Z8, (DX)
+	VMOVUPD      Z9, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z10
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z11
+	VMOVUPD      64(DI)(BX*1), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Z25, Z11, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Z25, Z11, Z7
+	VMOVUPD      Z10, (DX)
+	VMOVUPD      Z11, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z12
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z13
+	VMOVUPD      64(DI)(BX*1), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Z25, Z13, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Z25, Z13, Z7
+	VMOVUPD      Z12, (DX)
+	VMOVUPD      Z13, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z14
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z15
+	VMOVUPD      64(DI)(BX*1), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Z25, Z15, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Z25, Z15, Z7
+	VMOVUPD      Z14, (DX)
+	VMOVUPD      Z15, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z16
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z17
+	VMOVUPD      64(DI)(BX*1), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Z25, Z17, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Z25, Z17, Z7
+	VMOVUPD      Z16, (DX)
+	VMOVUPD      Z17, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z18
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z18, K2, Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z19
+	VMOVUPD      64(DI)(BX*1), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z19, K2, Z19
+	VADDPD       Z19, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Z25, Z19, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Z25, Z19, Z7
+	VMOVUPD      Z18, (DX)
+	VMOVUPD      Z19, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z20
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z20, K2, Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z21
+	VMOVUPD      64(DI)(BX*1), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z21, K2, Z21
+	VADDPD       Z21, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Z25, Z21, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Z25, Z21, Z7
+	VMOVUPD      Z20, (DX)
+	VMOVUPD      Z21, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z22
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z22, K2, Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z23
+	VMOVUPD      64(DI)(BX*1), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z23, K2, Z23
+	VADDPD       Z23, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Z25, Z23, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Z25, Z23, Z7
+	VMOVUPD      Z22, (DX)
+	VMOVUPD      Z23, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn84
+
+rest82:
+	// fewer rows, and then dz of some before them as well
+fold83:
+	VMOVUPD      (DX), Z8
+	VMOVUPD      (DI), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z9
+	VMOVUPD      64(DI)(BX*1), Z24
+	VCMPPD       $0x06, Z26, Z24, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	VMOVUPD      Z8, (DX)
+	VMOVUPD      Z9, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold83
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z8
+	VMOVUPD      64(DX)(BX*1), Z9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z10
+	VMOVUPD      64(DX)(BX*1), Z11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z12
+	VMOVUPD      64(DX)(BX*1), Z13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z14
+	VMOVUPD      64(DX)(BX*1), Z15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z16
+	VMOVUPD      64(DX)(BX*1), Z17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z18
+	VMOVUPD      64(DX)(BX*1), Z19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z20
+	VMOVUPD      64(DX)(BX*1), Z21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z22
+	VMOVUPD      64(DX)(BX*1), Z23
+	ADDQ         SI, DX
+
+turn84:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some85
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some85:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PD.BCST 16(DX), Z20, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PD.BCST 32(DX), Z25, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 40(DX), Z18, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 48(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x00000080, BX
+	VSHUFF64X2       $0xee, Z13, Z9, Z8
+	VSHUFF64X2       $0x44, Z13, Z9, Z9
+	VSHUFF64X2       $0xee, Z15, Z11, Z13
+	VSHUFF64X2       $0x44, Z15, Z11, Z11
+	VSHUFF64X2       $0xee, Z21, Z17, Z15
+	VSHUFF64X2       $0x44, Z21, Z17, Z17
+	VSHUFF64X2       $0xee, Z23, Z19, Z21
+	VSHUFF64X2       $0x44, Z23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z23
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VUNPCKHPD        Z13, Z8, Z19
+	VUNPCKLPD        Z13, Z8, Z8
+	VUNPCKHPD        Z21, Z15, Z13
+	VUNPCKLPD        Z21, Z15, Z15
+	VSHUFF64X2       $0xdd, Z17, Z9, Z21
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z23, Z17
+	VSHUFF64X2       $0x88, Z11, Z23, Z23
+	VSHUFF64X2       $0xdd, Z15, Z8, Z11
+	VSHUFF64X2       $0x88, Z15, Z8, Z8
+	VSHUFF64X2       $0xdd, Z13, Z19, Z15
+	VSHUFF64X2       $0x88, Z13, Z19, Z19
+	CMPQ             BX, $0x78
+	JLE              over95
+	VFMADD231PD.BCST 64(DX), Z9, Z0
+	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+
+over95:
+	CMPQ             BX, $0x70
+	JLE              over96
+	VFMADD231PD.BCST 72(DX), Z23, Z0
+	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
+
+over96:
+	CMPQ             BX, $0x68
+	JLE              over97
+	VFMADD231PD.BCST 80(DX), Z21, Z0
+	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
+
+over97:
+	CMPQ             BX, $0x60
+	JLE              over98
+	VFMADD231PD.BCST 88(DX), Z17, Z0
+	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
+
+over98:
+	CMPQ             BX, $0x58
+	JLE              over99
+	VFMADD231PD.BCST 96(DX), Z8, Z0
+	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
+
+over99:
+	CMPQ             BX, $0x50
+	JLE              over100
+	VFMADD231PD.BCST 104(DX), Z19, Z0
+	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
+
+over100:
+	CMPQ             BX, $0x48
+	JLE              over101
+	VFMADD231PD.BCST 112(DX), Z11, Z0
+	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
+
+over101:
+	VFMADD231PD.BCST 120(DX), Z15, Z0
+	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
+	SUBQ             $0x00000080, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all103
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole104
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole104:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready81
+
+all103:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Z3, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Z5, 64(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Z7, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some105
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some105:
+	JMP turned7
+
+narrower34:
+	CMPQ BX, $0x08
+	JNE  over106
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept107
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready108
+
+kept107:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+
+ready108:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest109
+	VMOVUPD          (DX), Z8
+	VMOVUPD          (DI), Z16
+	VCMPPD           $0x06, Z18, Z16, K2
+	VMOVAPD.Z        Z8, K2, Z8
+	VADDPD           Z8, Z2, Z2
+	VFMADD231PD.BCST (R9), Z8, Z4
+	VFMADD231PD.BCST 8(R9), Z8, Z6
+	VMOVUPD          Z8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z9
+	VMOVUPD          (DI), Z16
+	VCMPPD           $0x06, Z18, Z16, K2
+	VMOVAPD.Z        Z9, K2, Z9
+	VADDPD           Z9, Z2, Z2
+	VFMADD231PD.BCST (R9), Z9, Z4
+	VFMADD231PD.BCST 8(R9), Z9, Z6
+	VMOVUPD          Z9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z10
+	VMOVUPD          (DI), Z16
+	VCMPPD           $0x06, Z18, Z16, K2
+	VMOVAPD.Z        Z10, K2, Z10
+	VADDPD           Z10, Z2, Z2
+	VFMADD231PD.BCST (R9), Z10, Z4
+	VFMADD231PD.BCST 8(R9), Z10, Z6
+	VMOVUPD          Z10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z11
+	VMOVUPD          (DI), Z16
+	VCMPPD           $0x06, Z18, Z16, K2
+	VMOVAPD.Z        Z11, K2, Z11
+	VADDPD           Z11, Z2, Z2
+	VFMADD231PD.BCST (R9), Z11, Z4
+	VFMADD231PD.BCST 8(R9), Z11, Z6
+	VMOVUPD          Z11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z12
+	VMOVUPD          (DI), Z16
+	VCMPPD           $0x06, Z18, Z16, K2
+	VMOVAPD.Z        Z12, K2, Z12
+	VADDPD           Z12, Z2, Z2
+	VFMADD231PD.BCST (R9), Z12, Z4
+	VFMADD231PD.BCST 8(R9), Z12, Z6
+	VMOVUPD          Z12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z13
+	VMOVUPD          (DI), Z16
+	VCMPPD           $0x06, Z18, Z16, K2
+	VMOVAPD.Z        Z13, K2, Z13
+	VADDPD           Z13, Z2, Z2
+	VFMADD231PD.BCST (R9), Z13, Z4
+	VFMADD231PD.BCST 8(R9), Z13, Z6
+	VMOVUPD          Z13, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z14
+	VMOVUPD          (DI), Z16
+	VCMPPD           $0x06, Z18, Z16, K2
+	VMOVAPD.Z        Z14, K2, Z14
+	VADDPD           Z14, Z2, Z2
+	VFMADD231PD.BCST (R9), Z14, Z4
+	VFMADD231PD.BCST 8(R9), Z14, Z6
+	VMOVUPD          Z14, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z15
+	VMOVUPD          (DI), Z16
+	VCMPPD           $0x06, Z18, Z16, K2
+	VMOVAPD.Z        Z15, K2, Z15
+	VADDPD           Z15, Z2, Z2
+	VFMADD231PD.BCST (R9), Z15, Z4
+	VFMADD231PD.BCST 8(R9), Z15, Z6
+	VMOVUPD          Z15, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn111
+
+rest109:
+	// fewer rows, and then dz of some before them as well
+fold110:
+	VMOVUPD          (DX), Z8
+	VMOVUPD          (DI), Z16
+	VCMPPD           $0x06, Z18, Z16, K2
+	VMOVAPD.Z        Z8, K2, Z8
+	VADDPD           Z8, Z2, Z2
+	VFMADD231PD.BCST (R9), Z8, Z4
+	VFMADD231PD.BCST 8(R9), Z8, Z6
+	VMOVUPD          Z8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold110
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), Z8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z12
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z13
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z14
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z15
+	ADDQ             SI, DX
+
+turn111:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some112
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some112:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z10, Z8, Z17
+	VSHUFF64X2       $0x44, Z10, Z8, Z8
+	VSHUFF64X2       $0xee, Z11, Z9, Z10
+	VSHUFF64X2       $0x44, Z11, Z9, Z9
+	VSHUFF64X2       $0xee, Z14, Z12, Z11
+	VSHUFF64X2       $0x44, Z14, Z12, Z12
+	VSHUFF64X2       $0xee, Z15, Z13, Z14
+	VSHUFF64X2       $0x44, Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z15
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VUNPCKHPD        Z10, Z17, Z13
+	VUNPCKLPD        Z10, Z17, Z17
+	VUNPCKHPD        Z14, Z11, Z10
+	VUNPCKLPD        Z14, Z11, Z11
+	VSHUFF64X2       $0xdd, Z12, Z8, Z14
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z15, Z12
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VSHUFF64X2       $0xdd, Z11, Z17, Z9
+	VSHUFF64X2       $0x88, Z11, Z17, Z17
+	VSHUFF64X2       $0xdd, Z10, Z13, Z11
+	VSHUFF64X2       $0x88, Z10, Z13, Z13
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z15, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z15, Z1
+	VFMADD231PD.BCST 16(DX), Z14, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z14, Z1
+	VFMADD231PD.BCST 24(DX), Z12, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
+	VFMADD231PD.BCST 32(DX), Z17, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z17, Z1
+	VFMADD231PD.BCST 40(DX), Z13, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z13, Z1
+	VFMADD231PD.BCST 48(DX), Z9, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z9, Z1
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z11, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all122
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole123
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole123:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready108
+
+all122:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some124
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some124:
+	JMP turned7
+
+over106:
+	CMPQ BX, $0x04
+	JNE  over125
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept126
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready127
+
+kept126:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y4
+	ADDQ    SI, DX
+	VMOVUPD (DX), Y6
+
+ready127:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest128
+	VMOVUPD          (DX), Y8
+	VMOVUPD          (DI), Y16
+	VCMPPD           $0x06, Y18, Y16, K2
+	VMOVAPD.Z        Y8, K2, Y8
+	VADDPD           Y8, Y2, Y2
+	VFMADD231PD.BCST (R9), Y8, Y4
+	VFMADD231PD.BCST 8(R9), Y8, Y6
+	VMOVUPD          Y8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y9
+	VMOVUPD          (DI), Y16
+	VCMPPD           $0x06, Y18, Y16, K2
+	VMOVAPD.Z        Y9, K2, Y9
+	VADDPD           Y9, Y2, Y2
+	VFMADD231PD.BCST (R9), Y9, Y4
+	VFMADD231PD.BCST 8(R9), Y9, Y6
+	VMOVUPD          Y9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y10
+	VMOVUPD          (DI), Y16
+	VCMPPD           $0x06, Y18, Y16, K2
+	VMOVAPD.Z        Y10, K2, Y10
+	VADDPD           Y10, Y2, Y2
+	VFMADD231PD.BCST (R9), Y10, Y4
+	VFMADD231PD.BCST 8(R9), Y10, Y6
+	VMOVUPD          Y10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y11
+	VMOVUPD          (DI), Y16
+	VCMPPD           $0x06, Y18, Y16, K2
+	VMOVAPD.Z        Y11, K2, Y11
+	VADDPD           Y11, Y2, Y2
+	VFMADD231PD.BCST (R9), Y11, Y4
+	VFMADD231PD.BCST 8(R9), Y11, Y6
+	VMOVUPD          Y11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y12
+	VMOVUPD          (DI), Y16
+	VCMPPD           $0x06, Y18, Y16, K2
+	VMOVAPD.Z        Y12, K2, Y12
+	VADDPD           Y12, Y2, Y2
+	VFMADD231PD.BCST (R9), Y12, Y4
+	VFMADD231PD.BCST 8(R9), Y12, Y6
+	VMOVUPD          Y12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y13
+	VMOVUPD          (DI), Y16
+	VCMPPD           $0x06, Y18, Y16, K2
+	VMOVAPD.Z        Y13, K2, Y13
+	VADDPD           Y13, Y2, Y2
+	VFMADD231PD.BCST (R9), Y13, Y4
+	VFMADD231PD.BCST 8(R9), Y13, Y6
+	VMOVUPD          Y13, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y14
+	VMOVUPD          (DI), Y16
+	VCMPPD           $0x06, Y18, Y16, K2
+	VMOVAPD.Z        Y14, K2, Y14
+	VADDPD           Y14, Y2, Y2
+	VFMADD231PD.BCST (R9), Y14, Y4
+	VFMADD231PD.BCST 8(R9), Y14, Y6
+	VMOVUPD          Y14, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y15
+	VMOVUPD          (DI), Y16
+	VCMPPD           $0x06, Y18, Y16, K2
+	VMOVAPD.Z        Y15, K2, Y15
+	VADDPD           Y15, Y2, Y2
+	VFMADD231PD.BCST (R9), Y15, Y4
+	VFMADD231PD.BCST 8(R9), Y15, Y6
+	VMOVUPD          Y15, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn130
+
+rest128:
+	// fewer rows, and then dz of some before them as well
+fold129:
+	VMOVUPD          (DX), Y8
+	VMOVUPD          (DI), Y16
+	VCMPPD           $0x06, Y18, Y16, K2
+	VMOVAPD.Z        Y8, K2, Y8
+	VADDPD           Y8, Y2, Y2
+	VFMADD231PD.BCST (R9), Y8, Y4
+	VFMADD231PD.BCST 8(R9), Y8, Y6
+	VMOVUPD          Y8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold129
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), Y8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y12
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y13
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y14
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y15
+	ADDQ             SI, DX
+
+turn130:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some131
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some131:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z17, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
+	VFMADD231PD.BCST 16(DX), Z13, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z13, Z1
+	VFMADD231PD.BCST 24(DX), Z12, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all137
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole138
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole138:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready127
+
+all137:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Y2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Y4, (DX)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Y6, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some139
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some139:
+	JMP turned7
+
+over125:
+	CMPQ   BX, $0x04
+	JLT    over140
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept141
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready142
+
+kept141:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y2
+	VMOVUPD 32(DX)(BX*1), Y3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y4
+	VMOVUPD 32(DX)(BX*1), Y5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Y6
+	VMOVUPD 32(DX)(BX*1), Y7
+
+ready142:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest143
+	VMOVUPD      (DX), Y8
+	VMOVUPD      (DI), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y8, K2, Y8
+	VADDPD       Y8, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y9
+	VMOVUPD      32(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y9, K2, Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y8, Y4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y8, Y6
+	VFMADD231PD  Y25, Y9, Y7
+	VMOVUPD      Y8, (DX)
+	VMOVUPD      Y9, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y10
+	VMOVUPD      (DI), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y10, K2, Y10
+	VADDPD       Y10, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y11
+	VMOVUPD      32(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y11, K2, Y11
+	VADDPD       Y11, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y10, Y4
+	VFMADD231PD  Y25, Y11, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y10, Y6
+	VFMADD231PD  Y25, Y11, Y7
+	VMOVUPD      Y10, (DX)
+	VMOVUPD      Y11, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y12
+	VMOVUPD      (DI), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y12, K2, Y12
+	VADDPD       Y12, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y13
+	VMOVUPD      32(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y13, K2, Y13
+	VADDPD       Y13, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y12, Y4
+	VFMADD231PD  Y25, Y13, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y12, Y6
+	VFMADD231PD  Y25, Y13, Y7
+	VMOVUPD      Y12, (DX)
+	VMOVUPD      Y13, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y14
+	VMOVUPD      (DI), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y14, K2, Y14
+	VADDPD       Y14, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y15
+	VMOVUPD      32(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y15, K2, Y15
+	VADDPD       Y15, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y14, Y4
+	VFMADD231PD  Y25, Y15, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y14, Y6
+	VFMADD231PD  Y25, Y15, Y7
+	VMOVUPD      Y14, (DX)
+	VMOVUPD      Y15, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y16
+	VMOVUPD      (DI), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y16, K2, Y16
+	VADDPD       Y16, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y17
+	VMOVUPD      32(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y17, K2, Y17
+	VADDPD       Y17, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y16, Y4
+	VFMADD231PD  Y25, Y17, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y16, Y6
+	VFMADD231PD  Y25, Y17, Y7
+	VMOVUPD      Y16, (DX)
+	VMOVUPD      Y17, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y18
+	VMOVUPD      (DI), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y18, K2, Y18
+	VADDPD       Y18, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y19
+	VMOVUPD      32(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y19, K2, Y19
+	VADDPD       Y19, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y18, Y4
+	VFMADD231PD  Y25, Y19, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y18, Y6
+	VFMADD231PD  Y25, Y19, Y7
+	VMOVUPD      Y18, (DX)
+	VMOVUPD      Y19, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y20
+	VMOVUPD      (DI), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y20, K2, Y20
+	VADDPD       Y20, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y21
+	VMOVUPD      32(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y21, K2, Y21
+	VADDPD       Y21, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y20, Y4
+	VFMADD231PD  Y25, Y21, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y20, Y6
+	VFMADD231PD  Y25, Y21, Y7
+	VMOVUPD      Y20, (DX)
+	VMOVUPD      Y21, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y22
+	VMOVUPD      (DI), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y22, K2, Y22
+	VADDPD       Y22, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y23
+	VMOVUPD      32(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y23, K2, Y23
+	VADDPD       Y23, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y22, Y4
+	VFMADD231PD  Y25, Y23, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y22, Y6
+	VFMADD231PD  Y25, Y23, Y7
+	VMOVUPD      Y22, (DX)
+	VMOVUPD      Y23, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn145
+
+rest143:
+	// fewer rows, and then dz of some before them as well
+fold144:
+	VMOVUPD      (DX), Y8
+	VMOVUPD      (DI), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y8, K2, Y8
+	VADDPD       Y8, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y9
+	VMOVUPD      32(DI)(BX*1), Y24
+	VCMPPD       $0x06, Y26, Y24, K2
+	VMOVAPD.Z    Y9, K2, Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y8, Y4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y8, Y6
+	VFMADD231PD  Y25, Y9, Y7
+	VMOVUPD      Y8, (DX)
+	VMOVUPD      Y9, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold144
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Y8
+	VMOVUPD      32(DX)(BX*1), Y9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y10
+	VMOVUPD      32(DX)(BX*1), Y11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y12
+	VMOVUPD      32(DX)(BX*1), Y13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y14
+	VMOVUPD      32(DX)(BX*1), Y15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y16
+	VMOVUPD      32(DX)(BX*1), Y17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y18
+	VMOVUPD      32(DX)(BX*1), Y19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y20
+	VMOVUPD      32(DX)(BX*1), Y21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y22
+	VMOVUPD      32(DX)(BX*1), Y23
+	ADDQ         SI, DX
+
+turn145:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some146
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some146:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VINSERTF64X4     $0x01, Y22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z25
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VSHUFF64X2       $0xdd, Z16, Z8, Z18
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z25, Z16
+	VSHUFF64X2       $0x88, Z10, Z25, Z25
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z25, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 16(DX), Z18, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x40, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x38
+	JLE              over152
+	VFMADD231PD.BCST 32(DX), Z9, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z9, Z1
+
+over152:
+	CMPQ             BX, $0x30
+	JLE              over153
+	VFMADD231PD.BCST 40(DX), Z8, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z8, Z1
+
+over153:
+	CMPQ             BX, $0x28
+	JLE              over154
+	VFMADD231PD.BCST 48(DX), Z19, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z19, Z1
+
+over154:
+	VFMADD231PD.BCST 56(DX), Z17, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z17, Z1
+	SUBQ             $0x40, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all156
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole157
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole157:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready142
+
+all156:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Y2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Y3, 32(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Y4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Y5, 32(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Y6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Y7, 32(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some158
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some158:
+	JMP turned7
+
+over140:
+	CMPQ BX, $0x02
+	JNE  over159
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept160
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready161
+
+kept160:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), X2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), X4
+	ADDQ    SI, DX
+	VMOVUPD (DX), X6
+
+ready161:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest162
+	VMOVUPD          (DX), X8
+	VMOVUPD          (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X8, K2, X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R9), X8, X4
+	VFMADD231PD.BCST 8(R9), X8, X6
+	VMOVUPD          X8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X9
+	VMOVUPD          (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X9, K2, X9
+	VADDPD           X9, X2, X2
+	VFMADD231PD.BCST (R9), X9, X4
+	VFMADD231PD.BCST 8(R9), X9, X6
+	VMOVUPD          X9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X10
+	VMOVUPD          (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X10, K2, X10
+	VADDPD           X10, X2, X2
+	VFMADD231PD.BCST (R9), X10, X4
+	VFMADD231PD.BCST 8(R9), X10, X6
+	VMOVUPD          X10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X11
+	VMOVUPD          (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X11, K2, X11
+	VADDPD           X11, X2, X2
+	VFMADD231PD.BCST (R9), X11, X4
+	VFMADD231PD.BCST 8(R9), X11, X6
+	VMOVUPD          X11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X12
+	VMOVUPD          (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X12, K2, X12
+	VADDPD           X12, X2, X2
+	VFMADD231PD.BCST (R9), X12, X4
+	VFMADD231PD.BCST 8(R9), X12, X6
+	VMOVUPD          X12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X13
+	VMOVUPD          (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X13, K2, X13
+	VADDPD           X13, X2, X2
+	VFMADD231PD.BCST (R9), X13, X4
+	VFMADD231PD.BCST 8(R9), X13, X6
+	VMOVUPD          X13, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X14
+	VMOVUPD          (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X14, K2, X14
+	VADDPD           X14, X2, X2
+	VFMADD231PD.BCST (R9), X14, X4
+	VFMADD231PD.BCST 8(R9), X14, X6
+	VMOVUPD          X14, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X15
+	VMOVUPD          (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X15, K2, X15
+	VADDPD           X15, X2, X2
+	VFMADD231PD.BCST (R9), X15, X4
+	VFMADD231PD.BCST 8(R9), X15, X6
+	VMOVUPD          X15, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn164
+
+rest162:
+	// fewer rows, and then dz of some before them as well
+fold163:
+	VMOVUPD          (DX), X8
+	VMOVUPD          (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X8, K2, X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R9), X8, X4
+	VFMADD231PD.BCST 8(R9), X8, X6
+	VMOVUPD          X8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold163
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), X8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X12
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X13
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X14
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X15
+	ADDQ             SI, DX
+
+turn164:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some165
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some165:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z17, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all169
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole170
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole170:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready161
+
+all169:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD X2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD X4, (DX)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD X6, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some171
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some171:
+	JMP turned7
+
+over159:
+	CMPQ   BX, $0x02
+	JLT    over172
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept173
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready174
+
+kept173:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), X2
+	VMOVUPD 16(DX)(BX*1), X3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), X4
+	VMOVUPD 16(DX)(BX*1), X5
+	ADDQ    SI, DX
+	VMOVUPD (DX), X6
+	VMOVUPD 16(DX)(BX*1), X7
+
+ready174:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest175
+	VMOVUPD      (DX), X8
+	VMOVUPD      (DI), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X8, K2, X8
+	VADDPD       X8, X2, X2
+	VMOVUPD      16(DX)(BX*1), X9
+	VMOVUPD      16(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X9, K2, X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X8, X4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X8, X6
+	VFMADD231PD  X25, X9, X7
+	VMOVUPD      X8, (DX)
+	VMOVUPD      X9, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X10
+	VMOVUPD      (DI), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X10, K2, X10
+	VADDPD       X10, X2, X2
+	VMOVUPD      16(DX)(BX*1), X11
+	VMOVUPD      16(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X11, K2, X11
+	VADDPD       X11, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X10, X4
+	VFMADD231PD  X25, X11, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X10, X6
+	VFMADD231PD  X25, X11, X7
+	VMOVUPD      X10, (DX)
+	VMOVUPD      X11, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X12
+	VMOVUPD      (DI), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X12, K2, X12
+	VADDPD       X12, X2, X2
+	VMOVUPD      16(DX)(BX*1), X13
+	VMOVUPD      16(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X13, K2, X13
+	VADDPD       X13, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X12, X4
+	VFMADD231PD  X25, X13, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X12, X6
+	VFMADD231PD  X25, X13, X7
+	VMOVUPD      X12, (DX)
+	VMOVUPD      X13, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X14
+	VMOVUPD      (DI), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X14, K2, X14
+	VADDPD       X14, X2, X2
+	VMOVUPD      16(DX)(BX*1), X15
+	VMOVUPD      16(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X15, K2, X15
+	VADDPD       X15, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X14, X4
+	VFMADD231PD  X25, X15, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X14, X6
+	VFMADD231PD  X25, X15, X7
+	VMOVUPD      X14, (DX)
+	VMOVUPD      X15, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X16
+	VMOVUPD      (DI), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X16, K2, X16
+	VADDPD       X16, X2, X2
+	VMOVUPD      16(DX)(BX*1), X17
+	VMOVUPD      16(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X17, K2, X17
+	VADDPD       X17, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X16, X4
+	VFMADD231PD  X25, X17, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X16, X6
+	VFMADD231PD  X25, X17, X7
+	VMOVUPD      X16, (DX)
+	VMOVUPD      X17, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X18
+	VMOVUPD      (DI), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X18, K2, X18
+	VADDPD       X18, X2, X2
+	VMOVUPD      16(DX)(BX*1), X19
+	VMOVUPD      16(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X19, K2, X19
+	VADDPD       X19, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X18, X4
+	VFMADD231PD  X25, X19, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X18, X6
+	VFMADD231PD  X25, X19, X7
+	VMOVUPD      X18, (DX)
+	VMOVUPD      X19, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X20
+	VMOVUPD      (DI), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X20, K2, X20
+	VADDPD       X20, X2, X2
+	VMOVUPD      16(DX)(BX*1), X21
+	VMOVUPD      16(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X21, K2, X21
+	VADDPD       X21, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X20, X4
+	VFMADD231PD  X25, X21, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X20, X6
+	VFMADD231PD  X25, X21, X7
+	VMOVUPD      X20, (DX)
+	VMOVUPD      X21, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X22
+	VMOVUPD      (DI), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X22, K2, X22
+	VADDPD       X22, X2, X2
+	VMOVUPD      16(DX)(BX*1), X23
+	VMOVUPD      16(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X23, K2, X23
+	VADDPD       X23, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X22, X4
+	VFMADD231PD  X25, X23, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X22, X6
+	VFMADD231PD  X25, X23, X7
+	VMOVUPD      X22, (DX)
+	VMOVUPD      X23, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn177
+
+rest175:
+	// fewer rows, and then dz of some before them as well
+fold176:
+	VMOVUPD      (DX), X8
+	VMOVUPD      (DI), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X8, K2, X8
+	VADDPD       X8, X2, X2
+	VMOVUPD      16(DX)(BX*1), X9
+	VMOVUPD      16(DI)(BX*1), X24
+	VCMPPD       $0x06, X26, X24, K2
+	VMOVAPD.Z    X9, K2, X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X8, X4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X8, X6
+	VFMADD231PD  X25, X9, X7
+	VMOVUPD      X8, (DX)
+	VMOVUPD      X9, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold176
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), X8
+	VMOVUPD      16(DX)(BX*1), X9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X10
+	VMOVUPD      16(DX)(BX*1), X11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X12
+	VMOVUPD      16(DX)(BX*1), X13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X14
+	VMOVUPD      16(DX)(BX*1), X15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X16
+	VMOVUPD      16(DX)(BX*1), X17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X18
+	VMOVUPD      16(DX)(BX*1), X19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X20
+	VMOVUPD      16(DX)(BX*1), X21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X22
+	VMOVUPD      16(DX)(BX*1), X23
+	ADDQ         SI, DX
+
+turn177:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some178
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some178:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VINSERTF64X4     $0x01, Y22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z25
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VSHUFF64X2       $0xdd, Z16, Z8, Z18
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z25, Z16
+	VSHUFF64X2       $0x88, Z10, Z25, Z25
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z25, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z25, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x20, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x18
+	JLE              over182
+	VFMADD231PD.BCST 16(DX), Z9, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z9, Z1
+
+over182:
+	VFMADD231PD.BCST 24(DX), Z8, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z8, Z1
+	SUBQ             $0x20, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all184
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole185
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole185:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready174
+
+all184:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD X2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD X3, 16(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD X4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD X5, 16(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD X6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD X7, 16(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some186
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some186:
+	JMP turned7
+
+over172:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept187
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready188
+
+kept187:
+	MOVQ   db+32(FP), DX
+	ADDQ   AX, DX
+	VMOVSD (DX), X2
+	MOVQ   dw+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   lddw+24(FP), SI
+	VMOVSD (DX), X4
+	ADDQ   SI, DX
+	VMOVSD (DX), X6
+
+ready188:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest189
+	VMOVSD           (DX), X8
+	VMOVSD           (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X8, K2, X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R9), X8, X4
+	VFMADD231PD.BCST 8(R9), X8, X6
+	VMOVSD           X8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X9
+	VMOVSD           (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X9, K2, X9
+	VADDPD           X9, X2, X2
+	VFMADD231PD.BCST (R9), X9, X4
+	VFMADD231PD.BCST 8(R9), X9, X6
+	VMOVSD           X9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X10
+	VMOVSD           (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X10, K2, X10
+	VADDPD           X10, X2, X2
+	VFMADD231PD.BCST (R9), X10, X4
+	VFMADD231PD.BCST 8(R9), X10, X6
+	VMOVSD           X10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X11
+	VMOVSD           (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X11, K2, X11
+	VADDPD           X11, X2, X2
+	VFMADD231PD.BCST (R9), X11, X4
+	VFMADD231PD.BCST 8(R9), X11, X6
+	VMOVSD           X11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X12
+	VMOVSD           (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X12, K2, X12
+	VADDPD           X12, X2, X2
+	VFMADD231PD.BCST (R9), X12, X4
+	VFMADD231PD.BCST 8(R9), X12, X6
+	VMOVSD           X12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X13
+	VMOVSD           (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X13, K2, X13
+	VADDPD           X13, X2, X2
+	VFMADD231PD.BCST (R9), X13, X4
+	VFMADD231PD.BCST 8(R9), X13, X6
+	VMOVSD           X13, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X14
+	VMOVSD           (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X14, K2, X14
+	VADDPD           X14, X2, X2
+	VFMADD231PD.BCST (R9), X14, X4
+	VFMADD231PD.BCST 8(R9), X14, X6
+	VMOVSD           X14, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X15
+	VMOVSD           (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X15, K2, X15
+	VADDPD           X15, X2, X2
+	VFMADD231PD.BCST (R9), X15, X4
+	VFMADD231PD.BCST 8(R9), X15, X6
+	VMOVSD           X15, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn191
+
+rest189:
+	// fewer rows, and then dz of some before them as well
+fold190:
+	VMOVSD           (DX), X8
+	VMOVSD           (DI), X16
+	VCMPPD           $0x06, X18, X16, K2
+	VMOVAPD.Z        X8, K2, X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R9), X8, X4
+	VFMADD231PD.BCST 8(R9), X8, X6
+	VMOVSD           X8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold190
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVSD           (DX), X8
+	ADDQ             SI, DX
+	VMOVSD           (DX), X9
+	ADDQ             SI, DX
+	VMOVSD           (DX), X10
+	ADDQ             SI, DX
+	VMOVSD           (DX), X11
+	ADDQ             SI, DX
+	VMOVSD           (DX), X12
+	ADDQ             SI, DX
+	VMOVSD           (DX), X13
+	ADDQ             SI, DX
+	VMOVSD           (DX), X14
+	ADDQ             SI, DX
+	VMOVSD           (DX), X15
+	ADDQ             SI, DX
+
+turn191:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some192
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some192:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all195
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole196
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole196:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready188
+
+all195:
+	VPXORD Z8, Z8, Z8
+	MOVQ   db+32(FP), DX
+	ADDQ   AX, DX
+	VADDPD Z8, Z2, Z2
+	VMOVSD X2, (DX)
+	MOVQ   dw+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   lddw+24(FP), SI
+	VADDPD Z8, Z4, Z4
+	VMOVSD X4, (DX)
+	ADDQ   SI, DX
+	VADDPD Z8, Z6, Z6
+	VMOVSD X6, (DX)
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some197
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some197:
+turned7:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole198
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole198:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           block4
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end2
+
+other3:
+block200:
+	// 8 rows of dx, from +0; 8×16 elements of dz at a time
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk201:
+	CMPQ BX, $0x10
+	JLT  last202
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept204
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready205
+
+kept204:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	VMOVUPD 64(DX), Z3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	VMOVUPD 64(DX), Z5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+	VMOVUPD 64(DX), Z7
+
+ready205:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest206
+	VMOVUPD      (DX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX), Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(DX), Z11
+	VADDPD       Z11, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Z25, Z11, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Z25, Z11, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(DX), Z13
+	VADDPD       Z13, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Z25, Z13, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Z25, Z13, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(DX), Z15
+	VADDPD       Z15, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Z25, Z15, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Z25, Z15, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(DX), Z17
+	VADDPD       Z17, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Z25, Z17, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Z25, Z17, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(DX), Z19
+	VADDPD       Z19, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Z25, Z19, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Z25, Z19, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(DX), Z21
+	VADDPD       Z21, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Z25, Z21, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Z25, Z21, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(DX), Z23
+	VADDPD       Z23, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Z25, Z23, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Z25, Z23, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn208
+
+rest206:
+	// fewer rows, and then dz of some before them as well
+fold207:
+	VMOVUPD      (DX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX), Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold207
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z8
+	VMOVUPD      64(DX), Z9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z10
+	VMOVUPD      64(DX), Z11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z12
+	VMOVUPD      64(DX), Z13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z14
+	VMOVUPD      64(DX), Z15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z16
+	VMOVUPD      64(DX), Z17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z18
+	VMOVUPD      64(DX), Z19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z20
+	VMOVUPD      64(DX), Z21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z22
+	VMOVUPD      64(DX), Z23
+	ADDQ         SI, DX
+
+turn208:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some209
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some209:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PD.BCST 16(DX), Z20, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PD.BCST 32(DX), Z25, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 40(DX), Z18, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 48(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	VSHUFF64X2       $0xee, Z13, Z9, Z8
+	VSHUFF64X2       $0x44, Z13, Z9, Z9
+	VSHUFF64X2       $0xee, Z15, Z11, Z13
+	VSHUFF64X2       $0x44, Z15, Z11, Z11
+	VSHUFF64X2       $0xee, Z21, Z17, Z15
+	VSHUFF64X2       $0x44, Z21, Z17, Z17
+	VSHUFF64X2       $0xee, Z23, Z19, Z21
+	VSHUFF64X2       $0x44, Z23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z23
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VUNPCKHPD        Z13, Z8, Z19
+	VUNPCKLPD        Z13, Z8, Z8
+	VUNPCKHPD        Z21, Z15, Z13
+	VUNPCKLPD        Z21, Z15, Z15
+	VSHUFF64X2       $0xdd, Z17, Z9, Z21
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z23, Z17
+	VSHUFF64X2       $0x88, Z11, Z23, Z23
+	VSHUFF64X2       $0xdd, Z15, Z8, Z11
+	VSHUFF64X2       $0x88, Z15, Z8, Z8
+	VSHUFF64X2       $0xdd, Z13, Z19, Z15
+	VSHUFF64X2       $0x88, Z13, Z19, Z19
+	VFMADD231PD.BCST 64(DX), Z9, Z0
+	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+	VFMADD231PD.BCST 72(DX), Z23, Z0
+	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
+	VFMADD231PD.BCST 80(DX), Z21, Z0
+	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
+	VFMADD231PD.BCST 88(DX), Z17, Z0
+	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
+	VFMADD231PD.BCST 96(DX), Z8, Z0
+	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 104(DX), Z19, Z0
+	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
+	VFMADD231PD.BCST 112(DX), Z11, Z0
+	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
+	VFMADD231PD.BCST 120(DX), Z15, Z0
+	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all227
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole228
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole228:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready205
+
+all227:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Z3, 64(DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Z5, 64(DX)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Z7, 64(DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some229
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some229:
+	ADDQ $0x00000080, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk201
+	JMP  turned203
+
+last202:
+	CMPQ BX, $0x08
+	JLE  narrower230
+	CMPQ BX, $0x10
+	JNE  over231
+	JMP  turned203
+
+over231:
+	CMPQ   BX, $0x0b
+	JGE    over232
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x50, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept233
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready234
+
+kept233:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	VMOVUPD 64(DX)(BX*1), X3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	VMOVUPD 64(DX)(BX*1), X5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+	VMOVUPD 64(DX)(BX*1), X7
+
+ready234:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest235
+	VMOVUPD      (DX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X11
+	VADDPD       X11, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  X25, X11, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  X25, X11, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X13
+	VADDPD       X13, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  X25, X13, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  X25, X13, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X15
+	VADDPD       X15, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  X25, X15, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  X25, X15, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X17
+	VADDPD       X17, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  X25, X17, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  X25, X17, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X19
+	VADDPD       X19, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  X25, X19, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  X25, X19, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X21
+	VADDPD       X21, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  X25, X21, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  X25, X21, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X23
+	VADDPD       X23, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  X25, X23, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  X25, X23, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn237
+
+rest235:
+	// fewer rows, and then dz of some before them as well
+fold236:
+	VMOVUPD      (DX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold236
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z8
+	VMOVUPD      64(DX)(BX*1), X9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z10
+	VMOVUPD      64(DX)(BX*1), X11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z12
+	VMOVUPD      64(DX)(BX*1), X13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z14
+	VMOVUPD      64(DX)(BX*1), X15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z16
+	VMOVUPD      64(DX)(BX*1), X17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z18
+	VMOVUPD      64(DX)(BX*1), X19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z20
+	VMOVUPD      64(DX)(BX*1), X21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z22
+	VMOVUPD      64(DX)(BX*1), X23
+	ADDQ         SI, DX
+
+turn237:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some238
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some238:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PD.BCST 16(DX), Z20, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PD.BCST 32(DX), Z25, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 40(DX), Z18, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 48(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x50, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x48
+	JLE              over248
+	VFMADD231PD.BCST 64(DX), Z9, Z0
+	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+
+over248:
+	VFMADD231PD.BCST 72(DX), Z8, Z0
+	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
+	SUBQ             $0x50, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all250
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole251
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole251:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready234
+
+all250:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD X3, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD X5, 64(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD X7, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some252
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some252:
+	JMP turned203
+
+over232:
+	CMPQ   BX, $0x0d
+	JGE    over253
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept254
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready255
+
+kept254:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	VMOVUPD 64(DX)(BX*1), Y3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	VMOVUPD 64(DX)(BX*1), Y5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+	VMOVUPD 64(DX)(BX*1), Y7
+
+ready255:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest256
+	VMOVUPD      (DX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y11
+	VADDPD       Y11, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Y25, Y11, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Y25, Y11, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y13
+	VADDPD       Y13, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Y25, Y13, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Y25, Y13, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y15
+	VADDPD       Y15, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Y25, Y15, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Y25, Y15, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y17
+	VADDPD       Y17, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Y25, Y17, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Y25, Y17, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y19
+	VADDPD       Y19, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Y25, Y19, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Y25, Y19, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y21
+	VADDPD       Y21, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Y25, Y21, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Y25, Y21, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y23
+	VADDPD       Y23, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Y25, Y23, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Y25, Y23, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn258
+
+rest256:
+	// fewer rows, and then dz of some before them as well
+fold257:
+	VMOVUPD      (DX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold257
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z8
+	VMOVUPD      64(DX)(BX*1), Y9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z10
+	VMOVUPD      64(DX)(BX*1), Y11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z12
+	VMOVUPD      64(DX)(BX*1), Y13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z14
+	VMOVUPD      64(DX)(BX*1), Y15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z16
+	VMOVUPD      64(DX)(BX*1), Y17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z18
+	VMOVUPD      64(DX)(BX*1), Y19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z20
+	VMOVUPD      64(DX)(BX*1), Y21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z22
+	VMOVUPD      64(DX)(BX*1), Y23
+	ADDQ         SI, DX
+
+turn258:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some259
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some259:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PD.BCST 16(DX), Z20, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PD.BCST 32(DX), Z25, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 40(DX), Z18, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 48(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x60, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x58
+	JLE              over269
+	VFMADD231PD.BCST 64(DX), Z9, Z0
+	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+
+over269:
+	CMPQ             BX, $0x50
+	JLE              over270
+	VFMADD231PD.BCST 72(DX), Z8, Z0
+	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
+
+over270:
+	CMPQ             BX, $0x48
+	JLE              over271
+	VFMADD231PD.BCST 80(DX), Z19, Z0
+	VFMADD231PD.BCST 80(DX)(SI*1), Z19, Z1
+
+over271:
+	VFMADD231PD.BCST 88(DX), Z17, Z0
+	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
+	SUBQ             $0x60, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all273
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole274
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole274:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready255
+
+all273:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Y3, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Y5, 64(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Y7, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some275
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some275:
+	JMP turned203
+
+over253:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept276
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready277
+
+kept276:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	VMOVUPD 64(DX)(BX*1), Z3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	VMOVUPD 64(DX)(BX*1), Z5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+	VMOVUPD 64(DX)(BX*1), Z7
+
+ready277:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest278
+	VMOVUPD      (DX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z11
+	VADDPD       Z11, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Z25, Z11, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Z25, Z11, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z13
+	VADDPD       Z13, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Z25, Z13, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Z25, Z13, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z15
+	VADDPD       Z15, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Z25, Z15, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Z25, Z15, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z17
+	VADDPD       Z17, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Z25, Z17, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Z25, Z17, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z19
+	VADDPD       Z19, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Z25, Z19, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Z25, Z19, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z21
+	VADDPD       Z21, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Z25, Z21, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Z25, Z21, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z23
+	VADDPD       Z23, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Z25, Z23, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Z25, Z23, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn280
+
+rest278:
+	// fewer rows, and then dz of some before them as well
+fold279:
+	VMOVUPD      (DX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(DX)(BX*1), Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold279
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z8
+	VMOVUPD      64(DX)(BX*1), Z9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z10
+	VMOVUPD      64(DX)(BX*1), Z11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z12
+	VMOVUPD      64(DX)(BX*1), Z13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z14
+	VMOVUPD      64(DX)(BX*1), Z15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z16
+	VMOVUPD      64(DX)(BX*1), Z17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z18
+	VMOVUPD      64(DX)(BX*1), Z19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z20
+	VMOVUPD      64(DX)(BX*1), Z21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z22
+	VMOVUPD      64(DX)(BX*1), Z23
+	ADDQ         SI, DX
+
+turn280:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some281
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some281:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
+	VFMADD231PD.BCST 16(DX), Z20, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	VFMADD231PD.BCST 32(DX), Z25, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 40(DX), Z18, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 48(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x00000080, BX
+	VSHUFF64X2       $0xee, Z13, Z9, Z8
+	VSHUFF64X2       $0x44, Z13, Z9, Z9
+	VSHUFF64X2       $0xee, Z15, Z11, Z13
+	VSHUFF64X2       $0x44, Z15, Z11, Z11
+	VSHUFF64X2       $0xee, Z21, Z17, Z15
+	VSHUFF64X2       $0x44, Z21, Z17, Z17
+	VSHUFF64X2       $0xee, Z23, Z19, Z21
+	VSHUFF64X2       $0x44, Z23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z23
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VUNPCKHPD        Z13, Z8, Z19
+	VUNPCKLPD        Z13, Z8, Z8
+	VUNPCKHPD        Z21, Z15, Z13
+	VUNPCKLPD        Z21, Z15, Z15
+	VSHUFF64X2       $0xdd, Z17, Z9, Z21
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z23, Z17
+	VSHUFF64X2       $0x88, Z11, Z23, Z23
+	VSHUFF64X2       $0xdd, Z15, Z8, Z11
+	VSHUFF64X2       $0x88, Z15, Z8, Z8
+	VSHUFF64X2       $0xdd, Z13, Z19, Z15
+	VSHUFF64X2       $0x88, Z13, Z19, Z19
+	CMPQ             BX, $0x78
+	JLE              over291
+	VFMADD231PD.BCST 64(DX), Z9, Z0
+	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+
+over291:
+	CMPQ             BX, $0x70
+	JLE              over292
+	VFMADD231PD.BCST 72(DX), Z23, Z0
+	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
+
+over292:
+	CMPQ             BX, $0x68
+	JLE              over293
+	VFMADD231PD.BCST 80(DX), Z21, Z0
+	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
+
+over293:
+	CMPQ             BX, $0x60
+	JLE              over294
+	VFMADD231PD.BCST 88(DX), Z17, Z0
+	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
+
+over294:
+	CMPQ             BX, $0x58
+	JLE              over295
+	VFMADD231PD.BCST 96(DX), Z8, Z0
+	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
+
+over295:
+	CMPQ             BX, $0x50
+	JLE              over296
+	VFMADD231PD.BCST 104(DX), Z19, Z0
+	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
+
+over296:
+	CMPQ             BX, $0x48
+	JLE              over297
+	VFMADD231PD.BCST 112(DX), Z11, Z0
+	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
+
+over297:
+	VFMADD231PD.BCST 120(DX), Z15, Z0
+	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
+	SUBQ             $0x00000080, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all299
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole300
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole300:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready277
+
+all299:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Z3, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Z5, 64(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Z7, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some301
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some301:
+	JMP turned203
+
+narrower230:
+	CMPQ BX, $0x08
+	JNE  over302
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept303
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready304
+
+kept303:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z4
+	ADDQ    SI, DX
+	VMOVUPD (DX), Z6
+
+ready304:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest305
+	VMOVUPD          (DX), Z8
+	VADDPD           Z8, Z2, Z2
+	VFMADD231PD.BCST (R9), Z8, Z4
+	VFMADD231PD.BCST 8(R9), Z8, Z6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z9
+	VADDPD           Z9, Z2, Z2
+	VFMADD231PD.BCST (R9), Z9, Z4
+	VFMADD231PD.BCST 8(R9), Z9, Z6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z10
+	VADDPD           Z10, Z2, Z2
+	VFMADD231PD.BCST (R9), Z10, Z4
+	VFMADD231PD.BCST 8(R9), Z10, Z6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z11
+	VADDPD           Z11, Z2, Z2
+	VFMADD231PD.BCST (R9), Z11, Z4
+	VFMADD231PD.BCST 8(R9), Z11, Z6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z12
+	VADDPD           Z12, Z2, Z2
+	VFMADD231PD.BCST (R9), Z12, Z4
+	VFMADD231PD.BCST 8(R9), Z12, Z6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z13
+	VADDPD           Z13, Z2, Z2
+	VFMADD231PD.BCST (R9), Z13, Z4
+	VFMADD231PD.BCST 8(R9), Z13, Z6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z14
+	VADDPD           Z14, Z2, Z2
+	VFMADD231PD.BCST (R9), Z14, Z4
+	VFMADD231PD.BCST 8(R9), Z14, Z6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z15
+	VADDPD           Z15, Z2, Z2
+	VFMADD231PD.BCST (R9), Z15, Z4
+	VFMADD231PD.BCST 8(R9), Z15, Z6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn307
+
+rest305:
+	// fewer rows, and then dz of some before them as well
+fold306:
+	VMOVUPD          (DX), Z8
+	VADDPD           Z8, Z2, Z2
+	VFMADD231PD.BCST (R9), Z8, Z4
+	VFMADD231PD.BCST 8(R9), Z8, Z6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold306
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), Z8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z12
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z13
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z14
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z15
+	ADDQ             SI, DX
+
+turn307:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some308
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some308:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z10, Z8, Z17
+	VSHUFF64X2       $0x44, Z10, Z8, Z8
+	VSHUFF64X2       $0xee, Z11, Z9, Z10
+	VSHUFF64X2       $0x44, Z11, Z9, Z9
+	VSHUFF64X2       $0xee, Z14, Z12, Z11
+	VSHUFF64X2       $0x44, Z14, Z12, Z12
+	VSHUFF64X2       $0xee, Z15, Z13, Z14
+	VSHUFF64X2       $0x44, Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z15
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VUNPCKHPD        Z10, Z17, Z13
+	VUNPCKLPD        Z10, Z17, Z17
+	VUNPCKHPD        Z14, Z11, Z10
+	VUNPCKLPD        Z14, Z11, Z11
+	VSHUFF64X2       $0xdd, Z12, Z8, Z14
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z15, Z12
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VSHUFF64X2       $0xdd, Z11, Z17, Z9
+	VSHUFF64X2       $0x88, Z11, Z17, Z17
+	VSHUFF64X2       $0xdd, Z10, Z13, Z11
+	VSHUFF64X2       $0x88, Z10, Z13, Z13
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z15, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z15, Z1
+	VFMADD231PD.BCST 16(DX), Z14, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z14, Z1
+	VFMADD231PD.BCST 24(DX), Z12, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
+	VFMADD231PD.BCST 32(DX), Z17, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z17, Z1
+	VFMADD231PD.BCST 40(DX), Z13, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z13, Z1
+	VFMADD231PD.BCST 48(DX), Z9, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z9, Z1
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z11, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all318
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole319
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole319:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready304
+
+all318:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (DX)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some320
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some320:
+	JMP turned203
+
+over302:
+	CMPQ BX, $0x04
+	JNE  over321
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept322
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready323
+
+kept322:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y4
+	ADDQ    SI, DX
+	VMOVUPD (DX), Y6
+
+ready323:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest324
+	VMOVUPD          (DX), Y8
+	VADDPD           Y8, Y2, Y2
+	VFMADD231PD.BCST (R9), Y8, Y4
+	VFMADD231PD.BCST 8(R9), Y8, Y6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y9
+	VADDPD           Y9, Y2, Y2
+	VFMADD231PD.BCST (R9), Y9, Y4
+	VFMADD231PD.BCST 8(R9), Y9, Y6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y10
+	VADDPD           Y10, Y2, Y2
+	VFMADD231PD.BCST (R9), Y10, Y4
+	VFMADD231PD.BCST 8(R9), Y10, Y6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y11
+	VADDPD           Y11, Y2, Y2
+	VFMADD231PD.BCST (R9), Y11, Y4
+	VFMADD231PD.BCST 8(R9), Y11, Y6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y12
+	VADDPD           Y12, Y2, Y2
+	VFMADD231PD.BCST (R9), Y12, Y4
+	VFMADD231PD.BCST 8(R9), Y12, Y6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y13
+	VADDPD           Y13, Y2, Y2
+	VFMADD231PD.BCST (R9), Y13, Y4
+	VFMADD231PD.BCST 8(R9), Y13, Y6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y14
+	VADDPD           Y14, Y2, Y2
+	VFMADD231PD.BCST (R9), Y14, Y4
+	VFMADD231PD.BCST 8(R9), Y14, Y6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y15
+	VADDPD           Y15, Y2, Y2
+	VFMADD231PD.BCST (R9), Y15, Y4
+	VFMADD231PD.BCST 8(R9), Y15, Y6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn326
+
+rest324:
+	// fewer rows, and then dz of some before them as well
+fold325:
+	VMOVUPD          (DX), Y8
+	VADDPD           Y8, Y2, Y2
+	VFMADD231PD.BCST (R9), Y8, Y4
+	VFMADD231PD.BCST 8(R9), Y8, Y6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold325
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), Y8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y12
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y13
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y14
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y15
+	ADDQ             SI, DX
+
+turn326:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some327
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some327:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z17, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
+	VFMADD231PD.BCST 16(DX), Z13, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z13, Z1
+	VFMADD231PD.BCST 24(DX), Z12, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all333
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole334
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole334:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready323
+
+all333:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Y2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Y4, (DX)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Y6, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some335
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some335:
+	JMP turned203
+
+over321:
+	CMPQ   BX, $0x04
+	JLT    over336
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept337
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready338
+
+kept337:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y2
+	VMOVUPD 32(DX)(BX*1), Y3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y4
+	VMOVUPD 32(DX)(BX*1), Y5
+	ADDQ    SI, DX
+	VMOVUPD (DX), Y6
+	VMOVUPD 32(DX)(BX*1), Y7
+
+ready338:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest339
+	VMOVUPD      (DX), Y8
+	VADDPD       Y8, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y8, Y4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y8, Y6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y10
+	VADDPD       Y10, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y11
+	VADDPD       Y11, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y10, Y4
+	VFMADD231PD  Y25, Y11, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y10, Y6
+	VFMADD231PD  Y25, Y11, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y12
+	VADDPD       Y12, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y13
+	VADDPD       Y13, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y12, Y4
+	VFMADD231PD  Y25, Y13, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y12, Y6
+	VFMADD231PD  Y25, Y13, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y14
+	VADDPD       Y14, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y15
+	VADDPD       Y15, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y14, Y4
+	VFMADD231PD  Y25, Y15, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y14, Y6
+	VFMADD231PD  Y25, Y15, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y16
+	VADDPD       Y16, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y17
+	VADDPD       Y17, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y16, Y4
+	VFMADD231PD  Y25, Y17, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y16, Y6
+	VFMADD231PD  Y25, Y17, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y18
+	VADDPD       Y18, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y19
+	VADDPD       Y19, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y18, Y4
+	VFMADD231PD  Y25, Y19, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y18, Y6
+	VFMADD231PD  Y25, Y19, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y20
+	VADDPD       Y20, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y21
+	VADDPD       Y21, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y20, Y4
+	VFMADD231PD  Y25, Y21, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y20, Y6
+	VFMADD231PD  Y25, Y21, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y22
+	VADDPD       Y22, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y23
+	VADDPD       Y23, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y22, Y4
+	VFMADD231PD  Y25, Y23, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y22, Y6
+	VFMADD231PD  Y25, Y23, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn341
+
+rest339:
+	// fewer rows, and then dz of some before them as well
+fold340:
+	VMOVUPD      (DX), Y8
+	VADDPD       Y8, Y2, Y2
+	VMOVUPD      32(DX)(BX*1), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  Y25, Y8, Y4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  Y25, Y8, Y6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold340
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Y8
+	VMOVUPD      32(DX)(BX*1), Y9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y10
+	VMOVUPD      32(DX)(BX*1), Y11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y12
+	VMOVUPD      32(DX)(BX*1), Y13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y14
+	VMOVUPD      32(DX)(BX*1), Y15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y16
+	VMOVUPD      32(DX)(BX*1), Y17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y18
+	VMOVUPD      32(DX)(BX*1), Y19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y20
+	VMOVUPD      32(DX)(BX*1), Y21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y22
+	VMOVUPD      32(DX)(BX*1), Y23
+	ADDQ         SI, DX
+
+turn341:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some342
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some342:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VINSERTF64X4     $0x01, Y22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z25
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VSHUFF64X2       $0xdd, Z16, Z8, Z18
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z25, Z16
+	VSHUFF64X2       $0x88, Z10, Z25, Z25
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z25, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z25, Z1
+	VFMADD231PD.BCST 16(DX), Z18, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z18, Z1
+	VFMADD231PD.BCST 24(DX), Z16, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x40, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x38
+	JLE              over348
+	VFMADD231PD.BCST 32(DX), Z9, Z0
+	VFMADD231PD.BCST 32(DX)(SI*1), Z9, Z1
+
+over348:
+	CMPQ             BX, $0x30
+	JLE              over349
+	VFMADD231PD.BCST 40(DX), Z8, Z0
+	VFMADD231PD.BCST 40(DX)(SI*1), Z8, Z1
+
+over349:
+	CMPQ             BX, $0x28
+	JLE              over350
+	VFMADD231PD.BCST 48(DX), Z19, Z0
+	VFMADD231PD.BCST 48(DX)(SI*1), Z19, Z1
+
+over350:
+	VFMADD231PD.BCST 56(DX), Z17, Z0
+	VFMADD231PD.BCST 56(DX)(SI*1), Z17, Z1
+	SUBQ             $0x40, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all352
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole353
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole353:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready338
+
+all352:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Y2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Y3, 32(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Y4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Y5, 32(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Y6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Y7, 32(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some354
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some354:
+	JMP turned203
+
+over336:
+	CMPQ BX, $0x02
+	JNE  over355
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept356
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready357
+
+kept356:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), X2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), X4
+	ADDQ    SI, DX
+	VMOVUPD (DX), X6
+
+ready357:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest358
+	VMOVUPD          (DX), X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R9), X8, X4
+	VFMADD231PD.BCST 8(R9), X8, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X9
+	VADDPD           X9, X2, X2
+	VFMADD231PD.BCST (R9), X9, X4
+	VFMADD231PD.BCST 8(R9), X9, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X10
+	VADDPD           X10, X2, X2
+	VFMADD231PD.BCST (R9), X10, X4
+	VFMADD231PD.BCST 8(R9), X10, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X11
+	VADDPD           X11, X2, X2
+	VFMADD231PD.BCST (R9), X11, X4
+	VFMADD231PD.BCST 8(R9), X11, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X12
+	VADDPD           X12, X2, X2
+	VFMADD231PD.BCST (R9), X12, X4
+	VFMADD231PD.BCST 8(R9), X12, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X13
+	VADDPD           X13, X2, X2
+	VFMADD231PD.BCST (R9), X13, X4
+	VFMADD231PD.BCST 8(R9), X13, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X14
+	VADDPD           X14, X2, X2
+	VFMADD231PD.BCST (R9), X14, X4
+	VFMADD231PD.BCST 8(R9), X14, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X15
+	VADDPD           X15, X2, X2
+	VFMADD231PD.BCST (R9), X15, X4
+	VFMADD231PD.BCST 8(R9), X15, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn360
+
+rest358:
+	// fewer rows, and then dz of some before them as well
+fold359:
+	VMOVUPD          (DX), X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R9), X8, X4
+	VFMADD231PD.BCST 8(R9), X8, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold359
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), X8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X12
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X13
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X14
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X15
+	ADDQ             SI, DX
+
+turn360:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some361
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some361:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z17, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all365
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole366
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole366:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready357
+
+all365:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD X2, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD X4, (DX)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD X6, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some367
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some367:
+	JMP turned203
+
+over355:
+	CMPQ   BX, $0x02
+	JLT    over368
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept369
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready370
+
+kept369:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), X2
+	VMOVUPD 16(DX)(BX*1), X3
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), X4
+	VMOVUPD 16(DX)(BX*1), X5
+	ADDQ    SI, DX
+	VMOVUPD (DX), X6
+	VMOVUPD 16(DX)(BX*1), X7
+
+ready370:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest371
+	VMOVUPD      (DX), X8
+	VADDPD       X8, X2, X2
+	VMOVUPD      16(DX)(BX*1), X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X8, X4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X8, X6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X10
+	VADDPD       X10, X2, X2
+	VMOVUPD      16(DX)(BX*1), X11
+	VADDPD       X11, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X10, X4
+	VFMADD231PD  X25, X11, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X10, X6
+	VFMADD231PD  X25, X11, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X12
+	VADDPD       X12, X2, X2
+	VMOVUPD      16(DX)(BX*1), X13
+	VADDPD       X13, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X12, X4
+	VFMADD231PD  X25, X13, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X12, X6
+	VFMADD231PD  X25, X13, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X14
+	VADDPD       X14, X2, X2
+	VMOVUPD      16(DX)(BX*1), X15
+	VADDPD       X15, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X14, X4
+	VFMADD231PD  X25, X15, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X14, X6
+	VFMADD231PD  X25, X15, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X16
+	VADDPD       X16, X2, X2
+	VMOVUPD      16(DX)(BX*1), X17
+	VADDPD       X17, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X16, X4
+	VFMADD231PD  X25, X17, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X16, X6
+	VFMADD231PD  X25, X17, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X18
+	VADDPD       X18, X2, X2
+	VMOVUPD      16(DX)(BX*1), X19
+	VADDPD       X19, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X18, X4
+	VFMADD231PD  X25, X19, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X18, X6
+	VFMADD231PD  X25, X19, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X20
+	VADDPD       X20, X2, X2
+	VMOVUPD      16(DX)(BX*1), X21
+	VADDPD       X21, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X20, X4
+	VFMADD231PD  X25, X21, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X20, X6
+	VFMADD231PD  X25, X21, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X22
+	VADDPD       X22, X2, X2
+	VMOVUPD      16(DX)(BX*1), X23
+	VADDPD       X23, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X22, X4
+	VFMADD231PD  X25, X23, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X22, X6
+	VFMADD231PD  X25, X23, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn373
+
+rest371:
+	// fewer rows, and then dz of some before them as well
+fold372:
+	VMOVUPD      (DX), X8
+	VADDPD       X8, X2, X2
+	VMOVUPD      16(DX)(BX*1), X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R9), Z25
+	VFMADD231PD  X25, X8, X4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R9), Z25
+	VFMADD231PD  X25, X8, X6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold372
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), X8
+	VMOVUPD      16(DX)(BX*1), X9
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X10
+	VMOVUPD      16(DX)(BX*1), X11
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X12
+	VMOVUPD      16(DX)(BX*1), X13
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X14
+	VMOVUPD      16(DX)(BX*1), X15
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X16
+	VMOVUPD      16(DX)(BX*1), X17
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X18
+	VMOVUPD      16(DX)(BX*1), X19
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X20
+	VMOVUPD      16(DX)(BX*1), X21
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X22
+	VMOVUPD      16(DX)(BX*1), X23
+	ADDQ         SI, DX
+
+turn373:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some374
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some374:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VINSERTF64X4     $0x01, Y22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z25
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VSHUFF64X2       $0xdd, Z16, Z8, Z18
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z25, Z16
+	VSHUFF64X2       $0x88, Z10, Z25, Z25
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 8(DX), Z25, Z0
+	VFMADD231PD.BCST 8(DX)(SI*1), Z25, Z1
+	ADDQ             BX, DX
+	ADDQ             $0x20, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x18
+	JLE              over378
+	VFMADD231PD.BCST 16(DX), Z9, Z0
+	VFMADD231PD.BCST 16(DX)(SI*1), Z9, Z1
+
+over378:
+	VFMADD231PD.BCST 24(DX), Z8, Z0
+	VFMADD231PD.BCST 24(DX)(SI*1), Z8, Z1
+	SUBQ             $0x20, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all380
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole381
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole381:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready370
+
+all380:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD X2, (DX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD X3, 16(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD X4, (DX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD X5, 16(DX)(BX*1)
+	ADDQ    SI, DX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD X6, (DX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD X7, 16(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some382
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some382:
+	JMP turned203
+
+over368:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept383
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready384
+
+kept383:
+	MOVQ   db+32(FP), DX
+	ADDQ   AX, DX
+	VMOVSD (DX), X2
+	MOVQ   dw+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   lddw+24(FP), SI
+	VMOVSD (DX), X4
+	ADDQ   SI, DX
+	VMOVSD (DX), X6
+
+ready384:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest385
+	VMOVSD           (DX), X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R9), X8, X4
+	VFMADD231PD.BCST 8(R9), X8, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X9
+	VADDPD           X9, X2, X2
+	VFMADD231PD.BCST (R9), X9, X4
+	VFMADD231PD.BCST 8(R9), X9, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X10
+	VADDPD           X10, X2, X2
+	VFMADD231PD.BCST (R9), X10, X4
+	VFMADD231PD.BCST 8(R9), X10, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X11
+	VADDPD           X11, X2, X2
+	VFMADD231PD.BCST (R9), X11, X4
+	VFMADD231PD.BCST 8(R9), X11, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X12
+	VADDPD           X12, X2, X2
+	VFMADD231PD.BCST (R9), X12, X4
+	VFMADD231PD.BCST 8(R9), X12, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X13
+	VADDPD           X13, X2, X2
+	VFMADD231PD.BCST (R9), X13, X4
+	VFMADD231PD.BCST 8(R9), X13, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X14
+	VADDPD           X14, X2, X2
+	VFMADD231PD.BCST (R9), X14, X4
+	VFMADD231PD.BCST 8(R9), X14, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X15
+	VADDPD           X15, X2, X2
+	VFMADD231PD.BCST (R9), X15, X4
+	VFMADD231PD.BCST 8(R9), X15, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn387
+
+rest385:
+	// fewer rows, and then dz of some before them as well
+fold386:
+	VMOVSD           (DX), X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R9), X8, X4
+	VFMADD231PD.BCST 8(R9), X8, X6
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold386
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVSD           (DX), X8
+	ADDQ             SI, DX
+	VMOVSD           (DX), X9
+	ADDQ             SI, DX
+	VMOVSD           (DX), X10
+	ADDQ             SI, DX
+	VMOVSD           (DX), X11
+	ADDQ             SI, DX
+	VMOVSD           (DX), X12
+	ADDQ             SI, DX
+	VMOVSD           (DX), X13
+	ADDQ             SI, DX
+	VMOVSD           (DX), X14
+	ADDQ             SI, DX
+	VMOVSD           (DX), X15
+	ADDQ             SI, DX
+
+turn387:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some388
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some388:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (DX), Z8, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all391
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole392
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole392:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (SI)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (SI)(DI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X11, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (SI)(R10*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, DI, DI
+	ADDQ          DI, SI
+	MOVQ          SI, dx+0(FP)
+	MOVQ          n+120(FP), DX
+	CMPQ          DX, $0x01
+	JGE           ready384
+
+all391:
+	VPXORD Z8, Z8, Z8
+	MOVQ   db+32(FP), DX
+	ADDQ   AX, DX
+	VADDPD Z8, Z2, Z2
+	VMOVSD X2, (DX)
+	MOVQ   dw+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   lddw+24(FP), SI
+	VADDPD Z8, Z4, Z4
+	VMOVSD X4, (DX)
+	ADDQ   SI, DX
+	VADDPD Z8, Z6, Z6
+	VMOVSD X6, (DX)
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some393
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some393:
+turned203:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole394
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole394:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           block200
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end2
+
+end2:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	MOVQ act+128(FP), AX
+	CMPQ AX, $0x01
+	JNE  other397
+
+block398:
+	// 8 rows of dx, from +0; 8×16 elements of dz at a time
+	VPXORD Z0, Z0, Z0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk399:
+	CMPQ BX, $0x10
+	JLT  last400
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept402
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready403
+
+kept402:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	VMOVUPD 64(DX), Z2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+	VMOVUPD 64(DX), Z4
+
+ready403:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest404
+	VMOVUPD      (DX), Z5
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX), Z6
+	VMOVUPD      64(DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Z22, Z6, Z4
+	VMOVUPD      Z5, (DX)
+	VMOVUPD      Z6, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z7
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z1, Z1
+	VMOVUPD      64(DX), Z8
+	VMOVUPD      64(DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  Z22, Z8, Z4
+	VMOVUPD      Z7, (DX)
+	VMOVUPD      Z8, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z9
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      64(DX), Z10
+	VMOVUPD      64(DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  Z22, Z10, Z4
+	VMOVUPD      Z9, (DX)
+	VMOVUPD      Z10, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z11
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z1, Z1
+	VMOVUPD      64(DX), Z12
+	VMOVUPD      64(DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  Z22, Z12, Z4
+	VMOVUPD      Z11, (DX)
+	VMOVUPD      Z12, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z13
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      64(DX), Z14
+	VMOVUPD      64(DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  Z22, Z14, Z4
+	VMOVUPD      Z13, (DX)
+	VMOVUPD      Z14, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z15
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z1, Z1
+	VMOVUPD      64(DX), Z16
+	VMOVUPD      64(DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  Z22, Z16, Z4
+	VMOVUPD      Z15, (DX)
+	VMOVUPD      Z16, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z17
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      64(DX), Z18
+	VMOVUPD      64(DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z18, K2, Z18
+	VADDPD       Z18, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  Z22, Z18, Z4
+	VMOVUPD      Z17, (DX)
+	VMOVUPD      Z18, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z19
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z19, K2, Z19
+	VADDPD       Z19, Z1, Z1
+	VMOVUPD      64(DX), Z20
+	VMOVUPD      64(DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z20, K2, Z20
+	VADDPD       Z20, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  Z22, Z20, Z4
+	VMOVUPD      Z19, (DX)
+	VMOVUPD      Z20, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn406
+
+rest404:
+	// fewer rows, and then dz of some before them as well
+fold405:
+	VMOVUPD      (DX), Z5
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX), Z6
+	VMOVUPD      64(DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Z22, Z6, Z4
+	VMOVUPD      Z5, (DX)
+	VMOVUPD      Z6, 64(DX)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold405
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z5
+	VMOVUPD      64(DX), Z6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z7
+	VMOVUPD      64(DX), Z8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z9
+	VMOVUPD      64(DX), Z10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z11
+	VMOVUPD      64(DX), Z12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z13
+	VMOVUPD      64(DX), Z14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z15
+	VMOVUPD      64(DX), Z16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z17
+	VMOVUPD      64(DX), Z18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z19
+	VMOVUPD      64(DX), Z20
+	ADDQ         SI, DX
+
+turn406:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some407
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some407:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z11, Z7, Z9
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z17, Z13, Z11
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z19, Z15, Z17
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z19
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z22, Z15
+	VUNPCKLPD        Z9, Z22, Z22
+	VUNPCKHPD        Z17, Z11, Z9
+	VUNPCKLPD        Z17, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z19, Z13
+	VSHUFF64X2       $0x88, Z7, Z19, Z19
+	VSHUFF64X2       $0xdd, Z11, Z22, Z7
+	VSHUFF64X2       $0x88, Z11, Z22, Z22
+	VSHUFF64X2       $0xdd, Z9, Z15, Z11
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z19, Z0
+	VFMADD231PD.BCST 16(DX), Z17, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	VFMADD231PD.BCST 32(DX), Z22, Z0
+	VFMADD231PD.BCST 40(DX), Z15, Z0
+	VFMADD231PD.BCST 48(DX), Z7, Z0
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	VSHUFF64X2       $0xee, Z10, Z6, Z5
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z12, Z8, Z10
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z18, Z14, Z12
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z20, Z16, Z18
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z20
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VUNPCKHPD        Z10, Z5, Z16
+	VUNPCKLPD        Z10, Z5, Z5
+	VUNPCKHPD        Z18, Z12, Z10
+	VUNPCKLPD        Z18, Z12, Z12
+	VSHUFF64X2       $0xdd, Z14, Z6, Z18
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z20, Z14
+	VSHUFF64X2       $0x88, Z8, Z20, Z20
+	VSHUFF64X2       $0xdd, Z12, Z5, Z8
+	VSHUFF64X2       $0x88, Z12, Z5, Z5
+	VSHUFF64X2       $0xdd, Z10, Z16, Z12
+	VSHUFF64X2       $0x88, Z10, Z16, Z16
+	VFMADD231PD.BCST 64(DX), Z6, Z0
+	VFMADD231PD.BCST 72(DX), Z20, Z0
+	VFMADD231PD.BCST 80(DX), Z18, Z0
+	VFMADD231PD.BCST 88(DX), Z14, Z0
+	VFMADD231PD.BCST 96(DX), Z5, Z0
+	VFMADD231PD.BCST 104(DX), Z16, Z0
+	VFMADD231PD.BCST 112(DX), Z8, Z0
+	VFMADD231PD.BCST 120(DX), Z12, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all425
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole426
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole426:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart427
+	VMOVUPD Z0, (SI)
+	JMP     stored428
+
+apart427:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored428:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready403
+
+all425:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD Z2, 64(DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD Z4, 64(DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some429
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some429:
+	ADDQ $0x00000080, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk399
+	JMP  turned401
+
+last400:
+	CMPQ BX, $0x08
+	JLE  narrower430
+	CMPQ BX, $0x10
+	JNE  over431
+	JMP  turned401
+
+over431:
+	CMPQ   BX, $0x0b
+	JGE    over432
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x50, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept433
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready434
+
+kept433:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	VMOVUPD 64(DX)(BX*1), X2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+	VMOVUPD 64(DX)(BX*1), X4
+
+ready434:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest435
+	VMOVUPD      (DX), Z5
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X6
+	VMOVUPD      64(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X6, K2, X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  X22, X6, X4
+	VMOVUPD      Z5, (DX)
+	VMOVUPD      X6, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z7
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X8
+	VMOVUPD      64(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X8, K2, X8
+	VADDPD       X8, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  X22, X8, X4
+	VMOVUPD      Z7, (DX)
+	VMOVUPD      X8, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z9
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X10
+	VMOVUPD      64(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X10, K2, X10
+	VADDPD       X10, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  X22, X10, X4
+	VMOVUPD      Z9, (DX)
+	VMOVUPD      X10, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z11
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X12
+	VMOVUPD      64(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X12, K2, X12
+	VADDPD       X12, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  X22, X12, X4
+	VMOVUPD      Z11, (DX)
+	VMOVUPD      X12, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z13
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X14
+	VMOVUPD      64(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X14, K2, X14
+	VADDPD       X14, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  X22, X14, X4
+	VMOVUPD      Z13, (DX)
+	VMOVUPD      X14, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z15
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X16
+	VMOVUPD      64(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X16, K2, X16
+	VADDPD       X16, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  X22, X16, X4
+	VMOVUPD      Z15, (DX)
+	VMOVUPD      X16, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z17
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X18
+	VMOVUPD      64(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X18, K2, X18
+	VADDPD       X18, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  X22, X18, X4
+	VMOVUPD      Z17, (DX)
+	VMOVUPD      X18, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z19
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z19, K2, Z19
+	VADDPD       Z19, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X20
+	VMOVUPD      64(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X20, K2, X20
+	VADDPD       X20, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  X22, X20, X4
+	VMOVUPD      Z19, (DX)
+	VMOVUPD      X20, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn437
+
+rest435:
+	// fewer rows, and then dz of some before them as well
+fold436:
+	VMOVUPD      (DX), Z5
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X6
+	VMOVUPD      64(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X6, K2, X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  X22, X6, X4
+	VMOVUPD      Z5, (DX)
+	VMOVUPD      X6, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold436
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z5
+	VMOVUPD      64(DX)(BX*1), X6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z7
+	VMOVUPD      64(DX)(BX*1), X8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z9
+	VMOVUPD      64(DX)(BX*1), X10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z11
+	VMOVUPD      64(DX)(BX*1), X12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z13
+	VMOVUPD      64(DX)(BX*1), X14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z15
+	VMOVUPD      64(DX)(BX*1), X16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z17
+	VMOVUPD      64(DX)(BX*1), X18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z19
+	VMOVUPD      64(DX)(BX*1), X20
+	ADDQ         SI, DX
+
+turn437:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some438
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some438:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z11, Z7, Z9
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z17, Z13, Z11
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z19, Z15, Z17
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z19
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z22, Z15
+	VUNPCKLPD        Z9, Z22, Z22
+	VUNPCKHPD        Z17, Z11, Z9
+	VUNPCKLPD        Z17, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z19, Z13
+	VSHUFF64X2       $0x88, Z7, Z19, Z19
+	VSHUFF64X2       $0xdd, Z11, Z22, Z7
+	VSHUFF64X2       $0x88, Z11, Z22, Z22
+	VSHUFF64X2       $0xdd, Z9, Z15, Z11
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z19, Z0
+	VFMADD231PD.BCST 16(DX), Z17, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	VFMADD231PD.BCST 32(DX), Z22, Z0
+	VFMADD231PD.BCST 40(DX), Z15, Z0
+	VFMADD231PD.BCST 48(DX), Z7, Z0
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x50, BX
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z5
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VSHUFF64X2       $0xdd, Z14, Z6, Z16
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z5, Z14
+	VSHUFF64X2       $0x88, Z8, Z5, Z5
+	CMPQ             BX, $0x48
+	JLE              over448
+	VFMADD231PD.BCST 64(DX), Z6, Z0
+
+over448:
+	VFMADD231PD.BCST 72(DX), Z5, Z0
+	SUBQ             $0x50, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all450
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole451
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole451:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart452
+	VMOVUPD Z0, (SI)
+	JMP     stored453
+
+apart452:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored453:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready434
+
+all450:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD X2, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD X4, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some454
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some454:
+	JMP turned401
+
+over432:
+	CMPQ   BX, $0x0d
+	JGE    over455
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept456
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready457
+
+kept456:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	VMOVUPD 64(DX)(BX*1), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+	VMOVUPD 64(DX)(BX*1), Y4
+
+ready457:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest458
+	VMOVUPD      (DX), Z5
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y6
+	VMOVUPD      64(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y6, K2, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Y22, Y6, Y4
+	VMOVUPD      Z5, (DX)
+	VMOVUPD      Y6, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z7
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y8
+	VMOVUPD      64(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y8, K2, Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  Y22, Y8, Y4
+	VMOVUPD      Z7, (DX)
+	VMOVUPD      Y8, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z9
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y10
+	VMOVUPD      64(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y10, K2, Y10
+	VADDPD       Y10, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  Y22, Y10, Y4
+	VMOVUPD      Z9, (DX)
+	VMOVUPD      Y10, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z11
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y12
+	VMOVUPD      64(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y12, K2, Y12
+	VADDPD       Y12, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  Y22, Y12, Y4
+	VMOVUPD      Z11, (DX)
+	VMOVUPD      Y12, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z13
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y14
+	VMOVUPD      64(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y14, K2, Y14
+	VADDPD       Y14, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  Y22, Y14, Y4
+	VMOVUPD      Z13, (DX)
+	VMOVUPD      Y14, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z15
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y16
+	VMOVUPD      64(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y16, K2, Y16
+	VADDPD       Y16, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  Y22, Y16, Y4
+	VMOVUPD      Z15, (DX)
+	VMOVUPD      Y16, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z17
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y18
+	VMOVUPD      64(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y18, K2, Y18
+	VADDPD       Y18, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  Y22, Y18, Y4
+	VMOVUPD      Z17, (DX)
+	VMOVUPD      Y18, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z19
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z19, K2, Z19
+	VADDPD       Z19, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y20
+	VMOVUPD      64(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y20, K2, Y20
+	VADDPD       Y20, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  Y22, Y20, Y4
+	VMOVUPD      Z19, (DX)
+	VMOVUPD      Y20, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn460
+
+rest458:
+	// fewer rows, and then dz of some before them as well
+fold459:
+	VMOVUPD      (DX), Z5
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y6
+	VMOVUPD      64(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y6, K2, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Y22, Y6, Y4
+	VMOVUPD      Z5, (DX)
+	VMOVUPD      Y6, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold459
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z5
+	VMOVUPD      64(DX)(BX*1), Y6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z7
+	VMOVUPD      64(DX)(BX*1), Y8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z9
+	VMOVUPD      64(DX)(BX*1), Y10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z11
+	VMOVUPD      64(DX)(BX*1), Y12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z13
+	VMOVUPD      64(DX)(BX*1), Y14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z15
+	VMOVUPD      64(DX)(BX*1), Y16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z17
+	VMOVUPD      64(DX)(BX*1), Y18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z19
+	VMOVUPD      64(DX)(BX*1), Y20
+	ADDQ         SI, DX
+
+turn460:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some461
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some461:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z11, Z7, Z9
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z17, Z13, Z11
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z19, Z15, Z17
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z19
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z22, Z15
+	VUNPCKLPD        Z9, Z22, Z22
+	VUNPCKHPD        Z17, Z11, Z9
+	VUNPCKLPD        Z17, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z19, Z13
+	VSHUFF64X2       $0x88, Z7, Z19, Z19
+	VSHUFF64X2       $0xdd, Z11, Z22, Z7
+	VSHUFF64X2       $0x88, Z11, Z22, Z22
+	VSHUFF64X2       $0xdd, Z9, Z15, Z11
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z19, Z0
+	VFMADD231PD.BCST 16(DX), Z17, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	VFMADD231PD.BCST 32(DX), Z22, Z0
+	VFMADD231PD.BCST 40(DX), Z15, Z0
+	VFMADD231PD.BCST 48(DX), Z7, Z0
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x60, BX
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z5
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VSHUFF64X2       $0xdd, Z14, Z6, Z16
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z5, Z14
+	VSHUFF64X2       $0x88, Z8, Z5, Z5
+	CMPQ             BX, $0x58
+	JLE              over471
+	VFMADD231PD.BCST 64(DX), Z6, Z0
+
+over471:
+	CMPQ             BX, $0x50
+	JLE              over472
+	VFMADD231PD.BCST 72(DX), Z5, Z0
+
+over472:
+	CMPQ             BX, $0x48
+	JLE              over473
+	VFMADD231PD.BCST 80(DX), Z16, Z0
+
+over473:
+	VFMADD231PD.BCST 88(DX), Z14, Z0
+	SUBQ             $0x60, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all475
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole476
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole476:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart477
+	VMOVUPD Z0, (SI)
+	JMP     stored478
+
+apart477:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored478:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready457
+
+all475:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD Y2, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD Y4, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some479
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some479:
+	JMP turned401
+
+over455:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept480
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready481
+
+kept480:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	VMOVUPD 64(DX)(BX*1), Z2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+	VMOVUPD 64(DX)(BX*1), Z4
+
+ready481:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest482
+	VMOVUPD      (DX), Z5
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z6
+	VMOVUPD      64(DI)(BX*1), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Z22, Z6, Z4
+	VMOVUPD      Z5, (DX)
+	VMOVUPD      Z6, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z7
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z8
+	VMOVUPD      64(DI)(BX*1), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  Z22, Z8, Z4
+	VMOVUPD      Z7, (DX)
+	VMOVUPD      Z8, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z9
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z10
+	VMOVUPD      64(DI)(BX*1), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  Z22, Z10, Z4
+	VMOVUPD      Z9, (DX)
+	VMOVUPD      Z10, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z11
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z12
+	VMOVUPD      64(DI)(BX*1), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  Z22, Z12, Z4
+	VMOVUPD      Z11, (DX)
+	VMOVUPD      Z12, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z13
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z14
+	VMOVUPD      64(DI)(BX*1), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  Z22, Z14, Z4
+	VMOVUPD      Z13, (DX)
+	VMOVUPD      Z14, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z15
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z16
+	VMOVUPD      64(DI)(BX*1), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  Z22, Z16, Z4
+	VMOVUPD      Z15, (DX)
+	VMOVUPD      Z16, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z17
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z18
+	VMOVUPD      64(DI)(BX*1), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z18, K2, Z18
+	VADDPD       Z18, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  Z22, Z18, Z4
+	VMOVUPD      Z17, (DX)
+	VMOVUPD      Z18, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z19
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z19, K2, Z19
+	VADDPD       Z19, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z20
+	VMOVUPD      64(DI)(BX*1), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z20, K2, Z20
+	VADDPD       Z20, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  Z22, Z20, Z4
+	VMOVUPD      Z19, (DX)
+	VMOVUPD      Z20, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn484
+
+rest482:
+	// fewer rows, and then dz of some before them as well
+fold483:
+	VMOVUPD      (DX), Z5
+	VMOVUPD      (DI), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z6
+	VMOVUPD      64(DI)(BX*1), Z21
+	VCMPPD       $0x06, Z23, Z21, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Z22, Z6, Z4
+	VMOVUPD      Z5, (DX)
+	VMOVUPD      Z6, 64(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold483
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z5
+	VMOVUPD      64(DX)(BX*1), Z6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z7
+	VMOVUPD      64(DX)(BX*1), Z8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z9
+	VMOVUPD      64(DX)(BX*1), Z10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z11
+	VMOVUPD      64(DX)(BX*1), Z12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z13
+	VMOVUPD      64(DX)(BX*1), Z14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z15
+	VMOVUPD      64(DX)(BX*1), Z16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z17
+	VMOVUPD      64(DX)(BX*1), Z18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z19
+	VMOVUPD      64(DX)(BX*1), Z20
+	ADDQ         SI, DX
+
+turn484:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some485
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some485:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z11, Z7, Z9
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z17, Z13, Z11
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z19, Z15, Z17
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z19
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z22, Z15
+	VUNPCKLPD        Z9, Z22, Z22
+	VUNPCKHPD        Z17, Z11, Z9
+	VUNPCKLPD        Z17, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z19, Z13
+	VSHUFF64X2       $0x88, Z7, Z19, Z19
+	VSHUFF64X2       $0xdd, Z11, Z22, Z7
+	VSHUFF64X2       $0x88, Z11, Z22, Z22
+	VSHUFF64X2       $0xdd, Z9, Z15, Z11
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z19, Z0
+	VFMADD231PD.BCST 16(DX), Z17, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	VFMADD231PD.BCST 32(DX), Z22, Z0
+	VFMADD231PD.BCST 40(DX), Z15, Z0
+	VFMADD231PD.BCST 48(DX), Z7, Z0
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x00000080, BX
+	VSHUFF64X2       $0xee, Z10, Z6, Z5
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z12, Z8, Z10
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z18, Z14, Z12
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z20, Z16, Z18
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z20
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VUNPCKHPD        Z10, Z5, Z16
+	VUNPCKLPD        Z10, Z5, Z5
+	VUNPCKHPD        Z18, Z12, Z10
+	VUNPCKLPD        Z18, Z12, Z12
+	VSHUFF64X2       $0xdd, Z14, Z6, Z18
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z20, Z14
+	VSHUFF64X2       $0x88, Z8, Z20, Z20
+	VSHUFF64X2       $0xdd, Z12, Z5, Z8
+	VSHUFF64X2       $0x88, Z12, Z5, Z5
+	VSHUFF64X2       $0xdd, Z10, Z16, Z12
+	VSHUFF64X2       $0x88, Z10, Z16, Z16
+	CMPQ             BX, $0x78
+	JLE              over495
+	VFMADD231PD.BCST 64(DX), Z6, Z0
+
+over495:
+	CMPQ             BX, $0x70
+	JLE              over496
+	VFMADD231PD.BCST 72(DX), Z20, Z0
+
+over496:
+	CMPQ             BX, $0x68
+	JLE              over497
+	VFMADD231PD.BCST 80(DX), Z18, Z0
+
+over497:
+	CMPQ             BX, $0x60
+	JLE              over498
+	VFMADD231PD.BCST 88(DX), Z14, Z0
+
+over498:
+	CMPQ             BX, $0x58
+	JLE              over499
+	VFMADD231PD.BCST 96(DX), Z5, Z0
+
+over499:
+	CMPQ             BX, $0x50
+	JLE              over500
+	VFMADD231PD.BCST 104(DX), Z16, Z0
+
+over500:
+	CMPQ             BX, $0x48
+	JLE              over501
+	VFMADD231PD.BCST 112(DX), Z8, Z0
+
+over501:
+	VFMADD231PD.BCST 120(DX), Z12, Z0
+	SUBQ             $0x00000080, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all503
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole504
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole504:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart505
+	VMOVUPD Z0, (SI)
+	JMP     stored506
+
+apart505:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored506:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready481
+
+all503:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD Z2, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD Z4, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some507
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some507:
+	JMP turned401
+
+narrower430:
+	CMPQ BX, $0x08
+	JNE  over508
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept509
+	VPXORD Z1, Z1, Z1
+	VPXORD Z3, Z3, Z3
+	JMP    ready510
+
+kept509:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+
+ready510:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z15, Z15, Z15
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest511
+	VMOVUPD          (DX), Z5
+	VMOVUPD          (DI), Z13
+	VCMPPD           $0x06, Z15, Z13, K2
+	VMOVAPD.Z        Z5, K2, Z5
+	VADDPD           Z5, Z1, Z1
+	VFMADD231PD.BCST (R9), Z5, Z3
+	VMOVUPD          Z5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z6
+	VMOVUPD          (DI), Z13
+	VCMPPD           $0x06, Z15, Z13, K2
+	VMOVAPD.Z        Z6, K2, Z6
+	VADDPD           Z6, Z1, Z1
+	VFMADD231PD.BCST (R9), Z6, Z3
+	VMOVUPD          Z6, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z7
+	VMOVUPD          (DI), Z13
+	VCMPPD           $0x06, Z15, Z13, K2
+	VMOVAPD.Z        Z7, K2, Z7
+	VADDPD           Z7, Z1, Z1
+	VFMADD231PD.BCST (R9), Z7, Z3
+	VMOVUPD          Z7, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z8
+	VMOVUPD          (DI), Z13
+	VCMPPD           $0x06, Z15, Z13, K2
+	VMOVAPD.Z        Z8, K2, Z8
+	VADDPD           Z8, Z1, Z1
+	VFMADD231PD.BCST (R9), Z8, Z3
+	VMOVUPD          Z8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z9
+	VMOVUPD          (DI), Z13
+	VCMPPD           $0x06, Z15, Z13, K2
+	VMOVAPD.Z        Z9, K2, Z9
+	VADDPD           Z9, Z1, Z1
+	VFMADD231PD.BCST (R9), Z9, Z3
+	VMOVUPD          Z9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z10
+	VMOVUPD          (DI), Z13
+	VCMPPD           $0x06, Z15, Z13, K2
+	VMOVAPD.Z        Z10, K2, Z10
+	VADDPD           Z10, Z1, Z1
+	VFMADD231PD.BCST (R9), Z10, Z3
+	VMOVUPD          Z10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z11
+	VMOVUPD          (DI), Z13
+	VCMPPD           $0x06, Z15, Z13, K2
+	VMOVAPD.Z        Z11, K2, Z11
+	VADDPD           Z11, Z1, Z1
+	VFMADD231PD.BCST (R9), Z11, Z3
+	VMOVUPD          Z11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z12
+	VMOVUPD          (DI), Z13
+	VCMPPD           $0x06, Z15, Z13, K2
+	VMOVAPD.Z        Z12, K2, Z12
+	VADDPD           Z12, Z1, Z1
+	VFMADD231PD.BCST (R9), Z12, Z3
+	VMOVUPD          Z12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn513
+
+rest511:
+	// fewer rows, and then dz of some before them as well
+fold512:
+	VMOVUPD          (DX), Z5
+	VMOVUPD          (DI), Z13
+	VCMPPD           $0x06, Z15, Z13, K2
+	VMOVAPD.Z        Z5, K2, Z5
+	VADDPD           Z5, Z1, Z1
+	VFMADD231PD.BCST (R9), Z5, Z3
+	VMOVUPD          Z5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold512
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), Z5
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z6
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z7
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z12
+	ADDQ             SI, DX
+
+turn513:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some514
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some514:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z7, Z5, Z14
+	VSHUFF64X2       $0x44, Z7, Z5, Z5
+	VSHUFF64X2       $0xee, Z8, Z6, Z7
+	VSHUFF64X2       $0x44, Z8, Z6, Z6
+	VSHUFF64X2       $0xee, Z11, Z9, Z8
+	VSHUFF64X2       $0x44, Z11, Z9, Z9
+	VSHUFF64X2       $0xee, Z12, Z10, Z11
+	VSHUFF64X2       $0x44, Z12, Z10, Z10
+	VUNPCKHPD        Z6, Z5, Z12
+	VUNPCKLPD        Z6, Z5, Z5
+	VUNPCKHPD        Z10, Z9, Z6
+	VUNPCKLPD        Z10, Z9, Z9
+	VUNPCKHPD        Z7, Z14, Z10
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPD        Z11, Z8, Z7
+	VUNPCKLPD        Z11, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z5, Z11
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z6, Z12, Z9
+	VSHUFF64X2       $0x88, Z6, Z12, Z12
+	VSHUFF64X2       $0xdd, Z8, Z14, Z6
+	VSHUFF64X2       $0x88, Z8, Z14, Z14
+	VSHUFF64X2       $0xdd, Z7, Z10, Z8
+	VSHUFF64X2       $0x88, Z7, Z10, Z10
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z12, Z0
+	VFMADD231PD.BCST 16(DX), Z11, Z0
+	VFMADD231PD.BCST 24(DX), Z9, Z0
+	VFMADD231PD.BCST 32(DX), Z14, Z0
+	VFMADD231PD.BCST 40(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX), Z6, Z0
+	VFMADD231PD.BCST 56(DX), Z8, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all524
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole525
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole525:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart526
+	VMOVUPD Z0, (SI)
+	JMP     stored527
+
+apart526:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored527:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready510
+
+all524:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some528
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some528:
+	JMP turned401
+
+over508:
+	CMPQ BX, $0x04
+	JNE  over529
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept530
+	VPXORD Z1, Z1, Z1
+	VPXORD Z3, Z3, Z3
+	JMP    ready531
+
+kept530:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y3
+
+ready531:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z15, Z15, Z15
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest532
+	VMOVUPD          (DX), Y5
+	VMOVUPD          (DI), Y13
+	VCMPPD           $0x06, Y15, Y13, K2
+	VMOVAPD.Z        Y5, K2, Y5
+	VADDPD           Y5, Y1, Y1
+	VFMADD231PD.BCST (R9), Y5, Y3
+	VMOVUPD          Y5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y6
+	VMOVUPD          (DI), Y13
+	VCMPPD           $0x06, Y15, Y13, K2
+	VMOVAPD.Z        Y6, K2, Y6
+	VADDPD           Y6, Y1, Y1
+	VFMADD231PD.BCST (R9), Y6, Y3
+	VMOVUPD          Y6, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y7
+	VMOVUPD          (DI), Y13
+	VCMPPD           $0x06, Y15, Y13, K2
+	VMOVAPD.Z        Y7, K2, Y7
+	VADDPD           Y7, Y1, Y1
+	VFMADD231PD.BCST (R9), Y7, Y3
+	VMOVUPD          Y7, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y8
+	VMOVUPD          (DI), Y13
+	VCMPPD           $0x06, Y15, Y13, K2
+	VMOVAPD.Z        Y8, K2, Y8
+	VADDPD           Y8, Y1, Y1
+	VFMADD231PD.BCST (R9), Y8, Y3
+	VMOVUPD          Y8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y9
+	VMOVUPD          (DI), Y13
+	VCMPPD           $0x06, Y15, Y13, K2
+	VMOVAPD.Z        Y9, K2, Y9
+	VADDPD           Y9, Y1, Y1
+	VFMADD231PD.BCST (R9), Y9, Y3
+	VMOVUPD          Y9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y10
+	VMOVUPD          (DI), Y13
+	VCMPPD           $0x06, Y15, Y13, K2
+	VMOVAPD.Z        Y10, K2, Y10
+	VADDPD           Y10, Y1, Y1
+	VFMADD231PD.BCST (R9), Y10, Y3
+	VMOVUPD          Y10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y11
+	VMOVUPD          (DI), Y13
+	VCMPPD           $0x06, Y15, Y13, K2
+	VMOVAPD.Z        Y11, K2, Y11
+	VADDPD           Y11, Y1, Y1
+	VFMADD231PD.BCST (R9), Y11, Y3
+	VMOVUPD          Y11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y12
+	VMOVUPD          (DI), Y13
+	VCMPPD           $0x06, Y15, Y13, K2
+	VMOVAPD.Z        Y12, K2, Y12
+	VADDPD           Y12, Y1, Y1
+	VFMADD231PD.BCST (R9), Y12, Y3
+	VMOVUPD          Y12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn534
+
+rest532:
+	// fewer rows, and then dz of some before them as well
+fold533:
+	VMOVUPD          (DX), Y5
+	VMOVUPD          (DI), Y13
+	VCMPPD           $0x06, Y15, Y13, K2
+	VMOVAPD.Z        Y5, K2, Y5
+	VADDPD           Y5, Y1, Y1
+	VFMADD231PD.BCST (R9), Y5, Y3
+	VMOVUPD          Y5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold533
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), Y5
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y6
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y7
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y12
+	ADDQ             SI, DX
+
+turn534:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some535
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some535:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y7, Z5, Z5
+	VINSERTF64X4     $0x01, Y8, Z6, Z6
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y12, Z10, Z10
+	VUNPCKHPD        Z6, Z5, Z14
+	VUNPCKLPD        Z6, Z5, Z5
+	VUNPCKHPD        Z10, Z9, Z6
+	VUNPCKLPD        Z10, Z9, Z9
+	VSHUFF64X2       $0xdd, Z9, Z5, Z10
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z6, Z14, Z9
+	VSHUFF64X2       $0x88, Z6, Z14, Z14
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z14, Z0
+	VFMADD231PD.BCST 16(DX), Z10, Z0
+	VFMADD231PD.BCST 24(DX), Z9, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all541
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole542
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole542:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart543
+	VMOVUPD Z0, (SI)
+	JMP     stored544
+
+apart543:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored544:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready531
+
+all541:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Y1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Y3, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some545
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some545:
+	JMP turned401
+
+over529:
+	CMPQ   BX, $0x04
+	JLT    over546
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept547
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready548
+
+kept547:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y1
+	VMOVUPD 32(DX)(BX*1), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y3
+	VMOVUPD 32(DX)(BX*1), Y4
+
+ready548:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest549
+	VMOVUPD      (DX), Y5
+	VMOVUPD      (DI), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y5, K2, Y5
+	VADDPD       Y5, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y6
+	VMOVUPD      32(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y6, K2, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y5, Y3
+	VFMADD231PD  Y22, Y6, Y4
+	VMOVUPD      Y5, (DX)
+	VMOVUPD      Y6, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y7
+	VMOVUPD      (DI), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y7, K2, Y7
+	VADDPD       Y7, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y8
+	VMOVUPD      32(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y8, K2, Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y7, Y3
+	VFMADD231PD  Y22, Y8, Y4
+	VMOVUPD      Y7, (DX)
+	VMOVUPD      Y8, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y9
+	VMOVUPD      (DI), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y9, K2, Y9
+	VADDPD       Y9, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y10
+	VMOVUPD      32(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y10, K2, Y10
+	VADDPD       Y10, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y9, Y3
+	VFMADD231PD  Y22, Y10, Y4
+	VMOVUPD      Y9, (DX)
+	VMOVUPD      Y10, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y11
+	VMOVUPD      (DI), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y11, K2, Y11
+	VADDPD       Y11, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y12
+	VMOVUPD      32(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y12, K2, Y12
+	VADDPD       Y12, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y11, Y3
+	VFMADD231PD  Y22, Y12, Y4
+	VMOVUPD      Y11, (DX)
+	VMOVUPD      Y12, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y13
+	VMOVUPD      (DI), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y13, K2, Y13
+	VADDPD       Y13, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y14
+	VMOVUPD      32(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y14, K2, Y14
+	VADDPD       Y14, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y13, Y3
+	VFMADD231PD  Y22, Y14, Y4
+	VMOVUPD      Y13, (DX)
+	VMOVUPD      Y14, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y15
+	VMOVUPD      (DI), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y15, K2, Y15
+	VADDPD       Y15, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y16
+	VMOVUPD      32(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y16, K2, Y16
+	VADDPD       Y16, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y15, Y3
+	VFMADD231PD  Y22, Y16, Y4
+	VMOVUPD      Y15, (DX)
+	VMOVUPD      Y16, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y17
+	VMOVUPD      (DI), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y17, K2, Y17
+	VADDPD       Y17, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y18
+	VMOVUPD      32(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y18, K2, Y18
+	VADDPD       Y18, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y17, Y3
+	VFMADD231PD  Y22, Y18, Y4
+	VMOVUPD      Y17, (DX)
+	VMOVUPD      Y18, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y19
+	VMOVUPD      (DI), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y19, K2, Y19
+	VADDPD       Y19, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y20
+	VMOVUPD      32(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y20, K2, Y20
+	VADDPD       Y20, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y19, Y3
+	VFMADD231PD  Y22, Y20, Y4
+	VMOVUPD      Y19, (DX)
+	VMOVUPD      Y20, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn551
+
+rest549:
+	// fewer rows, and then dz of some before them as well
+fold550:
+	VMOVUPD      (DX), Y5
+	VMOVUPD      (DI), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y5, K2, Y5
+	VADDPD       Y5, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y6
+	VMOVUPD      32(DI)(BX*1), Y21
+	VCMPPD       $0x06, Y23, Y21, K2
+	VMOVAPD.Z    Y6, K2, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y5, Y3
+	VFMADD231PD  Y22, Y6, Y4
+	VMOVUPD      Y5, (DX)
+	VMOVUPD      Y6, 32(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold550
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Y5
+	VMOVUPD      32(DX)(BX*1), Y6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y7
+	VMOVUPD      32(DX)(BX*1), Y8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y9
+	VMOVUPD      32(DX)(BX*1), Y10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y11
+	VMOVUPD      32(DX)(BX*1), Y12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y13
+	VMOVUPD      32(DX)(BX*1), Y14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y15
+	VMOVUPD      32(DX)(BX*1), Y16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y17
+	VMOVUPD      32(DX)(BX*1), Y18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y19
+	VMOVUPD      32(DX)(BX*1), Y20
+	ADDQ         SI, DX
+
+turn551:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some552
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some552:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y9, Z5, Z5
+	VINSERTF64X4     $0x01, Y11, Z7, Z7
+	VINSERTF64X4     $0x01, Y17, Z13, Z13
+	VINSERTF64X4     $0x01, Y19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z22
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VSHUFF64X2       $0xdd, Z13, Z5, Z15
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z22, Z13
+	VSHUFF64X2       $0x88, Z7, Z22, Z22
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 16(DX), Z15, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x40, BX
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z5
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VSHUFF64X2       $0xdd, Z14, Z6, Z16
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z5, Z14
+	VSHUFF64X2       $0x88, Z8, Z5, Z5
+	CMPQ             BX, $0x38
+	JLE              over558
+	VFMADD231PD.BCST 32(DX), Z6, Z0
+
+over558:
+	CMPQ             BX, $0x30
+	JLE              over559
+	VFMADD231PD.BCST 40(DX), Z5, Z0
+
+over559:
+	CMPQ             BX, $0x28
+	JLE              over560
+	VFMADD231PD.BCST 48(DX), Z16, Z0
+
+over560:
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	SUBQ             $0x40, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all562
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole563
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole563:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart564
+	VMOVUPD Z0, (SI)
+	JMP     stored565
+
+apart564:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored565:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready548
+
+all562:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Y1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD Y2, 32(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Y3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD Y4, 32(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some566
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some566:
+	JMP turned401
+
+over546:
+	CMPQ BX, $0x02
+	JNE  over567
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept568
+	VPXORD Z1, Z1, Z1
+	VPXORD Z3, Z3, Z3
+	JMP    ready569
+
+kept568:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), X1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), X3
+
+ready569:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z15, Z15, Z15
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest570
+	VMOVUPD          (DX), X5
+	VMOVUPD          (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X5, K2, X5
+	VADDPD           X5, X1, X1
+	VFMADD231PD.BCST (R9), X5, X3
+	VMOVUPD          X5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X6
+	VMOVUPD          (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X6, K2, X6
+	VADDPD           X6, X1, X1
+	VFMADD231PD.BCST (R9), X6, X3
+	VMOVUPD          X6, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X7
+	VMOVUPD          (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X7, K2, X7
+	VADDPD           X7, X1, X1
+	VFMADD231PD.BCST (R9), X7, X3
+	VMOVUPD          X7, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X8
+	VMOVUPD          (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X8, K2, X8
+	VADDPD           X8, X1, X1
+	VFMADD231PD.BCST (R9), X8, X3
+	VMOVUPD          X8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X9
+	VMOVUPD          (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X9, K2, X9
+	VADDPD           X9, X1, X1
+	VFMADD231PD.BCST (R9), X9, X3
+	VMOVUPD          X9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X10
+	VMOVUPD          (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X10, K2, X10
+	VADDPD           X10, X1, X1
+	VFMADD231PD.BCST (R9), X10, X3
+	VMOVUPD          X10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X11
+	VMOVUPD          (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X11, K2, X11
+	VADDPD           X11, X1, X1
+	VFMADD231PD.BCST (R9), X11, X3
+	VMOVUPD          X11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X12
+	VMOVUPD          (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X12, K2, X12
+	VADDPD           X12, X1, X1
+	VFMADD231PD.BCST (R9), X12, X3
+	VMOVUPD          X12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn572
+
+rest570:
+	// fewer rows, and then dz of some before them as well
+fold571:
+	VMOVUPD          (DX), X5
+	VMOVUPD          (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X5, K2, X5
+	VADDPD           X5, X1, X1
+	VFMADD231PD.BCST (R9), X5, X3
+	VMOVUPD          X5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold571
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), X5
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X6
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X7
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X12
+	ADDQ             SI, DX
+
+turn572:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some573
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some573:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y7, Z5, Z5
+	VINSERTF64X4     $0x01, Y8, Z6, Z6
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y12, Z10, Z10
+	VUNPCKHPD        Z6, Z5, Z14
+	VUNPCKLPD        Z6, Z5, Z5
+	VUNPCKHPD        Z10, Z9, Z6
+	VUNPCKLPD        Z10, Z9, Z9
+	VSHUFF64X2       $0xdd, Z9, Z5, Z10
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z6, Z14, Z9
+	VSHUFF64X2       $0x88, Z6, Z14, Z14
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z14, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all577
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole578
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole578:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart579
+	VMOVUPD Z0, (SI)
+	JMP     stored580
+
+apart579:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored580:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready569
+
+all577:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD X1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD X3, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some581
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some581:
+	JMP turned401
+
+over567:
+	CMPQ   BX, $0x02
+	JLT    over582
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept583
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready584
+
+kept583:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), X1
+	VMOVUPD 16(DX)(BX*1), X2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), X3
+	VMOVUPD 16(DX)(BX*1), X4
+
+ready584:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest585
+	VMOVUPD      (DX), X5
+	VMOVUPD      (DI), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X5, K2, X5
+	VADDPD       X5, X1, X1
+	VMOVUPD      16(DX)(BX*1), X6
+	VMOVUPD      16(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X6, K2, X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X5, X3
+	VFMADD231PD  X22, X6, X4
+	VMOVUPD      X5, (DX)
+	VMOVUPD      X6, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X7
+	VMOVUPD      (DI), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X7, K2, X7
+	VADDPD       X7, X1, X1
+	VMOVUPD      16(DX)(BX*1), X8
+	VMOVUPD      16(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X8, K2, X8
+	VADDPD       X8, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X7, X3
+	VFMADD231PD  X22, X8, X4
+	VMOVUPD      X7, (DX)
+	VMOVUPD      X8, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X9
+	VMOVUPD      (DI), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X9, K2, X9
+	VADDPD       X9, X1, X1
+	VMOVUPD      16(DX)(BX*1), X10
+	VMOVUPD      16(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X10, K2, X10
+	VADDPD       X10, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X9, X3
+	VFMADD231PD  X22, X10, X4
+	VMOVUPD      X9, (DX)
+	VMOVUPD      X10, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X11
+	VMOVUPD      (DI), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X11, K2, X11
+	VADDPD       X11, X1, X1
+	VMOVUPD      16(DX)(BX*1), X12
+	VMOVUPD      16(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X12, K2, X12
+	VADDPD       X12, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X11, X3
+	VFMADD231PD  X22, X12, X4
+	VMOVUPD      X11, (DX)
+	VMOVUPD      X12, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X13
+	VMOVUPD      (DI), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X13, K2, X13
+	VADDPD       X13, X1, X1
+	VMOVUPD      16(DX)(BX*1), X14
+	VMOVUPD      16(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X14, K2, X14
+	VADDPD       X14, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X13, X3
+	VFMADD231PD  X22, X14, X4
+	VMOVUPD      X13, (DX)
+	VMOVUPD      X14, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X15
+	VMOVUPD      (DI), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X15, K2, X15
+	VADDPD       X15, X1, X1
+	VMOVUPD      16(DX)(BX*1), X16
+	VMOVUPD      16(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X16, K2, X16
+	VADDPD       X16, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X15, X3
+	VFMADD231PD  X22, X16, X4
+	VMOVUPD      X15, (DX)
+	VMOVUPD      X16, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X17
+	VMOVUPD      (DI), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X17, K2, X17
+	VADDPD       X17, X1, X1
+	VMOVUPD      16(DX)(BX*1), X18
+	VMOVUPD      16(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X18, K2, X18
+	VADDPD       X18, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X17, X3
+	VFMADD231PD  X22, X18, X4
+	VMOVUPD      X17, (DX)
+	VMOVUPD      X18, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X19
+	VMOVUPD      (DI), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X19, K2, X19
+	VADDPD       X19, X1, X1
+	VMOVUPD      16(DX)(BX*1), X20
+	VMOVUPD      16(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X20, K2, X20
+	VADDPD       X20, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X19, X3
+	VFMADD231PD  X22, X20, X4
+	VMOVUPD      X19, (DX)
+	VMOVUPD      X20, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn587
+
+rest585:
+	// fewer rows, and then dz of some before them as well
+fold586:
+	VMOVUPD      (DX), X5
+	VMOVUPD      (DI), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X5, K2, X5
+	VADDPD       X5, X1, X1
+	VMOVUPD      16(DX)(BX*1), X6
+	VMOVUPD      16(DI)(BX*1), X21
+	VCMPPD       $0x06, X23, X21, K2
+	VMOVAPD.Z    X6, K2, X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X5, X3
+	VFMADD231PD  X22, X6, X4
+	VMOVUPD      X5, (DX)
+	VMOVUPD      X6, 16(DX)(BX*1)
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold586
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), X5
+	VMOVUPD      16(DX)(BX*1), X6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X7
+	VMOVUPD      16(DX)(BX*1), X8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X9
+	VMOVUPD      16(DX)(BX*1), X10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X11
+	VMOVUPD      16(DX)(BX*1), X12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X13
+	VMOVUPD      16(DX)(BX*1), X14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X15
+	VMOVUPD      16(DX)(BX*1), X16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X17
+	VMOVUPD      16(DX)(BX*1), X18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X19
+	VMOVUPD      16(DX)(BX*1), X20
+	ADDQ         SI, DX
+
+turn587:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some588
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some588:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y9, Z5, Z5
+	VINSERTF64X4     $0x01, Y11, Z7, Z7
+	VINSERTF64X4     $0x01, Y17, Z13, Z13
+	VINSERTF64X4     $0x01, Y19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z22
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VSHUFF64X2       $0xdd, Z13, Z5, Z15
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z22, Z13
+	VSHUFF64X2       $0x88, Z7, Z22, Z22
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x20, BX
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z5
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VSHUFF64X2       $0xdd, Z14, Z6, Z16
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z5, Z14
+	VSHUFF64X2       $0x88, Z8, Z5, Z5
+	CMPQ             BX, $0x18
+	JLE              over592
+	VFMADD231PD.BCST 16(DX), Z6, Z0
+
+over592:
+	VFMADD231PD.BCST 24(DX), Z5, Z0
+	SUBQ             $0x20, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all594
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole595
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole595:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart596
+	VMOVUPD Z0, (SI)
+	JMP     stored597
+
+apart596:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored597:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready584
+
+all594:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD X1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD X2, 16(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD X3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD X4, 16(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some598
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some598:
+	JMP turned401
+
+over582:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept599
+	VPXORD Z1, Z1, Z1
+	VPXORD Z3, Z3, Z3
+	JMP    ready600
+
+kept599:
+	MOVQ   db+32(FP), DX
+	ADDQ   AX, DX
+	VMOVSD (DX), X1
+	MOVQ   dw+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   lddw+24(FP), SI
+	VMOVSD (DX), X3
+
+ready600:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z15, Z15, Z15
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest601
+	VMOVSD           (DX), X5
+	VMOVSD           (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X5, K2, X5
+	VADDPD           X5, X1, X1
+	VFMADD231PD.BCST (R9), X5, X3
+	VMOVSD           X5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X6
+	VMOVSD           (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X6, K2, X6
+	VADDPD           X6, X1, X1
+	VFMADD231PD.BCST (R9), X6, X3
+	VMOVSD           X6, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X7
+	VMOVSD           (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X7, K2, X7
+	VADDPD           X7, X1, X1
+	VFMADD231PD.BCST (R9), X7, X3
+	VMOVSD           X7, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X8
+	VMOVSD           (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X8, K2, X8
+	VADDPD           X8, X1, X1
+	VFMADD231PD.BCST (R9), X8, X3
+	VMOVSD           X8, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X9
+	VMOVSD           (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X9, K2, X9
+	VADDPD           X9, X1, X1
+	VFMADD231PD.BCST (R9), X9, X3
+	VMOVSD           X9, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X10
+	VMOVSD           (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X10, K2, X10
+	VADDPD           X10, X1, X1
+	VFMADD231PD.BCST (R9), X10, X3
+	VMOVSD           X10, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X11
+	VMOVSD           (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X11, K2, X11
+	VADDPD           X11, X1, X1
+	VFMADD231PD.BCST (R9), X11, X3
+	VMOVSD           X11, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X12
+	VMOVSD           (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X12, K2, X12
+	VADDPD           X12, X1, X1
+	VFMADD231PD.BCST (R9), X12, X3
+	VMOVSD           X12, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn603
+
+rest601:
+	// fewer rows, and then dz of some before them as well
+fold602:
+	VMOVSD           (DX), X5
+	VMOVSD           (DI), X13
+	VCMPPD           $0x06, X15, X13, K2
+	VMOVAPD.Z        X5, K2, X5
+	VADDPD           X5, X1, X1
+	VFMADD231PD.BCST (R9), X5, X3
+	VMOVSD           X5, (DX)
+	ADDQ             R8, DI
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold602
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVSD           (DX), X5
+	ADDQ             SI, DX
+	VMOVSD           (DX), X6
+	ADDQ             SI, DX
+	VMOVSD           (DX), X7
+	ADDQ             SI, DX
+	VMOVSD           (DX), X8
+	ADDQ             SI, DX
+	VMOVSD           (DX), X9
+	ADDQ             SI, DX
+	VMOVSD           (DX), X10
+	ADDQ             SI, DX
+	VMOVSD           (DX), X11
+	ADDQ             SI, DX
+	VMOVSD           (DX), X12
+	ADDQ             SI, DX
+
+turn603:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some604
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some604:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y7, Z5, Z5
+	VINSERTF64X4     $0x01, Y8, Z6, Z6
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y12, Z10, Z10
+	VUNPCKHPD        Z6, Z5, Z14
+	VUNPCKLPD        Z6, Z5, Z5
+	VUNPCKHPD        Z10, Z9, Z6
+	VUNPCKLPD        Z10, Z9, Z9
+	VSHUFF64X2       $0xdd, Z9, Z5, Z10
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z6, Z14, Z9
+	VSHUFF64X2       $0x88, Z6, Z14, Z14
+	VFMADD231PD.BCST (DX), Z5, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all607
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole608
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole608:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart609
+	VMOVUPD Z0, (SI)
+	JMP     stored610
+
+apart609:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored610:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready600
+
+all607:
+	VPXORD Z5, Z5, Z5
+	MOVQ   db+32(FP), DX
+	ADDQ   AX, DX
+	VADDPD Z5, Z1, Z1
+	VMOVSD X1, (DX)
+	MOVQ   dw+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   lddw+24(FP), SI
+	VADDPD Z5, Z3, Z3
+	VMOVSD X3, (DX)
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some611
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some611:
+turned401:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole612
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole612:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    SI, $0x08
+	JNE     apart613
+	VMOVUPD Z0, (DX)
+	JMP     stored614
+
+apart613:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
+
+stored614:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block398
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end396
+
+other397:
+block616:
+	// 8 rows of dx, from +0; 8×16 elements of dz at a time
+	VPXORD Z0, Z0, Z0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk617:
+	CMPQ BX, $0x10
+	JLT  last618
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept620
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready621
+
+kept620:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	VMOVUPD 64(DX), Z2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+	VMOVUPD 64(DX), Z4
+
+ready621:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest622
+	VMOVUPD      (DX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX), Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Z22, Z6, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z7
+	VADDPD       Z7, Z1, Z1
+	VMOVUPD      64(DX), Z8
+	VADDPD       Z8, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  Z22, Z8, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      64(DX), Z10
+	VADDPD       Z10, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  Z22, Z10, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z11
+	VADDPD       Z11, Z1, Z1
+	VMOVUPD      64(DX), Z12
+	VADDPD       Z12, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  Z22, Z12, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      64(DX), Z14
+	VADDPD       Z14, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  Z22, Z14, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z15
+	VADDPD       Z15, Z1, Z1
+	VMOVUPD      64(DX), Z16
+	VADDPD       Z16, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  Z22, Z16, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      64(DX), Z18
+	VADDPD       Z18, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  Z22, Z18, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z19
+	VADDPD       Z19, Z1, Z1
+	VMOVUPD      64(DX), Z20
+	VADDPD       Z20, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  Z22, Z20, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn624
+
+rest622:
+	// fewer rows, and then dz of some before them as well
+fold623:
+	VMOVUPD      (DX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX), Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Z22, Z6, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold623
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z5
+	VMOVUPD      64(DX), Z6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z7
+	VMOVUPD      64(DX), Z8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z9
+	VMOVUPD      64(DX), Z10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z11
+	VMOVUPD      64(DX), Z12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z13
+	VMOVUPD      64(DX), Z14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z15
+	VMOVUPD      64(DX), Z16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z17
+	VMOVUPD      64(DX), Z18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z19
+	VMOVUPD      64(DX), Z20
+	ADDQ         SI, DX
+
+turn624:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some625
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some625:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z11, Z7, Z9
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z17, Z13, Z11
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z19, Z15, Z17
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z19
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z22, Z15
+	VUNPCKLPD        Z9, Z22, Z22
+	VUNPCKHPD        Z17, Z11, Z9
+	VUNPCKLPD        Z17, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z19, Z13
+	VSHUFF64X2       $0x88, Z7, Z19, Z19
+	VSHUFF64X2       $0xdd, Z11, Z22, Z7
+	VSHUFF64X2       $0x88, Z11, Z22, Z22
+	VSHUFF64X2       $0xdd, Z9, Z15, Z11
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z19, Z0
+	VFMADD231PD.BCST 16(DX), Z17, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	VFMADD231PD.BCST 32(DX), Z22, Z0
+	VFMADD231PD.BCST 40(DX), Z15, Z0
+	VFMADD231PD.BCST 48(DX), Z7, Z0
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	VSHUFF64X2       $0xee, Z10, Z6, Z5
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z12, Z8, Z10
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z18, Z14, Z12
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z20, Z16, Z18
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z20
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VUNPCKHPD        Z10, Z5, Z16
+	VUNPCKLPD        Z10, Z5, Z5
+	VUNPCKHPD        Z18, Z12, Z10
+	VUNPCKLPD        Z18, Z12, Z12
+	VSHUFF64X2       $0xdd, Z14, Z6, Z18
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z20, Z14
+	VSHUFF64X2       $0x88, Z8, Z20, Z20
+	VSHUFF64X2       $0xdd, Z12, Z5, Z8
+	VSHUFF64X2       $0x88, Z12, Z5, Z5
+	VSHUFF64X2       $0xdd, Z10, Z16, Z12
+	VSHUFF64X2       $0x88, Z10, Z16, Z16
+	VFMADD231PD.BCST 64(DX), Z6, Z0
+	VFMADD231PD.BCST 72(DX), Z20, Z0
+	VFMADD231PD.BCST 80(DX), Z18, Z0
+	VFMADD231PD.BCST 88(DX), Z14, Z0
+	VFMADD231PD.BCST 96(DX), Z5, Z0
+	VFMADD231PD.BCST 104(DX), Z16, Z0
+	VFMADD231PD.BCST 112(DX), Z8, Z0
+	VFMADD231PD.BCST 120(DX), Z12, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all643
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole644
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole644:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart645
+	VMOVUPD Z0, (SI)
+	JMP     stored646
+
+apart645:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored646:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready621
+
+all643:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD Z2, 64(DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD Z4, 64(DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some647
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some647:
+	ADDQ $0x00000080, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk617
+	JMP  turned619
+
+last618:
+	CMPQ BX, $0x08
+	JLE  narrower648
+	CMPQ BX, $0x10
+	JNE  over649
+	JMP  turned619
+
+over649:
+	CMPQ   BX, $0x0b
+	JGE    over650
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x50, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept651
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready652
+
+kept651:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	VMOVUPD 64(DX)(BX*1), X2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+	VMOVUPD 64(DX)(BX*1), X4
+
+ready652:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest653
+	VMOVUPD      (DX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  X22, X6, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z7
+	VADDPD       Z7, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X8
+	VADDPD       X8, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  X22, X8, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X10
+	VADDPD       X10, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  X22, X10, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z11
+	VADDPD       Z11, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X12
+	VADDPD       X12, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  X22, X12, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X14
+	VADDPD       X14, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  X22, X14, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z15
+	VADDPD       Z15, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X16
+	VADDPD       X16, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  X22, X16, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X18
+	VADDPD       X18, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  X22, X18, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z19
+	VADDPD       Z19, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X20
+	VADDPD       X20, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  X22, X20, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn655
+
+rest653:
+	// fewer rows, and then dz of some before them as well
+fold654:
+	VMOVUPD      (DX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  X22, X6, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold654
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z5
+	VMOVUPD      64(DX)(BX*1), X6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z7
+	VMOVUPD      64(DX)(BX*1), X8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z9
+	VMOVUPD      64(DX)(BX*1), X10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z11
+	VMOVUPD      64(DX)(BX*1), X12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z13
+	VMOVUPD      64(DX)(BX*1), X14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z15
+	VMOVUPD      64(DX)(BX*1), X16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z17
+	VMOVUPD      64(DX)(BX*1), X18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z19
+	VMOVUPD      64(DX)(BX*1), X20
+	ADDQ         SI, DX
+
+turn655:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some656
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some656:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z11, Z7, Z9
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z17, Z13, Z11
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z19, Z15, Z17
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z19
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z22, Z15
+	VUNPCKLPD        Z9, Z22, Z22
+	VUNPCKHPD        Z17, Z11, Z9
+	VUNPCKLPD        Z17, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z19, Z13
+	VSHUFF64X2       $0x88, Z7, Z19, Z19
+	VSHUFF64X2       $0xdd, Z11, Z22, Z7
+	VSHUFF64X2       $0x88, Z11, Z22, Z22
+	VSHUFF64X2       $0xdd, Z9, Z15, Z11
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z19, Z0
+	VFMADD231PD.BCST 16(DX), Z17, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	VFMADD231PD.BCST 32(DX), Z22, Z0
+	VFMADD231PD.BCST 40(DX), Z15, Z0
+	VFMADD231PD.BCST 48(DX), Z7, Z0
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x50, BX
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z5
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VSHUFF64X2       $0xdd, Z14, Z6, Z16
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z5, Z14
+	VSHUFF64X2       $0x88, Z8, Z5, Z5
+	CMPQ             BX, $0x48
+	JLE              over666
+	VFMADD231PD.BCST 64(DX), Z6, Z0
+
+over666:
+	VFMADD231PD.BCST 72(DX), Z5, Z0
+	SUBQ             $0x50, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all668
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole669
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole669:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart670
+	VMOVUPD Z0, (SI)
+	JMP     stored671
+
+apart670:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored671:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready652
+
+all668:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD X2, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD X4, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some672
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some672:
+	JMP turned619
+
+over650:
+	CMPQ   BX, $0x0d
+	JGE    over673
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept674
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready675
+
+kept674:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	VMOVUPD 64(DX)(BX*1), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+	VMOVUPD 64(DX)(BX*1), Y4
+
+ready675:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest676
+	VMOVUPD      (DX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Y22, Y6, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z7
+	VADDPD       Z7, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  Y22, Y8, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y10
+	VADDPD       Y10, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  Y22, Y10, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z11
+	VADDPD       Z11, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y12
+	VADDPD       Y12, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  Y22, Y12, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y14
+	VADDPD       Y14, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  Y22, Y14, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z15
+	VADDPD       Z15, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y16
+	VADDPD       Y16, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  Y22, Y16, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y18
+	VADDPD       Y18, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  Y22, Y18, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z19
+	VADDPD       Z19, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y20
+	VADDPD       Y20, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  Y22, Y20, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn678
+
+rest676:
+	// fewer rows, and then dz of some before them as well
+fold677:
+	VMOVUPD      (DX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Y22, Y6, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold677
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z5
+	VMOVUPD      64(DX)(BX*1), Y6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z7
+	VMOVUPD      64(DX)(BX*1), Y8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z9
+	VMOVUPD      64(DX)(BX*1), Y10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z11
+	VMOVUPD      64(DX)(BX*1), Y12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z13
+	VMOVUPD      64(DX)(BX*1), Y14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z15
+	VMOVUPD      64(DX)(BX*1), Y16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z17
+	VMOVUPD      64(DX)(BX*1), Y18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z19
+	VMOVUPD      64(DX)(BX*1), Y20
+	ADDQ         SI, DX
+
+turn678:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some679
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some679:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z11, Z7, Z9
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z17, Z13, Z11
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z19, Z15, Z17
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z19
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z22, Z15
+	VUNPCKLPD        Z9, Z22, Z22
+	VUNPCKHPD        Z17, Z11, Z9
+	VUNPCKLPD        Z17, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z19, Z13
+	VSHUFF64X2       $0x88, Z7, Z19, Z19
+	VSHUFF64X2       $0xdd, Z11, Z22, Z7
+	VSHUFF64X2       $0x88, Z11, Z22, Z22
+	VSHUFF64X2       $0xdd, Z9, Z15, Z11
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z19, Z0
+	VFMADD231PD.BCST 16(DX), Z17, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	VFMADD231PD.BCST 32(DX), Z22, Z0
+	VFMADD231PD.BCST 40(DX), Z15, Z0
+	VFMADD231PD.BCST 48(DX), Z7, Z0
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x60, BX
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z5
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VSHUFF64X2       $0xdd, Z14, Z6, Z16
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z5, Z14
+	VSHUFF64X2       $0x88, Z8, Z5, Z5
+	CMPQ             BX, $0x58
+	JLE              over689
+	VFMADD231PD.BCST 64(DX), Z6, Z0
+
+over689:
+	CMPQ             BX, $0x50
+	JLE              over690
+	VFMADD231PD.BCST 72(DX), Z5, Z0
+
+over690:
+	CMPQ             BX, $0x48
+	JLE              over691
+	VFMADD231PD.BCST 80(DX), Z16, Z0
+
+over691:
+	VFMADD231PD.BCST 88(DX), Z14, Z0
+	SUBQ             $0x60, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all693
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole694
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole694:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart695
+	VMOVUPD Z0, (SI)
+	JMP     stored696
+
+apart695:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored696:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready675
+
+all693:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD Y2, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD Y4, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some697
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some697:
+	JMP turned619
+
+over673:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept698
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready699
+
+kept698:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	VMOVUPD 64(DX)(BX*1), Z2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+	VMOVUPD 64(DX)(BX*1), Z4
+
+ready699:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest700
+	VMOVUPD      (DX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Z22, Z6, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z7
+	VADDPD       Z7, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z8
+	VADDPD       Z8, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  Z22, Z8, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z10
+	VADDPD       Z10, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  Z22, Z10, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z11
+	VADDPD       Z11, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z12
+	VADDPD       Z12, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  Z22, Z12, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z14
+	VADDPD       Z14, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  Z22, Z14, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z15
+	VADDPD       Z15, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z16
+	VADDPD       Z16, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  Z22, Z16, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z18
+	VADDPD       Z18, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  Z22, Z18, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Z19
+	VADDPD       Z19, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z20
+	VADDPD       Z20, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  Z22, Z20, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn702
+
+rest700:
+	// fewer rows, and then dz of some before them as well
+fold701:
+	VMOVUPD      (DX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(DX)(BX*1), Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Z22, Z6, Z4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold701
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Z5
+	VMOVUPD      64(DX)(BX*1), Z6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z7
+	VMOVUPD      64(DX)(BX*1), Z8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z9
+	VMOVUPD      64(DX)(BX*1), Z10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z11
+	VMOVUPD      64(DX)(BX*1), Z12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z13
+	VMOVUPD      64(DX)(BX*1), Z14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z15
+	VMOVUPD      64(DX)(BX*1), Z16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z17
+	VMOVUPD      64(DX)(BX*1), Z18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Z19
+	VMOVUPD      64(DX)(BX*1), Z20
+	ADDQ         SI, DX
+
+turn702:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some703
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some703:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z11, Z7, Z9
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z17, Z13, Z11
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z19, Z15, Z17
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z19
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z22, Z15
+	VUNPCKLPD        Z9, Z22, Z22
+	VUNPCKHPD        Z17, Z11, Z9
+	VUNPCKLPD        Z17, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z19, Z13
+	VSHUFF64X2       $0x88, Z7, Z19, Z19
+	VSHUFF64X2       $0xdd, Z11, Z22, Z7
+	VSHUFF64X2       $0x88, Z11, Z22, Z22
+	VSHUFF64X2       $0xdd, Z9, Z15, Z11
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z19, Z0
+	VFMADD231PD.BCST 16(DX), Z17, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	VFMADD231PD.BCST 32(DX), Z22, Z0
+	VFMADD231PD.BCST 40(DX), Z15, Z0
+	VFMADD231PD.BCST 48(DX), Z7, Z0
+	VFMADD231PD.BCST 56(DX), Z11, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x00000080, BX
+	VSHUFF64X2       $0xee, Z10, Z6, Z5
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z12, Z8, Z10
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z18, Z14, Z12
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z20, Z16, Z18
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z20
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VUNPCKHPD        Z10, Z5, Z16
+	VUNPCKLPD        Z10, Z5, Z5
+	VUNPCKHPD        Z18, Z12, Z10
+	VUNPCKLPD        Z18, Z12, Z12
+	VSHUFF64X2       $0xdd, Z14, Z6, Z18
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z20, Z14
+	VSHUFF64X2       $0x88, Z8, Z20, Z20
+	VSHUFF64X2       $0xdd, Z12, Z5, Z8
+	VSHUFF64X2       $0x88, Z12, Z5, Z5
+	VSHUFF64X2       $0xdd, Z10, Z16, Z12
+	VSHUFF64X2       $0x88, Z10, Z16, Z16
+	CMPQ             BX, $0x78
+	JLE              over713
+	VFMADD231PD.BCST 64(DX), Z6, Z0
+
+over713:
+	CMPQ             BX, $0x70
+	JLE              over714
+	VFMADD231PD.BCST 72(DX), Z20, Z0
+
+over714:
+	CMPQ             BX, $0x68
+	JLE              over715
+	VFMADD231PD.BCST 80(DX), Z18, Z0
+
+over715:
+	CMPQ             BX, $0x60
+	JLE              over716
+	VFMADD231PD.BCST 88(DX), Z14, Z0
+
+over716:
+	CMPQ             BX, $0x58
+	JLE              over717
+	VFMADD231PD.BCST 96(DX), Z5, Z0
+
+over717:
+	CMPQ             BX, $0x50
+	JLE              over718
+	VFMADD231PD.BCST 104(DX), Z16, Z0
+
+over718:
+	CMPQ             BX, $0x48
+	JLE              over719
+	VFMADD231PD.BCST 112(DX), Z8, Z0
+
+over719:
+	VFMADD231PD.BCST 120(DX), Z12, Z0
+	SUBQ             $0x00000080, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all721
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole722
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole722:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart723
+	VMOVUPD Z0, (SI)
+	JMP     stored724
+
+apart723:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored724:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready699
+
+all721:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD Z2, 64(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD Z4, 64(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some725
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some725:
+	JMP turned619
+
+narrower648:
+	CMPQ BX, $0x08
+	JNE  over726
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept727
+	VPXORD Z1, Z1, Z1
+	VPXORD Z3, Z3, Z3
+	JMP    ready728
+
+kept727:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Z1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Z3
+
+ready728:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z15, Z15, Z15
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest729
+	VMOVUPD          (DX), Z5
+	VADDPD           Z5, Z1, Z1
+	VFMADD231PD.BCST (R9), Z5, Z3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z6
+	VADDPD           Z6, Z1, Z1
+	VFMADD231PD.BCST (R9), Z6, Z3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z7
+	VADDPD           Z7, Z1, Z1
+	VFMADD231PD.BCST (R9), Z7, Z3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z8
+	VADDPD           Z8, Z1, Z1
+	VFMADD231PD.BCST (R9), Z8, Z3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z9
+	VADDPD           Z9, Z1, Z1
+	VFMADD231PD.BCST (R9), Z9, Z3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z10
+	VADDPD           Z10, Z1, Z1
+	VFMADD231PD.BCST (R9), Z10, Z3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z11
+	VADDPD           Z11, Z1, Z1
+	VFMADD231PD.BCST (R9), Z11, Z3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Z12
+	VADDPD           Z12, Z1, Z1
+	VFMADD231PD.BCST (R9), Z12, Z3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn731
+
+rest729:
+	// fewer rows, and then dz of some before them as well
+fold730:
+	VMOVUPD          (DX), Z5
+	VADDPD           Z5, Z1, Z1
+	VFMADD231PD.BCST (R9), Z5, Z3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold730
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), Z5
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z6
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z7
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Z12
+	ADDQ             SI, DX
+
+turn731:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some732
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some732:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VSHUFF64X2       $0xee, Z7, Z5, Z14
+	VSHUFF64X2       $0x44, Z7, Z5, Z5
+	VSHUFF64X2       $0xee, Z8, Z6, Z7
+	VSHUFF64X2       $0x44, Z8, Z6, Z6
+	VSHUFF64X2       $0xee, Z11, Z9, Z8
+	VSHUFF64X2       $0x44, Z11, Z9, Z9
+	VSHUFF64X2       $0xee, Z12, Z10, Z11
+	VSHUFF64X2       $0x44, Z12, Z10, Z10
+	VUNPCKHPD        Z6, Z5, Z12
+	VUNPCKLPD        Z6, Z5, Z5
+	VUNPCKHPD        Z10, Z9, Z6
+	VUNPCKLPD        Z10, Z9, Z9
+	VUNPCKHPD        Z7, Z14, Z10
+	VUNPCKLPD        Z7, Z14, Z14
+	VUNPCKHPD        Z11, Z8, Z7
+	VUNPCKLPD        Z11, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z5, Z11
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z6, Z12, Z9
+	VSHUFF64X2       $0x88, Z6, Z12, Z12
+	VSHUFF64X2       $0xdd, Z8, Z14, Z6
+	VSHUFF64X2       $0x88, Z8, Z14, Z14
+	VSHUFF64X2       $0xdd, Z7, Z10, Z8
+	VSHUFF64X2       $0x88, Z7, Z10, Z10
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z12, Z0
+	VFMADD231PD.BCST 16(DX), Z11, Z0
+	VFMADD231PD.BCST 24(DX), Z9, Z0
+	VFMADD231PD.BCST 32(DX), Z14, Z0
+	VFMADD231PD.BCST 40(DX), Z10, Z0
+	VFMADD231PD.BCST 48(DX), Z6, Z0
+	VFMADD231PD.BCST 56(DX), Z8, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all742
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole743
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole743:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart744
+	VMOVUPD Z0, (SI)
+	JMP     stored745
+
+apart744:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored745:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready728
+
+all742:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some746
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some746:
+	JMP turned619
+
+over726:
+	CMPQ BX, $0x04
+	JNE  over747
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept748
+	VPXORD Z1, Z1, Z1
+	VPXORD Z3, Z3, Z3
+	JMP    ready749
+
+kept748:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y3
+
+ready749:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z15, Z15, Z15
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest750
+	VMOVUPD          (DX), Y5
+	VADDPD           Y5, Y1, Y1
+	VFMADD231PD.BCST (R9), Y5, Y3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y6
+	VADDPD           Y6, Y1, Y1
+	VFMADD231PD.BCST (R9), Y6, Y3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y7
+	VADDPD           Y7, Y1, Y1
+	VFMADD231PD.BCST (R9), Y7, Y3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y8
+	VADDPD           Y8, Y1, Y1
+	VFMADD231PD.BCST (R9), Y8, Y3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y9
+	VADDPD           Y9, Y1, Y1
+	VFMADD231PD.BCST (R9), Y9, Y3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y10
+	VADDPD           Y10, Y1, Y1
+	VFMADD231PD.BCST (R9), Y10, Y3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y11
+	VADDPD           Y11, Y1, Y1
+	VFMADD231PD.BCST (R9), Y11, Y3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), Y12
+	VADDPD           Y12, Y1, Y1
+	VFMADD231PD.BCST (R9), Y12, Y3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn752
+
+rest750:
+	// fewer rows, and then dz of some before them as well
+fold751:
+	VMOVUPD          (DX), Y5
+	VADDPD           Y5, Y1, Y1
+	VFMADD231PD.BCST (R9), Y5, Y3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold751
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), Y5
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y6
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y7
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), Y12
+	ADDQ             SI, DX
+
+turn752:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some753
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some753:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y7, Z5, Z5
+	VINSERTF64X4     $0x01, Y8, Z6, Z6
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y12, Z10, Z10
+	VUNPCKHPD        Z6, Z5, Z14
+	VUNPCKLPD        Z6, Z5, Z5
+	VUNPCKHPD        Z10, Z9, Z6
+	VUNPCKLPD        Z10, Z9, Z9
+	VSHUFF64X2       $0xdd, Z9, Z5, Z10
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z6, Z14, Z9
+	VSHUFF64X2       $0x88, Z6, Z14, Z14
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z14, Z0
+	VFMADD231PD.BCST 16(DX), Z10, Z0
+	VFMADD231PD.BCST 24(DX), Z9, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all759
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole760
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole760:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart761
+	VMOVUPD Z0, (SI)
+	JMP     stored762
+
+apart761:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored762:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready749
+
+all759:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Y1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Y3, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some763
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some763:
+	JMP turned619
+
+over747:
+	CMPQ   BX, $0x04
+	JLT    over764
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept765
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready766
+
+kept765:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), Y1
+	VMOVUPD 32(DX)(BX*1), Y2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), Y3
+	VMOVUPD 32(DX)(BX*1), Y4
+
+ready766:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest767
+	VMOVUPD      (DX), Y5
+	VADDPD       Y5, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y5, Y3
+	VFMADD231PD  Y22, Y6, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y7
+	VADDPD       Y7, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y7, Y3
+	VFMADD231PD  Y22, Y8, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y9
+	VADDPD       Y9, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y10
+	VADDPD       Y10, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y9, Y3
+	VFMADD231PD  Y22, Y10, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y11
+	VADDPD       Y11, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y12
+	VADDPD       Y12, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y11, Y3
+	VFMADD231PD  Y22, Y12, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y13
+	VADDPD       Y13, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y14
+	VADDPD       Y14, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y13, Y3
+	VFMADD231PD  Y22, Y14, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y15
+	VADDPD       Y15, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y16
+	VADDPD       Y16, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y15, Y3
+	VFMADD231PD  Y22, Y16, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y17
+	VADDPD       Y17, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y18
+	VADDPD       Y18, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y17, Y3
+	VFMADD231PD  Y22, Y18, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), Y19
+	VADDPD       Y19, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y20
+	VADDPD       Y20, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y19, Y3
+	VFMADD231PD  Y22, Y20, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn769
+
+rest767:
+	// fewer rows, and then dz of some before them as well
+fold768:
+	VMOVUPD      (DX), Y5
+	VADDPD       Y5, Y1, Y1
+	VMOVUPD      32(DX)(BX*1), Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  Y22, Y5, Y3
+	VFMADD231PD  Y22, Y6, Y4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold768
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), Y5
+	VMOVUPD      32(DX)(BX*1), Y6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y7
+	VMOVUPD      32(DX)(BX*1), Y8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y9
+	VMOVUPD      32(DX)(BX*1), Y10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y11
+	VMOVUPD      32(DX)(BX*1), Y12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y13
+	VMOVUPD      32(DX)(BX*1), Y14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y15
+	VMOVUPD      32(DX)(BX*1), Y16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y17
+	VMOVUPD      32(DX)(BX*1), Y18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), Y19
+	VMOVUPD      32(DX)(BX*1), Y20
+	ADDQ         SI, DX
+
+turn769:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some770
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some770:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y9, Z5, Z5
+	VINSERTF64X4     $0x01, Y11, Z7, Z7
+	VINSERTF64X4     $0x01, Y17, Z13, Z13
+	VINSERTF64X4     $0x01, Y19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z22
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VSHUFF64X2       $0xdd, Z13, Z5, Z15
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z22, Z13
+	VSHUFF64X2       $0x88, Z7, Z22, Z22
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	VFMADD231PD.BCST 16(DX), Z15, Z0
+	VFMADD231PD.BCST 24(DX), Z13, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x40, BX
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z5
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VSHUFF64X2       $0xdd, Z14, Z6, Z16
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z5, Z14
+	VSHUFF64X2       $0x88, Z8, Z5, Z5
+	CMPQ             BX, $0x38
+	JLE              over776
+	VFMADD231PD.BCST 32(DX), Z6, Z0
+
+over776:
+	CMPQ             BX, $0x30
+	JLE              over777
+	VFMADD231PD.BCST 40(DX), Z5, Z0
+
+over777:
+	CMPQ             BX, $0x28
+	JLE              over778
+	VFMADD231PD.BCST 48(DX), Z16, Z0
+
+over778:
+	VFMADD231PD.BCST 56(DX), Z14, Z0
+	SUBQ             $0x40, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all780
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole781
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole781:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart782
+	VMOVUPD Z0, (SI)
+	JMP     stored783
+
+apart782:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored783:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready766
+
+all780:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Y1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD Y2, 32(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Y3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD Y4, 32(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some784
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some784:
+	JMP turned619
+
+over764:
+	CMPQ BX, $0x02
+	JNE  over785
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept786
+	VPXORD Z1, Z1, Z1
+	VPXORD Z3, Z3, Z3
+	JMP    ready787
+
+kept786:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), X1
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), X3
+
+ready787:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z15, Z15, Z15
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest788
+	VMOVUPD          (DX), X5
+	VADDPD           X5, X1, X1
+	VFMADD231PD.BCST (R9), X5, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X6
+	VADDPD           X6, X1, X1
+	VFMADD231PD.BCST (R9), X6, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X7
+	VADDPD           X7, X1, X1
+	VFMADD231PD.BCST (R9), X7, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X8
+	VADDPD           X8, X1, X1
+	VFMADD231PD.BCST (R9), X8, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X9
+	VADDPD           X9, X1, X1
+	VFMADD231PD.BCST (R9), X9, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X10
+	VADDPD           X10, X1, X1
+	VFMADD231PD.BCST (R9), X10, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X11
+	VADDPD           X11, X1, X1
+	VFMADD231PD.BCST (R9), X11, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVUPD          (DX), X12
+	VADDPD           X12, X1, X1
+	VFMADD231PD.BCST (R9), X12, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn790
+
+rest788:
+	// fewer rows, and then dz of some before them as well
+fold789:
+	VMOVUPD          (DX), X5
+	VADDPD           X5, X1, X1
+	VFMADD231PD.BCST (R9), X5, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold789
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVUPD          (DX), X5
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X6
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X7
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X8
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X9
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X10
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X11
+	ADDQ             SI, DX
+	VMOVUPD          (DX), X12
+	ADDQ             SI, DX
+
+turn790:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some791
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some791:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y7, Z5, Z5
+	VINSERTF64X4     $0x01, Y8, Z6, Z6
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y12, Z10, Z10
+	VUNPCKHPD        Z6, Z5, Z14
+	VUNPCKLPD        Z6, Z5, Z5
+	VUNPCKHPD        Z10, Z9, Z6
+	VUNPCKLPD        Z10, Z9, Z9
+	VSHUFF64X2       $0xdd, Z9, Z5, Z10
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z6, Z14, Z9
+	VSHUFF64X2       $0x88, Z6, Z14, Z14
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z14, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all795
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole796
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole796:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart797
+	VMOVUPD Z0, (SI)
+	JMP     stored798
+
+apart797:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored798:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready787
+
+all795:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD X1, (DX)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD X3, (DX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some799
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some799:
+	JMP turned619
+
+over785:
+	CMPQ   BX, $0x02
+	JLT    over800
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept801
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready802
+
+kept801:
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VMOVUPD (DX), X1
+	VMOVUPD 16(DX)(BX*1), X2
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VMOVUPD (DX), X3
+	VMOVUPD 16(DX)(BX*1), X4
+
+ready802:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), DX
+	ADDQ         AX, DX
+	MOVQ         lddy+48(FP), SI
+	MOVQ         y+56(FP), DI
+	ADDQ         AX, DI
+	MOVQ         ldy+64(FP), R8
+	MOVQ         x+72(FP), R9
+	MOVQ         ldx+80(FP), R10
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x08
+	JLT          rest803
+	VMOVUPD      (DX), X5
+	VADDPD       X5, X1, X1
+	VMOVUPD      16(DX)(BX*1), X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X5, X3
+	VFMADD231PD  X22, X6, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X7
+	VADDPD       X7, X1, X1
+	VMOVUPD      16(DX)(BX*1), X8
+	VADDPD       X8, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X7, X3
+	VFMADD231PD  X22, X8, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X9
+	VADDPD       X9, X1, X1
+	VMOVUPD      16(DX)(BX*1), X10
+	VADDPD       X10, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X9, X3
+	VFMADD231PD  X22, X10, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X11
+	VADDPD       X11, X1, X1
+	VMOVUPD      16(DX)(BX*1), X12
+	VADDPD       X12, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X11, X3
+	VFMADD231PD  X22, X12, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X13
+	VADDPD       X13, X1, X1
+	VMOVUPD      16(DX)(BX*1), X14
+	VADDPD       X14, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X13, X3
+	VFMADD231PD  X22, X14, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X15
+	VADDPD       X15, X1, X1
+	VMOVUPD      16(DX)(BX*1), X16
+	VADDPD       X16, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X15, X3
+	VFMADD231PD  X22, X16, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X17
+	VADDPD       X17, X1, X1
+	VMOVUPD      16(DX)(BX*1), X18
+	VADDPD       X18, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X17, X3
+	VFMADD231PD  X22, X18, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	VMOVUPD      (DX), X19
+	VADDPD       X19, X1, X1
+	VMOVUPD      16(DX)(BX*1), X20
+	VADDPD       X20, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X19, X3
+	VFMADD231PD  X22, X20, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	JMP          turn805
+
+rest803:
+	// fewer rows, and then dz of some before them as well
+fold804:
+	VMOVUPD      (DX), X5
+	VADDPD       X5, X1, X1
+	VMOVUPD      16(DX)(BX*1), X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R9), Z22
+	VFMADD231PD  X22, X5, X3
+	VFMADD231PD  X22, X6, X4
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         CX
+	JNZ          fold804
+	IMUL3Q       $0x08, SI, CX
+	SUBQ         CX, DX
+	VMOVUPD      (DX), X5
+	VMOVUPD      16(DX)(BX*1), X6
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X7
+	VMOVUPD      16(DX)(BX*1), X8
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X9
+	VMOVUPD      16(DX)(BX*1), X10
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X11
+	VMOVUPD      16(DX)(BX*1), X12
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X13
+	VMOVUPD      16(DX)(BX*1), X14
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X15
+	VMOVUPD      16(DX)(BX*1), X16
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X17
+	VMOVUPD      16(DX)(BX*1), X18
+	ADDQ         SI, DX
+	VMOVUPD      (DX), X19
+	VMOVUPD      16(DX)(BX*1), X20
+	ADDQ         SI, DX
+
+turn805:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some806
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some806:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y9, Z5, Z5
+	VINSERTF64X4     $0x01, Y11, Z7, Z7
+	VINSERTF64X4     $0x01, Y17, Z13, Z13
+	VINSERTF64X4     $0x01, Y19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z22
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VSHUFF64X2       $0xdd, Z13, Z5, Z15
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z22, Z13
+	VSHUFF64X2       $0x88, Z7, Z22, Z22
+	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST 8(DX), Z22, Z0
+	ADDQ             BX, DX
+	ADDQ             $0x20, BX
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z5
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VSHUFF64X2       $0xdd, Z14, Z6, Z16
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z5, Z14
+	VSHUFF64X2       $0x88, Z8, Z5, Z5
+	CMPQ             BX, $0x18
+	JLE              over810
+	VFMADD231PD.BCST 16(DX), Z6, Z0
+
+over810:
+	VFMADD231PD.BCST 24(DX), Z5, Z0
+	SUBQ             $0x20, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all812
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole813
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole813:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart814
+	VMOVUPD Z0, (SI)
+	JMP     stored815
+
+apart814:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored815:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready802
+
+all812:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), DX
+	ADDQ    AX, DX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD X1, (DX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD X2, 16(DX)(BX*1)
+	MOVQ    dw+16(FP), DX
+	ADDQ    AX, DX
+	MOVQ    lddw+24(FP), SI
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD X3, (DX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD X4, 16(DX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some816
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some816:
+	JMP turned619
+
+over800:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept817
+	VPXORD Z1, Z1, Z1
+	VPXORD Z3, Z3, Z3
+	JMP    ready818
+
+kept817:
+	MOVQ   db+32(FP), DX
+	ADDQ   AX, DX
+	VMOVSD (DX), X1
+	MOVQ   dw+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   lddw+24(FP), SI
+	VMOVSD (DX), X3
+
+ready818:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), DX
+	ADDQ             AX, DX
+	MOVQ             lddy+48(FP), SI
+	MOVQ             y+56(FP), DI
+	ADDQ             AX, DI
+	MOVQ             ldy+64(FP), R8
+	MOVQ             x+72(FP), R9
+	MOVQ             ldx+80(FP), R10
+	VPXORD           Z15, Z15, Z15
+	MOVQ             n+120(FP), CX
+	CMPQ             CX, $0x08
+	JLT              rest819
+	VMOVSD           (DX), X5
+	VADDPD           X5, X1, X1
+	VFMADD231PD.BCST (R9), X5, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X6
+	VADDPD           X6, X1, X1
+	VFMADD231PD.BCST (R9), X6, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X7
+	VADDPD           X7, X1, X1
+	VFMADD231PD.BCST (R9), X7, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X8
+	VADDPD           X8, X1, X1
+	VFMADD231PD.BCST (R9), X8, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X9
+	VADDPD           X9, X1, X1
+	VFMADD231PD.BCST (R9), X9, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X10
+	VADDPD           X10, X1, X1
+	VFMADD231PD.BCST (R9), X10, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X11
+	VADDPD           X11, X1, X1
+	VFMADD231PD.BCST (R9), X11, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	VMOVSD           (DX), X12
+	VADDPD           X12, X1, X1
+	VFMADD231PD.BCST (R9), X12, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	JMP              turn821
+
+rest819:
+	// fewer rows, and then dz of some before them as well
+fold820:
+	VMOVSD           (DX), X5
+	VADDPD           X5, X1, X1
+	VFMADD231PD.BCST (R9), X5, X3
+	ADDQ             SI, DX
+	ADDQ             R10, R9
+	DECQ             CX
+	JNZ              fold820
+	IMUL3Q           $0x08, SI, CX
+	SUBQ             CX, DX
+	VMOVSD           (DX), X5
+	ADDQ             SI, DX
+	VMOVSD           (DX), X6
+	ADDQ             SI, DX
+	VMOVSD           (DX), X7
+	ADDQ             SI, DX
+	VMOVSD           (DX), X8
+	ADDQ             SI, DX
+	VMOVSD           (DX), X9
+	ADDQ             SI, DX
+	VMOVSD           (DX), X10
+	ADDQ             SI, DX
+	VMOVSD           (DX), X11
+	ADDQ             SI, DX
+	VMOVSD           (DX), X12
+	ADDQ             SI, DX
+
+turn821:
+	MOVQ cols+112(FP), CX
+	CMPQ CX, $0x11
+	JGE  some822
+	MOVQ DX, dy+40(FP)
+	MOVQ DI, y+56(FP)
+	MOVQ R9, x+72(FP)
+
+some822:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), DX
+	ADDQ             AX, DX
+	MOVQ             ldw+96(FP), SI
+	VINSERTF64X4     $0x01, Y7, Z5, Z5
+	VINSERTF64X4     $0x01, Y8, Z6, Z6
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y12, Z10, Z10
+	VUNPCKHPD        Z6, Z5, Z14
+	VUNPCKLPD        Z6, Z5, Z5
+	VUNPCKHPD        Z10, Z9, Z6
+	VUNPCKLPD        Z10, Z9, Z9
+	VSHUFF64X2       $0xdd, Z9, Z5, Z10
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z6, Z14, Z9
+	VSHUFF64X2       $0x88, Z6, Z14, Z14
+	VFMADD231PD.BCST (DX), Z5, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              all825
+	MOVQ             n+120(FP), DX
+	MOVQ             dx+0(FP), SI
+	MOVQ             lddx+8(FP), DI
+	SUBQ             $0x08, DX
+	MOVQ             DX, n+120(FP)
+	TESTQ            DX, DX
+	JGE              whole826
+	IMULQ            DI, DX
+	ADDQ             DX, SI
+
+whole826:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    DI, $0x08
+	JNE     apart827
+	VMOVUPD Z0, (SI)
+	JMP     stored828
+
+apart827:
+	LEAQ          (DI)(DI*2), R8
+	LEAQ          (DI)(DI*4), R9
+	LEAQ          (R8)(DI*4), R10
+	VMOVSD        X0, (SI)
+	VMOVHPD       X0, (SI)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (SI)(DI*2)
+	VMOVHPD       X5, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (SI)(DI*4)
+	VMOVHPD       X5, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (SI)(R8*2)
+	VMOVHPD       X5, (SI)(R10*1)
+
+stored828:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, DI, DI
+	ADDQ   DI, SI
+	MOVQ   SI, dx+0(FP)
+	MOVQ   n+120(FP), DX
+	CMPQ   DX, $0x01
+	JGE    ready818
+
+all825:
+	VPXORD Z5, Z5, Z5
+	MOVQ   db+32(FP), DX
+	ADDQ   AX, DX
+	VADDPD Z5, Z1, Z1
+	VMOVSD X1, (DX)
+	MOVQ   dw+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   lddw+24(FP), SI
+	VADDPD Z5, Z3, Z3
+	VMOVSD X3, (DX)
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some829
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some829:
+turned619:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole830
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole830:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    SI, $0x08
+	JNE     apart831
+	VMOVUPD Z0, (DX)
+	JMP     stored832
+
+apart831:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
+
+stored832:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block616
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+	JMP end396
+
+end396:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func gateAVX512F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·gateAVX512F32(SB), NOSPLIT, $0-64

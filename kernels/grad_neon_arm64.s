@@ -7027,6 +7027,5094 @@ folded210:
 unwanted215:
 	RET
 
+// func gradBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+TEXT ·gradBothNEONF32(SB), NOSPLIT, $0-144
+	MOVD rows+104(FP), R0
+	CMP  $2, R0
+	BNE  other1
+	MOVD act+128(FP), R0
+	CMP  $1, R0
+	BNE  other3
+
+block4:
+	// 4 rows of dx, from +0; 4×8 elements of dz at a time
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $0, R0
+	MOVD  cols+112(FP), R1
+
+chunk5:
+	CMP $8, R1
+	BLT last6
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept8
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	B     ready9
+
+kept8:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F3
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	ADD   R4, R3
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+
+ready9:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V18.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest10
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ 16(R3), F9
+	FMOVQ 16(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
+	FMOVQ F8, 0(R3)
+	FMOVQ F9, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F10
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d4a // bic v10.16b, v10.16b, v16.16b
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVQ 16(R3), F11
+	FMOVQ 16(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d6b // bic v11.16b, v11.16b, v16.16b
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911144 // fmla v4.4s, v10.4s, v17.s[0]
+	WORD  $0x4f911165 // fmla v5.4s, v11.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911146 // fmla v6.4s, v10.4s, v17.s[0]
+	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
+	FMOVQ F10, 0(R3)
+	FMOVQ F11, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F12
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d8c // bic v12.16b, v12.16b, v16.16b
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	FMOVQ 16(R3), F13
+	FMOVQ 16(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701dad // bic v13.16b, v13.16b, v16.16b
+	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911184 // fmla v4.4s, v12.4s, v17.s[0]
+	WORD  $0x4f9111a5 // fmla v5.4s, v13.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
+	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
+	FMOVQ F12, 0(R3)
+	FMOVQ F13, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F14
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701dce // bic v14.16b, v14.16b, v16.16b
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	FMOVQ 16(R3), F15
+	FMOVQ 16(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701def // bic v15.16b, v15.16b, v16.16b
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f9111c4 // fmla v4.4s, v14.4s, v17.s[0]
+	WORD  $0x4f9111e5 // fmla v5.4s, v15.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f9111c6 // fmla v6.4s, v14.4s, v17.s[0]
+	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
+	FMOVQ F14, 0(R3)
+	FMOVQ F15, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn12
+
+rest10:
+	// fewer rows, and then dz of some before them as well
+fold11:
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ 16(R3), F9
+	FMOVQ 16(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
+	FMOVQ F8, 0(R3)
+	FMOVQ F9, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold11
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F8
+	FMOVQ 16(R3), F9
+	ADD   R4, R3
+	FMOVQ 0(R3), F10
+	FMOVQ 16(R3), F11
+	ADD   R4, R3
+	FMOVQ 0(R3), F12
+	FMOVQ 16(R3), F13
+	ADD   R4, R3
+	FMOVQ 0(R3), F14
+	FMOVQ 16(R3), F15
+	ADD   R4, R3
+
+turn12:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some13
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some13:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	ADD   R4, R3, R5
+	VZIP2 V10.S4, V8.S4, V17.S4
+	VZIP1 V10.S4, V8.S4, V8.S4
+	VZIP2 V14.S4, V12.S4, V18.S4
+	VZIP1 V14.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V8.D2, V10.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	VZIP1 V18.D2, V17.D2, V12.D2
+	VZIP2 V18.D2, V17.D2, V14.D2
+	FMOVS 0(R3), F16
+	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
+	FMOVS 0(R5), F16
+	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
+	FMOVS 4(R3), F16
+	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
+	FMOVS 4(R5), F16
+	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
+	FMOVS 8(R3), F16
+	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
+	FMOVS 8(R5), F16
+	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
+	FMOVS 12(R3), F16
+	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
+	FMOVS 12(R5), F16
+	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
+	VZIP2 V11.S4, V9.S4, V8.S4
+	VZIP1 V11.S4, V9.S4, V9.S4
+	VZIP2 V15.S4, V13.S4, V10.S4
+	VZIP1 V15.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V9.D2, V11.D2
+	VZIP1 V13.D2, V9.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V13.D2
+	VZIP2 V10.D2, V8.D2, V15.D2
+	FMOVS 16(R3), F16
+	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
+	FMOVS 16(R5), F16
+	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
+	FMOVS 20(R3), F16
+	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
+	FMOVS 20(R5), F16
+	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
+	FMOVS 24(R3), F16
+	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
+	FMOVS 24(R5), F16
+	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
+	FMOVS 28(R3), F16
+	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	FMOVS 28(R5), F16
+	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all23
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole24
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole24:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R4)
+	FMOVD F10, 0(R6)
+	FMOVD F11, 0(R7)
+	FMOVD F12, 0(R8)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready9
+
+all23:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R3)
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	FMOVQ F3, 16(R3)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R3)
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	FMOVQ F5, 16(R3)
+	ADD   R4, R3
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R3)
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	FMOVQ F7, 16(R3)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some25
+	RET
+
+some25:
+	ADD $32, R0
+	SUB $8, R1
+	CMP $1, R1
+	BGE chunk5
+	B   turned7
+
+last6:
+	CMP $4, R1
+	BLE narrower26
+	CMP $8, R1
+	BNE over27
+	B   turned7
+
+over27:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $32, R1
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept28
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	B     ready29
+
+kept28:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F2
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F3
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F4
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F5
+	ADD   R4, R3
+	FMOVQ 0(R3), F6
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F7
+
+ready29:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V18.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest30
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F9
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
+	FMOVQ F8, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F9, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F10
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d4a // bic v10.16b, v10.16b, v16.16b
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F11
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d6b // bic v11.16b, v11.16b, v16.16b
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911144 // fmla v4.4s, v10.4s, v17.s[0]
+	WORD  $0x4f911165 // fmla v5.4s, v11.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911146 // fmla v6.4s, v10.4s, v17.s[0]
+	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
+	FMOVQ F10, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F11, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F12
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d8c // bic v12.16b, v12.16b, v16.16b
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F13
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701dad // bic v13.16b, v13.16b, v16.16b
+	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911184 // fmla v4.4s, v12.4s, v17.s[0]
+	WORD  $0x4f9111a5 // fmla v5.4s, v13.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
+	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
+	FMOVQ F12, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F13, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F14
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701dce // bic v14.16b, v14.16b, v16.16b
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F15
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701def // bic v15.16b, v15.16b, v16.16b
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f9111c4 // fmla v4.4s, v14.4s, v17.s[0]
+	WORD  $0x4f9111e5 // fmla v5.4s, v15.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f9111c6 // fmla v6.4s, v14.4s, v17.s[0]
+	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
+	FMOVQ F14, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F15, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn32
+
+rest30:
+	// fewer rows, and then dz of some before them as well
+fold31:
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R5), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F9
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F16
+	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
+	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
+	FMOVQ F8, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F9, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold31
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F8
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F9
+	ADD   R4, R3
+	FMOVQ 0(R3), F10
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F11
+	ADD   R4, R3
+	FMOVQ 0(R3), F12
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F13
+	ADD   R4, R3
+	FMOVQ 0(R3), F14
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F15
+	ADD   R4, R3
+
+turn32:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some33
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some33:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	ADD   R4, R3, R5
+	VZIP2 V10.S4, V8.S4, V17.S4
+	VZIP1 V10.S4, V8.S4, V8.S4
+	VZIP2 V14.S4, V12.S4, V18.S4
+	VZIP1 V14.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V8.D2, V10.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	VZIP1 V18.D2, V17.D2, V12.D2
+	VZIP2 V18.D2, V17.D2, V14.D2
+	FMOVS 0(R3), F16
+	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
+	FMOVS 0(R5), F16
+	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
+	FMOVS 4(R3), F16
+	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
+	FMOVS 4(R5), F16
+	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
+	FMOVS 8(R3), F16
+	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
+	FMOVS 8(R5), F16
+	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
+	FMOVS 12(R3), F16
+	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
+	FMOVS 12(R5), F16
+	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
+	ADD   R1, R3
+	ADD   R1, R5
+	ADD   $32, R1
+	VZIP2 V11.S4, V9.S4, V8.S4
+	VZIP1 V11.S4, V9.S4, V9.S4
+	VZIP2 V15.S4, V13.S4, V10.S4
+	VZIP1 V15.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V9.D2, V11.D2
+	VZIP1 V13.D2, V9.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V13.D2
+	VZIP2 V10.D2, V8.D2, V15.D2
+	CMP   $28, R1
+	BLE   over39
+	FMOVS 16(R3), F16
+	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
+	FMOVS 16(R5), F16
+	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
+
+over39:
+	CMP   $24, R1
+	BLE   over40
+	FMOVS 20(R3), F16
+	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
+	FMOVS 20(R5), F16
+	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
+
+over40:
+	CMP   $20, R1
+	BLE   over41
+	FMOVS 24(R3), F16
+	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
+	FMOVS 24(R5), F16
+	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
+
+over41:
+	FMOVS 28(R3), F16
+	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	FMOVS 28(R5), F16
+	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
+	SUB   $32, R1
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all43
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole44
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole44:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R4)
+	FMOVD F10, 0(R6)
+	FMOVD F11, 0(R7)
+	FMOVD F12, 0(R8)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready29
+
+all43:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R3)
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	ADD   R1, R3, R5
+	FMOVQ F3, 16(R5)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R3)
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	ADD   R1, R3, R5
+	FMOVQ F5, 16(R5)
+	ADD   R4, R3
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R3)
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	ADD   R1, R3, R5
+	FMOVQ F7, 16(R5)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some45
+	RET
+
+some45:
+	B turned7
+
+narrower26:
+	CMP $4, R1
+	BNE over46
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept47
+	VMOVI $0, V2.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V6.B16
+	B     ready48
+
+kept47:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F2
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F4
+	ADD   R4, R3
+	FMOVQ 0(R3), F6
+
+ready48:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V14.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest49
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R5), F12
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	FMOVQ F8, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F9
+	FMOVQ 0(R5), F12
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
+	FMOVQ F9, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F10
+	FMOVQ 0(R5), F12
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
+	FMOVQ F10, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
+	FMOVQ F11, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn51
+
+rest49:
+	// fewer rows, and then dz of some before them as well
+fold50:
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R5), F12
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	FMOVQ F8, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold50
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F8
+	ADD   R4, R3
+	FMOVQ 0(R3), F9
+	ADD   R4, R3
+	FMOVQ 0(R3), F10
+	ADD   R4, R3
+	FMOVQ 0(R3), F11
+	ADD   R4, R3
+
+turn51:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some52
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some52:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	ADD   R4, R3, R5
+	VZIP2 V9.S4, V8.S4, V13.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V14.D2, V13.D2, V10.D2
+	VZIP2 V14.D2, V13.D2, V11.D2
+	FMOVS 0(R3), F12
+	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
+	FMOVS 0(R5), F12
+	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
+	FMOVS 4(R3), F12
+	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
+	FMOVS 4(R5), F12
+	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
+	FMOVS 8(R3), F12
+	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	FMOVS 8(R5), F12
+	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	FMOVS 12(R3), F12
+	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	FMOVS 12(R5), F12
+	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all58
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole59
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole59:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R4)
+	FMOVD F10, 0(R6)
+	FMOVD F11, 0(R7)
+	FMOVD F12, 0(R8)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready48
+
+all58:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R3)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R3)
+	ADD   R4, R3
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R3)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some60
+	RET
+
+some60:
+	B turned7
+
+over46:
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept61
+	VMOVI $0, V2.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V6.B16
+	B     ready62
+
+kept61:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	TST   $2, R1
+	BEQ   one63
+	FMOVD 0(R3), F2
+	TST   $1, R1
+	BEQ   moved64
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved64
+
+one63:
+	FMOVS 0(R3), F2
+
+moved64:
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	TST   $2, R1
+	BEQ   one65
+	FMOVD 0(R3), F4
+	TST   $1, R1
+	BEQ   moved66
+	ADD   $8, R3, R16
+	VLD1  (R16), V4.S[2]
+	B     moved66
+
+one65:
+	FMOVS 0(R3), F4
+
+moved66:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one67
+	FMOVD 0(R3), F6
+	TST   $1, R1
+	BEQ   moved68
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
+	B     moved68
+
+one67:
+	FMOVS 0(R3), F6
+
+moved68:
+ready62:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V14.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest69
+	TST   $2, R1
+	BEQ   one72
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved73
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved73
+
+one72:
+	FMOVS 0(R3), F8
+
+moved73:
+	TST   $2, R1
+	BEQ   one74
+	FMOVD 0(R5), F12
+	TST   $1, R1
+	BEQ   moved75
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
+	B     moved75
+
+one74:
+	FMOVS 0(R5), F12
+
+moved75:
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	VORR  V8.B16, V8.B16, V12.B16
+	TST   $2, R1
+	BEQ   one76
+	FMOVD F12, 0(R3)
+	TST   $1, R1
+	BEQ   moved77
+	ADD   $8, R3, R16
+	VST1  V12.S[2], (R16)
+	B     moved77
+
+one76:
+	FMOVS F12, 0(R3)
+
+moved77:
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one78
+	FMOVD 0(R3), F9
+	TST   $1, R1
+	BEQ   moved79
+	ADD   $8, R3, R16
+	VLD1  (R16), V9.S[2]
+	B     moved79
+
+one78:
+	FMOVS 0(R3), F9
+
+moved79:
+	TST   $2, R1
+	BEQ   one80
+	FMOVD 0(R5), F12
+	TST   $1, R1
+	BEQ   moved81
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
+	B     moved81
+
+one80:
+	FMOVS 0(R5), F12
+
+moved81:
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
+	VORR  V9.B16, V9.B16, V12.B16
+	TST   $2, R1
+	BEQ   one82
+	FMOVD F12, 0(R3)
+	TST   $1, R1
+	BEQ   moved83
+	ADD   $8, R3, R16
+	VST1  V12.S[2], (R16)
+	B     moved83
+
+one82:
+	FMOVS F12, 0(R3)
+
+moved83:
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one84
+	FMOVD 0(R3), F10
+	TST   $1, R1
+	BEQ   moved85
+	ADD   $8, R3, R16
+	VLD1  (R16), V10.S[2]
+	B     moved85
+
+one84:
+	FMOVS 0(R3), F10
+
+moved85:
+	TST   $2, R1
+	BEQ   one86
+	FMOVD 0(R5), F12
+	TST   $1, R1
+	BEQ   moved87
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
+	B     moved87
+
+one86:
+	FMOVS 0(R5), F12
+
+moved87:
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
+	VORR  V10.B16, V10.B16, V12.B16
+	TST   $2, R1
+	BEQ   one88
+	FMOVD F12, 0(R3)
+	TST   $1, R1
+	BEQ   moved89
+	ADD   $8, R3, R16
+	VST1  V12.S[2], (R16)
+	B     moved89
+
+one88:
+	FMOVS F12, 0(R3)
+
+moved89:
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one90
+	FMOVD 0(R3), F11
+	TST   $1, R1
+	BEQ   moved91
+	ADD   $8, R3, R16
+	VLD1  (R16), V11.S[2]
+	B     moved91
+
+one90:
+	FMOVS 0(R3), F11
+
+moved91:
+	TST   $2, R1
+	BEQ   one92
+	FMOVD 0(R5), F12
+	TST   $1, R1
+	BEQ   moved93
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
+	B     moved93
+
+one92:
+	FMOVS 0(R5), F12
+
+moved93:
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
+	VORR  V11.B16, V11.B16, V12.B16
+	TST   $2, R1
+	BEQ   one94
+	FMOVD F12, 0(R3)
+	TST   $1, R1
+	BEQ   moved95
+	ADD   $8, R3, R16
+	VST1  V12.S[2], (R16)
+	B     moved95
+
+one94:
+	FMOVS F12, 0(R3)
+
+moved95:
+	ADD R6, R5
+	ADD R4, R3
+	ADD R8, R7
+	B   turn71
+
+rest69:
+	// fewer rows, and then dz of some before them as well
+fold70:
+	TST   $2, R1
+	BEQ   one96
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved97
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved97
+
+one96:
+	FMOVS 0(R3), F8
+
+moved97:
+	TST   $2, R1
+	BEQ   one98
+	FMOVD 0(R5), F12
+	TST   $1, R1
+	BEQ   moved99
+	ADD   $8, R5, R16
+	VLD1  (R16), V12.S[2]
+	B     moved99
+
+one98:
+	FMOVS 0(R5), F12
+
+moved99:
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	VORR  V8.B16, V8.B16, V12.B16
+	TST   $2, R1
+	BEQ   one100
+	FMOVD F12, 0(R3)
+	TST   $1, R1
+	BEQ   moved101
+	ADD   $8, R3, R16
+	VST1  V12.S[2], (R16)
+	B     moved101
+
+one100:
+	FMOVS F12, 0(R3)
+
+moved101:
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold70
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	TST   $2, R1
+	BEQ   one102
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved103
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved103
+
+one102:
+	FMOVS 0(R3), F8
+
+moved103:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one104
+	FMOVD 0(R3), F9
+	TST   $1, R1
+	BEQ   moved105
+	ADD   $8, R3, R16
+	VLD1  (R16), V9.S[2]
+	B     moved105
+
+one104:
+	FMOVS 0(R3), F9
+
+moved105:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one106
+	FMOVD 0(R3), F10
+	TST   $1, R1
+	BEQ   moved107
+	ADD   $8, R3, R16
+	VLD1  (R16), V10.S[2]
+	B     moved107
+
+one106:
+	FMOVS 0(R3), F10
+
+moved107:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one108
+	FMOVD 0(R3), F11
+	TST   $1, R1
+	BEQ   moved109
+	ADD   $8, R3, R16
+	VLD1  (R16), V11.S[2]
+	B     moved109
+
+one108:
+	FMOVS 0(R3), F11
+
+moved109:
+	ADD R4, R3
+
+turn71:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some110
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some110:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	ADD   R4, R3, R5
+	VZIP2 V9.S4, V8.S4, V13.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V14.D2, V13.D2, V10.D2
+	VZIP2 V14.D2, V13.D2, V11.D2
+	FMOVS 0(R3), F12
+	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
+	FMOVS 0(R5), F12
+	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
+	CMP   $1, R1
+	BEQ   turned111
+	FMOVS 4(R3), F12
+	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
+	FMOVS 4(R5), F12
+	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
+	CMP   $2, R1
+	BEQ   turned111
+	FMOVS 8(R3), F12
+	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	FMOVS 8(R5), F12
+	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	CMP   $3, R1
+	BEQ   turned111
+	FMOVS 12(R3), F12
+	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	FMOVS 12(R5), F12
+	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
+
+turned111:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  all116
+	MOVD n+120(FP), R3
+	MOVD dx+0(FP), R4
+	MOVD lddx+8(FP), R5
+	SUB  $4, R3
+	MOVD R3, n+120(FP)
+	CMP  $0, R3
+	BGE  whole117
+	MUL  R5, R3
+	ADD  R3, R4
+
+whole117:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R4)
+	FMOVD F10, 0(R6)
+	FMOVD F11, 0(R7)
+	FMOVD F12, 0(R8)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready62
+
+all116:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	TST   $2, R1
+	BEQ   one118
+	FMOVD F2, 0(R3)
+	TST   $1, R1
+	BEQ   moved119
+	ADD   $8, R3, R16
+	VST1  V2.S[2], (R16)
+	B     moved119
+
+one118:
+	FMOVS F2, 0(R3)
+
+moved119:
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	TST   $2, R1
+	BEQ   one120
+	FMOVD F4, 0(R3)
+	TST   $1, R1
+	BEQ   moved121
+	ADD   $8, R3, R16
+	VST1  V4.S[2], (R16)
+	B     moved121
+
+one120:
+	FMOVS F4, 0(R3)
+
+moved121:
+	ADD   R4, R3
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	TST   $2, R1
+	BEQ   one122
+	FMOVD F6, 0(R3)
+	TST   $1, R1
+	BEQ   moved123
+	ADD   $8, R3, R16
+	VST1  V6.S[2], (R16)
+	B     moved123
+
+one122:
+	FMOVS F6, 0(R3)
+
+moved123:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some124
+	RET
+
+some124:
+turned7:
+	MOVD lddy+48(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD dy+40(FP), R16
+	ADD  R16, R2
+	MOVD R2, dy+40(FP)
+	MOVD ldy+64(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD y+56(FP), R16
+	ADD  R16, R2
+	MOVD R2, y+56(FP)
+	MOVD ldx+80(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD x+72(FP), R16
+	ADD  R16, R2
+	MOVD R2, x+72(FP)
+	MOVD $0, R2
+	MOVD R2, fresh+136(FP)
+	MOVD n+120(FP), R2
+	MOVD dx+0(FP), R3
+	MOVD lddx+8(FP), R4
+	SUB  $4, R2
+	MOVD R2, n+120(FP)
+	CMP  $0, R2
+	BGE  whole125
+	MUL  R4, R2
+	ADD  R2, R3
+
+whole125:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   block4
+	RET
+	B end2
+
+other3:
+block127:
+	// 4 rows of dx, from +0; 4×8 elements of dz at a time
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $0, R0
+	MOVD  cols+112(FP), R1
+
+chunk128:
+	CMP $8, R1
+	BLT last129
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept131
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	B     ready132
+
+kept131:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F3
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	ADD   R4, R3
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+
+ready132:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V18.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest133
+	FMOVQ 0(R3), F8
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ 16(R3), F9
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F10
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVQ 16(R3), F11
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911144 // fmla v4.4s, v10.4s, v17.s[0]
+	WORD  $0x4f911165 // fmla v5.4s, v11.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911146 // fmla v6.4s, v10.4s, v17.s[0]
+	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F12
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	FMOVQ 16(R3), F13
+	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911184 // fmla v4.4s, v12.4s, v17.s[0]
+	WORD  $0x4f9111a5 // fmla v5.4s, v13.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
+	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F14
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	FMOVQ 16(R3), F15
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f9111c4 // fmla v4.4s, v14.4s, v17.s[0]
+	WORD  $0x4f9111e5 // fmla v5.4s, v15.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f9111c6 // fmla v6.4s, v14.4s, v17.s[0]
+	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn135
+
+rest133:
+	// fewer rows, and then dz of some before them as well
+fold134:
+	FMOVQ 0(R3), F8
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ 16(R3), F9
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold134
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F8
+	FMOVQ 16(R3), F9
+	ADD   R4, R3
+	FMOVQ 0(R3), F10
+	FMOVQ 16(R3), F11
+	ADD   R4, R3
+	FMOVQ 0(R3), F12
+	FMOVQ 16(R3), F13
+	ADD   R4, R3
+	FMOVQ 0(R3), F14
+	FMOVQ 16(R3), F15
+	ADD   R4, R3
+
+turn135:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some136
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some136:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	ADD   R4, R3, R5
+	VZIP2 V10.S4, V8.S4, V17.S4
+	VZIP1 V10.S4, V8.S4, V8.S4
+	VZIP2 V14.S4, V12.S4, V18.S4
+	VZIP1 V14.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V8.D2, V10.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	VZIP1 V18.D2, V17.D2, V12.D2
+	VZIP2 V18.D2, V17.D2, V14.D2
+	FMOVS 0(R3), F16
+	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
+	FMOVS 0(R5), F16
+	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
+	FMOVS 4(R3), F16
+	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
+	FMOVS 4(R5), F16
+	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
+	FMOVS 8(R3), F16
+	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
+	FMOVS 8(R5), F16
+	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
+	FMOVS 12(R3), F16
+	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
+	FMOVS 12(R5), F16
+	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
+	VZIP2 V11.S4, V9.S4, V8.S4
+	VZIP1 V11.S4, V9.S4, V9.S4
+	VZIP2 V15.S4, V13.S4, V10.S4
+	VZIP1 V15.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V9.D2, V11.D2
+	VZIP1 V13.D2, V9.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V13.D2
+	VZIP2 V10.D2, V8.D2, V15.D2
+	FMOVS 16(R3), F16
+	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
+	FMOVS 16(R5), F16
+	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
+	FMOVS 20(R3), F16
+	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
+	FMOVS 20(R5), F16
+	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
+	FMOVS 24(R3), F16
+	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
+	FMOVS 24(R5), F16
+	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
+	FMOVS 28(R3), F16
+	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	FMOVS 28(R5), F16
+	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all146
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole147
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole147:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R4)
+	FMOVD F10, 0(R6)
+	FMOVD F11, 0(R7)
+	FMOVD F12, 0(R8)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready132
+
+all146:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R3)
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	FMOVQ F3, 16(R3)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R3)
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	FMOVQ F5, 16(R3)
+	ADD   R4, R3
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R3)
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	FMOVQ F7, 16(R3)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some148
+	RET
+
+some148:
+	ADD $32, R0
+	SUB $8, R1
+	CMP $1, R1
+	BGE chunk128
+	B   turned130
+
+last129:
+	CMP $4, R1
+	BLE narrower149
+	CMP $8, R1
+	BNE over150
+	B   turned130
+
+over150:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $32, R1
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept151
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	B     ready152
+
+kept151:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F2
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F3
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F4
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F5
+	ADD   R4, R3
+	FMOVQ 0(R3), F6
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F7
+
+ready152:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V18.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest153
+	FMOVQ 0(R3), F8
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F9
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F10
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F11
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911144 // fmla v4.4s, v10.4s, v17.s[0]
+	WORD  $0x4f911165 // fmla v5.4s, v11.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911146 // fmla v6.4s, v10.4s, v17.s[0]
+	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F12
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F13
+	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911184 // fmla v4.4s, v12.4s, v17.s[0]
+	WORD  $0x4f9111a5 // fmla v5.4s, v13.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
+	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F14
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F15
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f9111c4 // fmla v4.4s, v14.4s, v17.s[0]
+	WORD  $0x4f9111e5 // fmla v5.4s, v15.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f9111c6 // fmla v6.4s, v14.4s, v17.s[0]
+	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn155
+
+rest153:
+	// fewer rows, and then dz of some before them as well
+fold154:
+	FMOVQ 0(R3), F8
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F9
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	FMOVS 0(R7), F17
+	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
+	FMOVS 4(R7), F17
+	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
+	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold154
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F8
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F9
+	ADD   R4, R3
+	FMOVQ 0(R3), F10
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F11
+	ADD   R4, R3
+	FMOVQ 0(R3), F12
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F13
+	ADD   R4, R3
+	FMOVQ 0(R3), F14
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F15
+	ADD   R4, R3
+
+turn155:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some156
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some156:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	ADD   R4, R3, R5
+	VZIP2 V10.S4, V8.S4, V17.S4
+	VZIP1 V10.S4, V8.S4, V8.S4
+	VZIP2 V14.S4, V12.S4, V18.S4
+	VZIP1 V14.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V8.D2, V10.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	VZIP1 V18.D2, V17.D2, V12.D2
+	VZIP2 V18.D2, V17.D2, V14.D2
+	FMOVS 0(R3), F16
+	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
+	FMOVS 0(R5), F16
+	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
+	FMOVS 4(R3), F16
+	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
+	FMOVS 4(R5), F16
+	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
+	FMOVS 8(R3), F16
+	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
+	FMOVS 8(R5), F16
+	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
+	FMOVS 12(R3), F16
+	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
+	FMOVS 12(R5), F16
+	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
+	ADD   R1, R3
+	ADD   R1, R5
+	ADD   $32, R1
+	VZIP2 V11.S4, V9.S4, V8.S4
+	VZIP1 V11.S4, V9.S4, V9.S4
+	VZIP2 V15.S4, V13.S4, V10.S4
+	VZIP1 V15.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V9.D2, V11.D2
+	VZIP1 V13.D2, V9.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V13.D2
+	VZIP2 V10.D2, V8.D2, V15.D2
+	CMP   $28, R1
+	BLE   over162
+	FMOVS 16(R3), F16
+	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
+	FMOVS 16(R5), F16
+	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
+
+over162:
+	CMP   $24, R1
+	BLE   over163
+	FMOVS 20(R3), F16
+	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
+	FMOVS 20(R5), F16
+	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
+
+over163:
+	CMP   $20, R1
+	BLE   over164
+	FMOVS 24(R3), F16
+	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
+	FMOVS 24(R5), F16
+	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
+
+over164:
+	FMOVS 28(R3), F16
+	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	FMOVS 28(R5), F16
+	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
+	SUB   $32, R1
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all166
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole167
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole167:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R4)
+	FMOVD F10, 0(R6)
+	FMOVD F11, 0(R7)
+	FMOVD F12, 0(R8)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready152
+
+all166:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R3)
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	ADD   R1, R3, R5
+	FMOVQ F3, 16(R5)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R3)
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	ADD   R1, R3, R5
+	FMOVQ F5, 16(R5)
+	ADD   R4, R3
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R3)
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	ADD   R1, R3, R5
+	FMOVQ F7, 16(R5)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some168
+	RET
+
+some168:
+	B turned130
+
+narrower149:
+	CMP $4, R1
+	BNE over169
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept170
+	VMOVI $0, V2.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V6.B16
+	B     ready171
+
+kept170:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F2
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F4
+	ADD   R4, R3
+	FMOVQ 0(R3), F6
+
+ready171:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V14.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest172
+	FMOVQ 0(R3), F8
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F9
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F10
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F11
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn174
+
+rest172:
+	// fewer rows, and then dz of some before them as well
+fold173:
+	FMOVQ 0(R3), F8
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold173
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F8
+	ADD   R4, R3
+	FMOVQ 0(R3), F9
+	ADD   R4, R3
+	FMOVQ 0(R3), F10
+	ADD   R4, R3
+	FMOVQ 0(R3), F11
+	ADD   R4, R3
+
+turn174:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some175
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some175:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	ADD   R4, R3, R5
+	VZIP2 V9.S4, V8.S4, V13.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V14.D2, V13.D2, V10.D2
+	VZIP2 V14.D2, V13.D2, V11.D2
+	FMOVS 0(R3), F12
+	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
+	FMOVS 0(R5), F12
+	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
+	FMOVS 4(R3), F12
+	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
+	FMOVS 4(R5), F12
+	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
+	FMOVS 8(R3), F12
+	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	FMOVS 8(R5), F12
+	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	FMOVS 12(R3), F12
+	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	FMOVS 12(R5), F12
+	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all181
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole182
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole182:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R4)
+	FMOVD F10, 0(R6)
+	FMOVD F11, 0(R7)
+	FMOVD F12, 0(R8)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready171
+
+all181:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R3)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R3)
+	ADD   R4, R3
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R3)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some183
+	RET
+
+some183:
+	B turned130
+
+over169:
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept184
+	VMOVI $0, V2.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V6.B16
+	B     ready185
+
+kept184:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	TST   $2, R1
+	BEQ   one186
+	FMOVD 0(R3), F2
+	TST   $1, R1
+	BEQ   moved187
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved187
+
+one186:
+	FMOVS 0(R3), F2
+
+moved187:
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	TST   $2, R1
+	BEQ   one188
+	FMOVD 0(R3), F4
+	TST   $1, R1
+	BEQ   moved189
+	ADD   $8, R3, R16
+	VLD1  (R16), V4.S[2]
+	B     moved189
+
+one188:
+	FMOVS 0(R3), F4
+
+moved189:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one190
+	FMOVD 0(R3), F6
+	TST   $1, R1
+	BEQ   moved191
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
+	B     moved191
+
+one190:
+	FMOVS 0(R3), F6
+
+moved191:
+ready185:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V14.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest192
+	TST   $2, R1
+	BEQ   one195
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved196
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved196
+
+one195:
+	FMOVS 0(R3), F8
+
+moved196:
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one197
+	FMOVD 0(R3), F9
+	TST   $1, R1
+	BEQ   moved198
+	ADD   $8, R3, R16
+	VLD1  (R16), V9.S[2]
+	B     moved198
+
+one197:
+	FMOVS 0(R3), F9
+
+moved198:
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one199
+	FMOVD 0(R3), F10
+	TST   $1, R1
+	BEQ   moved200
+	ADD   $8, R3, R16
+	VLD1  (R16), V10.S[2]
+	B     moved200
+
+one199:
+	FMOVS 0(R3), F10
+
+moved200:
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one201
+	FMOVD 0(R3), F11
+	TST   $1, R1
+	BEQ   moved202
+	ADD   $8, R3, R16
+	VLD1  (R16), V11.S[2]
+	B     moved202
+
+one201:
+	FMOVS 0(R3), F11
+
+moved202:
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn194
+
+rest192:
+	// fewer rows, and then dz of some before them as well
+fold193:
+	TST   $2, R1
+	BEQ   one203
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved204
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved204
+
+one203:
+	FMOVS 0(R3), F8
+
+moved204:
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R7), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold193
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	TST   $2, R1
+	BEQ   one205
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved206
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved206
+
+one205:
+	FMOVS 0(R3), F8
+
+moved206:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one207
+	FMOVD 0(R3), F9
+	TST   $1, R1
+	BEQ   moved208
+	ADD   $8, R3, R16
+	VLD1  (R16), V9.S[2]
+	B     moved208
+
+one207:
+	FMOVS 0(R3), F9
+
+moved208:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one209
+	FMOVD 0(R3), F10
+	TST   $1, R1
+	BEQ   moved210
+	ADD   $8, R3, R16
+	VLD1  (R16), V10.S[2]
+	B     moved210
+
+one209:
+	FMOVS 0(R3), F10
+
+moved210:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one211
+	FMOVD 0(R3), F11
+	TST   $1, R1
+	BEQ   moved212
+	ADD   $8, R3, R16
+	VLD1  (R16), V11.S[2]
+	B     moved212
+
+one211:
+	FMOVS 0(R3), F11
+
+moved212:
+	ADD R4, R3
+
+turn194:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some213
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some213:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	ADD   R4, R3, R5
+	VZIP2 V9.S4, V8.S4, V13.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V14.D2, V13.D2, V10.D2
+	VZIP2 V14.D2, V13.D2, V11.D2
+	FMOVS 0(R3), F12
+	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
+	FMOVS 0(R5), F12
+	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
+	CMP   $1, R1
+	BEQ   turned214
+	FMOVS 4(R3), F12
+	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
+	FMOVS 4(R5), F12
+	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
+	CMP   $2, R1
+	BEQ   turned214
+	FMOVS 8(R3), F12
+	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	FMOVS 8(R5), F12
+	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	CMP   $3, R1
+	BEQ   turned214
+	FMOVS 12(R3), F12
+	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	FMOVS 12(R5), F12
+	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
+
+turned214:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  all219
+	MOVD n+120(FP), R3
+	MOVD dx+0(FP), R4
+	MOVD lddx+8(FP), R5
+	SUB  $4, R3
+	MOVD R3, n+120(FP)
+	CMP  $0, R3
+	BGE  whole220
+	MUL  R5, R3
+	ADD  R3, R4
+
+whole220:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R4)
+	FMOVD F10, 0(R6)
+	FMOVD F11, 0(R7)
+	FMOVD F12, 0(R8)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready185
+
+all219:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	TST   $2, R1
+	BEQ   one221
+	FMOVD F2, 0(R3)
+	TST   $1, R1
+	BEQ   moved222
+	ADD   $8, R3, R16
+	VST1  V2.S[2], (R16)
+	B     moved222
+
+one221:
+	FMOVS F2, 0(R3)
+
+moved222:
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	TST   $2, R1
+	BEQ   one223
+	FMOVD F4, 0(R3)
+	TST   $1, R1
+	BEQ   moved224
+	ADD   $8, R3, R16
+	VST1  V4.S[2], (R16)
+	B     moved224
+
+one223:
+	FMOVS F4, 0(R3)
+
+moved224:
+	ADD   R4, R3
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	TST   $2, R1
+	BEQ   one225
+	FMOVD F6, 0(R3)
+	TST   $1, R1
+	BEQ   moved226
+	ADD   $8, R3, R16
+	VST1  V6.S[2], (R16)
+	B     moved226
+
+one225:
+	FMOVS F6, 0(R3)
+
+moved226:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some227
+	RET
+
+some227:
+turned130:
+	MOVD lddy+48(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD dy+40(FP), R16
+	ADD  R16, R2
+	MOVD R2, dy+40(FP)
+	MOVD ldy+64(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD y+56(FP), R16
+	ADD  R16, R2
+	MOVD R2, y+56(FP)
+	MOVD ldx+80(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD x+72(FP), R16
+	ADD  R16, R2
+	MOVD R2, x+72(FP)
+	MOVD $0, R2
+	MOVD R2, fresh+136(FP)
+	MOVD n+120(FP), R2
+	MOVD dx+0(FP), R3
+	MOVD lddx+8(FP), R4
+	SUB  $4, R2
+	MOVD R2, n+120(FP)
+	CMP  $0, R2
+	BGE  whole228
+	MUL  R4, R2
+	ADD  R2, R3
+
+whole228:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   block127
+	RET
+	B end2
+
+end2:
+	RET
+
+other1:
+	MOVD act+128(FP), R0
+	CMP  $1, R0
+	BNE  other231
+
+block232:
+	// 4 rows of dx, from +0; 4×8 elements of dz at a time
+	VMOVI $0, V0.B16
+	MOVD  $0, R0
+	MOVD  cols+112(FP), R1
+
+chunk233:
+	CMP $8, R1
+	BLT last234
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept236
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	B     ready237
+
+kept236:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F1
+	FMOVQ 16(R3), F2
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F3
+	FMOVQ 16(R3), F4
+
+ready237:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V15.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest238
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
+	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
+	FMOVQ F5, 0(R3)
+	FMOVQ F6, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F7
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1ce7 // bic v7.16b, v7.16b, v13.16b
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	FMOVQ 16(R3), F8
+	FMOVQ 16(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d08 // bic v8.16b, v8.16b, v13.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10e3 // fmla v3.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
+	FMOVQ F7, 0(R3)
+	FMOVQ F8, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F9
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d29 // bic v9.16b, v9.16b, v13.16b
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	FMOVQ 16(R3), F10
+	FMOVQ 16(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d4a // bic v10.16b, v10.16b, v13.16b
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e1123 // fmla v3.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	FMOVQ F9, 0(R3)
+	FMOVQ F10, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F11
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d6b // bic v11.16b, v11.16b, v13.16b
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	FMOVQ 16(R3), F12
+	FMOVQ 16(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d8c // bic v12.16b, v12.16b, v13.16b
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	FMOVQ F11, 0(R3)
+	FMOVQ F12, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn240
+
+rest238:
+	// fewer rows, and then dz of some before them as well
+fold239:
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
+	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
+	FMOVQ F5, 0(R3)
+	FMOVQ F6, 16(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold239
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F5
+	FMOVQ 16(R3), F6
+	ADD   R4, R3
+	FMOVQ 0(R3), F7
+	FMOVQ 16(R3), F8
+	ADD   R4, R3
+	FMOVQ 0(R3), F9
+	FMOVQ 16(R3), F10
+	ADD   R4, R3
+	FMOVQ 0(R3), F11
+	FMOVQ 16(R3), F12
+	ADD   R4, R3
+
+turn240:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some241
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some241:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	VZIP2 V7.S4, V5.S4, V14.S4
+	VZIP1 V7.S4, V5.S4, V5.S4
+	VZIP2 V11.S4, V9.S4, V15.S4
+	VZIP1 V11.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V5.D2, V7.D2
+	VZIP1 V9.D2, V5.D2, V5.D2
+	VZIP1 V15.D2, V14.D2, V9.D2
+	VZIP2 V15.D2, V14.D2, V11.D2
+	FMOVS 0(R3), F13
+	WORD  $0x4f8d10a0 // fmla v0.4s, v5.4s, v13.s[0]
+	FMOVS 4(R3), F13
+	WORD  $0x4f8d10e0 // fmla v0.4s, v7.4s, v13.s[0]
+	FMOVS 8(R3), F13
+	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
+	FMOVS 12(R3), F13
+	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
+	VZIP2 V8.S4, V6.S4, V5.S4
+	VZIP1 V8.S4, V6.S4, V6.S4
+	VZIP2 V12.S4, V10.S4, V7.S4
+	VZIP1 V12.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V6.D2, V8.D2
+	VZIP1 V10.D2, V6.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V10.D2
+	VZIP2 V7.D2, V5.D2, V12.D2
+	FMOVS 16(R3), F13
+	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
+	FMOVS 20(R3), F13
+	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
+	FMOVS 24(R3), F13
+	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
+	FMOVS 28(R3), F13
+	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all251
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole252
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole252:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R5
+	BNE   apart253
+	FMOVQ F0, 0(R4)
+	B     stored254
+
+apart253:
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+
+stored254:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready237
+
+all251:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ F1, 0(R3)
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	FMOVQ F2, 16(R3)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R3)
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ F4, 16(R3)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some255
+	RET
+
+some255:
+	ADD $32, R0
+	SUB $8, R1
+	CMP $1, R1
+	BGE chunk233
+	B   turned235
+
+last234:
+	CMP $4, R1
+	BLE narrower256
+	CMP $8, R1
+	BNE over257
+	B   turned235
+
+over257:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $32, R1
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept258
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	B     ready259
+
+kept258:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F1
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F2
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F3
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F4
+
+ready259:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V15.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest260
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F6
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
+	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
+	FMOVQ F5, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F6, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F7
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1ce7 // bic v7.16b, v7.16b, v13.16b
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F8
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d08 // bic v8.16b, v8.16b, v13.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10e3 // fmla v3.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
+	FMOVQ F7, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F8, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F9
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d29 // bic v9.16b, v9.16b, v13.16b
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F10
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d4a // bic v10.16b, v10.16b, v13.16b
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e1123 // fmla v3.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	FMOVQ F9, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F10, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F11
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d6b // bic v11.16b, v11.16b, v13.16b
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F12
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1d8c // bic v12.16b, v12.16b, v13.16b
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	FMOVQ F11, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F12, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn262
+
+rest260:
+	// fewer rows, and then dz of some before them as well
+fold261:
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R5), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F6
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F13
+	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
+	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
+	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
+	FMOVQ F5, 0(R3)
+	ADD   R1, R3, R9
+	FMOVQ F6, 16(R9)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold261
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F5
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F6
+	ADD   R4, R3
+	FMOVQ 0(R3), F7
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F8
+	ADD   R4, R3
+	FMOVQ 0(R3), F9
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F10
+	ADD   R4, R3
+	FMOVQ 0(R3), F11
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F12
+	ADD   R4, R3
+
+turn262:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some263
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some263:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	VZIP2 V7.S4, V5.S4, V14.S4
+	VZIP1 V7.S4, V5.S4, V5.S4
+	VZIP2 V11.S4, V9.S4, V15.S4
+	VZIP1 V11.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V5.D2, V7.D2
+	VZIP1 V9.D2, V5.D2, V5.D2
+	VZIP1 V15.D2, V14.D2, V9.D2
+	VZIP2 V15.D2, V14.D2, V11.D2
+	FMOVS 0(R3), F13
+	WORD  $0x4f8d10a0 // fmla v0.4s, v5.4s, v13.s[0]
+	FMOVS 4(R3), F13
+	WORD  $0x4f8d10e0 // fmla v0.4s, v7.4s, v13.s[0]
+	FMOVS 8(R3), F13
+	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
+	FMOVS 12(R3), F13
+	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
+	ADD   R1, R3
+	ADD   $32, R1
+	VZIP2 V8.S4, V6.S4, V5.S4
+	VZIP1 V8.S4, V6.S4, V6.S4
+	VZIP2 V12.S4, V10.S4, V7.S4
+	VZIP1 V12.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V6.D2, V8.D2
+	VZIP1 V10.D2, V6.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V10.D2
+	VZIP2 V7.D2, V5.D2, V12.D2
+	CMP   $28, R1
+	BLE   over269
+	FMOVS 16(R3), F13
+	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
+
+over269:
+	CMP   $24, R1
+	BLE   over270
+	FMOVS 20(R3), F13
+	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
+
+over270:
+	CMP   $20, R1
+	BLE   over271
+	FMOVS 24(R3), F13
+	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
+
+over271:
+	FMOVS 28(R3), F13
+	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	SUB   $32, R1
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all273
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole274
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole274:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R5
+	BNE   apart275
+	FMOVQ F0, 0(R4)
+	B     stored276
+
+apart275:
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+
+stored276:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready259
+
+all273:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ F1, 0(R3)
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	ADD   R1, R3, R5
+	FMOVQ F2, 16(R5)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R3)
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	ADD   R1, R3, R5
+	FMOVQ F4, 16(R5)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some277
+	RET
+
+some277:
+	B turned235
+
+narrower256:
+	CMP $4, R1
+	BNE over278
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept279
+	VMOVI $0, V1.B16
+	VMOVI $0, V3.B16
+	B     ready280
+
+kept279:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F1
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F3
+
+ready280:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V11.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest281
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R5), F9
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
+	FMOVQ F5, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F6
+	FMOVQ 0(R5), F9
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	FMOVQ F6, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F7
+	FMOVQ 0(R5), F9
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	FMOVQ F7, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	FMOVQ F8, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn283
+
+rest281:
+	// fewer rows, and then dz of some before them as well
+fold282:
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R5), F9
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
+	FMOVQ F5, 0(R3)
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold282
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F5
+	ADD   R4, R3
+	FMOVQ 0(R3), F6
+	ADD   R4, R3
+	FMOVQ 0(R3), F7
+	ADD   R4, R3
+	FMOVQ 0(R3), F8
+	ADD   R4, R3
+
+turn283:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some284
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some284:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	VZIP2 V6.S4, V5.S4, V10.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V11.D2, V10.D2, V7.D2
+	VZIP2 V11.D2, V10.D2, V8.D2
+	FMOVS 0(R3), F9
+	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
+	FMOVS 4(R3), F9
+	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	FMOVS 8(R3), F9
+	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
+	FMOVS 12(R3), F9
+	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all290
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole291
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole291:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R5
+	BNE   apart292
+	FMOVQ F0, 0(R4)
+	B     stored293
+
+apart292:
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+
+stored293:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready280
+
+all290:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ F1, 0(R3)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R3)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some294
+	RET
+
+some294:
+	B turned235
+
+over278:
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept295
+	VMOVI $0, V1.B16
+	VMOVI $0, V3.B16
+	B     ready296
+
+kept295:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	TST   $2, R1
+	BEQ   one297
+	FMOVD 0(R3), F1
+	TST   $1, R1
+	BEQ   moved298
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
+	B     moved298
+
+one297:
+	FMOVS 0(R3), F1
+
+moved298:
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	TST   $2, R1
+	BEQ   one299
+	FMOVD 0(R3), F3
+	TST   $1, R1
+	BEQ   moved300
+	ADD   $8, R3, R16
+	VLD1  (R16), V3.S[2]
+	B     moved300
+
+one299:
+	FMOVS 0(R3), F3
+
+moved300:
+ready296:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V11.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest301
+	TST   $2, R1
+	BEQ   one304
+	FMOVD 0(R3), F5
+	TST   $1, R1
+	BEQ   moved305
+	ADD   $8, R3, R16
+	VLD1  (R16), V5.S[2]
+	B     moved305
+
+one304:
+	FMOVS 0(R3), F5
+
+moved305:
+	TST   $2, R1
+	BEQ   one306
+	FMOVD 0(R5), F9
+	TST   $1, R1
+	BEQ   moved307
+	ADD   $8, R5, R16
+	VLD1  (R16), V9.S[2]
+	B     moved307
+
+one306:
+	FMOVS 0(R5), F9
+
+moved307:
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
+	VORR  V5.B16, V5.B16, V9.B16
+	TST   $2, R1
+	BEQ   one308
+	FMOVD F9, 0(R3)
+	TST   $1, R1
+	BEQ   moved309
+	ADD   $8, R3, R16
+	VST1  V9.S[2], (R16)
+	B     moved309
+
+one308:
+	FMOVS F9, 0(R3)
+
+moved309:
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one310
+	FMOVD 0(R3), F6
+	TST   $1, R1
+	BEQ   moved311
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
+	B     moved311
+
+one310:
+	FMOVS 0(R3), F6
+
+moved311:
+	TST   $2, R1
+	BEQ   one312
+	FMOVD 0(R5), F9
+	TST   $1, R1
+	BEQ   moved313
+	ADD   $8, R5, R16
+	VLD1  (R16), V9.S[2]
+	B     moved313
+
+one312:
+	FMOVS 0(R5), F9
+
+moved313:
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	VORR  V6.B16, V6.B16, V9.B16
+	TST   $2, R1
+	BEQ   one314
+	FMOVD F9, 0(R3)
+	TST   $1, R1
+	BEQ   moved315
+	ADD   $8, R3, R16
+	VST1  V9.S[2], (R16)
+	B     moved315
+
+one314:
+	FMOVS F9, 0(R3)
+
+moved315:
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one316
+	FMOVD 0(R3), F7
+	TST   $1, R1
+	BEQ   moved317
+	ADD   $8, R3, R16
+	VLD1  (R16), V7.S[2]
+	B     moved317
+
+one316:
+	FMOVS 0(R3), F7
+
+moved317:
+	TST   $2, R1
+	BEQ   one318
+	FMOVD 0(R5), F9
+	TST   $1, R1
+	BEQ   moved319
+	ADD   $8, R5, R16
+	VLD1  (R16), V9.S[2]
+	B     moved319
+
+one318:
+	FMOVS 0(R5), F9
+
+moved319:
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	VORR  V7.B16, V7.B16, V9.B16
+	TST   $2, R1
+	BEQ   one320
+	FMOVD F9, 0(R3)
+	TST   $1, R1
+	BEQ   moved321
+	ADD   $8, R3, R16
+	VST1  V9.S[2], (R16)
+	B     moved321
+
+one320:
+	FMOVS F9, 0(R3)
+
+moved321:
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one322
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved323
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved323
+
+one322:
+	FMOVS 0(R3), F8
+
+moved323:
+	TST   $2, R1
+	BEQ   one324
+	FMOVD 0(R5), F9
+	TST   $1, R1
+	BEQ   moved325
+	ADD   $8, R5, R16
+	VLD1  (R16), V9.S[2]
+	B     moved325
+
+one324:
+	FMOVS 0(R5), F9
+
+moved325:
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	VORR  V8.B16, V8.B16, V9.B16
+	TST   $2, R1
+	BEQ   one326
+	FMOVD F9, 0(R3)
+	TST   $1, R1
+	BEQ   moved327
+	ADD   $8, R3, R16
+	VST1  V9.S[2], (R16)
+	B     moved327
+
+one326:
+	FMOVS F9, 0(R3)
+
+moved327:
+	ADD R6, R5
+	ADD R4, R3
+	ADD R8, R7
+	B   turn303
+
+rest301:
+	// fewer rows, and then dz of some before them as well
+fold302:
+	TST   $2, R1
+	BEQ   one328
+	FMOVD 0(R3), F5
+	TST   $1, R1
+	BEQ   moved329
+	ADD   $8, R3, R16
+	VLD1  (R16), V5.S[2]
+	B     moved329
+
+one328:
+	FMOVS 0(R3), F5
+
+moved329:
+	TST   $2, R1
+	BEQ   one330
+	FMOVD 0(R5), F9
+	TST   $1, R1
+	BEQ   moved331
+	ADD   $8, R5, R16
+	VLD1  (R16), V9.S[2]
+	B     moved331
+
+one330:
+	FMOVS 0(R5), F9
+
+moved331:
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
+	VORR  V5.B16, V5.B16, V9.B16
+	TST   $2, R1
+	BEQ   one332
+	FMOVD F9, 0(R3)
+	TST   $1, R1
+	BEQ   moved333
+	ADD   $8, R3, R16
+	VST1  V9.S[2], (R16)
+	B     moved333
+
+one332:
+	FMOVS F9, 0(R3)
+
+moved333:
+	ADD   R6, R5
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold302
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	TST   $2, R1
+	BEQ   one334
+	FMOVD 0(R3), F5
+	TST   $1, R1
+	BEQ   moved335
+	ADD   $8, R3, R16
+	VLD1  (R16), V5.S[2]
+	B     moved335
+
+one334:
+	FMOVS 0(R3), F5
+
+moved335:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one336
+	FMOVD 0(R3), F6
+	TST   $1, R1
+	BEQ   moved337
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
+	B     moved337
+
+one336:
+	FMOVS 0(R3), F6
+
+moved337:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one338
+	FMOVD 0(R3), F7
+	TST   $1, R1
+	BEQ   moved339
+	ADD   $8, R3, R16
+	VLD1  (R16), V7.S[2]
+	B     moved339
+
+one338:
+	FMOVS 0(R3), F7
+
+moved339:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one340
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved341
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved341
+
+one340:
+	FMOVS 0(R3), F8
+
+moved341:
+	ADD R4, R3
+
+turn303:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some342
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some342:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	VZIP2 V6.S4, V5.S4, V10.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V11.D2, V10.D2, V7.D2
+	VZIP2 V11.D2, V10.D2, V8.D2
+	FMOVS 0(R3), F9
+	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
+	CMP   $1, R1
+	BEQ   turned343
+	FMOVS 4(R3), F9
+	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	CMP   $2, R1
+	BEQ   turned343
+	FMOVS 8(R3), F9
+	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
+	CMP   $3, R1
+	BEQ   turned343
+	FMOVS 12(R3), F9
+	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+
+turned343:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  all348
+	MOVD n+120(FP), R3
+	MOVD dx+0(FP), R4
+	MOVD lddx+8(FP), R5
+	SUB  $4, R3
+	MOVD R3, n+120(FP)
+	CMP  $0, R3
+	BGE  whole349
+	MUL  R5, R3
+	ADD  R3, R4
+
+whole349:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R5
+	BNE   apart350
+	FMOVQ F0, 0(R4)
+	B     stored351
+
+apart350:
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+
+stored351:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready296
+
+all348:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	TST   $2, R1
+	BEQ   one352
+	FMOVD F1, 0(R3)
+	TST   $1, R1
+	BEQ   moved353
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
+	B     moved353
+
+one352:
+	FMOVS F1, 0(R3)
+
+moved353:
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	TST   $2, R1
+	BEQ   one354
+	FMOVD F3, 0(R3)
+	TST   $1, R1
+	BEQ   moved355
+	ADD   $8, R3, R16
+	VST1  V3.S[2], (R16)
+	B     moved355
+
+one354:
+	FMOVS F3, 0(R3)
+
+moved355:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some356
+	RET
+
+some356:
+turned235:
+	MOVD lddy+48(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD dy+40(FP), R16
+	ADD  R16, R2
+	MOVD R2, dy+40(FP)
+	MOVD ldy+64(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD y+56(FP), R16
+	ADD  R16, R2
+	MOVD R2, y+56(FP)
+	MOVD ldx+80(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD x+72(FP), R16
+	ADD  R16, R2
+	MOVD R2, x+72(FP)
+	MOVD $0, R2
+	MOVD R2, fresh+136(FP)
+	MOVD n+120(FP), R2
+	MOVD dx+0(FP), R3
+	MOVD lddx+8(FP), R4
+	SUB  $4, R2
+	MOVD R2, n+120(FP)
+	CMP  $0, R2
+	BGE  whole357
+	MUL  R4, R2
+	ADD  R2, R3
+
+whole357:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R4
+	BNE   apart358
+	FMOVQ F0, 0(R3)
+	B     stored359
+
+apart358:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
+
+stored359:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   block232
+	RET
+	B end230
+
+other231:
+block361:
+	// 4 rows of dx, from +0; 4×8 elements of dz at a time
+	VMOVI $0, V0.B16
+	MOVD  $0, R0
+	MOVD  cols+112(FP), R1
+
+chunk362:
+	CMP $8, R1
+	BLT last363
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept365
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	B     ready366
+
+kept365:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F1
+	FMOVQ 16(R3), F2
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F3
+	FMOVQ 16(R3), F4
+
+ready366:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V15.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest367
+	FMOVQ 0(R3), F5
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ 16(R3), F6
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
+	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F7
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	FMOVQ 16(R3), F8
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10e3 // fmla v3.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F9
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	FMOVQ 16(R3), F10
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e1123 // fmla v3.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F11
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	FMOVQ 16(R3), F12
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn369
+
+rest367:
+	// fewer rows, and then dz of some before them as well
+fold368:
+	FMOVQ 0(R3), F5
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ 16(R3), F6
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
+	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold368
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F5
+	FMOVQ 16(R3), F6
+	ADD   R4, R3
+	FMOVQ 0(R3), F7
+	FMOVQ 16(R3), F8
+	ADD   R4, R3
+	FMOVQ 0(R3), F9
+	FMOVQ 16(R3), F10
+	ADD   R4, R3
+	FMOVQ 0(R3), F11
+	FMOVQ 16(R3), F12
+	ADD   R4, R3
+
+turn369:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some370
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some370:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	VZIP2 V7.S4, V5.S4, V14.S4
+	VZIP1 V7.S4, V5.S4, V5.S4
+	VZIP2 V11.S4, V9.S4, V15.S4
+	VZIP1 V11.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V5.D2, V7.D2
+	VZIP1 V9.D2, V5.D2, V5.D2
+	VZIP1 V15.D2, V14.D2, V9.D2
+	VZIP2 V15.D2, V14.D2, V11.D2
+	FMOVS 0(R3), F13
+	WORD  $0x4f8d10a0 // fmla v0.4s, v5.4s, v13.s[0]
+	FMOVS 4(R3), F13
+	WORD  $0x4f8d10e0 // fmla v0.4s, v7.4s, v13.s[0]
+	FMOVS 8(R3), F13
+	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
+	FMOVS 12(R3), F13
+	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
+	VZIP2 V8.S4, V6.S4, V5.S4
+	VZIP1 V8.S4, V6.S4, V6.S4
+	VZIP2 V12.S4, V10.S4, V7.S4
+	VZIP1 V12.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V6.D2, V8.D2
+	VZIP1 V10.D2, V6.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V10.D2
+	VZIP2 V7.D2, V5.D2, V12.D2
+	FMOVS 16(R3), F13
+	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
+	FMOVS 20(R3), F13
+	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
+	FMOVS 24(R3), F13
+	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
+	FMOVS 28(R3), F13
+	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all380
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole381
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole381:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R5
+	BNE   apart382
+	FMOVQ F0, 0(R4)
+	B     stored383
+
+apart382:
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+
+stored383:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready366
+
+all380:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ F1, 0(R3)
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	FMOVQ F2, 16(R3)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R3)
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ F4, 16(R3)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some384
+	RET
+
+some384:
+	ADD $32, R0
+	SUB $8, R1
+	CMP $1, R1
+	BGE chunk362
+	B   turned364
+
+last363:
+	CMP $4, R1
+	BLE narrower385
+	CMP $8, R1
+	BNE over386
+	B   turned364
+
+over386:
+	MOVD $4, R16
+	MUL  R16, R1, R1
+	SUB  $32, R1
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept387
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	B     ready388
+
+kept387:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F1
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F2
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F3
+	ADD   R1, R3, R5
+	FMOVQ 16(R5), F4
+
+ready388:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V15.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest389
+	FMOVQ 0(R3), F5
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F6
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
+	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F7
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F8
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10e3 // fmla v3.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F9
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F10
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e1123 // fmla v3.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F11
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F12
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn391
+
+rest389:
+	// fewer rows, and then dz of some before them as well
+fold390:
+	FMOVQ 0(R3), F5
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F6
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVS 0(R7), F14
+	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
+	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold390
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F5
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F6
+	ADD   R4, R3
+	FMOVQ 0(R3), F7
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F8
+	ADD   R4, R3
+	FMOVQ 0(R3), F9
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F10
+	ADD   R4, R3
+	FMOVQ 0(R3), F11
+	ADD   R1, R3, R9
+	FMOVQ 16(R9), F12
+	ADD   R4, R3
+
+turn391:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some392
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some392:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	VZIP2 V7.S4, V5.S4, V14.S4
+	VZIP1 V7.S4, V5.S4, V5.S4
+	VZIP2 V11.S4, V9.S4, V15.S4
+	VZIP1 V11.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V5.D2, V7.D2
+	VZIP1 V9.D2, V5.D2, V5.D2
+	VZIP1 V15.D2, V14.D2, V9.D2
+	VZIP2 V15.D2, V14.D2, V11.D2
+	FMOVS 0(R3), F13
+	WORD  $0x4f8d10a0 // fmla v0.4s, v5.4s, v13.s[0]
+	FMOVS 4(R3), F13
+	WORD  $0x4f8d10e0 // fmla v0.4s, v7.4s, v13.s[0]
+	FMOVS 8(R3), F13
+	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
+	FMOVS 12(R3), F13
+	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
+	ADD   R1, R3
+	ADD   $32, R1
+	VZIP2 V8.S4, V6.S4, V5.S4
+	VZIP1 V8.S4, V6.S4, V6.S4
+	VZIP2 V12.S4, V10.S4, V7.S4
+	VZIP1 V12.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V6.D2, V8.D2
+	VZIP1 V10.D2, V6.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V10.D2
+	VZIP2 V7.D2, V5.D2, V12.D2
+	CMP   $28, R1
+	BLE   over398
+	FMOVS 16(R3), F13
+	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
+
+over398:
+	CMP   $24, R1
+	BLE   over399
+	FMOVS 20(R3), F13
+	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
+
+over399:
+	CMP   $20, R1
+	BLE   over400
+	FMOVS 24(R3), F13
+	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
+
+over400:
+	FMOVS 28(R3), F13
+	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	SUB   $32, R1
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all402
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole403
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole403:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R5
+	BNE   apart404
+	FMOVQ F0, 0(R4)
+	B     stored405
+
+apart404:
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+
+stored405:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready388
+
+all402:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ F1, 0(R3)
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	ADD   R1, R3, R5
+	FMOVQ F2, 16(R5)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R3)
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	ADD   R1, R3, R5
+	FMOVQ F4, 16(R5)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some406
+	RET
+
+some406:
+	B turned364
+
+narrower385:
+	CMP $4, R1
+	BNE over407
+
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept408
+	VMOVI $0, V1.B16
+	VMOVI $0, V3.B16
+	B     ready409
+
+kept408:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	FMOVQ 0(R3), F1
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	FMOVQ 0(R3), F3
+
+ready409:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V11.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest410
+	FMOVQ 0(R3), F5
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F6
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F7
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	FMOVQ 0(R3), F8
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn412
+
+rest410:
+	// fewer rows, and then dz of some before them as well
+fold411:
+	FMOVQ 0(R3), F5
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold411
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	FMOVQ 0(R3), F5
+	ADD   R4, R3
+	FMOVQ 0(R3), F6
+	ADD   R4, R3
+	FMOVQ 0(R3), F7
+	ADD   R4, R3
+	FMOVQ 0(R3), F8
+	ADD   R4, R3
+
+turn412:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some413
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some413:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	VZIP2 V6.S4, V5.S4, V10.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V11.D2, V10.D2, V7.D2
+	VZIP2 V11.D2, V10.D2, V8.D2
+	FMOVS 0(R3), F9
+	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
+	FMOVS 4(R3), F9
+	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	FMOVS 8(R3), F9
+	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
+	FMOVS 12(R3), F9
+	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   all419
+	MOVD  n+120(FP), R3
+	MOVD  dx+0(FP), R4
+	MOVD  lddx+8(FP), R5
+	SUB   $4, R3
+	MOVD  R3, n+120(FP)
+	CMP   $0, R3
+	BGE   whole420
+	MUL   R5, R3
+	ADD   R3, R4
+
+whole420:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R5
+	BNE   apart421
+	FMOVQ F0, 0(R4)
+	B     stored422
+
+apart421:
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+
+stored422:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready409
+
+all419:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ F1, 0(R3)
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R3)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some423
+	RET
+
+some423:
+	B turned364
+
+over407:
+	// db[j] and dw[k,j]
+	MOVD  fresh+136(FP), R2
+	CMP   $0, R2
+	BEQ   kept424
+	VMOVI $0, V1.B16
+	VMOVI $0, V3.B16
+	B     ready425
+
+kept424:
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	TST   $2, R1
+	BEQ   one426
+	FMOVD 0(R3), F1
+	TST   $1, R1
+	BEQ   moved427
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
+	B     moved427
+
+one426:
+	FMOVS 0(R3), F1
+
+moved427:
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	TST   $2, R1
+	BEQ   one428
+	FMOVD 0(R3), F3
+	TST   $1, R1
+	BEQ   moved429
+	ADD   $8, R3, R16
+	VLD1  (R16), V3.S[2]
+	B     moved429
+
+one428:
+	FMOVS 0(R3), F3
+
+moved429:
+ready425:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVD  dy+40(FP), R3
+	ADD   R0, R3
+	MOVD  lddy+48(FP), R4
+	MOVD  y+56(FP), R5
+	ADD   R0, R5
+	MOVD  ldy+64(FP), R6
+	MOVD  x+72(FP), R7
+	MOVD  ldx+80(FP), R8
+	VMOVI $0, V11.B16
+	MOVD  n+120(FP), R2
+	CMP   $4, R2
+	BLT   rest430
+	TST   $2, R1
+	BEQ   one433
+	FMOVD 0(R3), F5
+	TST   $1, R1
+	BEQ   moved434
+	ADD   $8, R3, R16
+	VLD1  (R16), V5.S[2]
+	B     moved434
+
+one433:
+	FMOVS 0(R3), F5
+
+moved434:
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one435
+	FMOVD 0(R3), F6
+	TST   $1, R1
+	BEQ   moved436
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
+	B     moved436
+
+one435:
+	FMOVS 0(R3), F6
+
+moved436:
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one437
+	FMOVD 0(R3), F7
+	TST   $1, R1
+	BEQ   moved438
+	ADD   $8, R3, R16
+	VLD1  (R16), V7.S[2]
+	B     moved438
+
+one437:
+	FMOVS 0(R3), F7
+
+moved438:
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	TST   $2, R1
+	BEQ   one439
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved440
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved440
+
+one439:
+	FMOVS 0(R3), F8
+
+moved440:
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	B     turn432
+
+rest430:
+	// fewer rows, and then dz of some before them as well
+fold431:
+	TST   $2, R1
+	BEQ   one441
+	FMOVD 0(R3), F5
+	TST   $1, R1
+	BEQ   moved442
+	ADD   $8, R3, R16
+	VLD1  (R16), V5.S[2]
+	B     moved442
+
+one441:
+	FMOVS 0(R3), F5
+
+moved442:
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R2
+	BNE   fold431
+	MOVD  $4, R16
+	MUL   R16, R4, R2
+	SUB   R2, R3
+	TST   $2, R1
+	BEQ   one443
+	FMOVD 0(R3), F5
+	TST   $1, R1
+	BEQ   moved444
+	ADD   $8, R3, R16
+	VLD1  (R16), V5.S[2]
+	B     moved444
+
+one443:
+	FMOVS 0(R3), F5
+
+moved444:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one445
+	FMOVD 0(R3), F6
+	TST   $1, R1
+	BEQ   moved446
+	ADD   $8, R3, R16
+	VLD1  (R16), V6.S[2]
+	B     moved446
+
+one445:
+	FMOVS 0(R3), F6
+
+moved446:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one447
+	FMOVD 0(R3), F7
+	TST   $1, R1
+	BEQ   moved448
+	ADD   $8, R3, R16
+	VLD1  (R16), V7.S[2]
+	B     moved448
+
+one447:
+	FMOVS 0(R3), F7
+
+moved448:
+	ADD   R4, R3
+	TST   $2, R1
+	BEQ   one449
+	FMOVD 0(R3), F8
+	TST   $1, R1
+	BEQ   moved450
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
+	B     moved450
+
+one449:
+	FMOVS 0(R3), F8
+
+moved450:
+	ADD R4, R3
+
+turn432:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some451
+	MOVD R3, dy+40(FP)
+	MOVD R5, y+56(FP)
+	MOVD R7, x+72(FP)
+
+some451:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R3
+	ADD   R0, R3
+	MOVD  ldw+96(FP), R4
+	VZIP2 V6.S4, V5.S4, V10.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V11.D2, V10.D2, V7.D2
+	VZIP2 V11.D2, V10.D2, V8.D2
+	FMOVS 0(R3), F9
+	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
+	CMP   $1, R1
+	BEQ   turned452
+	FMOVS 4(R3), F9
+	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	CMP   $2, R1
+	BEQ   turned452
+	FMOVS 8(R3), F9
+	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
+	CMP   $3, R1
+	BEQ   turned452
+	FMOVS 12(R3), F9
+	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+
+turned452:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  all457
+	MOVD n+120(FP), R3
+	MOVD dx+0(FP), R4
+	MOVD lddx+8(FP), R5
+	SUB  $4, R3
+	MOVD R3, n+120(FP)
+	CMP  $0, R3
+	BGE  whole458
+	MUL  R5, R3
+	ADD  R3, R4
+
+whole458:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R5
+	BNE   apart459
+	FMOVQ F0, 0(R4)
+	B     stored460
+
+apart459:
+	ADD   R5, R4, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+
+stored460:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R5, R5
+	ADD   R5, R4
+	MOVD  R4, dx+0(FP)
+	MOVD  n+120(FP), R3
+	CMP   $1, R3
+	BGE   ready425
+
+all457:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R3
+	ADD   R0, R3
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	TST   $2, R1
+	BEQ   one461
+	FMOVD F1, 0(R3)
+	TST   $1, R1
+	BEQ   moved462
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
+	B     moved462
+
+one461:
+	FMOVS F1, 0(R3)
+
+moved462:
+	MOVD  dw+16(FP), R3
+	ADD   R0, R3
+	MOVD  lddw+24(FP), R4
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	TST   $2, R1
+	BEQ   one463
+	FMOVD F3, 0(R3)
+	TST   $1, R1
+	BEQ   moved464
+	ADD   $8, R3, R16
+	VST1  V3.S[2], (R16)
+	B     moved464
+
+one463:
+	FMOVS F3, 0(R3)
+
+moved464:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some465
+	RET
+
+some465:
+turned364:
+	MOVD lddy+48(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD dy+40(FP), R16
+	ADD  R16, R2
+	MOVD R2, dy+40(FP)
+	MOVD ldy+64(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD y+56(FP), R16
+	ADD  R16, R2
+	MOVD R2, y+56(FP)
+	MOVD ldx+80(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD x+72(FP), R16
+	ADD  R16, R2
+	MOVD R2, x+72(FP)
+	MOVD $0, R2
+	MOVD R2, fresh+136(FP)
+	MOVD n+120(FP), R2
+	MOVD dx+0(FP), R3
+	MOVD lddx+8(FP), R4
+	SUB  $4, R2
+	MOVD R2, n+120(FP)
+	CMP  $0, R2
+	BGE  whole466
+	MUL  R4, R2
+	ADD  R2, R3
+
+whole466:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R4
+	BNE   apart467
+	FMOVQ F0, 0(R3)
+	B     stored468
+
+apart467:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
+
+stored468:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   block361
+	RET
+	B end230
+
+end230:
+	RET
+
 // func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
 TEXT ·gateNEONF32(SB), NOSPLIT, $0-64
 next1:

@@ -208,6 +208,32 @@ func gradAVX2F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, d
 //go:noescape
 func gradAVX2F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 
+// dz[i,j] = dy[i,j]·act'(y[i,j])         i < n, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+// dw[k,j] = dw[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
+// dx[i,k] = Σ_j dz[i,j]·w[k,j]
+//
+// Each sum is one chain in order of its index, of additions or fused multiply-adds,
+// that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The
+// rows of each operand are as many bytes apart as follows it. rows is 1 to
+// gradBothRows, cols a multiple of gradBothCols, n at least the lanes of a vector.
+//
+//go:noescape
+func gradBothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+
+// dz[i,j] = dy[i,j]·act'(y[i,j])         i < n, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+// dw[k,j] = dw[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
+// dx[i,k] = Σ_j dz[i,j]·w[k,j]
+//
+// Each sum is one chain in order of its index, of additions or fused multiply-adds,
+// that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The
+// rows of each operand are as many bytes apart as follows it. rows is 1 to
+// gradBothRows, cols a multiple of gradBothCols, n at least the lanes of a vector.
+//
+//go:noescape
+func gradBothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+
 // dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy
 // db[j]   = db[j] + Σ_i dz[i,j]
 //
@@ -501,6 +527,9 @@ var avx2F32 = tiles[float32]{
 	severalRows:    []int{0, 4, 3, 2, 1, 1, 1},
 	narrowBothCols: 6,
 	gradRows:       2,
+	gradBothRows:   1,
+	gradBothCols:   1,
+	gradBothHeld:   8,
 	inputRows:      6,
 	turnedRows:     6,
 	bothRows:       3,
@@ -523,6 +552,7 @@ var avx2F32 = tiles[float32]{
 	columns:    columnsAVX2F32,
 	narrowBoth: narrowBothAVX2F32,
 	grad:       gradAVX2F32,
+	gradBoth:   gradBothAVX2F32,
 	gate:       gateAVX2F32,
 	column:     columnAVX2F32,
 	input:      inputAVX2F32,
@@ -558,6 +588,9 @@ var avx2F64 = tiles[float64]{
 	severalRows:    []int{0, 3, 1, 1},
 	narrowBothCols: 6,
 	gradRows:       2,
+	gradBothRows:   2,
+	gradBothCols:   1,
+	gradBothHeld:   4,
 	inputRows:      9,
 	turnedRows:     3,
 	bothRows:       3,
@@ -579,6 +612,7 @@ var avx2F64 = tiles[float64]{
 	columns:    columnsAVX2F64,
 	narrowBoth: narrowBothAVX2F64,
 	grad:       gradAVX2F64,
+	gradBoth:   gradBothAVX2F64,
 	gate:       gateAVX2F64,
 	column:     columnAVX2F64,
 	input:      inputAVX2F64,

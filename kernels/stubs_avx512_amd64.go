@@ -216,6 +216,32 @@ func gradAVX512F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr,
 //go:noescape
 func gradAVX512F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 
+// dz[i,j] = dy[i,j]·act'(y[i,j])         i < n, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+// dw[k,j] = dw[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
+// dx[i,k] = Σ_j dz[i,j]·w[k,j]
+//
+// Each sum is one chain in order of its index, of additions or fused multiply-adds,
+// that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The
+// rows of each operand are as many bytes apart as follows it. rows is 1 to
+// gradBothRows, cols a multiple of gradBothCols, n at least the lanes of a vector.
+//
+//go:noescape
+func gradBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+
+// dz[i,j] = dy[i,j]·act'(y[i,j])         i < n, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+// dw[k,j] = dw[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
+// dx[i,k] = Σ_j dz[i,j]·w[k,j]
+//
+// Each sum is one chain in order of its index, of additions or fused multiply-adds,
+// that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The
+// rows of each operand are as many bytes apart as follows it. rows is 1 to
+// gradBothRows, cols a multiple of gradBothCols, n at least the lanes of a vector.
+//
+//go:noescape
+func gradBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+
 // dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy
 // db[j]   = db[j] + Σ_i dz[i,j]
 //
@@ -489,6 +515,9 @@ var avx512F32 = tiles[float32]{
 	severalRows:    []int{0, 4, 8, 5, 4, 3, 2, 2},
 	narrowBothCols: 14,
 	gradRows:       4,
+	gradBothRows:   2,
+	gradBothCols:   8,
+	gradBothHeld:   16,
 	inputRows:      12,
 	turnedRows:     8,
 	bothTurnedRows: 2,
@@ -509,6 +538,7 @@ var avx512F32 = tiles[float32]{
 	columns:    columnsAVX512F32,
 	narrowBoth: narrowBothAVX512F32,
 	grad:       gradAVX512F32,
+	gradBoth:   gradBothAVX512F32,
 	gate:       gateAVX512F32,
 	column:     columnAVX512F32,
 	input:      inputAVX512F32,
@@ -546,6 +576,9 @@ var avx512F64 = tiles[float64]{
 	severalRows:    []int{0, 4, 4, 2, 2, 2, 2, 2},
 	narrowBothCols: 14,
 	gradRows:       4,
+	gradBothRows:   2,
+	gradBothCols:   1,
+	gradBothHeld:   16,
 	inputRows:      10,
 	turnedRows:     7,
 	bothRows:       3,
@@ -567,6 +600,7 @@ var avx512F64 = tiles[float64]{
 	columns:    columnsAVX512F64,
 	narrowBoth: narrowBothAVX512F64,
 	grad:       gradAVX512F64,
+	gradBoth:   gradBothAVX512F64,
 	gate:       gateAVX512F64,
 	column:     columnAVX512F64,
 	input:      inputAVX512F64,

@@ -28,6 +28,19 @@ func narrowBothAVX512VLF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr,
 //go:noescape
 func narrowBothAVX512VLF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
+// dz[i,j] = dy[i,j]·act'(y[i,j])         i < n, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+// dw[k,j] = dw[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
+// dx[i,k] = Σ_j dz[i,j]·w[k,j]
+//
+// Each sum is one chain in order of its index, of additions or fused multiply-adds,
+// that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The
+// rows of each operand are as many bytes apart as follows it. rows is 1 to
+// gradBothRows, cols a multiple of gradBothCols, n at least the lanes of a vector.
+//
+//go:noescape
+func gradBothAVX512VLF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
 //
 // Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
@@ -81,6 +94,9 @@ var avx512vlF32 = tiles[float32]{
 	severalRows:    []int{0, 4, 3, 2, 1, 1, 1},
 	narrowBothCols: 14,
 	gradRows:       2,
+	gradBothRows:   2,
+	gradBothCols:   1,
+	gradBothHeld:   16,
 	inputRows:      10,
 	turnedRows:     7,
 	bothRows:       3,
@@ -103,6 +119,7 @@ var avx512vlF32 = tiles[float32]{
 	columns:    columnsAVX2F32,
 	narrowBoth: narrowBothAVX512VLF32,
 	grad:       gradAVX2F32,
+	gradBoth:   gradBothAVX512VLF32,
 	gate:       gateAVX2F32,
 	column:     columnAVX2F32,
 	input:      inputAVX512VLF32,
@@ -138,6 +155,9 @@ var avx512vlF64 = tiles[float64]{
 	severalRows:    []int{0, 3, 1, 1},
 	narrowBothCols: 10,
 	gradRows:       2,
+	gradBothRows:   2,
+	gradBothCols:   1,
+	gradBothHeld:   4,
 	inputRows:      9,
 	turnedRows:     3,
 	bothRows:       3,
@@ -159,6 +179,7 @@ var avx512vlF64 = tiles[float64]{
 	columns:    columnsAVX2F64,
 	narrowBoth: narrowBothAVX512VLF64,
 	grad:       gradAVX2F64,
+	gradBoth:   gradBothAVX2F64,
 	gate:       gateAVX2F64,
 	column:     columnAVX2F64,
 	input:      inputAVX512VLF64,

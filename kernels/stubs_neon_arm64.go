@@ -200,6 +200,19 @@ func gradNEONF32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, d
 //go:noescape
 func gradNEONF64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 
+// dz[i,j] = dy[i,j]·act'(y[i,j])         i < n, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+// dw[k,j] = dw[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
+// dx[i,k] = Σ_j dz[i,j]·w[k,j]
+//
+// Each sum is one chain in order of its index, of additions or fused multiply-adds,
+// that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The
+// rows of each operand are as many bytes apart as follows it. rows is 1 to
+// gradBothRows, cols a multiple of gradBothCols, n at least the lanes of a vector.
+//
+//go:noescape
+func gradBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
+
 // dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy
 // db[j]   = db[j] + Σ_i dz[i,j]
 //
@@ -489,6 +502,9 @@ var neonF32 = tiles[float32]{
 	severalRows:    []int{0, 4, 2, 2, 1, 1, 1, 1},
 	narrowBothCols: 10,
 	gradRows:       4,
+	gradBothRows:   2,
+	gradBothCols:   1,
+	gradBothHeld:   8,
 	inputRows:      9,
 	turnedRows:     3,
 	bothRows:       3,
@@ -510,6 +526,7 @@ var neonF32 = tiles[float32]{
 	columns:    columnsNEONF32,
 	narrowBoth: narrowBothNEONF32,
 	grad:       gradNEONF32,
+	gradBoth:   gradBothNEONF32,
 	gate:       gateNEONF32,
 	column:     columnNEONF32,
 	input:      inputNEONF32,

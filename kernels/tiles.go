@@ -23,6 +23,9 @@ type tiles[T Float] struct {
 	tallTerms      int   // terms that tall takes at a time
 	tallFrom       int   // terms from which tall is best
 	gradRows       int   // rows of dw that grad computes
+	gradBothRows   int   // most rows of dw that gradBoth computes
+	gradBothCols   int   // what its columns must be a multiple of
+	gradBothHeld   int   // columns whose sums it holds in registers
 	squaresRows    int   // most rows of dx that are for input if its columns fill vectors
 	squaresBytes   int   // most bytes of w that input takes several times
 	inputRows      int   // rows of dx that input computes at a time
@@ -53,6 +56,7 @@ type tiles[T Float] struct {
 	tree       func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	narrowBoth func(dx *T, lddx uintptr, dw *T, lddw uintptr, init *T, ldinit uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
 	grad       func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
+	gradBoth   func(dx *T, lddx uintptr, dw *T, lddw uintptr, db, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n, act, fresh int)
 	gate       func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
 	column     func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
 	input      func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
