@@ -20,7 +20,8 @@ const (
 	tallShort  = 14      // the same for vectors shorter than a cache line
 	tallOne    = 18      // most columns of one vector, and two, for which it is best
 	tallMany   = 25      // most of more
-	flatTurns  = 16      // least rows, times those after which vectors repeat, that are worth flat
+	flatRows   = 24      // least rows that are worth flat,
+	flatTurns  = 16      // and times those after which vectors repeat, if a row has no fewer elements than a vector
 )
 
 func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
@@ -28,7 +29,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
-	if x.Cols == 1 && y.Rows >= 2*flatTurns && t.forwardFlat(y, x, w, b, act) {
+	if x.Cols == 1 && y.Rows >= flatRows && t.forwardFlat(y, x, w, b, act) {
 		return
 	}
 	if t.tallFor(y, x) {
@@ -170,7 +171,11 @@ func (t *tiles[T]) thinRows(c *Mat[T], b []T, a *T, lda, stepa uintptr, right *M
 func (t *tiles[T]) forwardFlat(y, x, w *Mat[T], b []T, act Activation) bool {
 	common := bits.TrailingZeros(uint(y.Cols))
 	period, turns := y.Cols>>common, t.lanes>>common
-	if turns <= 1 || turns == 2 && period > 1 || period > t.flatPeriod || y.Cols > t.panelCols || y.Rows < flatTurns*turns || !y.tight() || !x.tight() {
+	if turns <= 1 || turns == 2 && period > 1 || period > t.flatPeriod || y.Cols > t.panelCols || !y.tight() || !x.tight() {
+		return false
+	}
+	// What flat puts into y first must fit, and if a row is a vector or more, it must pay.
+	if y.Rows*y.Cols < 3*(period+1)*t.lanes || y.Cols >= t.lanes && y.Rows < flatTurns*turns {
 		return false
 	}
 	bias := zero[T]()
