@@ -420,7 +420,7 @@ func tallTile(m Machine, cols int) {
 	m.FreeVecs(x)
 	cp, ldc := arg(m, "c"), arg(m, "ldc")
 	c := m.Rows(lanes, cp, ldc)
-	m.StoreTurned(c.At, acc)
+	m.StoreTurned(c.At, acc, nil)
 	m.FreeRows(c)
 	m.FreeInts(cp, ldc)
 	for _, name := range []string{"a", "c"} {

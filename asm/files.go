@@ -70,7 +70,7 @@ var sources = []struct {
 		{"unpacked", unpacked, every, []size{by("unpackedCols", unpackedCols)}},
 		{"several", several, every, []size{{"severalRows", func(m Machine) any { return severalHeights(m.Spec()) }}}},
 		{"columns", columns, every, nil},
-		{"narrowBoth", narrowBoth, every, []size{by("narrowBothCols", narrowBothCols)}},
+		{"narrowBoth", narrowBoth, every, []size{by("narrowBothCols", narrowBothCols), {"narrowBothParts", narrowBothParts}}},
 	}},
 	{"grad", []kernel{
 		{"grad", grad, every, []size{by("gradRows", gradRows)}},

@@ -430,7 +430,7 @@ func (p gradBothPass) store(again string) {
 			p.Move(columns[k], v)
 		}
 		rows := p.Rows(lanes, dx, lddx)
-		p.StoreTurned(rows.At, columns)
+		p.StoreTurned(rows.At, columns, nil)
 		p.FreeRows(rows)
 	}
 	for _, v := range p.dx {

@@ -179,7 +179,8 @@ type Machine interface {
 	// Vectors in memory. LoadFirst and StoreFirst move the first bytes of a
 	// vector, a power of two; an Addr with an index and the scale 1 will do.
 	// StoreHalves stores the halves of a vector at two places. The Part verbs
-	// touch no byte behind the part; StorePart may destroy v.
+	// touch no byte behind the part; StorePart may destroy v. StorePartUnread is faster on
+	// some machines where no byte within a vector of a is loaded soon.
 	// LoadFirst and LoadPart set the other lanes to +0.
 	Load(v Vec, a Addr)
 	Store(a Addr, v Vec)
@@ -190,6 +191,7 @@ type Machine interface {
 	FreePart(p Part)
 	LoadPart(v Vec, a Addr, p Part)
 	StorePart(a Addr, v Vec, p Part)
+	StorePartUnread(a Addr, v Vec, p Part)
 
 	// Prefetch asks for the cache line of a, which may be anywhere at all.
 	// PrefetchSoon does so for the second-level cache.
@@ -239,10 +241,10 @@ type Machine interface {
 
 	// LoadTurned returns the columns of as many rows in memory as a vector has
 	// lanes, cols elements each. If few is not nil there are only so many rows, at
-	// least one, and +0 in place of the others. StoreTurned is the reverse; it gives
-	// vs back.
+	// least one, and +0 in place of the others. StoreTurned is the reverse, and stores
+	// only so many; it gives vs back.
 	LoadTurned(rows []Addr, cols int, few *Int) []Vec
-	StoreTurned(rows []Addr, vs []Vec)
+	StoreTurned(rows []Addr, vs []Vec, few *Int)
 
 	// FoldRows halves each vector of vs down to one element, lane l + lane
 	// l+half, and says where the results are. It may destroy vs and t.

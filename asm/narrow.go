@@ -519,6 +519,10 @@ func treeRows(m Machine, n int, p piece) {
 // more than two and a half vectors it would not pay.
 func narrowBothCols(s Spec) int { return min((s.Vecs-4)/2, 5*s.Lanes()/2) }
 
+// narrowBothParts is whether narrowBoth takes inputs that do not fill a vector, where a
+// part costs no register.
+func narrowBothParts(m Machine) any { s := m.Spec(); return s.PartVecs == 0 && s.Lanes() >= 8 }
+
 // narrowBoth is the backward pass of a narrow layer, or one not much wider, but
 // for dz and db: for as many inputs as a vector has lanes, the columns of w and dw
 // stay in registers while all rows go by.
@@ -531,8 +535,8 @@ func narrowBoth(m Machine) {
 		"Each sum is one chain of fused multiply-adds in order of its index, of dx from",
 		"+0 and of dw from init, or +0 where that is nil and ldinit 0; a zero is +0. The",
 		"rows of each operand are as many bytes apart as follows it.",
-		"rows is a multiple of the lanes of a vector, at least one; cols 2 to narrowBothCols,",
-		"n at least 1. dx may be nil.")
+		"rows is a multiple of the lanes of a vector, at least one, or any number if there is",
+		"narrowBothParts; cols 2 to narrowBothCols, n at least 1. dx may be nil.")
 	byValue(m, "cols", 2, narrowBothCols(s), func(c int) { narrowBothColumns(m, c) })
 }
 
@@ -541,11 +545,37 @@ func narrowBothColumns(m Machine, cols int) {
 	lanes, size := s.Lanes(), s.Float.Size
 	again := m.NewLabel("inputs")
 	m.Label(again)
-	m.Comment("%d columns of w and of dw, %d inputs", cols, lanes)
+	m.Comment("%d columns of w and of dw, %d inputs or those that are left", cols, lanes)
+	var few *Int
+	var part Part
+	if narrowBothParts(m).(bool) {
+		left, parted := m.Int(), m.NewLabel("parted")
+		m.Arg(left, "rows")
+		part = m.MakePart(left)
+		part.Count = left
+		m.JumpIf(left, AtMost, lanes, parted)
+		m.Const(left, lanes)
+		m.Label(parted)
+		few = &left
+	}
+	// perhaps has a vector moved whole, or in part if there are fewer inputs left.
+	perhaps := func(whole, partly func()) {
+		if few == nil {
+			whole()
+			return
+		}
+		all, moved := m.NewLabel("all"), m.NewLabel("moved")
+		m.JumpIf(*few, Equal, lanes, all)
+		partly()
+		m.Jump(moved)
+		m.Label(all)
+		whole()
+		m.Label(moved)
+	}
 	load := func(name string, p, ld Int) []Vec {
 		m.Arg(ld, "ld"+name)
 		rows := m.Rows(lanes, p, ld)
-		vs := m.LoadTurned(rows.At, cols, nil)
+		vs := m.LoadTurned(rows.At, cols, few)
 		m.FreeRows(rows)
 		m.MulConst(ld, ld, lanes)
 		m.Add(p, ld)
@@ -582,7 +612,7 @@ func narrowBothColumns(m Machine, cols int) {
 			m.Comment("the same without dx")
 		}
 		m.Label(loop)
-		m.Load(xv, At(x, 0))
+		perhaps(func() { m.Load(xv, At(x, 0)) }, func() { m.LoadPart(xv, At(x, 0), part) })
 		if wanted {
 			m.Move(sum, zero)
 		}
@@ -595,7 +625,7 @@ func narrowBothColumns(m Machine, cols int) {
 		}
 		if wanted {
 			m.AddVec(sum, sum, zero)
-			m.Store(At(dx, 0), sum)
+			perhaps(func() { m.Store(At(dx, 0), sum) }, func() { m.StorePartUnread(At(dx, 0), sum, part) })
 			m.Add(dx, lddx)
 		}
 		m.Add(dz, lddz)
@@ -625,12 +655,16 @@ func narrowBothColumns(m Machine, cols int) {
 	m.Arg(p, "dw")
 	m.Arg(ld, "lddw")
 	rows := m.Rows(lanes, p, ld)
-	m.StoreTurned(rows.At, dw)
+	m.StoreTurned(rows.At, dw, few)
 	m.FreeRows(rows)
 	m.MulConst(ld, ld, lanes)
 	m.Add(p, ld)
 	m.SetArg("dw", p)
 	m.FreeInts(ld)
+	if few != nil {
+		m.FreePart(part)
+		m.FreeInts(*few)
+	}
 	m.Arg(p, "rows")
 	m.AddConst(p, -lanes)
 	m.SetArg("rows", p)

@@ -288,6 +288,8 @@ func (m *neon) LoadPart(v Vec, a Addr, p Part) {
 		func() { m.plain(a.Plus(8), func(at text) { m.op("VLD1", at, m.lane(Lane{v, 2})) }) })
 }
 
+func (m *neon) StorePartUnread(a Addr, v Vec, p Part) { m.StorePart(a, v, p) }
+
 func (m *neon) StorePart(a Addr, v Vec, p Part) {
 	m.pieces(p,
 		func() { m.op(m.move(), m.f(v), m.mem(a)) },
@@ -460,7 +462,7 @@ func (m *neon) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 	return columns
 }
 
-func (m *neon) StoreTurned(rows []Addr, columns []Vec) {
+func (m *neon) StoreTurned(rows []Addr, columns []Vec, few *Int) {
 	lanes := m.spec.Lanes()
 	for c := 0; c < len(columns); c += lanes {
 		count := min(lanes, len(columns)-c)

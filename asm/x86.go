@@ -312,6 +312,8 @@ func (m *x86) StorePart(a Addr, v Vec, p Part) {
 	m.Label(done)
 }
 
+func (m *x86) StorePartUnread(a Addr, v Vec, p Part) { m.StorePart(a, v, p) }
+
 func (m *x86) storePart(a Addr, v Vec, count Int, half int, done string) {
 	if half == 0 {
 		return
@@ -584,14 +586,18 @@ func (m *x86) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 	return columns
 }
 
-func (m *x86) StoreTurned(rows []Addr, columns []Vec) {
+func (m *x86) StoreTurned(rows []Addr, columns []Vec, few *Int) {
 	t, e := m.Vec(), 16/m.spec.Float.Size
 	for c := 0; c < len(columns); c += e {
 		count := min(e, len(columns)-c)
 		vs := append(slices.Clone(columns[c:c+count]), m.VecsOf(e-count)...)
 		m.transposeQuarters(vs, &t)
-		for i, v := range vs {
-			for q := range m.spec.VecBytes / 16 {
+		stored := m.NewLabel("stored")
+		for q := range m.spec.VecBytes / 16 {
+			for i, v := range vs {
+				if few != nil && q+i > 0 {
+					m.JumpIf(*few, AtMost, q*e+i, stored)
+				}
 				from := v
 				if q > 0 {
 					m.extract(m.xmm(t), v, q)
@@ -600,6 +606,7 @@ func (m *x86) StoreTurned(rows []Addr, columns []Vec) {
 				m.storeFew(rows[q*e+i].Plus(c*m.spec.Float.Size), from, count)
 			}
 		}
+		m.Label(stored)
 		m.FreeVecs(vs...)
 	}
 	m.FreeVecs(t)
@@ -911,6 +918,11 @@ func (m *avx512) FreePart(Part) { *m.parted = false }
 
 func (m *avx512) LoadPart(v Vec, a Addr, p Part) {
 	pick(&m.x86, m.VMOVUPS_Z, m.VMOVUPD_Z)(m.mem(a), reg.K1, m.vec(v))
+}
+
+// StorePartUnread: a masked store, which keeps loads waiting that begin before its end.
+func (m *avx512) StorePartUnread(a Addr, v Vec, _ Part) {
+	pick(&m.x86, m.VMOVUPS, m.VMOVUPD)(m.vec(v), reg.K1, m.mem(a))
 }
 
 func (m *avx512) LoadColumns(rows []Addr, disp int, part *Part) []Vec {

@@ -60,6 +60,9 @@ func testBits[T Float](t *testing.T) {
 				try(shape{n, in, out}, true)
 			}
 		}
+		for in := 3; in < 16; in++ {
+			try(shape{4 + in, in, out}, true)
+		}
 	}
 	for _, in := range upTo(26) {
 		for _, n := range []int{1, 2, 3, 5, 8, 16, 35, 81} {

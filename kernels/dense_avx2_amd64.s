@@ -9642,15 +9642,15 @@ linear6:
 	VUNPCKHPD    Y2, Y11, Y3
 	VUNPCKLPD    Y2, Y11, Y11
 	VMOVUPS      X1, (BX)
+	VMOVUPS      X4, (BX)(CX*1)
+	VMOVUPS      X11, (BX)(CX*2)
+	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VMOVUPS      X2, (BX)(CX*4)
-	VMOVUPS      X4, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y4, X2
 	VMOVUPS      X2, (BX)(SI*1)
-	VMOVUPS      X11, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y11, X2
 	VMOVUPS      X2, (BX)(DX*2)
-	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X2
 	VMOVUPS      X2, (BX)(DI*1)
 	VUNPCKHPS    Y6, Y5, Y2
@@ -9662,15 +9662,15 @@ linear6:
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
 	VMOVUPS      X5, 16(BX)
+	VMOVUPS      X8, 16(BX)(CX*1)
+	VMOVUPS      X2, 16(BX)(CX*2)
+	VMOVUPS      X7, 16(BX)(DX*1)
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVUPS      X6, 16(BX)(CX*4)
-	VMOVUPS      X8, 16(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y8, X6
 	VMOVUPS      X6, 16(BX)(SI*1)
-	VMOVUPS      X2, 16(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X6
 	VMOVUPS      X6, 16(BX)(DX*2)
-	VMOVUPS      X7, 16(BX)(DX*1)
 	VEXTRACTF128 $0x01, Y7, X6
 	VMOVUPS      X6, 16(BX)(DI*1)
 	VUNPCKHPS    Y10, Y9, Y6
@@ -9682,15 +9682,15 @@ linear6:
 	VUNPCKHPD    Y10, Y6, Y1
 	VUNPCKLPD    Y10, Y6, Y6
 	VMOVSD       X9, 32(BX)
+	VMOVSD       X2, 32(BX)(CX*1)
+	VMOVSD       X6, 32(BX)(CX*2)
+	VMOVSD       X1, 32(BX)(DX*1)
 	VEXTRACTF128 $0x01, Y9, X10
 	VMOVSD       X10, 32(BX)(CX*4)
-	VMOVSD       X2, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X10
 	VMOVSD       X10, 32(BX)(SI*1)
-	VMOVSD       X6, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y6, X10
 	VMOVSD       X10, 32(BX)(DX*2)
-	VMOVSD       X1, 32(BX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X10
 	VMOVSD       X10, 32(BX)(DI*1)
 	MOVQ         lda+32(FP), AX
@@ -9719,7 +9719,7 @@ other1:
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 
-again8:
+again11:
 	// acc[j] = bias[j], 8 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Y1
@@ -9741,10 +9741,10 @@ again8:
 	LEAQ         (SI)(SI*2), R10
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x04
-	JLT          tail10
+	JLT          tail13
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 4 p at a time
-square9:
+square12:
 	VMOVUPS      (BX), X10
 	VINSERTF128  $0x01, (BX)(CX*4), Y10, Y10
 	VMOVUPS      (BX)(CX*1), X11
@@ -9837,11 +9837,11 @@ square9:
 	ADDQ         down+88(FP), DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square9
+	JGE          square12
 
-tail10:
+tail13:
 	TESTQ AX, AX
-	JLE   end11
+	JLE   end14
 
 	// the same for fewer p
 	VMASKMOVPS   (BX), X0, X10
@@ -9883,7 +9883,7 @@ tail10:
 	VBROADCASTSS 32(DX), Y11
 	VFMADD231PS  Y11, Y10, Y9
 	CMPQ         AX, $0x01
-	JE           end11
+	JE           end14
 	VBROADCASTSS (DX)(SI*1), Y11
 	VFMADD231PS  Y11, Y13, Y1
 	VBROADCASTSS 4(DX)(SI*1), Y11
@@ -9903,7 +9903,7 @@ tail10:
 	VBROADCASTSS 32(DX)(SI*1), Y11
 	VFMADD231PS  Y11, Y13, Y9
 	CMPQ         AX, $0x02
-	JE           end11
+	JE           end14
 	VBROADCASTSS (DX)(SI*2), Y11
 	VFMADD231PS  Y11, Y14, Y1
 	VBROADCASTSS 4(DX)(SI*2), Y11
@@ -9923,7 +9923,7 @@ tail10:
 	VBROADCASTSS 32(DX)(SI*2), Y11
 	VFMADD231PS  Y11, Y14, Y9
 
-end11:
+end14:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -9937,7 +9937,7 @@ end11:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear12
+	JNE    linear15
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
 	VMAXPS Y3, Y10, Y3
@@ -9948,7 +9948,7 @@ end11:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear12:
+linear15:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -9963,15 +9963,15 @@ linear12:
 	VUNPCKHPD    Y2, Y10, Y3
 	VUNPCKLPD    Y2, Y10, Y10
 	VMOVUPS      X1, (BX)
+	VMOVUPS      X4, (BX)(CX*1)
+	VMOVUPS      X10, (BX)(CX*2)
+	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VMOVUPS      X2, (BX)(CX*4)
-	VMOVUPS      X4, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y4, X2
 	VMOVUPS      X2, (BX)(SI*1)
-	VMOVUPS      X10, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y10, X2
 	VMOVUPS      X2, (BX)(DX*2)
-	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X2
 	VMOVUPS      X2, (BX)(DI*1)
 	VUNPCKHPS    Y6, Y5, Y2
@@ -9983,15 +9983,15 @@ linear12:
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
 	VMOVUPS      X5, 16(BX)
+	VMOVUPS      X8, 16(BX)(CX*1)
+	VMOVUPS      X2, 16(BX)(CX*2)
+	VMOVUPS      X7, 16(BX)(DX*1)
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVUPS      X6, 16(BX)(CX*4)
-	VMOVUPS      X8, 16(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y8, X6
 	VMOVUPS      X6, 16(BX)(SI*1)
-	VMOVUPS      X2, 16(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X6
 	VMOVUPS      X6, 16(BX)(DX*2)
-	VMOVUPS      X7, 16(BX)(DX*1)
 	VEXTRACTF128 $0x01, Y7, X6
 	VMOVUPS      X6, 16(BX)(DI*1)
 	VUNPCKHPS    Y1, Y9, Y6
@@ -10003,15 +10003,15 @@ linear12:
 	VUNPCKHPD    Y1, Y6, Y2
 	VUNPCKLPD    Y1, Y6, Y6
 	VMOVSS       X9, 32(BX)
+	VMOVSS       X3, 32(BX)(CX*1)
+	VMOVSS       X6, 32(BX)(CX*2)
+	VMOVSS       X2, 32(BX)(DX*1)
 	VEXTRACTF128 $0x01, Y9, X1
 	VMOVSS       X1, 32(BX)(CX*4)
-	VMOVSS       X3, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y3, X1
 	VMOVSS       X1, 32(BX)(SI*1)
-	VMOVSS       X6, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y6, X1
 	VMOVSS       X1, 32(BX)(DX*2)
-	VMOVSS       X2, 32(BX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X1
 	VMOVSS       X1, 32(BX)(DI*1)
 	MOVQ         lda+32(FP), AX
@@ -10026,7 +10026,7 @@ linear12:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+56(FP)
 	CMPQ         AX, $0x08
-	JGE          again8
+	JGE          again11
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

@@ -8094,9 +8094,9 @@ whole20:
 	VUNPCKHPD    Y7, Y6, Y8
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (SI)
+	VMOVUPD      X8, (SI)(DI*1)
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (SI)(DI*2)
-	VMOVUPD      X8, (SI)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (SI)(R8*1)
 	VXORPS       Y0, Y0, Y0
@@ -8124,12 +8124,12 @@ all19:
 	VMOVUPD Y4, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some21
+	JGE     some22
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some21:
+some22:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
@@ -8138,10 +8138,10 @@ some21:
 
 last6:
 	CMPQ BX, $0x04
-	JNE  over22
+	JNE  over23
 	JMP  turned7
 
-over22:
+over23:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -8152,13 +8152,13 @@ over22:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept23
+	JE     kept24
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready24
+	JMP    ready25
 
-kept23:
+kept24:
 	MOVQ       db+32(FP), DX
 	ADDQ       AX, DX
 	VMASKMOVPD (DX), Y5, Y2
@@ -8169,7 +8169,7 @@ kept23:
 	ADDQ       SI, DX
 	VMASKMOVPD (DX), Y5, Y4
 
-ready24:
+ready25:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -8182,7 +8182,7 @@ ready24:
 	VXORPS       Y12, Y12, Y12
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x04
-	JLT          rest25
+	JLT          rest26
 	VMASKMOVPD   (DX), Y5, Y6
 	VMASKMOVPD   (DI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8194,25 +8194,25 @@ ready24:
 	VFMADD231PD  Y11, Y6, Y4
 	VMOVAPD      Y6, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low29
+	JZ           low30
 	VMOVUPS      X10, (DX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low30
+	JZ           low31
 	VMOVSD       X10, 16(DX)
 	VUNPCKHPD    X10, X10, X10
 
-low30:
-	JMP stored28
+low31:
+	JMP stored29
 
-low29:
+low30:
 	TESTQ     $0x00000001, BX
-	JZ        low31
+	JZ        low32
 	VMOVSD    X10, (DX)
 	VUNPCKHPD X10, X10, X10
 
-low31:
-stored28:
+low32:
+stored29:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -8227,25 +8227,25 @@ stored28:
 	VFMADD231PD  Y11, Y7, Y4
 	VMOVAPD      Y7, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low33
+	JZ           low34
 	VMOVUPS      X10, (DX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low34
+	JZ           low35
 	VMOVSD       X10, 16(DX)
 	VUNPCKHPD    X10, X10, X10
 
-low34:
-	JMP stored32
+low35:
+	JMP stored33
 
-low33:
+low34:
 	TESTQ     $0x00000001, BX
-	JZ        low35
+	JZ        low36
 	VMOVSD    X10, (DX)
 	VUNPCKHPD X10, X10, X10
 
-low35:
-stored32:
+low36:
+stored33:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -8260,25 +8260,25 @@ stored32:
 	VFMADD231PD  Y11, Y8, Y4
 	VMOVAPD      Y8, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low37
+	JZ           low38
 	VMOVUPS      X10, (DX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low38
+	JZ           low39
 	VMOVSD       X10, 16(DX)
 	VUNPCKHPD    X10, X10, X10
 
-low38:
-	JMP stored36
+low39:
+	JMP stored37
 
-low37:
+low38:
 	TESTQ     $0x00000001, BX
-	JZ        low39
+	JZ        low40
 	VMOVSD    X10, (DX)
 	VUNPCKHPD X10, X10, X10
 
-low39:
-stored36:
+low40:
+stored37:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -8293,33 +8293,33 @@ stored36:
 	VFMADD231PD  Y11, Y9, Y4
 	VMOVAPD      Y9, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low41
+	JZ           low42
 	VMOVUPS      X10, (DX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low42
+	JZ           low43
 	VMOVSD       X10, 16(DX)
 	VUNPCKHPD    X10, X10, X10
 
-low42:
-	JMP stored40
+low43:
+	JMP stored41
 
-low41:
+low42:
 	TESTQ     $0x00000001, BX
-	JZ        low43
+	JZ        low44
 	VMOVSD    X10, (DX)
 	VUNPCKHPD X10, X10, X10
 
-low43:
-stored40:
+low44:
+stored41:
 	ADDQ R8, DI
 	ADDQ SI, DX
 	ADDQ R10, R9
-	JMP  turn27
+	JMP  turn28
 
-rest25:
+rest26:
 	// fewer rows, and then dz of some before them as well
-fold26:
+fold27:
 	VMASKMOVPD   (DX), Y5, Y6
 	VMASKMOVPD   (DI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8331,30 +8331,30 @@ fold26:
 	VFMADD231PD  Y11, Y6, Y4
 	VMOVAPD      Y6, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low45
+	JZ           low46
 	VMOVUPS      X10, (DX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low46
+	JZ           low47
 	VMOVSD       X10, 16(DX)
 	VUNPCKHPD    X10, X10, X10
 
-low46:
-	JMP stored44
+low47:
+	JMP stored45
 
-low45:
+low46:
 	TESTQ     $0x00000001, BX
-	JZ        low47
+	JZ        low48
 	VMOVSD    X10, (DX)
 	VUNPCKHPD X10, X10, X10
 
-low47:
-stored44:
+low48:
+stored45:
 	ADDQ       R8, DI
 	ADDQ       SI, DX
 	ADDQ       R10, R9
 	DECQ       CX
-	JNZ        fold26
+	JNZ        fold27
 	IMUL3Q     $0x04, SI, CX
 	SUBQ       CX, DX
 	VMASKMOVPD (DX), Y5, Y6
@@ -8366,15 +8366,15 @@ stored44:
 	VMASKMOVPD (DX), Y5, Y9
 	ADDQ       SI, DX
 
-turn27:
+turn28:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x05
-	JGE  some48
+	JGE  some49
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some48:
+some49:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), DX
 	ADDQ         AX, DX
@@ -8392,39 +8392,39 @@ some48:
 	VBROADCASTSD (DX)(SI*1), Y10
 	VFMADD231PD  Y10, Y6, Y1
 	CMPQ         BX, $0x01
-	JE           turned49
+	JE           turned50
 	VBROADCASTSD 8(DX), Y10
 	VFMADD231PD  Y10, Y9, Y0
 	VBROADCASTSD 8(DX)(SI*1), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	CMPQ         BX, $0x02
-	JE           turned49
+	JE           turned50
 	VBROADCASTSD 16(DX), Y10
 	VFMADD231PD  Y10, Y11, Y0
 	VBROADCASTSD 16(DX)(SI*1), Y10
 	VFMADD231PD  Y10, Y11, Y1
 	CMPQ         BX, $0x03
-	JE           turned49
+	JE           turned50
 	VBROADCASTSD 24(DX), Y10
 	VFMADD231PD  Y10, Y7, Y0
 	VBROADCASTSD 24(DX)(SI*1), Y10
 	VFMADD231PD  Y10, Y7, Y1
 
-turned49:
+turned50:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x05
-	JGE   all54
+	JGE   all55
 	MOVQ  n+120(FP), DX
 	MOVQ  dx+0(FP), SI
 	MOVQ  lddx+8(FP), DI
 	SUBQ  $0x04, DX
 	MOVQ  DX, n+120(FP)
 	TESTQ DX, DX
-	JGE   whole55
+	JGE   whole56
 	IMULQ DI, DX
 	ADDQ  DX, SI
 
-whole55:
+whole56:
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y0, Y0
 	VADDPD       Y6, Y1, Y1
@@ -8434,9 +8434,9 @@ whole55:
 	VUNPCKHPD    Y8, Y7, Y9
 	VUNPCKLPD    Y8, Y7, Y7
 	VMOVUPD      X7, (SI)
+	VMOVUPD      X9, (SI)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X8
 	VMOVUPD      X8, (SI)(DI*2)
-	VMOVUPD      X9, (SI)(DI*1)
 	VEXTRACTF128 $0x01, Y9, X8
 	VMOVUPD      X8, (SI)(R8*1)
 	VXORPS       Y0, Y0, Y0
@@ -8446,87 +8446,87 @@ whole55:
 	MOVQ         SI, dx+0(FP)
 	MOVQ         n+120(FP), DX
 	CMPQ         DX, $0x01
-	JGE          ready24
+	JGE          ready25
 
-all54:
+all55:
 	VXORPS       Y6, Y6, Y6
 	MOVQ         db+32(FP), DX
 	ADDQ         AX, DX
 	VADDPD       Y6, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low57
+	JZ           low59
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low58
+	JZ           low60
 	VMOVSD       X2, 16(DX)
 	VUNPCKHPD    X2, X2, X2
 
-low58:
-	JMP stored56
+low60:
+	JMP stored58
 
-low57:
+low59:
 	TESTQ     $0x00000001, BX
-	JZ        low59
+	JZ        low61
 	VMOVSD    X2, (DX)
 	VUNPCKHPD X2, X2, X2
 
-low59:
-stored56:
+low61:
+stored58:
 	MOVQ         dw+16(FP), DX
 	ADDQ         AX, DX
 	MOVQ         lddw+24(FP), SI
 	VADDPD       Y6, Y3, Y3
 	TESTQ        $0x00000002, BX
-	JZ           low61
+	JZ           low63
 	VMOVUPS      X3, (DX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low62
+	JZ           low64
 	VMOVSD       X3, 16(DX)
 	VUNPCKHPD    X3, X3, X3
 
-low62:
-	JMP stored60
+low64:
+	JMP stored62
 
-low61:
+low63:
 	TESTQ     $0x00000001, BX
-	JZ        low63
+	JZ        low65
 	VMOVSD    X3, (DX)
 	VUNPCKHPD X3, X3, X3
 
-low63:
-stored60:
+low65:
+stored62:
 	ADDQ         SI, DX
 	VADDPD       Y6, Y4, Y4
 	TESTQ        $0x00000002, BX
-	JZ           low65
+	JZ           low67
 	VMOVUPS      X4, (DX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low66
+	JZ           low68
 	VMOVSD       X4, 16(DX)
 	VUNPCKHPD    X4, X4, X4
 
-low66:
-	JMP stored64
+low68:
+	JMP stored66
 
-low65:
+low67:
 	TESTQ     $0x00000001, BX
-	JZ        low67
+	JZ        low69
 	VMOVSD    X4, (DX)
 	VUNPCKHPD X4, X4, X4
 
-low67:
-stored64:
+low69:
+stored66:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some68
+	JGE    some70
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some68:
+some70:
 turned7:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x04, CX, CX
@@ -8548,11 +8548,11 @@ turned7:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole69
+	JGE    whole71
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole69:
+whole71:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
@@ -8562,9 +8562,9 @@ whole69:
 	VUNPCKHPD    Y7, Y6, Y8
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
+	VMOVUPD      X8, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
-	VMOVUPD      X8, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
 	VXORPS       Y0, Y0, Y0
@@ -8581,27 +8581,27 @@ whole69:
 	JMP end2
 
 other3:
-block71:
+block74:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk72:
+chunk75:
 	CMPQ BX, $0x04
-	JLT  last73
+	JLT  last76
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept75
+	JE     kept78
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready76
+	JMP    ready79
 
-kept75:
+kept78:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y2
@@ -8612,7 +8612,7 @@ kept75:
 	ADDQ    SI, DX
 	VMOVUPD (DX), Y4
 
-ready76:
+ready79:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -8625,7 +8625,7 @@ ready76:
 	VXORPS       Y11, Y11, Y11
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x04
-	JLT          rest77
+	JLT          rest80
 	VMOVUPD      (DX), Y5
 	VADDPD       Y5, Y2, Y2
 	VBROADCASTSD (R9), Y10
@@ -8658,11 +8658,11 @@ ready76:
 	VFMADD231PD  Y10, Y8, Y4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn79
+	JMP          turn82
 
-rest77:
+rest80:
 	// fewer rows, and then dz of some before them as well
-fold78:
+fold81:
 	VMOVUPD      (DX), Y5
 	VADDPD       Y5, Y2, Y2
 	VBROADCASTSD (R9), Y10
@@ -8672,7 +8672,7 @@ fold78:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold78
+	JNZ          fold81
 	IMUL3Q       $0x04, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Y5
@@ -8684,15 +8684,15 @@ fold78:
 	VMOVUPD      (DX), Y8
 	ADDQ         SI, DX
 
-turn79:
+turn82:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x05
-	JGE  some80
+	JGE  some83
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some80:
+some83:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), DX
 	ADDQ         AX, DX
@@ -8723,18 +8723,18 @@ some80:
 	VFMADD231PD  Y9, Y6, Y1
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          all86
+	JGE          all89
 	MOVQ         n+120(FP), DX
 	MOVQ         dx+0(FP), SI
 	MOVQ         lddx+8(FP), DI
 	SUBQ         $0x04, DX
 	MOVQ         DX, n+120(FP)
 	TESTQ        DX, DX
-	JGE          whole87
+	JGE          whole90
 	IMULQ        DI, DX
 	ADDQ         DX, SI
 
-whole87:
+whole90:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
@@ -8744,9 +8744,9 @@ whole87:
 	VUNPCKHPD    Y7, Y6, Y8
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (SI)
+	VMOVUPD      X8, (SI)(DI*1)
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (SI)(DI*2)
-	VMOVUPD      X8, (SI)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (SI)(R8*1)
 	VXORPS       Y0, Y0, Y0
@@ -8756,9 +8756,9 @@ whole87:
 	MOVQ         SI, dx+0(FP)
 	MOVQ         n+120(FP), DX
 	CMPQ         DX, $0x01
-	JGE          ready76
+	JGE          ready79
 
-all86:
+all89:
 	VXORPS  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -8774,24 +8774,24 @@ all86:
 	VMOVUPD Y4, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some88
+	JGE     some92
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some88:
+some92:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk72
-	JMP  turned74
+	JGE  chunk75
+	JMP  turned77
 
-last73:
+last76:
 	CMPQ BX, $0x04
-	JNE  over89
-	JMP  turned74
+	JNE  over93
+	JMP  turned77
 
-over89:
+over93:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -8802,13 +8802,13 @@ over89:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept90
+	JE     kept94
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready91
+	JMP    ready95
 
-kept90:
+kept94:
 	MOVQ       db+32(FP), DX
 	ADDQ       AX, DX
 	VMASKMOVPD (DX), Y5, Y2
@@ -8819,7 +8819,7 @@ kept90:
 	ADDQ       SI, DX
 	VMASKMOVPD (DX), Y5, Y4
 
-ready91:
+ready95:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -8832,7 +8832,7 @@ ready91:
 	VXORPS       Y12, Y12, Y12
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x04
-	JLT          rest92
+	JLT          rest96
 	VMASKMOVPD   (DX), Y5, Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R9), Y11
@@ -8865,11 +8865,11 @@ ready91:
 	VFMADD231PD  Y11, Y9, Y4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn94
+	JMP          turn98
 
-rest92:
+rest96:
 	// fewer rows, and then dz of some before them as well
-fold93:
+fold97:
 	VMASKMOVPD   (DX), Y5, Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R9), Y11
@@ -8879,7 +8879,7 @@ fold93:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold93
+	JNZ          fold97
 	IMUL3Q       $0x04, SI, CX
 	SUBQ         CX, DX
 	VMASKMOVPD   (DX), Y5, Y6
@@ -8891,15 +8891,15 @@ fold93:
 	VMASKMOVPD   (DX), Y5, Y9
 	ADDQ         SI, DX
 
-turn94:
+turn98:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x05
-	JGE  some95
+	JGE  some99
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some95:
+some99:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), DX
 	ADDQ         AX, DX
@@ -8917,39 +8917,39 @@ some95:
 	VBROADCASTSD (DX)(SI*1), Y10
 	VFMADD231PD  Y10, Y6, Y1
 	CMPQ         BX, $0x01
-	JE           turned96
+	JE           turned100
 	VBROADCASTSD 8(DX), Y10
 	VFMADD231PD  Y10, Y9, Y0
 	VBROADCASTSD 8(DX)(SI*1), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	CMPQ         BX, $0x02
-	JE           turned96
+	JE           turned100
 	VBROADCASTSD 16(DX), Y10
 	VFMADD231PD  Y10, Y11, Y0
 	VBROADCASTSD 16(DX)(SI*1), Y10
 	VFMADD231PD  Y10, Y11, Y1
 	CMPQ         BX, $0x03
-	JE           turned96
+	JE           turned100
 	VBROADCASTSD 24(DX), Y10
 	VFMADD231PD  Y10, Y7, Y0
 	VBROADCASTSD 24(DX)(SI*1), Y10
 	VFMADD231PD  Y10, Y7, Y1
 
-turned96:
+turned100:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x05
-	JGE   all101
+	JGE   all105
 	MOVQ  n+120(FP), DX
 	MOVQ  dx+0(FP), SI
 	MOVQ  lddx+8(FP), DI
 	SUBQ  $0x04, DX
 	MOVQ  DX, n+120(FP)
 	TESTQ DX, DX
-	JGE   whole102
+	JGE   whole106
 	IMULQ DI, DX
 	ADDQ  DX, SI
 
-whole102:
+whole106:
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y0, Y0
 	VADDPD       Y6, Y1, Y1
@@ -8959,9 +8959,9 @@ whole102:
 	VUNPCKHPD    Y8, Y7, Y9
 	VUNPCKLPD    Y8, Y7, Y7
 	VMOVUPD      X7, (SI)
+	VMOVUPD      X9, (SI)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X8
 	VMOVUPD      X8, (SI)(DI*2)
-	VMOVUPD      X9, (SI)(DI*1)
 	VEXTRACTF128 $0x01, Y9, X8
 	VMOVUPD      X8, (SI)(R8*1)
 	VXORPS       Y0, Y0, Y0
@@ -8971,88 +8971,88 @@ whole102:
 	MOVQ         SI, dx+0(FP)
 	MOVQ         n+120(FP), DX
 	CMPQ         DX, $0x01
-	JGE          ready91
+	JGE          ready95
 
-all101:
+all105:
 	VXORPS       Y6, Y6, Y6
 	MOVQ         db+32(FP), DX
 	ADDQ         AX, DX
 	VADDPD       Y6, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low104
+	JZ           low109
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low105
+	JZ           low110
 	VMOVSD       X2, 16(DX)
 	VUNPCKHPD    X2, X2, X2
 
-low105:
-	JMP stored103
+low110:
+	JMP stored108
 
-low104:
+low109:
 	TESTQ     $0x00000001, BX
-	JZ        low106
+	JZ        low111
 	VMOVSD    X2, (DX)
 	VUNPCKHPD X2, X2, X2
 
-low106:
-stored103:
+low111:
+stored108:
 	MOVQ         dw+16(FP), DX
 	ADDQ         AX, DX
 	MOVQ         lddw+24(FP), SI
 	VADDPD       Y6, Y3, Y3
 	TESTQ        $0x00000002, BX
-	JZ           low108
+	JZ           low113
 	VMOVUPS      X3, (DX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low109
+	JZ           low114
 	VMOVSD       X3, 16(DX)
 	VUNPCKHPD    X3, X3, X3
 
-low109:
-	JMP stored107
+low114:
+	JMP stored112
 
-low108:
+low113:
 	TESTQ     $0x00000001, BX
-	JZ        low110
+	JZ        low115
 	VMOVSD    X3, (DX)
 	VUNPCKHPD X3, X3, X3
 
-low110:
-stored107:
+low115:
+stored112:
 	ADDQ         SI, DX
 	VADDPD       Y6, Y4, Y4
 	TESTQ        $0x00000002, BX
-	JZ           low112
+	JZ           low117
 	VMOVUPS      X4, (DX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low113
+	JZ           low118
 	VMOVSD       X4, 16(DX)
 	VUNPCKHPD    X4, X4, X4
 
-low113:
-	JMP stored111
+low118:
+	JMP stored116
 
-low112:
+low117:
 	TESTQ     $0x00000001, BX
-	JZ        low114
+	JZ        low119
 	VMOVSD    X4, (DX)
 	VUNPCKHPD X4, X4, X4
 
-low114:
-stored111:
+low119:
+stored116:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some115
+	JGE    some120
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some115:
-turned74:
+some120:
+turned77:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -9073,11 +9073,11 @@ turned74:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole116
+	JGE    whole121
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole116:
+whole121:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
@@ -9087,9 +9087,9 @@ whole116:
 	VUNPCKHPD    Y7, Y6, Y8
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
+	VMOVUPD      X8, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
-	VMOVUPD      X8, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
 	VXORPS       Y0, Y0, Y0
@@ -9099,7 +9099,7 @@ whole116:
 	MOVQ         DX, dx+0(FP)
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x01
-	JGE          block71
+	JGE          block74
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9113,27 +9113,27 @@ end2:
 other1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other119
+	JNE  other125
 
-block120:
+block126:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk121:
+chunk127:
 	CMPQ BX, $0x04
-	JLT  last122
+	JLT  last128
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept124
+	JE     kept130
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready125
+	JMP    ready131
 
-kept124:
+kept130:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y1
@@ -9142,7 +9142,7 @@ kept124:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPD (DX), Y2
 
-ready125:
+ready131:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -9155,7 +9155,7 @@ ready125:
 	VXORPS       Y9, Y9, Y9
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x04
-	JLT          rest126
+	JLT          rest132
 	VMOVUPD      (DX), Y3
 	VMOVUPD      (DI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9200,11 +9200,11 @@ ready125:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn128
+	JMP          turn134
 
-rest126:
+rest132:
 	// fewer rows, and then dz of some before them as well
-fold127:
+fold133:
 	VMOVUPD      (DX), Y3
 	VMOVUPD      (DI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9217,7 +9217,7 @@ fold127:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold127
+	JNZ          fold133
 	IMUL3Q       $0x04, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Y3
@@ -9229,15 +9229,15 @@ fold127:
 	VMOVUPD      (DX), Y6
 	ADDQ         SI, DX
 
-turn128:
+turn134:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x05
-	JGE  some129
+	JGE  some135
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some129:
+some135:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), DX
 	ADDQ         AX, DX
@@ -9260,26 +9260,26 @@ some129:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          all135
+	JGE          all141
 	MOVQ         n+120(FP), DX
 	MOVQ         dx+0(FP), SI
 	MOVQ         lddx+8(FP), DI
 	SUBQ         $0x04, DX
 	MOVQ         DX, n+120(FP)
 	TESTQ        DX, DX
-	JGE          whole136
+	JGE          whole142
 	IMULQ        DI, DX
 	ADDQ         DX, SI
 
-whole136:
+whole142:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    DI, $0x08
-	JNE     apart137
+	JNE     apart143
 	VMOVUPD Y0, (SI)
-	JMP     stored138
+	JMP     stored144
 
-apart137:
+apart143:
 	LEAQ         (DI)(DI*2), R8
 	VMOVSD       X0, (SI)
 	VMOVHPD      X0, (SI)(DI*1)
@@ -9287,16 +9287,16 @@ apart137:
 	VMOVSD       X3, (SI)(DI*2)
 	VMOVHPD      X3, (SI)(R8*1)
 
-stored138:
+stored144:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready125
+	JGE    ready131
 
-all135:
+all141:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -9309,24 +9309,24 @@ all135:
 	VMOVUPD Y2, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some139
+	JGE     some145
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some139:
+some145:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk121
-	JMP  turned123
+	JGE  chunk127
+	JMP  turned129
 
-last122:
+last128:
 	CMPQ BX, $0x04
-	JNE  over140
-	JMP  turned123
+	JNE  over146
+	JMP  turned129
 
-over140:
+over146:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9337,12 +9337,12 @@ over140:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept141
+	JE     kept147
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready142
+	JMP    ready148
 
-kept141:
+kept147:
 	MOVQ       db+32(FP), DX
 	ADDQ       AX, DX
 	VMASKMOVPD (DX), Y3, Y1
@@ -9351,7 +9351,7 @@ kept141:
 	MOVQ       lddw+24(FP), SI
 	VMASKMOVPD (DX), Y3, Y2
 
-ready142:
+ready148:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -9364,7 +9364,7 @@ ready142:
 	VXORPS       Y10, Y10, Y10
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x04
-	JLT          rest143
+	JLT          rest149
 	VMASKMOVPD   (DX), Y3, Y4
 	VMASKMOVPD   (DI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9374,25 +9374,25 @@ ready142:
 	VFMADD231PD  Y9, Y4, Y2
 	VMOVAPD      Y4, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low147
+	JZ           low153
 	VMOVUPS      X8, (DX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low148
+	JZ           low154
 	VMOVSD       X8, 16(DX)
 	VUNPCKHPD    X8, X8, X8
 
-low148:
-	JMP stored146
+low154:
+	JMP stored152
 
-low147:
+low153:
 	TESTQ     $0x00000001, BX
-	JZ        low149
+	JZ        low155
 	VMOVSD    X8, (DX)
 	VUNPCKHPD X8, X8, X8
 
-low149:
-stored146:
+low155:
+stored152:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9405,25 +9405,25 @@ stored146:
 	VFMADD231PD  Y9, Y5, Y2
 	VMOVAPD      Y5, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low151
+	JZ           low157
 	VMOVUPS      X8, (DX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low152
+	JZ           low158
 	VMOVSD       X8, 16(DX)
 	VUNPCKHPD    X8, X8, X8
 
-low152:
-	JMP stored150
+low158:
+	JMP stored156
 
-low151:
+low157:
 	TESTQ     $0x00000001, BX
-	JZ        low153
+	JZ        low159
 	VMOVSD    X8, (DX)
 	VUNPCKHPD X8, X8, X8
 
-low153:
-stored150:
+low159:
+stored156:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9436,25 +9436,25 @@ stored150:
 	VFMADD231PD  Y9, Y6, Y2
 	VMOVAPD      Y6, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low155
+	JZ           low161
 	VMOVUPS      X8, (DX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low156
+	JZ           low162
 	VMOVSD       X8, 16(DX)
 	VUNPCKHPD    X8, X8, X8
 
-low156:
-	JMP stored154
+low162:
+	JMP stored160
 
-low155:
+low161:
 	TESTQ     $0x00000001, BX
-	JZ        low157
+	JZ        low163
 	VMOVSD    X8, (DX)
 	VUNPCKHPD X8, X8, X8
 
-low157:
-stored154:
+low163:
+stored160:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9467,33 +9467,33 @@ stored154:
 	VFMADD231PD  Y9, Y7, Y2
 	VMOVAPD      Y7, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low159
+	JZ           low165
 	VMOVUPS      X8, (DX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low160
+	JZ           low166
 	VMOVSD       X8, 16(DX)
 	VUNPCKHPD    X8, X8, X8
 
-low160:
-	JMP stored158
+low166:
+	JMP stored164
 
-low159:
+low165:
 	TESTQ     $0x00000001, BX
-	JZ        low161
+	JZ        low167
 	VMOVSD    X8, (DX)
 	VUNPCKHPD X8, X8, X8
 
-low161:
-stored158:
+low167:
+stored164:
 	ADDQ R8, DI
 	ADDQ SI, DX
 	ADDQ R10, R9
-	JMP  turn145
+	JMP  turn151
 
-rest143:
+rest149:
 	// fewer rows, and then dz of some before them as well
-fold144:
+fold150:
 	VMASKMOVPD   (DX), Y3, Y4
 	VMASKMOVPD   (DI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9503,30 +9503,30 @@ fold144:
 	VFMADD231PD  Y9, Y4, Y2
 	VMOVAPD      Y4, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low163
+	JZ           low169
 	VMOVUPS      X8, (DX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low164
+	JZ           low170
 	VMOVSD       X8, 16(DX)
 	VUNPCKHPD    X8, X8, X8
 
-low164:
-	JMP stored162
+low170:
+	JMP stored168
 
-low163:
+low169:
 	TESTQ     $0x00000001, BX
-	JZ        low165
+	JZ        low171
 	VMOVSD    X8, (DX)
 	VUNPCKHPD X8, X8, X8
 
-low165:
-stored162:
+low171:
+stored168:
 	ADDQ       R8, DI
 	ADDQ       SI, DX
 	ADDQ       R10, R9
 	DECQ       CX
-	JNZ        fold144
+	JNZ        fold150
 	IMUL3Q     $0x04, SI, CX
 	SUBQ       CX, DX
 	VMASKMOVPD (DX), Y3, Y4
@@ -9538,15 +9538,15 @@ stored162:
 	VMASKMOVPD (DX), Y3, Y7
 	ADDQ       SI, DX
 
-turn145:
+turn151:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x05
-	JGE  some166
+	JGE  some172
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some166:
+some172:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), DX
 	ADDQ         AX, DX
@@ -9562,41 +9562,41 @@ some166:
 	VBROADCASTSD (DX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned167
+	JE           turned173
 	VBROADCASTSD 8(DX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned167
+	JE           turned173
 	VBROADCASTSD 16(DX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned167
+	JE           turned173
 	VBROADCASTSD 24(DX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned167:
+turned173:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x05
-	JGE   all172
+	JGE   all178
 	MOVQ  n+120(FP), DX
 	MOVQ  dx+0(FP), SI
 	MOVQ  lddx+8(FP), DI
 	SUBQ  $0x04, DX
 	MOVQ  DX, n+120(FP)
 	TESTQ DX, DX
-	JGE   whole173
+	JGE   whole179
 	IMULQ DI, DX
 	ADDQ  DX, SI
 
-whole173:
+whole179:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	CMPQ    DI, $0x08
-	JNE     apart174
+	JNE     apart180
 	VMOVUPD Y0, (SI)
-	JMP     stored175
+	JMP     stored181
 
-apart174:
+apart180:
 	LEAQ         (DI)(DI*2), R8
 	VMOVSD       X0, (SI)
 	VMOVHPD      X0, (SI)(DI*1)
@@ -9604,73 +9604,73 @@ apart174:
 	VMOVSD       X4, (SI)(DI*2)
 	VMOVHPD      X4, (SI)(R8*1)
 
-stored175:
+stored181:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready142
+	JGE    ready148
 
-all172:
+all178:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), DX
 	ADDQ         AX, DX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low177
+	JZ           low183
 	VMOVUPS      X1, (DX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low178
+	JZ           low184
 	VMOVSD       X1, 16(DX)
 	VUNPCKHPD    X1, X1, X1
 
-low178:
-	JMP stored176
+low184:
+	JMP stored182
 
-low177:
+low183:
 	TESTQ     $0x00000001, BX
-	JZ        low179
+	JZ        low185
 	VMOVSD    X1, (DX)
 	VUNPCKHPD X1, X1, X1
 
-low179:
-stored176:
+low185:
+stored182:
 	MOVQ         dw+16(FP), DX
 	ADDQ         AX, DX
 	MOVQ         lddw+24(FP), SI
 	VADDPD       Y4, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low181
+	JZ           low187
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low182
+	JZ           low188
 	VMOVSD       X2, 16(DX)
 	VUNPCKHPD    X2, X2, X2
 
-low182:
-	JMP stored180
+low188:
+	JMP stored186
 
-low181:
+low187:
 	TESTQ     $0x00000001, BX
-	JZ        low183
+	JZ        low189
 	VMOVSD    X2, (DX)
 	VUNPCKHPD X2, X2, X2
 
-low183:
-stored180:
+low189:
+stored186:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some184
+	JGE    some190
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some184:
-turned123:
+some190:
+turned129:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -9691,19 +9691,19 @@ turned123:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole185
+	JGE    whole191
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole185:
+whole191:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart186
+	JNE     apart192
 	VMOVUPD Y0, (DX)
-	JMP     stored187
+	JMP     stored193
 
-apart186:
+apart192:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9711,39 +9711,39 @@ apart186:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored187:
+stored193:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block120
+	JGE    block126
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end118
+	JMP end124
 
-other119:
-block189:
+other125:
+block195:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk190:
+chunk196:
 	CMPQ BX, $0x04
-	JLT  last191
+	JLT  last197
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept193
+	JE     kept199
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready194
+	JMP    ready200
 
-kept193:
+kept199:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y1
@@ -9752,7 +9752,7 @@ kept193:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPD (DX), Y2
 
-ready194:
+ready200:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -9765,7 +9765,7 @@ ready194:
 	VXORPS       Y9, Y9, Y9
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x04
-	JLT          rest195
+	JLT          rest201
 	VMOVUPD      (DX), Y3
 	VADDPD       Y3, Y1, Y1
 	VBROADCASTSD (R9), Y8
@@ -9790,11 +9790,11 @@ ready194:
 	VFMADD231PD  Y8, Y6, Y2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn197
+	JMP          turn203
 
-rest195:
+rest201:
 	// fewer rows, and then dz of some before them as well
-fold196:
+fold202:
 	VMOVUPD      (DX), Y3
 	VADDPD       Y3, Y1, Y1
 	VBROADCASTSD (R9), Y8
@@ -9802,7 +9802,7 @@ fold196:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold196
+	JNZ          fold202
 	IMUL3Q       $0x04, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Y3
@@ -9814,15 +9814,15 @@ fold196:
 	VMOVUPD      (DX), Y6
 	ADDQ         SI, DX
 
-turn197:
+turn203:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x05
-	JGE  some198
+	JGE  some204
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some198:
+some204:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), DX
 	ADDQ         AX, DX
@@ -9845,26 +9845,26 @@ some198:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          all204
+	JGE          all210
 	MOVQ         n+120(FP), DX
 	MOVQ         dx+0(FP), SI
 	MOVQ         lddx+8(FP), DI
 	SUBQ         $0x04, DX
 	MOVQ         DX, n+120(FP)
 	TESTQ        DX, DX
-	JGE          whole205
+	JGE          whole211
 	IMULQ        DI, DX
 	ADDQ         DX, SI
 
-whole205:
+whole211:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    DI, $0x08
-	JNE     apart206
+	JNE     apart212
 	VMOVUPD Y0, (SI)
-	JMP     stored207
+	JMP     stored213
 
-apart206:
+apart212:
 	LEAQ         (DI)(DI*2), R8
 	VMOVSD       X0, (SI)
 	VMOVHPD      X0, (SI)(DI*1)
@@ -9872,16 +9872,16 @@ apart206:
 	VMOVSD       X3, (SI)(DI*2)
 	VMOVHPD      X3, (SI)(R8*1)
 
-stored207:
+stored213:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready194
+	JGE    ready200
 
-all204:
+all210:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -9894,24 +9894,24 @@ all204:
 	VMOVUPD Y2, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some208
+	JGE     some214
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some208:
+some214:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk190
-	JMP  turned192
+	JGE  chunk196
+	JMP  turned198
 
-last191:
+last197:
 	CMPQ BX, $0x04
-	JNE  over209
-	JMP  turned192
+	JNE  over215
+	JMP  turned198
 
-over209:
+over215:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9922,12 +9922,12 @@ over209:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept210
+	JE     kept216
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready211
+	JMP    ready217
 
-kept210:
+kept216:
 	MOVQ       db+32(FP), DX
 	ADDQ       AX, DX
 	VMASKMOVPD (DX), Y3, Y1
@@ -9936,7 +9936,7 @@ kept210:
 	MOVQ       lddw+24(FP), SI
 	VMASKMOVPD (DX), Y3, Y2
 
-ready211:
+ready217:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -9949,7 +9949,7 @@ ready211:
 	VXORPS       Y10, Y10, Y10
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x04
-	JLT          rest212
+	JLT          rest218
 	VMASKMOVPD   (DX), Y3, Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R9), Y9
@@ -9974,11 +9974,11 @@ ready211:
 	VFMADD231PD  Y9, Y7, Y2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn214
+	JMP          turn220
 
-rest212:
+rest218:
 	// fewer rows, and then dz of some before them as well
-fold213:
+fold219:
 	VMASKMOVPD   (DX), Y3, Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R9), Y9
@@ -9986,7 +9986,7 @@ fold213:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold213
+	JNZ          fold219
 	IMUL3Q       $0x04, SI, CX
 	SUBQ         CX, DX
 	VMASKMOVPD   (DX), Y3, Y4
@@ -9998,15 +9998,15 @@ fold213:
 	VMASKMOVPD   (DX), Y3, Y7
 	ADDQ         SI, DX
 
-turn214:
+turn220:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x05
-	JGE  some215
+	JGE  some221
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some215:
+some221:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), DX
 	ADDQ         AX, DX
@@ -10022,41 +10022,41 @@ some215:
 	VBROADCASTSD (DX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned216
+	JE           turned222
 	VBROADCASTSD 8(DX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned216
+	JE           turned222
 	VBROADCASTSD 16(DX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned216
+	JE           turned222
 	VBROADCASTSD 24(DX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned216:
+turned222:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x05
-	JGE   all221
+	JGE   all227
 	MOVQ  n+120(FP), DX
 	MOVQ  dx+0(FP), SI
 	MOVQ  lddx+8(FP), DI
 	SUBQ  $0x04, DX
 	MOVQ  DX, n+120(FP)
 	TESTQ DX, DX
-	JGE   whole222
+	JGE   whole228
 	IMULQ DI, DX
 	ADDQ  DX, SI
 
-whole222:
+whole228:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	CMPQ    DI, $0x08
-	JNE     apart223
+	JNE     apart229
 	VMOVUPD Y0, (SI)
-	JMP     stored224
+	JMP     stored230
 
-apart223:
+apart229:
 	LEAQ         (DI)(DI*2), R8
 	VMOVSD       X0, (SI)
 	VMOVHPD      X0, (SI)(DI*1)
@@ -10064,73 +10064,73 @@ apart223:
 	VMOVSD       X4, (SI)(DI*2)
 	VMOVHPD      X4, (SI)(R8*1)
 
-stored224:
+stored230:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready211
+	JGE    ready217
 
-all221:
+all227:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), DX
 	ADDQ         AX, DX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low226
+	JZ           low232
 	VMOVUPS      X1, (DX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low227
+	JZ           low233
 	VMOVSD       X1, 16(DX)
 	VUNPCKHPD    X1, X1, X1
 
-low227:
-	JMP stored225
+low233:
+	JMP stored231
 
-low226:
+low232:
 	TESTQ     $0x00000001, BX
-	JZ        low228
+	JZ        low234
 	VMOVSD    X1, (DX)
 	VUNPCKHPD X1, X1, X1
 
-low228:
-stored225:
+low234:
+stored231:
 	MOVQ         dw+16(FP), DX
 	ADDQ         AX, DX
 	MOVQ         lddw+24(FP), SI
 	VADDPD       Y4, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low230
+	JZ           low236
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low231
+	JZ           low237
 	VMOVSD       X2, 16(DX)
 	VUNPCKHPD    X2, X2, X2
 
-low231:
-	JMP stored229
+low237:
+	JMP stored235
 
-low230:
+low236:
 	TESTQ     $0x00000001, BX
-	JZ        low232
+	JZ        low238
 	VMOVSD    X2, (DX)
 	VUNPCKHPD X2, X2, X2
 
-low232:
-stored229:
+low238:
+stored235:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some233
+	JGE    some239
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some233:
-turned192:
+some239:
+turned198:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -10151,19 +10151,19 @@ turned192:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole234
+	JGE    whole240
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole234:
+whole240:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart235
+	JNE     apart241
 	VMOVUPD Y0, (DX)
-	JMP     stored236
+	JMP     stored242
 
-apart235:
+apart241:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10171,20 +10171,20 @@ apart235:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored236:
+stored242:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block189
+	JGE    block195
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end118
+	JMP end124
 
-end118:
+end124:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -16227,31 +16227,31 @@ whole32:
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (SI)
+	VMOVSD        X10, (SI)(DI*1)
+	VMOVSD        X8, (SI)(DI*2)
+	VMOVSD        X9, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R11)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R11)(DI*4)
-	VMOVSD        X10, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (SI)(R9*1)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R11)(DI*1)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R11)(R9*1)
-	VMOVSD        X8, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (SI)(R8*2)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R11)(DI*2)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R11)(R8*2)
-	VMOVSD        X9, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R11)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R11)(DI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R11)(DI*2)
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R11)(DI*4)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R11)(R9*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R11)(R8*2)
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R11)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -16279,12 +16279,12 @@ all31:
 	VMOVUPS Z4, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some33
+	JGE     some34
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some33:
+some34:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
@@ -16295,13 +16295,13 @@ last6:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept34
+	JE     kept35
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready35
+	JMP    ready36
 
-kept34:
+kept35:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y2
@@ -16312,7 +16312,7 @@ kept34:
 	ADDQ    SI, DX
 	VMOVUPS (DX), Y4
 
-ready35:
+ready36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -16325,7 +16325,7 @@ ready35:
 	VPXORD           Z23, Z23, Z23
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x10
-	JLT              rest36
+	JLT              rest37
 	VMOVUPS          (DX), Y5
 	VMOVUPS          (DI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16502,11 +16502,11 @@ ready35:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn38
+	JMP              turn39
 
-rest36:
+rest37:
 	// fewer rows, and then dz of some before them as well
-fold37:
+fold38:
 	VMOVUPS          (DX), Y5
 	VMOVUPS          (DI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16519,7 +16519,7 @@ fold37:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold37
+	JNZ              fold38
 	IMUL3Q           $0x10, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Y5
@@ -16555,15 +16555,15 @@ fold37:
 	VMOVUPS          (DX), Y20
 	ADDQ             SI, DX
 
-turn38:
+turn39:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some39
+	JGE  some40
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some39:
+some40:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -16618,18 +16618,18 @@ some39:
 	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all49
+	JGE              all50
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x10, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole50
+	JGE              whole51
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole50:
+whole51:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -16648,31 +16648,31 @@ whole50:
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (SI)
+	VMOVSD        X10, (SI)(DI*1)
+	VMOVSD        X8, (SI)(DI*2)
+	VMOVSD        X9, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R11)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R11)(DI*4)
-	VMOVSD        X10, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (SI)(R9*1)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R11)(DI*1)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R11)(R9*1)
-	VMOVSD        X8, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (SI)(R8*2)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R11)(DI*2)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R11)(R8*2)
-	VMOVSD        X9, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R11)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R11)(DI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R11)(DI*2)
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R11)(DI*4)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R11)(R9*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R11)(R8*2)
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R11)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -16682,9 +16682,9 @@ whole50:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready35
+	JGE           ready36
 
-all49:
+all50:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -16700,12 +16700,12 @@ all49:
 	VMOVUPS Y4, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some51
+	JGE     some53
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some51:
+some53:
 turned7:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x10, CX, CX
@@ -16727,11 +16727,11 @@ turned7:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole52
+	JGE    whole54
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole52:
+whole54:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -16750,31 +16750,31 @@ whole52:
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
+	VMOVSD        X10, (DX)(SI*1)
+	VMOVSD        X8, (DX)(SI*2)
+	VMOVSD        X9, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R10)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R10)(SI*4)
-	VMOVSD        X10, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R10)(SI*1)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R10)(R8*1)
-	VMOVSD        X8, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R10)(SI*2)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R10)(DI*2)
-	VMOVSD        X9, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R10)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R10)(SI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R10)(SI*2)
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R10)(SI*4)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R10)(R8*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R10)(DI*2)
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
 	VPXORD        Z0, Z0, Z0
@@ -16791,27 +16791,27 @@ whole52:
 	JMP end2
 
 other3:
-block54:
+block57:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk55:
+chunk58:
 	CMPQ BX, $0x10
-	JLT  last56
+	JLT  last59
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept58
+	JE     kept61
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready59
+	JMP    ready62
 
-kept58:
+kept61:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Z2
@@ -16822,7 +16822,7 @@ kept58:
 	ADDQ    SI, DX
 	VMOVUPS (DX), Z4
 
-ready59:
+ready62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -16835,7 +16835,7 @@ ready59:
 	VPXORD           Z23, Z23, Z23
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x10
-	JLT              rest60
+	JLT              rest63
 	VMOVUPS          (DX), Z5
 	VADDPS           Z5, Z2, Z2
 	VFMADD231PS.BCST (R9), Z5, Z3
@@ -16932,11 +16932,11 @@ ready59:
 	VFMADD231PS.BCST 4(R9), Z20, Z4
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn62
+	JMP              turn65
 
-rest60:
+rest63:
 	// fewer rows, and then dz of some before them as well
-fold61:
+fold64:
 	VMOVUPS          (DX), Z5
 	VADDPS           Z5, Z2, Z2
 	VFMADD231PS.BCST (R9), Z5, Z3
@@ -16944,7 +16944,7 @@ fold61:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold61
+	JNZ              fold64
 	IMUL3Q           $0x10, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Z5
@@ -16980,15 +16980,15 @@ fold61:
 	VMOVUPS          (DX), Z20
 	ADDQ             SI, DX
 
-turn62:
+turn65:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some63
+	JGE  some66
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some63:
+some66:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -17091,18 +17091,18 @@ some63:
 	VFMADD231PS.BCST 60(DX)(SI*1), Z9, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all81
+	JGE              all84
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x10, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole82
+	JGE              whole85
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole82:
+whole85:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -17121,31 +17121,31 @@ whole82:
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (SI)
+	VMOVSD        X10, (SI)(DI*1)
+	VMOVSD        X8, (SI)(DI*2)
+	VMOVSD        X9, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R11)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R11)(DI*4)
-	VMOVSD        X10, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (SI)(R9*1)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R11)(DI*1)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R11)(R9*1)
-	VMOVSD        X8, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (SI)(R8*2)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R11)(DI*2)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R11)(R8*2)
-	VMOVSD        X9, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R11)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R11)(DI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R11)(DI*2)
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R11)(DI*4)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R11)(R9*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R11)(R8*2)
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R11)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -17155,9 +17155,9 @@ whole82:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready59
+	JGE           ready62
 
-all81:
+all84:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -17173,29 +17173,29 @@ all81:
 	VMOVUPS Z4, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some83
+	JGE     some87
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some83:
+some87:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk55
-	JMP  turned57
+	JGE  chunk58
+	JMP  turned60
 
-last56:
+last59:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept84
+	JE     kept88
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready85
+	JMP    ready89
 
-kept84:
+kept88:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y2
@@ -17206,7 +17206,7 @@ kept84:
 	ADDQ    SI, DX
 	VMOVUPS (DX), Y4
 
-ready85:
+ready89:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -17219,7 +17219,7 @@ ready85:
 	VPXORD           Z23, Z23, Z23
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x10
-	JLT              rest86
+	JLT              rest90
 	VMOVUPS          (DX), Y5
 	VADDPS           Y5, Y2, Y2
 	VFMADD231PS.BCST (R9), Y5, Y3
@@ -17316,11 +17316,11 @@ ready85:
 	VFMADD231PS.BCST 4(R9), Y20, Y4
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn88
+	JMP              turn92
 
-rest86:
+rest90:
 	// fewer rows, and then dz of some before them as well
-fold87:
+fold91:
 	VMOVUPS          (DX), Y5
 	VADDPS           Y5, Y2, Y2
 	VFMADD231PS.BCST (R9), Y5, Y3
@@ -17328,7 +17328,7 @@ fold87:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold87
+	JNZ              fold91
 	IMUL3Q           $0x10, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Y5
@@ -17364,15 +17364,15 @@ fold87:
 	VMOVUPS          (DX), Y20
 	ADDQ             SI, DX
 
-turn88:
+turn92:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some89
+	JGE  some93
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some89:
+some93:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -17427,18 +17427,18 @@ some89:
 	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all99
+	JGE              all103
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x10, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole100
+	JGE              whole104
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole100:
+whole104:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -17457,31 +17457,31 @@ whole100:
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (SI)
+	VMOVSD        X10, (SI)(DI*1)
+	VMOVSD        X8, (SI)(DI*2)
+	VMOVSD        X9, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R11)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R11)(DI*4)
-	VMOVSD        X10, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (SI)(R9*1)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R11)(DI*1)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R11)(R9*1)
-	VMOVSD        X8, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (SI)(R8*2)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R11)(DI*2)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R11)(R8*2)
-	VMOVSD        X9, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (SI)(R10*1)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R11)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R11)(DI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R11)(DI*2)
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R11)(R8*1)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R11)(DI*4)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R11)(R9*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R11)(R8*2)
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R11)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -17491,9 +17491,9 @@ whole100:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready85
+	JGE           ready89
 
-all99:
+all103:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -17509,13 +17509,13 @@ all99:
 	VMOVUPS Y4, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some101
+	JGE     some106
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some101:
-turned57:
+some106:
+turned60:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -17536,11 +17536,11 @@ turned57:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole102
+	JGE    whole107
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole102:
+whole107:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -17559,31 +17559,31 @@ whole102:
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
+	VMOVSD        X10, (DX)(SI*1)
+	VMOVSD        X8, (DX)(SI*2)
+	VMOVSD        X9, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R10)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R10)(SI*4)
-	VMOVSD        X10, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R10)(SI*1)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R10)(R8*1)
-	VMOVSD        X8, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R10)(SI*2)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R10)(DI*2)
-	VMOVSD        X9, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R10)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R10)(SI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R10)(SI*2)
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R10)(SI*4)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R10)(R8*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R10)(DI*2)
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
 	VPXORD        Z0, Z0, Z0
@@ -17593,7 +17593,7 @@ whole102:
 	MOVQ          DX, dx+0(FP)
 	MOVQ          n+120(FP), CX
 	CMPQ          CX, $0x01
-	JGE           block54
+	JGE           block57
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
@@ -17607,27 +17607,27 @@ end2:
 other1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other105
+	JNE  other111
 
-block106:
+block112:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk107:
+chunk113:
 	CMPQ BX, $0x10
-	JLT  last108
+	JLT  last114
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept110
+	JE     kept116
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready111
+	JMP    ready117
 
-kept110:
+kept116:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Z1
@@ -17636,7 +17636,7 @@ kept110:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPS (DX), Z2
 
-ready111:
+ready117:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -17649,7 +17649,7 @@ ready111:
 	VPXORD           Z21, Z21, Z21
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x10
-	JLT              rest112
+	JLT              rest118
 	VMOVUPS          (DX), Z3
 	VMOVUPS          (DI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17810,11 +17810,11 @@ ready111:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn114
+	JMP              turn120
 
-rest112:
+rest118:
 	// fewer rows, and then dz of some before them as well
-fold113:
+fold119:
 	VMOVUPS          (DX), Z3
 	VMOVUPS          (DI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17826,7 +17826,7 @@ fold113:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold113
+	JNZ              fold119
 	IMUL3Q           $0x10, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Z3
@@ -17862,15 +17862,15 @@ fold113:
 	VMOVUPS          (DX), Z18
 	ADDQ             SI, DX
 
-turn114:
+turn120:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some115
+	JGE  some121
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some115:
+some121:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -17957,26 +17957,26 @@ some115:
 	VFMADD231PS.BCST 60(DX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all133
+	JGE              all139
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x10, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole134
+	JGE              whole140
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole134:
+whole140:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    DI, $0x04
-	JNE     apart135
+	JNE     apart141
 	VMOVUPS Z0, (SI)
-	JMP     stored136
+	JMP     stored142
 
-apart135:
+apart141:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -18001,16 +18001,16 @@ apart135:
 	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
 	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
 
-stored136:
+stored142:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready111
+	JGE    ready117
 
-all133:
+all139:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -18023,28 +18023,28 @@ all133:
 	VMOVUPS Z2, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some137
+	JGE     some143
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some137:
+some143:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk107
-	JMP  turned109
+	JGE  chunk113
+	JMP  turned115
 
-last108:
+last114:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept138
+	JE     kept144
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready139
+	JMP    ready145
 
-kept138:
+kept144:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -18053,7 +18053,7 @@ kept138:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPS (DX), Y2
 
-ready139:
+ready145:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -18066,7 +18066,7 @@ ready139:
 	VPXORD           Z21, Z21, Z21
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x10
-	JLT              rest140
+	JLT              rest146
 	VMOVUPS          (DX), Y3
 	VMOVUPS          (DI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18227,11 +18227,11 @@ ready139:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn142
+	JMP              turn148
 
-rest140:
+rest146:
 	// fewer rows, and then dz of some before them as well
-fold141:
+fold147:
 	VMOVUPS          (DX), Y3
 	VMOVUPS          (DI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18243,7 +18243,7 @@ fold141:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold141
+	JNZ              fold147
 	IMUL3Q           $0x10, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Y3
@@ -18279,15 +18279,15 @@ fold141:
 	VMOVUPS          (DX), Y18
 	ADDQ             SI, DX
 
-turn142:
+turn148:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some143
+	JGE  some149
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some143:
+some149:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -18334,26 +18334,26 @@ some143:
 	VFMADD231PS.BCST 28(DX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all153
+	JGE              all159
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x10, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole154
+	JGE              whole160
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole154:
+whole160:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    DI, $0x04
-	JNE     apart155
+	JNE     apart161
 	VMOVUPS Z0, (SI)
-	JMP     stored156
+	JMP     stored162
 
-apart155:
+apart161:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -18378,16 +18378,16 @@ apart155:
 	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
 	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
 
-stored156:
+stored162:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready139
+	JGE    ready145
 
-all153:
+all159:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -18400,13 +18400,13 @@ all153:
 	VMOVUPS Y2, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some157
+	JGE     some163
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some157:
-turned109:
+some163:
+turned115:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -18427,19 +18427,19 @@ turned109:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole158
+	JGE    whole164
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole158:
+whole164:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart159
+	JNE     apart165
 	VMOVUPS Z0, (DX)
-	JMP     stored160
+	JMP     stored166
 
-apart159:
+apart165:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18464,39 +18464,39 @@ apart159:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored160:
+stored166:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block106
+	JGE    block112
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end104
+	JMP end110
 
-other105:
-block162:
+other111:
+block168:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk163:
+chunk169:
 	CMPQ BX, $0x10
-	JLT  last164
+	JLT  last170
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept166
+	JE     kept172
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready167
+	JMP    ready173
 
-kept166:
+kept172:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Z1
@@ -18505,7 +18505,7 @@ kept166:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPS (DX), Z2
 
-ready167:
+ready173:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -18518,7 +18518,7 @@ ready167:
 	VPXORD           Z21, Z21, Z21
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x10
-	JLT              rest168
+	JLT              rest174
 	VMOVUPS          (DX), Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R9), Z3, Z2
@@ -18599,18 +18599,18 @@ ready167:
 	VFMADD231PS.BCST (R9), Z18, Z2
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn170
+	JMP              turn176
 
-rest168:
+rest174:
 	// fewer rows, and then dz of some before them as well
-fold169:
+fold175:
 	VMOVUPS          (DX), Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R9), Z3, Z2
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold169
+	JNZ              fold175
 	IMUL3Q           $0x10, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Z3
@@ -18646,15 +18646,15 @@ fold169:
 	VMOVUPS          (DX), Z18
 	ADDQ             SI, DX
 
-turn170:
+turn176:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some171
+	JGE  some177
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some171:
+some177:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -18741,26 +18741,26 @@ some171:
 	VFMADD231PS.BCST 60(DX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all189
+	JGE              all195
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x10, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole190
+	JGE              whole196
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole190:
+whole196:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    DI, $0x04
-	JNE     apart191
+	JNE     apart197
 	VMOVUPS Z0, (SI)
-	JMP     stored192
+	JMP     stored198
 
-apart191:
+apart197:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -18785,16 +18785,16 @@ apart191:
 	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
 	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
 
-stored192:
+stored198:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready167
+	JGE    ready173
 
-all189:
+all195:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -18807,28 +18807,28 @@ all189:
 	VMOVUPS Z2, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some193
+	JGE     some199
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some193:
+some199:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk163
-	JMP  turned165
+	JGE  chunk169
+	JMP  turned171
 
-last164:
+last170:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept194
+	JE     kept200
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready195
+	JMP    ready201
 
-kept194:
+kept200:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -18837,7 +18837,7 @@ kept194:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPS (DX), Y2
 
-ready195:
+ready201:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -18850,7 +18850,7 @@ ready195:
 	VPXORD           Z21, Z21, Z21
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x10
-	JLT              rest196
+	JLT              rest202
 	VMOVUPS          (DX), Y3
 	VADDPS           Y3, Y1, Y1
 	VFMADD231PS.BCST (R9), Y3, Y2
@@ -18931,18 +18931,18 @@ ready195:
 	VFMADD231PS.BCST (R9), Y18, Y2
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn198
+	JMP              turn204
 
-rest196:
+rest202:
 	// fewer rows, and then dz of some before them as well
-fold197:
+fold203:
 	VMOVUPS          (DX), Y3
 	VADDPS           Y3, Y1, Y1
 	VFMADD231PS.BCST (R9), Y3, Y2
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold197
+	JNZ              fold203
 	IMUL3Q           $0x10, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Y3
@@ -18978,15 +18978,15 @@ fold197:
 	VMOVUPS          (DX), Y18
 	ADDQ             SI, DX
 
-turn198:
+turn204:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some199
+	JGE  some205
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some199:
+some205:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -19033,26 +19033,26 @@ some199:
 	VFMADD231PS.BCST 28(DX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all209
+	JGE              all215
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x10, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole210
+	JGE              whole216
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole210:
+whole216:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    DI, $0x04
-	JNE     apart211
+	JNE     apart217
 	VMOVUPS Z0, (SI)
-	JMP     stored212
+	JMP     stored218
 
-apart211:
+apart217:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -19077,16 +19077,16 @@ apart211:
 	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
 	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
 
-stored212:
+stored218:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready195
+	JGE    ready201
 
-all209:
+all215:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -19099,13 +19099,13 @@ all209:
 	VMOVUPS Y2, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some213
+	JGE     some219
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some213:
-turned165:
+some219:
+turned171:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -19126,19 +19126,19 @@ turned165:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole214
+	JGE    whole220
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole214:
+whole220:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart215
+	JNE     apart221
 	VMOVUPS Z0, (DX)
-	JMP     stored216
+	JMP     stored222
 
-apart215:
+apart221:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19163,20 +19163,20 @@ apart215:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored216:
+stored222:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block162
+	JGE    block168
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end104
+	JMP end110
 
-end104:
+end110:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -19584,17 +19584,17 @@ whole32:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -19628,12 +19628,12 @@ all31:
 	VMOVUPD Z7, 64(DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some33
+	JGE     some34
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some33:
+some34:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
@@ -19642,30 +19642,30 @@ some33:
 
 last6:
 	CMPQ BX, $0x08
-	JLE  narrower34
+	JLE  narrower35
 	CMPQ BX, $0x10
-	JNE  over35
+	JNE  over36
 	JMP  turned7
 
-over35:
+over36:
 	CMPQ   BX, $0x0b
-	JGE    over36
+	JGE    over37
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept37
+	JE     kept38
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready38
+	JMP    ready39
 
-kept37:
+kept38:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z2
@@ -19679,7 +19679,7 @@ kept37:
 	VMOVUPD (DX), Z6
 	VMOVUPD 64(DX)(BX*1), X7
 
-ready38:
+ready39:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -19692,7 +19692,7 @@ ready38:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest39
+	JLT          rest40
 	VMOVUPD      (DX), Z8
 	VMOVUPD      (DI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19861,11 +19861,11 @@ ready38:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn41
+	JMP          turn42
 
-rest39:
+rest40:
 	// fewer rows, and then dz of some before them as well
-fold40:
+fold41:
 	VMOVUPD      (DX), Z8
 	VMOVUPD      (DI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19888,7 +19888,7 @@ fold40:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold40
+	JNZ          fold41
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z8
@@ -19916,15 +19916,15 @@ fold40:
 	VMOVUPD      64(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn41:
+turn42:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some42
+	JGE  some43
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some42:
+some43:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -19984,28 +19984,28 @@ some42:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x48
-	JLE              over52
+	JLE              over53
 	VFMADD231PD.BCST 64(DX), Z9, Z0
 	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
 
-over52:
+over53:
 	VFMADD231PD.BCST 72(DX), Z8, Z0
 	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all54
+	JGE              all55
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole55
+	JGE              whole56
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole55:
+whole56:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -20017,17 +20017,17 @@ whole55:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -20037,9 +20037,9 @@ whole55:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready38
+	JGE           ready39
 
-all54:
+all55:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -20061,33 +20061,33 @@ all54:
 	VMOVUPD X7, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some56
+	JGE     some58
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some56:
+some58:
 	JMP turned7
 
-over36:
+over37:
 	CMPQ   BX, $0x0d
-	JGE    over57
+	JGE    over59
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept58
+	JE     kept60
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready59
+	JMP    ready61
 
-kept58:
+kept60:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z2
@@ -20101,7 +20101,7 @@ kept58:
 	VMOVUPD (DX), Z6
 	VMOVUPD 64(DX)(BX*1), Y7
 
-ready59:
+ready61:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -20114,7 +20114,7 @@ ready59:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest60
+	JLT          rest62
 	VMOVUPD      (DX), Z8
 	VMOVUPD      (DI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20283,11 +20283,11 @@ ready59:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn62
+	JMP          turn64
 
-rest60:
+rest62:
 	// fewer rows, and then dz of some before them as well
-fold61:
+fold63:
 	VMOVUPD      (DX), Z8
 	VMOVUPD      (DI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20310,7 +20310,7 @@ fold61:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold61
+	JNZ          fold63
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z8
@@ -20338,15 +20338,15 @@ fold61:
 	VMOVUPD      64(DX)(BX*1), Y23
 	ADDQ         SI, DX
 
-turn62:
+turn64:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some63
+	JGE  some65
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some63:
+some65:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -20406,40 +20406,40 @@ some63:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x58
-	JLE              over73
+	JLE              over75
 	VFMADD231PD.BCST 64(DX), Z9, Z0
 	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
 
-over73:
+over75:
 	CMPQ             BX, $0x50
-	JLE              over74
+	JLE              over76
 	VFMADD231PD.BCST 72(DX), Z8, Z0
 	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
 
-over74:
+over76:
 	CMPQ             BX, $0x48
-	JLE              over75
+	JLE              over77
 	VFMADD231PD.BCST 80(DX), Z19, Z0
 	VFMADD231PD.BCST 80(DX)(SI*1), Z19, Z1
 
-over75:
+over77:
 	VFMADD231PD.BCST 88(DX), Z17, Z0
 	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all77
+	JGE              all79
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole78
+	JGE              whole80
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole78:
+whole80:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -20451,17 +20451,17 @@ whole78:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -20471,9 +20471,9 @@ whole78:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready59
+	JGE           ready61
 
-all77:
+all79:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -20495,31 +20495,31 @@ all77:
 	VMOVUPD Y7, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some79
+	JGE     some82
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some79:
+some82:
 	JMP turned7
 
-over57:
+over59:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept80
+	JE     kept83
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready81
+	JMP    ready84
 
-kept80:
+kept83:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z2
@@ -20533,7 +20533,7 @@ kept80:
 	VMOVUPD (DX), Z6
 	VMOVUPD 64(DX)(BX*1), Z7
 
-ready81:
+ready84:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -20546,7 +20546,7 @@ ready81:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest82
+	JLT          rest85
 	VMOVUPD      (DX), Z8
 	VMOVUPD      (DI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20715,11 +20715,11 @@ ready81:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn84
+	JMP          turn87
 
-rest82:
+rest85:
 	// fewer rows, and then dz of some before them as well
-fold83:
+fold86:
 	VMOVUPD      (DX), Z8
 	VMOVUPD      (DI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20742,7 +20742,7 @@ fold83:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold83
+	JNZ          fold86
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z8
@@ -20770,15 +20770,15 @@ fold83:
 	VMOVUPD      64(DX)(BX*1), Z23
 	ADDQ         SI, DX
 
-turn84:
+turn87:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some85
+	JGE  some88
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some85:
+some88:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -20850,64 +20850,64 @@ some85:
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
 	CMPQ             BX, $0x78
-	JLE              over95
+	JLE              over98
 	VFMADD231PD.BCST 64(DX), Z9, Z0
 	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
 
-over95:
+over98:
 	CMPQ             BX, $0x70
-	JLE              over96
+	JLE              over99
 	VFMADD231PD.BCST 72(DX), Z23, Z0
 	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
 
-over96:
+over99:
 	CMPQ             BX, $0x68
-	JLE              over97
+	JLE              over100
 	VFMADD231PD.BCST 80(DX), Z21, Z0
 	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
 
-over97:
+over100:
 	CMPQ             BX, $0x60
-	JLE              over98
+	JLE              over101
 	VFMADD231PD.BCST 88(DX), Z17, Z0
 	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
 
-over98:
+over101:
 	CMPQ             BX, $0x58
-	JLE              over99
+	JLE              over102
 	VFMADD231PD.BCST 96(DX), Z8, Z0
 	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
 
-over99:
+over102:
 	CMPQ             BX, $0x50
-	JLE              over100
+	JLE              over103
 	VFMADD231PD.BCST 104(DX), Z19, Z0
 	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
 
-over100:
+over103:
 	CMPQ             BX, $0x48
-	JLE              over101
+	JLE              over104
 	VFMADD231PD.BCST 112(DX), Z11, Z0
 	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
 
-over101:
+over104:
 	VFMADD231PD.BCST 120(DX), Z15, Z0
 	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all103
+	JGE              all106
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole104
+	JGE              whole107
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole104:
+whole107:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -20919,17 +20919,17 @@ whole104:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -20939,9 +20939,9 @@ whole104:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready81
+	JGE           ready84
 
-all103:
+all106:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -20963,28 +20963,28 @@ all103:
 	VMOVUPD Z7, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some105
+	JGE     some109
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some105:
+some109:
 	JMP turned7
 
-narrower34:
+narrower35:
 	CMPQ BX, $0x08
-	JNE  over106
+	JNE  over110
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept107
+	JE     kept111
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready108
+	JMP    ready112
 
-kept107:
+kept111:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z2
@@ -20995,7 +20995,7 @@ kept107:
 	ADDQ    SI, DX
 	VMOVUPD (DX), Z6
 
-ready108:
+ready112:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -21008,7 +21008,7 @@ ready108:
 	VPXORD           Z18, Z18, Z18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest109
+	JLT              rest113
 	VMOVUPD          (DX), Z8
 	VMOVUPD          (DI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21097,11 +21097,11 @@ ready108:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn111
+	JMP              turn115
 
-rest109:
+rest113:
 	// fewer rows, and then dz of some before them as well
-fold110:
+fold114:
 	VMOVUPD          (DX), Z8
 	VMOVUPD          (DI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21114,7 +21114,7 @@ fold110:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold110
+	JNZ              fold114
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), Z8
@@ -21134,15 +21134,15 @@ fold110:
 	VMOVUPD          (DX), Z15
 	ADDQ             SI, DX
 
-turn111:
+turn115:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some112
+	JGE  some116
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some112:
+some116:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -21189,18 +21189,18 @@ some112:
 	VFMADD231PD.BCST 56(DX)(SI*1), Z11, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all122
+	JGE              all126
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole123
+	JGE              whole127
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole123:
+whole127:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -21212,17 +21212,17 @@ whole123:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -21232,9 +21232,9 @@ whole123:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready108
+	JGE           ready112
 
-all122:
+all126:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -21250,28 +21250,28 @@ all122:
 	VMOVUPD Z6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some124
+	JGE     some129
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some124:
+some129:
 	JMP turned7
 
-over106:
+over110:
 	CMPQ BX, $0x04
-	JNE  over125
+	JNE  over130
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept126
+	JE     kept131
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready127
+	JMP    ready132
 
-kept126:
+kept131:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y2
@@ -21282,7 +21282,7 @@ kept126:
 	ADDQ    SI, DX
 	VMOVUPD (DX), Y6
 
-ready127:
+ready132:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -21295,7 +21295,7 @@ ready127:
 	VPXORD           Z18, Z18, Z18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest128
+	JLT              rest133
 	VMOVUPD          (DX), Y8
 	VMOVUPD          (DI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21384,11 +21384,11 @@ ready127:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn130
+	JMP              turn135
 
-rest128:
+rest133:
 	// fewer rows, and then dz of some before them as well
-fold129:
+fold134:
 	VMOVUPD          (DX), Y8
 	VMOVUPD          (DI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21401,7 +21401,7 @@ fold129:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold129
+	JNZ              fold134
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), Y8
@@ -21421,15 +21421,15 @@ fold129:
 	VMOVUPD          (DX), Y15
 	ADDQ             SI, DX
 
-turn130:
+turn135:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some131
+	JGE  some136
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some131:
+some136:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -21456,18 +21456,18 @@ some131:
 	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all137
+	JGE              all142
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole138
+	JGE              whole143
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole138:
+whole143:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -21479,17 +21479,17 @@ whole138:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -21499,9 +21499,9 @@ whole138:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready127
+	JGE           ready132
 
-all137:
+all142:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -21517,33 +21517,33 @@ all137:
 	VMOVUPD Y6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some139
+	JGE     some145
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some139:
+some145:
 	JMP turned7
 
-over125:
+over130:
 	CMPQ   BX, $0x04
-	JLT    over140
+	JLT    over146
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept141
+	JE     kept147
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready142
+	JMP    ready148
 
-kept141:
+kept147:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y2
@@ -21557,7 +21557,7 @@ kept141:
 	VMOVUPD (DX), Y6
 	VMOVUPD 32(DX)(BX*1), Y7
 
-ready142:
+ready148:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -21570,7 +21570,7 @@ ready142:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest143
+	JLT          rest149
 	VMOVUPD      (DX), Y8
 	VMOVUPD      (DI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21739,11 +21739,11 @@ ready142:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn145
+	JMP          turn151
 
-rest143:
+rest149:
 	// fewer rows, and then dz of some before them as well
-fold144:
+fold150:
 	VMOVUPD      (DX), Y8
 	VMOVUPD      (DI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21766,7 +21766,7 @@ fold144:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold144
+	JNZ          fold150
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Y8
@@ -21794,15 +21794,15 @@ fold144:
 	VMOVUPD      32(DX)(BX*1), Y23
 	ADDQ         SI, DX
 
-turn145:
+turn151:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some146
+	JGE  some152
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some146:
+some152:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -21842,40 +21842,40 @@ some146:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x38
-	JLE              over152
+	JLE              over158
 	VFMADD231PD.BCST 32(DX), Z9, Z0
 	VFMADD231PD.BCST 32(DX)(SI*1), Z9, Z1
 
-over152:
+over158:
 	CMPQ             BX, $0x30
-	JLE              over153
+	JLE              over159
 	VFMADD231PD.BCST 40(DX), Z8, Z0
 	VFMADD231PD.BCST 40(DX)(SI*1), Z8, Z1
 
-over153:
+over159:
 	CMPQ             BX, $0x28
-	JLE              over154
+	JLE              over160
 	VFMADD231PD.BCST 48(DX), Z19, Z0
 	VFMADD231PD.BCST 48(DX)(SI*1), Z19, Z1
 
-over154:
+over160:
 	VFMADD231PD.BCST 56(DX), Z17, Z0
 	VFMADD231PD.BCST 56(DX)(SI*1), Z17, Z1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all156
+	JGE              all162
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole157
+	JGE              whole163
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole157:
+whole163:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -21887,17 +21887,17 @@ whole157:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -21907,9 +21907,9 @@ whole157:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready142
+	JGE           ready148
 
-all156:
+all162:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -21931,28 +21931,28 @@ all156:
 	VMOVUPD Y7, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some158
+	JGE     some165
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some158:
+some165:
 	JMP turned7
 
-over140:
+over146:
 	CMPQ BX, $0x02
-	JNE  over159
+	JNE  over166
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept160
+	JE     kept167
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready161
+	JMP    ready168
 
-kept160:
+kept167:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), X2
@@ -21963,7 +21963,7 @@ kept160:
 	ADDQ    SI, DX
 	VMOVUPD (DX), X6
 
-ready161:
+ready168:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -21976,7 +21976,7 @@ ready161:
 	VPXORD           Z18, Z18, Z18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest162
+	JLT              rest169
 	VMOVUPD          (DX), X8
 	VMOVUPD          (DI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22065,11 +22065,11 @@ ready161:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn164
+	JMP              turn171
 
-rest162:
+rest169:
 	// fewer rows, and then dz of some before them as well
-fold163:
+fold170:
 	VMOVUPD          (DX), X8
 	VMOVUPD          (DI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22082,7 +22082,7 @@ fold163:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold163
+	JNZ              fold170
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), X8
@@ -22102,15 +22102,15 @@ fold163:
 	VMOVUPD          (DX), X15
 	ADDQ             SI, DX
 
-turn164:
+turn171:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some165
+	JGE  some172
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some165:
+some172:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -22133,18 +22133,18 @@ some165:
 	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all169
+	JGE              all176
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole170
+	JGE              whole177
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole170:
+whole177:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -22156,17 +22156,17 @@ whole170:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -22176,9 +22176,9 @@ whole170:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready161
+	JGE           ready168
 
-all169:
+all176:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -22194,33 +22194,33 @@ all169:
 	VMOVUPD X6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some171
+	JGE     some179
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some171:
+some179:
 	JMP turned7
 
-over159:
+over166:
 	CMPQ   BX, $0x02
-	JLT    over172
+	JLT    over180
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept173
+	JE     kept181
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready174
+	JMP    ready182
 
-kept173:
+kept181:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), X2
@@ -22234,7 +22234,7 @@ kept173:
 	VMOVUPD (DX), X6
 	VMOVUPD 16(DX)(BX*1), X7
 
-ready174:
+ready182:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -22247,7 +22247,7 @@ ready174:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest175
+	JLT          rest183
 	VMOVUPD      (DX), X8
 	VMOVUPD      (DI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22416,11 +22416,11 @@ ready174:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn177
+	JMP          turn185
 
-rest175:
+rest183:
 	// fewer rows, and then dz of some before them as well
-fold176:
+fold184:
 	VMOVUPD      (DX), X8
 	VMOVUPD      (DI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22443,7 +22443,7 @@ fold176:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold176
+	JNZ          fold184
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), X8
@@ -22471,15 +22471,15 @@ fold176:
 	VMOVUPD      16(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn177:
+turn185:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some178
+	JGE  some186
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some178:
+some186:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -22515,28 +22515,28 @@ some178:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x18
-	JLE              over182
+	JLE              over190
 	VFMADD231PD.BCST 16(DX), Z9, Z0
 	VFMADD231PD.BCST 16(DX)(SI*1), Z9, Z1
 
-over182:
+over190:
 	VFMADD231PD.BCST 24(DX), Z8, Z0
 	VFMADD231PD.BCST 24(DX)(SI*1), Z8, Z1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all184
+	JGE              all192
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole185
+	JGE              whole193
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole185:
+whole193:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -22548,17 +22548,17 @@ whole185:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -22568,9 +22568,9 @@ whole185:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready174
+	JGE           ready182
 
-all184:
+all192:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -22592,25 +22592,25 @@ all184:
 	VMOVUPD X7, 16(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some186
+	JGE     some195
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some186:
+some195:
 	JMP turned7
 
-over172:
+over180:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept187
+	JE     kept196
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready188
+	JMP    ready197
 
-kept187:
+kept196:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X2
@@ -22621,7 +22621,7 @@ kept187:
 	ADDQ   SI, DX
 	VMOVSD (DX), X6
 
-ready188:
+ready197:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -22634,7 +22634,7 @@ ready188:
 	VPXORD           Z18, Z18, Z18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest189
+	JLT              rest198
 	VMOVSD           (DX), X8
 	VMOVSD           (DI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22723,11 +22723,11 @@ ready188:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn191
+	JMP              turn200
 
-rest189:
+rest198:
 	// fewer rows, and then dz of some before them as well
-fold190:
+fold199:
 	VMOVSD           (DX), X8
 	VMOVSD           (DI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22740,7 +22740,7 @@ fold190:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold190
+	JNZ              fold199
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSD           (DX), X8
@@ -22760,15 +22760,15 @@ fold190:
 	VMOVSD           (DX), X15
 	ADDQ             SI, DX
 
-turn191:
+turn200:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some192
+	JGE  some201
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some192:
+some201:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -22789,18 +22789,18 @@ some192:
 	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all195
+	JGE              all204
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole196
+	JGE              whole205
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole196:
+whole205:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -22812,17 +22812,17 @@ whole196:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -22832,9 +22832,9 @@ whole196:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready188
+	JGE           ready197
 
-all195:
+all204:
 	VPXORD Z8, Z8, Z8
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -22850,12 +22850,12 @@ all195:
 	VMOVSD X6, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some197
+	JGE    some207
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some197:
+some207:
 turned7:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -22877,11 +22877,11 @@ turned7:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole198
+	JGE    whole208
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole198:
+whole208:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -22893,17 +22893,17 @@ whole198:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
@@ -22920,30 +22920,30 @@ whole198:
 	JMP end2
 
 other3:
-block200:
+block211:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk201:
+chunk212:
 	CMPQ BX, $0x10
-	JLT  last202
+	JLT  last213
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept204
+	JE     kept215
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready205
+	JMP    ready216
 
-kept204:
+kept215:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z2
@@ -22957,7 +22957,7 @@ kept204:
 	VMOVUPD (DX), Z6
 	VMOVUPD 64(DX), Z7
 
-ready205:
+ready216:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -22970,7 +22970,7 @@ ready205:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest206
+	JLT          rest217
 	VMOVUPD      (DX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(DX), Z9
@@ -23067,11 +23067,11 @@ ready205:
 	VFMADD231PD  Z25, Z23, Z7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn208
+	JMP          turn219
 
-rest206:
+rest217:
 	// fewer rows, and then dz of some before them as well
-fold207:
+fold218:
 	VMOVUPD      (DX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(DX), Z9
@@ -23085,7 +23085,7 @@ fold207:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold207
+	JNZ          fold218
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z8
@@ -23113,15 +23113,15 @@ fold207:
 	VMOVUPD      64(DX), Z23
 	ADDQ         SI, DX
 
-turn208:
+turn219:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some209
+	JGE  some220
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some209:
+some220:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -23208,18 +23208,18 @@ some209:
 	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all227
+	JGE              all238
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole228
+	JGE              whole239
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole228:
+whole239:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -23231,17 +23231,17 @@ whole228:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -23251,9 +23251,9 @@ whole228:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready205
+	JGE           ready216
 
-all227:
+all238:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -23275,44 +23275,44 @@ all227:
 	VMOVUPD Z7, 64(DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some229
+	JGE     some241
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some229:
+some241:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk201
-	JMP  turned203
+	JGE  chunk212
+	JMP  turned214
 
-last202:
+last213:
 	CMPQ BX, $0x08
-	JLE  narrower230
+	JLE  narrower242
 	CMPQ BX, $0x10
-	JNE  over231
-	JMP  turned203
+	JNE  over243
+	JMP  turned214
 
-over231:
+over243:
 	CMPQ   BX, $0x0b
-	JGE    over232
+	JGE    over244
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept233
+	JE     kept245
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready234
+	JMP    ready246
 
-kept233:
+kept245:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z2
@@ -23326,7 +23326,7 @@ kept233:
 	VMOVUPD (DX), Z6
 	VMOVUPD 64(DX)(BX*1), X7
 
-ready234:
+ready246:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -23339,7 +23339,7 @@ ready234:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest235
+	JLT          rest247
 	VMOVUPD      (DX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(DX)(BX*1), X9
@@ -23436,11 +23436,11 @@ ready234:
 	VFMADD231PD  X25, X23, X7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn237
+	JMP          turn249
 
-rest235:
+rest247:
 	// fewer rows, and then dz of some before them as well
-fold236:
+fold248:
 	VMOVUPD      (DX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(DX)(BX*1), X9
@@ -23454,7 +23454,7 @@ fold236:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold236
+	JNZ          fold248
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z8
@@ -23482,15 +23482,15 @@ fold236:
 	VMOVUPD      64(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn237:
+turn249:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some238
+	JGE  some250
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some238:
+some250:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -23550,28 +23550,28 @@ some238:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x48
-	JLE              over248
+	JLE              over260
 	VFMADD231PD.BCST 64(DX), Z9, Z0
 	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
 
-over248:
+over260:
 	VFMADD231PD.BCST 72(DX), Z8, Z0
 	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all250
+	JGE              all262
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole251
+	JGE              whole263
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole251:
+whole263:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -23583,17 +23583,17 @@ whole251:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -23603,9 +23603,9 @@ whole251:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready234
+	JGE           ready246
 
-all250:
+all262:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -23627,33 +23627,33 @@ all250:
 	VMOVUPD X7, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some252
+	JGE     some265
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some252:
-	JMP turned203
+some265:
+	JMP turned214
 
-over232:
+over244:
 	CMPQ   BX, $0x0d
-	JGE    over253
+	JGE    over266
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept254
+	JE     kept267
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready255
+	JMP    ready268
 
-kept254:
+kept267:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z2
@@ -23667,7 +23667,7 @@ kept254:
 	VMOVUPD (DX), Z6
 	VMOVUPD 64(DX)(BX*1), Y7
 
-ready255:
+ready268:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -23680,7 +23680,7 @@ ready255:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest256
+	JLT          rest269
 	VMOVUPD      (DX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(DX)(BX*1), Y9
@@ -23777,11 +23777,11 @@ ready255:
 	VFMADD231PD  Y25, Y23, Y7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn258
+	JMP          turn271
 
-rest256:
+rest269:
 	// fewer rows, and then dz of some before them as well
-fold257:
+fold270:
 	VMOVUPD      (DX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(DX)(BX*1), Y9
@@ -23795,7 +23795,7 @@ fold257:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold257
+	JNZ          fold270
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z8
@@ -23823,15 +23823,15 @@ fold257:
 	VMOVUPD      64(DX)(BX*1), Y23
 	ADDQ         SI, DX
 
-turn258:
+turn271:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some259
+	JGE  some272
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some259:
+some272:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -23891,40 +23891,40 @@ some259:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x58
-	JLE              over269
+	JLE              over282
 	VFMADD231PD.BCST 64(DX), Z9, Z0
 	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
 
-over269:
+over282:
 	CMPQ             BX, $0x50
-	JLE              over270
+	JLE              over283
 	VFMADD231PD.BCST 72(DX), Z8, Z0
 	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
 
-over270:
+over283:
 	CMPQ             BX, $0x48
-	JLE              over271
+	JLE              over284
 	VFMADD231PD.BCST 80(DX), Z19, Z0
 	VFMADD231PD.BCST 80(DX)(SI*1), Z19, Z1
 
-over271:
+over284:
 	VFMADD231PD.BCST 88(DX), Z17, Z0
 	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all273
+	JGE              all286
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole274
+	JGE              whole287
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole274:
+whole287:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -23936,17 +23936,17 @@ whole274:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -23956,9 +23956,9 @@ whole274:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready255
+	JGE           ready268
 
-all273:
+all286:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -23980,31 +23980,31 @@ all273:
 	VMOVUPD Y7, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some275
+	JGE     some289
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some275:
-	JMP turned203
+some289:
+	JMP turned214
 
-over253:
+over266:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept276
+	JE     kept290
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready277
+	JMP    ready291
 
-kept276:
+kept290:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z2
@@ -24018,7 +24018,7 @@ kept276:
 	VMOVUPD (DX), Z6
 	VMOVUPD 64(DX)(BX*1), Z7
 
-ready277:
+ready291:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -24031,7 +24031,7 @@ ready277:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest278
+	JLT          rest292
 	VMOVUPD      (DX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(DX)(BX*1), Z9
@@ -24128,11 +24128,11 @@ ready277:
 	VFMADD231PD  Z25, Z23, Z7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn280
+	JMP          turn294
 
-rest278:
+rest292:
 	// fewer rows, and then dz of some before them as well
-fold279:
+fold293:
 	VMOVUPD      (DX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(DX)(BX*1), Z9
@@ -24146,7 +24146,7 @@ fold279:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold279
+	JNZ          fold293
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z8
@@ -24174,15 +24174,15 @@ fold279:
 	VMOVUPD      64(DX)(BX*1), Z23
 	ADDQ         SI, DX
 
-turn280:
+turn294:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some281
+	JGE  some295
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some281:
+some295:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -24254,64 +24254,64 @@ some281:
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
 	CMPQ             BX, $0x78
-	JLE              over291
+	JLE              over305
 	VFMADD231PD.BCST 64(DX), Z9, Z0
 	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
 
-over291:
+over305:
 	CMPQ             BX, $0x70
-	JLE              over292
+	JLE              over306
 	VFMADD231PD.BCST 72(DX), Z23, Z0
 	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
 
-over292:
+over306:
 	CMPQ             BX, $0x68
-	JLE              over293
+	JLE              over307
 	VFMADD231PD.BCST 80(DX), Z21, Z0
 	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
 
-over293:
+over307:
 	CMPQ             BX, $0x60
-	JLE              over294
+	JLE              over308
 	VFMADD231PD.BCST 88(DX), Z17, Z0
 	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
 
-over294:
+over308:
 	CMPQ             BX, $0x58
-	JLE              over295
+	JLE              over309
 	VFMADD231PD.BCST 96(DX), Z8, Z0
 	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
 
-over295:
+over309:
 	CMPQ             BX, $0x50
-	JLE              over296
+	JLE              over310
 	VFMADD231PD.BCST 104(DX), Z19, Z0
 	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
 
-over296:
+over310:
 	CMPQ             BX, $0x48
-	JLE              over297
+	JLE              over311
 	VFMADD231PD.BCST 112(DX), Z11, Z0
 	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
 
-over297:
+over311:
 	VFMADD231PD.BCST 120(DX), Z15, Z0
 	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all299
+	JGE              all313
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole300
+	JGE              whole314
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole300:
+whole314:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -24323,17 +24323,17 @@ whole300:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -24343,9 +24343,9 @@ whole300:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready277
+	JGE           ready291
 
-all299:
+all313:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -24367,28 +24367,28 @@ all299:
 	VMOVUPD Z7, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some301
+	JGE     some316
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some301:
-	JMP turned203
+some316:
+	JMP turned214
 
-narrower230:
+narrower242:
 	CMPQ BX, $0x08
-	JNE  over302
+	JNE  over317
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept303
+	JE     kept318
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready304
+	JMP    ready319
 
-kept303:
+kept318:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z2
@@ -24399,7 +24399,7 @@ kept303:
 	ADDQ    SI, DX
 	VMOVUPD (DX), Z6
 
-ready304:
+ready319:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -24412,7 +24412,7 @@ ready304:
 	VPXORD           Z18, Z18, Z18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest305
+	JLT              rest320
 	VMOVUPD          (DX), Z8
 	VADDPD           Z8, Z2, Z2
 	VFMADD231PD.BCST (R9), Z8, Z4
@@ -24461,11 +24461,11 @@ ready304:
 	VFMADD231PD.BCST 8(R9), Z15, Z6
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn307
+	JMP              turn322
 
-rest305:
+rest320:
 	// fewer rows, and then dz of some before them as well
-fold306:
+fold321:
 	VMOVUPD          (DX), Z8
 	VADDPD           Z8, Z2, Z2
 	VFMADD231PD.BCST (R9), Z8, Z4
@@ -24473,7 +24473,7 @@ fold306:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold306
+	JNZ              fold321
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), Z8
@@ -24493,15 +24493,15 @@ fold306:
 	VMOVUPD          (DX), Z15
 	ADDQ             SI, DX
 
-turn307:
+turn322:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some308
+	JGE  some323
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some308:
+some323:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -24548,18 +24548,18 @@ some308:
 	VFMADD231PD.BCST 56(DX)(SI*1), Z11, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all318
+	JGE              all333
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole319
+	JGE              whole334
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole319:
+whole334:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -24571,17 +24571,17 @@ whole319:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -24591,9 +24591,9 @@ whole319:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready304
+	JGE           ready319
 
-all318:
+all333:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -24609,28 +24609,28 @@ all318:
 	VMOVUPD Z6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some320
+	JGE     some336
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some320:
-	JMP turned203
+some336:
+	JMP turned214
 
-over302:
+over317:
 	CMPQ BX, $0x04
-	JNE  over321
+	JNE  over337
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept322
+	JE     kept338
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready323
+	JMP    ready339
 
-kept322:
+kept338:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y2
@@ -24641,7 +24641,7 @@ kept322:
 	ADDQ    SI, DX
 	VMOVUPD (DX), Y6
 
-ready323:
+ready339:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -24654,7 +24654,7 @@ ready323:
 	VPXORD           Z18, Z18, Z18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest324
+	JLT              rest340
 	VMOVUPD          (DX), Y8
 	VADDPD           Y8, Y2, Y2
 	VFMADD231PD.BCST (R9), Y8, Y4
@@ -24703,11 +24703,11 @@ ready323:
 	VFMADD231PD.BCST 8(R9), Y15, Y6
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn326
+	JMP              turn342
 
-rest324:
+rest340:
 	// fewer rows, and then dz of some before them as well
-fold325:
+fold341:
 	VMOVUPD          (DX), Y8
 	VADDPD           Y8, Y2, Y2
 	VFMADD231PD.BCST (R9), Y8, Y4
@@ -24715,7 +24715,7 @@ fold325:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold325
+	JNZ              fold341
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), Y8
@@ -24735,15 +24735,15 @@ fold325:
 	VMOVUPD          (DX), Y15
 	ADDQ             SI, DX
 
-turn326:
+turn342:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some327
+	JGE  some343
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some327:
+some343:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -24770,18 +24770,18 @@ some327:
 	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all333
+	JGE              all349
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole334
+	JGE              whole350
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole334:
+whole350:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -24793,17 +24793,17 @@ whole334:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -24813,9 +24813,9 @@ whole334:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready323
+	JGE           ready339
 
-all333:
+all349:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -24831,33 +24831,33 @@ all333:
 	VMOVUPD Y6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some335
+	JGE     some352
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some335:
-	JMP turned203
+some352:
+	JMP turned214
 
-over321:
+over337:
 	CMPQ   BX, $0x04
-	JLT    over336
+	JLT    over353
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept337
+	JE     kept354
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready338
+	JMP    ready355
 
-kept337:
+kept354:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y2
@@ -24871,7 +24871,7 @@ kept337:
 	VMOVUPD (DX), Y6
 	VMOVUPD 32(DX)(BX*1), Y7
 
-ready338:
+ready355:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -24884,7 +24884,7 @@ ready338:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest339
+	JLT          rest356
 	VMOVUPD      (DX), Y8
 	VADDPD       Y8, Y2, Y2
 	VMOVUPD      32(DX)(BX*1), Y9
@@ -24981,11 +24981,11 @@ ready338:
 	VFMADD231PD  Y25, Y23, Y7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn341
+	JMP          turn358
 
-rest339:
+rest356:
 	// fewer rows, and then dz of some before them as well
-fold340:
+fold357:
 	VMOVUPD      (DX), Y8
 	VADDPD       Y8, Y2, Y2
 	VMOVUPD      32(DX)(BX*1), Y9
@@ -24999,7 +24999,7 @@ fold340:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold340
+	JNZ          fold357
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Y8
@@ -25027,15 +25027,15 @@ fold340:
 	VMOVUPD      32(DX)(BX*1), Y23
 	ADDQ         SI, DX
 
-turn341:
+turn358:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some342
+	JGE  some359
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some342:
+some359:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -25075,40 +25075,40 @@ some342:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x38
-	JLE              over348
+	JLE              over365
 	VFMADD231PD.BCST 32(DX), Z9, Z0
 	VFMADD231PD.BCST 32(DX)(SI*1), Z9, Z1
 
-over348:
+over365:
 	CMPQ             BX, $0x30
-	JLE              over349
+	JLE              over366
 	VFMADD231PD.BCST 40(DX), Z8, Z0
 	VFMADD231PD.BCST 40(DX)(SI*1), Z8, Z1
 
-over349:
+over366:
 	CMPQ             BX, $0x28
-	JLE              over350
+	JLE              over367
 	VFMADD231PD.BCST 48(DX), Z19, Z0
 	VFMADD231PD.BCST 48(DX)(SI*1), Z19, Z1
 
-over350:
+over367:
 	VFMADD231PD.BCST 56(DX), Z17, Z0
 	VFMADD231PD.BCST 56(DX)(SI*1), Z17, Z1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all352
+	JGE              all369
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole353
+	JGE              whole370
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole353:
+whole370:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -25120,17 +25120,17 @@ whole353:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -25140,9 +25140,9 @@ whole353:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready338
+	JGE           ready355
 
-all352:
+all369:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -25164,28 +25164,28 @@ all352:
 	VMOVUPD Y7, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some354
+	JGE     some372
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some354:
-	JMP turned203
+some372:
+	JMP turned214
 
-over336:
+over353:
 	CMPQ BX, $0x02
-	JNE  over355
+	JNE  over373
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept356
+	JE     kept374
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready357
+	JMP    ready375
 
-kept356:
+kept374:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), X2
@@ -25196,7 +25196,7 @@ kept356:
 	ADDQ    SI, DX
 	VMOVUPD (DX), X6
 
-ready357:
+ready375:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -25209,7 +25209,7 @@ ready357:
 	VPXORD           Z18, Z18, Z18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest358
+	JLT              rest376
 	VMOVUPD          (DX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R9), X8, X4
@@ -25258,11 +25258,11 @@ ready357:
 	VFMADD231PD.BCST 8(R9), X15, X6
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn360
+	JMP              turn378
 
-rest358:
+rest376:
 	// fewer rows, and then dz of some before them as well
-fold359:
+fold377:
 	VMOVUPD          (DX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R9), X8, X4
@@ -25270,7 +25270,7 @@ fold359:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold359
+	JNZ              fold377
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), X8
@@ -25290,15 +25290,15 @@ fold359:
 	VMOVUPD          (DX), X15
 	ADDQ             SI, DX
 
-turn360:
+turn378:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some361
+	JGE  some379
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some361:
+some379:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -25321,18 +25321,18 @@ some361:
 	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all365
+	JGE              all383
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole366
+	JGE              whole384
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole366:
+whole384:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -25344,17 +25344,17 @@ whole366:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -25364,9 +25364,9 @@ whole366:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready357
+	JGE           ready375
 
-all365:
+all383:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -25382,33 +25382,33 @@ all365:
 	VMOVUPD X6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some367
+	JGE     some386
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some367:
-	JMP turned203
+some386:
+	JMP turned214
 
-over355:
+over373:
 	CMPQ   BX, $0x02
-	JLT    over368
+	JLT    over387
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept369
+	JE     kept388
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready370
+	JMP    ready389
 
-kept369:
+kept388:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), X2
@@ -25422,7 +25422,7 @@ kept369:
 	VMOVUPD (DX), X6
 	VMOVUPD 16(DX)(BX*1), X7
 
-ready370:
+ready389:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -25435,7 +25435,7 @@ ready370:
 	VPXORD       Z26, Z26, Z26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest371
+	JLT          rest390
 	VMOVUPD      (DX), X8
 	VADDPD       X8, X2, X2
 	VMOVUPD      16(DX)(BX*1), X9
@@ -25532,11 +25532,11 @@ ready370:
 	VFMADD231PD  X25, X23, X7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn373
+	JMP          turn392
 
-rest371:
+rest390:
 	// fewer rows, and then dz of some before them as well
-fold372:
+fold391:
 	VMOVUPD      (DX), X8
 	VADDPD       X8, X2, X2
 	VMOVUPD      16(DX)(BX*1), X9
@@ -25550,7 +25550,7 @@ fold372:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold372
+	JNZ          fold391
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), X8
@@ -25578,15 +25578,15 @@ fold372:
 	VMOVUPD      16(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn373:
+turn392:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some374
+	JGE  some393
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some374:
+some393:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -25622,28 +25622,28 @@ some374:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x18
-	JLE              over378
+	JLE              over397
 	VFMADD231PD.BCST 16(DX), Z9, Z0
 	VFMADD231PD.BCST 16(DX)(SI*1), Z9, Z1
 
-over378:
+over397:
 	VFMADD231PD.BCST 24(DX), Z8, Z0
 	VFMADD231PD.BCST 24(DX)(SI*1), Z8, Z1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all380
+	JGE              all399
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole381
+	JGE              whole400
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole381:
+whole400:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -25655,17 +25655,17 @@ whole381:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -25675,9 +25675,9 @@ whole381:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready370
+	JGE           ready389
 
-all380:
+all399:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -25699,25 +25699,25 @@ all380:
 	VMOVUPD X7, 16(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some382
+	JGE     some402
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some382:
-	JMP turned203
+some402:
+	JMP turned214
 
-over368:
+over387:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept383
+	JE     kept403
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready384
+	JMP    ready404
 
-kept383:
+kept403:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X2
@@ -25728,7 +25728,7 @@ kept383:
 	ADDQ   SI, DX
 	VMOVSD (DX), X6
 
-ready384:
+ready404:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -25741,7 +25741,7 @@ ready384:
 	VPXORD           Z18, Z18, Z18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest385
+	JLT              rest405
 	VMOVSD           (DX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R9), X8, X4
@@ -25790,11 +25790,11 @@ ready384:
 	VFMADD231PD.BCST 8(R9), X15, X6
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn387
+	JMP              turn407
 
-rest385:
+rest405:
 	// fewer rows, and then dz of some before them as well
-fold386:
+fold406:
 	VMOVSD           (DX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R9), X8, X4
@@ -25802,7 +25802,7 @@ fold386:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold386
+	JNZ              fold406
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSD           (DX), X8
@@ -25822,15 +25822,15 @@ fold386:
 	VMOVSD           (DX), X15
 	ADDQ             SI, DX
 
-turn387:
+turn407:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some388
+	JGE  some408
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some388:
+some408:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -25851,18 +25851,18 @@ some388:
 	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all391
+	JGE              all411
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole392
+	JGE              whole412
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole392:
+whole412:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -25874,17 +25874,17 @@ whole392:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (SI)
+	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VMOVUPD       X11, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (SI)(R8*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (SI)(DI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (SI)(R9*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (SI)(R8*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (SI)(R10*1)
 	VPXORD        Z0, Z0, Z0
@@ -25894,9 +25894,9 @@ whole392:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready384
+	JGE           ready404
 
-all391:
+all411:
 	VPXORD Z8, Z8, Z8
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -25912,13 +25912,13 @@ all391:
 	VMOVSD X6, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some393
+	JGE    some414
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some393:
-turned203:
+some414:
+turned214:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -25939,11 +25939,11 @@ turned203:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole394
+	JGE    whole415
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole394:
+whole415:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -25955,17 +25955,17 @@ whole394:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
@@ -25975,7 +25975,7 @@ whole394:
 	MOVQ          DX, dx+0(FP)
 	MOVQ          n+120(FP), CX
 	CMPQ          CX, $0x01
-	JGE           block200
+	JGE           block211
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
@@ -25989,29 +25989,29 @@ end2:
 other1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other397
+	JNE  other419
 
-block398:
+block420:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk399:
+chunk421:
 	CMPQ BX, $0x10
-	JLT  last400
+	JLT  last422
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept402
+	JE     kept424
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready403
+	JMP    ready425
 
-kept402:
+kept424:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -26022,7 +26022,7 @@ kept402:
 	VMOVUPD (DX), Z3
 	VMOVUPD 64(DX), Z4
 
-ready403:
+ready425:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -26035,7 +26035,7 @@ ready403:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest404
+	JLT          rest426
 	VMOVUPD      (DX), Z5
 	VMOVUPD      (DI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26180,11 +26180,11 @@ ready403:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn406
+	JMP          turn428
 
-rest404:
+rest426:
 	// fewer rows, and then dz of some before them as well
-fold405:
+fold427:
 	VMOVUPD      (DX), Z5
 	VMOVUPD      (DI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26204,7 +26204,7 @@ fold405:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold405
+	JNZ          fold427
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z5
@@ -26232,15 +26232,15 @@ fold405:
 	VMOVUPD      64(DX), Z20
 	ADDQ         SI, DX
 
-turn406:
+turn428:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some407
+	JGE  some429
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some407:
+some429:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -26311,26 +26311,26 @@ some407:
 	VFMADD231PD.BCST 120(DX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all425
+	JGE              all447
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole426
+	JGE              whole448
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole426:
+whole448:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart427
+	JNE     apart449
 	VMOVUPD Z0, (SI)
-	JMP     stored428
+	JMP     stored450
 
-apart427:
+apart449:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -26346,16 +26346,16 @@ apart427:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored428:
+stored450:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready403
+	JGE    ready425
 
-all425:
+all447:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -26372,42 +26372,42 @@ all425:
 	VMOVUPD Z4, 64(DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some429
+	JGE     some451
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some429:
+some451:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk399
-	JMP  turned401
+	JGE  chunk421
+	JMP  turned423
 
-last400:
+last422:
 	CMPQ BX, $0x08
-	JLE  narrower430
+	JLE  narrower452
 	CMPQ BX, $0x10
-	JNE  over431
-	JMP  turned401
+	JNE  over453
+	JMP  turned423
 
-over431:
+over453:
 	CMPQ   BX, $0x0b
-	JGE    over432
+	JGE    over454
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept433
+	JE     kept455
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready434
+	JMP    ready456
 
-kept433:
+kept455:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -26418,7 +26418,7 @@ kept433:
 	VMOVUPD (DX), Z3
 	VMOVUPD 64(DX)(BX*1), X4
 
-ready434:
+ready456:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -26431,7 +26431,7 @@ ready434:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest435
+	JLT          rest457
 	VMOVUPD      (DX), Z5
 	VMOVUPD      (DI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26576,11 +26576,11 @@ ready434:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn437
+	JMP          turn459
 
-rest435:
+rest457:
 	// fewer rows, and then dz of some before them as well
-fold436:
+fold458:
 	VMOVUPD      (DX), Z5
 	VMOVUPD      (DI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26600,7 +26600,7 @@ fold436:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold436
+	JNZ          fold458
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z5
@@ -26628,15 +26628,15 @@ fold436:
 	VMOVUPD      64(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn437:
+turn459:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some438
+	JGE  some460
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some438:
+some460:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -26688,34 +26688,34 @@ some438:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over448
+	JLE              over470
 	VFMADD231PD.BCST 64(DX), Z6, Z0
 
-over448:
+over470:
 	VFMADD231PD.BCST 72(DX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all450
+	JGE              all472
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole451
+	JGE              whole473
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole451:
+whole473:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart452
+	JNE     apart474
 	VMOVUPD Z0, (SI)
-	JMP     stored453
+	JMP     stored475
 
-apart452:
+apart474:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -26731,16 +26731,16 @@ apart452:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored453:
+stored475:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready434
+	JGE    ready456
 
-all450:
+all472:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -26757,31 +26757,31 @@ all450:
 	VMOVUPD X4, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some454
+	JGE     some476
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some454:
-	JMP turned401
+some476:
+	JMP turned423
 
-over432:
+over454:
 	CMPQ   BX, $0x0d
-	JGE    over455
+	JGE    over477
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept456
+	JE     kept478
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready457
+	JMP    ready479
 
-kept456:
+kept478:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -26792,7 +26792,7 @@ kept456:
 	VMOVUPD (DX), Z3
 	VMOVUPD 64(DX)(BX*1), Y4
 
-ready457:
+ready479:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -26805,7 +26805,7 @@ ready457:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest458
+	JLT          rest480
 	VMOVUPD      (DX), Z5
 	VMOVUPD      (DI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26950,11 +26950,11 @@ ready457:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn460
+	JMP          turn482
 
-rest458:
+rest480:
 	// fewer rows, and then dz of some before them as well
-fold459:
+fold481:
 	VMOVUPD      (DX), Z5
 	VMOVUPD      (DI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26974,7 +26974,7 @@ fold459:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold459
+	JNZ          fold481
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z5
@@ -27002,15 +27002,15 @@ fold459:
 	VMOVUPD      64(DX)(BX*1), Y20
 	ADDQ         SI, DX
 
-turn460:
+turn482:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some461
+	JGE  some483
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some461:
+some483:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -27062,44 +27062,44 @@ some461:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over471
+	JLE              over493
 	VFMADD231PD.BCST 64(DX), Z6, Z0
 
-over471:
+over493:
 	CMPQ             BX, $0x50
-	JLE              over472
+	JLE              over494
 	VFMADD231PD.BCST 72(DX), Z5, Z0
 
-over472:
+over494:
 	CMPQ             BX, $0x48
-	JLE              over473
+	JLE              over495
 	VFMADD231PD.BCST 80(DX), Z16, Z0
 
-over473:
+over495:
 	VFMADD231PD.BCST 88(DX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all475
+	JGE              all497
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole476
+	JGE              whole498
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole476:
+whole498:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart477
+	JNE     apart499
 	VMOVUPD Z0, (SI)
-	JMP     stored478
+	JMP     stored500
 
-apart477:
+apart499:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -27115,16 +27115,16 @@ apart477:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored478:
+stored500:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready457
+	JGE    ready479
 
-all475:
+all497:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -27141,29 +27141,29 @@ all475:
 	VMOVUPD Y4, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some479
+	JGE     some501
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some479:
-	JMP turned401
+some501:
+	JMP turned423
 
-over455:
+over477:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept480
+	JE     kept502
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready481
+	JMP    ready503
 
-kept480:
+kept502:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -27174,7 +27174,7 @@ kept480:
 	VMOVUPD (DX), Z3
 	VMOVUPD 64(DX)(BX*1), Z4
 
-ready481:
+ready503:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -27187,7 +27187,7 @@ ready481:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest482
+	JLT          rest504
 	VMOVUPD      (DX), Z5
 	VMOVUPD      (DI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27332,11 +27332,11 @@ ready481:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn484
+	JMP          turn506
 
-rest482:
+rest504:
 	// fewer rows, and then dz of some before them as well
-fold483:
+fold505:
 	VMOVUPD      (DX), Z5
 	VMOVUPD      (DI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27356,7 +27356,7 @@ fold483:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold483
+	JNZ          fold505
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z5
@@ -27384,15 +27384,15 @@ fold483:
 	VMOVUPD      64(DX)(BX*1), Z20
 	ADDQ         SI, DX
 
-turn484:
+turn506:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some485
+	JGE  some507
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some485:
+some507:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -27456,64 +27456,64 @@ some485:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over495
+	JLE              over517
 	VFMADD231PD.BCST 64(DX), Z6, Z0
 
-over495:
+over517:
 	CMPQ             BX, $0x70
-	JLE              over496
+	JLE              over518
 	VFMADD231PD.BCST 72(DX), Z20, Z0
 
-over496:
+over518:
 	CMPQ             BX, $0x68
-	JLE              over497
+	JLE              over519
 	VFMADD231PD.BCST 80(DX), Z18, Z0
 
-over497:
+over519:
 	CMPQ             BX, $0x60
-	JLE              over498
+	JLE              over520
 	VFMADD231PD.BCST 88(DX), Z14, Z0
 
-over498:
+over520:
 	CMPQ             BX, $0x58
-	JLE              over499
+	JLE              over521
 	VFMADD231PD.BCST 96(DX), Z5, Z0
 
-over499:
+over521:
 	CMPQ             BX, $0x50
-	JLE              over500
+	JLE              over522
 	VFMADD231PD.BCST 104(DX), Z16, Z0
 
-over500:
+over522:
 	CMPQ             BX, $0x48
-	JLE              over501
+	JLE              over523
 	VFMADD231PD.BCST 112(DX), Z8, Z0
 
-over501:
+over523:
 	VFMADD231PD.BCST 120(DX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all503
+	JGE              all525
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole504
+	JGE              whole526
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole504:
+whole526:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart505
+	JNE     apart527
 	VMOVUPD Z0, (SI)
-	JMP     stored506
+	JMP     stored528
 
-apart505:
+apart527:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -27529,16 +27529,16 @@ apart505:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored506:
+stored528:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready481
+	JGE    ready503
 
-all503:
+all525:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -27555,27 +27555,27 @@ all503:
 	VMOVUPD Z4, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some507
+	JGE     some529
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some507:
-	JMP turned401
+some529:
+	JMP turned423
 
-narrower430:
+narrower452:
 	CMPQ BX, $0x08
-	JNE  over508
+	JNE  over530
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept509
+	JE     kept531
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready510
+	JMP    ready532
 
-kept509:
+kept531:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -27584,7 +27584,7 @@ kept509:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPD (DX), Z3
 
-ready510:
+ready532:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -27597,7 +27597,7 @@ ready510:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest511
+	JLT              rest533
 	VMOVUPD          (DX), Z5
 	VMOVUPD          (DI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27678,11 +27678,11 @@ ready510:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn513
+	JMP              turn535
 
-rest511:
+rest533:
 	// fewer rows, and then dz of some before them as well
-fold512:
+fold534:
 	VMOVUPD          (DX), Z5
 	VMOVUPD          (DI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27694,7 +27694,7 @@ fold512:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold512
+	JNZ              fold534
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), Z5
@@ -27714,15 +27714,15 @@ fold512:
 	VMOVUPD          (DX), Z12
 	ADDQ             SI, DX
 
-turn513:
+turn535:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some514
+	JGE  some536
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some514:
+some536:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -27761,26 +27761,26 @@ some514:
 	VFMADD231PD.BCST 56(DX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all524
+	JGE              all546
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole525
+	JGE              whole547
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole525:
+whole547:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart526
+	JNE     apart548
 	VMOVUPD Z0, (SI)
-	JMP     stored527
+	JMP     stored549
 
-apart526:
+apart548:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -27796,16 +27796,16 @@ apart526:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored527:
+stored549:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready510
+	JGE    ready532
 
-all524:
+all546:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -27818,27 +27818,27 @@ all524:
 	VMOVUPD Z3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some528
+	JGE     some550
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some528:
-	JMP turned401
+some550:
+	JMP turned423
 
-over508:
+over530:
 	CMPQ BX, $0x04
-	JNE  over529
+	JNE  over551
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept530
+	JE     kept552
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready531
+	JMP    ready553
 
-kept530:
+kept552:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y1
@@ -27847,7 +27847,7 @@ kept530:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPD (DX), Y3
 
-ready531:
+ready553:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -27860,7 +27860,7 @@ ready531:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest532
+	JLT              rest554
 	VMOVUPD          (DX), Y5
 	VMOVUPD          (DI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27941,11 +27941,11 @@ ready531:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn534
+	JMP              turn556
 
-rest532:
+rest554:
 	// fewer rows, and then dz of some before them as well
-fold533:
+fold555:
 	VMOVUPD          (DX), Y5
 	VMOVUPD          (DI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27957,7 +27957,7 @@ fold533:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold533
+	JNZ              fold555
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), Y5
@@ -27977,15 +27977,15 @@ fold533:
 	VMOVUPD          (DX), Y12
 	ADDQ             SI, DX
 
-turn534:
+turn556:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some535
+	JGE  some557
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some535:
+some557:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -28008,26 +28008,26 @@ some535:
 	VFMADD231PD.BCST 24(DX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all541
+	JGE              all563
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole542
+	JGE              whole564
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole542:
+whole564:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart543
+	JNE     apart565
 	VMOVUPD Z0, (SI)
-	JMP     stored544
+	JMP     stored566
 
-apart543:
+apart565:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -28043,16 +28043,16 @@ apart543:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored544:
+stored566:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready531
+	JGE    ready553
 
-all541:
+all563:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -28065,31 +28065,31 @@ all541:
 	VMOVUPD Y3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some545
+	JGE     some567
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some545:
-	JMP turned401
+some567:
+	JMP turned423
 
-over529:
+over551:
 	CMPQ   BX, $0x04
-	JLT    over546
+	JLT    over568
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept547
+	JE     kept569
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready548
+	JMP    ready570
 
-kept547:
+kept569:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y1
@@ -28100,7 +28100,7 @@ kept547:
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX)(BX*1), Y4
 
-ready548:
+ready570:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -28113,7 +28113,7 @@ ready548:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest549
+	JLT          rest571
 	VMOVUPD      (DX), Y5
 	VMOVUPD      (DI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28258,11 +28258,11 @@ ready548:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn551
+	JMP          turn573
 
-rest549:
+rest571:
 	// fewer rows, and then dz of some before them as well
-fold550:
+fold572:
 	VMOVUPD      (DX), Y5
 	VMOVUPD      (DI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28282,7 +28282,7 @@ fold550:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold550
+	JNZ          fold572
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Y5
@@ -28310,15 +28310,15 @@ fold550:
 	VMOVUPD      32(DX)(BX*1), Y20
 	ADDQ         SI, DX
 
-turn551:
+turn573:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some552
+	JGE  some574
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some552:
+some574:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -28354,44 +28354,44 @@ some552:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over558
+	JLE              over580
 	VFMADD231PD.BCST 32(DX), Z6, Z0
 
-over558:
+over580:
 	CMPQ             BX, $0x30
-	JLE              over559
+	JLE              over581
 	VFMADD231PD.BCST 40(DX), Z5, Z0
 
-over559:
+over581:
 	CMPQ             BX, $0x28
-	JLE              over560
+	JLE              over582
 	VFMADD231PD.BCST 48(DX), Z16, Z0
 
-over560:
+over582:
 	VFMADD231PD.BCST 56(DX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all562
+	JGE              all584
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole563
+	JGE              whole585
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole563:
+whole585:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart564
+	JNE     apart586
 	VMOVUPD Z0, (SI)
-	JMP     stored565
+	JMP     stored587
 
-apart564:
+apart586:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -28407,16 +28407,16 @@ apart564:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored565:
+stored587:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready548
+	JGE    ready570
 
-all562:
+all584:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -28433,27 +28433,27 @@ all562:
 	VMOVUPD Y4, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some566
+	JGE     some588
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some566:
-	JMP turned401
+some588:
+	JMP turned423
 
-over546:
+over568:
 	CMPQ BX, $0x02
-	JNE  over567
+	JNE  over589
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept568
+	JE     kept590
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready569
+	JMP    ready591
 
-kept568:
+kept590:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), X1
@@ -28462,7 +28462,7 @@ kept568:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPD (DX), X3
 
-ready569:
+ready591:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -28475,7 +28475,7 @@ ready569:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest570
+	JLT              rest592
 	VMOVUPD          (DX), X5
 	VMOVUPD          (DI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28556,11 +28556,11 @@ ready569:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn572
+	JMP              turn594
 
-rest570:
+rest592:
 	// fewer rows, and then dz of some before them as well
-fold571:
+fold593:
 	VMOVUPD          (DX), X5
 	VMOVUPD          (DI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28572,7 +28572,7 @@ fold571:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold571
+	JNZ              fold593
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), X5
@@ -28592,15 +28592,15 @@ fold571:
 	VMOVUPD          (DX), X12
 	ADDQ             SI, DX
 
-turn572:
+turn594:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some573
+	JGE  some595
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some573:
+some595:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -28621,26 +28621,26 @@ some573:
 	VFMADD231PD.BCST 8(DX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all577
+	JGE              all599
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole578
+	JGE              whole600
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole578:
+whole600:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart579
+	JNE     apart601
 	VMOVUPD Z0, (SI)
-	JMP     stored580
+	JMP     stored602
 
-apart579:
+apart601:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -28656,16 +28656,16 @@ apart579:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored580:
+stored602:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready569
+	JGE    ready591
 
-all577:
+all599:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -28678,31 +28678,31 @@ all577:
 	VMOVUPD X3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some581
+	JGE     some603
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some581:
-	JMP turned401
+some603:
+	JMP turned423
 
-over567:
+over589:
 	CMPQ   BX, $0x02
-	JLT    over582
+	JLT    over604
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept583
+	JE     kept605
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready584
+	JMP    ready606
 
-kept583:
+kept605:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), X1
@@ -28713,7 +28713,7 @@ kept583:
 	VMOVUPD (DX), X3
 	VMOVUPD 16(DX)(BX*1), X4
 
-ready584:
+ready606:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -28726,7 +28726,7 @@ ready584:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest585
+	JLT          rest607
 	VMOVUPD      (DX), X5
 	VMOVUPD      (DI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28871,11 +28871,11 @@ ready584:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn587
+	JMP          turn609
 
-rest585:
+rest607:
 	// fewer rows, and then dz of some before them as well
-fold586:
+fold608:
 	VMOVUPD      (DX), X5
 	VMOVUPD      (DI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28895,7 +28895,7 @@ fold586:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold586
+	JNZ          fold608
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), X5
@@ -28923,15 +28923,15 @@ fold586:
 	VMOVUPD      16(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn587:
+turn609:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some588
+	JGE  some610
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some588:
+some610:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -28965,34 +28965,34 @@ some588:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over592
+	JLE              over614
 	VFMADD231PD.BCST 16(DX), Z6, Z0
 
-over592:
+over614:
 	VFMADD231PD.BCST 24(DX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all594
+	JGE              all616
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole595
+	JGE              whole617
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole595:
+whole617:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart596
+	JNE     apart618
 	VMOVUPD Z0, (SI)
-	JMP     stored597
+	JMP     stored619
 
-apart596:
+apart618:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -29008,16 +29008,16 @@ apart596:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored597:
+stored619:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready584
+	JGE    ready606
 
-all594:
+all616:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -29034,24 +29034,24 @@ all594:
 	VMOVUPD X4, 16(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some598
+	JGE     some620
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some598:
-	JMP turned401
+some620:
+	JMP turned423
 
-over582:
+over604:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept599
+	JE     kept621
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready600
+	JMP    ready622
 
-kept599:
+kept621:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X1
@@ -29060,7 +29060,7 @@ kept599:
 	MOVQ   lddw+24(FP), SI
 	VMOVSD (DX), X3
 
-ready600:
+ready622:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -29073,7 +29073,7 @@ ready600:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest601
+	JLT              rest623
 	VMOVSD           (DX), X5
 	VMOVSD           (DI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29154,11 +29154,11 @@ ready600:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn603
+	JMP              turn625
 
-rest601:
+rest623:
 	// fewer rows, and then dz of some before them as well
-fold602:
+fold624:
 	VMOVSD           (DX), X5
 	VMOVSD           (DI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29170,7 +29170,7 @@ fold602:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold602
+	JNZ              fold624
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSD           (DX), X5
@@ -29190,15 +29190,15 @@ fold602:
 	VMOVSD           (DX), X12
 	ADDQ             SI, DX
 
-turn603:
+turn625:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some604
+	JGE  some626
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some604:
+some626:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -29218,26 +29218,26 @@ some604:
 	VFMADD231PD.BCST (DX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all607
+	JGE              all629
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole608
+	JGE              whole630
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole608:
+whole630:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart609
+	JNE     apart631
 	VMOVUPD Z0, (SI)
-	JMP     stored610
+	JMP     stored632
 
-apart609:
+apart631:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -29253,16 +29253,16 @@ apart609:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored610:
+stored632:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready600
+	JGE    ready622
 
-all607:
+all629:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -29275,13 +29275,13 @@ all607:
 	VMOVSD X3, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some611
+	JGE    some633
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some611:
-turned401:
+some633:
+turned423:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -29302,19 +29302,19 @@ turned401:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole612
+	JGE    whole634
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole612:
+whole634:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart613
+	JNE     apart635
 	VMOVUPD Z0, (DX)
-	JMP     stored614
+	JMP     stored636
 
-apart613:
+apart635:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29330,41 +29330,41 @@ apart613:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored614:
+stored636:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block398
+	JGE    block420
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end396
+	JMP end418
 
-other397:
-block616:
+other419:
+block638:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk617:
+chunk639:
 	CMPQ BX, $0x10
-	JLT  last618
+	JLT  last640
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept620
+	JE     kept642
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready621
+	JMP    ready643
 
-kept620:
+kept642:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -29375,7 +29375,7 @@ kept620:
 	VMOVUPD (DX), Z3
 	VMOVUPD 64(DX), Z4
 
-ready621:
+ready643:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -29388,7 +29388,7 @@ ready621:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest622
+	JLT          rest644
 	VMOVUPD      (DX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(DX), Z6
@@ -29461,11 +29461,11 @@ ready621:
 	VFMADD231PD  Z22, Z20, Z4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn624
+	JMP          turn646
 
-rest622:
+rest644:
 	// fewer rows, and then dz of some before them as well
-fold623:
+fold645:
 	VMOVUPD      (DX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(DX), Z6
@@ -29476,7 +29476,7 @@ fold623:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold623
+	JNZ          fold645
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z5
@@ -29504,15 +29504,15 @@ fold623:
 	VMOVUPD      64(DX), Z20
 	ADDQ         SI, DX
 
-turn624:
+turn646:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some625
+	JGE  some647
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some625:
+some647:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -29583,26 +29583,26 @@ some625:
 	VFMADD231PD.BCST 120(DX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all643
+	JGE              all665
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole644
+	JGE              whole666
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole644:
+whole666:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart645
+	JNE     apart667
 	VMOVUPD Z0, (SI)
-	JMP     stored646
+	JMP     stored668
 
-apart645:
+apart667:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -29618,16 +29618,16 @@ apart645:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored646:
+stored668:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready621
+	JGE    ready643
 
-all643:
+all665:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -29644,42 +29644,42 @@ all643:
 	VMOVUPD Z4, 64(DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some647
+	JGE     some669
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some647:
+some669:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk617
-	JMP  turned619
+	JGE  chunk639
+	JMP  turned641
 
-last618:
+last640:
 	CMPQ BX, $0x08
-	JLE  narrower648
+	JLE  narrower670
 	CMPQ BX, $0x10
-	JNE  over649
-	JMP  turned619
+	JNE  over671
+	JMP  turned641
 
-over649:
+over671:
 	CMPQ   BX, $0x0b
-	JGE    over650
+	JGE    over672
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept651
+	JE     kept673
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready652
+	JMP    ready674
 
-kept651:
+kept673:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -29690,7 +29690,7 @@ kept651:
 	VMOVUPD (DX), Z3
 	VMOVUPD 64(DX)(BX*1), X4
 
-ready652:
+ready674:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -29703,7 +29703,7 @@ ready652:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest653
+	JLT          rest675
 	VMOVUPD      (DX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(DX)(BX*1), X6
@@ -29776,11 +29776,11 @@ ready652:
 	VFMADD231PD  X22, X20, X4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn655
+	JMP          turn677
 
-rest653:
+rest675:
 	// fewer rows, and then dz of some before them as well
-fold654:
+fold676:
 	VMOVUPD      (DX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(DX)(BX*1), X6
@@ -29791,7 +29791,7 @@ fold654:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold654
+	JNZ          fold676
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z5
@@ -29819,15 +29819,15 @@ fold654:
 	VMOVUPD      64(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn655:
+turn677:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some656
+	JGE  some678
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some656:
+some678:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -29879,34 +29879,34 @@ some656:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over666
+	JLE              over688
 	VFMADD231PD.BCST 64(DX), Z6, Z0
 
-over666:
+over688:
 	VFMADD231PD.BCST 72(DX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all668
+	JGE              all690
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole669
+	JGE              whole691
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole669:
+whole691:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart670
+	JNE     apart692
 	VMOVUPD Z0, (SI)
-	JMP     stored671
+	JMP     stored693
 
-apart670:
+apart692:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -29922,16 +29922,16 @@ apart670:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored671:
+stored693:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready652
+	JGE    ready674
 
-all668:
+all690:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -29948,31 +29948,31 @@ all668:
 	VMOVUPD X4, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some672
+	JGE     some694
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some672:
-	JMP turned619
+some694:
+	JMP turned641
 
-over650:
+over672:
 	CMPQ   BX, $0x0d
-	JGE    over673
+	JGE    over695
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept674
+	JE     kept696
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready675
+	JMP    ready697
 
-kept674:
+kept696:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -29983,7 +29983,7 @@ kept674:
 	VMOVUPD (DX), Z3
 	VMOVUPD 64(DX)(BX*1), Y4
 
-ready675:
+ready697:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -29996,7 +29996,7 @@ ready675:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest676
+	JLT          rest698
 	VMOVUPD      (DX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(DX)(BX*1), Y6
@@ -30069,11 +30069,11 @@ ready675:
 	VFMADD231PD  Y22, Y20, Y4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn678
+	JMP          turn700
 
-rest676:
+rest698:
 	// fewer rows, and then dz of some before them as well
-fold677:
+fold699:
 	VMOVUPD      (DX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(DX)(BX*1), Y6
@@ -30084,7 +30084,7 @@ fold677:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold677
+	JNZ          fold699
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z5
@@ -30112,15 +30112,15 @@ fold677:
 	VMOVUPD      64(DX)(BX*1), Y20
 	ADDQ         SI, DX
 
-turn678:
+turn700:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some679
+	JGE  some701
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some679:
+some701:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -30172,44 +30172,44 @@ some679:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over689
+	JLE              over711
 	VFMADD231PD.BCST 64(DX), Z6, Z0
 
-over689:
+over711:
 	CMPQ             BX, $0x50
-	JLE              over690
+	JLE              over712
 	VFMADD231PD.BCST 72(DX), Z5, Z0
 
-over690:
+over712:
 	CMPQ             BX, $0x48
-	JLE              over691
+	JLE              over713
 	VFMADD231PD.BCST 80(DX), Z16, Z0
 
-over691:
+over713:
 	VFMADD231PD.BCST 88(DX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all693
+	JGE              all715
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole694
+	JGE              whole716
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole694:
+whole716:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart695
+	JNE     apart717
 	VMOVUPD Z0, (SI)
-	JMP     stored696
+	JMP     stored718
 
-apart695:
+apart717:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -30225,16 +30225,16 @@ apart695:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored696:
+stored718:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready675
+	JGE    ready697
 
-all693:
+all715:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -30251,29 +30251,29 @@ all693:
 	VMOVUPD Y4, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some697
+	JGE     some719
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some697:
-	JMP turned619
+some719:
+	JMP turned641
 
-over673:
+over695:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept698
+	JE     kept720
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready699
+	JMP    ready721
 
-kept698:
+kept720:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -30284,7 +30284,7 @@ kept698:
 	VMOVUPD (DX), Z3
 	VMOVUPD 64(DX)(BX*1), Z4
 
-ready699:
+ready721:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -30297,7 +30297,7 @@ ready699:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest700
+	JLT          rest722
 	VMOVUPD      (DX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(DX)(BX*1), Z6
@@ -30370,11 +30370,11 @@ ready699:
 	VFMADD231PD  Z22, Z20, Z4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn702
+	JMP          turn724
 
-rest700:
+rest722:
 	// fewer rows, and then dz of some before them as well
-fold701:
+fold723:
 	VMOVUPD      (DX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(DX)(BX*1), Z6
@@ -30385,7 +30385,7 @@ fold701:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold701
+	JNZ          fold723
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Z5
@@ -30413,15 +30413,15 @@ fold701:
 	VMOVUPD      64(DX)(BX*1), Z20
 	ADDQ         SI, DX
 
-turn702:
+turn724:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some703
+	JGE  some725
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some703:
+some725:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -30485,64 +30485,64 @@ some703:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over713
+	JLE              over735
 	VFMADD231PD.BCST 64(DX), Z6, Z0
 
-over713:
+over735:
 	CMPQ             BX, $0x70
-	JLE              over714
+	JLE              over736
 	VFMADD231PD.BCST 72(DX), Z20, Z0
 
-over714:
+over736:
 	CMPQ             BX, $0x68
-	JLE              over715
+	JLE              over737
 	VFMADD231PD.BCST 80(DX), Z18, Z0
 
-over715:
+over737:
 	CMPQ             BX, $0x60
-	JLE              over716
+	JLE              over738
 	VFMADD231PD.BCST 88(DX), Z14, Z0
 
-over716:
+over738:
 	CMPQ             BX, $0x58
-	JLE              over717
+	JLE              over739
 	VFMADD231PD.BCST 96(DX), Z5, Z0
 
-over717:
+over739:
 	CMPQ             BX, $0x50
-	JLE              over718
+	JLE              over740
 	VFMADD231PD.BCST 104(DX), Z16, Z0
 
-over718:
+over740:
 	CMPQ             BX, $0x48
-	JLE              over719
+	JLE              over741
 	VFMADD231PD.BCST 112(DX), Z8, Z0
 
-over719:
+over741:
 	VFMADD231PD.BCST 120(DX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all721
+	JGE              all743
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole722
+	JGE              whole744
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole722:
+whole744:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart723
+	JNE     apart745
 	VMOVUPD Z0, (SI)
-	JMP     stored724
+	JMP     stored746
 
-apart723:
+apart745:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -30558,16 +30558,16 @@ apart723:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored724:
+stored746:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready699
+	JGE    ready721
 
-all721:
+all743:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -30584,27 +30584,27 @@ all721:
 	VMOVUPD Z4, 64(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some725
+	JGE     some747
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some725:
-	JMP turned619
+some747:
+	JMP turned641
 
-narrower648:
+narrower670:
 	CMPQ BX, $0x08
-	JNE  over726
+	JNE  over748
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept727
+	JE     kept749
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready728
+	JMP    ready750
 
-kept727:
+kept749:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Z1
@@ -30613,7 +30613,7 @@ kept727:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPD (DX), Z3
 
-ready728:
+ready750:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -30626,7 +30626,7 @@ ready728:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest729
+	JLT              rest751
 	VMOVUPD          (DX), Z5
 	VADDPD           Z5, Z1, Z1
 	VFMADD231PD.BCST (R9), Z5, Z3
@@ -30667,18 +30667,18 @@ ready728:
 	VFMADD231PD.BCST (R9), Z12, Z3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn731
+	JMP              turn753
 
-rest729:
+rest751:
 	// fewer rows, and then dz of some before them as well
-fold730:
+fold752:
 	VMOVUPD          (DX), Z5
 	VADDPD           Z5, Z1, Z1
 	VFMADD231PD.BCST (R9), Z5, Z3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold730
+	JNZ              fold752
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), Z5
@@ -30698,15 +30698,15 @@ fold730:
 	VMOVUPD          (DX), Z12
 	ADDQ             SI, DX
 
-turn731:
+turn753:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some732
+	JGE  some754
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some732:
+some754:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -30745,26 +30745,26 @@ some732:
 	VFMADD231PD.BCST 56(DX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all742
+	JGE              all764
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole743
+	JGE              whole765
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole743:
+whole765:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart744
+	JNE     apart766
 	VMOVUPD Z0, (SI)
-	JMP     stored745
+	JMP     stored767
 
-apart744:
+apart766:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -30780,16 +30780,16 @@ apart744:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored745:
+stored767:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready728
+	JGE    ready750
 
-all742:
+all764:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -30802,27 +30802,27 @@ all742:
 	VMOVUPD Z3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some746
+	JGE     some768
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some746:
-	JMP turned619
+some768:
+	JMP turned641
 
-over726:
+over748:
 	CMPQ BX, $0x04
-	JNE  over747
+	JNE  over769
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept748
+	JE     kept770
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready749
+	JMP    ready771
 
-kept748:
+kept770:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y1
@@ -30831,7 +30831,7 @@ kept748:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPD (DX), Y3
 
-ready749:
+ready771:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -30844,7 +30844,7 @@ ready749:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest750
+	JLT              rest772
 	VMOVUPD          (DX), Y5
 	VADDPD           Y5, Y1, Y1
 	VFMADD231PD.BCST (R9), Y5, Y3
@@ -30885,18 +30885,18 @@ ready749:
 	VFMADD231PD.BCST (R9), Y12, Y3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn752
+	JMP              turn774
 
-rest750:
+rest772:
 	// fewer rows, and then dz of some before them as well
-fold751:
+fold773:
 	VMOVUPD          (DX), Y5
 	VADDPD           Y5, Y1, Y1
 	VFMADD231PD.BCST (R9), Y5, Y3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold751
+	JNZ              fold773
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), Y5
@@ -30916,15 +30916,15 @@ fold751:
 	VMOVUPD          (DX), Y12
 	ADDQ             SI, DX
 
-turn752:
+turn774:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some753
+	JGE  some775
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some753:
+some775:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -30947,26 +30947,26 @@ some753:
 	VFMADD231PD.BCST 24(DX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all759
+	JGE              all781
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole760
+	JGE              whole782
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole760:
+whole782:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart761
+	JNE     apart783
 	VMOVUPD Z0, (SI)
-	JMP     stored762
+	JMP     stored784
 
-apart761:
+apart783:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -30982,16 +30982,16 @@ apart761:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored762:
+stored784:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready749
+	JGE    ready771
 
-all759:
+all781:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -31004,31 +31004,31 @@ all759:
 	VMOVUPD Y3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some763
+	JGE     some785
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some763:
-	JMP turned619
+some785:
+	JMP turned641
 
-over747:
+over769:
 	CMPQ   BX, $0x04
-	JLT    over764
+	JLT    over786
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept765
+	JE     kept787
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready766
+	JMP    ready788
 
-kept765:
+kept787:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), Y1
@@ -31039,7 +31039,7 @@ kept765:
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX)(BX*1), Y4
 
-ready766:
+ready788:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -31052,7 +31052,7 @@ ready766:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest767
+	JLT          rest789
 	VMOVUPD      (DX), Y5
 	VADDPD       Y5, Y1, Y1
 	VMOVUPD      32(DX)(BX*1), Y6
@@ -31125,11 +31125,11 @@ ready766:
 	VFMADD231PD  Y22, Y20, Y4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn769
+	JMP          turn791
 
-rest767:
+rest789:
 	// fewer rows, and then dz of some before them as well
-fold768:
+fold790:
 	VMOVUPD      (DX), Y5
 	VADDPD       Y5, Y1, Y1
 	VMOVUPD      32(DX)(BX*1), Y6
@@ -31140,7 +31140,7 @@ fold768:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold768
+	JNZ          fold790
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), Y5
@@ -31168,15 +31168,15 @@ fold768:
 	VMOVUPD      32(DX)(BX*1), Y20
 	ADDQ         SI, DX
 
-turn769:
+turn791:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some770
+	JGE  some792
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some770:
+some792:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -31212,44 +31212,44 @@ some770:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over776
+	JLE              over798
 	VFMADD231PD.BCST 32(DX), Z6, Z0
 
-over776:
+over798:
 	CMPQ             BX, $0x30
-	JLE              over777
+	JLE              over799
 	VFMADD231PD.BCST 40(DX), Z5, Z0
 
-over777:
+over799:
 	CMPQ             BX, $0x28
-	JLE              over778
+	JLE              over800
 	VFMADD231PD.BCST 48(DX), Z16, Z0
 
-over778:
+over800:
 	VFMADD231PD.BCST 56(DX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all780
+	JGE              all802
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole781
+	JGE              whole803
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole781:
+whole803:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart782
+	JNE     apart804
 	VMOVUPD Z0, (SI)
-	JMP     stored783
+	JMP     stored805
 
-apart782:
+apart804:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -31265,16 +31265,16 @@ apart782:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored783:
+stored805:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready766
+	JGE    ready788
 
-all780:
+all802:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -31291,27 +31291,27 @@ all780:
 	VMOVUPD Y4, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some784
+	JGE     some806
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some784:
-	JMP turned619
+some806:
+	JMP turned641
 
-over764:
+over786:
 	CMPQ BX, $0x02
-	JNE  over785
+	JNE  over807
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept786
+	JE     kept808
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready787
+	JMP    ready809
 
-kept786:
+kept808:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), X1
@@ -31320,7 +31320,7 @@ kept786:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPD (DX), X3
 
-ready787:
+ready809:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -31333,7 +31333,7 @@ ready787:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest788
+	JLT              rest810
 	VMOVUPD          (DX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R9), X5, X3
@@ -31374,18 +31374,18 @@ ready787:
 	VFMADD231PD.BCST (R9), X12, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn790
+	JMP              turn812
 
-rest788:
+rest810:
 	// fewer rows, and then dz of some before them as well
-fold789:
+fold811:
 	VMOVUPD          (DX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R9), X5, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold789
+	JNZ              fold811
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPD          (DX), X5
@@ -31405,15 +31405,15 @@ fold789:
 	VMOVUPD          (DX), X12
 	ADDQ             SI, DX
 
-turn790:
+turn812:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some791
+	JGE  some813
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some791:
+some813:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -31434,26 +31434,26 @@ some791:
 	VFMADD231PD.BCST 8(DX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all795
+	JGE              all817
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole796
+	JGE              whole818
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole796:
+whole818:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart797
+	JNE     apart819
 	VMOVUPD Z0, (SI)
-	JMP     stored798
+	JMP     stored820
 
-apart797:
+apart819:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -31469,16 +31469,16 @@ apart797:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored798:
+stored820:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready787
+	JGE    ready809
 
-all795:
+all817:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -31491,31 +31491,31 @@ all795:
 	VMOVUPD X3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some799
+	JGE     some821
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some799:
-	JMP turned619
+some821:
+	JMP turned641
 
-over785:
+over807:
 	CMPQ   BX, $0x02
-	JLT    over800
+	JLT    over822
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept801
+	JE     kept823
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready802
+	JMP    ready824
 
-kept801:
+kept823:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPD (DX), X1
@@ -31526,7 +31526,7 @@ kept801:
 	VMOVUPD (DX), X3
 	VMOVUPD 16(DX)(BX*1), X4
 
-ready802:
+ready824:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -31539,7 +31539,7 @@ ready802:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest803
+	JLT          rest825
 	VMOVUPD      (DX), X5
 	VADDPD       X5, X1, X1
 	VMOVUPD      16(DX)(BX*1), X6
@@ -31612,11 +31612,11 @@ ready802:
 	VFMADD231PD  X22, X20, X4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn805
+	JMP          turn827
 
-rest803:
+rest825:
 	// fewer rows, and then dz of some before them as well
-fold804:
+fold826:
 	VMOVUPD      (DX), X5
 	VADDPD       X5, X1, X1
 	VMOVUPD      16(DX)(BX*1), X6
@@ -31627,7 +31627,7 @@ fold804:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold804
+	JNZ          fold826
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPD      (DX), X5
@@ -31655,15 +31655,15 @@ fold804:
 	VMOVUPD      16(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn805:
+turn827:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some806
+	JGE  some828
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some806:
+some828:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -31697,34 +31697,34 @@ some806:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over810
+	JLE              over832
 	VFMADD231PD.BCST 16(DX), Z6, Z0
 
-over810:
+over832:
 	VFMADD231PD.BCST 24(DX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all812
+	JGE              all834
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole813
+	JGE              whole835
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole813:
+whole835:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart814
+	JNE     apart836
 	VMOVUPD Z0, (SI)
-	JMP     stored815
+	JMP     stored837
 
-apart814:
+apart836:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -31740,16 +31740,16 @@ apart814:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored815:
+stored837:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready802
+	JGE    ready824
 
-all812:
+all834:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -31766,24 +31766,24 @@ all812:
 	VMOVUPD X4, 16(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some816
+	JGE     some838
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some816:
-	JMP turned619
+some838:
+	JMP turned641
 
-over800:
+over822:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept817
+	JE     kept839
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready818
+	JMP    ready840
 
-kept817:
+kept839:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X1
@@ -31792,7 +31792,7 @@ kept817:
 	MOVQ   lddw+24(FP), SI
 	VMOVSD (DX), X3
 
-ready818:
+ready840:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -31805,7 +31805,7 @@ ready818:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest819
+	JLT              rest841
 	VMOVSD           (DX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R9), X5, X3
@@ -31846,18 +31846,18 @@ ready818:
 	VFMADD231PD.BCST (R9), X12, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn821
+	JMP              turn843
 
-rest819:
+rest841:
 	// fewer rows, and then dz of some before them as well
-fold820:
+fold842:
 	VMOVSD           (DX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R9), X5, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold820
+	JNZ              fold842
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSD           (DX), X5
@@ -31877,15 +31877,15 @@ fold820:
 	VMOVSD           (DX), X12
 	ADDQ             SI, DX
 
-turn821:
+turn843:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some822
+	JGE  some844
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some822:
+some844:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -31905,26 +31905,26 @@ some822:
 	VFMADD231PD.BCST (DX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all825
+	JGE              all847
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole826
+	JGE              whole848
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole826:
+whole848:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    DI, $0x08
-	JNE     apart827
+	JNE     apart849
 	VMOVUPD Z0, (SI)
-	JMP     stored828
+	JMP     stored850
 
-apart827:
+apart849:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -31940,16 +31940,16 @@ apart827:
 	VMOVSD        X5, (SI)(R8*2)
 	VMOVHPD       X5, (SI)(R10*1)
 
-stored828:
+stored850:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready818
+	JGE    ready840
 
-all825:
+all847:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -31962,13 +31962,13 @@ all825:
 	VMOVSD X3, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some829
+	JGE    some851
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some829:
-turned619:
+some851:
+turned641:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -31989,19 +31989,19 @@ turned619:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole830
+	JGE    whole852
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole830:
+whole852:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart831
+	JNE     apart853
 	VMOVUPD Z0, (DX)
-	JMP     stored832
+	JMP     stored854
 
-apart831:
+apart853:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32017,20 +32017,20 @@ apart831:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored832:
+stored854:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block616
+	JGE    block638
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end396
+	JMP end418
 
-end396:
+end418:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

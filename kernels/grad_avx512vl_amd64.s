@@ -413,15 +413,15 @@ whole32:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -455,12 +455,12 @@ all31:
 	VMOVUPS Y7, 32(DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some33
+	JGE     some34
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some33:
+some34:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
@@ -469,30 +469,30 @@ some33:
 
 last6:
 	CMPQ BX, $0x08
-	JLE  narrower34
+	JLE  narrower35
 	CMPQ BX, $0x10
-	JNE  over35
+	JNE  over36
 	JMP  turned7
 
-over35:
+over36:
 	CMPQ   BX, $0x0d
-	JGE    over36
+	JGE    over37
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept37
+	JE     kept38
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready38
+	JMP    ready39
 
-kept37:
+kept38:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y2
@@ -506,7 +506,7 @@ kept37:
 	VMOVUPS (DX), Y6
 	VMOVUPS 32(DX)(BX*1), X7
 
-ready38:
+ready39:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -519,7 +519,7 @@ ready38:
 	VPXORD       Y26, Y26, Y26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest39
+	JLT          rest40
 	VMOVUPS      (DX), Y8
 	VMOVUPS      (DI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -688,11 +688,11 @@ ready38:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn41
+	JMP          turn42
 
-rest39:
+rest40:
 	// fewer rows, and then dz of some before them as well
-fold40:
+fold41:
 	VMOVUPS      (DX), Y8
 	VMOVUPS      (DI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -715,7 +715,7 @@ fold40:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold40
+	JNZ          fold41
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y8
@@ -743,15 +743,15 @@ fold40:
 	VMOVUPS      32(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn41:
+turn42:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some42
+	JGE  some43
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some42:
+some43:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -811,40 +811,40 @@ some42:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over52
+	JLE              over53
 	VFMADD231PS.BCST 32(DX), Y9, Y0
 	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
 
-over52:
+over53:
 	CMPQ             BX, $0x28
-	JLE              over53
+	JLE              over54
 	VFMADD231PS.BCST 36(DX), Y15, Y0
 	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
 
-over53:
+over54:
 	CMPQ             BX, $0x24
-	JLE              over54
+	JLE              over55
 	VFMADD231PS.BCST 40(DX), Y8, Y0
 	VFMADD231PS.BCST 40(DX)(SI*1), Y8, Y1
 
-over54:
+over55:
 	VFMADD231PS.BCST 44(DX), Y13, Y0
 	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all56
+	JGE              all57
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole57
+	JGE              whole58
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole57:
+whole58:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -862,15 +862,15 @@ whole57:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -880,9 +880,9 @@ whole57:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready38
+	JGE           ready39
 
-all56:
+all57:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -904,31 +904,31 @@ all56:
 	VMOVUPS X7, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some58
+	JGE     some60
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some58:
+some60:
 	JMP turned7
 
-over36:
+over37:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept59
+	JE     kept61
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready60
+	JMP    ready62
 
-kept59:
+kept61:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y2
@@ -942,7 +942,7 @@ kept59:
 	VMOVUPS (DX), Y6
 	VMOVUPS 32(DX)(BX*1), Y7
 
-ready60:
+ready62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -955,7 +955,7 @@ ready60:
 	VPXORD       Y26, Y26, Y26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest61
+	JLT          rest63
 	VMOVUPS      (DX), Y8
 	VMOVUPS      (DI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1124,11 +1124,11 @@ ready60:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn63
+	JMP          turn65
 
-rest61:
+rest63:
 	// fewer rows, and then dz of some before them as well
-fold62:
+fold64:
 	VMOVUPS      (DX), Y8
 	VMOVUPS      (DI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1151,7 +1151,7 @@ fold62:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold62
+	JNZ          fold64
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y8
@@ -1179,15 +1179,15 @@ fold62:
 	VMOVUPS      32(DX)(BX*1), Y23
 	ADDQ         SI, DX
 
-turn63:
+turn65:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some64
+	JGE  some66
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some64:
+some66:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -1259,64 +1259,64 @@ some64:
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over74
+	JLE              over76
 	VFMADD231PS.BCST 32(DX), Y9, Y0
 	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
 
-over74:
+over76:
 	CMPQ             BX, $0x38
-	JLE              over75
+	JLE              over77
 	VFMADD231PS.BCST 36(DX), Y15, Y0
 	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
 
-over75:
+over77:
 	CMPQ             BX, $0x34
-	JLE              over76
+	JLE              over78
 	VFMADD231PS.BCST 40(DX), Y23, Y0
 	VFMADD231PS.BCST 40(DX)(SI*1), Y23, Y1
 
-over76:
+over78:
 	CMPQ             BX, $0x30
-	JLE              over77
+	JLE              over79
 	VFMADD231PS.BCST 44(DX), Y13, Y0
 	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
 
-over77:
+over79:
 	CMPQ             BX, $0x2c
-	JLE              over78
+	JLE              over80
 	VFMADD231PS.BCST 48(DX), Y8, Y0
 	VFMADD231PS.BCST 48(DX)(SI*1), Y8, Y1
 
-over78:
+over80:
 	CMPQ             BX, $0x28
-	JLE              over79
+	JLE              over81
 	VFMADD231PS.BCST 52(DX), Y21, Y0
 	VFMADD231PS.BCST 52(DX)(SI*1), Y21, Y1
 
-over79:
+over81:
 	CMPQ             BX, $0x24
-	JLE              over80
+	JLE              over82
 	VFMADD231PS.BCST 56(DX), Y11, Y0
 	VFMADD231PS.BCST 56(DX)(SI*1), Y11, Y1
 
-over80:
+over82:
 	VFMADD231PS.BCST 60(DX), Y19, Y0
 	VFMADD231PS.BCST 60(DX)(SI*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all82
+	JGE              all84
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole83
+	JGE              whole85
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole83:
+whole85:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -1334,15 +1334,15 @@ whole83:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -1352,9 +1352,9 @@ whole83:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready60
+	JGE           ready62
 
-all82:
+all84:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -1376,28 +1376,28 @@ all82:
 	VMOVUPS Y7, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some84
+	JGE     some87
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some84:
+some87:
 	JMP turned7
 
-narrower34:
+narrower35:
 	CMPQ BX, $0x08
-	JNE  over85
+	JNE  over88
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept86
+	JE     kept89
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready87
+	JMP    ready90
 
-kept86:
+kept89:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y2
@@ -1408,7 +1408,7 @@ kept86:
 	ADDQ    SI, DX
 	VMOVUPS (DX), Y6
 
-ready87:
+ready90:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -1421,7 +1421,7 @@ ready87:
 	VPXORD           Y18, Y18, Y18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest88
+	JLT              rest91
 	VMOVUPS          (DX), Y8
 	VMOVUPS          (DI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1510,11 +1510,11 @@ ready87:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn90
+	JMP              turn93
 
-rest88:
+rest91:
 	// fewer rows, and then dz of some before them as well
-fold89:
+fold92:
 	VMOVUPS          (DX), Y8
 	VMOVUPS          (DI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1527,7 +1527,7 @@ fold89:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold89
+	JNZ              fold92
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Y8
@@ -1547,15 +1547,15 @@ fold89:
 	VMOVUPS          (DX), Y15
 	ADDQ             SI, DX
 
-turn90:
+turn93:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some91
+	JGE  some94
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some91:
+some94:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -1602,18 +1602,18 @@ some91:
 	VFMADD231PS.BCST 28(DX)(SI*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all101
+	JGE              all104
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole102
+	JGE              whole105
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole102:
+whole105:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -1631,15 +1631,15 @@ whole102:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -1649,9 +1649,9 @@ whole102:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready87
+	JGE           ready90
 
-all101:
+all104:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -1667,28 +1667,28 @@ all101:
 	VMOVUPS Y6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some103
+	JGE     some107
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some103:
+some107:
 	JMP turned7
 
-over85:
+over88:
 	CMPQ BX, $0x04
-	JNE  over104
+	JNE  over108
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept105
+	JE     kept109
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready106
+	JMP    ready110
 
-kept105:
+kept109:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), X2
@@ -1699,7 +1699,7 @@ kept105:
 	ADDQ    SI, DX
 	VMOVUPS (DX), X6
 
-ready106:
+ready110:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -1712,7 +1712,7 @@ ready106:
 	VPXORD           Y18, Y18, Y18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest107
+	JLT              rest111
 	VMOVUPS          (DX), X8
 	VMOVUPS          (DI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1801,11 +1801,11 @@ ready106:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn109
+	JMP              turn113
 
-rest107:
+rest111:
 	// fewer rows, and then dz of some before them as well
-fold108:
+fold112:
 	VMOVUPS          (DX), X8
 	VMOVUPS          (DI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1818,7 +1818,7 @@ fold108:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold108
+	JNZ              fold112
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), X8
@@ -1838,15 +1838,15 @@ fold108:
 	VMOVUPS          (DX), X15
 	ADDQ             SI, DX
 
-turn109:
+turn113:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some110
+	JGE  some114
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some110:
+some114:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -1873,18 +1873,18 @@ some110:
 	VFMADD231PS.BCST 12(DX)(SI*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all116
+	JGE              all120
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole117
+	JGE              whole121
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole117:
+whole121:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -1902,15 +1902,15 @@ whole117:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -1920,9 +1920,9 @@ whole117:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready106
+	JGE           ready110
 
-all116:
+all120:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -1938,33 +1938,33 @@ all116:
 	VMOVUPS X6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some118
+	JGE     some123
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some118:
+some123:
 	JMP turned7
 
-over104:
+over108:
 	CMPQ   BX, $0x04
-	JLT    over119
+	JLT    over124
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept120
+	JE     kept125
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready121
+	JMP    ready126
 
-kept120:
+kept125:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), X2
@@ -1978,7 +1978,7 @@ kept120:
 	VMOVUPS (DX), X6
 	VMOVUPS 16(DX)(BX*1), X7
 
-ready121:
+ready126:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -1991,7 +1991,7 @@ ready121:
 	VPXORD       Y26, Y26, Y26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest122
+	JLT          rest127
 	VMOVUPS      (DX), X8
 	VMOVUPS      (DI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2160,11 +2160,11 @@ ready121:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn124
+	JMP          turn129
 
-rest122:
+rest127:
 	// fewer rows, and then dz of some before them as well
-fold123:
+fold128:
 	VMOVUPS      (DX), X8
 	VMOVUPS      (DI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2187,7 +2187,7 @@ fold123:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold123
+	JNZ          fold128
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), X8
@@ -2215,15 +2215,15 @@ fold123:
 	VMOVUPS      16(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn124:
+turn129:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some125
+	JGE  some130
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some125:
+some130:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -2263,40 +2263,40 @@ some125:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over131
+	JLE              over136
 	VFMADD231PS.BCST 16(DX), Y9, Y0
 	VFMADD231PS.BCST 16(DX)(SI*1), Y9, Y1
 
-over131:
+over136:
 	CMPQ             BX, $0x18
-	JLE              over132
+	JLE              over137
 	VFMADD231PS.BCST 20(DX), Y15, Y0
 	VFMADD231PS.BCST 20(DX)(SI*1), Y15, Y1
 
-over132:
+over137:
 	CMPQ             BX, $0x14
-	JLE              over133
+	JLE              over138
 	VFMADD231PS.BCST 24(DX), Y8, Y0
 	VFMADD231PS.BCST 24(DX)(SI*1), Y8, Y1
 
-over133:
+over138:
 	VFMADD231PS.BCST 28(DX), Y13, Y0
 	VFMADD231PS.BCST 28(DX)(SI*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all135
+	JGE              all140
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole136
+	JGE              whole141
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole136:
+whole141:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -2314,15 +2314,15 @@ whole136:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -2332,9 +2332,9 @@ whole136:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready121
+	JGE           ready126
 
-all135:
+all140:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -2356,28 +2356,28 @@ all135:
 	VMOVUPS X7, 16(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some137
+	JGE     some143
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some137:
+some143:
 	JMP turned7
 
-over119:
+over124:
 	CMPQ BX, $0x02
-	JNE  over138
+	JNE  over144
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept139
+	JE     kept145
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready140
+	JMP    ready146
 
-kept139:
+kept145:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X2
@@ -2388,7 +2388,7 @@ kept139:
 	ADDQ   SI, DX
 	VMOVSD (DX), X6
 
-ready140:
+ready146:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -2401,7 +2401,7 @@ ready140:
 	VPXORD           Y18, Y18, Y18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest141
+	JLT              rest147
 	VMOVSD           (DX), X8
 	VMOVSD           (DI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2490,11 +2490,11 @@ ready140:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn143
+	JMP              turn149
 
-rest141:
+rest147:
 	// fewer rows, and then dz of some before them as well
-fold142:
+fold148:
 	VMOVSD           (DX), X8
 	VMOVSD           (DI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2507,7 +2507,7 @@ fold142:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold142
+	JNZ              fold148
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSD           (DX), X8
@@ -2527,15 +2527,15 @@ fold142:
 	VMOVSD           (DX), X15
 	ADDQ             SI, DX
 
-turn143:
+turn149:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some144
+	JGE  some150
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some144:
+some150:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -2558,18 +2558,18 @@ some144:
 	VFMADD231PS.BCST 4(DX)(SI*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all148
+	JGE              all154
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole149
+	JGE              whole155
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole149:
+whole155:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -2587,15 +2587,15 @@ whole149:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -2605,9 +2605,9 @@ whole149:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready140
+	JGE           ready146
 
-all148:
+all154:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -2623,33 +2623,33 @@ all148:
 	VMOVSD X6, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some150
+	JGE    some157
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some150:
+some157:
 	JMP turned7
 
-over138:
+over144:
 	CMPQ   BX, $0x02
-	JLT    over151
+	JLT    over158
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept152
+	JE     kept159
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready153
+	JMP    ready160
 
-kept152:
+kept159:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X2
@@ -2663,7 +2663,7 @@ kept152:
 	VMOVSD (DX), X6
 	VMOVSD 8(DX)(BX*1), X7
 
-ready153:
+ready160:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -2676,7 +2676,7 @@ ready153:
 	VPXORD       Y26, Y26, Y26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest154
+	JLT          rest161
 	VMOVSD       (DX), X8
 	VMOVSD       (DI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2845,11 +2845,11 @@ ready153:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn156
+	JMP          turn163
 
-rest154:
+rest161:
 	// fewer rows, and then dz of some before them as well
-fold155:
+fold162:
 	VMOVSD       (DX), X8
 	VMOVSD       (DI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2872,7 +2872,7 @@ fold155:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold155
+	JNZ          fold162
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVSD       (DX), X8
@@ -2900,15 +2900,15 @@ fold155:
 	VMOVSD       8(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn156:
+turn163:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some157
+	JGE  some164
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some157:
+some164:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -2944,28 +2944,28 @@ some157:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over161
+	JLE              over168
 	VFMADD231PS.BCST 8(DX), Y9, Y0
 	VFMADD231PS.BCST 8(DX)(SI*1), Y9, Y1
 
-over161:
+over168:
 	VFMADD231PS.BCST 12(DX), Y15, Y0
 	VFMADD231PS.BCST 12(DX)(SI*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all163
+	JGE              all170
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole164
+	JGE              whole171
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole164:
+whole171:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -2983,15 +2983,15 @@ whole164:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -3001,9 +3001,9 @@ whole164:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready153
+	JGE           ready160
 
-all163:
+all170:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -3025,25 +3025,25 @@ all163:
 	VMOVSD X7, 8(DX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some165
+	JGE    some173
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some165:
+some173:
 	JMP turned7
 
-over151:
+over158:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept166
+	JE     kept174
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready167
+	JMP    ready175
 
-kept166:
+kept174:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSS (DX), X2
@@ -3054,7 +3054,7 @@ kept166:
 	ADDQ   SI, DX
 	VMOVSS (DX), X6
 
-ready167:
+ready175:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -3067,7 +3067,7 @@ ready167:
 	VPXORD           Y18, Y18, Y18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest168
+	JLT              rest176
 	VMOVSS           (DX), X8
 	VMOVSS           (DI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3156,11 +3156,11 @@ ready167:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn170
+	JMP              turn178
 
-rest168:
+rest176:
 	// fewer rows, and then dz of some before them as well
-fold169:
+fold177:
 	VMOVSS           (DX), X8
 	VMOVSS           (DI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3173,7 +3173,7 @@ fold169:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold169
+	JNZ              fold177
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSS           (DX), X8
@@ -3193,15 +3193,15 @@ fold169:
 	VMOVSS           (DX), X15
 	ADDQ             SI, DX
 
-turn170:
+turn178:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some171
+	JGE  some179
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some171:
+some179:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -3222,18 +3222,18 @@ some171:
 	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all174
+	JGE              all182
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole175
+	JGE              whole183
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole175:
+whole183:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -3251,15 +3251,15 @@ whole175:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -3269,9 +3269,9 @@ whole175:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready167
+	JGE           ready175
 
-all174:
+all182:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -3287,12 +3287,12 @@ all174:
 	VMOVSS X6, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some176
+	JGE    some185
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some176:
+some185:
 turned7:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -3314,11 +3314,11 @@ turned7:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole177
+	JGE    whole186
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole177:
+whole186:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -3336,15 +3336,15 @@ whole177:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (DX)(SI*4)
-	VMOVSD        X13, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (DX)(R8*1)
-	VMOVSD        X11, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (DX)(DI*2)
-	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
@@ -3361,30 +3361,30 @@ whole177:
 	JMP end2
 
 other3:
-block179:
+block189:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk180:
+chunk190:
 	CMPQ BX, $0x10
-	JLT  last181
+	JLT  last191
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept183
+	JE     kept193
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready184
+	JMP    ready194
 
-kept183:
+kept193:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y2
@@ -3398,7 +3398,7 @@ kept183:
 	VMOVUPS (DX), Y6
 	VMOVUPS 32(DX), Y7
 
-ready184:
+ready194:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -3411,7 +3411,7 @@ ready184:
 	VPXORD       Y26, Y26, Y26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest185
+	JLT          rest195
 	VMOVUPS      (DX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(DX), Y9
@@ -3508,11 +3508,11 @@ ready184:
 	VFMADD231PS  Y25, Y23, Y7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn187
+	JMP          turn197
 
-rest185:
+rest195:
 	// fewer rows, and then dz of some before them as well
-fold186:
+fold196:
 	VMOVUPS      (DX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(DX), Y9
@@ -3526,7 +3526,7 @@ fold186:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold186
+	JNZ          fold196
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y8
@@ -3554,15 +3554,15 @@ fold186:
 	VMOVUPS      32(DX), Y23
 	ADDQ         SI, DX
 
-turn187:
+turn197:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some188
+	JGE  some198
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some188:
+some198:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -3649,18 +3649,18 @@ some188:
 	VFMADD231PS.BCST 60(DX)(SI*1), Y19, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all206
+	JGE              all216
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole207
+	JGE              whole217
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole207:
+whole217:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -3678,15 +3678,15 @@ whole207:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -3696,9 +3696,9 @@ whole207:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready184
+	JGE           ready194
 
-all206:
+all216:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -3720,44 +3720,44 @@ all206:
 	VMOVUPS Y7, 32(DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some208
+	JGE     some219
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some208:
+some219:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk180
-	JMP  turned182
+	JGE  chunk190
+	JMP  turned192
 
-last181:
+last191:
 	CMPQ BX, $0x08
-	JLE  narrower209
+	JLE  narrower220
 	CMPQ BX, $0x10
-	JNE  over210
-	JMP  turned182
+	JNE  over221
+	JMP  turned192
 
-over210:
+over221:
 	CMPQ   BX, $0x0d
-	JGE    over211
+	JGE    over222
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept212
+	JE     kept223
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready213
+	JMP    ready224
 
-kept212:
+kept223:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y2
@@ -3771,7 +3771,7 @@ kept212:
 	VMOVUPS (DX), Y6
 	VMOVUPS 32(DX)(BX*1), X7
 
-ready213:
+ready224:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -3784,7 +3784,7 @@ ready213:
 	VPXORD       Y26, Y26, Y26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest214
+	JLT          rest225
 	VMOVUPS      (DX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(DX)(BX*1), X9
@@ -3881,11 +3881,11 @@ ready213:
 	VFMADD231PS  X25, X23, X7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn216
+	JMP          turn227
 
-rest214:
+rest225:
 	// fewer rows, and then dz of some before them as well
-fold215:
+fold226:
 	VMOVUPS      (DX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(DX)(BX*1), X9
@@ -3899,7 +3899,7 @@ fold215:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold215
+	JNZ          fold226
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y8
@@ -3927,15 +3927,15 @@ fold215:
 	VMOVUPS      32(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn216:
+turn227:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some217
+	JGE  some228
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some217:
+some228:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -3995,40 +3995,40 @@ some217:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over227
+	JLE              over238
 	VFMADD231PS.BCST 32(DX), Y9, Y0
 	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
 
-over227:
+over238:
 	CMPQ             BX, $0x28
-	JLE              over228
+	JLE              over239
 	VFMADD231PS.BCST 36(DX), Y15, Y0
 	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
 
-over228:
+over239:
 	CMPQ             BX, $0x24
-	JLE              over229
+	JLE              over240
 	VFMADD231PS.BCST 40(DX), Y8, Y0
 	VFMADD231PS.BCST 40(DX)(SI*1), Y8, Y1
 
-over229:
+over240:
 	VFMADD231PS.BCST 44(DX), Y13, Y0
 	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all231
+	JGE              all242
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole232
+	JGE              whole243
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole232:
+whole243:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -4046,15 +4046,15 @@ whole232:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -4064,9 +4064,9 @@ whole232:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready213
+	JGE           ready224
 
-all231:
+all242:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -4088,31 +4088,31 @@ all231:
 	VMOVUPS X7, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some233
+	JGE     some245
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some233:
-	JMP turned182
+some245:
+	JMP turned192
 
-over211:
+over222:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept234
+	JE     kept246
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready235
+	JMP    ready247
 
-kept234:
+kept246:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y2
@@ -4126,7 +4126,7 @@ kept234:
 	VMOVUPS (DX), Y6
 	VMOVUPS 32(DX)(BX*1), Y7
 
-ready235:
+ready247:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -4139,7 +4139,7 @@ ready235:
 	VPXORD       Y26, Y26, Y26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest236
+	JLT          rest248
 	VMOVUPS      (DX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(DX)(BX*1), Y9
@@ -4236,11 +4236,11 @@ ready235:
 	VFMADD231PS  Y25, Y23, Y7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn238
+	JMP          turn250
 
-rest236:
+rest248:
 	// fewer rows, and then dz of some before them as well
-fold237:
+fold249:
 	VMOVUPS      (DX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(DX)(BX*1), Y9
@@ -4254,7 +4254,7 @@ fold237:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold237
+	JNZ          fold249
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y8
@@ -4282,15 +4282,15 @@ fold237:
 	VMOVUPS      32(DX)(BX*1), Y23
 	ADDQ         SI, DX
 
-turn238:
+turn250:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some239
+	JGE  some251
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some239:
+some251:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -4362,64 +4362,64 @@ some239:
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over249
+	JLE              over261
 	VFMADD231PS.BCST 32(DX), Y9, Y0
 	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
 
-over249:
+over261:
 	CMPQ             BX, $0x38
-	JLE              over250
+	JLE              over262
 	VFMADD231PS.BCST 36(DX), Y15, Y0
 	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
 
-over250:
+over262:
 	CMPQ             BX, $0x34
-	JLE              over251
+	JLE              over263
 	VFMADD231PS.BCST 40(DX), Y23, Y0
 	VFMADD231PS.BCST 40(DX)(SI*1), Y23, Y1
 
-over251:
+over263:
 	CMPQ             BX, $0x30
-	JLE              over252
+	JLE              over264
 	VFMADD231PS.BCST 44(DX), Y13, Y0
 	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
 
-over252:
+over264:
 	CMPQ             BX, $0x2c
-	JLE              over253
+	JLE              over265
 	VFMADD231PS.BCST 48(DX), Y8, Y0
 	VFMADD231PS.BCST 48(DX)(SI*1), Y8, Y1
 
-over253:
+over265:
 	CMPQ             BX, $0x28
-	JLE              over254
+	JLE              over266
 	VFMADD231PS.BCST 52(DX), Y21, Y0
 	VFMADD231PS.BCST 52(DX)(SI*1), Y21, Y1
 
-over254:
+over266:
 	CMPQ             BX, $0x24
-	JLE              over255
+	JLE              over267
 	VFMADD231PS.BCST 56(DX), Y11, Y0
 	VFMADD231PS.BCST 56(DX)(SI*1), Y11, Y1
 
-over255:
+over267:
 	VFMADD231PS.BCST 60(DX), Y19, Y0
 	VFMADD231PS.BCST 60(DX)(SI*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all257
+	JGE              all269
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole258
+	JGE              whole270
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole258:
+whole270:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -4437,15 +4437,15 @@ whole258:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -4455,9 +4455,9 @@ whole258:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready235
+	JGE           ready247
 
-all257:
+all269:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -4479,28 +4479,28 @@ all257:
 	VMOVUPS Y7, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some259
+	JGE     some272
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some259:
-	JMP turned182
+some272:
+	JMP turned192
 
-narrower209:
+narrower220:
 	CMPQ BX, $0x08
-	JNE  over260
+	JNE  over273
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept261
+	JE     kept274
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready262
+	JMP    ready275
 
-kept261:
+kept274:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y2
@@ -4511,7 +4511,7 @@ kept261:
 	ADDQ    SI, DX
 	VMOVUPS (DX), Y6
 
-ready262:
+ready275:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -4524,7 +4524,7 @@ ready262:
 	VPXORD           Y18, Y18, Y18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest263
+	JLT              rest276
 	VMOVUPS          (DX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R9), Y8, Y4
@@ -4573,11 +4573,11 @@ ready262:
 	VFMADD231PS.BCST 4(R9), Y15, Y6
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn265
+	JMP              turn278
 
-rest263:
+rest276:
 	// fewer rows, and then dz of some before them as well
-fold264:
+fold277:
 	VMOVUPS          (DX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R9), Y8, Y4
@@ -4585,7 +4585,7 @@ fold264:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold264
+	JNZ              fold277
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Y8
@@ -4605,15 +4605,15 @@ fold264:
 	VMOVUPS          (DX), Y15
 	ADDQ             SI, DX
 
-turn265:
+turn278:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some266
+	JGE  some279
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some266:
+some279:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -4660,18 +4660,18 @@ some266:
 	VFMADD231PS.BCST 28(DX)(SI*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all276
+	JGE              all289
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole277
+	JGE              whole290
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole277:
+whole290:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -4689,15 +4689,15 @@ whole277:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -4707,9 +4707,9 @@ whole277:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready262
+	JGE           ready275
 
-all276:
+all289:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -4725,28 +4725,28 @@ all276:
 	VMOVUPS Y6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some278
+	JGE     some292
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some278:
-	JMP turned182
+some292:
+	JMP turned192
 
-over260:
+over273:
 	CMPQ BX, $0x04
-	JNE  over279
+	JNE  over293
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept280
+	JE     kept294
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready281
+	JMP    ready295
 
-kept280:
+kept294:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), X2
@@ -4757,7 +4757,7 @@ kept280:
 	ADDQ    SI, DX
 	VMOVUPS (DX), X6
 
-ready281:
+ready295:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -4770,7 +4770,7 @@ ready281:
 	VPXORD           Y18, Y18, Y18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest282
+	JLT              rest296
 	VMOVUPS          (DX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R9), X8, X4
@@ -4819,11 +4819,11 @@ ready281:
 	VFMADD231PS.BCST 4(R9), X15, X6
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn284
+	JMP              turn298
 
-rest282:
+rest296:
 	// fewer rows, and then dz of some before them as well
-fold283:
+fold297:
 	VMOVUPS          (DX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R9), X8, X4
@@ -4831,7 +4831,7 @@ fold283:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold283
+	JNZ              fold297
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), X8
@@ -4851,15 +4851,15 @@ fold283:
 	VMOVUPS          (DX), X15
 	ADDQ             SI, DX
 
-turn284:
+turn298:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some285
+	JGE  some299
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some285:
+some299:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -4886,18 +4886,18 @@ some285:
 	VFMADD231PS.BCST 12(DX)(SI*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all291
+	JGE              all305
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole292
+	JGE              whole306
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole292:
+whole306:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -4915,15 +4915,15 @@ whole292:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -4933,9 +4933,9 @@ whole292:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready281
+	JGE           ready295
 
-all291:
+all305:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -4951,33 +4951,33 @@ all291:
 	VMOVUPS X6, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some293
+	JGE     some308
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some293:
-	JMP turned182
+some308:
+	JMP turned192
 
-over279:
+over293:
 	CMPQ   BX, $0x04
-	JLT    over294
+	JLT    over309
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept295
+	JE     kept310
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready296
+	JMP    ready311
 
-kept295:
+kept310:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), X2
@@ -4991,7 +4991,7 @@ kept295:
 	VMOVUPS (DX), X6
 	VMOVUPS 16(DX)(BX*1), X7
 
-ready296:
+ready311:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -5004,7 +5004,7 @@ ready296:
 	VPXORD       Y26, Y26, Y26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest297
+	JLT          rest312
 	VMOVUPS      (DX), X8
 	VADDPS       X8, X2, X2
 	VMOVUPS      16(DX)(BX*1), X9
@@ -5101,11 +5101,11 @@ ready296:
 	VFMADD231PS  X25, X23, X7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn299
+	JMP          turn314
 
-rest297:
+rest312:
 	// fewer rows, and then dz of some before them as well
-fold298:
+fold313:
 	VMOVUPS      (DX), X8
 	VADDPS       X8, X2, X2
 	VMOVUPS      16(DX)(BX*1), X9
@@ -5119,7 +5119,7 @@ fold298:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold298
+	JNZ          fold313
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), X8
@@ -5147,15 +5147,15 @@ fold298:
 	VMOVUPS      16(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn299:
+turn314:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some300
+	JGE  some315
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some300:
+some315:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -5195,40 +5195,40 @@ some300:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over306
+	JLE              over321
 	VFMADD231PS.BCST 16(DX), Y9, Y0
 	VFMADD231PS.BCST 16(DX)(SI*1), Y9, Y1
 
-over306:
+over321:
 	CMPQ             BX, $0x18
-	JLE              over307
+	JLE              over322
 	VFMADD231PS.BCST 20(DX), Y15, Y0
 	VFMADD231PS.BCST 20(DX)(SI*1), Y15, Y1
 
-over307:
+over322:
 	CMPQ             BX, $0x14
-	JLE              over308
+	JLE              over323
 	VFMADD231PS.BCST 24(DX), Y8, Y0
 	VFMADD231PS.BCST 24(DX)(SI*1), Y8, Y1
 
-over308:
+over323:
 	VFMADD231PS.BCST 28(DX), Y13, Y0
 	VFMADD231PS.BCST 28(DX)(SI*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all310
+	JGE              all325
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole311
+	JGE              whole326
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole311:
+whole326:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -5246,15 +5246,15 @@ whole311:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -5264,9 +5264,9 @@ whole311:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready296
+	JGE           ready311
 
-all310:
+all325:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -5288,28 +5288,28 @@ all310:
 	VMOVUPS X7, 16(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some312
+	JGE     some328
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some312:
-	JMP turned182
+some328:
+	JMP turned192
 
-over294:
+over309:
 	CMPQ BX, $0x02
-	JNE  over313
+	JNE  over329
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept314
+	JE     kept330
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready315
+	JMP    ready331
 
-kept314:
+kept330:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X2
@@ -5320,7 +5320,7 @@ kept314:
 	ADDQ   SI, DX
 	VMOVSD (DX), X6
 
-ready315:
+ready331:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -5333,7 +5333,7 @@ ready315:
 	VPXORD           Y18, Y18, Y18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest316
+	JLT              rest332
 	VMOVSD           (DX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R9), X8, X4
@@ -5382,11 +5382,11 @@ ready315:
 	VFMADD231PS.BCST 4(R9), X15, X6
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn318
+	JMP              turn334
 
-rest316:
+rest332:
 	// fewer rows, and then dz of some before them as well
-fold317:
+fold333:
 	VMOVSD           (DX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R9), X8, X4
@@ -5394,7 +5394,7 @@ fold317:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold317
+	JNZ              fold333
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSD           (DX), X8
@@ -5414,15 +5414,15 @@ fold317:
 	VMOVSD           (DX), X15
 	ADDQ             SI, DX
 
-turn318:
+turn334:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some319
+	JGE  some335
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some319:
+some335:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -5445,18 +5445,18 @@ some319:
 	VFMADD231PS.BCST 4(DX)(SI*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all323
+	JGE              all339
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole324
+	JGE              whole340
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole324:
+whole340:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -5474,15 +5474,15 @@ whole324:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -5492,9 +5492,9 @@ whole324:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready315
+	JGE           ready331
 
-all323:
+all339:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -5510,33 +5510,33 @@ all323:
 	VMOVSD X6, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some325
+	JGE    some342
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some325:
-	JMP turned182
+some342:
+	JMP turned192
 
-over313:
+over329:
 	CMPQ   BX, $0x02
-	JLT    over326
+	JLT    over343
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept327
+	JE     kept344
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready328
+	JMP    ready345
 
-kept327:
+kept344:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X2
@@ -5550,7 +5550,7 @@ kept327:
 	VMOVSD (DX), X6
 	VMOVSD 8(DX)(BX*1), X7
 
-ready328:
+ready345:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -5563,7 +5563,7 @@ ready328:
 	VPXORD       Y26, Y26, Y26
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest329
+	JLT          rest346
 	VMOVSD       (DX), X8
 	VADDPS       X8, X2, X2
 	VMOVSD       8(DX)(BX*1), X9
@@ -5660,11 +5660,11 @@ ready328:
 	VFMADD231PS  X25, X23, X7
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn331
+	JMP          turn348
 
-rest329:
+rest346:
 	// fewer rows, and then dz of some before them as well
-fold330:
+fold347:
 	VMOVSD       (DX), X8
 	VADDPS       X8, X2, X2
 	VMOVSD       8(DX)(BX*1), X9
@@ -5678,7 +5678,7 @@ fold330:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold330
+	JNZ          fold347
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVSD       (DX), X8
@@ -5706,15 +5706,15 @@ fold330:
 	VMOVSD       8(DX)(BX*1), X23
 	ADDQ         SI, DX
 
-turn331:
+turn348:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some332
+	JGE  some349
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some332:
+some349:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -5750,28 +5750,28 @@ some332:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over336
+	JLE              over353
 	VFMADD231PS.BCST 8(DX), Y9, Y0
 	VFMADD231PS.BCST 8(DX)(SI*1), Y9, Y1
 
-over336:
+over353:
 	VFMADD231PS.BCST 12(DX), Y15, Y0
 	VFMADD231PS.BCST 12(DX)(SI*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all338
+	JGE              all355
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole339
+	JGE              whole356
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole339:
+whole356:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -5789,15 +5789,15 @@ whole339:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -5807,9 +5807,9 @@ whole339:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready328
+	JGE           ready345
 
-all338:
+all355:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -5831,25 +5831,25 @@ all338:
 	VMOVSD X7, 8(DX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some340
+	JGE    some358
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some340:
-	JMP turned182
+some358:
+	JMP turned192
 
-over326:
+over343:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept341
+	JE     kept359
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready342
+	JMP    ready360
 
-kept341:
+kept359:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSS (DX), X2
@@ -5860,7 +5860,7 @@ kept341:
 	ADDQ   SI, DX
 	VMOVSS (DX), X6
 
-ready342:
+ready360:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -5873,7 +5873,7 @@ ready342:
 	VPXORD           Y18, Y18, Y18
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest343
+	JLT              rest361
 	VMOVSS           (DX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R9), X8, X4
@@ -5922,11 +5922,11 @@ ready342:
 	VFMADD231PS.BCST 4(R9), X15, X6
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn345
+	JMP              turn363
 
-rest343:
+rest361:
 	// fewer rows, and then dz of some before them as well
-fold344:
+fold362:
 	VMOVSS           (DX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R9), X8, X4
@@ -5934,7 +5934,7 @@ fold344:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold344
+	JNZ              fold362
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSS           (DX), X8
@@ -5954,15 +5954,15 @@ fold344:
 	VMOVSS           (DX), X15
 	ADDQ             SI, DX
 
-turn345:
+turn363:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some346
+	JGE  some364
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some346:
+some364:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -5983,18 +5983,18 @@ some346:
 	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all349
+	JGE              all367
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole350
+	JGE              whole368
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole350:
+whole368:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -6012,15 +6012,15 @@ whole350:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (SI)
+	VMOVSD        X13, (SI)(DI*1)
+	VMOVSD        X11, (SI)(DI*2)
+	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (SI)(DI*4)
-	VMOVSD        X13, (SI)(DI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (SI)(R9*1)
-	VMOVSD        X11, (SI)(DI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (SI)(R8*2)
-	VMOVSD        X12, (SI)(R8*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (SI)(R10*1)
 	VPXORD        Y0, Y0, Y0
@@ -6030,9 +6030,9 @@ whole350:
 	MOVQ          SI, dx+0(FP)
 	MOVQ          n+120(FP), DX
 	CMPQ          DX, $0x01
-	JGE           ready342
+	JGE           ready360
 
-all349:
+all367:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -6048,13 +6048,13 @@ all349:
 	VMOVSS X6, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some351
+	JGE    some370
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some351:
-turned182:
+some370:
+turned192:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -6075,11 +6075,11 @@ turned182:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole352
+	JGE    whole371
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole352:
+whole371:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -6097,15 +6097,15 @@ whole352:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (DX)(SI*4)
-	VMOVSD        X13, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (DX)(R8*1)
-	VMOVSD        X11, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (DX)(DI*2)
-	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
@@ -6115,7 +6115,7 @@ whole352:
 	MOVQ          DX, dx+0(FP)
 	MOVQ          n+120(FP), CX
 	CMPQ          CX, $0x01
-	JGE           block179
+	JGE           block189
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6129,29 +6129,29 @@ end2:
 other1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other355
+	JNE  other375
 
-block356:
+block376:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk357:
+chunk377:
 	CMPQ BX, $0x10
-	JLT  last358
+	JLT  last378
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept360
+	JE     kept380
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready361
+	JMP    ready381
 
-kept360:
+kept380:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -6162,7 +6162,7 @@ kept360:
 	VMOVUPS (DX), Y3
 	VMOVUPS 32(DX), Y4
 
-ready361:
+ready381:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -6175,7 +6175,7 @@ ready361:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest362
+	JLT          rest382
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (DI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6320,11 +6320,11 @@ ready361:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn364
+	JMP          turn384
 
-rest362:
+rest382:
 	// fewer rows, and then dz of some before them as well
-fold363:
+fold383:
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (DI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6344,7 +6344,7 @@ fold363:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold363
+	JNZ          fold383
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y5
@@ -6372,15 +6372,15 @@ fold363:
 	VMOVUPS      32(DX), Y20
 	ADDQ         SI, DX
 
-turn364:
+turn384:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some365
+	JGE  some385
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some365:
+some385:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -6451,26 +6451,26 @@ some365:
 	VFMADD231PS.BCST 60(DX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all383
+	JGE              all403
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole384
+	JGE              whole404
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole384:
+whole404:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart385
+	JNE     apart405
 	VMOVUPS Y0, (SI)
-	JMP     stored386
+	JMP     stored406
 
-apart385:
+apart405:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -6484,16 +6484,16 @@ apart385:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored386:
+stored406:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready361
+	JGE    ready381
 
-all383:
+all403:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -6510,42 +6510,42 @@ all383:
 	VMOVUPS Y4, 32(DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some387
+	JGE     some407
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some387:
+some407:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk357
-	JMP  turned359
+	JGE  chunk377
+	JMP  turned379
 
-last358:
+last378:
 	CMPQ BX, $0x08
-	JLE  narrower388
+	JLE  narrower408
 	CMPQ BX, $0x10
-	JNE  over389
-	JMP  turned359
+	JNE  over409
+	JMP  turned379
 
-over389:
+over409:
 	CMPQ   BX, $0x0d
-	JGE    over390
+	JGE    over410
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept391
+	JE     kept411
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready392
+	JMP    ready412
 
-kept391:
+kept411:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -6556,7 +6556,7 @@ kept391:
 	VMOVUPS (DX), Y3
 	VMOVUPS 32(DX)(BX*1), X4
 
-ready392:
+ready412:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -6569,7 +6569,7 @@ ready392:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest393
+	JLT          rest413
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (DI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6714,11 +6714,11 @@ ready392:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn395
+	JMP          turn415
 
-rest393:
+rest413:
 	// fewer rows, and then dz of some before them as well
-fold394:
+fold414:
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (DI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6738,7 +6738,7 @@ fold394:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold394
+	JNZ          fold414
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y5
@@ -6766,15 +6766,15 @@ fold394:
 	VMOVUPS      32(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn395:
+turn415:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some396
+	JGE  some416
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some396:
+some416:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -6826,44 +6826,44 @@ some396:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over406
+	JLE              over426
 	VFMADD231PS.BCST 32(DX), Y6, Y0
 
-over406:
+over426:
 	CMPQ             BX, $0x28
-	JLE              over407
+	JLE              over427
 	VFMADD231PS.BCST 36(DX), Y12, Y0
 
-over407:
+over427:
 	CMPQ             BX, $0x24
-	JLE              over408
+	JLE              over428
 	VFMADD231PS.BCST 40(DX), Y5, Y0
 
-over408:
+over428:
 	VFMADD231PS.BCST 44(DX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all410
+	JGE              all430
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole411
+	JGE              whole431
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole411:
+whole431:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart412
+	JNE     apart432
 	VMOVUPS Y0, (SI)
-	JMP     stored413
+	JMP     stored433
 
-apart412:
+apart432:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -6877,16 +6877,16 @@ apart412:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored413:
+stored433:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready392
+	JGE    ready412
 
-all410:
+all430:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -6903,29 +6903,29 @@ all410:
 	VMOVUPS X4, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some414
+	JGE     some434
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some414:
-	JMP turned359
+some434:
+	JMP turned379
 
-over390:
+over410:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept415
+	JE     kept435
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready416
+	JMP    ready436
 
-kept415:
+kept435:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -6936,7 +6936,7 @@ kept415:
 	VMOVUPS (DX), Y3
 	VMOVUPS 32(DX)(BX*1), Y4
 
-ready416:
+ready436:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -6949,7 +6949,7 @@ ready416:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest417
+	JLT          rest437
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (DI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7094,11 +7094,11 @@ ready416:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn419
+	JMP          turn439
 
-rest417:
+rest437:
 	// fewer rows, and then dz of some before them as well
-fold418:
+fold438:
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (DI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7118,7 +7118,7 @@ fold418:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold418
+	JNZ          fold438
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y5
@@ -7146,15 +7146,15 @@ fold418:
 	VMOVUPS      32(DX)(BX*1), Y20
 	ADDQ         SI, DX
 
-turn419:
+turn439:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some420
+	JGE  some440
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some420:
+some440:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -7218,64 +7218,64 @@ some420:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over430
+	JLE              over450
 	VFMADD231PS.BCST 32(DX), Y6, Y0
 
-over430:
+over450:
 	CMPQ             BX, $0x38
-	JLE              over431
+	JLE              over451
 	VFMADD231PS.BCST 36(DX), Y12, Y0
 
-over431:
+over451:
 	CMPQ             BX, $0x34
-	JLE              over432
+	JLE              over452
 	VFMADD231PS.BCST 40(DX), Y20, Y0
 
-over432:
+over452:
 	CMPQ             BX, $0x30
-	JLE              over433
+	JLE              over453
 	VFMADD231PS.BCST 44(DX), Y10, Y0
 
-over433:
+over453:
 	CMPQ             BX, $0x2c
-	JLE              over434
+	JLE              over454
 	VFMADD231PS.BCST 48(DX), Y5, Y0
 
-over434:
+over454:
 	CMPQ             BX, $0x28
-	JLE              over435
+	JLE              over455
 	VFMADD231PS.BCST 52(DX), Y18, Y0
 
-over435:
+over455:
 	CMPQ             BX, $0x24
-	JLE              over436
+	JLE              over456
 	VFMADD231PS.BCST 56(DX), Y8, Y0
 
-over436:
+over456:
 	VFMADD231PS.BCST 60(DX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all438
+	JGE              all458
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole439
+	JGE              whole459
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole439:
+whole459:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart440
+	JNE     apart460
 	VMOVUPS Y0, (SI)
-	JMP     stored441
+	JMP     stored461
 
-apart440:
+apart460:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -7289,16 +7289,16 @@ apart440:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored441:
+stored461:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready416
+	JGE    ready436
 
-all438:
+all458:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -7315,27 +7315,27 @@ all438:
 	VMOVUPS Y4, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some442
+	JGE     some462
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some442:
-	JMP turned359
+some462:
+	JMP turned379
 
-narrower388:
+narrower408:
 	CMPQ BX, $0x08
-	JNE  over443
+	JNE  over463
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept444
+	JE     kept464
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready445
+	JMP    ready465
 
-kept444:
+kept464:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -7344,7 +7344,7 @@ kept444:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPS (DX), Y3
 
-ready445:
+ready465:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -7357,7 +7357,7 @@ ready445:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest446
+	JLT              rest466
 	VMOVUPS          (DX), Y5
 	VMOVUPS          (DI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7438,11 +7438,11 @@ ready445:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn448
+	JMP              turn468
 
-rest446:
+rest466:
 	// fewer rows, and then dz of some before them as well
-fold447:
+fold467:
 	VMOVUPS          (DX), Y5
 	VMOVUPS          (DI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7454,7 +7454,7 @@ fold447:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold447
+	JNZ              fold467
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Y5
@@ -7474,15 +7474,15 @@ fold447:
 	VMOVUPS          (DX), Y12
 	ADDQ             SI, DX
 
-turn448:
+turn468:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some449
+	JGE  some469
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some449:
+some469:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -7521,26 +7521,26 @@ some449:
 	VFMADD231PS.BCST 28(DX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all459
+	JGE              all479
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole460
+	JGE              whole480
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole460:
+whole480:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart461
+	JNE     apart481
 	VMOVUPS Y0, (SI)
-	JMP     stored462
+	JMP     stored482
 
-apart461:
+apart481:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -7554,16 +7554,16 @@ apart461:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored462:
+stored482:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready445
+	JGE    ready465
 
-all459:
+all479:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -7576,27 +7576,27 @@ all459:
 	VMOVUPS Y3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some463
+	JGE     some483
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some463:
-	JMP turned359
+some483:
+	JMP turned379
 
-over443:
+over463:
 	CMPQ BX, $0x04
-	JNE  over464
+	JNE  over484
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept465
+	JE     kept485
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready466
+	JMP    ready486
 
-kept465:
+kept485:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), X1
@@ -7605,7 +7605,7 @@ kept465:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPS (DX), X3
 
-ready466:
+ready486:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -7618,7 +7618,7 @@ ready466:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest467
+	JLT              rest487
 	VMOVUPS          (DX), X5
 	VMOVUPS          (DI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7699,11 +7699,11 @@ ready466:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn469
+	JMP              turn489
 
-rest467:
+rest487:
 	// fewer rows, and then dz of some before them as well
-fold468:
+fold488:
 	VMOVUPS          (DX), X5
 	VMOVUPS          (DI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7715,7 +7715,7 @@ fold468:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold468
+	JNZ              fold488
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), X5
@@ -7735,15 +7735,15 @@ fold468:
 	VMOVUPS          (DX), X12
 	ADDQ             SI, DX
 
-turn469:
+turn489:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some470
+	JGE  some490
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some470:
+some490:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -7766,26 +7766,26 @@ some470:
 	VFMADD231PS.BCST 12(DX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all476
+	JGE              all496
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole477
+	JGE              whole497
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole477:
+whole497:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart478
+	JNE     apart498
 	VMOVUPS Y0, (SI)
-	JMP     stored479
+	JMP     stored499
 
-apart478:
+apart498:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -7799,16 +7799,16 @@ apart478:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored479:
+stored499:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready466
+	JGE    ready486
 
-all476:
+all496:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -7821,31 +7821,31 @@ all476:
 	VMOVUPS X3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some480
+	JGE     some500
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some480:
-	JMP turned359
+some500:
+	JMP turned379
 
-over464:
+over484:
 	CMPQ   BX, $0x04
-	JLT    over481
+	JLT    over501
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept482
+	JE     kept502
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready483
+	JMP    ready503
 
-kept482:
+kept502:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), X1
@@ -7856,7 +7856,7 @@ kept482:
 	VMOVUPS (DX), X3
 	VMOVUPS 16(DX)(BX*1), X4
 
-ready483:
+ready503:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -7869,7 +7869,7 @@ ready483:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest484
+	JLT          rest504
 	VMOVUPS      (DX), X5
 	VMOVUPS      (DI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8014,11 +8014,11 @@ ready483:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn486
+	JMP          turn506
 
-rest484:
+rest504:
 	// fewer rows, and then dz of some before them as well
-fold485:
+fold505:
 	VMOVUPS      (DX), X5
 	VMOVUPS      (DI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8038,7 +8038,7 @@ fold485:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold485
+	JNZ          fold505
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), X5
@@ -8066,15 +8066,15 @@ fold485:
 	VMOVUPS      16(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn486:
+turn506:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some487
+	JGE  some507
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some487:
+some507:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -8110,44 +8110,44 @@ some487:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over493
+	JLE              over513
 	VFMADD231PS.BCST 16(DX), Y6, Y0
 
-over493:
+over513:
 	CMPQ             BX, $0x18
-	JLE              over494
+	JLE              over514
 	VFMADD231PS.BCST 20(DX), Y12, Y0
 
-over494:
+over514:
 	CMPQ             BX, $0x14
-	JLE              over495
+	JLE              over515
 	VFMADD231PS.BCST 24(DX), Y5, Y0
 
-over495:
+over515:
 	VFMADD231PS.BCST 28(DX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all497
+	JGE              all517
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole498
+	JGE              whole518
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole498:
+whole518:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart499
+	JNE     apart519
 	VMOVUPS Y0, (SI)
-	JMP     stored500
+	JMP     stored520
 
-apart499:
+apart519:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -8161,16 +8161,16 @@ apart499:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored500:
+stored520:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready483
+	JGE    ready503
 
-all497:
+all517:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -8187,27 +8187,27 @@ all497:
 	VMOVUPS X4, 16(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some501
+	JGE     some521
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some501:
-	JMP turned359
+some521:
+	JMP turned379
 
-over481:
+over501:
 	CMPQ BX, $0x02
-	JNE  over502
+	JNE  over522
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept503
+	JE     kept523
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready504
+	JMP    ready524
 
-kept503:
+kept523:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X1
@@ -8216,7 +8216,7 @@ kept503:
 	MOVQ   lddw+24(FP), SI
 	VMOVSD (DX), X3
 
-ready504:
+ready524:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -8229,7 +8229,7 @@ ready504:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest505
+	JLT              rest525
 	VMOVSD           (DX), X5
 	VMOVSD           (DI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8310,11 +8310,11 @@ ready504:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn507
+	JMP              turn527
 
-rest505:
+rest525:
 	// fewer rows, and then dz of some before them as well
-fold506:
+fold526:
 	VMOVSD           (DX), X5
 	VMOVSD           (DI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8326,7 +8326,7 @@ fold506:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold506
+	JNZ              fold526
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSD           (DX), X5
@@ -8346,15 +8346,15 @@ fold506:
 	VMOVSD           (DX), X12
 	ADDQ             SI, DX
 
-turn507:
+turn527:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some508
+	JGE  some528
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some508:
+some528:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -8375,26 +8375,26 @@ some508:
 	VFMADD231PS.BCST 4(DX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all512
+	JGE              all532
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole513
+	JGE              whole533
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole513:
+whole533:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart514
+	JNE     apart534
 	VMOVUPS Y0, (SI)
-	JMP     stored515
+	JMP     stored535
 
-apart514:
+apart534:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -8408,16 +8408,16 @@ apart514:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored515:
+stored535:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready504
+	JGE    ready524
 
-all512:
+all532:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -8430,31 +8430,31 @@ all512:
 	VMOVSD X3, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some516
+	JGE    some536
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some516:
-	JMP turned359
+some536:
+	JMP turned379
 
-over502:
+over522:
 	CMPQ   BX, $0x02
-	JLT    over517
+	JLT    over537
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept518
+	JE     kept538
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready519
+	JMP    ready539
 
-kept518:
+kept538:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X1
@@ -8465,7 +8465,7 @@ kept518:
 	VMOVSD (DX), X3
 	VMOVSD 8(DX)(BX*1), X4
 
-ready519:
+ready539:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -8478,7 +8478,7 @@ ready519:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest520
+	JLT          rest540
 	VMOVSD       (DX), X5
 	VMOVSD       (DI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8623,11 +8623,11 @@ ready519:
 	ADDQ         R8, DI
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn522
+	JMP          turn542
 
-rest520:
+rest540:
 	// fewer rows, and then dz of some before them as well
-fold521:
+fold541:
 	VMOVSD       (DX), X5
 	VMOVSD       (DI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8647,7 +8647,7 @@ fold521:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold521
+	JNZ          fold541
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVSD       (DX), X5
@@ -8675,15 +8675,15 @@ fold521:
 	VMOVSD       8(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn522:
+turn542:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some523
+	JGE  some543
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some523:
+some543:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -8717,34 +8717,34 @@ some523:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over527
+	JLE              over547
 	VFMADD231PS.BCST 8(DX), Y6, Y0
 
-over527:
+over547:
 	VFMADD231PS.BCST 12(DX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all529
+	JGE              all549
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole530
+	JGE              whole550
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole530:
+whole550:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart531
+	JNE     apart551
 	VMOVUPS Y0, (SI)
-	JMP     stored532
+	JMP     stored552
 
-apart531:
+apart551:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -8758,16 +8758,16 @@ apart531:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored532:
+stored552:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready519
+	JGE    ready539
 
-all529:
+all549:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -8784,24 +8784,24 @@ all529:
 	VMOVSD X4, 8(DX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some533
+	JGE    some553
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some533:
-	JMP turned359
+some553:
+	JMP turned379
 
-over517:
+over537:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept534
+	JE     kept554
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready535
+	JMP    ready555
 
-kept534:
+kept554:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSS (DX), X1
@@ -8810,7 +8810,7 @@ kept534:
 	MOVQ   lddw+24(FP), SI
 	VMOVSS (DX), X3
 
-ready535:
+ready555:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -8823,7 +8823,7 @@ ready535:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest536
+	JLT              rest556
 	VMOVSS           (DX), X5
 	VMOVSS           (DI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8904,11 +8904,11 @@ ready535:
 	ADDQ             R8, DI
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn538
+	JMP              turn558
 
-rest536:
+rest556:
 	// fewer rows, and then dz of some before them as well
-fold537:
+fold557:
 	VMOVSS           (DX), X5
 	VMOVSS           (DI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8920,7 +8920,7 @@ fold537:
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold537
+	JNZ              fold557
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSS           (DX), X5
@@ -8940,15 +8940,15 @@ fold537:
 	VMOVSS           (DX), X12
 	ADDQ             SI, DX
 
-turn538:
+turn558:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some539
+	JGE  some559
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some539:
+some559:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -8968,26 +8968,26 @@ some539:
 	VFMADD231PS.BCST (DX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all542
+	JGE              all562
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole543
+	JGE              whole563
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole543:
+whole563:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart544
+	JNE     apart564
 	VMOVUPS Y0, (SI)
-	JMP     stored545
+	JMP     stored565
 
-apart544:
+apart564:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -9001,16 +9001,16 @@ apart544:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored545:
+stored565:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready535
+	JGE    ready555
 
-all542:
+all562:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -9023,13 +9023,13 @@ all542:
 	VMOVSS X3, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some546
+	JGE    some566
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some546:
-turned359:
+some566:
+turned379:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -9050,19 +9050,19 @@ turned359:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole547
+	JGE    whole567
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole547:
+whole567:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart548
+	JNE     apart568
 	VMOVUPS Y0, (DX)
-	JMP     stored549
+	JMP     stored569
 
-apart548:
+apart568:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9076,41 +9076,41 @@ apart548:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored549:
+stored569:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block356
+	JGE    block376
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end354
+	JMP end374
 
-other355:
-block551:
+other375:
+block571:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk552:
+chunk572:
 	CMPQ BX, $0x10
-	JLT  last553
+	JLT  last573
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept555
+	JE     kept575
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready556
+	JMP    ready576
 
-kept555:
+kept575:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -9121,7 +9121,7 @@ kept555:
 	VMOVUPS (DX), Y3
 	VMOVUPS 32(DX), Y4
 
-ready556:
+ready576:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -9134,7 +9134,7 @@ ready556:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest557
+	JLT          rest577
 	VMOVUPS      (DX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(DX), Y6
@@ -9207,11 +9207,11 @@ ready556:
 	VFMADD231PS  Y22, Y20, Y4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn559
+	JMP          turn579
 
-rest557:
+rest577:
 	// fewer rows, and then dz of some before them as well
-fold558:
+fold578:
 	VMOVUPS      (DX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(DX), Y6
@@ -9222,7 +9222,7 @@ fold558:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold558
+	JNZ          fold578
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y5
@@ -9250,15 +9250,15 @@ fold558:
 	VMOVUPS      32(DX), Y20
 	ADDQ         SI, DX
 
-turn559:
+turn579:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some560
+	JGE  some580
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some560:
+some580:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -9329,26 +9329,26 @@ some560:
 	VFMADD231PS.BCST 60(DX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all578
+	JGE              all598
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole579
+	JGE              whole599
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole579:
+whole599:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart580
+	JNE     apart600
 	VMOVUPS Y0, (SI)
-	JMP     stored581
+	JMP     stored601
 
-apart580:
+apart600:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -9362,16 +9362,16 @@ apart580:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored581:
+stored601:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready556
+	JGE    ready576
 
-all578:
+all598:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -9388,42 +9388,42 @@ all578:
 	VMOVUPS Y4, 32(DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some582
+	JGE     some602
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some582:
+some602:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk552
-	JMP  turned554
+	JGE  chunk572
+	JMP  turned574
 
-last553:
+last573:
 	CMPQ BX, $0x08
-	JLE  narrower583
+	JLE  narrower603
 	CMPQ BX, $0x10
-	JNE  over584
-	JMP  turned554
+	JNE  over604
+	JMP  turned574
 
-over584:
+over604:
 	CMPQ   BX, $0x0d
-	JGE    over585
+	JGE    over605
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept586
+	JE     kept606
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready587
+	JMP    ready607
 
-kept586:
+kept606:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -9434,7 +9434,7 @@ kept586:
 	VMOVUPS (DX), Y3
 	VMOVUPS 32(DX)(BX*1), X4
 
-ready587:
+ready607:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -9447,7 +9447,7 @@ ready587:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest588
+	JLT          rest608
 	VMOVUPS      (DX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(DX)(BX*1), X6
@@ -9520,11 +9520,11 @@ ready587:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn590
+	JMP          turn610
 
-rest588:
+rest608:
 	// fewer rows, and then dz of some before them as well
-fold589:
+fold609:
 	VMOVUPS      (DX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(DX)(BX*1), X6
@@ -9535,7 +9535,7 @@ fold589:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold589
+	JNZ          fold609
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y5
@@ -9563,15 +9563,15 @@ fold589:
 	VMOVUPS      32(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn590:
+turn610:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some591
+	JGE  some611
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some591:
+some611:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -9623,44 +9623,44 @@ some591:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over601
+	JLE              over621
 	VFMADD231PS.BCST 32(DX), Y6, Y0
 
-over601:
+over621:
 	CMPQ             BX, $0x28
-	JLE              over602
+	JLE              over622
 	VFMADD231PS.BCST 36(DX), Y12, Y0
 
-over602:
+over622:
 	CMPQ             BX, $0x24
-	JLE              over603
+	JLE              over623
 	VFMADD231PS.BCST 40(DX), Y5, Y0
 
-over603:
+over623:
 	VFMADD231PS.BCST 44(DX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all605
+	JGE              all625
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole606
+	JGE              whole626
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole606:
+whole626:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart607
+	JNE     apart627
 	VMOVUPS Y0, (SI)
-	JMP     stored608
+	JMP     stored628
 
-apart607:
+apart627:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -9674,16 +9674,16 @@ apart607:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored608:
+stored628:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready587
+	JGE    ready607
 
-all605:
+all625:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -9700,29 +9700,29 @@ all605:
 	VMOVUPS X4, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some609
+	JGE     some629
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some609:
-	JMP turned554
+some629:
+	JMP turned574
 
-over585:
+over605:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept610
+	JE     kept630
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready611
+	JMP    ready631
 
-kept610:
+kept630:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -9733,7 +9733,7 @@ kept610:
 	VMOVUPS (DX), Y3
 	VMOVUPS 32(DX)(BX*1), Y4
 
-ready611:
+ready631:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -9746,7 +9746,7 @@ ready611:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest612
+	JLT          rest632
 	VMOVUPS      (DX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(DX)(BX*1), Y6
@@ -9819,11 +9819,11 @@ ready611:
 	VFMADD231PS  Y22, Y20, Y4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn614
+	JMP          turn634
 
-rest612:
+rest632:
 	// fewer rows, and then dz of some before them as well
-fold613:
+fold633:
 	VMOVUPS      (DX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(DX)(BX*1), Y6
@@ -9834,7 +9834,7 @@ fold613:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold613
+	JNZ          fold633
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), Y5
@@ -9862,15 +9862,15 @@ fold613:
 	VMOVUPS      32(DX)(BX*1), Y20
 	ADDQ         SI, DX
 
-turn614:
+turn634:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some615
+	JGE  some635
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some615:
+some635:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -9934,64 +9934,64 @@ some615:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over625
+	JLE              over645
 	VFMADD231PS.BCST 32(DX), Y6, Y0
 
-over625:
+over645:
 	CMPQ             BX, $0x38
-	JLE              over626
+	JLE              over646
 	VFMADD231PS.BCST 36(DX), Y12, Y0
 
-over626:
+over646:
 	CMPQ             BX, $0x34
-	JLE              over627
+	JLE              over647
 	VFMADD231PS.BCST 40(DX), Y20, Y0
 
-over627:
+over647:
 	CMPQ             BX, $0x30
-	JLE              over628
+	JLE              over648
 	VFMADD231PS.BCST 44(DX), Y10, Y0
 
-over628:
+over648:
 	CMPQ             BX, $0x2c
-	JLE              over629
+	JLE              over649
 	VFMADD231PS.BCST 48(DX), Y5, Y0
 
-over629:
+over649:
 	CMPQ             BX, $0x28
-	JLE              over630
+	JLE              over650
 	VFMADD231PS.BCST 52(DX), Y18, Y0
 
-over630:
+over650:
 	CMPQ             BX, $0x24
-	JLE              over631
+	JLE              over651
 	VFMADD231PS.BCST 56(DX), Y8, Y0
 
-over631:
+over651:
 	VFMADD231PS.BCST 60(DX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all633
+	JGE              all653
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole634
+	JGE              whole654
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole634:
+whole654:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart635
+	JNE     apart655
 	VMOVUPS Y0, (SI)
-	JMP     stored636
+	JMP     stored656
 
-apart635:
+apart655:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -10005,16 +10005,16 @@ apart635:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored636:
+stored656:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready611
+	JGE    ready631
 
-all633:
+all653:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -10031,27 +10031,27 @@ all633:
 	VMOVUPS Y4, 32(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some637
+	JGE     some657
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some637:
-	JMP turned554
+some657:
+	JMP turned574
 
-narrower583:
+narrower603:
 	CMPQ BX, $0x08
-	JNE  over638
+	JNE  over658
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept639
+	JE     kept659
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready640
+	JMP    ready660
 
-kept639:
+kept659:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), Y1
@@ -10060,7 +10060,7 @@ kept639:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPS (DX), Y3
 
-ready640:
+ready660:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -10073,7 +10073,7 @@ ready640:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest641
+	JLT              rest661
 	VMOVUPS          (DX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R9), Y5, Y3
@@ -10114,18 +10114,18 @@ ready640:
 	VFMADD231PS.BCST (R9), Y12, Y3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn643
+	JMP              turn663
 
-rest641:
+rest661:
 	// fewer rows, and then dz of some before them as well
-fold642:
+fold662:
 	VMOVUPS          (DX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R9), Y5, Y3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold642
+	JNZ              fold662
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), Y5
@@ -10145,15 +10145,15 @@ fold642:
 	VMOVUPS          (DX), Y12
 	ADDQ             SI, DX
 
-turn643:
+turn663:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some644
+	JGE  some664
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some644:
+some664:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -10192,26 +10192,26 @@ some644:
 	VFMADD231PS.BCST 28(DX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all654
+	JGE              all674
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole655
+	JGE              whole675
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole655:
+whole675:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart656
+	JNE     apart676
 	VMOVUPS Y0, (SI)
-	JMP     stored657
+	JMP     stored677
 
-apart656:
+apart676:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -10225,16 +10225,16 @@ apart656:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored657:
+stored677:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready640
+	JGE    ready660
 
-all654:
+all674:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -10247,27 +10247,27 @@ all654:
 	VMOVUPS Y3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some658
+	JGE     some678
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some658:
-	JMP turned554
+some678:
+	JMP turned574
 
-over638:
+over658:
 	CMPQ BX, $0x04
-	JNE  over659
+	JNE  over679
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept660
+	JE     kept680
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready661
+	JMP    ready681
 
-kept660:
+kept680:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), X1
@@ -10276,7 +10276,7 @@ kept660:
 	MOVQ    lddw+24(FP), SI
 	VMOVUPS (DX), X3
 
-ready661:
+ready681:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -10289,7 +10289,7 @@ ready661:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest662
+	JLT              rest682
 	VMOVUPS          (DX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R9), X5, X3
@@ -10330,18 +10330,18 @@ ready661:
 	VFMADD231PS.BCST (R9), X12, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn664
+	JMP              turn684
 
-rest662:
+rest682:
 	// fewer rows, and then dz of some before them as well
-fold663:
+fold683:
 	VMOVUPS          (DX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R9), X5, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold663
+	JNZ              fold683
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVUPS          (DX), X5
@@ -10361,15 +10361,15 @@ fold663:
 	VMOVUPS          (DX), X12
 	ADDQ             SI, DX
 
-turn664:
+turn684:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some665
+	JGE  some685
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some665:
+some685:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -10392,26 +10392,26 @@ some665:
 	VFMADD231PS.BCST 12(DX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all671
+	JGE              all691
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole672
+	JGE              whole692
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole672:
+whole692:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart673
+	JNE     apart693
 	VMOVUPS Y0, (SI)
-	JMP     stored674
+	JMP     stored694
 
-apart673:
+apart693:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -10425,16 +10425,16 @@ apart673:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored674:
+stored694:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready661
+	JGE    ready681
 
-all671:
+all691:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -10447,31 +10447,31 @@ all671:
 	VMOVUPS X3, (DX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some675
+	JGE     some695
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some675:
-	JMP turned554
+some695:
+	JMP turned574
 
-over659:
+over679:
 	CMPQ   BX, $0x04
-	JLT    over676
+	JLT    over696
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept677
+	JE     kept697
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready678
+	JMP    ready698
 
-kept677:
+kept697:
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
 	VMOVUPS (DX), X1
@@ -10482,7 +10482,7 @@ kept677:
 	VMOVUPS (DX), X3
 	VMOVUPS 16(DX)(BX*1), X4
 
-ready678:
+ready698:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -10495,7 +10495,7 @@ ready678:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest679
+	JLT          rest699
 	VMOVUPS      (DX), X5
 	VADDPS       X5, X1, X1
 	VMOVUPS      16(DX)(BX*1), X6
@@ -10568,11 +10568,11 @@ ready678:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn681
+	JMP          turn701
 
-rest679:
+rest699:
 	// fewer rows, and then dz of some before them as well
-fold680:
+fold700:
 	VMOVUPS      (DX), X5
 	VADDPS       X5, X1, X1
 	VMOVUPS      16(DX)(BX*1), X6
@@ -10583,7 +10583,7 @@ fold680:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold680
+	JNZ          fold700
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVUPS      (DX), X5
@@ -10611,15 +10611,15 @@ fold680:
 	VMOVUPS      16(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn681:
+turn701:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some682
+	JGE  some702
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some682:
+some702:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -10655,44 +10655,44 @@ some682:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over688
+	JLE              over708
 	VFMADD231PS.BCST 16(DX), Y6, Y0
 
-over688:
+over708:
 	CMPQ             BX, $0x18
-	JLE              over689
+	JLE              over709
 	VFMADD231PS.BCST 20(DX), Y12, Y0
 
-over689:
+over709:
 	CMPQ             BX, $0x14
-	JLE              over690
+	JLE              over710
 	VFMADD231PS.BCST 24(DX), Y5, Y0
 
-over690:
+over710:
 	VFMADD231PS.BCST 28(DX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all692
+	JGE              all712
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole693
+	JGE              whole713
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole693:
+whole713:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart694
+	JNE     apart714
 	VMOVUPS Y0, (SI)
-	JMP     stored695
+	JMP     stored715
 
-apart694:
+apart714:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -10706,16 +10706,16 @@ apart694:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored695:
+stored715:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready678
+	JGE    ready698
 
-all692:
+all712:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), DX
 	ADDQ    AX, DX
@@ -10732,27 +10732,27 @@ all692:
 	VMOVUPS X4, 16(DX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some696
+	JGE     some716
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some696:
-	JMP turned554
+some716:
+	JMP turned574
 
-over676:
+over696:
 	CMPQ BX, $0x02
-	JNE  over697
+	JNE  over717
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept698
+	JE     kept718
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready699
+	JMP    ready719
 
-kept698:
+kept718:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X1
@@ -10761,7 +10761,7 @@ kept698:
 	MOVQ   lddw+24(FP), SI
 	VMOVSD (DX), X3
 
-ready699:
+ready719:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -10774,7 +10774,7 @@ ready699:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest700
+	JLT              rest720
 	VMOVSD           (DX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R9), X5, X3
@@ -10815,18 +10815,18 @@ ready699:
 	VFMADD231PS.BCST (R9), X12, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn702
+	JMP              turn722
 
-rest700:
+rest720:
 	// fewer rows, and then dz of some before them as well
-fold701:
+fold721:
 	VMOVSD           (DX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R9), X5, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold701
+	JNZ              fold721
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSD           (DX), X5
@@ -10846,15 +10846,15 @@ fold701:
 	VMOVSD           (DX), X12
 	ADDQ             SI, DX
 
-turn702:
+turn722:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some703
+	JGE  some723
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some703:
+some723:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -10875,26 +10875,26 @@ some703:
 	VFMADD231PS.BCST 4(DX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all707
+	JGE              all727
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole708
+	JGE              whole728
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole708:
+whole728:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart709
+	JNE     apart729
 	VMOVUPS Y0, (SI)
-	JMP     stored710
+	JMP     stored730
 
-apart709:
+apart729:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -10908,16 +10908,16 @@ apart709:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored710:
+stored730:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready699
+	JGE    ready719
 
-all707:
+all727:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -10930,31 +10930,31 @@ all707:
 	VMOVSD X3, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some711
+	JGE    some731
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some711:
-	JMP turned554
+some731:
+	JMP turned574
 
-over697:
+over717:
 	CMPQ   BX, $0x02
-	JLT    over712
+	JLT    over732
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept713
+	JE     kept733
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready714
+	JMP    ready734
 
-kept713:
+kept733:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSD (DX), X1
@@ -10965,7 +10965,7 @@ kept713:
 	VMOVSD (DX), X3
 	VMOVSD 8(DX)(BX*1), X4
 
-ready714:
+ready734:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), DX
 	ADDQ         AX, DX
@@ -10978,7 +10978,7 @@ ready714:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x08
-	JLT          rest715
+	JLT          rest735
 	VMOVSD       (DX), X5
 	VADDPS       X5, X1, X1
 	VMOVSD       8(DX)(BX*1), X6
@@ -11051,11 +11051,11 @@ ready714:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         SI, DX
 	ADDQ         R10, R9
-	JMP          turn717
+	JMP          turn737
 
-rest715:
+rest735:
 	// fewer rows, and then dz of some before them as well
-fold716:
+fold736:
 	VMOVSD       (DX), X5
 	VADDPS       X5, X1, X1
 	VMOVSD       8(DX)(BX*1), X6
@@ -11066,7 +11066,7 @@ fold716:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         CX
-	JNZ          fold716
+	JNZ          fold736
 	IMUL3Q       $0x08, SI, CX
 	SUBQ         CX, DX
 	VMOVSD       (DX), X5
@@ -11094,15 +11094,15 @@ fold716:
 	VMOVSD       8(DX)(BX*1), X20
 	ADDQ         SI, DX
 
-turn717:
+turn737:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some718
+	JGE  some738
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some718:
+some738:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -11136,34 +11136,34 @@ some718:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over722
+	JLE              over742
 	VFMADD231PS.BCST 8(DX), Y6, Y0
 
-over722:
+over742:
 	VFMADD231PS.BCST 12(DX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all724
+	JGE              all744
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole725
+	JGE              whole745
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole725:
+whole745:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart726
+	JNE     apart746
 	VMOVUPS Y0, (SI)
-	JMP     stored727
+	JMP     stored747
 
-apart726:
+apart746:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -11177,16 +11177,16 @@ apart726:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored727:
+stored747:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready714
+	JGE    ready734
 
-all724:
+all744:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -11203,24 +11203,24 @@ all724:
 	VMOVSD X4, 8(DX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some728
+	JGE    some748
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some728:
-	JMP turned554
+some748:
+	JMP turned574
 
-over712:
+over732:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept729
+	JE     kept749
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready730
+	JMP    ready750
 
-kept729:
+kept749:
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
 	VMOVSS (DX), X1
@@ -11229,7 +11229,7 @@ kept729:
 	MOVQ   lddw+24(FP), SI
 	VMOVSS (DX), X3
 
-ready730:
+ready750:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), DX
 	ADDQ             AX, DX
@@ -11242,7 +11242,7 @@ ready730:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), CX
 	CMPQ             CX, $0x08
-	JLT              rest731
+	JLT              rest751
 	VMOVSS           (DX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R9), X5, X3
@@ -11283,18 +11283,18 @@ ready730:
 	VFMADD231PS.BCST (R9), X12, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
-	JMP              turn733
+	JMP              turn753
 
-rest731:
+rest751:
 	// fewer rows, and then dz of some before them as well
-fold732:
+fold752:
 	VMOVSS           (DX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R9), X5, X3
 	ADDQ             SI, DX
 	ADDQ             R10, R9
 	DECQ             CX
-	JNZ              fold732
+	JNZ              fold752
 	IMUL3Q           $0x08, SI, CX
 	SUBQ             CX, DX
 	VMOVSS           (DX), X5
@@ -11314,15 +11314,15 @@ fold732:
 	VMOVSS           (DX), X12
 	ADDQ             SI, DX
 
-turn733:
+turn753:
 	MOVQ cols+112(FP), CX
 	CMPQ CX, $0x11
-	JGE  some734
+	JGE  some754
 	MOVQ DX, dy+40(FP)
 	MOVQ DI, y+56(FP)
 	MOVQ R9, x+72(FP)
 
-some734:
+some754:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), DX
 	ADDQ             AX, DX
@@ -11342,26 +11342,26 @@ some734:
 	VFMADD231PS.BCST (DX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all737
+	JGE              all757
 	MOVQ             n+120(FP), DX
 	MOVQ             dx+0(FP), SI
 	MOVQ             lddx+8(FP), DI
 	SUBQ             $0x08, DX
 	MOVQ             DX, n+120(FP)
 	TESTQ            DX, DX
-	JGE              whole738
+	JGE              whole758
 	IMULQ            DI, DX
 	ADDQ             DX, SI
 
-whole738:
+whole758:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    DI, $0x04
-	JNE     apart739
+	JNE     apart759
 	VMOVUPS Y0, (SI)
-	JMP     stored740
+	JMP     stored760
 
-apart739:
+apart759:
 	LEAQ          (DI)(DI*2), R8
 	LEAQ          (DI)(DI*4), R9
 	LEAQ          (R8)(DI*4), R10
@@ -11375,16 +11375,16 @@ apart739:
 	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
 	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
 
-stored740:
+stored760:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, DI, DI
 	ADDQ   DI, SI
 	MOVQ   SI, dx+0(FP)
 	MOVQ   n+120(FP), DX
 	CMPQ   DX, $0x01
-	JGE    ready730
+	JGE    ready750
 
-all737:
+all757:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), DX
 	ADDQ   AX, DX
@@ -11397,13 +11397,13 @@ all737:
 	VMOVSS X3, (DX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some741
+	JGE    some761
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some741:
-turned554:
+some761:
+turned574:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -11424,19 +11424,19 @@ turned554:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole742
+	JGE    whole762
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole742:
+whole762:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart743
+	JNE     apart763
 	VMOVUPS Y0, (DX)
-	JMP     stored744
+	JMP     stored764
 
-apart743:
+apart763:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11450,20 +11450,20 @@ apart743:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored744:
+stored764:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block551
+	JGE    block571
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end354
+	JMP end374
 
-end354:
+end374:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

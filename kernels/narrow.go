@@ -163,6 +163,12 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {
 		f = s
 	}
+	// A part of a vector is one pass where short ones are two, but dw alone has better ways
+	// to be made for many outputs.
+	if s := t.atLeast(dw.Rows); s.narrowBothParts && dw.Rows > 2 && (f == nil || dw.Rows%f.lanes > 0) &&
+		(!dx.empty() || dw.Rows > t.gradRows && dw.Cols <= dw.Rows+1) {
+		f = s
+	}
 	if add {
 		least = narrowBothAdd
 	}
@@ -205,10 +211,10 @@ func (t *tiles[T]) backwardNarrow(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 			}
 			t.gateAll(db, dy, y, i, i+p.n, act)
 		}
-		if p.add {
+		if p.add && !t.narrowBothParts {
 			t.narrowOn(dx, dw, dy, x, w, i, p.n)
 		} else {
-			t.narrowPiece(dx, dw, dy, x, w, i, p.n, nil)
+			t.narrowPiece(dx, dw, dy, x, w, i, p.n, nil, p.add)
 		}
 		p.add = true
 	}
@@ -228,21 +234,24 @@ func (t *tiles[T]) narrowOn(dx, dw, dz, x, w *Mat[T], i, n int) {
 			copy(held.Row(k), dw.Row(first+k))
 		}
 	}
-	t.narrowPiece(dx, dw, dz, x, w, i, n, &held)
+	t.narrowPiece(dx, dw, dz, x, w, i, n, &held, true)
 }
 
 // narrowPiece computes dx of rows i to i+n-1 of a layer with few outputs, and dw of
 // these, or what they add to it. The last inputs are perhaps computed twice: then
-// held is what dw held of them.
-func (t *tiles[T]) narrowPiece(dx, dw, dz, x, w *Mat[T], i, n int, held *Mat[T]) {
+// held is what dw held of them, if they add.
+func (t *tiles[T]) narrowPiece(dx, dw, dz, x, w *Mat[T], i, n int, held *Mat[T], add bool) {
 	whole := t.whole(dw.Rows)
+	if t.narrowBothParts {
+		whole = dw.Rows
+	}
 	each := whole
 	if 2*whole*dw.Cols*(n+8) > maxWork || whole > maxRun {
 		each = max(t.whole(min(maxWork/2/dw.Cols/(n+8), maxRun)), t.lanes)
 	}
 	for k := 0; k < dw.Rows; k += each {
 		rows, init, ldinit := min(each, whole-k), (*T)(nil), uintptr(0)
-		if held != nil {
+		if add {
 			init, ldinit = dw.at(k, 0), dw.pitch()
 		}
 		if rows <= 0 {

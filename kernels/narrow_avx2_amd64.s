@@ -9755,7 +9755,7 @@ TEXT ·narrowBothAVX2F32(SB), NOSPLIT, $0-120
 	JNE     other1
 
 inputs2:
-	// 6 columns of w and of dw, 8 inputs
+	// 6 columns of w and of dw, 8 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -9950,15 +9950,15 @@ end10:
 	VUNPCKHPD    Y10, Y0, Y2
 	VUNPCKLPD    Y10, Y0, Y0
 	VMOVUPS      X6, (AX)
+	VMOVUPS      X9, (AX)(BX*1)
+	VMOVUPS      X0, (AX)(BX*2)
+	VMOVUPS      X2, (AX)(CX*1)
 	VEXTRACTF128 $0x01, Y6, X10
 	VMOVUPS      X10, (AX)(BX*4)
-	VMOVUPS      X9, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y9, X10
 	VMOVUPS      X10, (AX)(DX*1)
-	VMOVUPS      X0, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y0, X10
 	VMOVUPS      X10, (AX)(CX*2)
-	VMOVUPS      X2, (AX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X10
 	VMOVUPS      X10, (AX)(SI*1)
 	VUNPCKHPS    Y14, Y11, Y10
@@ -9970,15 +9970,15 @@ end10:
 	VUNPCKHPD    Y14, Y10, Y0
 	VUNPCKLPD    Y14, Y10, Y10
 	VMOVSD       X11, 16(AX)
+	VMOVSD       X1, 16(AX)(BX*1)
+	VMOVSD       X10, 16(AX)(BX*2)
+	VMOVSD       X0, 16(AX)(CX*1)
 	VEXTRACTF128 $0x01, Y11, X14
 	VMOVSD       X14, 16(AX)(BX*4)
-	VMOVSD       X1, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X14
 	VMOVSD       X14, 16(AX)(DX*1)
-	VMOVSD       X10, 16(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y10, X14
 	VMOVSD       X14, 16(AX)(CX*2)
-	VMOVSD       X0, 16(AX)(CX*1)
 	VEXTRACTF128 $0x01, Y0, X14
 	VMOVSD       X14, 16(AX)(SI*1)
 	IMUL3Q       $0x08, BX, BX
@@ -9995,10 +9995,10 @@ end10:
 
 other1:
 	CMPQ AX, $0x05
-	JNE  other13
+	JNE  other15
 
-inputs14:
-	// 5 columns of w and of dw, 8 inputs
+inputs16:
+	// 5 columns of w and of dw, 8 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -10045,7 +10045,7 @@ inputs14:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh17
+	JE          fresh19
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
@@ -10089,16 +10089,16 @@ inputs14:
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready18
+	JMP         ready20
 
-fresh17:
+fresh19:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y9, Y9, Y9
 	VXORPS Y2, Y2, Y2
 	VXORPS Y8, Y8, Y8
 	VXORPS Y10, Y10, Y10
 
-ready18:
+ready20:
 	VXORPS Y7, Y7, Y7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -10108,10 +10108,10 @@ ready18:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without21
+	JE     without23
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row23:
+row25:
 	VMOVUPS      (SI), Y11
 	VMOVAPS      Y7, Y13
 	VBROADCASTSS (CX), Y12
@@ -10135,17 +10135,17 @@ row23:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row23
+	JNZ          row25
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end22
+	JMP  end24
 
-without21:
+without23:
 	// the same without dx
-row24:
+row26:
 	VMOVUPS      (SI), Y11
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y11, Y6
@@ -10160,9 +10160,9 @@ row24:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row24
+	JNZ          row26
 
-end22:
+end24:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -10186,15 +10186,15 @@ end22:
 	VUNPCKHPD    Y9, Y0, Y2
 	VUNPCKLPD    Y9, Y0, Y0
 	VMOVUPS      X6, (AX)
+	VMOVUPS      X8, (AX)(BX*1)
+	VMOVUPS      X0, (AX)(BX*2)
+	VMOVUPS      X2, (AX)(CX*1)
 	VEXTRACTF128 $0x01, Y6, X9
 	VMOVUPS      X9, (AX)(BX*4)
-	VMOVUPS      X8, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y8, X9
 	VMOVUPS      X9, (AX)(DX*1)
-	VMOVUPS      X0, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y0, X9
 	VMOVUPS      X9, (AX)(CX*2)
-	VMOVUPS      X2, (AX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X9
 	VMOVUPS      X9, (AX)(SI*1)
 	VUNPCKHPS    Y0, Y10, Y9
@@ -10206,15 +10206,15 @@ end22:
 	VUNPCKHPD    Y0, Y9, Y1
 	VUNPCKLPD    Y0, Y9, Y9
 	VMOVSS       X10, 16(AX)
+	VMOVSS       X2, 16(AX)(BX*1)
+	VMOVSS       X9, 16(AX)(BX*2)
+	VMOVSS       X1, 16(AX)(CX*1)
 	VEXTRACTF128 $0x01, Y10, X0
 	VMOVSS       X0, 16(AX)(BX*4)
-	VMOVSS       X2, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y2, X0
 	VMOVSS       X0, 16(AX)(DX*1)
-	VMOVSS       X9, 16(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y9, X0
 	VMOVSS       X0, 16(AX)(CX*2)
-	VMOVSS       X1, 16(AX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X0
 	VMOVSS       X0, 16(AX)(SI*1)
 	IMUL3Q       $0x08, BX, BX
@@ -10224,17 +10224,17 @@ end22:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs14
+	JGE          inputs16
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other13:
+other15:
 	CMPQ AX, $0x04
-	JNE  other25
+	JNE  other29
 
-inputs26:
-	// 4 columns of w and of dw, 8 inputs
+inputs30:
+	// 4 columns of w and of dw, 8 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -10261,7 +10261,7 @@ inputs26:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh28
+	JE          fresh32
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
@@ -10285,15 +10285,15 @@ inputs26:
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready29
+	JMP         ready33
 
-fresh28:
+fresh32:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y8, Y8, Y8
 	VXORPS Y2, Y2, Y2
 	VXORPS Y7, Y7, Y7
 
-ready29:
+ready33:
 	VXORPS Y6, Y6, Y6
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -10303,10 +10303,10 @@ ready29:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without31
+	JE     without35
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row33:
+row37:
 	VMOVUPS      (SI), Y9
 	VMOVAPS      Y6, Y11
 	VBROADCASTSS (CX), Y10
@@ -10327,17 +10327,17 @@ row33:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row33
+	JNZ          row37
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end32
+	JMP  end36
 
-without31:
+without35:
 	// the same without dx
-row34:
+row38:
 	VMOVUPS      (SI), Y9
 	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y10, Y9, Y5
@@ -10350,9 +10350,9 @@ row34:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row34
+	JNZ          row38
 
-end32:
+end36:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -10375,15 +10375,15 @@ end32:
 	VUNPCKHPD    Y8, Y0, Y2
 	VUNPCKLPD    Y8, Y0, Y0
 	VMOVUPS      X5, (AX)
+	VMOVUPS      X7, (AX)(BX*1)
+	VMOVUPS      X0, (AX)(BX*2)
+	VMOVUPS      X2, (AX)(CX*1)
 	VEXTRACTF128 $0x01, Y5, X8
 	VMOVUPS      X8, (AX)(BX*4)
-	VMOVUPS      X7, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y7, X8
 	VMOVUPS      X8, (AX)(DX*1)
-	VMOVUPS      X0, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y0, X8
 	VMOVUPS      X8, (AX)(CX*2)
-	VMOVUPS      X2, (AX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X8
 	VMOVUPS      X8, (AX)(SI*1)
 	IMUL3Q       $0x08, BX, BX
@@ -10393,17 +10393,17 @@ end32:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs26
+	JGE          inputs30
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other25:
+other29:
 	CMPQ AX, $0x03
-	JNE  other35
+	JNE  other40
 
-inputs36:
-	// 3 columns of w and of dw, 8 inputs
+inputs41:
+	// 3 columns of w and of dw, 8 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -10442,7 +10442,7 @@ inputs36:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh38
+	JE          fresh43
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
@@ -10478,14 +10478,14 @@ inputs36:
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready39
+	JMP         ready44
 
-fresh38:
+fresh43:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y7, Y7, Y7
 	VXORPS Y2, Y2, Y2
 
-ready39:
+ready44:
 	VXORPS Y5, Y5, Y5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -10495,10 +10495,10 @@ ready39:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without41
+	JE     without46
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row43:
+row48:
 	VMOVUPS      (SI), Y6
 	VMOVAPS      Y5, Y9
 	VBROADCASTSS (CX), Y8
@@ -10516,17 +10516,17 @@ row43:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row43
+	JNZ          row48
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end42
+	JMP  end47
 
-without41:
+without46:
 	// the same without dx
-row44:
+row49:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y6, Y3
@@ -10537,9 +10537,9 @@ row44:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row44
+	JNZ          row49
 
-end42:
+end47:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -10562,21 +10562,21 @@ end42:
 	VUNPCKLPD    Y7, Y0, Y0
 	VMOVSD       X3, (AX)
 	VEXTRACTPS   $0x02, X3, 8(AX)
+	VMOVSD       X1, (AX)(BX*1)
+	VEXTRACTPS   $0x02, X1, 8(AX)(BX*1)
+	VMOVSD       X0, (AX)(BX*2)
+	VEXTRACTPS   $0x02, X0, 8(AX)(BX*2)
+	VMOVSD       X2, (AX)(CX*1)
+	VEXTRACTPS   $0x02, X2, 8(AX)(CX*1)
 	VEXTRACTF128 $0x01, Y3, X7
 	VMOVSD       X7, (AX)(BX*4)
 	VEXTRACTPS   $0x02, X7, 8(AX)(BX*4)
-	VMOVSD       X1, (AX)(BX*1)
-	VEXTRACTPS   $0x02, X1, 8(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X7
 	VMOVSD       X7, (AX)(DX*1)
 	VEXTRACTPS   $0x02, X7, 8(AX)(DX*1)
-	VMOVSD       X0, (AX)(BX*2)
-	VEXTRACTPS   $0x02, X0, 8(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y0, X7
 	VMOVSD       X7, (AX)(CX*2)
 	VEXTRACTPS   $0x02, X7, 8(AX)(CX*2)
-	VMOVSD       X2, (AX)(CX*1)
-	VEXTRACTPS   $0x02, X2, 8(AX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X7
 	VMOVSD       X7, (AX)(SI*1)
 	VEXTRACTPS   $0x02, X7, 8(AX)(SI*1)
@@ -10587,14 +10587,14 @@ end42:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs36
+	JGE          inputs41
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other35:
-inputs46:
-	// 2 columns of w and of dw, 8 inputs
+other40:
+inputs52:
+	// 2 columns of w and of dw, 8 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -10625,7 +10625,7 @@ inputs46:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh48
+	JE          fresh54
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
@@ -10653,13 +10653,13 @@ inputs46:
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready49
+	JMP         ready55
 
-fresh48:
+fresh54:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y6, Y6, Y6
 
-ready49:
+ready55:
 	VXORPS Y0, Y0, Y0
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -10669,10 +10669,10 @@ ready49:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without51
+	JE     without57
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row53:
+row59:
 	VMOVUPS      (SI), Y3
 	VMOVAPS      Y0, Y7
 	VBROADCASTSS (CX), Y5
@@ -10687,17 +10687,17 @@ row53:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row53
+	JNZ          row59
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end52
+	JMP  end58
 
-without51:
+without57:
 	// the same without dx
-row54:
+row60:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y5, Y3, Y2
@@ -10706,9 +10706,9 @@ row54:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row54
+	JNZ          row60
 
-end52:
+end58:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -10729,15 +10729,15 @@ end52:
 	VUNPCKHPD    Y6, Y0, Y1
 	VUNPCKLPD    Y6, Y0, Y0
 	VMOVSD       X2, (AX)
+	VMOVSD       X3, (AX)(BX*1)
+	VMOVSD       X0, (AX)(BX*2)
+	VMOVSD       X1, (AX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X6
 	VMOVSD       X6, (AX)(BX*4)
-	VMOVSD       X3, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y3, X6
 	VMOVSD       X6, (AX)(DX*1)
-	VMOVSD       X0, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y0, X6
 	VMOVSD       X6, (AX)(CX*2)
-	VMOVSD       X1, (AX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X6
 	VMOVSD       X6, (AX)(SI*1)
 	IMUL3Q       $0x08, BX, BX
@@ -10747,7 +10747,7 @@ end52:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs46
+	JGE          inputs52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10761,7 +10761,7 @@ TEXT ·narrowBothAVX2F64(SB), NOSPLIT, $0-120
 	JNE     other1
 
 inputs2:
-	// 6 columns of w and of dw, 4 inputs
+	// 6 columns of w and of dw, 4 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -10908,25 +10908,25 @@ end12:
 	VUNPCKHPD    Y6, Y7, Y0
 	VUNPCKLPD    Y6, Y7, Y7
 	VMOVUPD      X7, (AX)
+	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y7, X6
 	VMOVUPD      X6, (AX)(BX*2)
-	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y0, X6
 	VMOVUPD      X6, (AX)(CX*1)
 	VUNPCKHPD    Y8, Y9, Y6
 	VUNPCKLPD    Y8, Y9, Y9
 	VMOVUPD      X9, 16(AX)
+	VMOVUPD      X6, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y9, X8
 	VMOVUPD      X8, 16(AX)(BX*2)
-	VMOVUPD      X6, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y6, X8
 	VMOVUPD      X8, 16(AX)(CX*1)
 	VUNPCKHPD    Y10, Y11, Y8
 	VUNPCKLPD    Y10, Y11, Y11
 	VMOVUPD      X11, 32(AX)
+	VMOVUPD      X8, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y11, X10
 	VMOVUPD      X10, 32(AX)(BX*2)
-	VMOVUPD      X8, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y8, X10
 	VMOVUPD      X10, 32(AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
@@ -10943,10 +10943,10 @@ end12:
 
 other1:
 	CMPQ AX, $0x05
-	JNE  other15
+	JNE  other18
 
-inputs16:
-	// 5 columns of w and of dw, 4 inputs
+inputs19:
+	// 5 columns of w and of dw, 4 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -10975,7 +10975,7 @@ inputs16:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh20
+	JE          fresh23
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X6
@@ -11001,16 +11001,16 @@ inputs16:
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready21
+	JMP         ready24
 
-fresh20:
+fresh23:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y4, Y4, Y4
 	VXORPS Y8, Y8, Y8
 	VXORPS Y7, Y7, Y7
 	VXORPS Y10, Y10, Y10
 
-ready21:
+ready24:
 	VXORPS Y9, Y9, Y9
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -11020,10 +11020,10 @@ ready21:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without25
+	JE     without28
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row27:
+row30:
 	VMOVUPD      (SI), Y11
 	VMOVAPD      Y9, Y13
 	VBROADCASTSD (CX), Y12
@@ -11047,17 +11047,17 @@ row27:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row27
+	JNZ          row30
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end26
+	JMP  end29
 
-without25:
+without28:
 	// the same without dx
-row28:
+row31:
 	VMOVUPD      (SI), Y11
 	VBROADCASTSD (CX), Y12
 	VFMADD231PD  Y12, Y11, Y6
@@ -11072,9 +11072,9 @@ row28:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row28
+	JNZ          row31
 
-end26:
+end29:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -11090,25 +11090,25 @@ end26:
 	VUNPCKHPD    Y4, Y6, Y0
 	VUNPCKLPD    Y4, Y6, Y6
 	VMOVUPD      X6, (AX)
+	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y6, X4
 	VMOVUPD      X4, (AX)(BX*2)
-	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y0, X4
 	VMOVUPD      X4, (AX)(CX*1)
 	VUNPCKHPD    Y7, Y8, Y4
 	VUNPCKLPD    Y7, Y8, Y8
 	VMOVUPD      X8, 16(AX)
+	VMOVUPD      X4, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, 16(AX)(BX*2)
-	VMOVUPD      X4, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y4, X7
 	VMOVUPD      X7, 16(AX)(CX*1)
 	VUNPCKHPD    Y0, Y10, Y7
 	VUNPCKLPD    Y0, Y10, Y10
 	VMOVSD       X10, 32(AX)
+	VMOVSD       X7, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y10, X0
 	VMOVSD       X0, 32(AX)(BX*2)
-	VMOVSD       X7, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y7, X0
 	VMOVSD       X0, 32(AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
@@ -11118,17 +11118,17 @@ end26:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs16
+	JGE          inputs19
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other15:
+other18:
 	CMPQ AX, $0x04
-	JNE  other29
+	JNE  other35
 
-inputs30:
-	// 4 columns of w and of dw, 4 inputs
+inputs36:
+	// 4 columns of w and of dw, 4 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -11149,7 +11149,7 @@ inputs30:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh33
+	JE          fresh39
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X5
@@ -11167,15 +11167,15 @@ inputs30:
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready34
+	JMP         ready40
 
-fresh33:
+fresh39:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y4, Y4, Y4
 	VXORPS Y7, Y7, Y7
 	VXORPS Y6, Y6, Y6
 
-ready34:
+ready40:
 	VXORPS Y8, Y8, Y8
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -11185,10 +11185,10 @@ ready34:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without37
+	JE     without43
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row39:
+row45:
 	VMOVUPD      (SI), Y9
 	VMOVAPD      Y8, Y11
 	VBROADCASTSD (CX), Y10
@@ -11209,17 +11209,17 @@ row39:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row39
+	JNZ          row45
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end38
+	JMP  end44
 
-without37:
+without43:
 	// the same without dx
-row40:
+row46:
 	VMOVUPD      (SI), Y9
 	VBROADCASTSD (CX), Y10
 	VFMADD231PD  Y10, Y9, Y5
@@ -11232,9 +11232,9 @@ row40:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row40
+	JNZ          row46
 
-end38:
+end44:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -11249,17 +11249,17 @@ end38:
 	VUNPCKHPD    Y4, Y5, Y0
 	VUNPCKLPD    Y4, Y5, Y5
 	VMOVUPD      X5, (AX)
+	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y5, X4
 	VMOVUPD      X4, (AX)(BX*2)
-	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y0, X4
 	VMOVUPD      X4, (AX)(CX*1)
 	VUNPCKHPD    Y6, Y7, Y4
 	VUNPCKLPD    Y6, Y7, Y7
 	VMOVUPD      X7, 16(AX)
+	VMOVUPD      X4, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y7, X6
 	VMOVUPD      X6, 16(AX)(BX*2)
-	VMOVUPD      X4, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVUPD      X6, 16(AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
@@ -11269,17 +11269,17 @@ end38:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs30
+	JGE          inputs36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other29:
+other35:
 	CMPQ AX, $0x03
-	JNE  other41
+	JNE  other49
 
-inputs42:
-	// 3 columns of w and of dw, 4 inputs
+inputs50:
+	// 3 columns of w and of dw, 4 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -11302,7 +11302,7 @@ inputs42:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh45
+	JE          fresh53
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X4
@@ -11322,14 +11322,14 @@ inputs42:
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready46
+	JMP         ready54
 
-fresh45:
+fresh53:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y2, Y2, Y2
 	VXORPS Y6, Y6, Y6
 
-ready46:
+ready54:
 	VXORPS Y5, Y5, Y5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -11339,10 +11339,10 @@ ready46:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without49
+	JE     without57
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row51:
+row59:
 	VMOVUPD      (SI), Y7
 	VMOVAPD      Y5, Y9
 	VBROADCASTSD (CX), Y8
@@ -11360,17 +11360,17 @@ row51:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row51
+	JNZ          row59
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end50
+	JMP  end58
 
-without49:
+without57:
 	// the same without dx
-row52:
+row60:
 	VMOVUPD      (SI), Y7
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y7, Y4
@@ -11381,9 +11381,9 @@ row52:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row52
+	JNZ          row60
 
-end50:
+end58:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -11397,17 +11397,17 @@ end50:
 	VUNPCKHPD    Y2, Y4, Y0
 	VUNPCKLPD    Y2, Y4, Y4
 	VMOVUPD      X4, (AX)
+	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y4, X2
 	VMOVUPD      X2, (AX)(BX*2)
-	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y0, X2
 	VMOVUPD      X2, (AX)(CX*1)
 	VUNPCKHPD    Y0, Y6, Y2
 	VUNPCKLPD    Y0, Y6, Y6
 	VMOVSD       X6, 16(AX)
+	VMOVSD       X2, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y6, X0
 	VMOVSD       X0, 16(AX)(BX*2)
-	VMOVSD       X2, 16(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y2, X0
 	VMOVSD       X0, 16(AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
@@ -11417,14 +11417,14 @@ end50:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs42
+	JGE          inputs50
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other41:
-inputs54:
-	// 2 columns of w and of dw, 4 inputs
+other49:
+inputs64:
+	// 2 columns of w and of dw, 4 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
 	LEAQ        (BX)(BX*2), CX
@@ -11439,7 +11439,7 @@ inputs54:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh56
+	JE          fresh66
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X3
@@ -11451,13 +11451,13 @@ inputs54:
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready57
+	JMP         ready67
 
-fresh56:
+fresh66:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y2, Y2, Y2
 
-ready57:
+ready67:
 	VXORPS Y4, Y4, Y4
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -11467,10 +11467,10 @@ ready57:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without59
+	JE     without69
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row61:
+row71:
 	VMOVUPD      (SI), Y5
 	VMOVAPD      Y4, Y7
 	VBROADCASTSD (CX), Y6
@@ -11485,17 +11485,17 @@ row61:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row61
+	JNZ          row71
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end60
+	JMP  end70
 
-without59:
+without69:
 	// the same without dx
-row62:
+row72:
 	VMOVUPD      (SI), Y5
 	VBROADCASTSD (CX), Y6
 	VFMADD231PD  Y6, Y5, Y3
@@ -11504,9 +11504,9 @@ row62:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row62
+	JNZ          row72
 
-end60:
+end70:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -11519,9 +11519,9 @@ end60:
 	VUNPCKHPD    Y2, Y3, Y0
 	VUNPCKLPD    Y2, Y3, Y3
 	VMOVUPD      X3, (AX)
+	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y3, X2
 	VMOVUPD      X2, (AX)(BX*2)
-	VMOVUPD      X0, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y0, X2
 	VMOVUPD      X2, (AX)(CX*1)
 	IMUL3Q       $0x04, BX, BX
@@ -11531,7 +11531,7 @@ end60:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs54
+	JGE          inputs64
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

@@ -15235,7 +15235,7 @@ rows29:
 	RET
 
 // func narrowBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, BMI2
 TEXT ·narrowBothAVX512F32(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
@@ -15243,29 +15243,76 @@ TEXT ·narrowBothAVX512F32(SB), NOSPLIT, $0-120
 	JNE     other1
 
 inputs2:
-	// 14 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+	// 14 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted3
+	MOVQ  $0x00000010, AX
+
+parted3:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded4
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded4
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded4
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded4
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded4
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded4
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded4
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded4
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded4
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded4
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded4
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded4:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -15274,22 +15321,58 @@ inputs2:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z8, Z8
-	VINSERTF32X4 $0x02, 16(DI), Z5, Z5
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z8, Z8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded5
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded5
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded5
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
+	CMPQ         AX, $0x08
+	JLE          loaded5
+	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
+	CMPQ         AX, $0x09
+	JLE          loaded5
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
+	CMPQ         AX, $0x0a
+	JLE          loaded5
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
+	CMPQ         AX, $0x0b
+	JLE          loaded5
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
+	CMPQ         AX, $0x0c
+	JLE          loaded5
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
+	CMPQ         AX, $0x0d
+	JLE          loaded5
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
+	CMPQ         AX, $0x0e
+	JLE          loaded5
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
+	CMPQ         AX, $0x0f
+	JLE          loaded5
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
+
+loaded5:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -15298,22 +15381,58 @@ inputs2:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VMOVUPS      32(AX), X9
-	VMOVUPS      32(AX)(BX*1), X10
-	VMOVUPS      32(AX)(BX*2), X11
-	VMOVUPS      32(AX)(CX*1), X12
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Z12, Z12
-	VINSERTF32X4 $0x02, 32(DI), Z9, Z9
-	VINSERTF32X4 $0x02, 32(DI)(BX*1), Z10, Z10
-	VINSERTF32X4 $0x02, 32(DI)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x02, 32(DI)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x03, 32(DI)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x03, 32(DI)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, 32(DI)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, 32(DI)(SI*1), Z12, Z12
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPS      32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded6
+	VMOVUPS      32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded6
+	VMOVUPS      32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded6
+	VMOVUPS      32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z12, Z12
+	CMPQ         AX, $0x08
+	JLE          loaded6
+	VINSERTF32X4 $0x02, 32(R8), Z9, Z9
+	CMPQ         AX, $0x09
+	JLE          loaded6
+	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z10, Z10
+	CMPQ         AX, $0x0a
+	JLE          loaded6
+	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z11, Z11
+	CMPQ         AX, $0x0b
+	JLE          loaded6
+	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z12, Z12
+	CMPQ         AX, $0x0c
+	JLE          loaded6
+	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z9, Z9
+	CMPQ         AX, $0x0d
+	JLE          loaded6
+	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z10, Z10
+	CMPQ         AX, $0x0e
+	JLE          loaded6
+	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z11, Z11
+	CMPQ         AX, $0x0f
+	JLE          loaded6
+	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z12, Z12
+
+loaded6:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -15322,34 +15441,70 @@ inputs2:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	VMOVSD       48(AX), X13
-	VMOVSD       48(AX)(BX*1), X14
-	VMOVSD       48(AX)(BX*2), X15
-	VMOVSD       48(AX)(CX*1), X16
-	VMOVSD       48(AX)(BX*4), X10
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVSD       48(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded7
+	VMOVSD       48(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded7
+	VMOVSD       48(BX)(CX*2), X15
+	CMPQ         AX, $0x03
+	JLE          loaded7
+	VMOVSD       48(BX)(DX*1), X16
+	CMPQ         AX, $0x04
+	JLE          loaded7
+	VMOVSD       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Z13, Z13
-	VMOVSD       48(AX)(DX*1), X10
+	CMPQ         AX, $0x05
+	JLE          loaded7
+	VMOVSD       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Z14, Z14
-	VMOVSD       48(AX)(CX*2), X10
+	CMPQ         AX, $0x06
+	JLE          loaded7
+	VMOVSD       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Z15, Z15
-	VMOVSD       48(AX)(SI*1), X10
+	CMPQ         AX, $0x07
+	JLE          loaded7
+	VMOVSD       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Z16, Z16
-	VMOVSD       48(DI), X10
+	CMPQ         AX, $0x08
+	JLE          loaded7
+	VMOVSD       48(R8), X10
 	VINSERTF32X4 $0x02, X10, Z13, Z13
-	VMOVSD       48(DI)(BX*1), X10
+	CMPQ         AX, $0x09
+	JLE          loaded7
+	VMOVSD       48(R8)(CX*1), X10
 	VINSERTF32X4 $0x02, X10, Z14, Z14
-	VMOVSD       48(DI)(BX*2), X10
+	CMPQ         AX, $0x0a
+	JLE          loaded7
+	VMOVSD       48(R8)(CX*2), X10
 	VINSERTF32X4 $0x02, X10, Z15, Z15
-	VMOVSD       48(DI)(CX*1), X10
+	CMPQ         AX, $0x0b
+	JLE          loaded7
+	VMOVSD       48(R8)(DX*1), X10
 	VINSERTF32X4 $0x02, X10, Z16, Z16
-	VMOVSD       48(DI)(BX*4), X10
+	CMPQ         AX, $0x0c
+	JLE          loaded7
+	VMOVSD       48(R8)(CX*4), X10
 	VINSERTF32X4 $0x03, X10, Z13, Z13
-	VMOVSD       48(DI)(DX*1), X10
+	CMPQ         AX, $0x0d
+	JLE          loaded7
+	VMOVSD       48(R8)(SI*1), X10
 	VINSERTF32X4 $0x03, X10, Z14, Z14
-	VMOVSD       48(DI)(CX*2), X10
+	CMPQ         AX, $0x0e
+	JLE          loaded7
+	VMOVSD       48(R8)(DX*2), X10
 	VINSERTF32X4 $0x03, X10, Z15, Z15
-	VMOVSD       48(DI)(SI*1), X10
+	CMPQ         AX, $0x0f
+	JLE          loaded7
+	VMOVSD       48(R8)(DI*1), X10
 	VINSERTF32X4 $0x03, X10, Z16, Z16
+
+loaded7:
 	VUNPCKHPS    Z14, Z13, Z10
 	VUNPCKLPS    Z14, Z13, Z13
 	VUNPCKHPS    Z16, Z15, Z14
@@ -15358,33 +15513,69 @@ inputs2:
 	VUNPCKLPD    Z15, Z13, Z13
 	VUNPCKHPD    Z14, Z10, Z15
 	VUNPCKLPD    Z14, Z10, Z10
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh7
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X14
-	VMOVUPS      (AX)(BX*1), X15
-	VMOVUPS      (AX)(BX*2), X17
-	VMOVUPS      (AX)(CX*1), X18
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z14, Z14
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z15, Z15
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z17, Z17
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z18, Z18
-	VINSERTF32X4 $0x02, (DI), Z14, Z14
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z15, Z15
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z17, Z17
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z18, Z18
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z14, Z14
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z15, Z15
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z17, Z17
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z18, Z18
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh8
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VMOVUPS      (BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded10
+	VMOVUPS      (BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded10
+	VMOVUPS      (BX)(CX*2), X17
+	CMPQ         AX, $0x03
+	JLE          loaded10
+	VMOVUPS      (BX)(DX*1), X18
+	CMPQ         AX, $0x04
+	JLE          loaded10
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z14, Z14
+	CMPQ         AX, $0x05
+	JLE          loaded10
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z15, Z15
+	CMPQ         AX, $0x06
+	JLE          loaded10
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z17, Z17
+	CMPQ         AX, $0x07
+	JLE          loaded10
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z18, Z18
+	CMPQ         AX, $0x08
+	JLE          loaded10
+	VINSERTF32X4 $0x02, (R8), Z14, Z14
+	CMPQ         AX, $0x09
+	JLE          loaded10
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z15, Z15
+	CMPQ         AX, $0x0a
+	JLE          loaded10
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z17, Z17
+	CMPQ         AX, $0x0b
+	JLE          loaded10
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z18, Z18
+	CMPQ         AX, $0x0c
+	JLE          loaded10
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z14, Z14
+	CMPQ         AX, $0x0d
+	JLE          loaded10
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z15, Z15
+	CMPQ         AX, $0x0e
+	JLE          loaded10
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z17, Z17
+	CMPQ         AX, $0x0f
+	JLE          loaded10
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z18, Z18
+
+loaded10:
 	VUNPCKHPS    Z15, Z14, Z10
 	VUNPCKLPS    Z15, Z14, Z14
 	VUNPCKHPS    Z18, Z17, Z15
@@ -15393,22 +15584,58 @@ inputs2:
 	VUNPCKLPD    Z17, Z14, Z14
 	VUNPCKHPD    Z15, Z10, Z17
 	VUNPCKLPD    Z15, Z10, Z10
-	VMOVUPS      16(AX), X19
-	VMOVUPS      16(AX)(BX*1), X20
-	VMOVUPS      16(AX)(BX*2), X21
-	VMOVUPS      16(AX)(CX*1), X22
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z19, Z19
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z20, Z20
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z21, Z21
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z22, Z22
-	VINSERTF32X4 $0x02, 16(DI), Z19, Z19
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z20, Z20
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z21, Z21
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z22, Z22
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z19, Z19
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z20, Z20
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z21, Z21
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z22, Z22
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VMOVUPS      16(BX), X19
+	CMPQ         AX, $0x01
+	JLE          loaded11
+	VMOVUPS      16(BX)(CX*1), X20
+	CMPQ         AX, $0x02
+	JLE          loaded11
+	VMOVUPS      16(BX)(CX*2), X21
+	CMPQ         AX, $0x03
+	JLE          loaded11
+	VMOVUPS      16(BX)(DX*1), X22
+	CMPQ         AX, $0x04
+	JLE          loaded11
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z19, Z19
+	CMPQ         AX, $0x05
+	JLE          loaded11
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z20, Z20
+	CMPQ         AX, $0x06
+	JLE          loaded11
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z21, Z21
+	CMPQ         AX, $0x07
+	JLE          loaded11
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z22, Z22
+	CMPQ         AX, $0x08
+	JLE          loaded11
+	VINSERTF32X4 $0x02, 16(R8), Z19, Z19
+	CMPQ         AX, $0x09
+	JLE          loaded11
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z20, Z20
+	CMPQ         AX, $0x0a
+	JLE          loaded11
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z21, Z21
+	CMPQ         AX, $0x0b
+	JLE          loaded11
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z22, Z22
+	CMPQ         AX, $0x0c
+	JLE          loaded11
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z19, Z19
+	CMPQ         AX, $0x0d
+	JLE          loaded11
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z20, Z20
+	CMPQ         AX, $0x0e
+	JLE          loaded11
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z21, Z21
+	CMPQ         AX, $0x0f
+	JLE          loaded11
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z22, Z22
+
+loaded11:
 	VUNPCKHPS    Z20, Z19, Z15
 	VUNPCKLPS    Z20, Z19, Z19
 	VUNPCKHPS    Z22, Z21, Z20
@@ -15417,22 +15644,58 @@ inputs2:
 	VUNPCKLPD    Z21, Z19, Z19
 	VUNPCKHPD    Z20, Z15, Z21
 	VUNPCKLPD    Z20, Z15, Z15
-	VMOVUPS      32(AX), X23
-	VMOVUPS      32(AX)(BX*1), X24
-	VMOVUPS      32(AX)(BX*2), X25
-	VMOVUPS      32(AX)(CX*1), X26
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Z23, Z23
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Z24, Z24
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Z25, Z25
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Z26, Z26
-	VINSERTF32X4 $0x02, 32(DI), Z23, Z23
-	VINSERTF32X4 $0x02, 32(DI)(BX*1), Z24, Z24
-	VINSERTF32X4 $0x02, 32(DI)(BX*2), Z25, Z25
-	VINSERTF32X4 $0x02, 32(DI)(CX*1), Z26, Z26
-	VINSERTF32X4 $0x03, 32(DI)(BX*4), Z23, Z23
-	VINSERTF32X4 $0x03, 32(DI)(DX*1), Z24, Z24
-	VINSERTF32X4 $0x03, 32(DI)(CX*2), Z25, Z25
-	VINSERTF32X4 $0x03, 32(DI)(SI*1), Z26, Z26
+	VXORPS       X23, X23, X23
+	VXORPS       X24, X24, X24
+	VXORPS       X25, X25, X25
+	VXORPS       X26, X26, X26
+	VMOVUPS      32(BX), X23
+	CMPQ         AX, $0x01
+	JLE          loaded12
+	VMOVUPS      32(BX)(CX*1), X24
+	CMPQ         AX, $0x02
+	JLE          loaded12
+	VMOVUPS      32(BX)(CX*2), X25
+	CMPQ         AX, $0x03
+	JLE          loaded12
+	VMOVUPS      32(BX)(DX*1), X26
+	CMPQ         AX, $0x04
+	JLE          loaded12
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z23, Z23
+	CMPQ         AX, $0x05
+	JLE          loaded12
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z24, Z24
+	CMPQ         AX, $0x06
+	JLE          loaded12
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z25, Z25
+	CMPQ         AX, $0x07
+	JLE          loaded12
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z26, Z26
+	CMPQ         AX, $0x08
+	JLE          loaded12
+	VINSERTF32X4 $0x02, 32(R8), Z23, Z23
+	CMPQ         AX, $0x09
+	JLE          loaded12
+	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z24, Z24
+	CMPQ         AX, $0x0a
+	JLE          loaded12
+	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z25, Z25
+	CMPQ         AX, $0x0b
+	JLE          loaded12
+	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z26, Z26
+	CMPQ         AX, $0x0c
+	JLE          loaded12
+	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z23, Z23
+	CMPQ         AX, $0x0d
+	JLE          loaded12
+	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z24, Z24
+	CMPQ         AX, $0x0e
+	JLE          loaded12
+	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z25, Z25
+	CMPQ         AX, $0x0f
+	JLE          loaded12
+	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z26, Z26
+
+loaded12:
 	VUNPCKHPS    Z24, Z23, Z20
 	VUNPCKLPS    Z24, Z23, Z23
 	VUNPCKHPS    Z26, Z25, Z24
@@ -15441,48 +15704,84 @@ inputs2:
 	VUNPCKLPD    Z25, Z23, Z23
 	VUNPCKHPD    Z24, Z20, Z25
 	VUNPCKLPD    Z24, Z20, Z20
-	VMOVSD       48(AX), X27
-	VMOVSD       48(AX)(BX*1), X28
-	VMOVSD       48(AX)(BX*2), X29
-	VMOVSD       48(AX)(CX*1), X30
-	VMOVSD       48(AX)(BX*4), X24
+	VXORPS       X27, X27, X27
+	VXORPS       X28, X28, X28
+	VXORPS       X29, X29, X29
+	VXORPS       X30, X30, X30
+	VMOVSD       48(BX), X27
+	CMPQ         AX, $0x01
+	JLE          loaded13
+	VMOVSD       48(BX)(CX*1), X28
+	CMPQ         AX, $0x02
+	JLE          loaded13
+	VMOVSD       48(BX)(CX*2), X29
+	CMPQ         AX, $0x03
+	JLE          loaded13
+	VMOVSD       48(BX)(DX*1), X30
+	CMPQ         AX, $0x04
+	JLE          loaded13
+	VMOVSD       48(BX)(CX*4), X24
 	VINSERTF32X4 $0x01, X24, Z27, Z27
-	VMOVSD       48(AX)(DX*1), X24
+	CMPQ         AX, $0x05
+	JLE          loaded13
+	VMOVSD       48(BX)(SI*1), X24
 	VINSERTF32X4 $0x01, X24, Z28, Z28
-	VMOVSD       48(AX)(CX*2), X24
+	CMPQ         AX, $0x06
+	JLE          loaded13
+	VMOVSD       48(BX)(DX*2), X24
 	VINSERTF32X4 $0x01, X24, Z29, Z29
-	VMOVSD       48(AX)(SI*1), X24
+	CMPQ         AX, $0x07
+	JLE          loaded13
+	VMOVSD       48(BX)(DI*1), X24
 	VINSERTF32X4 $0x01, X24, Z30, Z30
-	VMOVSD       48(DI), X24
+	CMPQ         AX, $0x08
+	JLE          loaded13
+	VMOVSD       48(R8), X24
 	VINSERTF32X4 $0x02, X24, Z27, Z27
-	VMOVSD       48(DI)(BX*1), X24
+	CMPQ         AX, $0x09
+	JLE          loaded13
+	VMOVSD       48(R8)(CX*1), X24
 	VINSERTF32X4 $0x02, X24, Z28, Z28
-	VMOVSD       48(DI)(BX*2), X24
+	CMPQ         AX, $0x0a
+	JLE          loaded13
+	VMOVSD       48(R8)(CX*2), X24
 	VINSERTF32X4 $0x02, X24, Z29, Z29
-	VMOVSD       48(DI)(CX*1), X24
+	CMPQ         AX, $0x0b
+	JLE          loaded13
+	VMOVSD       48(R8)(DX*1), X24
 	VINSERTF32X4 $0x02, X24, Z30, Z30
-	VMOVSD       48(DI)(BX*4), X24
+	CMPQ         AX, $0x0c
+	JLE          loaded13
+	VMOVSD       48(R8)(CX*4), X24
 	VINSERTF32X4 $0x03, X24, Z27, Z27
-	VMOVSD       48(DI)(DX*1), X24
+	CMPQ         AX, $0x0d
+	JLE          loaded13
+	VMOVSD       48(R8)(SI*1), X24
 	VINSERTF32X4 $0x03, X24, Z28, Z28
-	VMOVSD       48(DI)(CX*2), X24
+	CMPQ         AX, $0x0e
+	JLE          loaded13
+	VMOVSD       48(R8)(DX*2), X24
 	VINSERTF32X4 $0x03, X24, Z29, Z29
-	VMOVSD       48(DI)(SI*1), X24
+	CMPQ         AX, $0x0f
+	JLE          loaded13
+	VMOVSD       48(R8)(DI*1), X24
 	VINSERTF32X4 $0x03, X24, Z30, Z30
-	VUNPCKHPS    Z28, Z27, Z24
-	VUNPCKLPS    Z28, Z27, Z27
-	VUNPCKHPS    Z30, Z29, Z28
-	VUNPCKLPS    Z30, Z29, Z29
-	VUNPCKHPD    Z29, Z27, Z30
-	VUNPCKLPD    Z29, Z27, Z27
-	VUNPCKHPD    Z28, Z24, Z29
-	VUNPCKLPD    Z28, Z24, Z24
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready8
 
-fresh7:
+loaded13:
+	VUNPCKHPS Z28, Z27, Z24
+	VUNPCKLPS Z28, Z27, Z27
+	VUNPCKHPS Z30, Z29, Z28
+	VUNPCKLPS Z30, Z29, Z29
+	VUNPCKHPD Z29, Z27, Z30
+	VUNPCKLPD Z29, Z27, Z27
+	VUNPCKHPD Z28, Z24, Z29
+	VUNPCKLPD Z28, Z24, Z24
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready9
+
+fresh8:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z18, Z18, Z18
 	VPXORD Z10, Z10, Z10
@@ -15498,105 +15797,129 @@ fresh7:
 	VPXORD Z27, Z27, Z27
 	VPXORD Z30, Z30, Z30
 
-ready8:
+ready9:
 	VPXORD Z24, Z24, Z24
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without13
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without14
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row15:
-	VMOVUPS      (SI), Z28
+row16:
+	CMPQ      AX, $0x10
+	JE        all17
+	VMOVUPS.Z (DI), K1, Z28
+	JMP       moved18
+
+all17:
+	VMOVUPS (DI), Z28
+
+moved18:
 	VMOVAPS      Z24, Z31
-	VBROADCASTSS (CX), Z29
+	VBROADCASTSS (DX), Z29
 	VFMADD231PS  Z29, Z28, Z14
 	VFMADD231PS  Z29, Z1, Z31
-	VBROADCASTSS 4(CX), Z29
+	VBROADCASTSS 4(DX), Z29
 	VFMADD231PS  Z29, Z28, Z18
 	VFMADD231PS  Z29, Z4, Z31
-	VBROADCASTSS 8(CX), Z29
+	VBROADCASTSS 8(DX), Z29
 	VFMADD231PS  Z29, Z28, Z10
 	VFMADD231PS  Z29, Z0, Z31
-	VBROADCASTSS 12(CX), Z29
+	VBROADCASTSS 12(DX), Z29
 	VFMADD231PS  Z29, Z28, Z17
 	VFMADD231PS  Z29, Z3, Z31
-	VBROADCASTSS 16(CX), Z29
+	VBROADCASTSS 16(DX), Z29
 	VFMADD231PS  Z29, Z28, Z19
 	VFMADD231PS  Z29, Z5, Z31
-	VBROADCASTSS 20(CX), Z29
+	VBROADCASTSS 20(DX), Z29
 	VFMADD231PS  Z29, Z28, Z22
 	VFMADD231PS  Z29, Z8, Z31
-	VBROADCASTSS 24(CX), Z29
+	VBROADCASTSS 24(DX), Z29
 	VFMADD231PS  Z29, Z28, Z15
 	VFMADD231PS  Z29, Z2, Z31
-	VBROADCASTSS 28(CX), Z29
+	VBROADCASTSS 28(DX), Z29
 	VFMADD231PS  Z29, Z28, Z21
 	VFMADD231PS  Z29, Z7, Z31
-	VBROADCASTSS 32(CX), Z29
+	VBROADCASTSS 32(DX), Z29
 	VFMADD231PS  Z29, Z28, Z23
 	VFMADD231PS  Z29, Z9, Z31
-	VBROADCASTSS 36(CX), Z29
+	VBROADCASTSS 36(DX), Z29
 	VFMADD231PS  Z29, Z28, Z26
 	VFMADD231PS  Z29, Z12, Z31
-	VBROADCASTSS 40(CX), Z29
+	VBROADCASTSS 40(DX), Z29
 	VFMADD231PS  Z29, Z28, Z20
 	VFMADD231PS  Z29, Z6, Z31
-	VBROADCASTSS 44(CX), Z29
+	VBROADCASTSS 44(DX), Z29
 	VFMADD231PS  Z29, Z28, Z25
 	VFMADD231PS  Z29, Z11, Z31
-	VBROADCASTSS 48(CX), Z29
+	VBROADCASTSS 48(DX), Z29
 	VFMADD231PS  Z29, Z28, Z27
 	VFMADD231PS  Z29, Z13, Z31
-	VBROADCASTSS 52(CX), Z29
+	VBROADCASTSS 52(DX), Z29
 	VFMADD231PS  Z29, Z28, Z30
 	VFMADD231PS  Z29, Z16, Z31
 	VADDPS       Z24, Z31, Z31
-	VMOVUPS      Z31, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row15
+	CMPQ         AX, $0x10
+	JE           all19
+	VMOVUPS      Z31, K1, (BX)
+	JMP          moved20
+
+all19:
+	VMOVUPS Z31, (BX)
+
+moved20:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row16
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end14
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end15
 
-without13:
+without14:
 	// the same without dx
-row16:
-	VMOVUPS          (SI), Z28
-	VFMADD231PS.BCST (CX), Z28, Z14
-	VFMADD231PS.BCST 4(CX), Z28, Z18
-	VFMADD231PS.BCST 8(CX), Z28, Z10
-	VFMADD231PS.BCST 12(CX), Z28, Z17
-	VFMADD231PS.BCST 16(CX), Z28, Z19
-	VFMADD231PS.BCST 20(CX), Z28, Z22
-	VFMADD231PS.BCST 24(CX), Z28, Z15
-	VFMADD231PS.BCST 28(CX), Z28, Z21
-	VFMADD231PS.BCST 32(CX), Z28, Z23
-	VFMADD231PS.BCST 36(CX), Z28, Z26
-	VFMADD231PS.BCST 40(CX), Z28, Z20
-	VFMADD231PS.BCST 44(CX), Z28, Z25
-	VFMADD231PS.BCST 48(CX), Z28, Z27
-	VFMADD231PS.BCST 52(CX), Z28, Z30
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row16
+row21:
+	CMPQ      AX, $0x10
+	JE        all22
+	VMOVUPS.Z (DI), K1, Z28
+	JMP       moved23
 
-end14:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all22:
+	VMOVUPS (DI), Z28
+
+moved23:
+	VFMADD231PS.BCST (DX), Z28, Z14
+	VFMADD231PS.BCST 4(DX), Z28, Z18
+	VFMADD231PS.BCST 8(DX), Z28, Z10
+	VFMADD231PS.BCST 12(DX), Z28, Z17
+	VFMADD231PS.BCST 16(DX), Z28, Z19
+	VFMADD231PS.BCST 20(DX), Z28, Z22
+	VFMADD231PS.BCST 24(DX), Z28, Z15
+	VFMADD231PS.BCST 28(DX), Z28, Z21
+	VFMADD231PS.BCST 32(DX), Z28, Z23
+	VFMADD231PS.BCST 36(DX), Z28, Z26
+	VFMADD231PS.BCST 40(DX), Z28, Z20
+	VFMADD231PS.BCST 44(DX), Z28, Z25
+	VFMADD231PS.BCST 48(DX), Z28, Z27
+	VFMADD231PS.BCST 52(DX), Z28, Z30
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row21
+
+end15:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z24, Z24, Z24
 	VADDPS        Z24, Z14, Z14
 	VADDPS        Z24, Z18, Z18
@@ -15612,12 +15935,12 @@ end14:
 	VADDPS        Z24, Z25, Z25
 	VADDPS        Z24, Z27, Z27
 	VADDPS        Z24, Z30, Z30
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z18, Z14, Z0
 	VUNPCKLPS     Z18, Z14, Z14
 	VUNPCKHPS     Z17, Z10, Z18
@@ -15626,34 +15949,66 @@ end14:
 	VUNPCKLPD     Z10, Z14, Z14
 	VUNPCKHPD     Z18, Z0, Z10
 	VUNPCKLPD     Z18, Z0, Z0
-	VMOVUPS       X14, (AX)
+	VMOVUPS       X14, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored24
+	VMOVUPS       X17, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored24
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored24
+	VMOVUPS       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored24
 	VEXTRACTF32X4 $0x01, Z14, X18
-	VMOVUPS       X18, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z14, X18
-	VMOVUPS       X18, (DI)
-	VEXTRACTF32X4 $0x03, Z14, X18
-	VMOVUPS       X18, (DI)(BX*4)
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X18, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored24
 	VEXTRACTF32X4 $0x01, Z17, X18
-	VMOVUPS       X18, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z17, X18
-	VMOVUPS       X18, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z17, X18
-	VMOVUPS       X18, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X18, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored24
 	VEXTRACTF32X4 $0x01, Z0, X18
-	VMOVUPS       X18, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X18
-	VMOVUPS       X18, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X18
-	VMOVUPS       X18, (DI)(CX*2)
-	VMOVUPS       X10, (AX)(CX*1)
+	VMOVUPS       X18, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored24
 	VEXTRACTF32X4 $0x01, Z10, X18
-	VMOVUPS       X18, (AX)(SI*1)
+	VMOVUPS       X18, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored24
+	VEXTRACTF32X4 $0x02, Z14, X18
+	VMOVUPS       X18, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored24
+	VEXTRACTF32X4 $0x02, Z17, X18
+	VMOVUPS       X18, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored24
+	VEXTRACTF32X4 $0x02, Z0, X18
+	VMOVUPS       X18, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored24
 	VEXTRACTF32X4 $0x02, Z10, X18
-	VMOVUPS       X18, (DI)(CX*1)
+	VMOVUPS       X18, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored24
+	VEXTRACTF32X4 $0x03, Z14, X18
+	VMOVUPS       X18, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored24
+	VEXTRACTF32X4 $0x03, Z17, X18
+	VMOVUPS       X18, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored24
+	VEXTRACTF32X4 $0x03, Z0, X18
+	VMOVUPS       X18, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored24
 	VEXTRACTF32X4 $0x03, Z10, X18
-	VMOVUPS       X18, (DI)(SI*1)
+	VMOVUPS       X18, (R8)(DI*1)
+
+stored24:
 	VUNPCKHPS     Z22, Z19, Z18
 	VUNPCKLPS     Z22, Z19, Z19
 	VUNPCKHPS     Z21, Z15, Z22
@@ -15662,34 +16017,66 @@ end14:
 	VUNPCKLPD     Z15, Z19, Z19
 	VUNPCKHPD     Z22, Z18, Z15
 	VUNPCKLPD     Z22, Z18, Z18
-	VMOVUPS       X19, 16(AX)
+	VMOVUPS       X19, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored25
+	VMOVUPS       X21, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored25
+	VMOVUPS       X18, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored25
+	VMOVUPS       X15, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored25
 	VEXTRACTF32X4 $0x01, Z19, X22
-	VMOVUPS       X22, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z19, X22
-	VMOVUPS       X22, 16(DI)
-	VEXTRACTF32X4 $0x03, Z19, X22
-	VMOVUPS       X22, 16(DI)(BX*4)
-	VMOVUPS       X21, 16(AX)(BX*1)
+	VMOVUPS       X22, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored25
 	VEXTRACTF32X4 $0x01, Z21, X22
-	VMOVUPS       X22, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z21, X22
-	VMOVUPS       X22, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z21, X22
-	VMOVUPS       X22, 16(DI)(DX*1)
-	VMOVUPS       X18, 16(AX)(BX*2)
+	VMOVUPS       X22, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored25
 	VEXTRACTF32X4 $0x01, Z18, X22
-	VMOVUPS       X22, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z18, X22
-	VMOVUPS       X22, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z18, X22
-	VMOVUPS       X22, 16(DI)(CX*2)
-	VMOVUPS       X15, 16(AX)(CX*1)
+	VMOVUPS       X22, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored25
 	VEXTRACTF32X4 $0x01, Z15, X22
-	VMOVUPS       X22, 16(AX)(SI*1)
+	VMOVUPS       X22, 16(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored25
+	VEXTRACTF32X4 $0x02, Z19, X22
+	VMOVUPS       X22, 16(R8)
+	CMPQ          AX, $0x09
+	JLE           stored25
+	VEXTRACTF32X4 $0x02, Z21, X22
+	VMOVUPS       X22, 16(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored25
+	VEXTRACTF32X4 $0x02, Z18, X22
+	VMOVUPS       X22, 16(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored25
 	VEXTRACTF32X4 $0x02, Z15, X22
-	VMOVUPS       X22, 16(DI)(CX*1)
+	VMOVUPS       X22, 16(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored25
+	VEXTRACTF32X4 $0x03, Z19, X22
+	VMOVUPS       X22, 16(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored25
+	VEXTRACTF32X4 $0x03, Z21, X22
+	VMOVUPS       X22, 16(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored25
+	VEXTRACTF32X4 $0x03, Z18, X22
+	VMOVUPS       X22, 16(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored25
 	VEXTRACTF32X4 $0x03, Z15, X22
-	VMOVUPS       X22, 16(DI)(SI*1)
+	VMOVUPS       X22, 16(R8)(DI*1)
+
+stored25:
 	VUNPCKHPS     Z26, Z23, Z22
 	VUNPCKLPS     Z26, Z23, Z23
 	VUNPCKHPS     Z25, Z20, Z26
@@ -15698,34 +16085,66 @@ end14:
 	VUNPCKLPD     Z20, Z23, Z23
 	VUNPCKHPD     Z26, Z22, Z20
 	VUNPCKLPD     Z26, Z22, Z22
-	VMOVUPS       X23, 32(AX)
+	VMOVUPS       X23, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored26
+	VMOVUPS       X25, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored26
+	VMOVUPS       X22, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored26
+	VMOVUPS       X20, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored26
 	VEXTRACTF32X4 $0x01, Z23, X26
-	VMOVUPS       X26, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z23, X26
-	VMOVUPS       X26, 32(DI)
-	VEXTRACTF32X4 $0x03, Z23, X26
-	VMOVUPS       X26, 32(DI)(BX*4)
-	VMOVUPS       X25, 32(AX)(BX*1)
+	VMOVUPS       X26, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored26
 	VEXTRACTF32X4 $0x01, Z25, X26
-	VMOVUPS       X26, 32(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z25, X26
-	VMOVUPS       X26, 32(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z25, X26
-	VMOVUPS       X26, 32(DI)(DX*1)
-	VMOVUPS       X22, 32(AX)(BX*2)
+	VMOVUPS       X26, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored26
 	VEXTRACTF32X4 $0x01, Z22, X26
-	VMOVUPS       X26, 32(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z22, X26
-	VMOVUPS       X26, 32(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z22, X26
-	VMOVUPS       X26, 32(DI)(CX*2)
-	VMOVUPS       X20, 32(AX)(CX*1)
+	VMOVUPS       X26, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored26
 	VEXTRACTF32X4 $0x01, Z20, X26
-	VMOVUPS       X26, 32(AX)(SI*1)
+	VMOVUPS       X26, 32(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored26
+	VEXTRACTF32X4 $0x02, Z23, X26
+	VMOVUPS       X26, 32(R8)
+	CMPQ          AX, $0x09
+	JLE           stored26
+	VEXTRACTF32X4 $0x02, Z25, X26
+	VMOVUPS       X26, 32(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored26
+	VEXTRACTF32X4 $0x02, Z22, X26
+	VMOVUPS       X26, 32(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored26
 	VEXTRACTF32X4 $0x02, Z20, X26
-	VMOVUPS       X26, 32(DI)(CX*1)
+	VMOVUPS       X26, 32(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored26
+	VEXTRACTF32X4 $0x03, Z23, X26
+	VMOVUPS       X26, 32(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored26
+	VEXTRACTF32X4 $0x03, Z25, X26
+	VMOVUPS       X26, 32(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored26
+	VEXTRACTF32X4 $0x03, Z22, X26
+	VMOVUPS       X26, 32(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored26
 	VEXTRACTF32X4 $0x03, Z20, X26
-	VMOVUPS       X26, 32(DI)(SI*1)
+	VMOVUPS       X26, 32(R8)(DI*1)
+
+stored26:
 	VUNPCKHPS     Z30, Z27, Z26
 	VUNPCKLPS     Z30, Z27, Z27
 	VUNPCKHPS     Z1, Z0, Z30
@@ -15734,74 +16153,153 @@ end14:
 	VUNPCKLPD     Z0, Z27, Z27
 	VUNPCKHPD     Z30, Z26, Z0
 	VUNPCKLPD     Z30, Z26, Z26
-	VMOVSD        X27, 48(AX)
-	VEXTRACTF32X4 $0x01, Z27, X30
-	VMOVSD        X30, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z27, X30
-	VMOVSD        X30, 48(DI)
-	VEXTRACTF32X4 $0x03, Z27, X30
-	VMOVSD        X30, 48(DI)(BX*4)
-	VMOVSD        X1, 48(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z1, X30
-	VMOVSD        X30, 48(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z1, X30
-	VMOVSD        X30, 48(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z1, X30
-	VMOVSD        X30, 48(DI)(DX*1)
-	VMOVSD        X26, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z26, X30
-	VMOVSD        X30, 48(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z26, X30
-	VMOVSD        X30, 48(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z26, X30
-	VMOVSD        X30, 48(DI)(CX*2)
-	VMOVSD        X0, 48(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z0, X30
-	VMOVSD        X30, 48(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z0, X30
-	VMOVSD        X30, 48(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z0, X30
-	VMOVSD        X30, 48(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X27, 48(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs2
-	VXORPS        X15, X15, X15
+	JLE           stored27
+	VMOVSD        X1, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored27
+	VMOVSD        X26, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored27
+	VMOVSD        X0, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored27
+	VEXTRACTF32X4 $0x01, Z27, X30
+	VMOVSD        X30, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored27
+	VEXTRACTF32X4 $0x01, Z1, X30
+	VMOVSD        X30, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored27
+	VEXTRACTF32X4 $0x01, Z26, X30
+	VMOVSD        X30, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored27
+	VEXTRACTF32X4 $0x01, Z0, X30
+	VMOVSD        X30, 48(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored27
+	VEXTRACTF32X4 $0x02, Z27, X30
+	VMOVSD        X30, 48(R8)
+	CMPQ          AX, $0x09
+	JLE           stored27
+	VEXTRACTF32X4 $0x02, Z1, X30
+	VMOVSD        X30, 48(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored27
+	VEXTRACTF32X4 $0x02, Z26, X30
+	VMOVSD        X30, 48(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored27
+	VEXTRACTF32X4 $0x02, Z0, X30
+	VMOVSD        X30, 48(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored27
+	VEXTRACTF32X4 $0x03, Z27, X30
+	VMOVSD        X30, 48(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored27
+	VEXTRACTF32X4 $0x03, Z1, X30
+	VMOVSD        X30, 48(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored27
+	VEXTRACTF32X4 $0x03, Z26, X30
+	VMOVSD        X30, 48(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored27
+	VEXTRACTF32X4 $0x03, Z0, X30
+	VMOVSD        X30, 48(R8)(DI*1)
+
+stored27:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs2
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ AX, $0x0d
-	JNE  other17
+	JNE  other28
 
-inputs18:
-	// 13 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs29:
+	// 13 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted30
+	MOVQ  $0x00000010, AX
+
+parted30:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded31
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded31
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded31
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded31
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded31
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded31
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded31
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded31
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded31
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded31
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded31
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded31
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded31
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded31
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded31
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded31:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -15810,22 +16308,58 @@ inputs18:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z8, Z8
-	VINSERTF32X4 $0x02, 16(DI), Z5, Z5
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z8, Z8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded32
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded32
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded32
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded32
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded32
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded32
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded32
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
+	CMPQ         AX, $0x08
+	JLE          loaded32
+	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
+	CMPQ         AX, $0x09
+	JLE          loaded32
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
+	CMPQ         AX, $0x0a
+	JLE          loaded32
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
+	CMPQ         AX, $0x0b
+	JLE          loaded32
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
+	CMPQ         AX, $0x0c
+	JLE          loaded32
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
+	CMPQ         AX, $0x0d
+	JLE          loaded32
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
+	CMPQ         AX, $0x0e
+	JLE          loaded32
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
+	CMPQ         AX, $0x0f
+	JLE          loaded32
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
+
+loaded32:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -15834,22 +16368,58 @@ inputs18:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VMOVUPS      32(AX), X9
-	VMOVUPS      32(AX)(BX*1), X10
-	VMOVUPS      32(AX)(BX*2), X11
-	VMOVUPS      32(AX)(CX*1), X12
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Z12, Z12
-	VINSERTF32X4 $0x02, 32(DI), Z9, Z9
-	VINSERTF32X4 $0x02, 32(DI)(BX*1), Z10, Z10
-	VINSERTF32X4 $0x02, 32(DI)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x02, 32(DI)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x03, 32(DI)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x03, 32(DI)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, 32(DI)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, 32(DI)(SI*1), Z12, Z12
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPS      32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded33
+	VMOVUPS      32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded33
+	VMOVUPS      32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded33
+	VMOVUPS      32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded33
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded33
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded33
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded33
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z12, Z12
+	CMPQ         AX, $0x08
+	JLE          loaded33
+	VINSERTF32X4 $0x02, 32(R8), Z9, Z9
+	CMPQ         AX, $0x09
+	JLE          loaded33
+	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z10, Z10
+	CMPQ         AX, $0x0a
+	JLE          loaded33
+	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z11, Z11
+	CMPQ         AX, $0x0b
+	JLE          loaded33
+	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z12, Z12
+	CMPQ         AX, $0x0c
+	JLE          loaded33
+	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z9, Z9
+	CMPQ         AX, $0x0d
+	JLE          loaded33
+	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z10, Z10
+	CMPQ         AX, $0x0e
+	JLE          loaded33
+	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z11, Z11
+	CMPQ         AX, $0x0f
+	JLE          loaded33
+	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z12, Z12
+
+loaded33:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -15858,34 +16428,70 @@ inputs18:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	VMOVSS       48(AX), X13
-	VMOVSS       48(AX)(BX*1), X14
-	VMOVSS       48(AX)(BX*2), X15
-	VMOVSS       48(AX)(CX*1), X16
-	VMOVSS       48(AX)(BX*4), X10
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVSS       48(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded34
+	VMOVSS       48(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded34
+	VMOVSS       48(BX)(CX*2), X15
+	CMPQ         AX, $0x03
+	JLE          loaded34
+	VMOVSS       48(BX)(DX*1), X16
+	CMPQ         AX, $0x04
+	JLE          loaded34
+	VMOVSS       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Z13, Z13
-	VMOVSS       48(AX)(DX*1), X10
+	CMPQ         AX, $0x05
+	JLE          loaded34
+	VMOVSS       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Z14, Z14
-	VMOVSS       48(AX)(CX*2), X10
+	CMPQ         AX, $0x06
+	JLE          loaded34
+	VMOVSS       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Z15, Z15
-	VMOVSS       48(AX)(SI*1), X10
+	CMPQ         AX, $0x07
+	JLE          loaded34
+	VMOVSS       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Z16, Z16
-	VMOVSS       48(DI), X10
+	CMPQ         AX, $0x08
+	JLE          loaded34
+	VMOVSS       48(R8), X10
 	VINSERTF32X4 $0x02, X10, Z13, Z13
-	VMOVSS       48(DI)(BX*1), X10
+	CMPQ         AX, $0x09
+	JLE          loaded34
+	VMOVSS       48(R8)(CX*1), X10
 	VINSERTF32X4 $0x02, X10, Z14, Z14
-	VMOVSS       48(DI)(BX*2), X10
+	CMPQ         AX, $0x0a
+	JLE          loaded34
+	VMOVSS       48(R8)(CX*2), X10
 	VINSERTF32X4 $0x02, X10, Z15, Z15
-	VMOVSS       48(DI)(CX*1), X10
+	CMPQ         AX, $0x0b
+	JLE          loaded34
+	VMOVSS       48(R8)(DX*1), X10
 	VINSERTF32X4 $0x02, X10, Z16, Z16
-	VMOVSS       48(DI)(BX*4), X10
+	CMPQ         AX, $0x0c
+	JLE          loaded34
+	VMOVSS       48(R8)(CX*4), X10
 	VINSERTF32X4 $0x03, X10, Z13, Z13
-	VMOVSS       48(DI)(DX*1), X10
+	CMPQ         AX, $0x0d
+	JLE          loaded34
+	VMOVSS       48(R8)(SI*1), X10
 	VINSERTF32X4 $0x03, X10, Z14, Z14
-	VMOVSS       48(DI)(CX*2), X10
+	CMPQ         AX, $0x0e
+	JLE          loaded34
+	VMOVSS       48(R8)(DX*2), X10
 	VINSERTF32X4 $0x03, X10, Z15, Z15
-	VMOVSS       48(DI)(SI*1), X10
+	CMPQ         AX, $0x0f
+	JLE          loaded34
+	VMOVSS       48(R8)(DI*1), X10
 	VINSERTF32X4 $0x03, X10, Z16, Z16
+
+loaded34:
 	VUNPCKHPS    Z14, Z13, Z10
 	VUNPCKLPS    Z14, Z13, Z13
 	VUNPCKHPS    Z16, Z15, Z14
@@ -15894,33 +16500,69 @@ inputs18:
 	VUNPCKLPD    Z15, Z13, Z13
 	VUNPCKHPD    Z14, Z10, Z15
 	VUNPCKLPD    Z14, Z10, Z10
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh23
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X14
-	VMOVUPS      (AX)(BX*1), X15
-	VMOVUPS      (AX)(BX*2), X16
-	VMOVUPS      (AX)(CX*1), X17
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z14, Z14
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z15, Z15
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z16, Z16
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z17, Z17
-	VINSERTF32X4 $0x02, (DI), Z14, Z14
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z15, Z15
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z16, Z16
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z17, Z17
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z14, Z14
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z15, Z15
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z16, Z16
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z17, Z17
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh35
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VMOVUPS      (BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded37
+	VMOVUPS      (BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded37
+	VMOVUPS      (BX)(CX*2), X16
+	CMPQ         AX, $0x03
+	JLE          loaded37
+	VMOVUPS      (BX)(DX*1), X17
+	CMPQ         AX, $0x04
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z14, Z14
+	CMPQ         AX, $0x05
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z15, Z15
+	CMPQ         AX, $0x06
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z16, Z16
+	CMPQ         AX, $0x07
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z17, Z17
+	CMPQ         AX, $0x08
+	JLE          loaded37
+	VINSERTF32X4 $0x02, (R8), Z14, Z14
+	CMPQ         AX, $0x09
+	JLE          loaded37
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z15, Z15
+	CMPQ         AX, $0x0a
+	JLE          loaded37
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z16, Z16
+	CMPQ         AX, $0x0b
+	JLE          loaded37
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z17, Z17
+	CMPQ         AX, $0x0c
+	JLE          loaded37
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z14, Z14
+	CMPQ         AX, $0x0d
+	JLE          loaded37
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z15, Z15
+	CMPQ         AX, $0x0e
+	JLE          loaded37
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z16, Z16
+	CMPQ         AX, $0x0f
+	JLE          loaded37
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z17, Z17
+
+loaded37:
 	VUNPCKHPS    Z15, Z14, Z10
 	VUNPCKLPS    Z15, Z14, Z14
 	VUNPCKHPS    Z17, Z16, Z15
@@ -15929,22 +16571,58 @@ inputs18:
 	VUNPCKLPD    Z16, Z14, Z14
 	VUNPCKHPD    Z15, Z10, Z16
 	VUNPCKLPD    Z15, Z10, Z10
-	VMOVUPS      16(AX), X18
-	VMOVUPS      16(AX)(BX*1), X19
-	VMOVUPS      16(AX)(BX*2), X20
-	VMOVUPS      16(AX)(CX*1), X21
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z19, Z19
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z20, Z20
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z21, Z21
-	VINSERTF32X4 $0x02, 16(DI), Z18, Z18
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z19, Z19
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z20, Z20
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z21, Z21
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z19, Z19
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z20, Z20
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z21, Z21
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VMOVUPS      16(BX), X18
+	CMPQ         AX, $0x01
+	JLE          loaded38
+	VMOVUPS      16(BX)(CX*1), X19
+	CMPQ         AX, $0x02
+	JLE          loaded38
+	VMOVUPS      16(BX)(CX*2), X20
+	CMPQ         AX, $0x03
+	JLE          loaded38
+	VMOVUPS      16(BX)(DX*1), X21
+	CMPQ         AX, $0x04
+	JLE          loaded38
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z18, Z18
+	CMPQ         AX, $0x05
+	JLE          loaded38
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z19, Z19
+	CMPQ         AX, $0x06
+	JLE          loaded38
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z20, Z20
+	CMPQ         AX, $0x07
+	JLE          loaded38
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z21, Z21
+	CMPQ         AX, $0x08
+	JLE          loaded38
+	VINSERTF32X4 $0x02, 16(R8), Z18, Z18
+	CMPQ         AX, $0x09
+	JLE          loaded38
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z19, Z19
+	CMPQ         AX, $0x0a
+	JLE          loaded38
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z20, Z20
+	CMPQ         AX, $0x0b
+	JLE          loaded38
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z21, Z21
+	CMPQ         AX, $0x0c
+	JLE          loaded38
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z18, Z18
+	CMPQ         AX, $0x0d
+	JLE          loaded38
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z19, Z19
+	CMPQ         AX, $0x0e
+	JLE          loaded38
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z20, Z20
+	CMPQ         AX, $0x0f
+	JLE          loaded38
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z21, Z21
+
+loaded38:
 	VUNPCKHPS    Z19, Z18, Z15
 	VUNPCKLPS    Z19, Z18, Z18
 	VUNPCKHPS    Z21, Z20, Z19
@@ -15953,22 +16631,58 @@ inputs18:
 	VUNPCKLPD    Z20, Z18, Z18
 	VUNPCKHPD    Z19, Z15, Z20
 	VUNPCKLPD    Z19, Z15, Z15
-	VMOVUPS      32(AX), X22
-	VMOVUPS      32(AX)(BX*1), X23
-	VMOVUPS      32(AX)(BX*2), X24
-	VMOVUPS      32(AX)(CX*1), X25
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Z22, Z22
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Z23, Z23
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Z24, Z24
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Z25, Z25
-	VINSERTF32X4 $0x02, 32(DI), Z22, Z22
-	VINSERTF32X4 $0x02, 32(DI)(BX*1), Z23, Z23
-	VINSERTF32X4 $0x02, 32(DI)(BX*2), Z24, Z24
-	VINSERTF32X4 $0x02, 32(DI)(CX*1), Z25, Z25
-	VINSERTF32X4 $0x03, 32(DI)(BX*4), Z22, Z22
-	VINSERTF32X4 $0x03, 32(DI)(DX*1), Z23, Z23
-	VINSERTF32X4 $0x03, 32(DI)(CX*2), Z24, Z24
-	VINSERTF32X4 $0x03, 32(DI)(SI*1), Z25, Z25
+	VXORPS       X22, X22, X22
+	VXORPS       X23, X23, X23
+	VXORPS       X24, X24, X24
+	VXORPS       X25, X25, X25
+	VMOVUPS      32(BX), X22
+	CMPQ         AX, $0x01
+	JLE          loaded39
+	VMOVUPS      32(BX)(CX*1), X23
+	CMPQ         AX, $0x02
+	JLE          loaded39
+	VMOVUPS      32(BX)(CX*2), X24
+	CMPQ         AX, $0x03
+	JLE          loaded39
+	VMOVUPS      32(BX)(DX*1), X25
+	CMPQ         AX, $0x04
+	JLE          loaded39
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z22, Z22
+	CMPQ         AX, $0x05
+	JLE          loaded39
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z23, Z23
+	CMPQ         AX, $0x06
+	JLE          loaded39
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z24, Z24
+	CMPQ         AX, $0x07
+	JLE          loaded39
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z25, Z25
+	CMPQ         AX, $0x08
+	JLE          loaded39
+	VINSERTF32X4 $0x02, 32(R8), Z22, Z22
+	CMPQ         AX, $0x09
+	JLE          loaded39
+	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z23, Z23
+	CMPQ         AX, $0x0a
+	JLE          loaded39
+	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z24, Z24
+	CMPQ         AX, $0x0b
+	JLE          loaded39
+	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z25, Z25
+	CMPQ         AX, $0x0c
+	JLE          loaded39
+	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z22, Z22
+	CMPQ         AX, $0x0d
+	JLE          loaded39
+	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z23, Z23
+	CMPQ         AX, $0x0e
+	JLE          loaded39
+	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z24, Z24
+	CMPQ         AX, $0x0f
+	JLE          loaded39
+	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z25, Z25
+
+loaded39:
 	VUNPCKHPS    Z23, Z22, Z19
 	VUNPCKLPS    Z23, Z22, Z22
 	VUNPCKHPS    Z25, Z24, Z23
@@ -15977,48 +16691,84 @@ inputs18:
 	VUNPCKLPD    Z24, Z22, Z22
 	VUNPCKHPD    Z23, Z19, Z24
 	VUNPCKLPD    Z23, Z19, Z19
-	VMOVSS       48(AX), X26
-	VMOVSS       48(AX)(BX*1), X27
-	VMOVSS       48(AX)(BX*2), X28
-	VMOVSS       48(AX)(CX*1), X29
-	VMOVSS       48(AX)(BX*4), X23
+	VXORPS       X26, X26, X26
+	VXORPS       X27, X27, X27
+	VXORPS       X28, X28, X28
+	VXORPS       X29, X29, X29
+	VMOVSS       48(BX), X26
+	CMPQ         AX, $0x01
+	JLE          loaded40
+	VMOVSS       48(BX)(CX*1), X27
+	CMPQ         AX, $0x02
+	JLE          loaded40
+	VMOVSS       48(BX)(CX*2), X28
+	CMPQ         AX, $0x03
+	JLE          loaded40
+	VMOVSS       48(BX)(DX*1), X29
+	CMPQ         AX, $0x04
+	JLE          loaded40
+	VMOVSS       48(BX)(CX*4), X23
 	VINSERTF32X4 $0x01, X23, Z26, Z26
-	VMOVSS       48(AX)(DX*1), X23
+	CMPQ         AX, $0x05
+	JLE          loaded40
+	VMOVSS       48(BX)(SI*1), X23
 	VINSERTF32X4 $0x01, X23, Z27, Z27
-	VMOVSS       48(AX)(CX*2), X23
+	CMPQ         AX, $0x06
+	JLE          loaded40
+	VMOVSS       48(BX)(DX*2), X23
 	VINSERTF32X4 $0x01, X23, Z28, Z28
-	VMOVSS       48(AX)(SI*1), X23
+	CMPQ         AX, $0x07
+	JLE          loaded40
+	VMOVSS       48(BX)(DI*1), X23
 	VINSERTF32X4 $0x01, X23, Z29, Z29
-	VMOVSS       48(DI), X23
+	CMPQ         AX, $0x08
+	JLE          loaded40
+	VMOVSS       48(R8), X23
 	VINSERTF32X4 $0x02, X23, Z26, Z26
-	VMOVSS       48(DI)(BX*1), X23
+	CMPQ         AX, $0x09
+	JLE          loaded40
+	VMOVSS       48(R8)(CX*1), X23
 	VINSERTF32X4 $0x02, X23, Z27, Z27
-	VMOVSS       48(DI)(BX*2), X23
+	CMPQ         AX, $0x0a
+	JLE          loaded40
+	VMOVSS       48(R8)(CX*2), X23
 	VINSERTF32X4 $0x02, X23, Z28, Z28
-	VMOVSS       48(DI)(CX*1), X23
+	CMPQ         AX, $0x0b
+	JLE          loaded40
+	VMOVSS       48(R8)(DX*1), X23
 	VINSERTF32X4 $0x02, X23, Z29, Z29
-	VMOVSS       48(DI)(BX*4), X23
+	CMPQ         AX, $0x0c
+	JLE          loaded40
+	VMOVSS       48(R8)(CX*4), X23
 	VINSERTF32X4 $0x03, X23, Z26, Z26
-	VMOVSS       48(DI)(DX*1), X23
+	CMPQ         AX, $0x0d
+	JLE          loaded40
+	VMOVSS       48(R8)(SI*1), X23
 	VINSERTF32X4 $0x03, X23, Z27, Z27
-	VMOVSS       48(DI)(CX*2), X23
+	CMPQ         AX, $0x0e
+	JLE          loaded40
+	VMOVSS       48(R8)(DX*2), X23
 	VINSERTF32X4 $0x03, X23, Z28, Z28
-	VMOVSS       48(DI)(SI*1), X23
+	CMPQ         AX, $0x0f
+	JLE          loaded40
+	VMOVSS       48(R8)(DI*1), X23
 	VINSERTF32X4 $0x03, X23, Z29, Z29
-	VUNPCKHPS    Z27, Z26, Z23
-	VUNPCKLPS    Z27, Z26, Z26
-	VUNPCKHPS    Z29, Z28, Z27
-	VUNPCKLPS    Z29, Z28, Z28
-	VUNPCKHPD    Z28, Z26, Z29
-	VUNPCKLPD    Z28, Z26, Z26
-	VUNPCKHPD    Z27, Z23, Z28
-	VUNPCKLPD    Z27, Z23, Z23
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready24
 
-fresh23:
+loaded40:
+	VUNPCKHPS Z27, Z26, Z23
+	VUNPCKLPS Z27, Z26, Z26
+	VUNPCKHPS Z29, Z28, Z27
+	VUNPCKLPS Z29, Z28, Z28
+	VUNPCKHPD Z28, Z26, Z29
+	VUNPCKLPD Z28, Z26, Z26
+	VUNPCKHPD Z27, Z23, Z28
+	VUNPCKLPD Z27, Z23, Z23
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready36
+
+fresh35:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z17, Z17, Z17
 	VPXORD Z10, Z10, Z10
@@ -16033,101 +16783,125 @@ fresh23:
 	VPXORD Z24, Z24, Z24
 	VPXORD Z26, Z26, Z26
 
-ready24:
+ready36:
 	VPXORD Z23, Z23, Z23
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without29
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without41
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row31:
-	VMOVUPS      (SI), Z27
+row43:
+	CMPQ      AX, $0x10
+	JE        all44
+	VMOVUPS.Z (DI), K1, Z27
+	JMP       moved45
+
+all44:
+	VMOVUPS (DI), Z27
+
+moved45:
 	VMOVAPS      Z23, Z29
-	VBROADCASTSS (CX), Z28
+	VBROADCASTSS (DX), Z28
 	VFMADD231PS  Z28, Z27, Z14
 	VFMADD231PS  Z28, Z1, Z29
-	VBROADCASTSS 4(CX), Z28
+	VBROADCASTSS 4(DX), Z28
 	VFMADD231PS  Z28, Z27, Z17
 	VFMADD231PS  Z28, Z4, Z29
-	VBROADCASTSS 8(CX), Z28
+	VBROADCASTSS 8(DX), Z28
 	VFMADD231PS  Z28, Z27, Z10
 	VFMADD231PS  Z28, Z0, Z29
-	VBROADCASTSS 12(CX), Z28
+	VBROADCASTSS 12(DX), Z28
 	VFMADD231PS  Z28, Z27, Z16
 	VFMADD231PS  Z28, Z3, Z29
-	VBROADCASTSS 16(CX), Z28
+	VBROADCASTSS 16(DX), Z28
 	VFMADD231PS  Z28, Z27, Z18
 	VFMADD231PS  Z28, Z5, Z29
-	VBROADCASTSS 20(CX), Z28
+	VBROADCASTSS 20(DX), Z28
 	VFMADD231PS  Z28, Z27, Z21
 	VFMADD231PS  Z28, Z8, Z29
-	VBROADCASTSS 24(CX), Z28
+	VBROADCASTSS 24(DX), Z28
 	VFMADD231PS  Z28, Z27, Z15
 	VFMADD231PS  Z28, Z2, Z29
-	VBROADCASTSS 28(CX), Z28
+	VBROADCASTSS 28(DX), Z28
 	VFMADD231PS  Z28, Z27, Z20
 	VFMADD231PS  Z28, Z7, Z29
-	VBROADCASTSS 32(CX), Z28
+	VBROADCASTSS 32(DX), Z28
 	VFMADD231PS  Z28, Z27, Z22
 	VFMADD231PS  Z28, Z9, Z29
-	VBROADCASTSS 36(CX), Z28
+	VBROADCASTSS 36(DX), Z28
 	VFMADD231PS  Z28, Z27, Z25
 	VFMADD231PS  Z28, Z12, Z29
-	VBROADCASTSS 40(CX), Z28
+	VBROADCASTSS 40(DX), Z28
 	VFMADD231PS  Z28, Z27, Z19
 	VFMADD231PS  Z28, Z6, Z29
-	VBROADCASTSS 44(CX), Z28
+	VBROADCASTSS 44(DX), Z28
 	VFMADD231PS  Z28, Z27, Z24
 	VFMADD231PS  Z28, Z11, Z29
-	VBROADCASTSS 48(CX), Z28
+	VBROADCASTSS 48(DX), Z28
 	VFMADD231PS  Z28, Z27, Z26
 	VFMADD231PS  Z28, Z13, Z29
 	VADDPS       Z23, Z29, Z29
-	VMOVUPS      Z29, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row31
+	CMPQ         AX, $0x10
+	JE           all46
+	VMOVUPS      Z29, K1, (BX)
+	JMP          moved47
+
+all46:
+	VMOVUPS Z29, (BX)
+
+moved47:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row43
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end30
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end42
 
-without29:
+without41:
 	// the same without dx
-row32:
-	VMOVUPS          (SI), Z27
-	VFMADD231PS.BCST (CX), Z27, Z14
-	VFMADD231PS.BCST 4(CX), Z27, Z17
-	VFMADD231PS.BCST 8(CX), Z27, Z10
-	VFMADD231PS.BCST 12(CX), Z27, Z16
-	VFMADD231PS.BCST 16(CX), Z27, Z18
-	VFMADD231PS.BCST 20(CX), Z27, Z21
-	VFMADD231PS.BCST 24(CX), Z27, Z15
-	VFMADD231PS.BCST 28(CX), Z27, Z20
-	VFMADD231PS.BCST 32(CX), Z27, Z22
-	VFMADD231PS.BCST 36(CX), Z27, Z25
-	VFMADD231PS.BCST 40(CX), Z27, Z19
-	VFMADD231PS.BCST 44(CX), Z27, Z24
-	VFMADD231PS.BCST 48(CX), Z27, Z26
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row32
+row48:
+	CMPQ      AX, $0x10
+	JE        all49
+	VMOVUPS.Z (DI), K1, Z27
+	JMP       moved50
 
-end30:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all49:
+	VMOVUPS (DI), Z27
+
+moved50:
+	VFMADD231PS.BCST (DX), Z27, Z14
+	VFMADD231PS.BCST 4(DX), Z27, Z17
+	VFMADD231PS.BCST 8(DX), Z27, Z10
+	VFMADD231PS.BCST 12(DX), Z27, Z16
+	VFMADD231PS.BCST 16(DX), Z27, Z18
+	VFMADD231PS.BCST 20(DX), Z27, Z21
+	VFMADD231PS.BCST 24(DX), Z27, Z15
+	VFMADD231PS.BCST 28(DX), Z27, Z20
+	VFMADD231PS.BCST 32(DX), Z27, Z22
+	VFMADD231PS.BCST 36(DX), Z27, Z25
+	VFMADD231PS.BCST 40(DX), Z27, Z19
+	VFMADD231PS.BCST 44(DX), Z27, Z24
+	VFMADD231PS.BCST 48(DX), Z27, Z26
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row48
+
+end42:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z23, Z23, Z23
 	VADDPS        Z23, Z14, Z14
 	VADDPS        Z23, Z17, Z17
@@ -16142,12 +16916,12 @@ end30:
 	VADDPS        Z23, Z19, Z19
 	VADDPS        Z23, Z24, Z24
 	VADDPS        Z23, Z26, Z26
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z17, Z14, Z0
 	VUNPCKLPS     Z17, Z14, Z14
 	VUNPCKHPS     Z16, Z10, Z17
@@ -16156,34 +16930,66 @@ end30:
 	VUNPCKLPD     Z10, Z14, Z14
 	VUNPCKHPD     Z17, Z0, Z10
 	VUNPCKLPD     Z17, Z0, Z0
-	VMOVUPS       X14, (AX)
+	VMOVUPS       X14, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored51
+	VMOVUPS       X16, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored51
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored51
+	VMOVUPS       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored51
 	VEXTRACTF32X4 $0x01, Z14, X17
-	VMOVUPS       X17, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z14, X17
-	VMOVUPS       X17, (DI)
-	VEXTRACTF32X4 $0x03, Z14, X17
-	VMOVUPS       X17, (DI)(BX*4)
-	VMOVUPS       X16, (AX)(BX*1)
+	VMOVUPS       X17, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored51
 	VEXTRACTF32X4 $0x01, Z16, X17
-	VMOVUPS       X17, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z16, X17
-	VMOVUPS       X17, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z16, X17
-	VMOVUPS       X17, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X17, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored51
 	VEXTRACTF32X4 $0x01, Z0, X17
-	VMOVUPS       X17, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X17
-	VMOVUPS       X17, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X17
-	VMOVUPS       X17, (DI)(CX*2)
-	VMOVUPS       X10, (AX)(CX*1)
+	VMOVUPS       X17, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored51
 	VEXTRACTF32X4 $0x01, Z10, X17
-	VMOVUPS       X17, (AX)(SI*1)
+	VMOVUPS       X17, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored51
+	VEXTRACTF32X4 $0x02, Z14, X17
+	VMOVUPS       X17, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored51
+	VEXTRACTF32X4 $0x02, Z16, X17
+	VMOVUPS       X17, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored51
+	VEXTRACTF32X4 $0x02, Z0, X17
+	VMOVUPS       X17, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored51
 	VEXTRACTF32X4 $0x02, Z10, X17
-	VMOVUPS       X17, (DI)(CX*1)
+	VMOVUPS       X17, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored51
+	VEXTRACTF32X4 $0x03, Z14, X17
+	VMOVUPS       X17, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored51
+	VEXTRACTF32X4 $0x03, Z16, X17
+	VMOVUPS       X17, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored51
+	VEXTRACTF32X4 $0x03, Z0, X17
+	VMOVUPS       X17, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored51
 	VEXTRACTF32X4 $0x03, Z10, X17
-	VMOVUPS       X17, (DI)(SI*1)
+	VMOVUPS       X17, (R8)(DI*1)
+
+stored51:
 	VUNPCKHPS     Z21, Z18, Z17
 	VUNPCKLPS     Z21, Z18, Z18
 	VUNPCKHPS     Z20, Z15, Z21
@@ -16192,34 +16998,66 @@ end30:
 	VUNPCKLPD     Z15, Z18, Z18
 	VUNPCKHPD     Z21, Z17, Z15
 	VUNPCKLPD     Z21, Z17, Z17
-	VMOVUPS       X18, 16(AX)
+	VMOVUPS       X18, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored52
+	VMOVUPS       X20, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored52
+	VMOVUPS       X17, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored52
+	VMOVUPS       X15, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored52
 	VEXTRACTF32X4 $0x01, Z18, X21
-	VMOVUPS       X21, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z18, X21
-	VMOVUPS       X21, 16(DI)
-	VEXTRACTF32X4 $0x03, Z18, X21
-	VMOVUPS       X21, 16(DI)(BX*4)
-	VMOVUPS       X20, 16(AX)(BX*1)
+	VMOVUPS       X21, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored52
 	VEXTRACTF32X4 $0x01, Z20, X21
-	VMOVUPS       X21, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z20, X21
-	VMOVUPS       X21, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z20, X21
-	VMOVUPS       X21, 16(DI)(DX*1)
-	VMOVUPS       X17, 16(AX)(BX*2)
+	VMOVUPS       X21, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored52
 	VEXTRACTF32X4 $0x01, Z17, X21
-	VMOVUPS       X21, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z17, X21
-	VMOVUPS       X21, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z17, X21
-	VMOVUPS       X21, 16(DI)(CX*2)
-	VMOVUPS       X15, 16(AX)(CX*1)
+	VMOVUPS       X21, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored52
 	VEXTRACTF32X4 $0x01, Z15, X21
-	VMOVUPS       X21, 16(AX)(SI*1)
+	VMOVUPS       X21, 16(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored52
+	VEXTRACTF32X4 $0x02, Z18, X21
+	VMOVUPS       X21, 16(R8)
+	CMPQ          AX, $0x09
+	JLE           stored52
+	VEXTRACTF32X4 $0x02, Z20, X21
+	VMOVUPS       X21, 16(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored52
+	VEXTRACTF32X4 $0x02, Z17, X21
+	VMOVUPS       X21, 16(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored52
 	VEXTRACTF32X4 $0x02, Z15, X21
-	VMOVUPS       X21, 16(DI)(CX*1)
+	VMOVUPS       X21, 16(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored52
+	VEXTRACTF32X4 $0x03, Z18, X21
+	VMOVUPS       X21, 16(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored52
+	VEXTRACTF32X4 $0x03, Z20, X21
+	VMOVUPS       X21, 16(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored52
+	VEXTRACTF32X4 $0x03, Z17, X21
+	VMOVUPS       X21, 16(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored52
 	VEXTRACTF32X4 $0x03, Z15, X21
-	VMOVUPS       X21, 16(DI)(SI*1)
+	VMOVUPS       X21, 16(R8)(DI*1)
+
+stored52:
 	VUNPCKHPS     Z25, Z22, Z21
 	VUNPCKLPS     Z25, Z22, Z22
 	VUNPCKHPS     Z24, Z19, Z25
@@ -16228,34 +17066,66 @@ end30:
 	VUNPCKLPD     Z19, Z22, Z22
 	VUNPCKHPD     Z25, Z21, Z19
 	VUNPCKLPD     Z25, Z21, Z21
-	VMOVUPS       X22, 32(AX)
+	VMOVUPS       X22, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored53
+	VMOVUPS       X24, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored53
+	VMOVUPS       X21, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored53
+	VMOVUPS       X19, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z22, X25
-	VMOVUPS       X25, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z22, X25
-	VMOVUPS       X25, 32(DI)
-	VEXTRACTF32X4 $0x03, Z22, X25
-	VMOVUPS       X25, 32(DI)(BX*4)
-	VMOVUPS       X24, 32(AX)(BX*1)
+	VMOVUPS       X25, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z24, X25
-	VMOVUPS       X25, 32(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z24, X25
-	VMOVUPS       X25, 32(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z24, X25
-	VMOVUPS       X25, 32(DI)(DX*1)
-	VMOVUPS       X21, 32(AX)(BX*2)
+	VMOVUPS       X25, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z21, X25
-	VMOVUPS       X25, 32(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z21, X25
-	VMOVUPS       X25, 32(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z21, X25
-	VMOVUPS       X25, 32(DI)(CX*2)
-	VMOVUPS       X19, 32(AX)(CX*1)
+	VMOVUPS       X25, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z19, X25
-	VMOVUPS       X25, 32(AX)(SI*1)
+	VMOVUPS       X25, 32(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored53
+	VEXTRACTF32X4 $0x02, Z22, X25
+	VMOVUPS       X25, 32(R8)
+	CMPQ          AX, $0x09
+	JLE           stored53
+	VEXTRACTF32X4 $0x02, Z24, X25
+	VMOVUPS       X25, 32(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored53
+	VEXTRACTF32X4 $0x02, Z21, X25
+	VMOVUPS       X25, 32(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored53
 	VEXTRACTF32X4 $0x02, Z19, X25
-	VMOVUPS       X25, 32(DI)(CX*1)
+	VMOVUPS       X25, 32(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored53
+	VEXTRACTF32X4 $0x03, Z22, X25
+	VMOVUPS       X25, 32(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored53
+	VEXTRACTF32X4 $0x03, Z24, X25
+	VMOVUPS       X25, 32(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored53
+	VEXTRACTF32X4 $0x03, Z21, X25
+	VMOVUPS       X25, 32(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored53
 	VEXTRACTF32X4 $0x03, Z19, X25
-	VMOVUPS       X25, 32(DI)(SI*1)
+	VMOVUPS       X25, 32(R8)(DI*1)
+
+stored53:
 	VUNPCKHPS     Z0, Z26, Z25
 	VUNPCKLPS     Z0, Z26, Z26
 	VUNPCKHPS     Z2, Z1, Z0
@@ -16264,74 +17134,153 @@ end30:
 	VUNPCKLPD     Z1, Z26, Z26
 	VUNPCKHPD     Z0, Z25, Z1
 	VUNPCKLPD     Z0, Z25, Z25
-	VMOVSS        X26, 48(AX)
-	VEXTRACTF32X4 $0x01, Z26, X0
-	VMOVSS        X0, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z26, X0
-	VMOVSS        X0, 48(DI)
-	VEXTRACTF32X4 $0x03, Z26, X0
-	VMOVSS        X0, 48(DI)(BX*4)
-	VMOVSS        X2, 48(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z2, X0
-	VMOVSS        X0, 48(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z2, X0
-	VMOVSS        X0, 48(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z2, X0
-	VMOVSS        X0, 48(DI)(DX*1)
-	VMOVSS        X25, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z25, X0
-	VMOVSS        X0, 48(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z25, X0
-	VMOVSS        X0, 48(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z25, X0
-	VMOVSS        X0, 48(DI)(CX*2)
-	VMOVSS        X1, 48(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z1, X0
-	VMOVSS        X0, 48(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z1, X0
-	VMOVSS        X0, 48(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z1, X0
-	VMOVSS        X0, 48(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSS        X26, 48(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs18
-	VXORPS        X15, X15, X15
+	JLE           stored54
+	VMOVSS        X2, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored54
+	VMOVSS        X25, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored54
+	VMOVSS        X1, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored54
+	VEXTRACTF32X4 $0x01, Z26, X0
+	VMOVSS        X0, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored54
+	VEXTRACTF32X4 $0x01, Z2, X0
+	VMOVSS        X0, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored54
+	VEXTRACTF32X4 $0x01, Z25, X0
+	VMOVSS        X0, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored54
+	VEXTRACTF32X4 $0x01, Z1, X0
+	VMOVSS        X0, 48(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored54
+	VEXTRACTF32X4 $0x02, Z26, X0
+	VMOVSS        X0, 48(R8)
+	CMPQ          AX, $0x09
+	JLE           stored54
+	VEXTRACTF32X4 $0x02, Z2, X0
+	VMOVSS        X0, 48(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored54
+	VEXTRACTF32X4 $0x02, Z25, X0
+	VMOVSS        X0, 48(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored54
+	VEXTRACTF32X4 $0x02, Z1, X0
+	VMOVSS        X0, 48(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored54
+	VEXTRACTF32X4 $0x03, Z26, X0
+	VMOVSS        X0, 48(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored54
+	VEXTRACTF32X4 $0x03, Z2, X0
+	VMOVSS        X0, 48(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored54
+	VEXTRACTF32X4 $0x03, Z25, X0
+	VMOVSS        X0, 48(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored54
+	VEXTRACTF32X4 $0x03, Z1, X0
+	VMOVSS        X0, 48(R8)(DI*1)
+
+stored54:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs29
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other17:
+other28:
 	CMPQ AX, $0x0c
-	JNE  other33
+	JNE  other55
 
-inputs34:
-	// 12 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs56:
+	// 12 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted57
+	MOVQ  $0x00000010, AX
+
+parted57:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded58
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded58
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded58
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded58
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded58
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded58
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded58
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded58
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded58
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded58
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded58
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded58
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded58
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded58
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded58
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded58:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -16340,22 +17289,58 @@ inputs34:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z8, Z8
-	VINSERTF32X4 $0x02, 16(DI), Z5, Z5
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z8, Z8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded59
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded59
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded59
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded59
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded59
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded59
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded59
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
+	CMPQ         AX, $0x08
+	JLE          loaded59
+	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
+	CMPQ         AX, $0x09
+	JLE          loaded59
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
+	CMPQ         AX, $0x0a
+	JLE          loaded59
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
+	CMPQ         AX, $0x0b
+	JLE          loaded59
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
+	CMPQ         AX, $0x0c
+	JLE          loaded59
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
+	CMPQ         AX, $0x0d
+	JLE          loaded59
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
+	CMPQ         AX, $0x0e
+	JLE          loaded59
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
+	CMPQ         AX, $0x0f
+	JLE          loaded59
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
+
+loaded59:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -16364,22 +17349,58 @@ inputs34:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VMOVUPS      32(AX), X9
-	VMOVUPS      32(AX)(BX*1), X10
-	VMOVUPS      32(AX)(BX*2), X11
-	VMOVUPS      32(AX)(CX*1), X12
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Z12, Z12
-	VINSERTF32X4 $0x02, 32(DI), Z9, Z9
-	VINSERTF32X4 $0x02, 32(DI)(BX*1), Z10, Z10
-	VINSERTF32X4 $0x02, 32(DI)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x02, 32(DI)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x03, 32(DI)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x03, 32(DI)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, 32(DI)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, 32(DI)(SI*1), Z12, Z12
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPS      32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded60
+	VMOVUPS      32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded60
+	VMOVUPS      32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded60
+	VMOVUPS      32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded60
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded60
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded60
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded60
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z12, Z12
+	CMPQ         AX, $0x08
+	JLE          loaded60
+	VINSERTF32X4 $0x02, 32(R8), Z9, Z9
+	CMPQ         AX, $0x09
+	JLE          loaded60
+	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z10, Z10
+	CMPQ         AX, $0x0a
+	JLE          loaded60
+	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z11, Z11
+	CMPQ         AX, $0x0b
+	JLE          loaded60
+	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z12, Z12
+	CMPQ         AX, $0x0c
+	JLE          loaded60
+	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z9, Z9
+	CMPQ         AX, $0x0d
+	JLE          loaded60
+	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z10, Z10
+	CMPQ         AX, $0x0e
+	JLE          loaded60
+	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z11, Z11
+	CMPQ         AX, $0x0f
+	JLE          loaded60
+	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z12, Z12
+
+loaded60:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -16388,33 +17409,69 @@ inputs34:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh38
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X13
-	VMOVUPS      (AX)(BX*1), X14
-	VMOVUPS      (AX)(BX*2), X15
-	VMOVUPS      (AX)(CX*1), X16
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z13, Z13
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z14, Z14
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z15, Z15
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z16, Z16
-	VINSERTF32X4 $0x02, (DI), Z13, Z13
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z14, Z14
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z15, Z15
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z16, Z16
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z13, Z13
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z14, Z14
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z15, Z15
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z16, Z16
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh61
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVUPS      (BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded63
+	VMOVUPS      (BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded63
+	VMOVUPS      (BX)(CX*2), X15
+	CMPQ         AX, $0x03
+	JLE          loaded63
+	VMOVUPS      (BX)(DX*1), X16
+	CMPQ         AX, $0x04
+	JLE          loaded63
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z13, Z13
+	CMPQ         AX, $0x05
+	JLE          loaded63
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z14, Z14
+	CMPQ         AX, $0x06
+	JLE          loaded63
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z15, Z15
+	CMPQ         AX, $0x07
+	JLE          loaded63
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z16, Z16
+	CMPQ         AX, $0x08
+	JLE          loaded63
+	VINSERTF32X4 $0x02, (R8), Z13, Z13
+	CMPQ         AX, $0x09
+	JLE          loaded63
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z14, Z14
+	CMPQ         AX, $0x0a
+	JLE          loaded63
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z15, Z15
+	CMPQ         AX, $0x0b
+	JLE          loaded63
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z16, Z16
+	CMPQ         AX, $0x0c
+	JLE          loaded63
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z13, Z13
+	CMPQ         AX, $0x0d
+	JLE          loaded63
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z14, Z14
+	CMPQ         AX, $0x0e
+	JLE          loaded63
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z15, Z15
+	CMPQ         AX, $0x0f
+	JLE          loaded63
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z16, Z16
+
+loaded63:
 	VUNPCKHPS    Z14, Z13, Z10
 	VUNPCKLPS    Z14, Z13, Z13
 	VUNPCKHPS    Z16, Z15, Z14
@@ -16423,22 +17480,58 @@ inputs34:
 	VUNPCKLPD    Z15, Z13, Z13
 	VUNPCKHPD    Z14, Z10, Z15
 	VUNPCKLPD    Z14, Z10, Z10
-	VMOVUPS      16(AX), X17
-	VMOVUPS      16(AX)(BX*1), X18
-	VMOVUPS      16(AX)(BX*2), X19
-	VMOVUPS      16(AX)(CX*1), X20
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z17, Z17
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z18, Z18
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z19, Z19
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z20, Z20
-	VINSERTF32X4 $0x02, 16(DI), Z17, Z17
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z18, Z18
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z19, Z19
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z20, Z20
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z17, Z17
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z18, Z18
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z19, Z19
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z20, Z20
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VMOVUPS      16(BX), X17
+	CMPQ         AX, $0x01
+	JLE          loaded64
+	VMOVUPS      16(BX)(CX*1), X18
+	CMPQ         AX, $0x02
+	JLE          loaded64
+	VMOVUPS      16(BX)(CX*2), X19
+	CMPQ         AX, $0x03
+	JLE          loaded64
+	VMOVUPS      16(BX)(DX*1), X20
+	CMPQ         AX, $0x04
+	JLE          loaded64
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z17, Z17
+	CMPQ         AX, $0x05
+	JLE          loaded64
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z18, Z18
+	CMPQ         AX, $0x06
+	JLE          loaded64
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z19, Z19
+	CMPQ         AX, $0x07
+	JLE          loaded64
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z20, Z20
+	CMPQ         AX, $0x08
+	JLE          loaded64
+	VINSERTF32X4 $0x02, 16(R8), Z17, Z17
+	CMPQ         AX, $0x09
+	JLE          loaded64
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z18, Z18
+	CMPQ         AX, $0x0a
+	JLE          loaded64
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z19, Z19
+	CMPQ         AX, $0x0b
+	JLE          loaded64
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z20, Z20
+	CMPQ         AX, $0x0c
+	JLE          loaded64
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z17, Z17
+	CMPQ         AX, $0x0d
+	JLE          loaded64
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z18, Z18
+	CMPQ         AX, $0x0e
+	JLE          loaded64
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z19, Z19
+	CMPQ         AX, $0x0f
+	JLE          loaded64
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z20, Z20
+
+loaded64:
 	VUNPCKHPS    Z18, Z17, Z14
 	VUNPCKLPS    Z18, Z17, Z17
 	VUNPCKHPS    Z20, Z19, Z18
@@ -16447,36 +17540,72 @@ inputs34:
 	VUNPCKLPD    Z19, Z17, Z17
 	VUNPCKHPD    Z18, Z14, Z19
 	VUNPCKLPD    Z18, Z14, Z14
-	VMOVUPS      32(AX), X21
-	VMOVUPS      32(AX)(BX*1), X22
-	VMOVUPS      32(AX)(BX*2), X23
-	VMOVUPS      32(AX)(CX*1), X24
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Z21, Z21
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Z22, Z22
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Z23, Z23
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Z24, Z24
-	VINSERTF32X4 $0x02, 32(DI), Z21, Z21
-	VINSERTF32X4 $0x02, 32(DI)(BX*1), Z22, Z22
-	VINSERTF32X4 $0x02, 32(DI)(BX*2), Z23, Z23
-	VINSERTF32X4 $0x02, 32(DI)(CX*1), Z24, Z24
-	VINSERTF32X4 $0x03, 32(DI)(BX*4), Z21, Z21
-	VINSERTF32X4 $0x03, 32(DI)(DX*1), Z22, Z22
-	VINSERTF32X4 $0x03, 32(DI)(CX*2), Z23, Z23
-	VINSERTF32X4 $0x03, 32(DI)(SI*1), Z24, Z24
-	VUNPCKHPS    Z22, Z21, Z18
-	VUNPCKLPS    Z22, Z21, Z21
-	VUNPCKHPS    Z24, Z23, Z22
-	VUNPCKLPS    Z24, Z23, Z23
-	VUNPCKHPD    Z23, Z21, Z24
-	VUNPCKLPD    Z23, Z21, Z21
-	VUNPCKHPD    Z22, Z18, Z23
-	VUNPCKLPD    Z22, Z18, Z18
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready39
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VXORPS       X23, X23, X23
+	VXORPS       X24, X24, X24
+	VMOVUPS      32(BX), X21
+	CMPQ         AX, $0x01
+	JLE          loaded65
+	VMOVUPS      32(BX)(CX*1), X22
+	CMPQ         AX, $0x02
+	JLE          loaded65
+	VMOVUPS      32(BX)(CX*2), X23
+	CMPQ         AX, $0x03
+	JLE          loaded65
+	VMOVUPS      32(BX)(DX*1), X24
+	CMPQ         AX, $0x04
+	JLE          loaded65
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z21, Z21
+	CMPQ         AX, $0x05
+	JLE          loaded65
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z22, Z22
+	CMPQ         AX, $0x06
+	JLE          loaded65
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z23, Z23
+	CMPQ         AX, $0x07
+	JLE          loaded65
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z24, Z24
+	CMPQ         AX, $0x08
+	JLE          loaded65
+	VINSERTF32X4 $0x02, 32(R8), Z21, Z21
+	CMPQ         AX, $0x09
+	JLE          loaded65
+	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z22, Z22
+	CMPQ         AX, $0x0a
+	JLE          loaded65
+	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z23, Z23
+	CMPQ         AX, $0x0b
+	JLE          loaded65
+	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z24, Z24
+	CMPQ         AX, $0x0c
+	JLE          loaded65
+	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z21, Z21
+	CMPQ         AX, $0x0d
+	JLE          loaded65
+	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z22, Z22
+	CMPQ         AX, $0x0e
+	JLE          loaded65
+	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z23, Z23
+	CMPQ         AX, $0x0f
+	JLE          loaded65
+	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z24, Z24
 
-fresh38:
+loaded65:
+	VUNPCKHPS Z22, Z21, Z18
+	VUNPCKLPS Z22, Z21, Z21
+	VUNPCKHPS Z24, Z23, Z22
+	VUNPCKLPS Z24, Z23, Z23
+	VUNPCKHPD Z23, Z21, Z24
+	VUNPCKLPD Z23, Z21, Z21
+	VUNPCKHPD Z22, Z18, Z23
+	VUNPCKLPD Z22, Z18, Z18
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready62
+
+fresh61:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z16, Z16, Z16
 	VPXORD Z10, Z10, Z10
@@ -16490,97 +17619,121 @@ fresh38:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z23, Z23, Z23
 
-ready39:
+ready62:
 	VPXORD Z22, Z22, Z22
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without43
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without66
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row45:
-	VMOVUPS      (SI), Z25
+row68:
+	CMPQ      AX, $0x10
+	JE        all69
+	VMOVUPS.Z (DI), K1, Z25
+	JMP       moved70
+
+all69:
+	VMOVUPS (DI), Z25
+
+moved70:
 	VMOVAPS      Z22, Z27
-	VBROADCASTSS (CX), Z26
+	VBROADCASTSS (DX), Z26
 	VFMADD231PS  Z26, Z25, Z13
 	VFMADD231PS  Z26, Z1, Z27
-	VBROADCASTSS 4(CX), Z26
+	VBROADCASTSS 4(DX), Z26
 	VFMADD231PS  Z26, Z25, Z16
 	VFMADD231PS  Z26, Z4, Z27
-	VBROADCASTSS 8(CX), Z26
+	VBROADCASTSS 8(DX), Z26
 	VFMADD231PS  Z26, Z25, Z10
 	VFMADD231PS  Z26, Z0, Z27
-	VBROADCASTSS 12(CX), Z26
+	VBROADCASTSS 12(DX), Z26
 	VFMADD231PS  Z26, Z25, Z15
 	VFMADD231PS  Z26, Z3, Z27
-	VBROADCASTSS 16(CX), Z26
+	VBROADCASTSS 16(DX), Z26
 	VFMADD231PS  Z26, Z25, Z17
 	VFMADD231PS  Z26, Z5, Z27
-	VBROADCASTSS 20(CX), Z26
+	VBROADCASTSS 20(DX), Z26
 	VFMADD231PS  Z26, Z25, Z20
 	VFMADD231PS  Z26, Z8, Z27
-	VBROADCASTSS 24(CX), Z26
+	VBROADCASTSS 24(DX), Z26
 	VFMADD231PS  Z26, Z25, Z14
 	VFMADD231PS  Z26, Z2, Z27
-	VBROADCASTSS 28(CX), Z26
+	VBROADCASTSS 28(DX), Z26
 	VFMADD231PS  Z26, Z25, Z19
 	VFMADD231PS  Z26, Z7, Z27
-	VBROADCASTSS 32(CX), Z26
+	VBROADCASTSS 32(DX), Z26
 	VFMADD231PS  Z26, Z25, Z21
 	VFMADD231PS  Z26, Z9, Z27
-	VBROADCASTSS 36(CX), Z26
+	VBROADCASTSS 36(DX), Z26
 	VFMADD231PS  Z26, Z25, Z24
 	VFMADD231PS  Z26, Z12, Z27
-	VBROADCASTSS 40(CX), Z26
+	VBROADCASTSS 40(DX), Z26
 	VFMADD231PS  Z26, Z25, Z18
 	VFMADD231PS  Z26, Z6, Z27
-	VBROADCASTSS 44(CX), Z26
+	VBROADCASTSS 44(DX), Z26
 	VFMADD231PS  Z26, Z25, Z23
 	VFMADD231PS  Z26, Z11, Z27
 	VADDPS       Z22, Z27, Z27
-	VMOVUPS      Z27, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row45
+	CMPQ         AX, $0x10
+	JE           all71
+	VMOVUPS      Z27, K1, (BX)
+	JMP          moved72
+
+all71:
+	VMOVUPS Z27, (BX)
+
+moved72:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row68
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end44
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end67
 
-without43:
+without66:
 	// the same without dx
-row46:
-	VMOVUPS          (SI), Z25
-	VFMADD231PS.BCST (CX), Z25, Z13
-	VFMADD231PS.BCST 4(CX), Z25, Z16
-	VFMADD231PS.BCST 8(CX), Z25, Z10
-	VFMADD231PS.BCST 12(CX), Z25, Z15
-	VFMADD231PS.BCST 16(CX), Z25, Z17
-	VFMADD231PS.BCST 20(CX), Z25, Z20
-	VFMADD231PS.BCST 24(CX), Z25, Z14
-	VFMADD231PS.BCST 28(CX), Z25, Z19
-	VFMADD231PS.BCST 32(CX), Z25, Z21
-	VFMADD231PS.BCST 36(CX), Z25, Z24
-	VFMADD231PS.BCST 40(CX), Z25, Z18
-	VFMADD231PS.BCST 44(CX), Z25, Z23
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row46
+row73:
+	CMPQ      AX, $0x10
+	JE        all74
+	VMOVUPS.Z (DI), K1, Z25
+	JMP       moved75
 
-end44:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all74:
+	VMOVUPS (DI), Z25
+
+moved75:
+	VFMADD231PS.BCST (DX), Z25, Z13
+	VFMADD231PS.BCST 4(DX), Z25, Z16
+	VFMADD231PS.BCST 8(DX), Z25, Z10
+	VFMADD231PS.BCST 12(DX), Z25, Z15
+	VFMADD231PS.BCST 16(DX), Z25, Z17
+	VFMADD231PS.BCST 20(DX), Z25, Z20
+	VFMADD231PS.BCST 24(DX), Z25, Z14
+	VFMADD231PS.BCST 28(DX), Z25, Z19
+	VFMADD231PS.BCST 32(DX), Z25, Z21
+	VFMADD231PS.BCST 36(DX), Z25, Z24
+	VFMADD231PS.BCST 40(DX), Z25, Z18
+	VFMADD231PS.BCST 44(DX), Z25, Z23
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row73
+
+end67:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z22, Z22, Z22
 	VADDPS        Z22, Z13, Z13
 	VADDPS        Z22, Z16, Z16
@@ -16594,12 +17747,12 @@ end44:
 	VADDPS        Z22, Z24, Z24
 	VADDPS        Z22, Z18, Z18
 	VADDPS        Z22, Z23, Z23
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z16, Z13, Z0
 	VUNPCKLPS     Z16, Z13, Z13
 	VUNPCKHPS     Z15, Z10, Z16
@@ -16608,34 +17761,66 @@ end44:
 	VUNPCKLPD     Z10, Z13, Z13
 	VUNPCKHPD     Z16, Z0, Z10
 	VUNPCKLPD     Z16, Z0, Z0
-	VMOVUPS       X13, (AX)
+	VMOVUPS       X13, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored76
+	VMOVUPS       X15, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored76
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored76
+	VMOVUPS       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored76
 	VEXTRACTF32X4 $0x01, Z13, X16
-	VMOVUPS       X16, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z13, X16
-	VMOVUPS       X16, (DI)
-	VEXTRACTF32X4 $0x03, Z13, X16
-	VMOVUPS       X16, (DI)(BX*4)
-	VMOVUPS       X15, (AX)(BX*1)
+	VMOVUPS       X16, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored76
 	VEXTRACTF32X4 $0x01, Z15, X16
-	VMOVUPS       X16, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z15, X16
-	VMOVUPS       X16, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z15, X16
-	VMOVUPS       X16, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X16, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored76
 	VEXTRACTF32X4 $0x01, Z0, X16
-	VMOVUPS       X16, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X16
-	VMOVUPS       X16, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X16
-	VMOVUPS       X16, (DI)(CX*2)
-	VMOVUPS       X10, (AX)(CX*1)
+	VMOVUPS       X16, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored76
 	VEXTRACTF32X4 $0x01, Z10, X16
-	VMOVUPS       X16, (AX)(SI*1)
+	VMOVUPS       X16, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored76
+	VEXTRACTF32X4 $0x02, Z13, X16
+	VMOVUPS       X16, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored76
+	VEXTRACTF32X4 $0x02, Z15, X16
+	VMOVUPS       X16, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored76
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVUPS       X16, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored76
 	VEXTRACTF32X4 $0x02, Z10, X16
-	VMOVUPS       X16, (DI)(CX*1)
+	VMOVUPS       X16, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored76
+	VEXTRACTF32X4 $0x03, Z13, X16
+	VMOVUPS       X16, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored76
+	VEXTRACTF32X4 $0x03, Z15, X16
+	VMOVUPS       X16, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored76
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVUPS       X16, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored76
 	VEXTRACTF32X4 $0x03, Z10, X16
-	VMOVUPS       X16, (DI)(SI*1)
+	VMOVUPS       X16, (R8)(DI*1)
+
+stored76:
 	VUNPCKHPS     Z20, Z17, Z16
 	VUNPCKLPS     Z20, Z17, Z17
 	VUNPCKHPS     Z19, Z14, Z20
@@ -16644,34 +17829,66 @@ end44:
 	VUNPCKLPD     Z14, Z17, Z17
 	VUNPCKHPD     Z20, Z16, Z14
 	VUNPCKLPD     Z20, Z16, Z16
-	VMOVUPS       X17, 16(AX)
+	VMOVUPS       X17, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored77
+	VMOVUPS       X19, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored77
+	VMOVUPS       X16, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored77
+	VMOVUPS       X14, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored77
 	VEXTRACTF32X4 $0x01, Z17, X20
-	VMOVUPS       X20, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z17, X20
-	VMOVUPS       X20, 16(DI)
-	VEXTRACTF32X4 $0x03, Z17, X20
-	VMOVUPS       X20, 16(DI)(BX*4)
-	VMOVUPS       X19, 16(AX)(BX*1)
+	VMOVUPS       X20, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored77
 	VEXTRACTF32X4 $0x01, Z19, X20
-	VMOVUPS       X20, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z19, X20
-	VMOVUPS       X20, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z19, X20
-	VMOVUPS       X20, 16(DI)(DX*1)
-	VMOVUPS       X16, 16(AX)(BX*2)
+	VMOVUPS       X20, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored77
 	VEXTRACTF32X4 $0x01, Z16, X20
-	VMOVUPS       X20, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z16, X20
-	VMOVUPS       X20, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z16, X20
-	VMOVUPS       X20, 16(DI)(CX*2)
-	VMOVUPS       X14, 16(AX)(CX*1)
+	VMOVUPS       X20, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored77
 	VEXTRACTF32X4 $0x01, Z14, X20
-	VMOVUPS       X20, 16(AX)(SI*1)
+	VMOVUPS       X20, 16(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored77
+	VEXTRACTF32X4 $0x02, Z17, X20
+	VMOVUPS       X20, 16(R8)
+	CMPQ          AX, $0x09
+	JLE           stored77
+	VEXTRACTF32X4 $0x02, Z19, X20
+	VMOVUPS       X20, 16(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored77
+	VEXTRACTF32X4 $0x02, Z16, X20
+	VMOVUPS       X20, 16(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored77
 	VEXTRACTF32X4 $0x02, Z14, X20
-	VMOVUPS       X20, 16(DI)(CX*1)
+	VMOVUPS       X20, 16(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored77
+	VEXTRACTF32X4 $0x03, Z17, X20
+	VMOVUPS       X20, 16(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored77
+	VEXTRACTF32X4 $0x03, Z19, X20
+	VMOVUPS       X20, 16(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored77
+	VEXTRACTF32X4 $0x03, Z16, X20
+	VMOVUPS       X20, 16(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored77
 	VEXTRACTF32X4 $0x03, Z14, X20
-	VMOVUPS       X20, 16(DI)(SI*1)
+	VMOVUPS       X20, 16(R8)(DI*1)
+
+stored77:
 	VUNPCKHPS     Z24, Z21, Z20
 	VUNPCKLPS     Z24, Z21, Z21
 	VUNPCKHPS     Z23, Z18, Z24
@@ -16680,74 +17897,153 @@ end44:
 	VUNPCKLPD     Z18, Z21, Z21
 	VUNPCKHPD     Z24, Z20, Z18
 	VUNPCKLPD     Z24, Z20, Z20
-	VMOVUPS       X21, 32(AX)
-	VEXTRACTF32X4 $0x01, Z21, X24
-	VMOVUPS       X24, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z21, X24
-	VMOVUPS       X24, 32(DI)
-	VEXTRACTF32X4 $0x03, Z21, X24
-	VMOVUPS       X24, 32(DI)(BX*4)
-	VMOVUPS       X23, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z23, X24
-	VMOVUPS       X24, 32(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z23, X24
-	VMOVUPS       X24, 32(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z23, X24
-	VMOVUPS       X24, 32(DI)(DX*1)
-	VMOVUPS       X20, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z20, X24
-	VMOVUPS       X24, 32(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z20, X24
-	VMOVUPS       X24, 32(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z20, X24
-	VMOVUPS       X24, 32(DI)(CX*2)
-	VMOVUPS       X18, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z18, X24
-	VMOVUPS       X24, 32(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z18, X24
-	VMOVUPS       X24, 32(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z18, X24
-	VMOVUPS       X24, 32(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPS       X21, 32(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs34
-	VXORPS        X15, X15, X15
+	JLE           stored78
+	VMOVUPS       X23, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored78
+	VMOVUPS       X20, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored78
+	VMOVUPS       X18, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored78
+	VEXTRACTF32X4 $0x01, Z21, X24
+	VMOVUPS       X24, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored78
+	VEXTRACTF32X4 $0x01, Z23, X24
+	VMOVUPS       X24, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored78
+	VEXTRACTF32X4 $0x01, Z20, X24
+	VMOVUPS       X24, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored78
+	VEXTRACTF32X4 $0x01, Z18, X24
+	VMOVUPS       X24, 32(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored78
+	VEXTRACTF32X4 $0x02, Z21, X24
+	VMOVUPS       X24, 32(R8)
+	CMPQ          AX, $0x09
+	JLE           stored78
+	VEXTRACTF32X4 $0x02, Z23, X24
+	VMOVUPS       X24, 32(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored78
+	VEXTRACTF32X4 $0x02, Z20, X24
+	VMOVUPS       X24, 32(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored78
+	VEXTRACTF32X4 $0x02, Z18, X24
+	VMOVUPS       X24, 32(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored78
+	VEXTRACTF32X4 $0x03, Z21, X24
+	VMOVUPS       X24, 32(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored78
+	VEXTRACTF32X4 $0x03, Z23, X24
+	VMOVUPS       X24, 32(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored78
+	VEXTRACTF32X4 $0x03, Z20, X24
+	VMOVUPS       X24, 32(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored78
+	VEXTRACTF32X4 $0x03, Z18, X24
+	VMOVUPS       X24, 32(R8)(DI*1)
+
+stored78:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs56
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other33:
+other55:
 	CMPQ AX, $0x0b
-	JNE  other47
+	JNE  other79
 
-inputs48:
-	// 11 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs80:
+	// 11 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted81
+	MOVQ  $0x00000010, AX
+
+parted81:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded82
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded82
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded82
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded82
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded82
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded82
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded82
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded82
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded82
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded82
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded82
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded82
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded82
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded82
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded82
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded82:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -16756,22 +18052,58 @@ inputs48:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z8, Z8
-	VINSERTF32X4 $0x02, 16(DI), Z5, Z5
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z8, Z8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded83
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded83
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded83
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded83
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded83
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded83
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded83
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
+	CMPQ         AX, $0x08
+	JLE          loaded83
+	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
+	CMPQ         AX, $0x09
+	JLE          loaded83
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
+	CMPQ         AX, $0x0a
+	JLE          loaded83
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
+	CMPQ         AX, $0x0b
+	JLE          loaded83
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
+	CMPQ         AX, $0x0c
+	JLE          loaded83
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
+	CMPQ         AX, $0x0d
+	JLE          loaded83
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
+	CMPQ         AX, $0x0e
+	JLE          loaded83
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
+	CMPQ         AX, $0x0f
+	JLE          loaded83
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
+
+loaded83:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -16780,50 +18112,86 @@ inputs48:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VMOVSD       32(AX), X9
-	VINSERTPS    $0x20, 40(AX), X9, X9
-	VMOVSD       32(AX)(BX*1), X10
-	VINSERTPS    $0x20, 40(AX)(BX*1), X10, X10
-	VMOVSD       32(AX)(BX*2), X11
-	VINSERTPS    $0x20, 40(AX)(BX*2), X11, X11
-	VMOVSD       32(AX)(CX*1), X12
-	VINSERTPS    $0x20, 40(AX)(CX*1), X12, X12
-	VMOVSD       32(AX)(BX*4), X6
-	VINSERTPS    $0x20, 40(AX)(BX*4), X6, X6
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVSD       32(BX), X9
+	VINSERTPS    $0x20, 40(BX), X9, X9
+	CMPQ         AX, $0x01
+	JLE          loaded84
+	VMOVSD       32(BX)(CX*1), X10
+	VINSERTPS    $0x20, 40(BX)(CX*1), X10, X10
+	CMPQ         AX, $0x02
+	JLE          loaded84
+	VMOVSD       32(BX)(CX*2), X11
+	VINSERTPS    $0x20, 40(BX)(CX*2), X11, X11
+	CMPQ         AX, $0x03
+	JLE          loaded84
+	VMOVSD       32(BX)(DX*1), X12
+	VINSERTPS    $0x20, 40(BX)(DX*1), X12, X12
+	CMPQ         AX, $0x04
+	JLE          loaded84
+	VMOVSD       32(BX)(CX*4), X6
+	VINSERTPS    $0x20, 40(BX)(CX*4), X6, X6
 	VINSERTF32X4 $0x01, X6, Z9, Z9
-	VMOVSD       32(AX)(DX*1), X6
-	VINSERTPS    $0x20, 40(AX)(DX*1), X6, X6
+	CMPQ         AX, $0x05
+	JLE          loaded84
+	VMOVSD       32(BX)(SI*1), X6
+	VINSERTPS    $0x20, 40(BX)(SI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Z10, Z10
-	VMOVSD       32(AX)(CX*2), X6
-	VINSERTPS    $0x20, 40(AX)(CX*2), X6, X6
+	CMPQ         AX, $0x06
+	JLE          loaded84
+	VMOVSD       32(BX)(DX*2), X6
+	VINSERTPS    $0x20, 40(BX)(DX*2), X6, X6
 	VINSERTF32X4 $0x01, X6, Z11, Z11
-	VMOVSD       32(AX)(SI*1), X6
-	VINSERTPS    $0x20, 40(AX)(SI*1), X6, X6
+	CMPQ         AX, $0x07
+	JLE          loaded84
+	VMOVSD       32(BX)(DI*1), X6
+	VINSERTPS    $0x20, 40(BX)(DI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Z12, Z12
-	VMOVSD       32(DI), X6
-	VINSERTPS    $0x20, 40(DI), X6, X6
+	CMPQ         AX, $0x08
+	JLE          loaded84
+	VMOVSD       32(R8), X6
+	VINSERTPS    $0x20, 40(R8), X6, X6
 	VINSERTF32X4 $0x02, X6, Z9, Z9
-	VMOVSD       32(DI)(BX*1), X6
-	VINSERTPS    $0x20, 40(DI)(BX*1), X6, X6
+	CMPQ         AX, $0x09
+	JLE          loaded84
+	VMOVSD       32(R8)(CX*1), X6
+	VINSERTPS    $0x20, 40(R8)(CX*1), X6, X6
 	VINSERTF32X4 $0x02, X6, Z10, Z10
-	VMOVSD       32(DI)(BX*2), X6
-	VINSERTPS    $0x20, 40(DI)(BX*2), X6, X6
+	CMPQ         AX, $0x0a
+	JLE          loaded84
+	VMOVSD       32(R8)(CX*2), X6
+	VINSERTPS    $0x20, 40(R8)(CX*2), X6, X6
 	VINSERTF32X4 $0x02, X6, Z11, Z11
-	VMOVSD       32(DI)(CX*1), X6
-	VINSERTPS    $0x20, 40(DI)(CX*1), X6, X6
+	CMPQ         AX, $0x0b
+	JLE          loaded84
+	VMOVSD       32(R8)(DX*1), X6
+	VINSERTPS    $0x20, 40(R8)(DX*1), X6, X6
 	VINSERTF32X4 $0x02, X6, Z12, Z12
-	VMOVSD       32(DI)(BX*4), X6
-	VINSERTPS    $0x20, 40(DI)(BX*4), X6, X6
+	CMPQ         AX, $0x0c
+	JLE          loaded84
+	VMOVSD       32(R8)(CX*4), X6
+	VINSERTPS    $0x20, 40(R8)(CX*4), X6, X6
 	VINSERTF32X4 $0x03, X6, Z9, Z9
-	VMOVSD       32(DI)(DX*1), X6
-	VINSERTPS    $0x20, 40(DI)(DX*1), X6, X6
+	CMPQ         AX, $0x0d
+	JLE          loaded84
+	VMOVSD       32(R8)(SI*1), X6
+	VINSERTPS    $0x20, 40(R8)(SI*1), X6, X6
 	VINSERTF32X4 $0x03, X6, Z10, Z10
-	VMOVSD       32(DI)(CX*2), X6
-	VINSERTPS    $0x20, 40(DI)(CX*2), X6, X6
+	CMPQ         AX, $0x0e
+	JLE          loaded84
+	VMOVSD       32(R8)(DX*2), X6
+	VINSERTPS    $0x20, 40(R8)(DX*2), X6, X6
 	VINSERTF32X4 $0x03, X6, Z11, Z11
-	VMOVSD       32(DI)(SI*1), X6
-	VINSERTPS    $0x20, 40(DI)(SI*1), X6, X6
+	CMPQ         AX, $0x0f
+	JLE          loaded84
+	VMOVSD       32(R8)(DI*1), X6
+	VINSERTPS    $0x20, 40(R8)(DI*1), X6, X6
 	VINSERTF32X4 $0x03, X6, Z12, Z12
+
+loaded84:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -16832,33 +18200,69 @@ inputs48:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh52
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X11
-	VMOVUPS      (AX)(BX*1), X13
-	VMOVUPS      (AX)(BX*2), X14
-	VMOVUPS      (AX)(CX*1), X15
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z11, Z11
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z13, Z13
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z14, Z14
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z15, Z15
-	VINSERTF32X4 $0x02, (DI), Z11, Z11
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z13, Z13
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z14, Z14
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z15, Z15
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z11, Z11
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z13, Z13
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z14, Z14
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z15, Z15
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh85
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X11, X11, X11
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VMOVUPS      (BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded87
+	VMOVUPS      (BX)(CX*1), X13
+	CMPQ         AX, $0x02
+	JLE          loaded87
+	VMOVUPS      (BX)(CX*2), X14
+	CMPQ         AX, $0x03
+	JLE          loaded87
+	VMOVUPS      (BX)(DX*1), X15
+	CMPQ         AX, $0x04
+	JLE          loaded87
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z11, Z11
+	CMPQ         AX, $0x05
+	JLE          loaded87
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z13, Z13
+	CMPQ         AX, $0x06
+	JLE          loaded87
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z14, Z14
+	CMPQ         AX, $0x07
+	JLE          loaded87
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z15, Z15
+	CMPQ         AX, $0x08
+	JLE          loaded87
+	VINSERTF32X4 $0x02, (R8), Z11, Z11
+	CMPQ         AX, $0x09
+	JLE          loaded87
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z13, Z13
+	CMPQ         AX, $0x0a
+	JLE          loaded87
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z14, Z14
+	CMPQ         AX, $0x0b
+	JLE          loaded87
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z15, Z15
+	CMPQ         AX, $0x0c
+	JLE          loaded87
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z11, Z11
+	CMPQ         AX, $0x0d
+	JLE          loaded87
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z13, Z13
+	CMPQ         AX, $0x0e
+	JLE          loaded87
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z14, Z14
+	CMPQ         AX, $0x0f
+	JLE          loaded87
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z15, Z15
+
+loaded87:
 	VUNPCKHPS    Z13, Z11, Z10
 	VUNPCKLPS    Z13, Z11, Z11
 	VUNPCKHPS    Z15, Z14, Z13
@@ -16867,22 +18271,58 @@ inputs48:
 	VUNPCKLPD    Z14, Z11, Z11
 	VUNPCKHPD    Z13, Z10, Z14
 	VUNPCKLPD    Z13, Z10, Z10
-	VMOVUPS      16(AX), X16
-	VMOVUPS      16(AX)(BX*1), X17
-	VMOVUPS      16(AX)(BX*2), X18
-	VMOVUPS      16(AX)(CX*1), X19
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z16, Z16
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z17, Z17
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z18, Z18
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z19, Z19
-	VINSERTF32X4 $0x02, 16(DI), Z16, Z16
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z17, Z17
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z18, Z18
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z19, Z19
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z16, Z16
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z17, Z17
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z18, Z18
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z19, Z19
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VMOVUPS      16(BX), X16
+	CMPQ         AX, $0x01
+	JLE          loaded88
+	VMOVUPS      16(BX)(CX*1), X17
+	CMPQ         AX, $0x02
+	JLE          loaded88
+	VMOVUPS      16(BX)(CX*2), X18
+	CMPQ         AX, $0x03
+	JLE          loaded88
+	VMOVUPS      16(BX)(DX*1), X19
+	CMPQ         AX, $0x04
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z16, Z16
+	CMPQ         AX, $0x05
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z17, Z17
+	CMPQ         AX, $0x06
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z18, Z18
+	CMPQ         AX, $0x07
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z19, Z19
+	CMPQ         AX, $0x08
+	JLE          loaded88
+	VINSERTF32X4 $0x02, 16(R8), Z16, Z16
+	CMPQ         AX, $0x09
+	JLE          loaded88
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z17, Z17
+	CMPQ         AX, $0x0a
+	JLE          loaded88
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z18, Z18
+	CMPQ         AX, $0x0b
+	JLE          loaded88
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z19, Z19
+	CMPQ         AX, $0x0c
+	JLE          loaded88
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z16, Z16
+	CMPQ         AX, $0x0d
+	JLE          loaded88
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z17, Z17
+	CMPQ         AX, $0x0e
+	JLE          loaded88
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z18, Z18
+	CMPQ         AX, $0x0f
+	JLE          loaded88
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z19, Z19
+
+loaded88:
 	VUNPCKHPS    Z17, Z16, Z13
 	VUNPCKLPS    Z17, Z16, Z16
 	VUNPCKHPS    Z19, Z18, Z17
@@ -16891,64 +18331,100 @@ inputs48:
 	VUNPCKLPD    Z18, Z16, Z16
 	VUNPCKHPD    Z17, Z13, Z18
 	VUNPCKLPD    Z17, Z13, Z13
-	VMOVSD       32(AX), X20
-	VINSERTPS    $0x20, 40(AX), X20, X20
-	VMOVSD       32(AX)(BX*1), X21
-	VINSERTPS    $0x20, 40(AX)(BX*1), X21, X21
-	VMOVSD       32(AX)(BX*2), X22
-	VINSERTPS    $0x20, 40(AX)(BX*2), X22, X22
-	VMOVSD       32(AX)(CX*1), X23
-	VINSERTPS    $0x20, 40(AX)(CX*1), X23, X23
-	VMOVSD       32(AX)(BX*4), X17
-	VINSERTPS    $0x20, 40(AX)(BX*4), X17, X17
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VXORPS       X23, X23, X23
+	VMOVSD       32(BX), X20
+	VINSERTPS    $0x20, 40(BX), X20, X20
+	CMPQ         AX, $0x01
+	JLE          loaded89
+	VMOVSD       32(BX)(CX*1), X21
+	VINSERTPS    $0x20, 40(BX)(CX*1), X21, X21
+	CMPQ         AX, $0x02
+	JLE          loaded89
+	VMOVSD       32(BX)(CX*2), X22
+	VINSERTPS    $0x20, 40(BX)(CX*2), X22, X22
+	CMPQ         AX, $0x03
+	JLE          loaded89
+	VMOVSD       32(BX)(DX*1), X23
+	VINSERTPS    $0x20, 40(BX)(DX*1), X23, X23
+	CMPQ         AX, $0x04
+	JLE          loaded89
+	VMOVSD       32(BX)(CX*4), X17
+	VINSERTPS    $0x20, 40(BX)(CX*4), X17, X17
 	VINSERTF32X4 $0x01, X17, Z20, Z20
-	VMOVSD       32(AX)(DX*1), X17
-	VINSERTPS    $0x20, 40(AX)(DX*1), X17, X17
+	CMPQ         AX, $0x05
+	JLE          loaded89
+	VMOVSD       32(BX)(SI*1), X17
+	VINSERTPS    $0x20, 40(BX)(SI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Z21, Z21
-	VMOVSD       32(AX)(CX*2), X17
-	VINSERTPS    $0x20, 40(AX)(CX*2), X17, X17
+	CMPQ         AX, $0x06
+	JLE          loaded89
+	VMOVSD       32(BX)(DX*2), X17
+	VINSERTPS    $0x20, 40(BX)(DX*2), X17, X17
 	VINSERTF32X4 $0x01, X17, Z22, Z22
-	VMOVSD       32(AX)(SI*1), X17
-	VINSERTPS    $0x20, 40(AX)(SI*1), X17, X17
+	CMPQ         AX, $0x07
+	JLE          loaded89
+	VMOVSD       32(BX)(DI*1), X17
+	VINSERTPS    $0x20, 40(BX)(DI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Z23, Z23
-	VMOVSD       32(DI), X17
-	VINSERTPS    $0x20, 40(DI), X17, X17
+	CMPQ         AX, $0x08
+	JLE          loaded89
+	VMOVSD       32(R8), X17
+	VINSERTPS    $0x20, 40(R8), X17, X17
 	VINSERTF32X4 $0x02, X17, Z20, Z20
-	VMOVSD       32(DI)(BX*1), X17
-	VINSERTPS    $0x20, 40(DI)(BX*1), X17, X17
+	CMPQ         AX, $0x09
+	JLE          loaded89
+	VMOVSD       32(R8)(CX*1), X17
+	VINSERTPS    $0x20, 40(R8)(CX*1), X17, X17
 	VINSERTF32X4 $0x02, X17, Z21, Z21
-	VMOVSD       32(DI)(BX*2), X17
-	VINSERTPS    $0x20, 40(DI)(BX*2), X17, X17
+	CMPQ         AX, $0x0a
+	JLE          loaded89
+	VMOVSD       32(R8)(CX*2), X17
+	VINSERTPS    $0x20, 40(R8)(CX*2), X17, X17
 	VINSERTF32X4 $0x02, X17, Z22, Z22
-	VMOVSD       32(DI)(CX*1), X17
-	VINSERTPS    $0x20, 40(DI)(CX*1), X17, X17
+	CMPQ         AX, $0x0b
+	JLE          loaded89
+	VMOVSD       32(R8)(DX*1), X17
+	VINSERTPS    $0x20, 40(R8)(DX*1), X17, X17
 	VINSERTF32X4 $0x02, X17, Z23, Z23
-	VMOVSD       32(DI)(BX*4), X17
-	VINSERTPS    $0x20, 40(DI)(BX*4), X17, X17
+	CMPQ         AX, $0x0c
+	JLE          loaded89
+	VMOVSD       32(R8)(CX*4), X17
+	VINSERTPS    $0x20, 40(R8)(CX*4), X17, X17
 	VINSERTF32X4 $0x03, X17, Z20, Z20
-	VMOVSD       32(DI)(DX*1), X17
-	VINSERTPS    $0x20, 40(DI)(DX*1), X17, X17
+	CMPQ         AX, $0x0d
+	JLE          loaded89
+	VMOVSD       32(R8)(SI*1), X17
+	VINSERTPS    $0x20, 40(R8)(SI*1), X17, X17
 	VINSERTF32X4 $0x03, X17, Z21, Z21
-	VMOVSD       32(DI)(CX*2), X17
-	VINSERTPS    $0x20, 40(DI)(CX*2), X17, X17
+	CMPQ         AX, $0x0e
+	JLE          loaded89
+	VMOVSD       32(R8)(DX*2), X17
+	VINSERTPS    $0x20, 40(R8)(DX*2), X17, X17
 	VINSERTF32X4 $0x03, X17, Z22, Z22
-	VMOVSD       32(DI)(SI*1), X17
-	VINSERTPS    $0x20, 40(DI)(SI*1), X17, X17
+	CMPQ         AX, $0x0f
+	JLE          loaded89
+	VMOVSD       32(R8)(DI*1), X17
+	VINSERTPS    $0x20, 40(R8)(DI*1), X17, X17
 	VINSERTF32X4 $0x03, X17, Z23, Z23
-	VUNPCKHPS    Z21, Z20, Z17
-	VUNPCKLPS    Z21, Z20, Z20
-	VUNPCKHPS    Z23, Z22, Z21
-	VUNPCKLPS    Z23, Z22, Z22
-	VUNPCKHPD    Z22, Z20, Z23
-	VUNPCKLPD    Z22, Z20, Z20
-	VUNPCKHPD    Z21, Z17, Z22
-	VUNPCKLPD    Z21, Z17, Z17
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready53
 
-fresh52:
+loaded89:
+	VUNPCKHPS Z21, Z20, Z17
+	VUNPCKLPS Z21, Z20, Z20
+	VUNPCKHPS Z23, Z22, Z21
+	VUNPCKLPS Z23, Z22, Z22
+	VUNPCKHPD Z22, Z20, Z23
+	VUNPCKLPD Z22, Z20, Z20
+	VUNPCKHPD Z21, Z17, Z22
+	VUNPCKLPD Z21, Z17, Z17
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready86
+
+fresh85:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z15, Z15, Z15
 	VPXORD Z10, Z10, Z10
@@ -16961,93 +18437,117 @@ fresh52:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z17, Z17, Z17
 
-ready53:
+ready86:
 	VPXORD Z21, Z21, Z21
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without57
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without90
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row59:
-	VMOVUPS      (SI), Z22
+row92:
+	CMPQ      AX, $0x10
+	JE        all93
+	VMOVUPS.Z (DI), K1, Z22
+	JMP       moved94
+
+all93:
+	VMOVUPS (DI), Z22
+
+moved94:
 	VMOVAPS      Z21, Z25
-	VBROADCASTSS (CX), Z24
+	VBROADCASTSS (DX), Z24
 	VFMADD231PS  Z24, Z22, Z11
 	VFMADD231PS  Z24, Z1, Z25
-	VBROADCASTSS 4(CX), Z24
+	VBROADCASTSS 4(DX), Z24
 	VFMADD231PS  Z24, Z22, Z15
 	VFMADD231PS  Z24, Z4, Z25
-	VBROADCASTSS 8(CX), Z24
+	VBROADCASTSS 8(DX), Z24
 	VFMADD231PS  Z24, Z22, Z10
 	VFMADD231PS  Z24, Z0, Z25
-	VBROADCASTSS 12(CX), Z24
+	VBROADCASTSS 12(DX), Z24
 	VFMADD231PS  Z24, Z22, Z14
 	VFMADD231PS  Z24, Z3, Z25
-	VBROADCASTSS 16(CX), Z24
+	VBROADCASTSS 16(DX), Z24
 	VFMADD231PS  Z24, Z22, Z16
 	VFMADD231PS  Z24, Z5, Z25
-	VBROADCASTSS 20(CX), Z24
+	VBROADCASTSS 20(DX), Z24
 	VFMADD231PS  Z24, Z22, Z19
 	VFMADD231PS  Z24, Z8, Z25
-	VBROADCASTSS 24(CX), Z24
+	VBROADCASTSS 24(DX), Z24
 	VFMADD231PS  Z24, Z22, Z13
 	VFMADD231PS  Z24, Z2, Z25
-	VBROADCASTSS 28(CX), Z24
+	VBROADCASTSS 28(DX), Z24
 	VFMADD231PS  Z24, Z22, Z18
 	VFMADD231PS  Z24, Z7, Z25
-	VBROADCASTSS 32(CX), Z24
+	VBROADCASTSS 32(DX), Z24
 	VFMADD231PS  Z24, Z22, Z20
 	VFMADD231PS  Z24, Z9, Z25
-	VBROADCASTSS 36(CX), Z24
+	VBROADCASTSS 36(DX), Z24
 	VFMADD231PS  Z24, Z22, Z23
 	VFMADD231PS  Z24, Z12, Z25
-	VBROADCASTSS 40(CX), Z24
+	VBROADCASTSS 40(DX), Z24
 	VFMADD231PS  Z24, Z22, Z17
 	VFMADD231PS  Z24, Z6, Z25
 	VADDPS       Z21, Z25, Z25
-	VMOVUPS      Z25, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row59
+	CMPQ         AX, $0x10
+	JE           all95
+	VMOVUPS      Z25, K1, (BX)
+	JMP          moved96
+
+all95:
+	VMOVUPS Z25, (BX)
+
+moved96:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row92
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end58
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end91
 
-without57:
+without90:
 	// the same without dx
-row60:
-	VMOVUPS          (SI), Z22
-	VFMADD231PS.BCST (CX), Z22, Z11
-	VFMADD231PS.BCST 4(CX), Z22, Z15
-	VFMADD231PS.BCST 8(CX), Z22, Z10
-	VFMADD231PS.BCST 12(CX), Z22, Z14
-	VFMADD231PS.BCST 16(CX), Z22, Z16
-	VFMADD231PS.BCST 20(CX), Z22, Z19
-	VFMADD231PS.BCST 24(CX), Z22, Z13
-	VFMADD231PS.BCST 28(CX), Z22, Z18
-	VFMADD231PS.BCST 32(CX), Z22, Z20
-	VFMADD231PS.BCST 36(CX), Z22, Z23
-	VFMADD231PS.BCST 40(CX), Z22, Z17
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row60
+row97:
+	CMPQ      AX, $0x10
+	JE        all98
+	VMOVUPS.Z (DI), K1, Z22
+	JMP       moved99
 
-end58:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all98:
+	VMOVUPS (DI), Z22
+
+moved99:
+	VFMADD231PS.BCST (DX), Z22, Z11
+	VFMADD231PS.BCST 4(DX), Z22, Z15
+	VFMADD231PS.BCST 8(DX), Z22, Z10
+	VFMADD231PS.BCST 12(DX), Z22, Z14
+	VFMADD231PS.BCST 16(DX), Z22, Z16
+	VFMADD231PS.BCST 20(DX), Z22, Z19
+	VFMADD231PS.BCST 24(DX), Z22, Z13
+	VFMADD231PS.BCST 28(DX), Z22, Z18
+	VFMADD231PS.BCST 32(DX), Z22, Z20
+	VFMADD231PS.BCST 36(DX), Z22, Z23
+	VFMADD231PS.BCST 40(DX), Z22, Z17
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row97
+
+end91:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z21, Z21, Z21
 	VADDPS        Z21, Z11, Z11
 	VADDPS        Z21, Z15, Z15
@@ -17060,12 +18560,12 @@ end58:
 	VADDPS        Z21, Z20, Z20
 	VADDPS        Z21, Z23, Z23
 	VADDPS        Z21, Z17, Z17
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z15, Z11, Z0
 	VUNPCKLPS     Z15, Z11, Z11
 	VUNPCKHPS     Z14, Z10, Z15
@@ -17074,34 +18574,66 @@ end58:
 	VUNPCKLPD     Z10, Z11, Z11
 	VUNPCKHPD     Z15, Z0, Z10
 	VUNPCKLPD     Z15, Z0, Z0
-	VMOVUPS       X11, (AX)
+	VMOVUPS       X11, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored100
+	VMOVUPS       X14, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored100
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored100
+	VMOVUPS       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Z11, X15
-	VMOVUPS       X15, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z11, X15
-	VMOVUPS       X15, (DI)
-	VEXTRACTF32X4 $0x03, Z11, X15
-	VMOVUPS       X15, (DI)(BX*4)
-	VMOVUPS       X14, (AX)(BX*1)
+	VMOVUPS       X15, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Z14, X15
-	VMOVUPS       X15, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z14, X15
-	VMOVUPS       X15, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z14, X15
-	VMOVUPS       X15, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X15, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Z0, X15
-	VMOVUPS       X15, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X15
-	VMOVUPS       X15, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X15
-	VMOVUPS       X15, (DI)(CX*2)
-	VMOVUPS       X10, (AX)(CX*1)
+	VMOVUPS       X15, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Z10, X15
-	VMOVUPS       X15, (AX)(SI*1)
+	VMOVUPS       X15, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored100
+	VEXTRACTF32X4 $0x02, Z11, X15
+	VMOVUPS       X15, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored100
+	VEXTRACTF32X4 $0x02, Z14, X15
+	VMOVUPS       X15, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored100
+	VEXTRACTF32X4 $0x02, Z0, X15
+	VMOVUPS       X15, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored100
 	VEXTRACTF32X4 $0x02, Z10, X15
-	VMOVUPS       X15, (DI)(CX*1)
+	VMOVUPS       X15, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored100
+	VEXTRACTF32X4 $0x03, Z11, X15
+	VMOVUPS       X15, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored100
+	VEXTRACTF32X4 $0x03, Z14, X15
+	VMOVUPS       X15, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored100
+	VEXTRACTF32X4 $0x03, Z0, X15
+	VMOVUPS       X15, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored100
 	VEXTRACTF32X4 $0x03, Z10, X15
-	VMOVUPS       X15, (DI)(SI*1)
+	VMOVUPS       X15, (R8)(DI*1)
+
+stored100:
 	VUNPCKHPS     Z19, Z16, Z15
 	VUNPCKLPS     Z19, Z16, Z16
 	VUNPCKHPS     Z18, Z13, Z19
@@ -17110,34 +18642,66 @@ end58:
 	VUNPCKLPD     Z13, Z16, Z16
 	VUNPCKHPD     Z19, Z15, Z13
 	VUNPCKLPD     Z19, Z15, Z15
-	VMOVUPS       X16, 16(AX)
+	VMOVUPS       X16, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored101
+	VMOVUPS       X18, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored101
+	VMOVUPS       X15, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored101
+	VMOVUPS       X13, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z16, X19
-	VMOVUPS       X19, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z16, X19
-	VMOVUPS       X19, 16(DI)
-	VEXTRACTF32X4 $0x03, Z16, X19
-	VMOVUPS       X19, 16(DI)(BX*4)
-	VMOVUPS       X18, 16(AX)(BX*1)
+	VMOVUPS       X19, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z18, X19
-	VMOVUPS       X19, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z18, X19
-	VMOVUPS       X19, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z18, X19
-	VMOVUPS       X19, 16(DI)(DX*1)
-	VMOVUPS       X15, 16(AX)(BX*2)
+	VMOVUPS       X19, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z15, X19
-	VMOVUPS       X19, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z15, X19
-	VMOVUPS       X19, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z15, X19
-	VMOVUPS       X19, 16(DI)(CX*2)
-	VMOVUPS       X13, 16(AX)(CX*1)
+	VMOVUPS       X19, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z13, X19
-	VMOVUPS       X19, 16(AX)(SI*1)
+	VMOVUPS       X19, 16(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored101
+	VEXTRACTF32X4 $0x02, Z16, X19
+	VMOVUPS       X19, 16(R8)
+	CMPQ          AX, $0x09
+	JLE           stored101
+	VEXTRACTF32X4 $0x02, Z18, X19
+	VMOVUPS       X19, 16(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored101
+	VEXTRACTF32X4 $0x02, Z15, X19
+	VMOVUPS       X19, 16(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z13, X19
-	VMOVUPS       X19, 16(DI)(CX*1)
+	VMOVUPS       X19, 16(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored101
+	VEXTRACTF32X4 $0x03, Z16, X19
+	VMOVUPS       X19, 16(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored101
+	VEXTRACTF32X4 $0x03, Z18, X19
+	VMOVUPS       X19, 16(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored101
+	VEXTRACTF32X4 $0x03, Z15, X19
+	VMOVUPS       X19, 16(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z13, X19
-	VMOVUPS       X19, 16(DI)(SI*1)
+	VMOVUPS       X19, 16(R8)(DI*1)
+
+stored101:
 	VUNPCKHPS     Z23, Z20, Z19
 	VUNPCKLPS     Z23, Z20, Z20
 	VUNPCKHPS     Z0, Z17, Z23
@@ -17146,90 +18710,169 @@ end58:
 	VUNPCKLPD     Z17, Z20, Z20
 	VUNPCKHPD     Z23, Z19, Z17
 	VUNPCKLPD     Z23, Z19, Z19
-	VMOVSD        X20, 32(AX)
-	VEXTRACTPS    $0x02, X20, 40(AX)
-	VEXTRACTF32X4 $0x01, Z20, X23
-	VMOVSD        X23, 32(AX)(BX*4)
-	VEXTRACTPS    $0x02, X23, 40(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z20, X23
-	VMOVSD        X23, 32(DI)
-	VEXTRACTPS    $0x02, X23, 40(DI)
-	VEXTRACTF32X4 $0x03, Z20, X23
-	VMOVSD        X23, 32(DI)(BX*4)
-	VEXTRACTPS    $0x02, X23, 40(DI)(BX*4)
-	VMOVSD        X0, 32(AX)(BX*1)
-	VEXTRACTPS    $0x02, X0, 40(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z0, X23
-	VMOVSD        X23, 32(AX)(DX*1)
-	VEXTRACTPS    $0x02, X23, 40(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z0, X23
-	VMOVSD        X23, 32(DI)(BX*1)
-	VEXTRACTPS    $0x02, X23, 40(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z0, X23
-	VMOVSD        X23, 32(DI)(DX*1)
-	VEXTRACTPS    $0x02, X23, 40(DI)(DX*1)
-	VMOVSD        X19, 32(AX)(BX*2)
-	VEXTRACTPS    $0x02, X19, 40(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z19, X23
-	VMOVSD        X23, 32(AX)(CX*2)
-	VEXTRACTPS    $0x02, X23, 40(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z19, X23
-	VMOVSD        X23, 32(DI)(BX*2)
-	VEXTRACTPS    $0x02, X23, 40(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z19, X23
-	VMOVSD        X23, 32(DI)(CX*2)
-	VEXTRACTPS    $0x02, X23, 40(DI)(CX*2)
-	VMOVSD        X17, 32(AX)(CX*1)
-	VEXTRACTPS    $0x02, X17, 40(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z17, X23
-	VMOVSD        X23, 32(AX)(SI*1)
-	VEXTRACTPS    $0x02, X23, 40(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z17, X23
-	VMOVSD        X23, 32(DI)(CX*1)
-	VEXTRACTPS    $0x02, X23, 40(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z17, X23
-	VMOVSD        X23, 32(DI)(SI*1)
-	VEXTRACTPS    $0x02, X23, 40(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X20, 32(BX)
+	VEXTRACTPS    $0x02, X20, 40(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs48
-	VXORPS        X15, X15, X15
+	JLE           stored102
+	VMOVSD        X0, 32(BX)(CX*1)
+	VEXTRACTPS    $0x02, X0, 40(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored102
+	VMOVSD        X19, 32(BX)(CX*2)
+	VEXTRACTPS    $0x02, X19, 40(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored102
+	VMOVSD        X17, 32(BX)(DX*1)
+	VEXTRACTPS    $0x02, X17, 40(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored102
+	VEXTRACTF32X4 $0x01, Z20, X23
+	VMOVSD        X23, 32(BX)(CX*4)
+	VEXTRACTPS    $0x02, X23, 40(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored102
+	VEXTRACTF32X4 $0x01, Z0, X23
+	VMOVSD        X23, 32(BX)(SI*1)
+	VEXTRACTPS    $0x02, X23, 40(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored102
+	VEXTRACTF32X4 $0x01, Z19, X23
+	VMOVSD        X23, 32(BX)(DX*2)
+	VEXTRACTPS    $0x02, X23, 40(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored102
+	VEXTRACTF32X4 $0x01, Z17, X23
+	VMOVSD        X23, 32(BX)(DI*1)
+	VEXTRACTPS    $0x02, X23, 40(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored102
+	VEXTRACTF32X4 $0x02, Z20, X23
+	VMOVSD        X23, 32(R8)
+	VEXTRACTPS    $0x02, X23, 40(R8)
+	CMPQ          AX, $0x09
+	JLE           stored102
+	VEXTRACTF32X4 $0x02, Z0, X23
+	VMOVSD        X23, 32(R8)(CX*1)
+	VEXTRACTPS    $0x02, X23, 40(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored102
+	VEXTRACTF32X4 $0x02, Z19, X23
+	VMOVSD        X23, 32(R8)(CX*2)
+	VEXTRACTPS    $0x02, X23, 40(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored102
+	VEXTRACTF32X4 $0x02, Z17, X23
+	VMOVSD        X23, 32(R8)(DX*1)
+	VEXTRACTPS    $0x02, X23, 40(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored102
+	VEXTRACTF32X4 $0x03, Z20, X23
+	VMOVSD        X23, 32(R8)(CX*4)
+	VEXTRACTPS    $0x02, X23, 40(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored102
+	VEXTRACTF32X4 $0x03, Z0, X23
+	VMOVSD        X23, 32(R8)(SI*1)
+	VEXTRACTPS    $0x02, X23, 40(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored102
+	VEXTRACTF32X4 $0x03, Z19, X23
+	VMOVSD        X23, 32(R8)(DX*2)
+	VEXTRACTPS    $0x02, X23, 40(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored102
+	VEXTRACTF32X4 $0x03, Z17, X23
+	VMOVSD        X23, 32(R8)(DI*1)
+	VEXTRACTPS    $0x02, X23, 40(R8)(DI*1)
+
+stored102:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs80
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other47:
+other79:
 	CMPQ AX, $0x0a
-	JNE  other61
+	JNE  other103
 
-inputs62:
-	// 10 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs104:
+	// 10 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted105
+	MOVQ  $0x00000010, AX
+
+parted105:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded106
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded106
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded106
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded106
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded106
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded106
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded106
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded106
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded106
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded106
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded106
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded106
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded106
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded106
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded106
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded106:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -17238,22 +18881,58 @@ inputs62:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z8, Z8
-	VINSERTF32X4 $0x02, 16(DI), Z5, Z5
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z8, Z8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded107
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded107
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded107
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded107
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded107
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded107
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded107
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
+	CMPQ         AX, $0x08
+	JLE          loaded107
+	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
+	CMPQ         AX, $0x09
+	JLE          loaded107
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
+	CMPQ         AX, $0x0a
+	JLE          loaded107
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
+	CMPQ         AX, $0x0b
+	JLE          loaded107
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
+	CMPQ         AX, $0x0c
+	JLE          loaded107
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
+	CMPQ         AX, $0x0d
+	JLE          loaded107
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
+	CMPQ         AX, $0x0e
+	JLE          loaded107
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
+	CMPQ         AX, $0x0f
+	JLE          loaded107
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
+
+loaded107:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -17262,34 +18941,70 @@ inputs62:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VMOVSD       32(AX), X9
-	VMOVSD       32(AX)(BX*1), X10
-	VMOVSD       32(AX)(BX*2), X11
-	VMOVSD       32(AX)(CX*1), X12
-	VMOVSD       32(AX)(BX*4), X6
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVSD       32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded108
+	VMOVSD       32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded108
+	VMOVSD       32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded108
+	VMOVSD       32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded108
+	VMOVSD       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Z9, Z9
-	VMOVSD       32(AX)(DX*1), X6
+	CMPQ         AX, $0x05
+	JLE          loaded108
+	VMOVSD       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Z10, Z10
-	VMOVSD       32(AX)(CX*2), X6
+	CMPQ         AX, $0x06
+	JLE          loaded108
+	VMOVSD       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Z11, Z11
-	VMOVSD       32(AX)(SI*1), X6
+	CMPQ         AX, $0x07
+	JLE          loaded108
+	VMOVSD       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Z12, Z12
-	VMOVSD       32(DI), X6
+	CMPQ         AX, $0x08
+	JLE          loaded108
+	VMOVSD       32(R8), X6
 	VINSERTF32X4 $0x02, X6, Z9, Z9
-	VMOVSD       32(DI)(BX*1), X6
+	CMPQ         AX, $0x09
+	JLE          loaded108
+	VMOVSD       32(R8)(CX*1), X6
 	VINSERTF32X4 $0x02, X6, Z10, Z10
-	VMOVSD       32(DI)(BX*2), X6
+	CMPQ         AX, $0x0a
+	JLE          loaded108
+	VMOVSD       32(R8)(CX*2), X6
 	VINSERTF32X4 $0x02, X6, Z11, Z11
-	VMOVSD       32(DI)(CX*1), X6
+	CMPQ         AX, $0x0b
+	JLE          loaded108
+	VMOVSD       32(R8)(DX*1), X6
 	VINSERTF32X4 $0x02, X6, Z12, Z12
-	VMOVSD       32(DI)(BX*4), X6
+	CMPQ         AX, $0x0c
+	JLE          loaded108
+	VMOVSD       32(R8)(CX*4), X6
 	VINSERTF32X4 $0x03, X6, Z9, Z9
-	VMOVSD       32(DI)(DX*1), X6
+	CMPQ         AX, $0x0d
+	JLE          loaded108
+	VMOVSD       32(R8)(SI*1), X6
 	VINSERTF32X4 $0x03, X6, Z10, Z10
-	VMOVSD       32(DI)(CX*2), X6
+	CMPQ         AX, $0x0e
+	JLE          loaded108
+	VMOVSD       32(R8)(DX*2), X6
 	VINSERTF32X4 $0x03, X6, Z11, Z11
-	VMOVSD       32(DI)(SI*1), X6
+	CMPQ         AX, $0x0f
+	JLE          loaded108
+	VMOVSD       32(R8)(DI*1), X6
 	VINSERTF32X4 $0x03, X6, Z12, Z12
+
+loaded108:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -17298,33 +19013,69 @@ inputs62:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh66
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X10
-	VMOVUPS      (AX)(BX*1), X11
-	VMOVUPS      (AX)(BX*2), X13
-	VMOVUPS      (AX)(CX*1), X14
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z10, Z10
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z11, Z11
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z13, Z13
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z14, Z14
-	VINSERTF32X4 $0x02, (DI), Z10, Z10
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z11, Z11
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z13, Z13
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z14, Z14
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z10, Z10
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z11, Z11
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z13, Z13
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z14, Z14
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh109
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VMOVUPS      (BX), X10
+	CMPQ         AX, $0x01
+	JLE          loaded111
+	VMOVUPS      (BX)(CX*1), X11
+	CMPQ         AX, $0x02
+	JLE          loaded111
+	VMOVUPS      (BX)(CX*2), X13
+	CMPQ         AX, $0x03
+	JLE          loaded111
+	VMOVUPS      (BX)(DX*1), X14
+	CMPQ         AX, $0x04
+	JLE          loaded111
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z10, Z10
+	CMPQ         AX, $0x05
+	JLE          loaded111
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z11, Z11
+	CMPQ         AX, $0x06
+	JLE          loaded111
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z13, Z13
+	CMPQ         AX, $0x07
+	JLE          loaded111
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z14, Z14
+	CMPQ         AX, $0x08
+	JLE          loaded111
+	VINSERTF32X4 $0x02, (R8), Z10, Z10
+	CMPQ         AX, $0x09
+	JLE          loaded111
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z11, Z11
+	CMPQ         AX, $0x0a
+	JLE          loaded111
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z13, Z13
+	CMPQ         AX, $0x0b
+	JLE          loaded111
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z14, Z14
+	CMPQ         AX, $0x0c
+	JLE          loaded111
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z10, Z10
+	CMPQ         AX, $0x0d
+	JLE          loaded111
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z11, Z11
+	CMPQ         AX, $0x0e
+	JLE          loaded111
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z13, Z13
+	CMPQ         AX, $0x0f
+	JLE          loaded111
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z14, Z14
+
+loaded111:
 	VUNPCKHPS    Z11, Z10, Z6
 	VUNPCKLPS    Z11, Z10, Z10
 	VUNPCKHPS    Z14, Z13, Z11
@@ -17333,22 +19084,58 @@ inputs62:
 	VUNPCKLPD    Z13, Z10, Z10
 	VUNPCKHPD    Z11, Z6, Z13
 	VUNPCKLPD    Z11, Z6, Z6
-	VMOVUPS      16(AX), X15
-	VMOVUPS      16(AX)(BX*1), X16
-	VMOVUPS      16(AX)(BX*2), X17
-	VMOVUPS      16(AX)(CX*1), X18
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z15, Z15
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z16, Z16
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z17, Z17
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z18, Z18
-	VINSERTF32X4 $0x02, 16(DI), Z15, Z15
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z16, Z16
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z17, Z17
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z18, Z18
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z15, Z15
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z16, Z16
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z17, Z17
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z18, Z18
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VMOVUPS      16(BX), X15
+	CMPQ         AX, $0x01
+	JLE          loaded112
+	VMOVUPS      16(BX)(CX*1), X16
+	CMPQ         AX, $0x02
+	JLE          loaded112
+	VMOVUPS      16(BX)(CX*2), X17
+	CMPQ         AX, $0x03
+	JLE          loaded112
+	VMOVUPS      16(BX)(DX*1), X18
+	CMPQ         AX, $0x04
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z15, Z15
+	CMPQ         AX, $0x05
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z16, Z16
+	CMPQ         AX, $0x06
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z17, Z17
+	CMPQ         AX, $0x07
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z18, Z18
+	CMPQ         AX, $0x08
+	JLE          loaded112
+	VINSERTF32X4 $0x02, 16(R8), Z15, Z15
+	CMPQ         AX, $0x09
+	JLE          loaded112
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z16, Z16
+	CMPQ         AX, $0x0a
+	JLE          loaded112
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z17, Z17
+	CMPQ         AX, $0x0b
+	JLE          loaded112
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z18, Z18
+	CMPQ         AX, $0x0c
+	JLE          loaded112
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z15, Z15
+	CMPQ         AX, $0x0d
+	JLE          loaded112
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z16, Z16
+	CMPQ         AX, $0x0e
+	JLE          loaded112
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z17, Z17
+	CMPQ         AX, $0x0f
+	JLE          loaded112
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z18, Z18
+
+loaded112:
 	VUNPCKHPS    Z16, Z15, Z11
 	VUNPCKLPS    Z16, Z15, Z15
 	VUNPCKHPS    Z18, Z17, Z16
@@ -17357,48 +19144,84 @@ inputs62:
 	VUNPCKLPD    Z17, Z15, Z15
 	VUNPCKHPD    Z16, Z11, Z17
 	VUNPCKLPD    Z16, Z11, Z11
-	VMOVSD       32(AX), X19
-	VMOVSD       32(AX)(BX*1), X20
-	VMOVSD       32(AX)(BX*2), X21
-	VMOVSD       32(AX)(CX*1), X22
-	VMOVSD       32(AX)(BX*4), X16
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VMOVSD       32(BX), X19
+	CMPQ         AX, $0x01
+	JLE          loaded113
+	VMOVSD       32(BX)(CX*1), X20
+	CMPQ         AX, $0x02
+	JLE          loaded113
+	VMOVSD       32(BX)(CX*2), X21
+	CMPQ         AX, $0x03
+	JLE          loaded113
+	VMOVSD       32(BX)(DX*1), X22
+	CMPQ         AX, $0x04
+	JLE          loaded113
+	VMOVSD       32(BX)(CX*4), X16
 	VINSERTF32X4 $0x01, X16, Z19, Z19
-	VMOVSD       32(AX)(DX*1), X16
+	CMPQ         AX, $0x05
+	JLE          loaded113
+	VMOVSD       32(BX)(SI*1), X16
 	VINSERTF32X4 $0x01, X16, Z20, Z20
-	VMOVSD       32(AX)(CX*2), X16
+	CMPQ         AX, $0x06
+	JLE          loaded113
+	VMOVSD       32(BX)(DX*2), X16
 	VINSERTF32X4 $0x01, X16, Z21, Z21
-	VMOVSD       32(AX)(SI*1), X16
+	CMPQ         AX, $0x07
+	JLE          loaded113
+	VMOVSD       32(BX)(DI*1), X16
 	VINSERTF32X4 $0x01, X16, Z22, Z22
-	VMOVSD       32(DI), X16
+	CMPQ         AX, $0x08
+	JLE          loaded113
+	VMOVSD       32(R8), X16
 	VINSERTF32X4 $0x02, X16, Z19, Z19
-	VMOVSD       32(DI)(BX*1), X16
+	CMPQ         AX, $0x09
+	JLE          loaded113
+	VMOVSD       32(R8)(CX*1), X16
 	VINSERTF32X4 $0x02, X16, Z20, Z20
-	VMOVSD       32(DI)(BX*2), X16
+	CMPQ         AX, $0x0a
+	JLE          loaded113
+	VMOVSD       32(R8)(CX*2), X16
 	VINSERTF32X4 $0x02, X16, Z21, Z21
-	VMOVSD       32(DI)(CX*1), X16
+	CMPQ         AX, $0x0b
+	JLE          loaded113
+	VMOVSD       32(R8)(DX*1), X16
 	VINSERTF32X4 $0x02, X16, Z22, Z22
-	VMOVSD       32(DI)(BX*4), X16
+	CMPQ         AX, $0x0c
+	JLE          loaded113
+	VMOVSD       32(R8)(CX*4), X16
 	VINSERTF32X4 $0x03, X16, Z19, Z19
-	VMOVSD       32(DI)(DX*1), X16
+	CMPQ         AX, $0x0d
+	JLE          loaded113
+	VMOVSD       32(R8)(SI*1), X16
 	VINSERTF32X4 $0x03, X16, Z20, Z20
-	VMOVSD       32(DI)(CX*2), X16
+	CMPQ         AX, $0x0e
+	JLE          loaded113
+	VMOVSD       32(R8)(DX*2), X16
 	VINSERTF32X4 $0x03, X16, Z21, Z21
-	VMOVSD       32(DI)(SI*1), X16
+	CMPQ         AX, $0x0f
+	JLE          loaded113
+	VMOVSD       32(R8)(DI*1), X16
 	VINSERTF32X4 $0x03, X16, Z22, Z22
-	VUNPCKHPS    Z20, Z19, Z16
-	VUNPCKLPS    Z20, Z19, Z19
-	VUNPCKHPS    Z22, Z21, Z20
-	VUNPCKLPS    Z22, Z21, Z21
-	VUNPCKHPD    Z21, Z19, Z22
-	VUNPCKLPD    Z21, Z19, Z19
-	VUNPCKHPD    Z20, Z16, Z21
-	VUNPCKLPD    Z20, Z16, Z16
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready67
 
-fresh66:
+loaded113:
+	VUNPCKHPS Z20, Z19, Z16
+	VUNPCKLPS Z20, Z19, Z19
+	VUNPCKHPS Z22, Z21, Z20
+	VUNPCKLPS Z22, Z21, Z21
+	VUNPCKHPD Z21, Z19, Z22
+	VUNPCKLPD Z21, Z19, Z19
+	VUNPCKHPD Z20, Z16, Z21
+	VUNPCKLPD Z20, Z16, Z16
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready110
+
+fresh109:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z14, Z14, Z14
 	VPXORD Z6, Z6, Z6
@@ -17410,89 +19233,113 @@ fresh66:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z22, Z22, Z22
 
-ready67:
+ready110:
 	VPXORD Z16, Z16, Z16
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without71
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without114
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row73:
-	VMOVUPS      (SI), Z20
+row116:
+	CMPQ      AX, $0x10
+	JE        all117
+	VMOVUPS.Z (DI), K1, Z20
+	JMP       moved118
+
+all117:
+	VMOVUPS (DI), Z20
+
+moved118:
 	VMOVAPS      Z16, Z23
-	VBROADCASTSS (CX), Z21
+	VBROADCASTSS (DX), Z21
 	VFMADD231PS  Z21, Z20, Z10
 	VFMADD231PS  Z21, Z1, Z23
-	VBROADCASTSS 4(CX), Z21
+	VBROADCASTSS 4(DX), Z21
 	VFMADD231PS  Z21, Z20, Z14
 	VFMADD231PS  Z21, Z4, Z23
-	VBROADCASTSS 8(CX), Z21
+	VBROADCASTSS 8(DX), Z21
 	VFMADD231PS  Z21, Z20, Z6
 	VFMADD231PS  Z21, Z0, Z23
-	VBROADCASTSS 12(CX), Z21
+	VBROADCASTSS 12(DX), Z21
 	VFMADD231PS  Z21, Z20, Z13
 	VFMADD231PS  Z21, Z3, Z23
-	VBROADCASTSS 16(CX), Z21
+	VBROADCASTSS 16(DX), Z21
 	VFMADD231PS  Z21, Z20, Z15
 	VFMADD231PS  Z21, Z5, Z23
-	VBROADCASTSS 20(CX), Z21
+	VBROADCASTSS 20(DX), Z21
 	VFMADD231PS  Z21, Z20, Z18
 	VFMADD231PS  Z21, Z8, Z23
-	VBROADCASTSS 24(CX), Z21
+	VBROADCASTSS 24(DX), Z21
 	VFMADD231PS  Z21, Z20, Z11
 	VFMADD231PS  Z21, Z2, Z23
-	VBROADCASTSS 28(CX), Z21
+	VBROADCASTSS 28(DX), Z21
 	VFMADD231PS  Z21, Z20, Z17
 	VFMADD231PS  Z21, Z7, Z23
-	VBROADCASTSS 32(CX), Z21
+	VBROADCASTSS 32(DX), Z21
 	VFMADD231PS  Z21, Z20, Z19
 	VFMADD231PS  Z21, Z9, Z23
-	VBROADCASTSS 36(CX), Z21
+	VBROADCASTSS 36(DX), Z21
 	VFMADD231PS  Z21, Z20, Z22
 	VFMADD231PS  Z21, Z12, Z23
 	VADDPS       Z16, Z23, Z23
-	VMOVUPS      Z23, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row73
+	CMPQ         AX, $0x10
+	JE           all119
+	VMOVUPS      Z23, K1, (BX)
+	JMP          moved120
+
+all119:
+	VMOVUPS Z23, (BX)
+
+moved120:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row116
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end72
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end115
 
-without71:
+without114:
 	// the same without dx
-row74:
-	VMOVUPS          (SI), Z20
-	VFMADD231PS.BCST (CX), Z20, Z10
-	VFMADD231PS.BCST 4(CX), Z20, Z14
-	VFMADD231PS.BCST 8(CX), Z20, Z6
-	VFMADD231PS.BCST 12(CX), Z20, Z13
-	VFMADD231PS.BCST 16(CX), Z20, Z15
-	VFMADD231PS.BCST 20(CX), Z20, Z18
-	VFMADD231PS.BCST 24(CX), Z20, Z11
-	VFMADD231PS.BCST 28(CX), Z20, Z17
-	VFMADD231PS.BCST 32(CX), Z20, Z19
-	VFMADD231PS.BCST 36(CX), Z20, Z22
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row74
+row121:
+	CMPQ      AX, $0x10
+	JE        all122
+	VMOVUPS.Z (DI), K1, Z20
+	JMP       moved123
 
-end72:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all122:
+	VMOVUPS (DI), Z20
+
+moved123:
+	VFMADD231PS.BCST (DX), Z20, Z10
+	VFMADD231PS.BCST 4(DX), Z20, Z14
+	VFMADD231PS.BCST 8(DX), Z20, Z6
+	VFMADD231PS.BCST 12(DX), Z20, Z13
+	VFMADD231PS.BCST 16(DX), Z20, Z15
+	VFMADD231PS.BCST 20(DX), Z20, Z18
+	VFMADD231PS.BCST 24(DX), Z20, Z11
+	VFMADD231PS.BCST 28(DX), Z20, Z17
+	VFMADD231PS.BCST 32(DX), Z20, Z19
+	VFMADD231PS.BCST 36(DX), Z20, Z22
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row121
+
+end115:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z16, Z16, Z16
 	VADDPS        Z16, Z10, Z10
 	VADDPS        Z16, Z14, Z14
@@ -17504,12 +19351,12 @@ end72:
 	VADDPS        Z16, Z17, Z17
 	VADDPS        Z16, Z19, Z19
 	VADDPS        Z16, Z22, Z22
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z14, Z10, Z0
 	VUNPCKLPS     Z14, Z10, Z10
 	VUNPCKHPS     Z13, Z6, Z14
@@ -17518,34 +19365,66 @@ end72:
 	VUNPCKLPD     Z6, Z10, Z10
 	VUNPCKHPD     Z14, Z0, Z6
 	VUNPCKLPD     Z14, Z0, Z0
-	VMOVUPS       X10, (AX)
+	VMOVUPS       X10, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored124
+	VMOVUPS       X13, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored124
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored124
+	VMOVUPS       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored124
 	VEXTRACTF32X4 $0x01, Z10, X14
-	VMOVUPS       X14, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z10, X14
-	VMOVUPS       X14, (DI)
-	VEXTRACTF32X4 $0x03, Z10, X14
-	VMOVUPS       X14, (DI)(BX*4)
-	VMOVUPS       X13, (AX)(BX*1)
+	VMOVUPS       X14, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored124
 	VEXTRACTF32X4 $0x01, Z13, X14
-	VMOVUPS       X14, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z13, X14
-	VMOVUPS       X14, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z13, X14
-	VMOVUPS       X14, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X14, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored124
 	VEXTRACTF32X4 $0x01, Z0, X14
-	VMOVUPS       X14, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X14
-	VMOVUPS       X14, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X14
-	VMOVUPS       X14, (DI)(CX*2)
-	VMOVUPS       X6, (AX)(CX*1)
+	VMOVUPS       X14, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored124
 	VEXTRACTF32X4 $0x01, Z6, X14
-	VMOVUPS       X14, (AX)(SI*1)
+	VMOVUPS       X14, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored124
+	VEXTRACTF32X4 $0x02, Z10, X14
+	VMOVUPS       X14, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored124
+	VEXTRACTF32X4 $0x02, Z13, X14
+	VMOVUPS       X14, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored124
+	VEXTRACTF32X4 $0x02, Z0, X14
+	VMOVUPS       X14, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored124
 	VEXTRACTF32X4 $0x02, Z6, X14
-	VMOVUPS       X14, (DI)(CX*1)
+	VMOVUPS       X14, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored124
+	VEXTRACTF32X4 $0x03, Z10, X14
+	VMOVUPS       X14, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored124
+	VEXTRACTF32X4 $0x03, Z13, X14
+	VMOVUPS       X14, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored124
+	VEXTRACTF32X4 $0x03, Z0, X14
+	VMOVUPS       X14, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored124
 	VEXTRACTF32X4 $0x03, Z6, X14
-	VMOVUPS       X14, (DI)(SI*1)
+	VMOVUPS       X14, (R8)(DI*1)
+
+stored124:
 	VUNPCKHPS     Z18, Z15, Z14
 	VUNPCKLPS     Z18, Z15, Z15
 	VUNPCKHPS     Z17, Z11, Z18
@@ -17554,34 +19433,66 @@ end72:
 	VUNPCKLPD     Z11, Z15, Z15
 	VUNPCKHPD     Z18, Z14, Z11
 	VUNPCKLPD     Z18, Z14, Z14
-	VMOVUPS       X15, 16(AX)
+	VMOVUPS       X15, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored125
+	VMOVUPS       X17, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored125
+	VMOVUPS       X14, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored125
+	VMOVUPS       X11, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored125
 	VEXTRACTF32X4 $0x01, Z15, X18
-	VMOVUPS       X18, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z15, X18
-	VMOVUPS       X18, 16(DI)
-	VEXTRACTF32X4 $0x03, Z15, X18
-	VMOVUPS       X18, 16(DI)(BX*4)
-	VMOVUPS       X17, 16(AX)(BX*1)
+	VMOVUPS       X18, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored125
 	VEXTRACTF32X4 $0x01, Z17, X18
-	VMOVUPS       X18, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z17, X18
-	VMOVUPS       X18, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z17, X18
-	VMOVUPS       X18, 16(DI)(DX*1)
-	VMOVUPS       X14, 16(AX)(BX*2)
+	VMOVUPS       X18, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored125
 	VEXTRACTF32X4 $0x01, Z14, X18
-	VMOVUPS       X18, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z14, X18
-	VMOVUPS       X18, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z14, X18
-	VMOVUPS       X18, 16(DI)(CX*2)
-	VMOVUPS       X11, 16(AX)(CX*1)
+	VMOVUPS       X18, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored125
 	VEXTRACTF32X4 $0x01, Z11, X18
-	VMOVUPS       X18, 16(AX)(SI*1)
+	VMOVUPS       X18, 16(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored125
+	VEXTRACTF32X4 $0x02, Z15, X18
+	VMOVUPS       X18, 16(R8)
+	CMPQ          AX, $0x09
+	JLE           stored125
+	VEXTRACTF32X4 $0x02, Z17, X18
+	VMOVUPS       X18, 16(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored125
+	VEXTRACTF32X4 $0x02, Z14, X18
+	VMOVUPS       X18, 16(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored125
 	VEXTRACTF32X4 $0x02, Z11, X18
-	VMOVUPS       X18, 16(DI)(CX*1)
+	VMOVUPS       X18, 16(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored125
+	VEXTRACTF32X4 $0x03, Z15, X18
+	VMOVUPS       X18, 16(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored125
+	VEXTRACTF32X4 $0x03, Z17, X18
+	VMOVUPS       X18, 16(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored125
+	VEXTRACTF32X4 $0x03, Z14, X18
+	VMOVUPS       X18, 16(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored125
 	VEXTRACTF32X4 $0x03, Z11, X18
-	VMOVUPS       X18, 16(DI)(SI*1)
+	VMOVUPS       X18, 16(R8)(DI*1)
+
+stored125:
 	VUNPCKHPS     Z22, Z19, Z18
 	VUNPCKLPS     Z22, Z19, Z19
 	VUNPCKHPS     Z1, Z0, Z22
@@ -17590,74 +19501,153 @@ end72:
 	VUNPCKLPD     Z0, Z19, Z19
 	VUNPCKHPD     Z22, Z18, Z0
 	VUNPCKLPD     Z22, Z18, Z18
-	VMOVSD        X19, 32(AX)
-	VEXTRACTF32X4 $0x01, Z19, X22
-	VMOVSD        X22, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z19, X22
-	VMOVSD        X22, 32(DI)
-	VEXTRACTF32X4 $0x03, Z19, X22
-	VMOVSD        X22, 32(DI)(BX*4)
-	VMOVSD        X1, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z1, X22
-	VMOVSD        X22, 32(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z1, X22
-	VMOVSD        X22, 32(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z1, X22
-	VMOVSD        X22, 32(DI)(DX*1)
-	VMOVSD        X18, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z18, X22
-	VMOVSD        X22, 32(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z18, X22
-	VMOVSD        X22, 32(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z18, X22
-	VMOVSD        X22, 32(DI)(CX*2)
-	VMOVSD        X0, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z0, X22
-	VMOVSD        X22, 32(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z0, X22
-	VMOVSD        X22, 32(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z0, X22
-	VMOVSD        X22, 32(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X19, 32(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs62
-	VXORPS        X15, X15, X15
+	JLE           stored126
+	VMOVSD        X1, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored126
+	VMOVSD        X18, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored126
+	VMOVSD        X0, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored126
+	VEXTRACTF32X4 $0x01, Z19, X22
+	VMOVSD        X22, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored126
+	VEXTRACTF32X4 $0x01, Z1, X22
+	VMOVSD        X22, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored126
+	VEXTRACTF32X4 $0x01, Z18, X22
+	VMOVSD        X22, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored126
+	VEXTRACTF32X4 $0x01, Z0, X22
+	VMOVSD        X22, 32(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored126
+	VEXTRACTF32X4 $0x02, Z19, X22
+	VMOVSD        X22, 32(R8)
+	CMPQ          AX, $0x09
+	JLE           stored126
+	VEXTRACTF32X4 $0x02, Z1, X22
+	VMOVSD        X22, 32(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored126
+	VEXTRACTF32X4 $0x02, Z18, X22
+	VMOVSD        X22, 32(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored126
+	VEXTRACTF32X4 $0x02, Z0, X22
+	VMOVSD        X22, 32(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored126
+	VEXTRACTF32X4 $0x03, Z19, X22
+	VMOVSD        X22, 32(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored126
+	VEXTRACTF32X4 $0x03, Z1, X22
+	VMOVSD        X22, 32(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored126
+	VEXTRACTF32X4 $0x03, Z18, X22
+	VMOVSD        X22, 32(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored126
+	VEXTRACTF32X4 $0x03, Z0, X22
+	VMOVSD        X22, 32(R8)(DI*1)
+
+stored126:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs104
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other61:
+other103:
 	CMPQ AX, $0x09
-	JNE  other75
+	JNE  other127
 
-inputs76:
-	// 9 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs128:
+	// 9 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted129
+	MOVQ  $0x00000010, AX
+
+parted129:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded130
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded130
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded130
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded130
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded130
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded130
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded130
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded130
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded130
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded130
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded130
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded130
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded130
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded130
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded130
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded130:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -17666,22 +19656,58 @@ inputs76:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z8, Z8
-	VINSERTF32X4 $0x02, 16(DI), Z5, Z5
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z8, Z8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded131
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded131
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded131
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded131
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded131
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded131
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded131
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
+	CMPQ         AX, $0x08
+	JLE          loaded131
+	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
+	CMPQ         AX, $0x09
+	JLE          loaded131
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
+	CMPQ         AX, $0x0a
+	JLE          loaded131
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
+	CMPQ         AX, $0x0b
+	JLE          loaded131
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
+	CMPQ         AX, $0x0c
+	JLE          loaded131
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
+	CMPQ         AX, $0x0d
+	JLE          loaded131
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
+	CMPQ         AX, $0x0e
+	JLE          loaded131
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
+	CMPQ         AX, $0x0f
+	JLE          loaded131
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
+
+loaded131:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -17690,34 +19716,70 @@ inputs76:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VMOVSS       32(AX), X9
-	VMOVSS       32(AX)(BX*1), X10
-	VMOVSS       32(AX)(BX*2), X11
-	VMOVSS       32(AX)(CX*1), X12
-	VMOVSS       32(AX)(BX*4), X6
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVSS       32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded132
+	VMOVSS       32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded132
+	VMOVSS       32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded132
+	VMOVSS       32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded132
+	VMOVSS       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Z9, Z9
-	VMOVSS       32(AX)(DX*1), X6
+	CMPQ         AX, $0x05
+	JLE          loaded132
+	VMOVSS       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Z10, Z10
-	VMOVSS       32(AX)(CX*2), X6
+	CMPQ         AX, $0x06
+	JLE          loaded132
+	VMOVSS       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Z11, Z11
-	VMOVSS       32(AX)(SI*1), X6
+	CMPQ         AX, $0x07
+	JLE          loaded132
+	VMOVSS       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Z12, Z12
-	VMOVSS       32(DI), X6
+	CMPQ         AX, $0x08
+	JLE          loaded132
+	VMOVSS       32(R8), X6
 	VINSERTF32X4 $0x02, X6, Z9, Z9
-	VMOVSS       32(DI)(BX*1), X6
+	CMPQ         AX, $0x09
+	JLE          loaded132
+	VMOVSS       32(R8)(CX*1), X6
 	VINSERTF32X4 $0x02, X6, Z10, Z10
-	VMOVSS       32(DI)(BX*2), X6
+	CMPQ         AX, $0x0a
+	JLE          loaded132
+	VMOVSS       32(R8)(CX*2), X6
 	VINSERTF32X4 $0x02, X6, Z11, Z11
-	VMOVSS       32(DI)(CX*1), X6
+	CMPQ         AX, $0x0b
+	JLE          loaded132
+	VMOVSS       32(R8)(DX*1), X6
 	VINSERTF32X4 $0x02, X6, Z12, Z12
-	VMOVSS       32(DI)(BX*4), X6
+	CMPQ         AX, $0x0c
+	JLE          loaded132
+	VMOVSS       32(R8)(CX*4), X6
 	VINSERTF32X4 $0x03, X6, Z9, Z9
-	VMOVSS       32(DI)(DX*1), X6
+	CMPQ         AX, $0x0d
+	JLE          loaded132
+	VMOVSS       32(R8)(SI*1), X6
 	VINSERTF32X4 $0x03, X6, Z10, Z10
-	VMOVSS       32(DI)(CX*2), X6
+	CMPQ         AX, $0x0e
+	JLE          loaded132
+	VMOVSS       32(R8)(DX*2), X6
 	VINSERTF32X4 $0x03, X6, Z11, Z11
-	VMOVSS       32(DI)(SI*1), X6
+	CMPQ         AX, $0x0f
+	JLE          loaded132
+	VMOVSS       32(R8)(DI*1), X6
 	VINSERTF32X4 $0x03, X6, Z12, Z12
+
+loaded132:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -17726,33 +19788,69 @@ inputs76:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh80
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X10
-	VMOVUPS      (AX)(BX*1), X11
-	VMOVUPS      (AX)(BX*2), X12
-	VMOVUPS      (AX)(CX*1), X13
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z10, Z10
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z11, Z11
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z12, Z12
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z13, Z13
-	VINSERTF32X4 $0x02, (DI), Z10, Z10
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z11, Z11
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z12, Z12
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z13, Z13
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z10, Z10
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z11, Z11
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z12, Z12
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z13, Z13
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh133
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VMOVUPS      (BX), X10
+	CMPQ         AX, $0x01
+	JLE          loaded135
+	VMOVUPS      (BX)(CX*1), X11
+	CMPQ         AX, $0x02
+	JLE          loaded135
+	VMOVUPS      (BX)(CX*2), X12
+	CMPQ         AX, $0x03
+	JLE          loaded135
+	VMOVUPS      (BX)(DX*1), X13
+	CMPQ         AX, $0x04
+	JLE          loaded135
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z10, Z10
+	CMPQ         AX, $0x05
+	JLE          loaded135
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z11, Z11
+	CMPQ         AX, $0x06
+	JLE          loaded135
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z12, Z12
+	CMPQ         AX, $0x07
+	JLE          loaded135
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z13, Z13
+	CMPQ         AX, $0x08
+	JLE          loaded135
+	VINSERTF32X4 $0x02, (R8), Z10, Z10
+	CMPQ         AX, $0x09
+	JLE          loaded135
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z11, Z11
+	CMPQ         AX, $0x0a
+	JLE          loaded135
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z12, Z12
+	CMPQ         AX, $0x0b
+	JLE          loaded135
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z13, Z13
+	CMPQ         AX, $0x0c
+	JLE          loaded135
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z10, Z10
+	CMPQ         AX, $0x0d
+	JLE          loaded135
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z11, Z11
+	CMPQ         AX, $0x0e
+	JLE          loaded135
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z12, Z12
+	CMPQ         AX, $0x0f
+	JLE          loaded135
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z13, Z13
+
+loaded135:
 	VUNPCKHPS    Z11, Z10, Z6
 	VUNPCKLPS    Z11, Z10, Z10
 	VUNPCKHPS    Z13, Z12, Z11
@@ -17761,22 +19859,58 @@ inputs76:
 	VUNPCKLPD    Z12, Z10, Z10
 	VUNPCKHPD    Z11, Z6, Z12
 	VUNPCKLPD    Z11, Z6, Z6
-	VMOVUPS      16(AX), X14
-	VMOVUPS      16(AX)(BX*1), X15
-	VMOVUPS      16(AX)(BX*2), X16
-	VMOVUPS      16(AX)(CX*1), X17
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z14, Z14
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z15, Z15
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z16, Z16
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z17, Z17
-	VINSERTF32X4 $0x02, 16(DI), Z14, Z14
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z15, Z15
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z16, Z16
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z17, Z17
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z14, Z14
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z15, Z15
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z16, Z16
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z17, Z17
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VMOVUPS      16(BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded136
+	VMOVUPS      16(BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded136
+	VMOVUPS      16(BX)(CX*2), X16
+	CMPQ         AX, $0x03
+	JLE          loaded136
+	VMOVUPS      16(BX)(DX*1), X17
+	CMPQ         AX, $0x04
+	JLE          loaded136
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z14, Z14
+	CMPQ         AX, $0x05
+	JLE          loaded136
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z15, Z15
+	CMPQ         AX, $0x06
+	JLE          loaded136
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z16, Z16
+	CMPQ         AX, $0x07
+	JLE          loaded136
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z17, Z17
+	CMPQ         AX, $0x08
+	JLE          loaded136
+	VINSERTF32X4 $0x02, 16(R8), Z14, Z14
+	CMPQ         AX, $0x09
+	JLE          loaded136
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z15, Z15
+	CMPQ         AX, $0x0a
+	JLE          loaded136
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z16, Z16
+	CMPQ         AX, $0x0b
+	JLE          loaded136
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z17, Z17
+	CMPQ         AX, $0x0c
+	JLE          loaded136
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z14, Z14
+	CMPQ         AX, $0x0d
+	JLE          loaded136
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z15, Z15
+	CMPQ         AX, $0x0e
+	JLE          loaded136
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z16, Z16
+	CMPQ         AX, $0x0f
+	JLE          loaded136
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z17, Z17
+
+loaded136:
 	VUNPCKHPS    Z15, Z14, Z11
 	VUNPCKLPS    Z15, Z14, Z14
 	VUNPCKHPS    Z17, Z16, Z15
@@ -17785,48 +19919,84 @@ inputs76:
 	VUNPCKLPD    Z16, Z14, Z14
 	VUNPCKHPD    Z15, Z11, Z16
 	VUNPCKLPD    Z15, Z11, Z11
-	VMOVSS       32(AX), X18
-	VMOVSS       32(AX)(BX*1), X19
-	VMOVSS       32(AX)(BX*2), X20
-	VMOVSS       32(AX)(CX*1), X21
-	VMOVSS       32(AX)(BX*4), X15
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VMOVSS       32(BX), X18
+	CMPQ         AX, $0x01
+	JLE          loaded137
+	VMOVSS       32(BX)(CX*1), X19
+	CMPQ         AX, $0x02
+	JLE          loaded137
+	VMOVSS       32(BX)(CX*2), X20
+	CMPQ         AX, $0x03
+	JLE          loaded137
+	VMOVSS       32(BX)(DX*1), X21
+	CMPQ         AX, $0x04
+	JLE          loaded137
+	VMOVSS       32(BX)(CX*4), X15
 	VINSERTF32X4 $0x01, X15, Z18, Z18
-	VMOVSS       32(AX)(DX*1), X15
+	CMPQ         AX, $0x05
+	JLE          loaded137
+	VMOVSS       32(BX)(SI*1), X15
 	VINSERTF32X4 $0x01, X15, Z19, Z19
-	VMOVSS       32(AX)(CX*2), X15
+	CMPQ         AX, $0x06
+	JLE          loaded137
+	VMOVSS       32(BX)(DX*2), X15
 	VINSERTF32X4 $0x01, X15, Z20, Z20
-	VMOVSS       32(AX)(SI*1), X15
+	CMPQ         AX, $0x07
+	JLE          loaded137
+	VMOVSS       32(BX)(DI*1), X15
 	VINSERTF32X4 $0x01, X15, Z21, Z21
-	VMOVSS       32(DI), X15
+	CMPQ         AX, $0x08
+	JLE          loaded137
+	VMOVSS       32(R8), X15
 	VINSERTF32X4 $0x02, X15, Z18, Z18
-	VMOVSS       32(DI)(BX*1), X15
+	CMPQ         AX, $0x09
+	JLE          loaded137
+	VMOVSS       32(R8)(CX*1), X15
 	VINSERTF32X4 $0x02, X15, Z19, Z19
-	VMOVSS       32(DI)(BX*2), X15
+	CMPQ         AX, $0x0a
+	JLE          loaded137
+	VMOVSS       32(R8)(CX*2), X15
 	VINSERTF32X4 $0x02, X15, Z20, Z20
-	VMOVSS       32(DI)(CX*1), X15
+	CMPQ         AX, $0x0b
+	JLE          loaded137
+	VMOVSS       32(R8)(DX*1), X15
 	VINSERTF32X4 $0x02, X15, Z21, Z21
-	VMOVSS       32(DI)(BX*4), X15
+	CMPQ         AX, $0x0c
+	JLE          loaded137
+	VMOVSS       32(R8)(CX*4), X15
 	VINSERTF32X4 $0x03, X15, Z18, Z18
-	VMOVSS       32(DI)(DX*1), X15
+	CMPQ         AX, $0x0d
+	JLE          loaded137
+	VMOVSS       32(R8)(SI*1), X15
 	VINSERTF32X4 $0x03, X15, Z19, Z19
-	VMOVSS       32(DI)(CX*2), X15
+	CMPQ         AX, $0x0e
+	JLE          loaded137
+	VMOVSS       32(R8)(DX*2), X15
 	VINSERTF32X4 $0x03, X15, Z20, Z20
-	VMOVSS       32(DI)(SI*1), X15
+	CMPQ         AX, $0x0f
+	JLE          loaded137
+	VMOVSS       32(R8)(DI*1), X15
 	VINSERTF32X4 $0x03, X15, Z21, Z21
-	VUNPCKHPS    Z19, Z18, Z15
-	VUNPCKLPS    Z19, Z18, Z18
-	VUNPCKHPS    Z21, Z20, Z19
-	VUNPCKLPS    Z21, Z20, Z20
-	VUNPCKHPD    Z20, Z18, Z21
-	VUNPCKLPD    Z20, Z18, Z18
-	VUNPCKHPD    Z19, Z15, Z20
-	VUNPCKLPD    Z19, Z15, Z15
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready81
 
-fresh80:
+loaded137:
+	VUNPCKHPS Z19, Z18, Z15
+	VUNPCKLPS Z19, Z18, Z18
+	VUNPCKHPS Z21, Z20, Z19
+	VUNPCKLPS Z21, Z20, Z20
+	VUNPCKHPD Z20, Z18, Z21
+	VUNPCKLPD Z20, Z18, Z18
+	VUNPCKHPD Z19, Z15, Z20
+	VUNPCKLPD Z19, Z15, Z15
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready134
+
+fresh133:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z13, Z13, Z13
 	VPXORD Z6, Z6, Z6
@@ -17837,85 +20007,109 @@ fresh80:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z18, Z18, Z18
 
-ready81:
+ready134:
 	VPXORD Z15, Z15, Z15
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without85
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without138
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row87:
-	VMOVUPS      (SI), Z19
+row140:
+	CMPQ      AX, $0x10
+	JE        all141
+	VMOVUPS.Z (DI), K1, Z19
+	JMP       moved142
+
+all141:
+	VMOVUPS (DI), Z19
+
+moved142:
 	VMOVAPS      Z15, Z21
-	VBROADCASTSS (CX), Z20
+	VBROADCASTSS (DX), Z20
 	VFMADD231PS  Z20, Z19, Z10
 	VFMADD231PS  Z20, Z1, Z21
-	VBROADCASTSS 4(CX), Z20
+	VBROADCASTSS 4(DX), Z20
 	VFMADD231PS  Z20, Z19, Z13
 	VFMADD231PS  Z20, Z4, Z21
-	VBROADCASTSS 8(CX), Z20
+	VBROADCASTSS 8(DX), Z20
 	VFMADD231PS  Z20, Z19, Z6
 	VFMADD231PS  Z20, Z0, Z21
-	VBROADCASTSS 12(CX), Z20
+	VBROADCASTSS 12(DX), Z20
 	VFMADD231PS  Z20, Z19, Z12
 	VFMADD231PS  Z20, Z3, Z21
-	VBROADCASTSS 16(CX), Z20
+	VBROADCASTSS 16(DX), Z20
 	VFMADD231PS  Z20, Z19, Z14
 	VFMADD231PS  Z20, Z5, Z21
-	VBROADCASTSS 20(CX), Z20
+	VBROADCASTSS 20(DX), Z20
 	VFMADD231PS  Z20, Z19, Z17
 	VFMADD231PS  Z20, Z8, Z21
-	VBROADCASTSS 24(CX), Z20
+	VBROADCASTSS 24(DX), Z20
 	VFMADD231PS  Z20, Z19, Z11
 	VFMADD231PS  Z20, Z2, Z21
-	VBROADCASTSS 28(CX), Z20
+	VBROADCASTSS 28(DX), Z20
 	VFMADD231PS  Z20, Z19, Z16
 	VFMADD231PS  Z20, Z7, Z21
-	VBROADCASTSS 32(CX), Z20
+	VBROADCASTSS 32(DX), Z20
 	VFMADD231PS  Z20, Z19, Z18
 	VFMADD231PS  Z20, Z9, Z21
 	VADDPS       Z15, Z21, Z21
-	VMOVUPS      Z21, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row87
+	CMPQ         AX, $0x10
+	JE           all143
+	VMOVUPS      Z21, K1, (BX)
+	JMP          moved144
+
+all143:
+	VMOVUPS Z21, (BX)
+
+moved144:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row140
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end86
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end139
 
-without85:
+without138:
 	// the same without dx
-row88:
-	VMOVUPS          (SI), Z19
-	VFMADD231PS.BCST (CX), Z19, Z10
-	VFMADD231PS.BCST 4(CX), Z19, Z13
-	VFMADD231PS.BCST 8(CX), Z19, Z6
-	VFMADD231PS.BCST 12(CX), Z19, Z12
-	VFMADD231PS.BCST 16(CX), Z19, Z14
-	VFMADD231PS.BCST 20(CX), Z19, Z17
-	VFMADD231PS.BCST 24(CX), Z19, Z11
-	VFMADD231PS.BCST 28(CX), Z19, Z16
-	VFMADD231PS.BCST 32(CX), Z19, Z18
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row88
+row145:
+	CMPQ      AX, $0x10
+	JE        all146
+	VMOVUPS.Z (DI), K1, Z19
+	JMP       moved147
 
-end86:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all146:
+	VMOVUPS (DI), Z19
+
+moved147:
+	VFMADD231PS.BCST (DX), Z19, Z10
+	VFMADD231PS.BCST 4(DX), Z19, Z13
+	VFMADD231PS.BCST 8(DX), Z19, Z6
+	VFMADD231PS.BCST 12(DX), Z19, Z12
+	VFMADD231PS.BCST 16(DX), Z19, Z14
+	VFMADD231PS.BCST 20(DX), Z19, Z17
+	VFMADD231PS.BCST 24(DX), Z19, Z11
+	VFMADD231PS.BCST 28(DX), Z19, Z16
+	VFMADD231PS.BCST 32(DX), Z19, Z18
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row145
+
+end139:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z15, Z15, Z15
 	VADDPS        Z15, Z10, Z10
 	VADDPS        Z15, Z13, Z13
@@ -17926,12 +20120,12 @@ end86:
 	VADDPS        Z15, Z11, Z11
 	VADDPS        Z15, Z16, Z16
 	VADDPS        Z15, Z18, Z18
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z13, Z10, Z0
 	VUNPCKLPS     Z13, Z10, Z10
 	VUNPCKHPS     Z12, Z6, Z13
@@ -17940,34 +20134,66 @@ end86:
 	VUNPCKLPD     Z6, Z10, Z10
 	VUNPCKHPD     Z13, Z0, Z6
 	VUNPCKLPD     Z13, Z0, Z0
-	VMOVUPS       X10, (AX)
+	VMOVUPS       X10, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored148
+	VMOVUPS       X12, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored148
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored148
+	VMOVUPS       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored148
 	VEXTRACTF32X4 $0x01, Z10, X13
-	VMOVUPS       X13, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z10, X13
-	VMOVUPS       X13, (DI)
-	VEXTRACTF32X4 $0x03, Z10, X13
-	VMOVUPS       X13, (DI)(BX*4)
-	VMOVUPS       X12, (AX)(BX*1)
+	VMOVUPS       X13, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored148
 	VEXTRACTF32X4 $0x01, Z12, X13
-	VMOVUPS       X13, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z12, X13
-	VMOVUPS       X13, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z12, X13
-	VMOVUPS       X13, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X13, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored148
 	VEXTRACTF32X4 $0x01, Z0, X13
-	VMOVUPS       X13, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X13
-	VMOVUPS       X13, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X13
-	VMOVUPS       X13, (DI)(CX*2)
-	VMOVUPS       X6, (AX)(CX*1)
+	VMOVUPS       X13, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored148
 	VEXTRACTF32X4 $0x01, Z6, X13
-	VMOVUPS       X13, (AX)(SI*1)
+	VMOVUPS       X13, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored148
+	VEXTRACTF32X4 $0x02, Z10, X13
+	VMOVUPS       X13, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored148
+	VEXTRACTF32X4 $0x02, Z12, X13
+	VMOVUPS       X13, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored148
+	VEXTRACTF32X4 $0x02, Z0, X13
+	VMOVUPS       X13, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored148
 	VEXTRACTF32X4 $0x02, Z6, X13
-	VMOVUPS       X13, (DI)(CX*1)
+	VMOVUPS       X13, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored148
+	VEXTRACTF32X4 $0x03, Z10, X13
+	VMOVUPS       X13, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored148
+	VEXTRACTF32X4 $0x03, Z12, X13
+	VMOVUPS       X13, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored148
+	VEXTRACTF32X4 $0x03, Z0, X13
+	VMOVUPS       X13, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored148
 	VEXTRACTF32X4 $0x03, Z6, X13
-	VMOVUPS       X13, (DI)(SI*1)
+	VMOVUPS       X13, (R8)(DI*1)
+
+stored148:
 	VUNPCKHPS     Z17, Z14, Z13
 	VUNPCKLPS     Z17, Z14, Z14
 	VUNPCKHPS     Z16, Z11, Z17
@@ -17976,34 +20202,66 @@ end86:
 	VUNPCKLPD     Z11, Z14, Z14
 	VUNPCKHPD     Z17, Z13, Z11
 	VUNPCKLPD     Z17, Z13, Z13
-	VMOVUPS       X14, 16(AX)
+	VMOVUPS       X14, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored149
+	VMOVUPS       X16, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored149
+	VMOVUPS       X13, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored149
+	VMOVUPS       X11, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z14, X17
-	VMOVUPS       X17, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z14, X17
-	VMOVUPS       X17, 16(DI)
-	VEXTRACTF32X4 $0x03, Z14, X17
-	VMOVUPS       X17, 16(DI)(BX*4)
-	VMOVUPS       X16, 16(AX)(BX*1)
+	VMOVUPS       X17, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z16, X17
-	VMOVUPS       X17, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z16, X17
-	VMOVUPS       X17, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z16, X17
-	VMOVUPS       X17, 16(DI)(DX*1)
-	VMOVUPS       X13, 16(AX)(BX*2)
+	VMOVUPS       X17, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z13, X17
-	VMOVUPS       X17, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z13, X17
-	VMOVUPS       X17, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z13, X17
-	VMOVUPS       X17, 16(DI)(CX*2)
-	VMOVUPS       X11, 16(AX)(CX*1)
+	VMOVUPS       X17, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z11, X17
-	VMOVUPS       X17, 16(AX)(SI*1)
+	VMOVUPS       X17, 16(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored149
+	VEXTRACTF32X4 $0x02, Z14, X17
+	VMOVUPS       X17, 16(R8)
+	CMPQ          AX, $0x09
+	JLE           stored149
+	VEXTRACTF32X4 $0x02, Z16, X17
+	VMOVUPS       X17, 16(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored149
+	VEXTRACTF32X4 $0x02, Z13, X17
+	VMOVUPS       X17, 16(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored149
 	VEXTRACTF32X4 $0x02, Z11, X17
-	VMOVUPS       X17, 16(DI)(CX*1)
+	VMOVUPS       X17, 16(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored149
+	VEXTRACTF32X4 $0x03, Z14, X17
+	VMOVUPS       X17, 16(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored149
+	VEXTRACTF32X4 $0x03, Z16, X17
+	VMOVUPS       X17, 16(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored149
+	VEXTRACTF32X4 $0x03, Z13, X17
+	VMOVUPS       X17, 16(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored149
 	VEXTRACTF32X4 $0x03, Z11, X17
-	VMOVUPS       X17, 16(DI)(SI*1)
+	VMOVUPS       X17, 16(R8)(DI*1)
+
+stored149:
 	VUNPCKHPS     Z0, Z18, Z17
 	VUNPCKLPS     Z0, Z18, Z18
 	VUNPCKHPS     Z2, Z1, Z0
@@ -18012,74 +20270,153 @@ end86:
 	VUNPCKLPD     Z1, Z18, Z18
 	VUNPCKHPD     Z0, Z17, Z1
 	VUNPCKLPD     Z0, Z17, Z17
-	VMOVSS        X18, 32(AX)
-	VEXTRACTF32X4 $0x01, Z18, X0
-	VMOVSS        X0, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z18, X0
-	VMOVSS        X0, 32(DI)
-	VEXTRACTF32X4 $0x03, Z18, X0
-	VMOVSS        X0, 32(DI)(BX*4)
-	VMOVSS        X2, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z2, X0
-	VMOVSS        X0, 32(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z2, X0
-	VMOVSS        X0, 32(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z2, X0
-	VMOVSS        X0, 32(DI)(DX*1)
-	VMOVSS        X17, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z17, X0
-	VMOVSS        X0, 32(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z17, X0
-	VMOVSS        X0, 32(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z17, X0
-	VMOVSS        X0, 32(DI)(CX*2)
-	VMOVSS        X1, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z1, X0
-	VMOVSS        X0, 32(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z1, X0
-	VMOVSS        X0, 32(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z1, X0
-	VMOVSS        X0, 32(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSS        X18, 32(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs76
-	VXORPS        X15, X15, X15
+	JLE           stored150
+	VMOVSS        X2, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored150
+	VMOVSS        X17, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored150
+	VMOVSS        X1, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored150
+	VEXTRACTF32X4 $0x01, Z18, X0
+	VMOVSS        X0, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored150
+	VEXTRACTF32X4 $0x01, Z2, X0
+	VMOVSS        X0, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored150
+	VEXTRACTF32X4 $0x01, Z17, X0
+	VMOVSS        X0, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored150
+	VEXTRACTF32X4 $0x01, Z1, X0
+	VMOVSS        X0, 32(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored150
+	VEXTRACTF32X4 $0x02, Z18, X0
+	VMOVSS        X0, 32(R8)
+	CMPQ          AX, $0x09
+	JLE           stored150
+	VEXTRACTF32X4 $0x02, Z2, X0
+	VMOVSS        X0, 32(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored150
+	VEXTRACTF32X4 $0x02, Z17, X0
+	VMOVSS        X0, 32(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored150
+	VEXTRACTF32X4 $0x02, Z1, X0
+	VMOVSS        X0, 32(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored150
+	VEXTRACTF32X4 $0x03, Z18, X0
+	VMOVSS        X0, 32(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored150
+	VEXTRACTF32X4 $0x03, Z2, X0
+	VMOVSS        X0, 32(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored150
+	VEXTRACTF32X4 $0x03, Z17, X0
+	VMOVSS        X0, 32(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored150
+	VEXTRACTF32X4 $0x03, Z1, X0
+	VMOVSS        X0, 32(R8)(DI*1)
+
+stored150:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs128
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other75:
+other127:
 	CMPQ AX, $0x08
-	JNE  other89
+	JNE  other151
 
-inputs90:
-	// 8 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs152:
+	// 8 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted153
+	MOVQ  $0x00000010, AX
+
+parted153:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded154
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded154
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded154
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded154
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded154
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded154
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded154
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded154
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded154
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded154
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded154
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded154
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded154
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded154
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded154
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded154:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -18088,22 +20425,58 @@ inputs90:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z8, Z8
-	VINSERTF32X4 $0x02, 16(DI), Z5, Z5
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z8, Z8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded155
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded155
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded155
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded155
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded155
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded155
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded155
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
+	CMPQ         AX, $0x08
+	JLE          loaded155
+	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
+	CMPQ         AX, $0x09
+	JLE          loaded155
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
+	CMPQ         AX, $0x0a
+	JLE          loaded155
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
+	CMPQ         AX, $0x0b
+	JLE          loaded155
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
+	CMPQ         AX, $0x0c
+	JLE          loaded155
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
+	CMPQ         AX, $0x0d
+	JLE          loaded155
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
+	CMPQ         AX, $0x0e
+	JLE          loaded155
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
+	CMPQ         AX, $0x0f
+	JLE          loaded155
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
+
+loaded155:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -18112,33 +20485,69 @@ inputs90:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh93
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X9
-	VMOVUPS      (AX)(BX*1), X10
-	VMOVUPS      (AX)(BX*2), X11
-	VMOVUPS      (AX)(CX*1), X12
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z12, Z12
-	VINSERTF32X4 $0x02, (DI), Z9, Z9
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z10, Z10
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z12, Z12
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh156
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPS      (BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded158
+	VMOVUPS      (BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded158
+	VMOVUPS      (BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded158
+	VMOVUPS      (BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded158
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded158
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded158
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded158
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z12, Z12
+	CMPQ         AX, $0x08
+	JLE          loaded158
+	VINSERTF32X4 $0x02, (R8), Z9, Z9
+	CMPQ         AX, $0x09
+	JLE          loaded158
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z10, Z10
+	CMPQ         AX, $0x0a
+	JLE          loaded158
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z11, Z11
+	CMPQ         AX, $0x0b
+	JLE          loaded158
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z12, Z12
+	CMPQ         AX, $0x0c
+	JLE          loaded158
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z9, Z9
+	CMPQ         AX, $0x0d
+	JLE          loaded158
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z10, Z10
+	CMPQ         AX, $0x0e
+	JLE          loaded158
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z11, Z11
+	CMPQ         AX, $0x0f
+	JLE          loaded158
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z12, Z12
+
+loaded158:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -18147,36 +20556,72 @@ inputs90:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	VMOVUPS      16(AX), X13
-	VMOVUPS      16(AX)(BX*1), X14
-	VMOVUPS      16(AX)(BX*2), X15
-	VMOVUPS      16(AX)(CX*1), X16
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Z13, Z13
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Z14, Z14
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Z15, Z15
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Z16, Z16
-	VINSERTF32X4 $0x02, 16(DI), Z13, Z13
-	VINSERTF32X4 $0x02, 16(DI)(BX*1), Z14, Z14
-	VINSERTF32X4 $0x02, 16(DI)(BX*2), Z15, Z15
-	VINSERTF32X4 $0x02, 16(DI)(CX*1), Z16, Z16
-	VINSERTF32X4 $0x03, 16(DI)(BX*4), Z13, Z13
-	VINSERTF32X4 $0x03, 16(DI)(DX*1), Z14, Z14
-	VINSERTF32X4 $0x03, 16(DI)(CX*2), Z15, Z15
-	VINSERTF32X4 $0x03, 16(DI)(SI*1), Z16, Z16
-	VUNPCKHPS    Z14, Z13, Z10
-	VUNPCKLPS    Z14, Z13, Z13
-	VUNPCKHPS    Z16, Z15, Z14
-	VUNPCKLPS    Z16, Z15, Z15
-	VUNPCKHPD    Z15, Z13, Z16
-	VUNPCKLPD    Z15, Z13, Z13
-	VUNPCKHPD    Z14, Z10, Z15
-	VUNPCKLPD    Z14, Z10, Z10
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready94
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVUPS      16(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded159
+	VMOVUPS      16(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded159
+	VMOVUPS      16(BX)(CX*2), X15
+	CMPQ         AX, $0x03
+	JLE          loaded159
+	VMOVUPS      16(BX)(DX*1), X16
+	CMPQ         AX, $0x04
+	JLE          loaded159
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z13, Z13
+	CMPQ         AX, $0x05
+	JLE          loaded159
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z14, Z14
+	CMPQ         AX, $0x06
+	JLE          loaded159
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z15, Z15
+	CMPQ         AX, $0x07
+	JLE          loaded159
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z16, Z16
+	CMPQ         AX, $0x08
+	JLE          loaded159
+	VINSERTF32X4 $0x02, 16(R8), Z13, Z13
+	CMPQ         AX, $0x09
+	JLE          loaded159
+	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z14, Z14
+	CMPQ         AX, $0x0a
+	JLE          loaded159
+	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z15, Z15
+	CMPQ         AX, $0x0b
+	JLE          loaded159
+	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z16, Z16
+	CMPQ         AX, $0x0c
+	JLE          loaded159
+	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z13, Z13
+	CMPQ         AX, $0x0d
+	JLE          loaded159
+	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z14, Z14
+	CMPQ         AX, $0x0e
+	JLE          loaded159
+	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z15, Z15
+	CMPQ         AX, $0x0f
+	JLE          loaded159
+	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z16, Z16
 
-fresh93:
+loaded159:
+	VUNPCKHPS Z14, Z13, Z10
+	VUNPCKLPS Z14, Z13, Z13
+	VUNPCKHPS Z16, Z15, Z14
+	VUNPCKLPS Z16, Z15, Z15
+	VUNPCKHPD Z15, Z13, Z16
+	VUNPCKLPD Z15, Z13, Z13
+	VUNPCKHPD Z14, Z10, Z15
+	VUNPCKLPD Z14, Z10, Z10
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready157
+
+fresh156:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z12, Z12, Z12
 	VPXORD Z6, Z6, Z6
@@ -18186,81 +20631,105 @@ fresh93:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z15, Z15, Z15
 
-ready94:
+ready157:
 	VPXORD Z14, Z14, Z14
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without97
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without160
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row99:
-	VMOVUPS      (SI), Z17
+row162:
+	CMPQ      AX, $0x10
+	JE        all163
+	VMOVUPS.Z (DI), K1, Z17
+	JMP       moved164
+
+all163:
+	VMOVUPS (DI), Z17
+
+moved164:
 	VMOVAPS      Z14, Z19
-	VBROADCASTSS (CX), Z18
+	VBROADCASTSS (DX), Z18
 	VFMADD231PS  Z18, Z17, Z9
 	VFMADD231PS  Z18, Z1, Z19
-	VBROADCASTSS 4(CX), Z18
+	VBROADCASTSS 4(DX), Z18
 	VFMADD231PS  Z18, Z17, Z12
 	VFMADD231PS  Z18, Z4, Z19
-	VBROADCASTSS 8(CX), Z18
+	VBROADCASTSS 8(DX), Z18
 	VFMADD231PS  Z18, Z17, Z6
 	VFMADD231PS  Z18, Z0, Z19
-	VBROADCASTSS 12(CX), Z18
+	VBROADCASTSS 12(DX), Z18
 	VFMADD231PS  Z18, Z17, Z11
 	VFMADD231PS  Z18, Z3, Z19
-	VBROADCASTSS 16(CX), Z18
+	VBROADCASTSS 16(DX), Z18
 	VFMADD231PS  Z18, Z17, Z13
 	VFMADD231PS  Z18, Z5, Z19
-	VBROADCASTSS 20(CX), Z18
+	VBROADCASTSS 20(DX), Z18
 	VFMADD231PS  Z18, Z17, Z16
 	VFMADD231PS  Z18, Z8, Z19
-	VBROADCASTSS 24(CX), Z18
+	VBROADCASTSS 24(DX), Z18
 	VFMADD231PS  Z18, Z17, Z10
 	VFMADD231PS  Z18, Z2, Z19
-	VBROADCASTSS 28(CX), Z18
+	VBROADCASTSS 28(DX), Z18
 	VFMADD231PS  Z18, Z17, Z15
 	VFMADD231PS  Z18, Z7, Z19
 	VADDPS       Z14, Z19, Z19
-	VMOVUPS      Z19, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row99
+	CMPQ         AX, $0x10
+	JE           all165
+	VMOVUPS      Z19, K1, (BX)
+	JMP          moved166
+
+all165:
+	VMOVUPS Z19, (BX)
+
+moved166:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row162
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end98
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end161
 
-without97:
+without160:
 	// the same without dx
-row100:
-	VMOVUPS          (SI), Z17
-	VFMADD231PS.BCST (CX), Z17, Z9
-	VFMADD231PS.BCST 4(CX), Z17, Z12
-	VFMADD231PS.BCST 8(CX), Z17, Z6
-	VFMADD231PS.BCST 12(CX), Z17, Z11
-	VFMADD231PS.BCST 16(CX), Z17, Z13
-	VFMADD231PS.BCST 20(CX), Z17, Z16
-	VFMADD231PS.BCST 24(CX), Z17, Z10
-	VFMADD231PS.BCST 28(CX), Z17, Z15
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row100
+row167:
+	CMPQ      AX, $0x10
+	JE        all168
+	VMOVUPS.Z (DI), K1, Z17
+	JMP       moved169
 
-end98:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all168:
+	VMOVUPS (DI), Z17
+
+moved169:
+	VFMADD231PS.BCST (DX), Z17, Z9
+	VFMADD231PS.BCST 4(DX), Z17, Z12
+	VFMADD231PS.BCST 8(DX), Z17, Z6
+	VFMADD231PS.BCST 12(DX), Z17, Z11
+	VFMADD231PS.BCST 16(DX), Z17, Z13
+	VFMADD231PS.BCST 20(DX), Z17, Z16
+	VFMADD231PS.BCST 24(DX), Z17, Z10
+	VFMADD231PS.BCST 28(DX), Z17, Z15
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row167
+
+end161:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z14, Z14, Z14
 	VADDPS        Z14, Z9, Z9
 	VADDPS        Z14, Z12, Z12
@@ -18270,12 +20739,12 @@ end98:
 	VADDPS        Z14, Z16, Z16
 	VADDPS        Z14, Z10, Z10
 	VADDPS        Z14, Z15, Z15
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z12, Z9, Z0
 	VUNPCKLPS     Z12, Z9, Z9
 	VUNPCKHPS     Z11, Z6, Z12
@@ -18284,34 +20753,66 @@ end98:
 	VUNPCKLPD     Z6, Z9, Z9
 	VUNPCKHPD     Z12, Z0, Z6
 	VUNPCKLPD     Z12, Z0, Z0
-	VMOVUPS       X9, (AX)
+	VMOVUPS       X9, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored170
+	VMOVUPS       X11, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored170
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored170
+	VMOVUPS       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Z9, X12
-	VMOVUPS       X12, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z9, X12
-	VMOVUPS       X12, (DI)
-	VEXTRACTF32X4 $0x03, Z9, X12
-	VMOVUPS       X12, (DI)(BX*4)
-	VMOVUPS       X11, (AX)(BX*1)
+	VMOVUPS       X12, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Z11, X12
-	VMOVUPS       X12, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z11, X12
-	VMOVUPS       X12, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z11, X12
-	VMOVUPS       X12, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X12, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Z0, X12
-	VMOVUPS       X12, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X12
-	VMOVUPS       X12, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X12
-	VMOVUPS       X12, (DI)(CX*2)
-	VMOVUPS       X6, (AX)(CX*1)
+	VMOVUPS       X12, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Z6, X12
-	VMOVUPS       X12, (AX)(SI*1)
+	VMOVUPS       X12, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored170
+	VEXTRACTF32X4 $0x02, Z9, X12
+	VMOVUPS       X12, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored170
+	VEXTRACTF32X4 $0x02, Z11, X12
+	VMOVUPS       X12, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored170
+	VEXTRACTF32X4 $0x02, Z0, X12
+	VMOVUPS       X12, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored170
 	VEXTRACTF32X4 $0x02, Z6, X12
-	VMOVUPS       X12, (DI)(CX*1)
+	VMOVUPS       X12, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored170
+	VEXTRACTF32X4 $0x03, Z9, X12
+	VMOVUPS       X12, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored170
+	VEXTRACTF32X4 $0x03, Z11, X12
+	VMOVUPS       X12, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored170
+	VEXTRACTF32X4 $0x03, Z0, X12
+	VMOVUPS       X12, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored170
 	VEXTRACTF32X4 $0x03, Z6, X12
-	VMOVUPS       X12, (DI)(SI*1)
+	VMOVUPS       X12, (R8)(DI*1)
+
+stored170:
 	VUNPCKHPS     Z16, Z13, Z12
 	VUNPCKLPS     Z16, Z13, Z13
 	VUNPCKHPS     Z15, Z10, Z16
@@ -18320,74 +20821,153 @@ end98:
 	VUNPCKLPD     Z10, Z13, Z13
 	VUNPCKHPD     Z16, Z12, Z10
 	VUNPCKLPD     Z16, Z12, Z12
-	VMOVUPS       X13, 16(AX)
-	VEXTRACTF32X4 $0x01, Z13, X16
-	VMOVUPS       X16, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z13, X16
-	VMOVUPS       X16, 16(DI)
-	VEXTRACTF32X4 $0x03, Z13, X16
-	VMOVUPS       X16, 16(DI)(BX*4)
-	VMOVUPS       X15, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z15, X16
-	VMOVUPS       X16, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z15, X16
-	VMOVUPS       X16, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z15, X16
-	VMOVUPS       X16, 16(DI)(DX*1)
-	VMOVUPS       X12, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z12, X16
-	VMOVUPS       X16, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z12, X16
-	VMOVUPS       X16, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z12, X16
-	VMOVUPS       X16, 16(DI)(CX*2)
-	VMOVUPS       X10, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z10, X16
-	VMOVUPS       X16, 16(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z10, X16
-	VMOVUPS       X16, 16(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z10, X16
-	VMOVUPS       X16, 16(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPS       X13, 16(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs90
-	VXORPS        X15, X15, X15
+	JLE           stored171
+	VMOVUPS       X15, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored171
+	VMOVUPS       X12, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored171
+	VMOVUPS       X10, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Z13, X16
+	VMOVUPS       X16, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Z15, X16
+	VMOVUPS       X16, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Z12, X16
+	VMOVUPS       X16, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Z10, X16
+	VMOVUPS       X16, 16(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored171
+	VEXTRACTF32X4 $0x02, Z13, X16
+	VMOVUPS       X16, 16(R8)
+	CMPQ          AX, $0x09
+	JLE           stored171
+	VEXTRACTF32X4 $0x02, Z15, X16
+	VMOVUPS       X16, 16(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored171
+	VEXTRACTF32X4 $0x02, Z12, X16
+	VMOVUPS       X16, 16(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored171
+	VEXTRACTF32X4 $0x02, Z10, X16
+	VMOVUPS       X16, 16(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored171
+	VEXTRACTF32X4 $0x03, Z13, X16
+	VMOVUPS       X16, 16(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored171
+	VEXTRACTF32X4 $0x03, Z15, X16
+	VMOVUPS       X16, 16(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored171
+	VEXTRACTF32X4 $0x03, Z12, X16
+	VMOVUPS       X16, 16(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored171
+	VEXTRACTF32X4 $0x03, Z10, X16
+	VMOVUPS       X16, 16(R8)(DI*1)
+
+stored171:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs152
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other89:
+other151:
 	CMPQ AX, $0x07
-	JNE  other101
+	JNE  other172
 
-inputs102:
-	// 7 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs173:
+	// 7 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted174
+	MOVQ  $0x00000010, AX
+
+parted174:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded175
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded175
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded175
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded175
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded175
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded175
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded175
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded175
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded175
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded175
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded175
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded175
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded175
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded175
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded175
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded175:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -18396,50 +20976,86 @@ inputs102:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSD       16(AX), X5
-	VINSERTPS    $0x20, 24(AX), X5, X5
-	VMOVSD       16(AX)(BX*1), X6
-	VINSERTPS    $0x20, 24(AX)(BX*1), X6, X6
-	VMOVSD       16(AX)(BX*2), X7
-	VINSERTPS    $0x20, 24(AX)(BX*2), X7, X7
-	VMOVSD       16(AX)(CX*1), X8
-	VINSERTPS    $0x20, 24(AX)(CX*1), X8, X8
-	VMOVSD       16(AX)(BX*4), X2
-	VINSERTPS    $0x20, 24(AX)(BX*4), X2, X2
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVSD       16(BX), X5
+	VINSERTPS    $0x20, 24(BX), X5, X5
+	CMPQ         AX, $0x01
+	JLE          loaded176
+	VMOVSD       16(BX)(CX*1), X6
+	VINSERTPS    $0x20, 24(BX)(CX*1), X6, X6
+	CMPQ         AX, $0x02
+	JLE          loaded176
+	VMOVSD       16(BX)(CX*2), X7
+	VINSERTPS    $0x20, 24(BX)(CX*2), X7, X7
+	CMPQ         AX, $0x03
+	JLE          loaded176
+	VMOVSD       16(BX)(DX*1), X8
+	VINSERTPS    $0x20, 24(BX)(DX*1), X8, X8
+	CMPQ         AX, $0x04
+	JLE          loaded176
+	VMOVSD       16(BX)(CX*4), X2
+	VINSERTPS    $0x20, 24(BX)(CX*4), X2, X2
 	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSD       16(AX)(DX*1), X2
-	VINSERTPS    $0x20, 24(AX)(DX*1), X2, X2
+	CMPQ         AX, $0x05
+	JLE          loaded176
+	VMOVSD       16(BX)(SI*1), X2
+	VINSERTPS    $0x20, 24(BX)(SI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSD       16(AX)(CX*2), X2
-	VINSERTPS    $0x20, 24(AX)(CX*2), X2, X2
+	CMPQ         AX, $0x06
+	JLE          loaded176
+	VMOVSD       16(BX)(DX*2), X2
+	VINSERTPS    $0x20, 24(BX)(DX*2), X2, X2
 	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSD       16(AX)(SI*1), X2
-	VINSERTPS    $0x20, 24(AX)(SI*1), X2, X2
+	CMPQ         AX, $0x07
+	JLE          loaded176
+	VMOVSD       16(BX)(DI*1), X2
+	VINSERTPS    $0x20, 24(BX)(DI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSD       16(DI), X2
-	VINSERTPS    $0x20, 24(DI), X2, X2
+	CMPQ         AX, $0x08
+	JLE          loaded176
+	VMOVSD       16(R8), X2
+	VINSERTPS    $0x20, 24(R8), X2, X2
 	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSD       16(DI)(BX*1), X2
-	VINSERTPS    $0x20, 24(DI)(BX*1), X2, X2
+	CMPQ         AX, $0x09
+	JLE          loaded176
+	VMOVSD       16(R8)(CX*1), X2
+	VINSERTPS    $0x20, 24(R8)(CX*1), X2, X2
 	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSD       16(DI)(BX*2), X2
-	VINSERTPS    $0x20, 24(DI)(BX*2), X2, X2
+	CMPQ         AX, $0x0a
+	JLE          loaded176
+	VMOVSD       16(R8)(CX*2), X2
+	VINSERTPS    $0x20, 24(R8)(CX*2), X2, X2
 	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSD       16(DI)(CX*1), X2
-	VINSERTPS    $0x20, 24(DI)(CX*1), X2, X2
+	CMPQ         AX, $0x0b
+	JLE          loaded176
+	VMOVSD       16(R8)(DX*1), X2
+	VINSERTPS    $0x20, 24(R8)(DX*1), X2, X2
 	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSD       16(DI)(BX*4), X2
-	VINSERTPS    $0x20, 24(DI)(BX*4), X2, X2
+	CMPQ         AX, $0x0c
+	JLE          loaded176
+	VMOVSD       16(R8)(CX*4), X2
+	VINSERTPS    $0x20, 24(R8)(CX*4), X2, X2
 	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSD       16(DI)(DX*1), X2
-	VINSERTPS    $0x20, 24(DI)(DX*1), X2, X2
+	CMPQ         AX, $0x0d
+	JLE          loaded176
+	VMOVSD       16(R8)(SI*1), X2
+	VINSERTPS    $0x20, 24(R8)(SI*1), X2, X2
 	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSD       16(DI)(CX*2), X2
-	VINSERTPS    $0x20, 24(DI)(CX*2), X2, X2
+	CMPQ         AX, $0x0e
+	JLE          loaded176
+	VMOVSD       16(R8)(DX*2), X2
+	VINSERTPS    $0x20, 24(R8)(DX*2), X2, X2
 	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSD       16(DI)(SI*1), X2
-	VINSERTPS    $0x20, 24(DI)(SI*1), X2, X2
+	CMPQ         AX, $0x0f
+	JLE          loaded176
+	VMOVSD       16(R8)(DI*1), X2
+	VINSERTPS    $0x20, 24(R8)(DI*1), X2, X2
 	VINSERTF32X4 $0x03, X2, Z8, Z8
+
+loaded176:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -18448,33 +21064,69 @@ inputs102:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh105
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X7
-	VMOVUPS      (AX)(BX*1), X9
-	VMOVUPS      (AX)(BX*2), X10
-	VMOVUPS      (AX)(CX*1), X11
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z9, Z9
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z10, Z10
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z11, Z11
-	VINSERTF32X4 $0x02, (DI), Z7, Z7
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z9, Z9
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z10, Z10
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z11, Z11
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z9, Z9
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z10, Z10
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z11, Z11
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh177
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X7, X7, X7
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VMOVUPS      (BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded179
+	VMOVUPS      (BX)(CX*1), X9
+	CMPQ         AX, $0x02
+	JLE          loaded179
+	VMOVUPS      (BX)(CX*2), X10
+	CMPQ         AX, $0x03
+	JLE          loaded179
+	VMOVUPS      (BX)(DX*1), X11
+	CMPQ         AX, $0x04
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z9, Z9
+	CMPQ         AX, $0x06
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z10, Z10
+	CMPQ         AX, $0x07
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z11, Z11
+	CMPQ         AX, $0x08
+	JLE          loaded179
+	VINSERTF32X4 $0x02, (R8), Z7, Z7
+	CMPQ         AX, $0x09
+	JLE          loaded179
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z9, Z9
+	CMPQ         AX, $0x0a
+	JLE          loaded179
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z10, Z10
+	CMPQ         AX, $0x0b
+	JLE          loaded179
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z11, Z11
+	CMPQ         AX, $0x0c
+	JLE          loaded179
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z7, Z7
+	CMPQ         AX, $0x0d
+	JLE          loaded179
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z9, Z9
+	CMPQ         AX, $0x0e
+	JLE          loaded179
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z10, Z10
+	CMPQ         AX, $0x0f
+	JLE          loaded179
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z11, Z11
+
+loaded179:
 	VUNPCKHPS    Z9, Z7, Z6
 	VUNPCKLPS    Z9, Z7, Z7
 	VUNPCKHPS    Z11, Z10, Z9
@@ -18483,64 +21135,100 @@ inputs102:
 	VUNPCKLPD    Z10, Z7, Z7
 	VUNPCKHPD    Z9, Z6, Z10
 	VUNPCKLPD    Z9, Z6, Z6
-	VMOVSD       16(AX), X12
-	VINSERTPS    $0x20, 24(AX), X12, X12
-	VMOVSD       16(AX)(BX*1), X13
-	VINSERTPS    $0x20, 24(AX)(BX*1), X13, X13
-	VMOVSD       16(AX)(BX*2), X14
-	VINSERTPS    $0x20, 24(AX)(BX*2), X14, X14
-	VMOVSD       16(AX)(CX*1), X15
-	VINSERTPS    $0x20, 24(AX)(CX*1), X15, X15
-	VMOVSD       16(AX)(BX*4), X9
-	VINSERTPS    $0x20, 24(AX)(BX*4), X9, X9
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VMOVSD       16(BX), X12
+	VINSERTPS    $0x20, 24(BX), X12, X12
+	CMPQ         AX, $0x01
+	JLE          loaded180
+	VMOVSD       16(BX)(CX*1), X13
+	VINSERTPS    $0x20, 24(BX)(CX*1), X13, X13
+	CMPQ         AX, $0x02
+	JLE          loaded180
+	VMOVSD       16(BX)(CX*2), X14
+	VINSERTPS    $0x20, 24(BX)(CX*2), X14, X14
+	CMPQ         AX, $0x03
+	JLE          loaded180
+	VMOVSD       16(BX)(DX*1), X15
+	VINSERTPS    $0x20, 24(BX)(DX*1), X15, X15
+	CMPQ         AX, $0x04
+	JLE          loaded180
+	VMOVSD       16(BX)(CX*4), X9
+	VINSERTPS    $0x20, 24(BX)(CX*4), X9, X9
 	VINSERTF32X4 $0x01, X9, Z12, Z12
-	VMOVSD       16(AX)(DX*1), X9
-	VINSERTPS    $0x20, 24(AX)(DX*1), X9, X9
+	CMPQ         AX, $0x05
+	JLE          loaded180
+	VMOVSD       16(BX)(SI*1), X9
+	VINSERTPS    $0x20, 24(BX)(SI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Z13, Z13
-	VMOVSD       16(AX)(CX*2), X9
-	VINSERTPS    $0x20, 24(AX)(CX*2), X9, X9
+	CMPQ         AX, $0x06
+	JLE          loaded180
+	VMOVSD       16(BX)(DX*2), X9
+	VINSERTPS    $0x20, 24(BX)(DX*2), X9, X9
 	VINSERTF32X4 $0x01, X9, Z14, Z14
-	VMOVSD       16(AX)(SI*1), X9
-	VINSERTPS    $0x20, 24(AX)(SI*1), X9, X9
+	CMPQ         AX, $0x07
+	JLE          loaded180
+	VMOVSD       16(BX)(DI*1), X9
+	VINSERTPS    $0x20, 24(BX)(DI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Z15, Z15
-	VMOVSD       16(DI), X9
-	VINSERTPS    $0x20, 24(DI), X9, X9
+	CMPQ         AX, $0x08
+	JLE          loaded180
+	VMOVSD       16(R8), X9
+	VINSERTPS    $0x20, 24(R8), X9, X9
 	VINSERTF32X4 $0x02, X9, Z12, Z12
-	VMOVSD       16(DI)(BX*1), X9
-	VINSERTPS    $0x20, 24(DI)(BX*1), X9, X9
+	CMPQ         AX, $0x09
+	JLE          loaded180
+	VMOVSD       16(R8)(CX*1), X9
+	VINSERTPS    $0x20, 24(R8)(CX*1), X9, X9
 	VINSERTF32X4 $0x02, X9, Z13, Z13
-	VMOVSD       16(DI)(BX*2), X9
-	VINSERTPS    $0x20, 24(DI)(BX*2), X9, X9
+	CMPQ         AX, $0x0a
+	JLE          loaded180
+	VMOVSD       16(R8)(CX*2), X9
+	VINSERTPS    $0x20, 24(R8)(CX*2), X9, X9
 	VINSERTF32X4 $0x02, X9, Z14, Z14
-	VMOVSD       16(DI)(CX*1), X9
-	VINSERTPS    $0x20, 24(DI)(CX*1), X9, X9
+	CMPQ         AX, $0x0b
+	JLE          loaded180
+	VMOVSD       16(R8)(DX*1), X9
+	VINSERTPS    $0x20, 24(R8)(DX*1), X9, X9
 	VINSERTF32X4 $0x02, X9, Z15, Z15
-	VMOVSD       16(DI)(BX*4), X9
-	VINSERTPS    $0x20, 24(DI)(BX*4), X9, X9
+	CMPQ         AX, $0x0c
+	JLE          loaded180
+	VMOVSD       16(R8)(CX*4), X9
+	VINSERTPS    $0x20, 24(R8)(CX*4), X9, X9
 	VINSERTF32X4 $0x03, X9, Z12, Z12
-	VMOVSD       16(DI)(DX*1), X9
-	VINSERTPS    $0x20, 24(DI)(DX*1), X9, X9
+	CMPQ         AX, $0x0d
+	JLE          loaded180
+	VMOVSD       16(R8)(SI*1), X9
+	VINSERTPS    $0x20, 24(R8)(SI*1), X9, X9
 	VINSERTF32X4 $0x03, X9, Z13, Z13
-	VMOVSD       16(DI)(CX*2), X9
-	VINSERTPS    $0x20, 24(DI)(CX*2), X9, X9
+	CMPQ         AX, $0x0e
+	JLE          loaded180
+	VMOVSD       16(R8)(DX*2), X9
+	VINSERTPS    $0x20, 24(R8)(DX*2), X9, X9
 	VINSERTF32X4 $0x03, X9, Z14, Z14
-	VMOVSD       16(DI)(SI*1), X9
-	VINSERTPS    $0x20, 24(DI)(SI*1), X9, X9
+	CMPQ         AX, $0x0f
+	JLE          loaded180
+	VMOVSD       16(R8)(DI*1), X9
+	VINSERTPS    $0x20, 24(R8)(DI*1), X9, X9
 	VINSERTF32X4 $0x03, X9, Z15, Z15
-	VUNPCKHPS    Z13, Z12, Z9
-	VUNPCKLPS    Z13, Z12, Z12
-	VUNPCKHPS    Z15, Z14, Z13
-	VUNPCKLPS    Z15, Z14, Z14
-	VUNPCKHPD    Z14, Z12, Z15
-	VUNPCKLPD    Z14, Z12, Z12
-	VUNPCKHPD    Z13, Z9, Z14
-	VUNPCKLPD    Z13, Z9, Z9
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready106
 
-fresh105:
+loaded180:
+	VUNPCKHPS Z13, Z12, Z9
+	VUNPCKLPS Z13, Z12, Z12
+	VUNPCKHPS Z15, Z14, Z13
+	VUNPCKLPS Z15, Z14, Z14
+	VUNPCKHPD Z14, Z12, Z15
+	VUNPCKLPD Z14, Z12, Z12
+	VUNPCKHPD Z13, Z9, Z14
+	VUNPCKLPD Z13, Z9, Z9
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready178
+
+fresh177:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z11, Z11, Z11
 	VPXORD Z6, Z6, Z6
@@ -18549,77 +21237,101 @@ fresh105:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z9, Z9, Z9
 
-ready106:
+ready178:
 	VPXORD Z13, Z13, Z13
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without109
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without181
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row111:
-	VMOVUPS      (SI), Z14
+row183:
+	CMPQ      AX, $0x10
+	JE        all184
+	VMOVUPS.Z (DI), K1, Z14
+	JMP       moved185
+
+all184:
+	VMOVUPS (DI), Z14
+
+moved185:
 	VMOVAPS      Z13, Z17
-	VBROADCASTSS (CX), Z16
+	VBROADCASTSS (DX), Z16
 	VFMADD231PS  Z16, Z14, Z7
 	VFMADD231PS  Z16, Z1, Z17
-	VBROADCASTSS 4(CX), Z16
+	VBROADCASTSS 4(DX), Z16
 	VFMADD231PS  Z16, Z14, Z11
 	VFMADD231PS  Z16, Z4, Z17
-	VBROADCASTSS 8(CX), Z16
+	VBROADCASTSS 8(DX), Z16
 	VFMADD231PS  Z16, Z14, Z6
 	VFMADD231PS  Z16, Z0, Z17
-	VBROADCASTSS 12(CX), Z16
+	VBROADCASTSS 12(DX), Z16
 	VFMADD231PS  Z16, Z14, Z10
 	VFMADD231PS  Z16, Z3, Z17
-	VBROADCASTSS 16(CX), Z16
+	VBROADCASTSS 16(DX), Z16
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z5, Z17
-	VBROADCASTSS 20(CX), Z16
+	VBROADCASTSS 20(DX), Z16
 	VFMADD231PS  Z16, Z14, Z15
 	VFMADD231PS  Z16, Z8, Z17
-	VBROADCASTSS 24(CX), Z16
+	VBROADCASTSS 24(DX), Z16
 	VFMADD231PS  Z16, Z14, Z9
 	VFMADD231PS  Z16, Z2, Z17
 	VADDPS       Z13, Z17, Z17
-	VMOVUPS      Z17, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row111
+	CMPQ         AX, $0x10
+	JE           all186
+	VMOVUPS      Z17, K1, (BX)
+	JMP          moved187
+
+all186:
+	VMOVUPS Z17, (BX)
+
+moved187:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row183
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end110
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end182
 
-without109:
+without181:
 	// the same without dx
-row112:
-	VMOVUPS          (SI), Z14
-	VFMADD231PS.BCST (CX), Z14, Z7
-	VFMADD231PS.BCST 4(CX), Z14, Z11
-	VFMADD231PS.BCST 8(CX), Z14, Z6
-	VFMADD231PS.BCST 12(CX), Z14, Z10
-	VFMADD231PS.BCST 16(CX), Z14, Z12
-	VFMADD231PS.BCST 20(CX), Z14, Z15
-	VFMADD231PS.BCST 24(CX), Z14, Z9
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row112
+row188:
+	CMPQ      AX, $0x10
+	JE        all189
+	VMOVUPS.Z (DI), K1, Z14
+	JMP       moved190
 
-end110:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all189:
+	VMOVUPS (DI), Z14
+
+moved190:
+	VFMADD231PS.BCST (DX), Z14, Z7
+	VFMADD231PS.BCST 4(DX), Z14, Z11
+	VFMADD231PS.BCST 8(DX), Z14, Z6
+	VFMADD231PS.BCST 12(DX), Z14, Z10
+	VFMADD231PS.BCST 16(DX), Z14, Z12
+	VFMADD231PS.BCST 20(DX), Z14, Z15
+	VFMADD231PS.BCST 24(DX), Z14, Z9
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row188
+
+end182:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z13, Z13, Z13
 	VADDPS        Z13, Z7, Z7
 	VADDPS        Z13, Z11, Z11
@@ -18628,12 +21340,12 @@ end110:
 	VADDPS        Z13, Z12, Z12
 	VADDPS        Z13, Z15, Z15
 	VADDPS        Z13, Z9, Z9
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z11, Z7, Z0
 	VUNPCKLPS     Z11, Z7, Z7
 	VUNPCKHPS     Z10, Z6, Z11
@@ -18642,34 +21354,66 @@ end110:
 	VUNPCKLPD     Z6, Z7, Z7
 	VUNPCKHPD     Z11, Z0, Z6
 	VUNPCKLPD     Z11, Z0, Z0
-	VMOVUPS       X7, (AX)
+	VMOVUPS       X7, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored191
+	VMOVUPS       X10, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored191
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored191
+	VMOVUPS       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored191
 	VEXTRACTF32X4 $0x01, Z7, X11
-	VMOVUPS       X11, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z7, X11
-	VMOVUPS       X11, (DI)
-	VEXTRACTF32X4 $0x03, Z7, X11
-	VMOVUPS       X11, (DI)(BX*4)
-	VMOVUPS       X10, (AX)(BX*1)
+	VMOVUPS       X11, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored191
 	VEXTRACTF32X4 $0x01, Z10, X11
-	VMOVUPS       X11, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z10, X11
-	VMOVUPS       X11, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z10, X11
-	VMOVUPS       X11, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X11, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored191
 	VEXTRACTF32X4 $0x01, Z0, X11
-	VMOVUPS       X11, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X11
-	VMOVUPS       X11, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X11
-	VMOVUPS       X11, (DI)(CX*2)
-	VMOVUPS       X6, (AX)(CX*1)
+	VMOVUPS       X11, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored191
 	VEXTRACTF32X4 $0x01, Z6, X11
-	VMOVUPS       X11, (AX)(SI*1)
+	VMOVUPS       X11, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored191
+	VEXTRACTF32X4 $0x02, Z7, X11
+	VMOVUPS       X11, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored191
+	VEXTRACTF32X4 $0x02, Z10, X11
+	VMOVUPS       X11, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored191
+	VEXTRACTF32X4 $0x02, Z0, X11
+	VMOVUPS       X11, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored191
 	VEXTRACTF32X4 $0x02, Z6, X11
-	VMOVUPS       X11, (DI)(CX*1)
+	VMOVUPS       X11, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored191
+	VEXTRACTF32X4 $0x03, Z7, X11
+	VMOVUPS       X11, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored191
+	VEXTRACTF32X4 $0x03, Z10, X11
+	VMOVUPS       X11, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored191
+	VEXTRACTF32X4 $0x03, Z0, X11
+	VMOVUPS       X11, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored191
 	VEXTRACTF32X4 $0x03, Z6, X11
-	VMOVUPS       X11, (DI)(SI*1)
+	VMOVUPS       X11, (R8)(DI*1)
+
+stored191:
 	VUNPCKHPS     Z15, Z12, Z11
 	VUNPCKLPS     Z15, Z12, Z12
 	VUNPCKHPS     Z0, Z9, Z15
@@ -18678,90 +21422,169 @@ end110:
 	VUNPCKLPD     Z9, Z12, Z12
 	VUNPCKHPD     Z15, Z11, Z9
 	VUNPCKLPD     Z15, Z11, Z11
-	VMOVSD        X12, 16(AX)
-	VEXTRACTPS    $0x02, X12, 24(AX)
-	VEXTRACTF32X4 $0x01, Z12, X15
-	VMOVSD        X15, 16(AX)(BX*4)
-	VEXTRACTPS    $0x02, X15, 24(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z12, X15
-	VMOVSD        X15, 16(DI)
-	VEXTRACTPS    $0x02, X15, 24(DI)
-	VEXTRACTF32X4 $0x03, Z12, X15
-	VMOVSD        X15, 16(DI)(BX*4)
-	VEXTRACTPS    $0x02, X15, 24(DI)(BX*4)
-	VMOVSD        X0, 16(AX)(BX*1)
-	VEXTRACTPS    $0x02, X0, 24(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z0, X15
-	VMOVSD        X15, 16(AX)(DX*1)
-	VEXTRACTPS    $0x02, X15, 24(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z0, X15
-	VMOVSD        X15, 16(DI)(BX*1)
-	VEXTRACTPS    $0x02, X15, 24(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z0, X15
-	VMOVSD        X15, 16(DI)(DX*1)
-	VEXTRACTPS    $0x02, X15, 24(DI)(DX*1)
-	VMOVSD        X11, 16(AX)(BX*2)
-	VEXTRACTPS    $0x02, X11, 24(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z11, X15
-	VMOVSD        X15, 16(AX)(CX*2)
-	VEXTRACTPS    $0x02, X15, 24(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z11, X15
-	VMOVSD        X15, 16(DI)(BX*2)
-	VEXTRACTPS    $0x02, X15, 24(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z11, X15
-	VMOVSD        X15, 16(DI)(CX*2)
-	VEXTRACTPS    $0x02, X15, 24(DI)(CX*2)
-	VMOVSD        X9, 16(AX)(CX*1)
-	VEXTRACTPS    $0x02, X9, 24(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z9, X15
-	VMOVSD        X15, 16(AX)(SI*1)
-	VEXTRACTPS    $0x02, X15, 24(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z9, X15
-	VMOVSD        X15, 16(DI)(CX*1)
-	VEXTRACTPS    $0x02, X15, 24(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z9, X15
-	VMOVSD        X15, 16(DI)(SI*1)
-	VEXTRACTPS    $0x02, X15, 24(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X12, 16(BX)
+	VEXTRACTPS    $0x02, X12, 24(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs102
-	VXORPS        X15, X15, X15
+	JLE           stored192
+	VMOVSD        X0, 16(BX)(CX*1)
+	VEXTRACTPS    $0x02, X0, 24(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored192
+	VMOVSD        X11, 16(BX)(CX*2)
+	VEXTRACTPS    $0x02, X11, 24(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored192
+	VMOVSD        X9, 16(BX)(DX*1)
+	VEXTRACTPS    $0x02, X9, 24(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored192
+	VEXTRACTF32X4 $0x01, Z12, X15
+	VMOVSD        X15, 16(BX)(CX*4)
+	VEXTRACTPS    $0x02, X15, 24(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored192
+	VEXTRACTF32X4 $0x01, Z0, X15
+	VMOVSD        X15, 16(BX)(SI*1)
+	VEXTRACTPS    $0x02, X15, 24(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored192
+	VEXTRACTF32X4 $0x01, Z11, X15
+	VMOVSD        X15, 16(BX)(DX*2)
+	VEXTRACTPS    $0x02, X15, 24(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored192
+	VEXTRACTF32X4 $0x01, Z9, X15
+	VMOVSD        X15, 16(BX)(DI*1)
+	VEXTRACTPS    $0x02, X15, 24(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored192
+	VEXTRACTF32X4 $0x02, Z12, X15
+	VMOVSD        X15, 16(R8)
+	VEXTRACTPS    $0x02, X15, 24(R8)
+	CMPQ          AX, $0x09
+	JLE           stored192
+	VEXTRACTF32X4 $0x02, Z0, X15
+	VMOVSD        X15, 16(R8)(CX*1)
+	VEXTRACTPS    $0x02, X15, 24(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored192
+	VEXTRACTF32X4 $0x02, Z11, X15
+	VMOVSD        X15, 16(R8)(CX*2)
+	VEXTRACTPS    $0x02, X15, 24(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored192
+	VEXTRACTF32X4 $0x02, Z9, X15
+	VMOVSD        X15, 16(R8)(DX*1)
+	VEXTRACTPS    $0x02, X15, 24(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored192
+	VEXTRACTF32X4 $0x03, Z12, X15
+	VMOVSD        X15, 16(R8)(CX*4)
+	VEXTRACTPS    $0x02, X15, 24(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored192
+	VEXTRACTF32X4 $0x03, Z0, X15
+	VMOVSD        X15, 16(R8)(SI*1)
+	VEXTRACTPS    $0x02, X15, 24(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored192
+	VEXTRACTF32X4 $0x03, Z11, X15
+	VMOVSD        X15, 16(R8)(DX*2)
+	VEXTRACTPS    $0x02, X15, 24(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored192
+	VEXTRACTF32X4 $0x03, Z9, X15
+	VMOVSD        X15, 16(R8)(DI*1)
+	VEXTRACTPS    $0x02, X15, 24(R8)(DI*1)
+
+stored192:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs173
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other101:
+other172:
 	CMPQ AX, $0x06
-	JNE  other113
+	JNE  other193
 
-inputs114:
-	// 6 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs194:
+	// 6 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted195
+	MOVQ  $0x00000010, AX
+
+parted195:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded196
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded196
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded196
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded196
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded196
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded196
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded196
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded196
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded196
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded196
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded196
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded196
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded196
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded196
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded196
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded196:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -18770,34 +21593,70 @@ inputs114:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSD       16(AX), X5
-	VMOVSD       16(AX)(BX*1), X6
-	VMOVSD       16(AX)(BX*2), X7
-	VMOVSD       16(AX)(CX*1), X8
-	VMOVSD       16(AX)(BX*4), X2
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVSD       16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded197
+	VMOVSD       16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded197
+	VMOVSD       16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded197
+	VMOVSD       16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded197
+	VMOVSD       16(BX)(CX*4), X2
 	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSD       16(AX)(DX*1), X2
+	CMPQ         AX, $0x05
+	JLE          loaded197
+	VMOVSD       16(BX)(SI*1), X2
 	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSD       16(AX)(CX*2), X2
+	CMPQ         AX, $0x06
+	JLE          loaded197
+	VMOVSD       16(BX)(DX*2), X2
 	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSD       16(AX)(SI*1), X2
+	CMPQ         AX, $0x07
+	JLE          loaded197
+	VMOVSD       16(BX)(DI*1), X2
 	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSD       16(DI), X2
+	CMPQ         AX, $0x08
+	JLE          loaded197
+	VMOVSD       16(R8), X2
 	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSD       16(DI)(BX*1), X2
+	CMPQ         AX, $0x09
+	JLE          loaded197
+	VMOVSD       16(R8)(CX*1), X2
 	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSD       16(DI)(BX*2), X2
+	CMPQ         AX, $0x0a
+	JLE          loaded197
+	VMOVSD       16(R8)(CX*2), X2
 	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSD       16(DI)(CX*1), X2
+	CMPQ         AX, $0x0b
+	JLE          loaded197
+	VMOVSD       16(R8)(DX*1), X2
 	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSD       16(DI)(BX*4), X2
+	CMPQ         AX, $0x0c
+	JLE          loaded197
+	VMOVSD       16(R8)(CX*4), X2
 	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSD       16(DI)(DX*1), X2
+	CMPQ         AX, $0x0d
+	JLE          loaded197
+	VMOVSD       16(R8)(SI*1), X2
 	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSD       16(DI)(CX*2), X2
+	CMPQ         AX, $0x0e
+	JLE          loaded197
+	VMOVSD       16(R8)(DX*2), X2
 	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSD       16(DI)(SI*1), X2
+	CMPQ         AX, $0x0f
+	JLE          loaded197
+	VMOVSD       16(R8)(DI*1), X2
 	VINSERTF32X4 $0x03, X2, Z8, Z8
+
+loaded197:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -18806,33 +21665,69 @@ inputs114:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh117
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X6
-	VMOVUPS      (AX)(BX*1), X7
-	VMOVUPS      (AX)(BX*2), X9
-	VMOVUPS      (AX)(CX*1), X10
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z6, Z6
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z7, Z7
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z9, Z9
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z10, Z10
-	VINSERTF32X4 $0x02, (DI), Z6, Z6
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z7, Z7
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z9, Z9
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z10, Z10
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z6, Z6
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z7, Z7
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z9, Z9
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z10, Z10
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh198
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVUPS      (BX), X6
+	CMPQ         AX, $0x01
+	JLE          loaded200
+	VMOVUPS      (BX)(CX*1), X7
+	CMPQ         AX, $0x02
+	JLE          loaded200
+	VMOVUPS      (BX)(CX*2), X9
+	CMPQ         AX, $0x03
+	JLE          loaded200
+	VMOVUPS      (BX)(DX*1), X10
+	CMPQ         AX, $0x04
+	JLE          loaded200
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z6, Z6
+	CMPQ         AX, $0x05
+	JLE          loaded200
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z7, Z7
+	CMPQ         AX, $0x06
+	JLE          loaded200
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z9, Z9
+	CMPQ         AX, $0x07
+	JLE          loaded200
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z10, Z10
+	CMPQ         AX, $0x08
+	JLE          loaded200
+	VINSERTF32X4 $0x02, (R8), Z6, Z6
+	CMPQ         AX, $0x09
+	JLE          loaded200
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z7, Z7
+	CMPQ         AX, $0x0a
+	JLE          loaded200
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z9, Z9
+	CMPQ         AX, $0x0b
+	JLE          loaded200
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z10, Z10
+	CMPQ         AX, $0x0c
+	JLE          loaded200
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z6, Z6
+	CMPQ         AX, $0x0d
+	JLE          loaded200
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z7, Z7
+	CMPQ         AX, $0x0e
+	JLE          loaded200
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z9, Z9
+	CMPQ         AX, $0x0f
+	JLE          loaded200
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z10, Z10
+
+loaded200:
 	VUNPCKHPS    Z7, Z6, Z2
 	VUNPCKLPS    Z7, Z6, Z6
 	VUNPCKHPS    Z10, Z9, Z7
@@ -18841,48 +21736,84 @@ inputs114:
 	VUNPCKLPD    Z9, Z6, Z6
 	VUNPCKHPD    Z7, Z2, Z9
 	VUNPCKLPD    Z7, Z2, Z2
-	VMOVSD       16(AX), X11
-	VMOVSD       16(AX)(BX*1), X12
-	VMOVSD       16(AX)(BX*2), X13
-	VMOVSD       16(AX)(CX*1), X14
-	VMOVSD       16(AX)(BX*4), X7
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VMOVSD       16(BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded201
+	VMOVSD       16(BX)(CX*1), X12
+	CMPQ         AX, $0x02
+	JLE          loaded201
+	VMOVSD       16(BX)(CX*2), X13
+	CMPQ         AX, $0x03
+	JLE          loaded201
+	VMOVSD       16(BX)(DX*1), X14
+	CMPQ         AX, $0x04
+	JLE          loaded201
+	VMOVSD       16(BX)(CX*4), X7
 	VINSERTF32X4 $0x01, X7, Z11, Z11
-	VMOVSD       16(AX)(DX*1), X7
+	CMPQ         AX, $0x05
+	JLE          loaded201
+	VMOVSD       16(BX)(SI*1), X7
 	VINSERTF32X4 $0x01, X7, Z12, Z12
-	VMOVSD       16(AX)(CX*2), X7
+	CMPQ         AX, $0x06
+	JLE          loaded201
+	VMOVSD       16(BX)(DX*2), X7
 	VINSERTF32X4 $0x01, X7, Z13, Z13
-	VMOVSD       16(AX)(SI*1), X7
+	CMPQ         AX, $0x07
+	JLE          loaded201
+	VMOVSD       16(BX)(DI*1), X7
 	VINSERTF32X4 $0x01, X7, Z14, Z14
-	VMOVSD       16(DI), X7
+	CMPQ         AX, $0x08
+	JLE          loaded201
+	VMOVSD       16(R8), X7
 	VINSERTF32X4 $0x02, X7, Z11, Z11
-	VMOVSD       16(DI)(BX*1), X7
+	CMPQ         AX, $0x09
+	JLE          loaded201
+	VMOVSD       16(R8)(CX*1), X7
 	VINSERTF32X4 $0x02, X7, Z12, Z12
-	VMOVSD       16(DI)(BX*2), X7
+	CMPQ         AX, $0x0a
+	JLE          loaded201
+	VMOVSD       16(R8)(CX*2), X7
 	VINSERTF32X4 $0x02, X7, Z13, Z13
-	VMOVSD       16(DI)(CX*1), X7
+	CMPQ         AX, $0x0b
+	JLE          loaded201
+	VMOVSD       16(R8)(DX*1), X7
 	VINSERTF32X4 $0x02, X7, Z14, Z14
-	VMOVSD       16(DI)(BX*4), X7
+	CMPQ         AX, $0x0c
+	JLE          loaded201
+	VMOVSD       16(R8)(CX*4), X7
 	VINSERTF32X4 $0x03, X7, Z11, Z11
-	VMOVSD       16(DI)(DX*1), X7
+	CMPQ         AX, $0x0d
+	JLE          loaded201
+	VMOVSD       16(R8)(SI*1), X7
 	VINSERTF32X4 $0x03, X7, Z12, Z12
-	VMOVSD       16(DI)(CX*2), X7
+	CMPQ         AX, $0x0e
+	JLE          loaded201
+	VMOVSD       16(R8)(DX*2), X7
 	VINSERTF32X4 $0x03, X7, Z13, Z13
-	VMOVSD       16(DI)(SI*1), X7
+	CMPQ         AX, $0x0f
+	JLE          loaded201
+	VMOVSD       16(R8)(DI*1), X7
 	VINSERTF32X4 $0x03, X7, Z14, Z14
-	VUNPCKHPS    Z12, Z11, Z7
-	VUNPCKLPS    Z12, Z11, Z11
-	VUNPCKHPS    Z14, Z13, Z12
-	VUNPCKLPS    Z14, Z13, Z13
-	VUNPCKHPD    Z13, Z11, Z14
-	VUNPCKLPD    Z13, Z11, Z11
-	VUNPCKHPD    Z12, Z7, Z13
-	VUNPCKLPD    Z12, Z7, Z7
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready118
 
-fresh117:
+loaded201:
+	VUNPCKHPS Z12, Z11, Z7
+	VUNPCKLPS Z12, Z11, Z11
+	VUNPCKHPS Z14, Z13, Z12
+	VUNPCKLPS Z14, Z13, Z13
+	VUNPCKHPD Z13, Z11, Z14
+	VUNPCKLPD Z13, Z11, Z11
+	VUNPCKHPD Z12, Z7, Z13
+	VUNPCKLPD Z12, Z7, Z7
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready199
+
+fresh198:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z10, Z10, Z10
 	VPXORD Z2, Z2, Z2
@@ -18890,73 +21821,97 @@ fresh117:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z14, Z14, Z14
 
-ready118:
+ready199:
 	VPXORD Z7, Z7, Z7
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without121
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without202
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row123:
-	VMOVUPS      (SI), Z12
+row204:
+	CMPQ      AX, $0x10
+	JE        all205
+	VMOVUPS.Z (DI), K1, Z12
+	JMP       moved206
+
+all205:
+	VMOVUPS (DI), Z12
+
+moved206:
 	VMOVAPS      Z7, Z15
-	VBROADCASTSS (CX), Z13
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z13, Z12, Z6
 	VFMADD231PS  Z13, Z1, Z15
-	VBROADCASTSS 4(CX), Z13
+	VBROADCASTSS 4(DX), Z13
 	VFMADD231PS  Z13, Z12, Z10
 	VFMADD231PS  Z13, Z4, Z15
-	VBROADCASTSS 8(CX), Z13
+	VBROADCASTSS 8(DX), Z13
 	VFMADD231PS  Z13, Z12, Z2
 	VFMADD231PS  Z13, Z0, Z15
-	VBROADCASTSS 12(CX), Z13
+	VBROADCASTSS 12(DX), Z13
 	VFMADD231PS  Z13, Z12, Z9
 	VFMADD231PS  Z13, Z3, Z15
-	VBROADCASTSS 16(CX), Z13
+	VBROADCASTSS 16(DX), Z13
 	VFMADD231PS  Z13, Z12, Z11
 	VFMADD231PS  Z13, Z5, Z15
-	VBROADCASTSS 20(CX), Z13
+	VBROADCASTSS 20(DX), Z13
 	VFMADD231PS  Z13, Z12, Z14
 	VFMADD231PS  Z13, Z8, Z15
 	VADDPS       Z7, Z15, Z15
-	VMOVUPS      Z15, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row123
+	CMPQ         AX, $0x10
+	JE           all207
+	VMOVUPS      Z15, K1, (BX)
+	JMP          moved208
+
+all207:
+	VMOVUPS Z15, (BX)
+
+moved208:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row204
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end122
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end203
 
-without121:
+without202:
 	// the same without dx
-row124:
-	VMOVUPS          (SI), Z12
-	VFMADD231PS.BCST (CX), Z12, Z6
-	VFMADD231PS.BCST 4(CX), Z12, Z10
-	VFMADD231PS.BCST 8(CX), Z12, Z2
-	VFMADD231PS.BCST 12(CX), Z12, Z9
-	VFMADD231PS.BCST 16(CX), Z12, Z11
-	VFMADD231PS.BCST 20(CX), Z12, Z14
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row124
+row209:
+	CMPQ      AX, $0x10
+	JE        all210
+	VMOVUPS.Z (DI), K1, Z12
+	JMP       moved211
 
-end122:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all210:
+	VMOVUPS (DI), Z12
+
+moved211:
+	VFMADD231PS.BCST (DX), Z12, Z6
+	VFMADD231PS.BCST 4(DX), Z12, Z10
+	VFMADD231PS.BCST 8(DX), Z12, Z2
+	VFMADD231PS.BCST 12(DX), Z12, Z9
+	VFMADD231PS.BCST 16(DX), Z12, Z11
+	VFMADD231PS.BCST 20(DX), Z12, Z14
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row209
+
+end203:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z7, Z7, Z7
 	VADDPS        Z7, Z6, Z6
 	VADDPS        Z7, Z10, Z10
@@ -18964,12 +21919,12 @@ end122:
 	VADDPS        Z7, Z9, Z9
 	VADDPS        Z7, Z11, Z11
 	VADDPS        Z7, Z14, Z14
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z10, Z6, Z0
 	VUNPCKLPS     Z10, Z6, Z6
 	VUNPCKHPS     Z9, Z2, Z10
@@ -18978,34 +21933,66 @@ end122:
 	VUNPCKLPD     Z2, Z6, Z6
 	VUNPCKHPD     Z10, Z0, Z2
 	VUNPCKLPD     Z10, Z0, Z0
-	VMOVUPS       X6, (AX)
+	VMOVUPS       X6, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored212
+	VMOVUPS       X9, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored212
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored212
+	VMOVUPS       X2, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored212
 	VEXTRACTF32X4 $0x01, Z6, X10
-	VMOVUPS       X10, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z6, X10
-	VMOVUPS       X10, (DI)
-	VEXTRACTF32X4 $0x03, Z6, X10
-	VMOVUPS       X10, (DI)(BX*4)
-	VMOVUPS       X9, (AX)(BX*1)
+	VMOVUPS       X10, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored212
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPS       X10, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPS       X10, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPS       X10, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X10, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored212
 	VEXTRACTF32X4 $0x01, Z0, X10
-	VMOVUPS       X10, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X10
-	VMOVUPS       X10, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X10
-	VMOVUPS       X10, (DI)(CX*2)
-	VMOVUPS       X2, (AX)(CX*1)
+	VMOVUPS       X10, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored212
 	VEXTRACTF32X4 $0x01, Z2, X10
-	VMOVUPS       X10, (AX)(SI*1)
+	VMOVUPS       X10, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored212
+	VEXTRACTF32X4 $0x02, Z6, X10
+	VMOVUPS       X10, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored212
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPS       X10, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored212
+	VEXTRACTF32X4 $0x02, Z0, X10
+	VMOVUPS       X10, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored212
 	VEXTRACTF32X4 $0x02, Z2, X10
-	VMOVUPS       X10, (DI)(CX*1)
+	VMOVUPS       X10, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored212
+	VEXTRACTF32X4 $0x03, Z6, X10
+	VMOVUPS       X10, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored212
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPS       X10, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored212
+	VEXTRACTF32X4 $0x03, Z0, X10
+	VMOVUPS       X10, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored212
 	VEXTRACTF32X4 $0x03, Z2, X10
-	VMOVUPS       X10, (DI)(SI*1)
+	VMOVUPS       X10, (R8)(DI*1)
+
+stored212:
 	VUNPCKHPS     Z14, Z11, Z10
 	VUNPCKLPS     Z14, Z11, Z11
 	VUNPCKHPS     Z1, Z0, Z14
@@ -19014,74 +22001,153 @@ end122:
 	VUNPCKLPD     Z0, Z11, Z11
 	VUNPCKHPD     Z14, Z10, Z0
 	VUNPCKLPD     Z14, Z10, Z10
-	VMOVSD        X11, 16(AX)
-	VEXTRACTF32X4 $0x01, Z11, X14
-	VMOVSD        X14, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z11, X14
-	VMOVSD        X14, 16(DI)
-	VEXTRACTF32X4 $0x03, Z11, X14
-	VMOVSD        X14, 16(DI)(BX*4)
-	VMOVSD        X1, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z1, X14
-	VMOVSD        X14, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z1, X14
-	VMOVSD        X14, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z1, X14
-	VMOVSD        X14, 16(DI)(DX*1)
-	VMOVSD        X10, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z10, X14
-	VMOVSD        X14, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z10, X14
-	VMOVSD        X14, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z10, X14
-	VMOVSD        X14, 16(DI)(CX*2)
-	VMOVSD        X0, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z0, X14
-	VMOVSD        X14, 16(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z0, X14
-	VMOVSD        X14, 16(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z0, X14
-	VMOVSD        X14, 16(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X11, 16(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs114
-	VXORPS        X15, X15, X15
+	JLE           stored213
+	VMOVSD        X1, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored213
+	VMOVSD        X10, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored213
+	VMOVSD        X0, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored213
+	VEXTRACTF32X4 $0x01, Z11, X14
+	VMOVSD        X14, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored213
+	VEXTRACTF32X4 $0x01, Z1, X14
+	VMOVSD        X14, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored213
+	VEXTRACTF32X4 $0x01, Z10, X14
+	VMOVSD        X14, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored213
+	VEXTRACTF32X4 $0x01, Z0, X14
+	VMOVSD        X14, 16(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored213
+	VEXTRACTF32X4 $0x02, Z11, X14
+	VMOVSD        X14, 16(R8)
+	CMPQ          AX, $0x09
+	JLE           stored213
+	VEXTRACTF32X4 $0x02, Z1, X14
+	VMOVSD        X14, 16(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored213
+	VEXTRACTF32X4 $0x02, Z10, X14
+	VMOVSD        X14, 16(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored213
+	VEXTRACTF32X4 $0x02, Z0, X14
+	VMOVSD        X14, 16(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored213
+	VEXTRACTF32X4 $0x03, Z11, X14
+	VMOVSD        X14, 16(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored213
+	VEXTRACTF32X4 $0x03, Z1, X14
+	VMOVSD        X14, 16(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored213
+	VEXTRACTF32X4 $0x03, Z10, X14
+	VMOVSD        X14, 16(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored213
+	VEXTRACTF32X4 $0x03, Z0, X14
+	VMOVSD        X14, 16(R8)(DI*1)
+
+stored213:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs194
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other113:
+other193:
 	CMPQ AX, $0x05
-	JNE  other125
+	JNE  other214
 
-inputs126:
-	// 5 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs215:
+	// 5 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted216
+	MOVQ  $0x00000010, AX
+
+parted216:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded217
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded217
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded217
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded217
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded217
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded217
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded217
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded217
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded217
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded217
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded217
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded217
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded217
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded217
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded217
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded217:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -19090,34 +22156,70 @@ inputs126:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSS       16(AX), X5
-	VMOVSS       16(AX)(BX*1), X6
-	VMOVSS       16(AX)(BX*2), X7
-	VMOVSS       16(AX)(CX*1), X8
-	VMOVSS       16(AX)(BX*4), X2
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVSS       16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded218
+	VMOVSS       16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded218
+	VMOVSS       16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded218
+	VMOVSS       16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded218
+	VMOVSS       16(BX)(CX*4), X2
 	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSS       16(AX)(DX*1), X2
+	CMPQ         AX, $0x05
+	JLE          loaded218
+	VMOVSS       16(BX)(SI*1), X2
 	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSS       16(AX)(CX*2), X2
+	CMPQ         AX, $0x06
+	JLE          loaded218
+	VMOVSS       16(BX)(DX*2), X2
 	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSS       16(AX)(SI*1), X2
+	CMPQ         AX, $0x07
+	JLE          loaded218
+	VMOVSS       16(BX)(DI*1), X2
 	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSS       16(DI), X2
+	CMPQ         AX, $0x08
+	JLE          loaded218
+	VMOVSS       16(R8), X2
 	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSS       16(DI)(BX*1), X2
+	CMPQ         AX, $0x09
+	JLE          loaded218
+	VMOVSS       16(R8)(CX*1), X2
 	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSS       16(DI)(BX*2), X2
+	CMPQ         AX, $0x0a
+	JLE          loaded218
+	VMOVSS       16(R8)(CX*2), X2
 	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSS       16(DI)(CX*1), X2
+	CMPQ         AX, $0x0b
+	JLE          loaded218
+	VMOVSS       16(R8)(DX*1), X2
 	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSS       16(DI)(BX*4), X2
+	CMPQ         AX, $0x0c
+	JLE          loaded218
+	VMOVSS       16(R8)(CX*4), X2
 	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSS       16(DI)(DX*1), X2
+	CMPQ         AX, $0x0d
+	JLE          loaded218
+	VMOVSS       16(R8)(SI*1), X2
 	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSS       16(DI)(CX*2), X2
+	CMPQ         AX, $0x0e
+	JLE          loaded218
+	VMOVSS       16(R8)(DX*2), X2
 	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSS       16(DI)(SI*1), X2
+	CMPQ         AX, $0x0f
+	JLE          loaded218
+	VMOVSS       16(R8)(DI*1), X2
 	VINSERTF32X4 $0x03, X2, Z8, Z8
+
+loaded218:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -19126,33 +22228,69 @@ inputs126:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh129
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X6
-	VMOVUPS      (AX)(BX*1), X7
-	VMOVUPS      (AX)(BX*2), X8
-	VMOVUPS      (AX)(CX*1), X9
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z6, Z6
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z7, Z7
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z8, Z8
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z9, Z9
-	VINSERTF32X4 $0x02, (DI), Z6, Z6
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z7, Z7
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z8, Z8
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z9, Z9
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z6, Z6
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z7, Z7
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z8, Z8
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z9, Z9
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh219
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VXORPS       X9, X9, X9
+	VMOVUPS      (BX), X6
+	CMPQ         AX, $0x01
+	JLE          loaded221
+	VMOVUPS      (BX)(CX*1), X7
+	CMPQ         AX, $0x02
+	JLE          loaded221
+	VMOVUPS      (BX)(CX*2), X8
+	CMPQ         AX, $0x03
+	JLE          loaded221
+	VMOVUPS      (BX)(DX*1), X9
+	CMPQ         AX, $0x04
+	JLE          loaded221
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z6, Z6
+	CMPQ         AX, $0x05
+	JLE          loaded221
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z7, Z7
+	CMPQ         AX, $0x06
+	JLE          loaded221
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z8, Z8
+	CMPQ         AX, $0x07
+	JLE          loaded221
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z9, Z9
+	CMPQ         AX, $0x08
+	JLE          loaded221
+	VINSERTF32X4 $0x02, (R8), Z6, Z6
+	CMPQ         AX, $0x09
+	JLE          loaded221
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z7, Z7
+	CMPQ         AX, $0x0a
+	JLE          loaded221
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z8, Z8
+	CMPQ         AX, $0x0b
+	JLE          loaded221
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z9, Z9
+	CMPQ         AX, $0x0c
+	JLE          loaded221
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z6, Z6
+	CMPQ         AX, $0x0d
+	JLE          loaded221
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z7, Z7
+	CMPQ         AX, $0x0e
+	JLE          loaded221
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z8, Z8
+	CMPQ         AX, $0x0f
+	JLE          loaded221
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z9, Z9
+
+loaded221:
 	VUNPCKHPS    Z7, Z6, Z2
 	VUNPCKLPS    Z7, Z6, Z6
 	VUNPCKHPS    Z9, Z8, Z7
@@ -19161,129 +22299,189 @@ inputs126:
 	VUNPCKLPD    Z8, Z6, Z6
 	VUNPCKHPD    Z7, Z2, Z8
 	VUNPCKLPD    Z7, Z2, Z2
-	VMOVSS       16(AX), X10
-	VMOVSS       16(AX)(BX*1), X11
-	VMOVSS       16(AX)(BX*2), X12
-	VMOVSS       16(AX)(CX*1), X13
-	VMOVSS       16(AX)(BX*4), X7
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VMOVSS       16(BX), X10
+	CMPQ         AX, $0x01
+	JLE          loaded222
+	VMOVSS       16(BX)(CX*1), X11
+	CMPQ         AX, $0x02
+	JLE          loaded222
+	VMOVSS       16(BX)(CX*2), X12
+	CMPQ         AX, $0x03
+	JLE          loaded222
+	VMOVSS       16(BX)(DX*1), X13
+	CMPQ         AX, $0x04
+	JLE          loaded222
+	VMOVSS       16(BX)(CX*4), X7
 	VINSERTF32X4 $0x01, X7, Z10, Z10
-	VMOVSS       16(AX)(DX*1), X7
+	CMPQ         AX, $0x05
+	JLE          loaded222
+	VMOVSS       16(BX)(SI*1), X7
 	VINSERTF32X4 $0x01, X7, Z11, Z11
-	VMOVSS       16(AX)(CX*2), X7
+	CMPQ         AX, $0x06
+	JLE          loaded222
+	VMOVSS       16(BX)(DX*2), X7
 	VINSERTF32X4 $0x01, X7, Z12, Z12
-	VMOVSS       16(AX)(SI*1), X7
+	CMPQ         AX, $0x07
+	JLE          loaded222
+	VMOVSS       16(BX)(DI*1), X7
 	VINSERTF32X4 $0x01, X7, Z13, Z13
-	VMOVSS       16(DI), X7
+	CMPQ         AX, $0x08
+	JLE          loaded222
+	VMOVSS       16(R8), X7
 	VINSERTF32X4 $0x02, X7, Z10, Z10
-	VMOVSS       16(DI)(BX*1), X7
+	CMPQ         AX, $0x09
+	JLE          loaded222
+	VMOVSS       16(R8)(CX*1), X7
 	VINSERTF32X4 $0x02, X7, Z11, Z11
-	VMOVSS       16(DI)(BX*2), X7
+	CMPQ         AX, $0x0a
+	JLE          loaded222
+	VMOVSS       16(R8)(CX*2), X7
 	VINSERTF32X4 $0x02, X7, Z12, Z12
-	VMOVSS       16(DI)(CX*1), X7
+	CMPQ         AX, $0x0b
+	JLE          loaded222
+	VMOVSS       16(R8)(DX*1), X7
 	VINSERTF32X4 $0x02, X7, Z13, Z13
-	VMOVSS       16(DI)(BX*4), X7
+	CMPQ         AX, $0x0c
+	JLE          loaded222
+	VMOVSS       16(R8)(CX*4), X7
 	VINSERTF32X4 $0x03, X7, Z10, Z10
-	VMOVSS       16(DI)(DX*1), X7
+	CMPQ         AX, $0x0d
+	JLE          loaded222
+	VMOVSS       16(R8)(SI*1), X7
 	VINSERTF32X4 $0x03, X7, Z11, Z11
-	VMOVSS       16(DI)(CX*2), X7
+	CMPQ         AX, $0x0e
+	JLE          loaded222
+	VMOVSS       16(R8)(DX*2), X7
 	VINSERTF32X4 $0x03, X7, Z12, Z12
-	VMOVSS       16(DI)(SI*1), X7
+	CMPQ         AX, $0x0f
+	JLE          loaded222
+	VMOVSS       16(R8)(DI*1), X7
 	VINSERTF32X4 $0x03, X7, Z13, Z13
-	VUNPCKHPS    Z11, Z10, Z7
-	VUNPCKLPS    Z11, Z10, Z10
-	VUNPCKHPS    Z13, Z12, Z11
-	VUNPCKLPS    Z13, Z12, Z12
-	VUNPCKHPD    Z12, Z10, Z13
-	VUNPCKLPD    Z12, Z10, Z10
-	VUNPCKHPD    Z11, Z7, Z12
-	VUNPCKLPD    Z11, Z7, Z7
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready130
 
-fresh129:
+loaded222:
+	VUNPCKHPS Z11, Z10, Z7
+	VUNPCKLPS Z11, Z10, Z10
+	VUNPCKHPS Z13, Z12, Z11
+	VUNPCKLPS Z13, Z12, Z12
+	VUNPCKHPD Z12, Z10, Z13
+	VUNPCKLPD Z12, Z10, Z10
+	VUNPCKHPD Z11, Z7, Z12
+	VUNPCKLPD Z11, Z7, Z7
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready220
+
+fresh219:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z9, Z9, Z9
 	VPXORD Z2, Z2, Z2
 	VPXORD Z8, Z8, Z8
 	VPXORD Z10, Z10, Z10
 
-ready130:
+ready220:
 	VPXORD Z7, Z7, Z7
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without133
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without223
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row135:
-	VMOVUPS      (SI), Z11
+row225:
+	CMPQ      AX, $0x10
+	JE        all226
+	VMOVUPS.Z (DI), K1, Z11
+	JMP       moved227
+
+all226:
+	VMOVUPS (DI), Z11
+
+moved227:
 	VMOVAPS      Z7, Z13
-	VBROADCASTSS (CX), Z12
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z12, Z11, Z6
 	VFMADD231PS  Z12, Z1, Z13
-	VBROADCASTSS 4(CX), Z12
+	VBROADCASTSS 4(DX), Z12
 	VFMADD231PS  Z12, Z11, Z9
 	VFMADD231PS  Z12, Z4, Z13
-	VBROADCASTSS 8(CX), Z12
+	VBROADCASTSS 8(DX), Z12
 	VFMADD231PS  Z12, Z11, Z2
 	VFMADD231PS  Z12, Z0, Z13
-	VBROADCASTSS 12(CX), Z12
+	VBROADCASTSS 12(DX), Z12
 	VFMADD231PS  Z12, Z11, Z8
 	VFMADD231PS  Z12, Z3, Z13
-	VBROADCASTSS 16(CX), Z12
+	VBROADCASTSS 16(DX), Z12
 	VFMADD231PS  Z12, Z11, Z10
 	VFMADD231PS  Z12, Z5, Z13
 	VADDPS       Z7, Z13, Z13
-	VMOVUPS      Z13, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row135
+	CMPQ         AX, $0x10
+	JE           all228
+	VMOVUPS      Z13, K1, (BX)
+	JMP          moved229
+
+all228:
+	VMOVUPS Z13, (BX)
+
+moved229:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row225
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end134
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end224
 
-without133:
+without223:
 	// the same without dx
-row136:
-	VMOVUPS          (SI), Z11
-	VFMADD231PS.BCST (CX), Z11, Z6
-	VFMADD231PS.BCST 4(CX), Z11, Z9
-	VFMADD231PS.BCST 8(CX), Z11, Z2
-	VFMADD231PS.BCST 12(CX), Z11, Z8
-	VFMADD231PS.BCST 16(CX), Z11, Z10
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row136
+row230:
+	CMPQ      AX, $0x10
+	JE        all231
+	VMOVUPS.Z (DI), K1, Z11
+	JMP       moved232
 
-end134:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all231:
+	VMOVUPS (DI), Z11
+
+moved232:
+	VFMADD231PS.BCST (DX), Z11, Z6
+	VFMADD231PS.BCST 4(DX), Z11, Z9
+	VFMADD231PS.BCST 8(DX), Z11, Z2
+	VFMADD231PS.BCST 12(DX), Z11, Z8
+	VFMADD231PS.BCST 16(DX), Z11, Z10
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row230
+
+end224:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z7, Z7, Z7
 	VADDPS        Z7, Z6, Z6
 	VADDPS        Z7, Z9, Z9
 	VADDPS        Z7, Z2, Z2
 	VADDPS        Z7, Z8, Z8
 	VADDPS        Z7, Z10, Z10
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z9, Z6, Z0
 	VUNPCKLPS     Z9, Z6, Z6
 	VUNPCKHPS     Z8, Z2, Z9
@@ -19292,34 +22490,66 @@ end134:
 	VUNPCKLPD     Z2, Z6, Z6
 	VUNPCKHPD     Z9, Z0, Z2
 	VUNPCKLPD     Z9, Z0, Z0
-	VMOVUPS       X6, (AX)
+	VMOVUPS       X6, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored233
+	VMOVUPS       X8, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored233
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored233
+	VMOVUPS       X2, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored233
 	VEXTRACTF32X4 $0x01, Z6, X9
-	VMOVUPS       X9, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z6, X9
-	VMOVUPS       X9, (DI)
-	VEXTRACTF32X4 $0x03, Z6, X9
-	VMOVUPS       X9, (DI)(BX*4)
-	VMOVUPS       X8, (AX)(BX*1)
+	VMOVUPS       X9, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored233
 	VEXTRACTF32X4 $0x01, Z8, X9
-	VMOVUPS       X9, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z8, X9
-	VMOVUPS       X9, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z8, X9
-	VMOVUPS       X9, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X9, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored233
 	VEXTRACTF32X4 $0x01, Z0, X9
-	VMOVUPS       X9, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X9
-	VMOVUPS       X9, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X9
-	VMOVUPS       X9, (DI)(CX*2)
-	VMOVUPS       X2, (AX)(CX*1)
+	VMOVUPS       X9, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored233
 	VEXTRACTF32X4 $0x01, Z2, X9
-	VMOVUPS       X9, (AX)(SI*1)
+	VMOVUPS       X9, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored233
+	VEXTRACTF32X4 $0x02, Z6, X9
+	VMOVUPS       X9, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored233
+	VEXTRACTF32X4 $0x02, Z8, X9
+	VMOVUPS       X9, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored233
+	VEXTRACTF32X4 $0x02, Z0, X9
+	VMOVUPS       X9, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored233
 	VEXTRACTF32X4 $0x02, Z2, X9
-	VMOVUPS       X9, (DI)(CX*1)
+	VMOVUPS       X9, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored233
+	VEXTRACTF32X4 $0x03, Z6, X9
+	VMOVUPS       X9, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored233
+	VEXTRACTF32X4 $0x03, Z8, X9
+	VMOVUPS       X9, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored233
+	VEXTRACTF32X4 $0x03, Z0, X9
+	VMOVUPS       X9, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored233
 	VEXTRACTF32X4 $0x03, Z2, X9
-	VMOVUPS       X9, (DI)(SI*1)
+	VMOVUPS       X9, (R8)(DI*1)
+
+stored233:
 	VUNPCKHPS     Z0, Z10, Z9
 	VUNPCKLPS     Z0, Z10, Z10
 	VUNPCKHPS     Z2, Z1, Z0
@@ -19328,74 +22558,153 @@ end134:
 	VUNPCKLPD     Z1, Z10, Z10
 	VUNPCKHPD     Z0, Z9, Z1
 	VUNPCKLPD     Z0, Z9, Z9
-	VMOVSS        X10, 16(AX)
-	VEXTRACTF32X4 $0x01, Z10, X0
-	VMOVSS        X0, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z10, X0
-	VMOVSS        X0, 16(DI)
-	VEXTRACTF32X4 $0x03, Z10, X0
-	VMOVSS        X0, 16(DI)(BX*4)
-	VMOVSS        X2, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z2, X0
-	VMOVSS        X0, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z2, X0
-	VMOVSS        X0, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z2, X0
-	VMOVSS        X0, 16(DI)(DX*1)
-	VMOVSS        X9, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z9, X0
-	VMOVSS        X0, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z9, X0
-	VMOVSS        X0, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z9, X0
-	VMOVSS        X0, 16(DI)(CX*2)
-	VMOVSS        X1, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z1, X0
-	VMOVSS        X0, 16(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z1, X0
-	VMOVSS        X0, 16(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z1, X0
-	VMOVSS        X0, 16(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSS        X10, 16(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs126
-	VXORPS        X15, X15, X15
+	JLE           stored234
+	VMOVSS        X2, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored234
+	VMOVSS        X9, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored234
+	VMOVSS        X1, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored234
+	VEXTRACTF32X4 $0x01, Z10, X0
+	VMOVSS        X0, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored234
+	VEXTRACTF32X4 $0x01, Z2, X0
+	VMOVSS        X0, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored234
+	VEXTRACTF32X4 $0x01, Z9, X0
+	VMOVSS        X0, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored234
+	VEXTRACTF32X4 $0x01, Z1, X0
+	VMOVSS        X0, 16(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored234
+	VEXTRACTF32X4 $0x02, Z10, X0
+	VMOVSS        X0, 16(R8)
+	CMPQ          AX, $0x09
+	JLE           stored234
+	VEXTRACTF32X4 $0x02, Z2, X0
+	VMOVSS        X0, 16(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored234
+	VEXTRACTF32X4 $0x02, Z9, X0
+	VMOVSS        X0, 16(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored234
+	VEXTRACTF32X4 $0x02, Z1, X0
+	VMOVSS        X0, 16(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored234
+	VEXTRACTF32X4 $0x03, Z10, X0
+	VMOVSS        X0, 16(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored234
+	VEXTRACTF32X4 $0x03, Z2, X0
+	VMOVSS        X0, 16(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored234
+	VEXTRACTF32X4 $0x03, Z9, X0
+	VMOVSS        X0, 16(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored234
+	VEXTRACTF32X4 $0x03, Z1, X0
+	VMOVSS        X0, 16(R8)(DI*1)
+
+stored234:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs215
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other125:
+other214:
 	CMPQ AX, $0x04
-	JNE  other137
+	JNE  other235
 
-inputs138:
-	// 4 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+inputs236:
+	// 4 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted237
+	MOVQ  $0x00000010, AX
+
+parted237:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded238
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded238
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded238
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded238
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded238
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded238
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded238
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
+	CMPQ         AX, $0x08
+	JLE          loaded238
+	VINSERTF32X4 $0x02, (R8), Z1, Z1
+	CMPQ         AX, $0x09
+	JLE          loaded238
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
+	CMPQ         AX, $0x0a
+	JLE          loaded238
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
+	CMPQ         AX, $0x0b
+	JLE          loaded238
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
+	CMPQ         AX, $0x0c
+	JLE          loaded238
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
+	CMPQ         AX, $0x0d
+	JLE          loaded238
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
+	CMPQ         AX, $0x0e
+	JLE          loaded238
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
+	CMPQ         AX, $0x0f
+	JLE          loaded238
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
+
+loaded238:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -19404,122 +22713,182 @@ inputs138:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh140
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X5
-	VMOVUPS      (AX)(BX*1), X6
-	VMOVUPS      (AX)(BX*2), X7
-	VMOVUPS      (AX)(CX*1), X8
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z8, Z8
-	VINSERTF32X4 $0x02, (DI), Z5, Z5
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z6, Z6
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z8, Z8
-	VUNPCKHPS    Z6, Z5, Z2
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPS    Z8, Z7, Z6
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPD    Z7, Z5, Z8
-	VUNPCKLPD    Z7, Z5, Z5
-	VUNPCKHPD    Z6, Z2, Z7
-	VUNPCKLPD    Z6, Z2, Z2
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready141
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh239
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      (BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded241
+	VMOVUPS      (BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded241
+	VMOVUPS      (BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded241
+	VMOVUPS      (BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded241
+	VINSERTF32X4 $0x01, (BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded241
+	VINSERTF32X4 $0x01, (BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded241
+	VINSERTF32X4 $0x01, (BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded241
+	VINSERTF32X4 $0x01, (BX)(DI*1), Z8, Z8
+	CMPQ         AX, $0x08
+	JLE          loaded241
+	VINSERTF32X4 $0x02, (R8), Z5, Z5
+	CMPQ         AX, $0x09
+	JLE          loaded241
+	VINSERTF32X4 $0x02, (R8)(CX*1), Z6, Z6
+	CMPQ         AX, $0x0a
+	JLE          loaded241
+	VINSERTF32X4 $0x02, (R8)(CX*2), Z7, Z7
+	CMPQ         AX, $0x0b
+	JLE          loaded241
+	VINSERTF32X4 $0x02, (R8)(DX*1), Z8, Z8
+	CMPQ         AX, $0x0c
+	JLE          loaded241
+	VINSERTF32X4 $0x03, (R8)(CX*4), Z5, Z5
+	CMPQ         AX, $0x0d
+	JLE          loaded241
+	VINSERTF32X4 $0x03, (R8)(SI*1), Z6, Z6
+	CMPQ         AX, $0x0e
+	JLE          loaded241
+	VINSERTF32X4 $0x03, (R8)(DX*2), Z7, Z7
+	CMPQ         AX, $0x0f
+	JLE          loaded241
+	VINSERTF32X4 $0x03, (R8)(DI*1), Z8, Z8
 
-fresh140:
+loaded241:
+	VUNPCKHPS Z6, Z5, Z2
+	VUNPCKLPS Z6, Z5, Z5
+	VUNPCKHPS Z8, Z7, Z6
+	VUNPCKLPS Z8, Z7, Z7
+	VUNPCKHPD Z7, Z5, Z8
+	VUNPCKLPD Z7, Z5, Z5
+	VUNPCKHPD Z6, Z2, Z7
+	VUNPCKLPD Z6, Z2, Z2
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready240
+
+fresh239:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z8, Z8, Z8
 	VPXORD Z2, Z2, Z2
 	VPXORD Z7, Z7, Z7
 
-ready141:
+ready240:
 	VPXORD Z6, Z6, Z6
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without143
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without242
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row145:
-	VMOVUPS      (SI), Z9
+row244:
+	CMPQ      AX, $0x10
+	JE        all245
+	VMOVUPS.Z (DI), K1, Z9
+	JMP       moved246
+
+all245:
+	VMOVUPS (DI), Z9
+
+moved246:
 	VMOVAPS      Z6, Z11
-	VBROADCASTSS (CX), Z10
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z10, Z9, Z5
 	VFMADD231PS  Z10, Z1, Z11
-	VBROADCASTSS 4(CX), Z10
+	VBROADCASTSS 4(DX), Z10
 	VFMADD231PS  Z10, Z9, Z8
 	VFMADD231PS  Z10, Z4, Z11
-	VBROADCASTSS 8(CX), Z10
+	VBROADCASTSS 8(DX), Z10
 	VFMADD231PS  Z10, Z9, Z2
 	VFMADD231PS  Z10, Z0, Z11
-	VBROADCASTSS 12(CX), Z10
+	VBROADCASTSS 12(DX), Z10
 	VFMADD231PS  Z10, Z9, Z7
 	VFMADD231PS  Z10, Z3, Z11
 	VADDPS       Z6, Z11, Z11
-	VMOVUPS      Z11, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row145
+	CMPQ         AX, $0x10
+	JE           all247
+	VMOVUPS      Z11, K1, (BX)
+	JMP          moved248
+
+all247:
+	VMOVUPS Z11, (BX)
+
+moved248:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row244
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end144
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end243
 
-without143:
+without242:
 	// the same without dx
-row146:
-	VMOVUPS          (SI), Z9
-	VFMADD231PS.BCST (CX), Z9, Z5
-	VFMADD231PS.BCST 4(CX), Z9, Z8
-	VFMADD231PS.BCST 8(CX), Z9, Z2
-	VFMADD231PS.BCST 12(CX), Z9, Z7
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row146
+row249:
+	CMPQ      AX, $0x10
+	JE        all250
+	VMOVUPS.Z (DI), K1, Z9
+	JMP       moved251
 
-end144:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all250:
+	VMOVUPS (DI), Z9
+
+moved251:
+	VFMADD231PS.BCST (DX), Z9, Z5
+	VFMADD231PS.BCST 4(DX), Z9, Z8
+	VFMADD231PS.BCST 8(DX), Z9, Z2
+	VFMADD231PS.BCST 12(DX), Z9, Z7
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row249
+
+end243:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z6, Z6, Z6
 	VADDPS        Z6, Z5, Z5
 	VADDPS        Z6, Z8, Z8
 	VADDPS        Z6, Z2, Z2
 	VADDPS        Z6, Z7, Z7
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z8, Z5, Z0
 	VUNPCKLPS     Z8, Z5, Z5
 	VUNPCKHPS     Z7, Z2, Z8
@@ -19528,102 +22897,181 @@ end144:
 	VUNPCKLPD     Z2, Z5, Z5
 	VUNPCKHPD     Z8, Z0, Z2
 	VUNPCKLPD     Z8, Z0, Z0
-	VMOVUPS       X5, (AX)
-	VEXTRACTF32X4 $0x01, Z5, X8
-	VMOVUPS       X8, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z5, X8
-	VMOVUPS       X8, (DI)
-	VEXTRACTF32X4 $0x03, Z5, X8
-	VMOVUPS       X8, (DI)(BX*4)
-	VMOVUPS       X7, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z7, X8
-	VMOVUPS       X8, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z7, X8
-	VMOVUPS       X8, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z7, X8
-	VMOVUPS       X8, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z0, X8
-	VMOVUPS       X8, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X8
-	VMOVUPS       X8, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X8
-	VMOVUPS       X8, (DI)(CX*2)
-	VMOVUPS       X2, (AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z2, X8
-	VMOVUPS       X8, (AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z2, X8
-	VMOVUPS       X8, (DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z2, X8
-	VMOVUPS       X8, (DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPS       X5, (BX)
 	CMPQ          AX, $0x01
-	JGE           inputs138
-	VXORPS        X15, X15, X15
+	JLE           stored252
+	VMOVUPS       X7, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored252
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored252
+	VMOVUPS       X2, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Z5, X8
+	VMOVUPS       X8, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVUPS       X8, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Z0, X8
+	VMOVUPS       X8, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Z2, X8
+	VMOVUPS       X8, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored252
+	VEXTRACTF32X4 $0x02, Z5, X8
+	VMOVUPS       X8, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored252
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVUPS       X8, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored252
+	VEXTRACTF32X4 $0x02, Z0, X8
+	VMOVUPS       X8, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored252
+	VEXTRACTF32X4 $0x02, Z2, X8
+	VMOVUPS       X8, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored252
+	VEXTRACTF32X4 $0x03, Z5, X8
+	VMOVUPS       X8, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored252
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVUPS       X8, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored252
+	VEXTRACTF32X4 $0x03, Z0, X8
+	VMOVUPS       X8, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored252
+	VEXTRACTF32X4 $0x03, Z2, X8
+	VMOVUPS       X8, (R8)(DI*1)
+
+stored252:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs236
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other137:
+other235:
 	CMPQ AX, $0x03
-	JNE  other147
+	JNE  other253
 
-inputs148:
-	// 3 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVSD       (AX), X1
-	VINSERTPS    $0x20, 8(AX), X1, X1
-	VMOVSD       (AX)(BX*1), X2
-	VINSERTPS    $0x20, 8(AX)(BX*1), X2, X2
-	VMOVSD       (AX)(BX*2), X3
-	VINSERTPS    $0x20, 8(AX)(BX*2), X3, X3
-	VMOVSD       (AX)(CX*1), X4
-	VINSERTPS    $0x20, 8(AX)(CX*1), X4, X4
-	VMOVSD       (AX)(BX*4), X0
-	VINSERTPS    $0x20, 8(AX)(BX*4), X0, X0
+inputs254:
+	// 3 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted255
+	MOVQ  $0x00000010, AX
+
+parted255:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVSD       (BX), X1
+	VINSERTPS    $0x20, 8(BX), X1, X1
+	CMPQ         AX, $0x01
+	JLE          loaded256
+	VMOVSD       (BX)(CX*1), X2
+	VINSERTPS    $0x20, 8(BX)(CX*1), X2, X2
+	CMPQ         AX, $0x02
+	JLE          loaded256
+	VMOVSD       (BX)(CX*2), X3
+	VINSERTPS    $0x20, 8(BX)(CX*2), X3, X3
+	CMPQ         AX, $0x03
+	JLE          loaded256
+	VMOVSD       (BX)(DX*1), X4
+	VINSERTPS    $0x20, 8(BX)(DX*1), X4, X4
+	CMPQ         AX, $0x04
+	JLE          loaded256
+	VMOVSD       (BX)(CX*4), X0
+	VINSERTPS    $0x20, 8(BX)(CX*4), X0, X0
 	VINSERTF32X4 $0x01, X0, Z1, Z1
-	VMOVSD       (AX)(DX*1), X0
-	VINSERTPS    $0x20, 8(AX)(DX*1), X0, X0
+	CMPQ         AX, $0x05
+	JLE          loaded256
+	VMOVSD       (BX)(SI*1), X0
+	VINSERTPS    $0x20, 8(BX)(SI*1), X0, X0
 	VINSERTF32X4 $0x01, X0, Z2, Z2
-	VMOVSD       (AX)(CX*2), X0
-	VINSERTPS    $0x20, 8(AX)(CX*2), X0, X0
+	CMPQ         AX, $0x06
+	JLE          loaded256
+	VMOVSD       (BX)(DX*2), X0
+	VINSERTPS    $0x20, 8(BX)(DX*2), X0, X0
 	VINSERTF32X4 $0x01, X0, Z3, Z3
-	VMOVSD       (AX)(SI*1), X0
-	VINSERTPS    $0x20, 8(AX)(SI*1), X0, X0
+	CMPQ         AX, $0x07
+	JLE          loaded256
+	VMOVSD       (BX)(DI*1), X0
+	VINSERTPS    $0x20, 8(BX)(DI*1), X0, X0
 	VINSERTF32X4 $0x01, X0, Z4, Z4
-	VMOVSD       (DI), X0
-	VINSERTPS    $0x20, 8(DI), X0, X0
+	CMPQ         AX, $0x08
+	JLE          loaded256
+	VMOVSD       (R8), X0
+	VINSERTPS    $0x20, 8(R8), X0, X0
 	VINSERTF32X4 $0x02, X0, Z1, Z1
-	VMOVSD       (DI)(BX*1), X0
-	VINSERTPS    $0x20, 8(DI)(BX*1), X0, X0
+	CMPQ         AX, $0x09
+	JLE          loaded256
+	VMOVSD       (R8)(CX*1), X0
+	VINSERTPS    $0x20, 8(R8)(CX*1), X0, X0
 	VINSERTF32X4 $0x02, X0, Z2, Z2
-	VMOVSD       (DI)(BX*2), X0
-	VINSERTPS    $0x20, 8(DI)(BX*2), X0, X0
+	CMPQ         AX, $0x0a
+	JLE          loaded256
+	VMOVSD       (R8)(CX*2), X0
+	VINSERTPS    $0x20, 8(R8)(CX*2), X0, X0
 	VINSERTF32X4 $0x02, X0, Z3, Z3
-	VMOVSD       (DI)(CX*1), X0
-	VINSERTPS    $0x20, 8(DI)(CX*1), X0, X0
+	CMPQ         AX, $0x0b
+	JLE          loaded256
+	VMOVSD       (R8)(DX*1), X0
+	VINSERTPS    $0x20, 8(R8)(DX*1), X0, X0
 	VINSERTF32X4 $0x02, X0, Z4, Z4
-	VMOVSD       (DI)(BX*4), X0
-	VINSERTPS    $0x20, 8(DI)(BX*4), X0, X0
+	CMPQ         AX, $0x0c
+	JLE          loaded256
+	VMOVSD       (R8)(CX*4), X0
+	VINSERTPS    $0x20, 8(R8)(CX*4), X0, X0
 	VINSERTF32X4 $0x03, X0, Z1, Z1
-	VMOVSD       (DI)(DX*1), X0
-	VINSERTPS    $0x20, 8(DI)(DX*1), X0, X0
+	CMPQ         AX, $0x0d
+	JLE          loaded256
+	VMOVSD       (R8)(SI*1), X0
+	VINSERTPS    $0x20, 8(R8)(SI*1), X0, X0
 	VINSERTF32X4 $0x03, X0, Z2, Z2
-	VMOVSD       (DI)(CX*2), X0
-	VINSERTPS    $0x20, 8(DI)(CX*2), X0, X0
+	CMPQ         AX, $0x0e
+	JLE          loaded256
+	VMOVSD       (R8)(DX*2), X0
+	VINSERTPS    $0x20, 8(R8)(DX*2), X0, X0
 	VINSERTF32X4 $0x03, X0, Z3, Z3
-	VMOVSD       (DI)(SI*1), X0
-	VINSERTPS    $0x20, 8(DI)(SI*1), X0, X0
+	CMPQ         AX, $0x0f
+	JLE          loaded256
+	VMOVSD       (R8)(DI*1), X0
+	VINSERTPS    $0x20, 8(R8)(DI*1), X0, X0
 	VINSERTF32X4 $0x03, X0, Z4, Z4
+
+loaded256:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -19632,144 +23080,204 @@ inputs148:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh150
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVSD       (AX), X3
-	VINSERTPS    $0x20, 8(AX), X3, X3
-	VMOVSD       (AX)(BX*1), X5
-	VINSERTPS    $0x20, 8(AX)(BX*1), X5, X5
-	VMOVSD       (AX)(BX*2), X6
-	VINSERTPS    $0x20, 8(AX)(BX*2), X6, X6
-	VMOVSD       (AX)(CX*1), X7
-	VINSERTPS    $0x20, 8(AX)(CX*1), X7, X7
-	VMOVSD       (AX)(BX*4), X2
-	VINSERTPS    $0x20, 8(AX)(BX*4), X2, X2
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh257
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X3, X3, X3
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VMOVSD       (BX), X3
+	VINSERTPS    $0x20, 8(BX), X3, X3
+	CMPQ         AX, $0x01
+	JLE          loaded259
+	VMOVSD       (BX)(CX*1), X5
+	VINSERTPS    $0x20, 8(BX)(CX*1), X5, X5
+	CMPQ         AX, $0x02
+	JLE          loaded259
+	VMOVSD       (BX)(CX*2), X6
+	VINSERTPS    $0x20, 8(BX)(CX*2), X6, X6
+	CMPQ         AX, $0x03
+	JLE          loaded259
+	VMOVSD       (BX)(DX*1), X7
+	VINSERTPS    $0x20, 8(BX)(DX*1), X7, X7
+	CMPQ         AX, $0x04
+	JLE          loaded259
+	VMOVSD       (BX)(CX*4), X2
+	VINSERTPS    $0x20, 8(BX)(CX*4), X2, X2
 	VINSERTF32X4 $0x01, X2, Z3, Z3
-	VMOVSD       (AX)(DX*1), X2
-	VINSERTPS    $0x20, 8(AX)(DX*1), X2, X2
+	CMPQ         AX, $0x05
+	JLE          loaded259
+	VMOVSD       (BX)(SI*1), X2
+	VINSERTPS    $0x20, 8(BX)(SI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSD       (AX)(CX*2), X2
-	VINSERTPS    $0x20, 8(AX)(CX*2), X2, X2
+	CMPQ         AX, $0x06
+	JLE          loaded259
+	VMOVSD       (BX)(DX*2), X2
+	VINSERTPS    $0x20, 8(BX)(DX*2), X2, X2
 	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSD       (AX)(SI*1), X2
-	VINSERTPS    $0x20, 8(AX)(SI*1), X2, X2
+	CMPQ         AX, $0x07
+	JLE          loaded259
+	VMOVSD       (BX)(DI*1), X2
+	VINSERTPS    $0x20, 8(BX)(DI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSD       (DI), X2
-	VINSERTPS    $0x20, 8(DI), X2, X2
+	CMPQ         AX, $0x08
+	JLE          loaded259
+	VMOVSD       (R8), X2
+	VINSERTPS    $0x20, 8(R8), X2, X2
 	VINSERTF32X4 $0x02, X2, Z3, Z3
-	VMOVSD       (DI)(BX*1), X2
-	VINSERTPS    $0x20, 8(DI)(BX*1), X2, X2
+	CMPQ         AX, $0x09
+	JLE          loaded259
+	VMOVSD       (R8)(CX*1), X2
+	VINSERTPS    $0x20, 8(R8)(CX*1), X2, X2
 	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSD       (DI)(BX*2), X2
-	VINSERTPS    $0x20, 8(DI)(BX*2), X2, X2
+	CMPQ         AX, $0x0a
+	JLE          loaded259
+	VMOVSD       (R8)(CX*2), X2
+	VINSERTPS    $0x20, 8(R8)(CX*2), X2, X2
 	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSD       (DI)(CX*1), X2
-	VINSERTPS    $0x20, 8(DI)(CX*1), X2, X2
+	CMPQ         AX, $0x0b
+	JLE          loaded259
+	VMOVSD       (R8)(DX*1), X2
+	VINSERTPS    $0x20, 8(R8)(DX*1), X2, X2
 	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSD       (DI)(BX*4), X2
-	VINSERTPS    $0x20, 8(DI)(BX*4), X2, X2
+	CMPQ         AX, $0x0c
+	JLE          loaded259
+	VMOVSD       (R8)(CX*4), X2
+	VINSERTPS    $0x20, 8(R8)(CX*4), X2, X2
 	VINSERTF32X4 $0x03, X2, Z3, Z3
-	VMOVSD       (DI)(DX*1), X2
-	VINSERTPS    $0x20, 8(DI)(DX*1), X2, X2
+	CMPQ         AX, $0x0d
+	JLE          loaded259
+	VMOVSD       (R8)(SI*1), X2
+	VINSERTPS    $0x20, 8(R8)(SI*1), X2, X2
 	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSD       (DI)(CX*2), X2
-	VINSERTPS    $0x20, 8(DI)(CX*2), X2, X2
+	CMPQ         AX, $0x0e
+	JLE          loaded259
+	VMOVSD       (R8)(DX*2), X2
+	VINSERTPS    $0x20, 8(R8)(DX*2), X2, X2
 	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSD       (DI)(SI*1), X2
-	VINSERTPS    $0x20, 8(DI)(SI*1), X2, X2
+	CMPQ         AX, $0x0f
+	JLE          loaded259
+	VMOVSD       (R8)(DI*1), X2
+	VINSERTPS    $0x20, 8(R8)(DI*1), X2, X2
 	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VUNPCKHPS    Z5, Z3, Z2
-	VUNPCKLPS    Z5, Z3, Z3
-	VUNPCKHPS    Z7, Z6, Z5
-	VUNPCKLPS    Z7, Z6, Z6
-	VUNPCKHPD    Z6, Z3, Z7
-	VUNPCKLPD    Z6, Z3, Z3
-	VUNPCKHPD    Z5, Z2, Z6
-	VUNPCKLPD    Z5, Z2, Z2
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready151
 
-fresh150:
+loaded259:
+	VUNPCKHPS Z5, Z3, Z2
+	VUNPCKLPS Z5, Z3, Z3
+	VUNPCKHPS Z7, Z6, Z5
+	VUNPCKLPS Z7, Z6, Z6
+	VUNPCKHPD Z6, Z3, Z7
+	VUNPCKLPD Z6, Z3, Z3
+	VUNPCKHPD Z5, Z2, Z6
+	VUNPCKLPD Z5, Z2, Z2
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready258
+
+fresh257:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z7, Z7, Z7
 	VPXORD Z2, Z2, Z2
 
-ready151:
+ready258:
 	VPXORD Z5, Z5, Z5
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without153
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without260
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row155:
-	VMOVUPS      (SI), Z6
+row262:
+	CMPQ      AX, $0x10
+	JE        all263
+	VMOVUPS.Z (DI), K1, Z6
+	JMP       moved264
+
+all263:
+	VMOVUPS (DI), Z6
+
+moved264:
 	VMOVAPS      Z5, Z9
-	VBROADCASTSS (CX), Z8
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z8, Z6, Z3
 	VFMADD231PS  Z8, Z1, Z9
-	VBROADCASTSS 4(CX), Z8
+	VBROADCASTSS 4(DX), Z8
 	VFMADD231PS  Z8, Z6, Z7
 	VFMADD231PS  Z8, Z4, Z9
-	VBROADCASTSS 8(CX), Z8
+	VBROADCASTSS 8(DX), Z8
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z0, Z9
 	VADDPS       Z5, Z9, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row155
+	CMPQ         AX, $0x10
+	JE           all265
+	VMOVUPS      Z9, K1, (BX)
+	JMP          moved266
+
+all265:
+	VMOVUPS Z9, (BX)
+
+moved266:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row262
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end154
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end261
 
-without153:
+without260:
 	// the same without dx
-row156:
-	VMOVUPS          (SI), Z6
-	VFMADD231PS.BCST (CX), Z6, Z3
-	VFMADD231PS.BCST 4(CX), Z6, Z7
-	VFMADD231PS.BCST 8(CX), Z6, Z2
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row156
+row267:
+	CMPQ      AX, $0x10
+	JE        all268
+	VMOVUPS.Z (DI), K1, Z6
+	JMP       moved269
 
-end154:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all268:
+	VMOVUPS (DI), Z6
+
+moved269:
+	VFMADD231PS.BCST (DX), Z6, Z3
+	VFMADD231PS.BCST 4(DX), Z6, Z7
+	VFMADD231PS.BCST 8(DX), Z6, Z2
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row267
+
+end261:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z5, Z7, Z7
 	VADDPS        Z5, Z2, Z2
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z7, Z3, Z0
 	VUNPCKLPS     Z7, Z3, Z3
 	VUNPCKHPS     Z1, Z2, Z7
@@ -19778,99 +23286,178 @@ end154:
 	VUNPCKLPD     Z2, Z3, Z3
 	VUNPCKHPD     Z7, Z0, Z2
 	VUNPCKLPD     Z7, Z0, Z0
-	VMOVSD        X3, (AX)
-	VEXTRACTPS    $0x02, X3, 8(AX)
-	VEXTRACTF32X4 $0x01, Z3, X7
-	VMOVSD        X7, (AX)(BX*4)
-	VEXTRACTPS    $0x02, X7, 8(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z3, X7
-	VMOVSD        X7, (DI)
-	VEXTRACTPS    $0x02, X7, 8(DI)
-	VEXTRACTF32X4 $0x03, Z3, X7
-	VMOVSD        X7, (DI)(BX*4)
-	VEXTRACTPS    $0x02, X7, 8(DI)(BX*4)
-	VMOVSD        X1, (AX)(BX*1)
-	VEXTRACTPS    $0x02, X1, 8(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z1, X7
-	VMOVSD        X7, (AX)(DX*1)
-	VEXTRACTPS    $0x02, X7, 8(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z1, X7
-	VMOVSD        X7, (DI)(BX*1)
-	VEXTRACTPS    $0x02, X7, 8(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z1, X7
-	VMOVSD        X7, (DI)(DX*1)
-	VEXTRACTPS    $0x02, X7, 8(DI)(DX*1)
-	VMOVSD        X0, (AX)(BX*2)
-	VEXTRACTPS    $0x02, X0, 8(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z0, X7
-	VMOVSD        X7, (AX)(CX*2)
-	VEXTRACTPS    $0x02, X7, 8(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X7
-	VMOVSD        X7, (DI)(BX*2)
-	VEXTRACTPS    $0x02, X7, 8(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X7
-	VMOVSD        X7, (DI)(CX*2)
-	VEXTRACTPS    $0x02, X7, 8(DI)(CX*2)
-	VMOVSD        X2, (AX)(CX*1)
-	VEXTRACTPS    $0x02, X2, 8(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z2, X7
-	VMOVSD        X7, (AX)(SI*1)
-	VEXTRACTPS    $0x02, X7, 8(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z2, X7
-	VMOVSD        X7, (DI)(CX*1)
-	VEXTRACTPS    $0x02, X7, 8(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z2, X7
-	VMOVSD        X7, (DI)(SI*1)
-	VEXTRACTPS    $0x02, X7, 8(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X3, (BX)
+	VEXTRACTPS    $0x02, X3, 8(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs148
-	VXORPS        X15, X15, X15
+	JLE           stored270
+	VMOVSD        X1, (BX)(CX*1)
+	VEXTRACTPS    $0x02, X1, 8(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored270
+	VMOVSD        X0, (BX)(CX*2)
+	VEXTRACTPS    $0x02, X0, 8(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored270
+	VMOVSD        X2, (BX)(DX*1)
+	VEXTRACTPS    $0x02, X2, 8(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored270
+	VEXTRACTF32X4 $0x01, Z3, X7
+	VMOVSD        X7, (BX)(CX*4)
+	VEXTRACTPS    $0x02, X7, 8(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored270
+	VEXTRACTF32X4 $0x01, Z1, X7
+	VMOVSD        X7, (BX)(SI*1)
+	VEXTRACTPS    $0x02, X7, 8(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored270
+	VEXTRACTF32X4 $0x01, Z0, X7
+	VMOVSD        X7, (BX)(DX*2)
+	VEXTRACTPS    $0x02, X7, 8(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored270
+	VEXTRACTF32X4 $0x01, Z2, X7
+	VMOVSD        X7, (BX)(DI*1)
+	VEXTRACTPS    $0x02, X7, 8(BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored270
+	VEXTRACTF32X4 $0x02, Z3, X7
+	VMOVSD        X7, (R8)
+	VEXTRACTPS    $0x02, X7, 8(R8)
+	CMPQ          AX, $0x09
+	JLE           stored270
+	VEXTRACTF32X4 $0x02, Z1, X7
+	VMOVSD        X7, (R8)(CX*1)
+	VEXTRACTPS    $0x02, X7, 8(R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored270
+	VEXTRACTF32X4 $0x02, Z0, X7
+	VMOVSD        X7, (R8)(CX*2)
+	VEXTRACTPS    $0x02, X7, 8(R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored270
+	VEXTRACTF32X4 $0x02, Z2, X7
+	VMOVSD        X7, (R8)(DX*1)
+	VEXTRACTPS    $0x02, X7, 8(R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored270
+	VEXTRACTF32X4 $0x03, Z3, X7
+	VMOVSD        X7, (R8)(CX*4)
+	VEXTRACTPS    $0x02, X7, 8(R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored270
+	VEXTRACTF32X4 $0x03, Z1, X7
+	VMOVSD        X7, (R8)(SI*1)
+	VEXTRACTPS    $0x02, X7, 8(R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored270
+	VEXTRACTF32X4 $0x03, Z0, X7
+	VMOVSD        X7, (R8)(DX*2)
+	VEXTRACTPS    $0x02, X7, 8(R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored270
+	VEXTRACTF32X4 $0x03, Z2, X7
+	VMOVSD        X7, (R8)(DI*1)
+	VEXTRACTPS    $0x02, X7, 8(R8)(DI*1)
+
+stored270:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs254
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other147:
-inputs158:
-	// 2 columns of w and of dw, 16 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVSD       (AX), X1
-	VMOVSD       (AX)(BX*1), X2
-	VMOVSD       (AX)(BX*2), X3
-	VMOVSD       (AX)(CX*1), X4
-	VMOVSD       (AX)(BX*4), X0
+other253:
+inputs272:
+	// 2 columns of w and of dw, 16 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x10
+	JLE   parted273
+	MOVQ  $0x00000010, AX
+
+parted273:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVSD       (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded274
+	VMOVSD       (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded274
+	VMOVSD       (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded274
+	VMOVSD       (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded274
+	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Z1, Z1
-	VMOVSD       (AX)(DX*1), X0
+	CMPQ         AX, $0x05
+	JLE          loaded274
+	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Z2, Z2
-	VMOVSD       (AX)(CX*2), X0
+	CMPQ         AX, $0x06
+	JLE          loaded274
+	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Z3, Z3
-	VMOVSD       (AX)(SI*1), X0
+	CMPQ         AX, $0x07
+	JLE          loaded274
+	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Z4, Z4
-	VMOVSD       (DI), X0
+	CMPQ         AX, $0x08
+	JLE          loaded274
+	VMOVSD       (R8), X0
 	VINSERTF32X4 $0x02, X0, Z1, Z1
-	VMOVSD       (DI)(BX*1), X0
+	CMPQ         AX, $0x09
+	JLE          loaded274
+	VMOVSD       (R8)(CX*1), X0
 	VINSERTF32X4 $0x02, X0, Z2, Z2
-	VMOVSD       (DI)(BX*2), X0
+	CMPQ         AX, $0x0a
+	JLE          loaded274
+	VMOVSD       (R8)(CX*2), X0
 	VINSERTF32X4 $0x02, X0, Z3, Z3
-	VMOVSD       (DI)(CX*1), X0
+	CMPQ         AX, $0x0b
+	JLE          loaded274
+	VMOVSD       (R8)(DX*1), X0
 	VINSERTF32X4 $0x02, X0, Z4, Z4
-	VMOVSD       (DI)(BX*4), X0
+	CMPQ         AX, $0x0c
+	JLE          loaded274
+	VMOVSD       (R8)(CX*4), X0
 	VINSERTF32X4 $0x03, X0, Z1, Z1
-	VMOVSD       (DI)(DX*1), X0
+	CMPQ         AX, $0x0d
+	JLE          loaded274
+	VMOVSD       (R8)(SI*1), X0
 	VINSERTF32X4 $0x03, X0, Z2, Z2
-	VMOVSD       (DI)(CX*2), X0
+	CMPQ         AX, $0x0e
+	JLE          loaded274
+	VMOVSD       (R8)(DX*2), X0
 	VINSERTF32X4 $0x03, X0, Z3, Z3
-	VMOVSD       (DI)(SI*1), X0
+	CMPQ         AX, $0x0f
+	JLE          loaded274
+	VMOVSD       (R8)(DI*1), X0
 	VINSERTF32X4 $0x03, X0, Z4, Z4
+
+loaded274:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -19879,122 +23466,182 @@ inputs158:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh160
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVSD       (AX), X2
-	VMOVSD       (AX)(BX*1), X3
-	VMOVSD       (AX)(BX*2), X5
-	VMOVSD       (AX)(CX*1), X6
-	VMOVSD       (AX)(BX*4), X0
+	IMUL3Q       $0x10, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh275
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVSD       (BX), X2
+	CMPQ         AX, $0x01
+	JLE          loaded277
+	VMOVSD       (BX)(CX*1), X3
+	CMPQ         AX, $0x02
+	JLE          loaded277
+	VMOVSD       (BX)(CX*2), X5
+	CMPQ         AX, $0x03
+	JLE          loaded277
+	VMOVSD       (BX)(DX*1), X6
+	CMPQ         AX, $0x04
+	JLE          loaded277
+	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Z2, Z2
-	VMOVSD       (AX)(DX*1), X0
+	CMPQ         AX, $0x05
+	JLE          loaded277
+	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Z3, Z3
-	VMOVSD       (AX)(CX*2), X0
+	CMPQ         AX, $0x06
+	JLE          loaded277
+	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Z5, Z5
-	VMOVSD       (AX)(SI*1), X0
+	CMPQ         AX, $0x07
+	JLE          loaded277
+	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Z6, Z6
-	VMOVSD       (DI), X0
+	CMPQ         AX, $0x08
+	JLE          loaded277
+	VMOVSD       (R8), X0
 	VINSERTF32X4 $0x02, X0, Z2, Z2
-	VMOVSD       (DI)(BX*1), X0
+	CMPQ         AX, $0x09
+	JLE          loaded277
+	VMOVSD       (R8)(CX*1), X0
 	VINSERTF32X4 $0x02, X0, Z3, Z3
-	VMOVSD       (DI)(BX*2), X0
+	CMPQ         AX, $0x0a
+	JLE          loaded277
+	VMOVSD       (R8)(CX*2), X0
 	VINSERTF32X4 $0x02, X0, Z5, Z5
-	VMOVSD       (DI)(CX*1), X0
+	CMPQ         AX, $0x0b
+	JLE          loaded277
+	VMOVSD       (R8)(DX*1), X0
 	VINSERTF32X4 $0x02, X0, Z6, Z6
-	VMOVSD       (DI)(BX*4), X0
+	CMPQ         AX, $0x0c
+	JLE          loaded277
+	VMOVSD       (R8)(CX*4), X0
 	VINSERTF32X4 $0x03, X0, Z2, Z2
-	VMOVSD       (DI)(DX*1), X0
+	CMPQ         AX, $0x0d
+	JLE          loaded277
+	VMOVSD       (R8)(SI*1), X0
 	VINSERTF32X4 $0x03, X0, Z3, Z3
-	VMOVSD       (DI)(CX*2), X0
+	CMPQ         AX, $0x0e
+	JLE          loaded277
+	VMOVSD       (R8)(DX*2), X0
 	VINSERTF32X4 $0x03, X0, Z5, Z5
-	VMOVSD       (DI)(SI*1), X0
+	CMPQ         AX, $0x0f
+	JLE          loaded277
+	VMOVSD       (R8)(DI*1), X0
 	VINSERTF32X4 $0x03, X0, Z6, Z6
-	VUNPCKHPS    Z3, Z2, Z0
-	VUNPCKLPS    Z3, Z2, Z2
-	VUNPCKHPS    Z6, Z5, Z3
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPD    Z5, Z2, Z6
-	VUNPCKLPD    Z5, Z2, Z2
-	VUNPCKHPD    Z3, Z0, Z5
-	VUNPCKLPD    Z3, Z0, Z0
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready161
 
-fresh160:
+loaded277:
+	VUNPCKHPS Z3, Z2, Z0
+	VUNPCKLPS Z3, Z2, Z2
+	VUNPCKHPS Z6, Z5, Z3
+	VUNPCKLPS Z6, Z5, Z5
+	VUNPCKHPD Z5, Z2, Z6
+	VUNPCKLPD Z5, Z2, Z2
+	VUNPCKHPD Z3, Z0, Z5
+	VUNPCKLPD Z3, Z0, Z0
+	IMUL3Q    $0x10, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready276
+
+fresh275:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z6, Z6, Z6
 
-ready161:
+ready276:
 	VPXORD Z0, Z0, Z0
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without163
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without278
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row165:
-	VMOVUPS      (SI), Z3
+row280:
+	CMPQ      AX, $0x10
+	JE        all281
+	VMOVUPS.Z (DI), K1, Z3
+	JMP       moved282
+
+all281:
+	VMOVUPS (DI), Z3
+
+moved282:
 	VMOVAPS      Z0, Z7
-	VBROADCASTSS (CX), Z5
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z5, Z3, Z2
 	VFMADD231PS  Z5, Z1, Z7
-	VBROADCASTSS 4(CX), Z5
+	VBROADCASTSS 4(DX), Z5
 	VFMADD231PS  Z5, Z3, Z6
 	VFMADD231PS  Z5, Z4, Z7
 	VADDPS       Z0, Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row165
+	CMPQ         AX, $0x10
+	JE           all283
+	VMOVUPS      Z7, K1, (BX)
+	JMP          moved284
+
+all283:
+	VMOVUPS Z7, (BX)
+
+moved284:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row280
 
 	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end164
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end279
 
-without163:
+without278:
 	// the same without dx
-row166:
-	VMOVUPS          (SI), Z3
-	VFMADD231PS.BCST (CX), Z3, Z2
-	VFMADD231PS.BCST 4(CX), Z3, Z6
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row166
+row285:
+	CMPQ      AX, $0x10
+	JE        all286
+	VMOVUPS.Z (DI), K1, Z3
+	JMP       moved287
 
-end164:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all286:
+	VMOVUPS (DI), Z3
+
+moved287:
+	VFMADD231PS.BCST (DX), Z3, Z2
+	VFMADD231PS.BCST 4(DX), Z3, Z6
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row285
+
+end279:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z0, Z0, Z0
 	VADDPS        Z0, Z2, Z2
 	VADDPS        Z0, Z6, Z6
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
 	VUNPCKHPS     Z6, Z2, Z0
 	VUNPCKLPS     Z6, Z2, Z2
 	VUNPCKHPS     Z3, Z1, Z6
@@ -20003,48 +23650,80 @@ end164:
 	VUNPCKLPD     Z1, Z2, Z2
 	VUNPCKHPD     Z6, Z0, Z1
 	VUNPCKLPD     Z6, Z0, Z0
-	VMOVSD        X2, (AX)
-	VEXTRACTF32X4 $0x01, Z2, X6
-	VMOVSD        X6, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z2, X6
-	VMOVSD        X6, (DI)
-	VEXTRACTF32X4 $0x03, Z2, X6
-	VMOVSD        X6, (DI)(BX*4)
-	VMOVSD        X3, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z3, X6
-	VMOVSD        X6, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z3, X6
-	VMOVSD        X6, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z3, X6
-	VMOVSD        X6, (DI)(DX*1)
-	VMOVSD        X0, (AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z0, X6
-	VMOVSD        X6, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X6
-	VMOVSD        X6, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X6
-	VMOVSD        X6, (DI)(CX*2)
-	VMOVSD        X1, (AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z1, X6
-	VMOVSD        X6, (AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z1, X6
-	VMOVSD        X6, (DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z1, X6
-	VMOVSD        X6, (DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X2, (BX)
 	CMPQ          AX, $0x01
-	JGE           inputs158
-	VXORPS        X15, X15, X15
+	JLE           stored288
+	VMOVSD        X3, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored288
+	VMOVSD        X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored288
+	VMOVSD        X1, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored288
+	VEXTRACTF32X4 $0x01, Z2, X6
+	VMOVSD        X6, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored288
+	VEXTRACTF32X4 $0x01, Z3, X6
+	VMOVSD        X6, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored288
+	VEXTRACTF32X4 $0x01, Z0, X6
+	VMOVSD        X6, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored288
+	VEXTRACTF32X4 $0x01, Z1, X6
+	VMOVSD        X6, (BX)(DI*1)
+	CMPQ          AX, $0x08
+	JLE           stored288
+	VEXTRACTF32X4 $0x02, Z2, X6
+	VMOVSD        X6, (R8)
+	CMPQ          AX, $0x09
+	JLE           stored288
+	VEXTRACTF32X4 $0x02, Z3, X6
+	VMOVSD        X6, (R8)(CX*1)
+	CMPQ          AX, $0x0a
+	JLE           stored288
+	VEXTRACTF32X4 $0x02, Z0, X6
+	VMOVSD        X6, (R8)(CX*2)
+	CMPQ          AX, $0x0b
+	JLE           stored288
+	VEXTRACTF32X4 $0x02, Z1, X6
+	VMOVSD        X6, (R8)(DX*1)
+	CMPQ          AX, $0x0c
+	JLE           stored288
+	VEXTRACTF32X4 $0x03, Z2, X6
+	VMOVSD        X6, (R8)(CX*4)
+	CMPQ          AX, $0x0d
+	JLE           stored288
+	VEXTRACTF32X4 $0x03, Z3, X6
+	VMOVSD        X6, (R8)(SI*1)
+	CMPQ          AX, $0x0e
+	JLE           stored288
+	VEXTRACTF32X4 $0x03, Z0, X6
+	VMOVSD        X6, (R8)(DX*2)
+	CMPQ          AX, $0x0f
+	JLE           stored288
+	VEXTRACTF32X4 $0x03, Z1, X6
+	VMOVSD        X6, (R8)(DI*1)
+
+stored288:
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs272
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func narrowBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, BMI2
 TEXT ·narrowBothAVX512F64(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
@@ -20052,168 +23731,431 @@ TEXT ·narrowBothAVX512F64(SB), NOSPLIT, $0-120
 	JNE     other1
 
 inputs2:
-	// 14 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	// 14 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted3
+	MOVQ  $0x00000008, AX
+
+parted3:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded4
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded4
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded4
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded4
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded4
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded4:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded5
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded5
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded5
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded5
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded5
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded5:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded6
+	VMOVUPD      32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded6
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded6
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded6
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded6
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
+
+loaded6:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VMOVUPD      48(AX), X7
-	VMOVUPD      48(AX)(BX*1), X8
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z8, Z8
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPD      48(BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded7
+	VMOVUPD      48(BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded7
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
+	CMPQ         AX, $0x03
+	JLE          loaded7
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
+	CMPQ         AX, $0x04
+	JLE          loaded7
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded7
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
+	CMPQ         AX, $0x06
+	JLE          loaded7
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded7
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
+
+loaded7:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VMOVUPD      64(AX), X9
-	VMOVUPD      64(AX)(BX*1), X10
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z9, Z9
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z10, Z10
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z9, Z9
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z10, Z10
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVUPD      64(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded8
+	VMOVUPD      64(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded8
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
+	CMPQ         AX, $0x03
+	JLE          loaded8
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
+	CMPQ         AX, $0x04
+	JLE          loaded8
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded8
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded8
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
+	CMPQ         AX, $0x07
+	JLE          loaded8
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
+
+loaded8:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VMOVUPD      80(AX), X11
-	VMOVUPD      80(AX)(BX*1), X12
-	VINSERTF32X4 $0x01, 80(AX)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x01, 80(AX)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x02, 80(AX)(BX*4), Z11, Z11
-	VINSERTF32X4 $0x02, 80(AX)(DX*1), Z12, Z12
-	VINSERTF32X4 $0x03, 80(AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, 80(AX)(SI*1), Z12, Z12
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPD      80(BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded9
+	VMOVUPD      80(BX)(CX*1), X12
+	CMPQ         AX, $0x02
+	JLE          loaded9
+	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z11, Z11
+	CMPQ         AX, $0x03
+	JLE          loaded9
+	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z12, Z12
+	CMPQ         AX, $0x04
+	JLE          loaded9
+	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z11, Z11
+	CMPQ         AX, $0x05
+	JLE          loaded9
+	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z12, Z12
+	CMPQ         AX, $0x06
+	JLE          loaded9
+	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded9
+	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z12, Z12
+
+loaded9:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VMOVUPD      96(AX), X13
-	VMOVUPD      96(AX)(BX*1), X14
-	VINSERTF32X4 $0x01, 96(AX)(BX*2), Z13, Z13
-	VINSERTF32X4 $0x01, 96(AX)(CX*1), Z14, Z14
-	VINSERTF32X4 $0x02, 96(AX)(BX*4), Z13, Z13
-	VINSERTF32X4 $0x02, 96(AX)(DX*1), Z14, Z14
-	VINSERTF32X4 $0x03, 96(AX)(CX*2), Z13, Z13
-	VINSERTF32X4 $0x03, 96(AX)(SI*1), Z14, Z14
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VMOVUPD      96(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded10
+	VMOVUPD      96(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded10
+	VINSERTF32X4 $0x01, 96(BX)(CX*2), Z13, Z13
+	CMPQ         AX, $0x03
+	JLE          loaded10
+	VINSERTF32X4 $0x01, 96(BX)(DX*1), Z14, Z14
+	CMPQ         AX, $0x04
+	JLE          loaded10
+	VINSERTF32X4 $0x02, 96(BX)(CX*4), Z13, Z13
+	CMPQ         AX, $0x05
+	JLE          loaded10
+	VINSERTF32X4 $0x02, 96(BX)(SI*1), Z14, Z14
+	CMPQ         AX, $0x06
+	JLE          loaded10
+	VINSERTF32X4 $0x03, 96(BX)(DX*2), Z13, Z13
+	CMPQ         AX, $0x07
+	JLE          loaded10
+	VINSERTF32X4 $0x03, 96(BX)(DI*1), Z14, Z14
+
+loaded10:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh10
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X15
-	VMOVUPD      (AX)(BX*1), X16
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z15, Z15
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z16, Z16
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z15, Z15
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z16, Z16
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z15, Z15
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z16, Z16
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh11
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVUPD      (BX), X15
+	CMPQ         AX, $0x01
+	JLE          loaded13
+	VMOVUPD      (BX)(CX*1), X16
+	CMPQ         AX, $0x02
+	JLE          loaded13
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z15, Z15
+	CMPQ         AX, $0x03
+	JLE          loaded13
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z16, Z16
+	CMPQ         AX, $0x04
+	JLE          loaded13
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z15, Z15
+	CMPQ         AX, $0x05
+	JLE          loaded13
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z16, Z16
+	CMPQ         AX, $0x06
+	JLE          loaded13
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z15, Z15
+	CMPQ         AX, $0x07
+	JLE          loaded13
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z16, Z16
+
+loaded13:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
-	VMOVUPD      16(AX), X17
-	VMOVUPD      16(AX)(BX*1), X18
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z17, Z17
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z18, Z18
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z17, Z17
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z18, Z18
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z17, Z17
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z18, Z18
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VMOVUPD      16(BX), X17
+	CMPQ         AX, $0x01
+	JLE          loaded14
+	VMOVUPD      16(BX)(CX*1), X18
+	CMPQ         AX, $0x02
+	JLE          loaded14
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z17, Z17
+	CMPQ         AX, $0x03
+	JLE          loaded14
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z18, Z18
+	CMPQ         AX, $0x04
+	JLE          loaded14
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z17, Z17
+	CMPQ         AX, $0x05
+	JLE          loaded14
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z18, Z18
+	CMPQ         AX, $0x06
+	JLE          loaded14
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z17, Z17
+	CMPQ         AX, $0x07
+	JLE          loaded14
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z18, Z18
+
+loaded14:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
-	VMOVUPD      32(AX), X19
-	VMOVUPD      32(AX)(BX*1), X20
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z19, Z19
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z20, Z20
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z19, Z19
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z20, Z20
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z19, Z19
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z20, Z20
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VMOVUPD      32(BX), X19
+	CMPQ         AX, $0x01
+	JLE          loaded15
+	VMOVUPD      32(BX)(CX*1), X20
+	CMPQ         AX, $0x02
+	JLE          loaded15
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z19, Z19
+	CMPQ         AX, $0x03
+	JLE          loaded15
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z20, Z20
+	CMPQ         AX, $0x04
+	JLE          loaded15
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z19, Z19
+	CMPQ         AX, $0x05
+	JLE          loaded15
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z20, Z20
+	CMPQ         AX, $0x06
+	JLE          loaded15
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z19, Z19
+	CMPQ         AX, $0x07
+	JLE          loaded15
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z20, Z20
+
+loaded15:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
-	VMOVUPD      48(AX), X21
-	VMOVUPD      48(AX)(BX*1), X22
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z21, Z21
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z22, Z22
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z21, Z21
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z22, Z22
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z21, Z21
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z22, Z22
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VMOVUPD      48(BX), X21
+	CMPQ         AX, $0x01
+	JLE          loaded16
+	VMOVUPD      48(BX)(CX*1), X22
+	CMPQ         AX, $0x02
+	JLE          loaded16
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z21, Z21
+	CMPQ         AX, $0x03
+	JLE          loaded16
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z22, Z22
+	CMPQ         AX, $0x04
+	JLE          loaded16
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z21, Z21
+	CMPQ         AX, $0x05
+	JLE          loaded16
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z22, Z22
+	CMPQ         AX, $0x06
+	JLE          loaded16
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z21, Z21
+	CMPQ         AX, $0x07
+	JLE          loaded16
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z22, Z22
+
+loaded16:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
-	VMOVUPD      64(AX), X23
-	VMOVUPD      64(AX)(BX*1), X24
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z23, Z23
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z24, Z24
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z23, Z23
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z24, Z24
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z23, Z23
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z24, Z24
+	VXORPS       X23, X23, X23
+	VXORPS       X24, X24, X24
+	VMOVUPD      64(BX), X23
+	CMPQ         AX, $0x01
+	JLE          loaded17
+	VMOVUPD      64(BX)(CX*1), X24
+	CMPQ         AX, $0x02
+	JLE          loaded17
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z23, Z23
+	CMPQ         AX, $0x03
+	JLE          loaded17
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z24, Z24
+	CMPQ         AX, $0x04
+	JLE          loaded17
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z23, Z23
+	CMPQ         AX, $0x05
+	JLE          loaded17
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z24, Z24
+	CMPQ         AX, $0x06
+	JLE          loaded17
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z23, Z23
+	CMPQ         AX, $0x07
+	JLE          loaded17
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z24, Z24
+
+loaded17:
 	VUNPCKHPD    Z24, Z23, Z22
 	VUNPCKLPD    Z24, Z23, Z23
-	VMOVUPD      80(AX), X25
-	VMOVUPD      80(AX)(BX*1), X26
-	VINSERTF32X4 $0x01, 80(AX)(BX*2), Z25, Z25
-	VINSERTF32X4 $0x01, 80(AX)(CX*1), Z26, Z26
-	VINSERTF32X4 $0x02, 80(AX)(BX*4), Z25, Z25
-	VINSERTF32X4 $0x02, 80(AX)(DX*1), Z26, Z26
-	VINSERTF32X4 $0x03, 80(AX)(CX*2), Z25, Z25
-	VINSERTF32X4 $0x03, 80(AX)(SI*1), Z26, Z26
+	VXORPS       X25, X25, X25
+	VXORPS       X26, X26, X26
+	VMOVUPD      80(BX), X25
+	CMPQ         AX, $0x01
+	JLE          loaded18
+	VMOVUPD      80(BX)(CX*1), X26
+	CMPQ         AX, $0x02
+	JLE          loaded18
+	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z25, Z25
+	CMPQ         AX, $0x03
+	JLE          loaded18
+	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z26, Z26
+	CMPQ         AX, $0x04
+	JLE          loaded18
+	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z25, Z25
+	CMPQ         AX, $0x05
+	JLE          loaded18
+	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z26, Z26
+	CMPQ         AX, $0x06
+	JLE          loaded18
+	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z25, Z25
+	CMPQ         AX, $0x07
+	JLE          loaded18
+	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z26, Z26
+
+loaded18:
 	VUNPCKHPD    Z26, Z25, Z24
 	VUNPCKLPD    Z26, Z25, Z25
-	VMOVUPD      96(AX), X27
-	VMOVUPD      96(AX)(BX*1), X28
-	VINSERTF32X4 $0x01, 96(AX)(BX*2), Z27, Z27
-	VINSERTF32X4 $0x01, 96(AX)(CX*1), Z28, Z28
-	VINSERTF32X4 $0x02, 96(AX)(BX*4), Z27, Z27
-	VINSERTF32X4 $0x02, 96(AX)(DX*1), Z28, Z28
-	VINSERTF32X4 $0x03, 96(AX)(CX*2), Z27, Z27
-	VINSERTF32X4 $0x03, 96(AX)(SI*1), Z28, Z28
-	VUNPCKHPD    Z28, Z27, Z26
-	VUNPCKLPD    Z28, Z27, Z27
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready11
+	VXORPS       X27, X27, X27
+	VXORPS       X28, X28, X28
+	VMOVUPD      96(BX), X27
+	CMPQ         AX, $0x01
+	JLE          loaded19
+	VMOVUPD      96(BX)(CX*1), X28
+	CMPQ         AX, $0x02
+	JLE          loaded19
+	VINSERTF32X4 $0x01, 96(BX)(CX*2), Z27, Z27
+	CMPQ         AX, $0x03
+	JLE          loaded19
+	VINSERTF32X4 $0x01, 96(BX)(DX*1), Z28, Z28
+	CMPQ         AX, $0x04
+	JLE          loaded19
+	VINSERTF32X4 $0x02, 96(BX)(CX*4), Z27, Z27
+	CMPQ         AX, $0x05
+	JLE          loaded19
+	VINSERTF32X4 $0x02, 96(BX)(SI*1), Z28, Z28
+	CMPQ         AX, $0x06
+	JLE          loaded19
+	VINSERTF32X4 $0x03, 96(BX)(DX*2), Z27, Z27
+	CMPQ         AX, $0x07
+	JLE          loaded19
+	VINSERTF32X4 $0x03, 96(BX)(DI*1), Z28, Z28
 
-fresh10:
+loaded19:
+	VUNPCKHPD Z28, Z27, Z26
+	VUNPCKLPD Z28, Z27, Z27
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready12
+
+fresh11:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z14, Z14, Z14
 	VPXORD Z17, Z17, Z17
@@ -20229,105 +24171,129 @@ fresh10:
 	VPXORD Z27, Z27, Z27
 	VPXORD Z26, Z26, Z26
 
-ready11:
+ready12:
 	VPXORD Z28, Z28, Z28
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without19
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without20
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row21:
-	VMOVUPD      (SI), Z29
+row22:
+	CMPQ      AX, $0x08
+	JE        all23
+	VMOVUPD.Z (DI), K1, Z29
+	JMP       moved24
+
+all23:
+	VMOVUPD (DI), Z29
+
+moved24:
 	VMOVAPD      Z28, Z31
-	VBROADCASTSD (CX), Z30
+	VBROADCASTSD (DX), Z30
 	VFMADD231PD  Z30, Z29, Z15
 	VFMADD231PD  Z30, Z1, Z31
-	VBROADCASTSD 8(CX), Z30
+	VBROADCASTSD 8(DX), Z30
 	VFMADD231PD  Z30, Z29, Z14
 	VFMADD231PD  Z30, Z0, Z31
-	VBROADCASTSD 16(CX), Z30
+	VBROADCASTSD 16(DX), Z30
 	VFMADD231PD  Z30, Z29, Z17
 	VFMADD231PD  Z30, Z3, Z31
-	VBROADCASTSD 24(CX), Z30
+	VBROADCASTSD 24(DX), Z30
 	VFMADD231PD  Z30, Z29, Z16
 	VFMADD231PD  Z30, Z2, Z31
-	VBROADCASTSD 32(CX), Z30
+	VBROADCASTSD 32(DX), Z30
 	VFMADD231PD  Z30, Z29, Z19
 	VFMADD231PD  Z30, Z5, Z31
-	VBROADCASTSD 40(CX), Z30
+	VBROADCASTSD 40(DX), Z30
 	VFMADD231PD  Z30, Z29, Z18
 	VFMADD231PD  Z30, Z4, Z31
-	VBROADCASTSD 48(CX), Z30
+	VBROADCASTSD 48(DX), Z30
 	VFMADD231PD  Z30, Z29, Z21
 	VFMADD231PD  Z30, Z7, Z31
-	VBROADCASTSD 56(CX), Z30
+	VBROADCASTSD 56(DX), Z30
 	VFMADD231PD  Z30, Z29, Z20
 	VFMADD231PD  Z30, Z6, Z31
-	VBROADCASTSD 64(CX), Z30
+	VBROADCASTSD 64(DX), Z30
 	VFMADD231PD  Z30, Z29, Z23
 	VFMADD231PD  Z30, Z9, Z31
-	VBROADCASTSD 72(CX), Z30
+	VBROADCASTSD 72(DX), Z30
 	VFMADD231PD  Z30, Z29, Z22
 	VFMADD231PD  Z30, Z8, Z31
-	VBROADCASTSD 80(CX), Z30
+	VBROADCASTSD 80(DX), Z30
 	VFMADD231PD  Z30, Z29, Z25
 	VFMADD231PD  Z30, Z11, Z31
-	VBROADCASTSD 88(CX), Z30
+	VBROADCASTSD 88(DX), Z30
 	VFMADD231PD  Z30, Z29, Z24
 	VFMADD231PD  Z30, Z10, Z31
-	VBROADCASTSD 96(CX), Z30
+	VBROADCASTSD 96(DX), Z30
 	VFMADD231PD  Z30, Z29, Z27
 	VFMADD231PD  Z30, Z13, Z31
-	VBROADCASTSD 104(CX), Z30
+	VBROADCASTSD 104(DX), Z30
 	VFMADD231PD  Z30, Z29, Z26
 	VFMADD231PD  Z30, Z12, Z31
 	VADDPD       Z28, Z31, Z31
-	VMOVUPD      Z31, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row21
+	CMPQ         AX, $0x08
+	JE           all25
+	VMOVUPD      Z31, K1, (BX)
+	JMP          moved26
+
+all25:
+	VMOVUPD Z31, (BX)
+
+moved26:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row22
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end20
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end21
 
-without19:
+without20:
 	// the same without dx
-row22:
-	VMOVUPD          (SI), Z29
-	VFMADD231PD.BCST (CX), Z29, Z15
-	VFMADD231PD.BCST 8(CX), Z29, Z14
-	VFMADD231PD.BCST 16(CX), Z29, Z17
-	VFMADD231PD.BCST 24(CX), Z29, Z16
-	VFMADD231PD.BCST 32(CX), Z29, Z19
-	VFMADD231PD.BCST 40(CX), Z29, Z18
-	VFMADD231PD.BCST 48(CX), Z29, Z21
-	VFMADD231PD.BCST 56(CX), Z29, Z20
-	VFMADD231PD.BCST 64(CX), Z29, Z23
-	VFMADD231PD.BCST 72(CX), Z29, Z22
-	VFMADD231PD.BCST 80(CX), Z29, Z25
-	VFMADD231PD.BCST 88(CX), Z29, Z24
-	VFMADD231PD.BCST 96(CX), Z29, Z27
-	VFMADD231PD.BCST 104(CX), Z29, Z26
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row22
+row27:
+	CMPQ      AX, $0x08
+	JE        all28
+	VMOVUPD.Z (DI), K1, Z29
+	JMP       moved29
 
-end20:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all28:
+	VMOVUPD (DI), Z29
+
+moved29:
+	VFMADD231PD.BCST (DX), Z29, Z15
+	VFMADD231PD.BCST 8(DX), Z29, Z14
+	VFMADD231PD.BCST 16(DX), Z29, Z17
+	VFMADD231PD.BCST 24(DX), Z29, Z16
+	VFMADD231PD.BCST 32(DX), Z29, Z19
+	VFMADD231PD.BCST 40(DX), Z29, Z18
+	VFMADD231PD.BCST 48(DX), Z29, Z21
+	VFMADD231PD.BCST 56(DX), Z29, Z20
+	VFMADD231PD.BCST 64(DX), Z29, Z23
+	VFMADD231PD.BCST 72(DX), Z29, Z22
+	VFMADD231PD.BCST 80(DX), Z29, Z25
+	VFMADD231PD.BCST 88(DX), Z29, Z24
+	VFMADD231PD.BCST 96(DX), Z29, Z27
+	VFMADD231PD.BCST 104(DX), Z29, Z26
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row27
+
+end21:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z28, Z28, Z28
 	VADDPD        Z28, Z15, Z15
 	VADDPD        Z28, Z14, Z14
@@ -20343,314 +24309,689 @@ end20:
 	VADDPD        Z28, Z24, Z24
 	VADDPD        Z28, Z27, Z27
 	VADDPD        Z28, Z26, Z26
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z14, Z15, Z0
 	VUNPCKLPD     Z14, Z15, Z15
-	VMOVUPD       X15, (AX)
+	VMOVUPD       X15, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored30
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z15, X14
-	VMOVUPD       X14, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z15, X14
-	VMOVUPD       X14, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z15, X14
-	VMOVUPD       X14, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X14, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z0, X14
-	VMOVUPD       X14, (AX)(CX*1)
+	VMOVUPD       X14, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored30
+	VEXTRACTF32X4 $0x02, Z15, X14
+	VMOVUPD       X14, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored30
 	VEXTRACTF32X4 $0x02, Z0, X14
-	VMOVUPD       X14, (AX)(DX*1)
+	VMOVUPD       X14, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored30
+	VEXTRACTF32X4 $0x03, Z15, X14
+	VMOVUPD       X14, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored30
 	VEXTRACTF32X4 $0x03, Z0, X14
-	VMOVUPD       X14, (AX)(SI*1)
+	VMOVUPD       X14, (BX)(DI*1)
+
+stored30:
 	VUNPCKHPD     Z16, Z17, Z14
 	VUNPCKLPD     Z16, Z17, Z17
-	VMOVUPD       X17, 16(AX)
+	VMOVUPD       X17, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored31
+	VMOVUPD       X14, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored31
 	VEXTRACTF32X4 $0x01, Z17, X16
-	VMOVUPD       X16, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z17, X16
-	VMOVUPD       X16, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z17, X16
-	VMOVUPD       X16, 16(AX)(CX*2)
-	VMOVUPD       X14, 16(AX)(BX*1)
+	VMOVUPD       X16, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored31
 	VEXTRACTF32X4 $0x01, Z14, X16
-	VMOVUPD       X16, 16(AX)(CX*1)
+	VMOVUPD       X16, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored31
+	VEXTRACTF32X4 $0x02, Z17, X16
+	VMOVUPD       X16, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored31
 	VEXTRACTF32X4 $0x02, Z14, X16
-	VMOVUPD       X16, 16(AX)(DX*1)
+	VMOVUPD       X16, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored31
+	VEXTRACTF32X4 $0x03, Z17, X16
+	VMOVUPD       X16, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored31
 	VEXTRACTF32X4 $0x03, Z14, X16
-	VMOVUPD       X16, 16(AX)(SI*1)
+	VMOVUPD       X16, 16(BX)(DI*1)
+
+stored31:
 	VUNPCKHPD     Z18, Z19, Z16
 	VUNPCKLPD     Z18, Z19, Z19
-	VMOVUPD       X19, 32(AX)
+	VMOVUPD       X19, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored32
+	VMOVUPD       X16, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored32
 	VEXTRACTF32X4 $0x01, Z19, X18
-	VMOVUPD       X18, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z19, X18
-	VMOVUPD       X18, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z19, X18
-	VMOVUPD       X18, 32(AX)(CX*2)
-	VMOVUPD       X16, 32(AX)(BX*1)
+	VMOVUPD       X18, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored32
 	VEXTRACTF32X4 $0x01, Z16, X18
-	VMOVUPD       X18, 32(AX)(CX*1)
+	VMOVUPD       X18, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored32
+	VEXTRACTF32X4 $0x02, Z19, X18
+	VMOVUPD       X18, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored32
 	VEXTRACTF32X4 $0x02, Z16, X18
-	VMOVUPD       X18, 32(AX)(DX*1)
+	VMOVUPD       X18, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored32
+	VEXTRACTF32X4 $0x03, Z19, X18
+	VMOVUPD       X18, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored32
 	VEXTRACTF32X4 $0x03, Z16, X18
-	VMOVUPD       X18, 32(AX)(SI*1)
+	VMOVUPD       X18, 32(BX)(DI*1)
+
+stored32:
 	VUNPCKHPD     Z20, Z21, Z18
 	VUNPCKLPD     Z20, Z21, Z21
-	VMOVUPD       X21, 48(AX)
+	VMOVUPD       X21, 48(BX)
+	CMPQ          AX, $0x01
+	JLE           stored33
+	VMOVUPD       X18, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored33
 	VEXTRACTF32X4 $0x01, Z21, X20
-	VMOVUPD       X20, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z21, X20
-	VMOVUPD       X20, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z21, X20
-	VMOVUPD       X20, 48(AX)(CX*2)
-	VMOVUPD       X18, 48(AX)(BX*1)
+	VMOVUPD       X20, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored33
 	VEXTRACTF32X4 $0x01, Z18, X20
-	VMOVUPD       X20, 48(AX)(CX*1)
+	VMOVUPD       X20, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored33
+	VEXTRACTF32X4 $0x02, Z21, X20
+	VMOVUPD       X20, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored33
 	VEXTRACTF32X4 $0x02, Z18, X20
-	VMOVUPD       X20, 48(AX)(DX*1)
+	VMOVUPD       X20, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored33
+	VEXTRACTF32X4 $0x03, Z21, X20
+	VMOVUPD       X20, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored33
 	VEXTRACTF32X4 $0x03, Z18, X20
-	VMOVUPD       X20, 48(AX)(SI*1)
+	VMOVUPD       X20, 48(BX)(DI*1)
+
+stored33:
 	VUNPCKHPD     Z22, Z23, Z20
 	VUNPCKLPD     Z22, Z23, Z23
-	VMOVUPD       X23, 64(AX)
+	VMOVUPD       X23, 64(BX)
+	CMPQ          AX, $0x01
+	JLE           stored34
+	VMOVUPD       X20, 64(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored34
 	VEXTRACTF32X4 $0x01, Z23, X22
-	VMOVUPD       X22, 64(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z23, X22
-	VMOVUPD       X22, 64(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z23, X22
-	VMOVUPD       X22, 64(AX)(CX*2)
-	VMOVUPD       X20, 64(AX)(BX*1)
+	VMOVUPD       X22, 64(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored34
 	VEXTRACTF32X4 $0x01, Z20, X22
-	VMOVUPD       X22, 64(AX)(CX*1)
+	VMOVUPD       X22, 64(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored34
+	VEXTRACTF32X4 $0x02, Z23, X22
+	VMOVUPD       X22, 64(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored34
 	VEXTRACTF32X4 $0x02, Z20, X22
-	VMOVUPD       X22, 64(AX)(DX*1)
+	VMOVUPD       X22, 64(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored34
+	VEXTRACTF32X4 $0x03, Z23, X22
+	VMOVUPD       X22, 64(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored34
 	VEXTRACTF32X4 $0x03, Z20, X22
-	VMOVUPD       X22, 64(AX)(SI*1)
+	VMOVUPD       X22, 64(BX)(DI*1)
+
+stored34:
 	VUNPCKHPD     Z24, Z25, Z22
 	VUNPCKLPD     Z24, Z25, Z25
-	VMOVUPD       X25, 80(AX)
+	VMOVUPD       X25, 80(BX)
+	CMPQ          AX, $0x01
+	JLE           stored35
+	VMOVUPD       X22, 80(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored35
 	VEXTRACTF32X4 $0x01, Z25, X24
-	VMOVUPD       X24, 80(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z25, X24
-	VMOVUPD       X24, 80(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z25, X24
-	VMOVUPD       X24, 80(AX)(CX*2)
-	VMOVUPD       X22, 80(AX)(BX*1)
+	VMOVUPD       X24, 80(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored35
 	VEXTRACTF32X4 $0x01, Z22, X24
-	VMOVUPD       X24, 80(AX)(CX*1)
+	VMOVUPD       X24, 80(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored35
+	VEXTRACTF32X4 $0x02, Z25, X24
+	VMOVUPD       X24, 80(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored35
 	VEXTRACTF32X4 $0x02, Z22, X24
-	VMOVUPD       X24, 80(AX)(DX*1)
+	VMOVUPD       X24, 80(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored35
+	VEXTRACTF32X4 $0x03, Z25, X24
+	VMOVUPD       X24, 80(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored35
 	VEXTRACTF32X4 $0x03, Z22, X24
-	VMOVUPD       X24, 80(AX)(SI*1)
+	VMOVUPD       X24, 80(BX)(DI*1)
+
+stored35:
 	VUNPCKHPD     Z26, Z27, Z24
 	VUNPCKLPD     Z26, Z27, Z27
-	VMOVUPD       X27, 96(AX)
-	VEXTRACTF32X4 $0x01, Z27, X26
-	VMOVUPD       X26, 96(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z27, X26
-	VMOVUPD       X26, 96(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z27, X26
-	VMOVUPD       X26, 96(AX)(CX*2)
-	VMOVUPD       X24, 96(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z24, X26
-	VMOVUPD       X26, 96(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z24, X26
-	VMOVUPD       X26, 96(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z24, X26
-	VMOVUPD       X26, 96(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPD       X27, 96(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs2
-	VXORPS        X15, X15, X15
+	JLE           stored36
+	VMOVUPD       X24, 96(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored36
+	VEXTRACTF32X4 $0x01, Z27, X26
+	VMOVUPD       X26, 96(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored36
+	VEXTRACTF32X4 $0x01, Z24, X26
+	VMOVUPD       X26, 96(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored36
+	VEXTRACTF32X4 $0x02, Z27, X26
+	VMOVUPD       X26, 96(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored36
+	VEXTRACTF32X4 $0x02, Z24, X26
+	VMOVUPD       X26, 96(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored36
+	VEXTRACTF32X4 $0x03, Z27, X26
+	VMOVUPD       X26, 96(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored36
+	VEXTRACTF32X4 $0x03, Z24, X26
+	VMOVUPD       X26, 96(BX)(DI*1)
+
+stored36:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs2
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ AX, $0x0d
-	JNE  other23
+	JNE  other37
 
-inputs24:
-	// 13 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs38:
+	// 13 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted39
+	MOVQ  $0x00000008, AX
+
+parted39:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded40
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded40
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded40
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded40
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded40
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded40
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded40
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded40:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded41
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded41
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded41
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded41
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded41
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded41
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded41
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded41:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded42
+	VMOVUPD      32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded42
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded42
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded42
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded42
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded42
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded42
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
+
+loaded42:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VMOVUPD      48(AX), X7
-	VMOVUPD      48(AX)(BX*1), X8
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z8, Z8
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPD      48(BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded43
+	VMOVUPD      48(BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded43
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
+	CMPQ         AX, $0x03
+	JLE          loaded43
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
+	CMPQ         AX, $0x04
+	JLE          loaded43
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded43
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
+	CMPQ         AX, $0x06
+	JLE          loaded43
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded43
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
+
+loaded43:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VMOVUPD      64(AX), X9
-	VMOVUPD      64(AX)(BX*1), X10
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z9, Z9
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z10, Z10
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z9, Z9
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z10, Z10
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVUPD      64(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded44
+	VMOVUPD      64(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded44
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
+	CMPQ         AX, $0x03
+	JLE          loaded44
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
+	CMPQ         AX, $0x04
+	JLE          loaded44
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded44
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded44
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
+	CMPQ         AX, $0x07
+	JLE          loaded44
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
+
+loaded44:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VMOVUPD      80(AX), X11
-	VMOVUPD      80(AX)(BX*1), X12
-	VINSERTF32X4 $0x01, 80(AX)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x01, 80(AX)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x02, 80(AX)(BX*4), Z11, Z11
-	VINSERTF32X4 $0x02, 80(AX)(DX*1), Z12, Z12
-	VINSERTF32X4 $0x03, 80(AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, 80(AX)(SI*1), Z12, Z12
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPD      80(BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded45
+	VMOVUPD      80(BX)(CX*1), X12
+	CMPQ         AX, $0x02
+	JLE          loaded45
+	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z11, Z11
+	CMPQ         AX, $0x03
+	JLE          loaded45
+	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z12, Z12
+	CMPQ         AX, $0x04
+	JLE          loaded45
+	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z11, Z11
+	CMPQ         AX, $0x05
+	JLE          loaded45
+	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z12, Z12
+	CMPQ         AX, $0x06
+	JLE          loaded45
+	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded45
+	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z12, Z12
+
+loaded45:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VMOVSD       96(AX), X13
-	VMOVSD       96(AX)(BX*1), X14
-	VMOVSD       96(AX)(BX*2), X12
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VMOVSD       96(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded46
+	VMOVSD       96(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded46
+	VMOVSD       96(BX)(CX*2), X12
 	VINSERTF32X4 $0x01, X12, Z13, Z13
-	VMOVSD       96(AX)(CX*1), X12
+	CMPQ         AX, $0x03
+	JLE          loaded46
+	VMOVSD       96(BX)(DX*1), X12
 	VINSERTF32X4 $0x01, X12, Z14, Z14
-	VMOVSD       96(AX)(BX*4), X12
+	CMPQ         AX, $0x04
+	JLE          loaded46
+	VMOVSD       96(BX)(CX*4), X12
 	VINSERTF32X4 $0x02, X12, Z13, Z13
-	VMOVSD       96(AX)(DX*1), X12
+	CMPQ         AX, $0x05
+	JLE          loaded46
+	VMOVSD       96(BX)(SI*1), X12
 	VINSERTF32X4 $0x02, X12, Z14, Z14
-	VMOVSD       96(AX)(CX*2), X12
+	CMPQ         AX, $0x06
+	JLE          loaded46
+	VMOVSD       96(BX)(DX*2), X12
 	VINSERTF32X4 $0x03, X12, Z13, Z13
-	VMOVSD       96(AX)(SI*1), X12
+	CMPQ         AX, $0x07
+	JLE          loaded46
+	VMOVSD       96(BX)(DI*1), X12
 	VINSERTF32X4 $0x03, X12, Z14, Z14
+
+loaded46:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh32
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X14
-	VMOVUPD      (AX)(BX*1), X15
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z14, Z14
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z15, Z15
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z14, Z14
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z15, Z15
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z14, Z14
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z15, Z15
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh47
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VMOVUPD      (BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded49
+	VMOVUPD      (BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded49
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z14, Z14
+	CMPQ         AX, $0x03
+	JLE          loaded49
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z15, Z15
+	CMPQ         AX, $0x04
+	JLE          loaded49
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z14, Z14
+	CMPQ         AX, $0x05
+	JLE          loaded49
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z15, Z15
+	CMPQ         AX, $0x06
+	JLE          loaded49
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z14, Z14
+	CMPQ         AX, $0x07
+	JLE          loaded49
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z15, Z15
+
+loaded49:
 	VUNPCKHPD    Z15, Z14, Z12
 	VUNPCKLPD    Z15, Z14, Z14
-	VMOVUPD      16(AX), X16
-	VMOVUPD      16(AX)(BX*1), X17
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z16, Z16
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z17, Z17
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z16, Z16
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z17, Z17
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z16, Z16
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z17, Z17
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VMOVUPD      16(BX), X16
+	CMPQ         AX, $0x01
+	JLE          loaded50
+	VMOVUPD      16(BX)(CX*1), X17
+	CMPQ         AX, $0x02
+	JLE          loaded50
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z16, Z16
+	CMPQ         AX, $0x03
+	JLE          loaded50
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z17, Z17
+	CMPQ         AX, $0x04
+	JLE          loaded50
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z16, Z16
+	CMPQ         AX, $0x05
+	JLE          loaded50
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z17, Z17
+	CMPQ         AX, $0x06
+	JLE          loaded50
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z16, Z16
+	CMPQ         AX, $0x07
+	JLE          loaded50
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z17, Z17
+
+loaded50:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
-	VMOVUPD      32(AX), X18
-	VMOVUPD      32(AX)(BX*1), X19
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z18, Z18
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z19, Z19
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z19, Z19
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z18, Z18
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z19, Z19
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VMOVUPD      32(BX), X18
+	CMPQ         AX, $0x01
+	JLE          loaded51
+	VMOVUPD      32(BX)(CX*1), X19
+	CMPQ         AX, $0x02
+	JLE          loaded51
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z18, Z18
+	CMPQ         AX, $0x03
+	JLE          loaded51
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z19, Z19
+	CMPQ         AX, $0x04
+	JLE          loaded51
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z18, Z18
+	CMPQ         AX, $0x05
+	JLE          loaded51
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z19, Z19
+	CMPQ         AX, $0x06
+	JLE          loaded51
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z18, Z18
+	CMPQ         AX, $0x07
+	JLE          loaded51
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z19, Z19
+
+loaded51:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
-	VMOVUPD      48(AX), X20
-	VMOVUPD      48(AX)(BX*1), X21
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z20, Z20
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z21, Z21
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z20, Z20
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z21, Z21
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z20, Z20
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z21, Z21
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VMOVUPD      48(BX), X20
+	CMPQ         AX, $0x01
+	JLE          loaded52
+	VMOVUPD      48(BX)(CX*1), X21
+	CMPQ         AX, $0x02
+	JLE          loaded52
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z20, Z20
+	CMPQ         AX, $0x03
+	JLE          loaded52
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z21, Z21
+	CMPQ         AX, $0x04
+	JLE          loaded52
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z20, Z20
+	CMPQ         AX, $0x05
+	JLE          loaded52
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z21, Z21
+	CMPQ         AX, $0x06
+	JLE          loaded52
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z20, Z20
+	CMPQ         AX, $0x07
+	JLE          loaded52
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z21, Z21
+
+loaded52:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
-	VMOVUPD      64(AX), X22
-	VMOVUPD      64(AX)(BX*1), X23
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z22, Z22
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z23, Z23
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z22, Z22
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z23, Z23
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z22, Z22
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z23, Z23
+	VXORPS       X22, X22, X22
+	VXORPS       X23, X23, X23
+	VMOVUPD      64(BX), X22
+	CMPQ         AX, $0x01
+	JLE          loaded53
+	VMOVUPD      64(BX)(CX*1), X23
+	CMPQ         AX, $0x02
+	JLE          loaded53
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z22, Z22
+	CMPQ         AX, $0x03
+	JLE          loaded53
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z23, Z23
+	CMPQ         AX, $0x04
+	JLE          loaded53
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z22, Z22
+	CMPQ         AX, $0x05
+	JLE          loaded53
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z23, Z23
+	CMPQ         AX, $0x06
+	JLE          loaded53
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z22, Z22
+	CMPQ         AX, $0x07
+	JLE          loaded53
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z23, Z23
+
+loaded53:
 	VUNPCKHPD    Z23, Z22, Z21
 	VUNPCKLPD    Z23, Z22, Z22
-	VMOVUPD      80(AX), X24
-	VMOVUPD      80(AX)(BX*1), X25
-	VINSERTF32X4 $0x01, 80(AX)(BX*2), Z24, Z24
-	VINSERTF32X4 $0x01, 80(AX)(CX*1), Z25, Z25
-	VINSERTF32X4 $0x02, 80(AX)(BX*4), Z24, Z24
-	VINSERTF32X4 $0x02, 80(AX)(DX*1), Z25, Z25
-	VINSERTF32X4 $0x03, 80(AX)(CX*2), Z24, Z24
-	VINSERTF32X4 $0x03, 80(AX)(SI*1), Z25, Z25
+	VXORPS       X24, X24, X24
+	VXORPS       X25, X25, X25
+	VMOVUPD      80(BX), X24
+	CMPQ         AX, $0x01
+	JLE          loaded54
+	VMOVUPD      80(BX)(CX*1), X25
+	CMPQ         AX, $0x02
+	JLE          loaded54
+	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z24, Z24
+	CMPQ         AX, $0x03
+	JLE          loaded54
+	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z25, Z25
+	CMPQ         AX, $0x04
+	JLE          loaded54
+	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z24, Z24
+	CMPQ         AX, $0x05
+	JLE          loaded54
+	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z25, Z25
+	CMPQ         AX, $0x06
+	JLE          loaded54
+	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z24, Z24
+	CMPQ         AX, $0x07
+	JLE          loaded54
+	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z25, Z25
+
+loaded54:
 	VUNPCKHPD    Z25, Z24, Z23
 	VUNPCKLPD    Z25, Z24, Z24
-	VMOVSD       96(AX), X26
-	VMOVSD       96(AX)(BX*1), X27
-	VMOVSD       96(AX)(BX*2), X25
+	VXORPS       X26, X26, X26
+	VXORPS       X27, X27, X27
+	VMOVSD       96(BX), X26
+	CMPQ         AX, $0x01
+	JLE          loaded55
+	VMOVSD       96(BX)(CX*1), X27
+	CMPQ         AX, $0x02
+	JLE          loaded55
+	VMOVSD       96(BX)(CX*2), X25
 	VINSERTF32X4 $0x01, X25, Z26, Z26
-	VMOVSD       96(AX)(CX*1), X25
+	CMPQ         AX, $0x03
+	JLE          loaded55
+	VMOVSD       96(BX)(DX*1), X25
 	VINSERTF32X4 $0x01, X25, Z27, Z27
-	VMOVSD       96(AX)(BX*4), X25
+	CMPQ         AX, $0x04
+	JLE          loaded55
+	VMOVSD       96(BX)(CX*4), X25
 	VINSERTF32X4 $0x02, X25, Z26, Z26
-	VMOVSD       96(AX)(DX*1), X25
+	CMPQ         AX, $0x05
+	JLE          loaded55
+	VMOVSD       96(BX)(SI*1), X25
 	VINSERTF32X4 $0x02, X25, Z27, Z27
-	VMOVSD       96(AX)(CX*2), X25
+	CMPQ         AX, $0x06
+	JLE          loaded55
+	VMOVSD       96(BX)(DX*2), X25
 	VINSERTF32X4 $0x03, X25, Z26, Z26
-	VMOVSD       96(AX)(SI*1), X25
+	CMPQ         AX, $0x07
+	JLE          loaded55
+	VMOVSD       96(BX)(DI*1), X25
 	VINSERTF32X4 $0x03, X25, Z27, Z27
-	VUNPCKHPD    Z27, Z26, Z25
-	VUNPCKLPD    Z27, Z26, Z26
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready33
 
-fresh32:
+loaded55:
+	VUNPCKHPD Z27, Z26, Z25
+	VUNPCKLPD Z27, Z26, Z26
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready48
+
+fresh47:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z12, Z12, Z12
 	VPXORD Z16, Z16, Z16
@@ -20665,101 +25006,125 @@ fresh32:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z26, Z26, Z26
 
-ready33:
+ready48:
 	VPXORD Z25, Z25, Z25
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without41
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without56
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row43:
-	VMOVUPD      (SI), Z27
+row58:
+	CMPQ      AX, $0x08
+	JE        all59
+	VMOVUPD.Z (DI), K1, Z27
+	JMP       moved60
+
+all59:
+	VMOVUPD (DI), Z27
+
+moved60:
 	VMOVAPD      Z25, Z29
-	VBROADCASTSD (CX), Z28
+	VBROADCASTSD (DX), Z28
 	VFMADD231PD  Z28, Z27, Z14
 	VFMADD231PD  Z28, Z1, Z29
-	VBROADCASTSD 8(CX), Z28
+	VBROADCASTSD 8(DX), Z28
 	VFMADD231PD  Z28, Z27, Z12
 	VFMADD231PD  Z28, Z0, Z29
-	VBROADCASTSD 16(CX), Z28
+	VBROADCASTSD 16(DX), Z28
 	VFMADD231PD  Z28, Z27, Z16
 	VFMADD231PD  Z28, Z3, Z29
-	VBROADCASTSD 24(CX), Z28
+	VBROADCASTSD 24(DX), Z28
 	VFMADD231PD  Z28, Z27, Z15
 	VFMADD231PD  Z28, Z2, Z29
-	VBROADCASTSD 32(CX), Z28
+	VBROADCASTSD 32(DX), Z28
 	VFMADD231PD  Z28, Z27, Z18
 	VFMADD231PD  Z28, Z5, Z29
-	VBROADCASTSD 40(CX), Z28
+	VBROADCASTSD 40(DX), Z28
 	VFMADD231PD  Z28, Z27, Z17
 	VFMADD231PD  Z28, Z4, Z29
-	VBROADCASTSD 48(CX), Z28
+	VBROADCASTSD 48(DX), Z28
 	VFMADD231PD  Z28, Z27, Z20
 	VFMADD231PD  Z28, Z7, Z29
-	VBROADCASTSD 56(CX), Z28
+	VBROADCASTSD 56(DX), Z28
 	VFMADD231PD  Z28, Z27, Z19
 	VFMADD231PD  Z28, Z6, Z29
-	VBROADCASTSD 64(CX), Z28
+	VBROADCASTSD 64(DX), Z28
 	VFMADD231PD  Z28, Z27, Z22
 	VFMADD231PD  Z28, Z9, Z29
-	VBROADCASTSD 72(CX), Z28
+	VBROADCASTSD 72(DX), Z28
 	VFMADD231PD  Z28, Z27, Z21
 	VFMADD231PD  Z28, Z8, Z29
-	VBROADCASTSD 80(CX), Z28
+	VBROADCASTSD 80(DX), Z28
 	VFMADD231PD  Z28, Z27, Z24
 	VFMADD231PD  Z28, Z11, Z29
-	VBROADCASTSD 88(CX), Z28
+	VBROADCASTSD 88(DX), Z28
 	VFMADD231PD  Z28, Z27, Z23
 	VFMADD231PD  Z28, Z10, Z29
-	VBROADCASTSD 96(CX), Z28
+	VBROADCASTSD 96(DX), Z28
 	VFMADD231PD  Z28, Z27, Z26
 	VFMADD231PD  Z28, Z13, Z29
 	VADDPD       Z25, Z29, Z29
-	VMOVUPD      Z29, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row43
+	CMPQ         AX, $0x08
+	JE           all61
+	VMOVUPD      Z29, K1, (BX)
+	JMP          moved62
+
+all61:
+	VMOVUPD Z29, (BX)
+
+moved62:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row58
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end42
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end57
 
-without41:
+without56:
 	// the same without dx
-row44:
-	VMOVUPD          (SI), Z27
-	VFMADD231PD.BCST (CX), Z27, Z14
-	VFMADD231PD.BCST 8(CX), Z27, Z12
-	VFMADD231PD.BCST 16(CX), Z27, Z16
-	VFMADD231PD.BCST 24(CX), Z27, Z15
-	VFMADD231PD.BCST 32(CX), Z27, Z18
-	VFMADD231PD.BCST 40(CX), Z27, Z17
-	VFMADD231PD.BCST 48(CX), Z27, Z20
-	VFMADD231PD.BCST 56(CX), Z27, Z19
-	VFMADD231PD.BCST 64(CX), Z27, Z22
-	VFMADD231PD.BCST 72(CX), Z27, Z21
-	VFMADD231PD.BCST 80(CX), Z27, Z24
-	VFMADD231PD.BCST 88(CX), Z27, Z23
-	VFMADD231PD.BCST 96(CX), Z27, Z26
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row44
+row63:
+	CMPQ      AX, $0x08
+	JE        all64
+	VMOVUPD.Z (DI), K1, Z27
+	JMP       moved65
 
-end42:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all64:
+	VMOVUPD (DI), Z27
+
+moved65:
+	VFMADD231PD.BCST (DX), Z27, Z14
+	VFMADD231PD.BCST 8(DX), Z27, Z12
+	VFMADD231PD.BCST 16(DX), Z27, Z16
+	VFMADD231PD.BCST 24(DX), Z27, Z15
+	VFMADD231PD.BCST 32(DX), Z27, Z18
+	VFMADD231PD.BCST 40(DX), Z27, Z17
+	VFMADD231PD.BCST 48(DX), Z27, Z20
+	VFMADD231PD.BCST 56(DX), Z27, Z19
+	VFMADD231PD.BCST 64(DX), Z27, Z22
+	VFMADD231PD.BCST 72(DX), Z27, Z21
+	VFMADD231PD.BCST 80(DX), Z27, Z24
+	VFMADD231PD.BCST 88(DX), Z27, Z23
+	VFMADD231PD.BCST 96(DX), Z27, Z26
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row63
+
+end57:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z25, Z25, Z25
 	VADDPD        Z25, Z14, Z14
 	VADDPD        Z25, Z12, Z12
@@ -20774,282 +25139,621 @@ end42:
 	VADDPD        Z25, Z24, Z24
 	VADDPD        Z25, Z23, Z23
 	VADDPD        Z25, Z26, Z26
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z12, Z14, Z0
 	VUNPCKLPD     Z12, Z14, Z14
-	VMOVUPD       X14, (AX)
+	VMOVUPD       X14, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored66
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored66
 	VEXTRACTF32X4 $0x01, Z14, X12
-	VMOVUPD       X12, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z14, X12
-	VMOVUPD       X12, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z14, X12
-	VMOVUPD       X12, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X12, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored66
 	VEXTRACTF32X4 $0x01, Z0, X12
-	VMOVUPD       X12, (AX)(CX*1)
+	VMOVUPD       X12, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored66
+	VEXTRACTF32X4 $0x02, Z14, X12
+	VMOVUPD       X12, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored66
 	VEXTRACTF32X4 $0x02, Z0, X12
-	VMOVUPD       X12, (AX)(DX*1)
+	VMOVUPD       X12, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored66
+	VEXTRACTF32X4 $0x03, Z14, X12
+	VMOVUPD       X12, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored66
 	VEXTRACTF32X4 $0x03, Z0, X12
-	VMOVUPD       X12, (AX)(SI*1)
+	VMOVUPD       X12, (BX)(DI*1)
+
+stored66:
 	VUNPCKHPD     Z15, Z16, Z12
 	VUNPCKLPD     Z15, Z16, Z16
-	VMOVUPD       X16, 16(AX)
+	VMOVUPD       X16, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored67
+	VMOVUPD       X12, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored67
 	VEXTRACTF32X4 $0x01, Z16, X15
-	VMOVUPD       X15, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z16, X15
-	VMOVUPD       X15, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z16, X15
-	VMOVUPD       X15, 16(AX)(CX*2)
-	VMOVUPD       X12, 16(AX)(BX*1)
+	VMOVUPD       X15, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored67
 	VEXTRACTF32X4 $0x01, Z12, X15
-	VMOVUPD       X15, 16(AX)(CX*1)
+	VMOVUPD       X15, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored67
+	VEXTRACTF32X4 $0x02, Z16, X15
+	VMOVUPD       X15, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored67
 	VEXTRACTF32X4 $0x02, Z12, X15
-	VMOVUPD       X15, 16(AX)(DX*1)
+	VMOVUPD       X15, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored67
+	VEXTRACTF32X4 $0x03, Z16, X15
+	VMOVUPD       X15, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored67
 	VEXTRACTF32X4 $0x03, Z12, X15
-	VMOVUPD       X15, 16(AX)(SI*1)
+	VMOVUPD       X15, 16(BX)(DI*1)
+
+stored67:
 	VUNPCKHPD     Z17, Z18, Z15
 	VUNPCKLPD     Z17, Z18, Z18
-	VMOVUPD       X18, 32(AX)
+	VMOVUPD       X18, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored68
+	VMOVUPD       X15, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored68
 	VEXTRACTF32X4 $0x01, Z18, X17
-	VMOVUPD       X17, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z18, X17
-	VMOVUPD       X17, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z18, X17
-	VMOVUPD       X17, 32(AX)(CX*2)
-	VMOVUPD       X15, 32(AX)(BX*1)
+	VMOVUPD       X17, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored68
 	VEXTRACTF32X4 $0x01, Z15, X17
-	VMOVUPD       X17, 32(AX)(CX*1)
+	VMOVUPD       X17, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored68
+	VEXTRACTF32X4 $0x02, Z18, X17
+	VMOVUPD       X17, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored68
 	VEXTRACTF32X4 $0x02, Z15, X17
-	VMOVUPD       X17, 32(AX)(DX*1)
+	VMOVUPD       X17, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored68
+	VEXTRACTF32X4 $0x03, Z18, X17
+	VMOVUPD       X17, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored68
 	VEXTRACTF32X4 $0x03, Z15, X17
-	VMOVUPD       X17, 32(AX)(SI*1)
+	VMOVUPD       X17, 32(BX)(DI*1)
+
+stored68:
 	VUNPCKHPD     Z19, Z20, Z17
 	VUNPCKLPD     Z19, Z20, Z20
-	VMOVUPD       X20, 48(AX)
+	VMOVUPD       X20, 48(BX)
+	CMPQ          AX, $0x01
+	JLE           stored69
+	VMOVUPD       X17, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored69
 	VEXTRACTF32X4 $0x01, Z20, X19
-	VMOVUPD       X19, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z20, X19
-	VMOVUPD       X19, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z20, X19
-	VMOVUPD       X19, 48(AX)(CX*2)
-	VMOVUPD       X17, 48(AX)(BX*1)
+	VMOVUPD       X19, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored69
 	VEXTRACTF32X4 $0x01, Z17, X19
-	VMOVUPD       X19, 48(AX)(CX*1)
+	VMOVUPD       X19, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored69
+	VEXTRACTF32X4 $0x02, Z20, X19
+	VMOVUPD       X19, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored69
 	VEXTRACTF32X4 $0x02, Z17, X19
-	VMOVUPD       X19, 48(AX)(DX*1)
+	VMOVUPD       X19, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored69
+	VEXTRACTF32X4 $0x03, Z20, X19
+	VMOVUPD       X19, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored69
 	VEXTRACTF32X4 $0x03, Z17, X19
-	VMOVUPD       X19, 48(AX)(SI*1)
+	VMOVUPD       X19, 48(BX)(DI*1)
+
+stored69:
 	VUNPCKHPD     Z21, Z22, Z19
 	VUNPCKLPD     Z21, Z22, Z22
-	VMOVUPD       X22, 64(AX)
+	VMOVUPD       X22, 64(BX)
+	CMPQ          AX, $0x01
+	JLE           stored70
+	VMOVUPD       X19, 64(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored70
 	VEXTRACTF32X4 $0x01, Z22, X21
-	VMOVUPD       X21, 64(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z22, X21
-	VMOVUPD       X21, 64(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z22, X21
-	VMOVUPD       X21, 64(AX)(CX*2)
-	VMOVUPD       X19, 64(AX)(BX*1)
+	VMOVUPD       X21, 64(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored70
 	VEXTRACTF32X4 $0x01, Z19, X21
-	VMOVUPD       X21, 64(AX)(CX*1)
+	VMOVUPD       X21, 64(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored70
+	VEXTRACTF32X4 $0x02, Z22, X21
+	VMOVUPD       X21, 64(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored70
 	VEXTRACTF32X4 $0x02, Z19, X21
-	VMOVUPD       X21, 64(AX)(DX*1)
+	VMOVUPD       X21, 64(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored70
+	VEXTRACTF32X4 $0x03, Z22, X21
+	VMOVUPD       X21, 64(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored70
 	VEXTRACTF32X4 $0x03, Z19, X21
-	VMOVUPD       X21, 64(AX)(SI*1)
+	VMOVUPD       X21, 64(BX)(DI*1)
+
+stored70:
 	VUNPCKHPD     Z23, Z24, Z21
 	VUNPCKLPD     Z23, Z24, Z24
-	VMOVUPD       X24, 80(AX)
+	VMOVUPD       X24, 80(BX)
+	CMPQ          AX, $0x01
+	JLE           stored71
+	VMOVUPD       X21, 80(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored71
 	VEXTRACTF32X4 $0x01, Z24, X23
-	VMOVUPD       X23, 80(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z24, X23
-	VMOVUPD       X23, 80(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z24, X23
-	VMOVUPD       X23, 80(AX)(CX*2)
-	VMOVUPD       X21, 80(AX)(BX*1)
+	VMOVUPD       X23, 80(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored71
 	VEXTRACTF32X4 $0x01, Z21, X23
-	VMOVUPD       X23, 80(AX)(CX*1)
+	VMOVUPD       X23, 80(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored71
+	VEXTRACTF32X4 $0x02, Z24, X23
+	VMOVUPD       X23, 80(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored71
 	VEXTRACTF32X4 $0x02, Z21, X23
-	VMOVUPD       X23, 80(AX)(DX*1)
+	VMOVUPD       X23, 80(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored71
+	VEXTRACTF32X4 $0x03, Z24, X23
+	VMOVUPD       X23, 80(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored71
 	VEXTRACTF32X4 $0x03, Z21, X23
-	VMOVUPD       X23, 80(AX)(SI*1)
+	VMOVUPD       X23, 80(BX)(DI*1)
+
+stored71:
 	VUNPCKHPD     Z0, Z26, Z23
 	VUNPCKLPD     Z0, Z26, Z26
-	VMOVSD        X26, 96(AX)
-	VEXTRACTF32X4 $0x01, Z26, X0
-	VMOVSD        X0, 96(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z26, X0
-	VMOVSD        X0, 96(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z26, X0
-	VMOVSD        X0, 96(AX)(CX*2)
-	VMOVSD        X23, 96(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z23, X0
-	VMOVSD        X0, 96(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z23, X0
-	VMOVSD        X0, 96(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z23, X0
-	VMOVSD        X0, 96(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X26, 96(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs24
-	VXORPS        X15, X15, X15
+	JLE           stored72
+	VMOVSD        X23, 96(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored72
+	VEXTRACTF32X4 $0x01, Z26, X0
+	VMOVSD        X0, 96(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored72
+	VEXTRACTF32X4 $0x01, Z23, X0
+	VMOVSD        X0, 96(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored72
+	VEXTRACTF32X4 $0x02, Z26, X0
+	VMOVSD        X0, 96(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored72
+	VEXTRACTF32X4 $0x02, Z23, X0
+	VMOVSD        X0, 96(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored72
+	VEXTRACTF32X4 $0x03, Z26, X0
+	VMOVSD        X0, 96(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored72
+	VEXTRACTF32X4 $0x03, Z23, X0
+	VMOVSD        X0, 96(BX)(DI*1)
+
+stored72:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs38
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other23:
+other37:
 	CMPQ AX, $0x0c
-	JNE  other45
+	JNE  other73
 
-inputs46:
-	// 12 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs74:
+	// 12 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted75
+	MOVQ  $0x00000008, AX
+
+parted75:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded76
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded76
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded76
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded76
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded76
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded76
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded76
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded76:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded77
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded77
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded77
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded77
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded77
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded77
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded77
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded77:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded78
+	VMOVUPD      32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded78
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded78
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded78
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded78
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded78
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded78
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
+
+loaded78:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VMOVUPD      48(AX), X7
-	VMOVUPD      48(AX)(BX*1), X8
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z8, Z8
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPD      48(BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded79
+	VMOVUPD      48(BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded79
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
+	CMPQ         AX, $0x03
+	JLE          loaded79
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
+	CMPQ         AX, $0x04
+	JLE          loaded79
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded79
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
+	CMPQ         AX, $0x06
+	JLE          loaded79
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded79
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
+
+loaded79:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VMOVUPD      64(AX), X9
-	VMOVUPD      64(AX)(BX*1), X10
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z9, Z9
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z10, Z10
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z9, Z9
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z10, Z10
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVUPD      64(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded80
+	VMOVUPD      64(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded80
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
+	CMPQ         AX, $0x03
+	JLE          loaded80
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
+	CMPQ         AX, $0x04
+	JLE          loaded80
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded80
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded80
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
+	CMPQ         AX, $0x07
+	JLE          loaded80
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
+
+loaded80:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VMOVUPD      80(AX), X11
-	VMOVUPD      80(AX)(BX*1), X12
-	VINSERTF32X4 $0x01, 80(AX)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x01, 80(AX)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x02, 80(AX)(BX*4), Z11, Z11
-	VINSERTF32X4 $0x02, 80(AX)(DX*1), Z12, Z12
-	VINSERTF32X4 $0x03, 80(AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, 80(AX)(SI*1), Z12, Z12
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPD      80(BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded81
+	VMOVUPD      80(BX)(CX*1), X12
+	CMPQ         AX, $0x02
+	JLE          loaded81
+	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z11, Z11
+	CMPQ         AX, $0x03
+	JLE          loaded81
+	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z12, Z12
+	CMPQ         AX, $0x04
+	JLE          loaded81
+	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z11, Z11
+	CMPQ         AX, $0x05
+	JLE          loaded81
+	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z12, Z12
+	CMPQ         AX, $0x06
+	JLE          loaded81
+	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded81
+	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z12, Z12
+
+loaded81:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh53
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X13
-	VMOVUPD      (AX)(BX*1), X14
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z13, Z13
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z14, Z14
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z13, Z13
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z14, Z14
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z13, Z13
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z14, Z14
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh82
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VMOVUPD      (BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded84
+	VMOVUPD      (BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded84
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z13, Z13
+	CMPQ         AX, $0x03
+	JLE          loaded84
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z14, Z14
+	CMPQ         AX, $0x04
+	JLE          loaded84
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z13, Z13
+	CMPQ         AX, $0x05
+	JLE          loaded84
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z14, Z14
+	CMPQ         AX, $0x06
+	JLE          loaded84
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z13, Z13
+	CMPQ         AX, $0x07
+	JLE          loaded84
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z14, Z14
+
+loaded84:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	VMOVUPD      16(AX), X15
-	VMOVUPD      16(AX)(BX*1), X16
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z15, Z15
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z16, Z16
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z15, Z15
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z16, Z16
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z15, Z15
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z16, Z16
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVUPD      16(BX), X15
+	CMPQ         AX, $0x01
+	JLE          loaded85
+	VMOVUPD      16(BX)(CX*1), X16
+	CMPQ         AX, $0x02
+	JLE          loaded85
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z15, Z15
+	CMPQ         AX, $0x03
+	JLE          loaded85
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z16, Z16
+	CMPQ         AX, $0x04
+	JLE          loaded85
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z15, Z15
+	CMPQ         AX, $0x05
+	JLE          loaded85
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z16, Z16
+	CMPQ         AX, $0x06
+	JLE          loaded85
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z15, Z15
+	CMPQ         AX, $0x07
+	JLE          loaded85
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z16, Z16
+
+loaded85:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
-	VMOVUPD      32(AX), X17
-	VMOVUPD      32(AX)(BX*1), X18
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z17, Z17
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z18, Z18
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z17, Z17
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z18, Z18
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z17, Z17
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z18, Z18
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VMOVUPD      32(BX), X17
+	CMPQ         AX, $0x01
+	JLE          loaded86
+	VMOVUPD      32(BX)(CX*1), X18
+	CMPQ         AX, $0x02
+	JLE          loaded86
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z17, Z17
+	CMPQ         AX, $0x03
+	JLE          loaded86
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z18, Z18
+	CMPQ         AX, $0x04
+	JLE          loaded86
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z17, Z17
+	CMPQ         AX, $0x05
+	JLE          loaded86
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z18, Z18
+	CMPQ         AX, $0x06
+	JLE          loaded86
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z17, Z17
+	CMPQ         AX, $0x07
+	JLE          loaded86
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z18, Z18
+
+loaded86:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
-	VMOVUPD      48(AX), X19
-	VMOVUPD      48(AX)(BX*1), X20
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z19, Z19
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z20, Z20
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z19, Z19
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z20, Z20
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z19, Z19
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z20, Z20
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VMOVUPD      48(BX), X19
+	CMPQ         AX, $0x01
+	JLE          loaded87
+	VMOVUPD      48(BX)(CX*1), X20
+	CMPQ         AX, $0x02
+	JLE          loaded87
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z19, Z19
+	CMPQ         AX, $0x03
+	JLE          loaded87
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z20, Z20
+	CMPQ         AX, $0x04
+	JLE          loaded87
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z19, Z19
+	CMPQ         AX, $0x05
+	JLE          loaded87
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z20, Z20
+	CMPQ         AX, $0x06
+	JLE          loaded87
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z19, Z19
+	CMPQ         AX, $0x07
+	JLE          loaded87
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z20, Z20
+
+loaded87:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
-	VMOVUPD      64(AX), X21
-	VMOVUPD      64(AX)(BX*1), X22
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z21, Z21
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z22, Z22
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z21, Z21
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z22, Z22
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z21, Z21
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z22, Z22
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VMOVUPD      64(BX), X21
+	CMPQ         AX, $0x01
+	JLE          loaded88
+	VMOVUPD      64(BX)(CX*1), X22
+	CMPQ         AX, $0x02
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z21, Z21
+	CMPQ         AX, $0x03
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z22, Z22
+	CMPQ         AX, $0x04
+	JLE          loaded88
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z21, Z21
+	CMPQ         AX, $0x05
+	JLE          loaded88
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z22, Z22
+	CMPQ         AX, $0x06
+	JLE          loaded88
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z21, Z21
+	CMPQ         AX, $0x07
+	JLE          loaded88
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z22, Z22
+
+loaded88:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
-	VMOVUPD      80(AX), X23
-	VMOVUPD      80(AX)(BX*1), X24
-	VINSERTF32X4 $0x01, 80(AX)(BX*2), Z23, Z23
-	VINSERTF32X4 $0x01, 80(AX)(CX*1), Z24, Z24
-	VINSERTF32X4 $0x02, 80(AX)(BX*4), Z23, Z23
-	VINSERTF32X4 $0x02, 80(AX)(DX*1), Z24, Z24
-	VINSERTF32X4 $0x03, 80(AX)(CX*2), Z23, Z23
-	VINSERTF32X4 $0x03, 80(AX)(SI*1), Z24, Z24
-	VUNPCKHPD    Z24, Z23, Z22
-	VUNPCKLPD    Z24, Z23, Z23
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready54
+	VXORPS       X23, X23, X23
+	VXORPS       X24, X24, X24
+	VMOVUPD      80(BX), X23
+	CMPQ         AX, $0x01
+	JLE          loaded89
+	VMOVUPD      80(BX)(CX*1), X24
+	CMPQ         AX, $0x02
+	JLE          loaded89
+	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z23, Z23
+	CMPQ         AX, $0x03
+	JLE          loaded89
+	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z24, Z24
+	CMPQ         AX, $0x04
+	JLE          loaded89
+	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z23, Z23
+	CMPQ         AX, $0x05
+	JLE          loaded89
+	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z24, Z24
+	CMPQ         AX, $0x06
+	JLE          loaded89
+	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z23, Z23
+	CMPQ         AX, $0x07
+	JLE          loaded89
+	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z24, Z24
 
-fresh53:
+loaded89:
+	VUNPCKHPD Z24, Z23, Z22
+	VUNPCKLPD Z24, Z23, Z23
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready83
+
+fresh82:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z12, Z12, Z12
 	VPXORD Z15, Z15, Z15
@@ -21063,97 +25767,121 @@ fresh53:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z22, Z22, Z22
 
-ready54:
+ready83:
 	VPXORD Z24, Z24, Z24
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without61
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without90
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row63:
-	VMOVUPD      (SI), Z25
+row92:
+	CMPQ      AX, $0x08
+	JE        all93
+	VMOVUPD.Z (DI), K1, Z25
+	JMP       moved94
+
+all93:
+	VMOVUPD (DI), Z25
+
+moved94:
 	VMOVAPD      Z24, Z27
-	VBROADCASTSD (CX), Z26
+	VBROADCASTSD (DX), Z26
 	VFMADD231PD  Z26, Z25, Z13
 	VFMADD231PD  Z26, Z1, Z27
-	VBROADCASTSD 8(CX), Z26
+	VBROADCASTSD 8(DX), Z26
 	VFMADD231PD  Z26, Z25, Z12
 	VFMADD231PD  Z26, Z0, Z27
-	VBROADCASTSD 16(CX), Z26
+	VBROADCASTSD 16(DX), Z26
 	VFMADD231PD  Z26, Z25, Z15
 	VFMADD231PD  Z26, Z3, Z27
-	VBROADCASTSD 24(CX), Z26
+	VBROADCASTSD 24(DX), Z26
 	VFMADD231PD  Z26, Z25, Z14
 	VFMADD231PD  Z26, Z2, Z27
-	VBROADCASTSD 32(CX), Z26
+	VBROADCASTSD 32(DX), Z26
 	VFMADD231PD  Z26, Z25, Z17
 	VFMADD231PD  Z26, Z5, Z27
-	VBROADCASTSD 40(CX), Z26
+	VBROADCASTSD 40(DX), Z26
 	VFMADD231PD  Z26, Z25, Z16
 	VFMADD231PD  Z26, Z4, Z27
-	VBROADCASTSD 48(CX), Z26
+	VBROADCASTSD 48(DX), Z26
 	VFMADD231PD  Z26, Z25, Z19
 	VFMADD231PD  Z26, Z7, Z27
-	VBROADCASTSD 56(CX), Z26
+	VBROADCASTSD 56(DX), Z26
 	VFMADD231PD  Z26, Z25, Z18
 	VFMADD231PD  Z26, Z6, Z27
-	VBROADCASTSD 64(CX), Z26
+	VBROADCASTSD 64(DX), Z26
 	VFMADD231PD  Z26, Z25, Z21
 	VFMADD231PD  Z26, Z9, Z27
-	VBROADCASTSD 72(CX), Z26
+	VBROADCASTSD 72(DX), Z26
 	VFMADD231PD  Z26, Z25, Z20
 	VFMADD231PD  Z26, Z8, Z27
-	VBROADCASTSD 80(CX), Z26
+	VBROADCASTSD 80(DX), Z26
 	VFMADD231PD  Z26, Z25, Z23
 	VFMADD231PD  Z26, Z11, Z27
-	VBROADCASTSD 88(CX), Z26
+	VBROADCASTSD 88(DX), Z26
 	VFMADD231PD  Z26, Z25, Z22
 	VFMADD231PD  Z26, Z10, Z27
 	VADDPD       Z24, Z27, Z27
-	VMOVUPD      Z27, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row63
+	CMPQ         AX, $0x08
+	JE           all95
+	VMOVUPD      Z27, K1, (BX)
+	JMP          moved96
+
+all95:
+	VMOVUPD Z27, (BX)
+
+moved96:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row92
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end62
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end91
 
-without61:
+without90:
 	// the same without dx
-row64:
-	VMOVUPD          (SI), Z25
-	VFMADD231PD.BCST (CX), Z25, Z13
-	VFMADD231PD.BCST 8(CX), Z25, Z12
-	VFMADD231PD.BCST 16(CX), Z25, Z15
-	VFMADD231PD.BCST 24(CX), Z25, Z14
-	VFMADD231PD.BCST 32(CX), Z25, Z17
-	VFMADD231PD.BCST 40(CX), Z25, Z16
-	VFMADD231PD.BCST 48(CX), Z25, Z19
-	VFMADD231PD.BCST 56(CX), Z25, Z18
-	VFMADD231PD.BCST 64(CX), Z25, Z21
-	VFMADD231PD.BCST 72(CX), Z25, Z20
-	VFMADD231PD.BCST 80(CX), Z25, Z23
-	VFMADD231PD.BCST 88(CX), Z25, Z22
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row64
+row97:
+	CMPQ      AX, $0x08
+	JE        all98
+	VMOVUPD.Z (DI), K1, Z25
+	JMP       moved99
 
-end62:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all98:
+	VMOVUPD (DI), Z25
+
+moved99:
+	VFMADD231PD.BCST (DX), Z25, Z13
+	VFMADD231PD.BCST 8(DX), Z25, Z12
+	VFMADD231PD.BCST 16(DX), Z25, Z15
+	VFMADD231PD.BCST 24(DX), Z25, Z14
+	VFMADD231PD.BCST 32(DX), Z25, Z17
+	VFMADD231PD.BCST 40(DX), Z25, Z16
+	VFMADD231PD.BCST 48(DX), Z25, Z19
+	VFMADD231PD.BCST 56(DX), Z25, Z18
+	VFMADD231PD.BCST 64(DX), Z25, Z21
+	VFMADD231PD.BCST 72(DX), Z25, Z20
+	VFMADD231PD.BCST 80(DX), Z25, Z23
+	VFMADD231PD.BCST 88(DX), Z25, Z22
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row97
+
+end91:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z24, Z24, Z24
 	VADDPD        Z24, Z13, Z13
 	VADDPD        Z24, Z12, Z12
@@ -21167,278 +25895,601 @@ end62:
 	VADDPD        Z24, Z20, Z20
 	VADDPD        Z24, Z23, Z23
 	VADDPD        Z24, Z22, Z22
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z12, Z13, Z0
 	VUNPCKLPD     Z12, Z13, Z13
-	VMOVUPD       X13, (AX)
+	VMOVUPD       X13, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored100
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Z13, X12
-	VMOVUPD       X12, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z13, X12
-	VMOVUPD       X12, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z13, X12
-	VMOVUPD       X12, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X12, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Z0, X12
-	VMOVUPD       X12, (AX)(CX*1)
+	VMOVUPD       X12, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored100
+	VEXTRACTF32X4 $0x02, Z13, X12
+	VMOVUPD       X12, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored100
 	VEXTRACTF32X4 $0x02, Z0, X12
-	VMOVUPD       X12, (AX)(DX*1)
+	VMOVUPD       X12, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored100
+	VEXTRACTF32X4 $0x03, Z13, X12
+	VMOVUPD       X12, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored100
 	VEXTRACTF32X4 $0x03, Z0, X12
-	VMOVUPD       X12, (AX)(SI*1)
+	VMOVUPD       X12, (BX)(DI*1)
+
+stored100:
 	VUNPCKHPD     Z14, Z15, Z12
 	VUNPCKLPD     Z14, Z15, Z15
-	VMOVUPD       X15, 16(AX)
+	VMOVUPD       X15, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored101
+	VMOVUPD       X12, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z15, X14
-	VMOVUPD       X14, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z15, X14
-	VMOVUPD       X14, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z15, X14
-	VMOVUPD       X14, 16(AX)(CX*2)
-	VMOVUPD       X12, 16(AX)(BX*1)
+	VMOVUPD       X14, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z12, X14
-	VMOVUPD       X14, 16(AX)(CX*1)
+	VMOVUPD       X14, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored101
+	VEXTRACTF32X4 $0x02, Z15, X14
+	VMOVUPD       X14, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z12, X14
-	VMOVUPD       X14, 16(AX)(DX*1)
+	VMOVUPD       X14, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored101
+	VEXTRACTF32X4 $0x03, Z15, X14
+	VMOVUPD       X14, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z12, X14
-	VMOVUPD       X14, 16(AX)(SI*1)
+	VMOVUPD       X14, 16(BX)(DI*1)
+
+stored101:
 	VUNPCKHPD     Z16, Z17, Z14
 	VUNPCKLPD     Z16, Z17, Z17
-	VMOVUPD       X17, 32(AX)
+	VMOVUPD       X17, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored102
+	VMOVUPD       X14, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z17, X16
-	VMOVUPD       X16, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z17, X16
-	VMOVUPD       X16, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z17, X16
-	VMOVUPD       X16, 32(AX)(CX*2)
-	VMOVUPD       X14, 32(AX)(BX*1)
+	VMOVUPD       X16, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z14, X16
-	VMOVUPD       X16, 32(AX)(CX*1)
+	VMOVUPD       X16, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored102
+	VEXTRACTF32X4 $0x02, Z17, X16
+	VMOVUPD       X16, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z14, X16
-	VMOVUPD       X16, 32(AX)(DX*1)
+	VMOVUPD       X16, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored102
+	VEXTRACTF32X4 $0x03, Z17, X16
+	VMOVUPD       X16, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z14, X16
-	VMOVUPD       X16, 32(AX)(SI*1)
+	VMOVUPD       X16, 32(BX)(DI*1)
+
+stored102:
 	VUNPCKHPD     Z18, Z19, Z16
 	VUNPCKLPD     Z18, Z19, Z19
-	VMOVUPD       X19, 48(AX)
+	VMOVUPD       X19, 48(BX)
+	CMPQ          AX, $0x01
+	JLE           stored103
+	VMOVUPD       X16, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z19, X18
-	VMOVUPD       X18, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z19, X18
-	VMOVUPD       X18, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z19, X18
-	VMOVUPD       X18, 48(AX)(CX*2)
-	VMOVUPD       X16, 48(AX)(BX*1)
+	VMOVUPD       X18, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z16, X18
-	VMOVUPD       X18, 48(AX)(CX*1)
+	VMOVUPD       X18, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored103
+	VEXTRACTF32X4 $0x02, Z19, X18
+	VMOVUPD       X18, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z16, X18
-	VMOVUPD       X18, 48(AX)(DX*1)
+	VMOVUPD       X18, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored103
+	VEXTRACTF32X4 $0x03, Z19, X18
+	VMOVUPD       X18, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z16, X18
-	VMOVUPD       X18, 48(AX)(SI*1)
+	VMOVUPD       X18, 48(BX)(DI*1)
+
+stored103:
 	VUNPCKHPD     Z20, Z21, Z18
 	VUNPCKLPD     Z20, Z21, Z21
-	VMOVUPD       X21, 64(AX)
+	VMOVUPD       X21, 64(BX)
+	CMPQ          AX, $0x01
+	JLE           stored104
+	VMOVUPD       X18, 64(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored104
 	VEXTRACTF32X4 $0x01, Z21, X20
-	VMOVUPD       X20, 64(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z21, X20
-	VMOVUPD       X20, 64(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z21, X20
-	VMOVUPD       X20, 64(AX)(CX*2)
-	VMOVUPD       X18, 64(AX)(BX*1)
+	VMOVUPD       X20, 64(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored104
 	VEXTRACTF32X4 $0x01, Z18, X20
-	VMOVUPD       X20, 64(AX)(CX*1)
+	VMOVUPD       X20, 64(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored104
+	VEXTRACTF32X4 $0x02, Z21, X20
+	VMOVUPD       X20, 64(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored104
 	VEXTRACTF32X4 $0x02, Z18, X20
-	VMOVUPD       X20, 64(AX)(DX*1)
+	VMOVUPD       X20, 64(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored104
+	VEXTRACTF32X4 $0x03, Z21, X20
+	VMOVUPD       X20, 64(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored104
 	VEXTRACTF32X4 $0x03, Z18, X20
-	VMOVUPD       X20, 64(AX)(SI*1)
+	VMOVUPD       X20, 64(BX)(DI*1)
+
+stored104:
 	VUNPCKHPD     Z22, Z23, Z20
 	VUNPCKLPD     Z22, Z23, Z23
-	VMOVUPD       X23, 80(AX)
-	VEXTRACTF32X4 $0x01, Z23, X22
-	VMOVUPD       X22, 80(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z23, X22
-	VMOVUPD       X22, 80(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z23, X22
-	VMOVUPD       X22, 80(AX)(CX*2)
-	VMOVUPD       X20, 80(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z20, X22
-	VMOVUPD       X22, 80(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z20, X22
-	VMOVUPD       X22, 80(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z20, X22
-	VMOVUPD       X22, 80(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPD       X23, 80(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs46
-	VXORPS        X15, X15, X15
+	JLE           stored105
+	VMOVUPD       X20, 80(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored105
+	VEXTRACTF32X4 $0x01, Z23, X22
+	VMOVUPD       X22, 80(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored105
+	VEXTRACTF32X4 $0x01, Z20, X22
+	VMOVUPD       X22, 80(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored105
+	VEXTRACTF32X4 $0x02, Z23, X22
+	VMOVUPD       X22, 80(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored105
+	VEXTRACTF32X4 $0x02, Z20, X22
+	VMOVUPD       X22, 80(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored105
+	VEXTRACTF32X4 $0x03, Z23, X22
+	VMOVUPD       X22, 80(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored105
+	VEXTRACTF32X4 $0x03, Z20, X22
+	VMOVUPD       X22, 80(BX)(DI*1)
+
+stored105:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs74
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other45:
+other73:
 	CMPQ AX, $0x0b
-	JNE  other65
+	JNE  other106
 
-inputs66:
-	// 11 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs107:
+	// 11 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted108
+	MOVQ  $0x00000008, AX
+
+parted108:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded109
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded109
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded109
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded109
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded109
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded109
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded109
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded109:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded110
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded110
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded110
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded110
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded110
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded110
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded110
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded110:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded111
+	VMOVUPD      32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded111
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded111
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded111
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded111
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded111
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded111
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
+
+loaded111:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VMOVUPD      48(AX), X7
-	VMOVUPD      48(AX)(BX*1), X8
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z8, Z8
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPD      48(BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded112
+	VMOVUPD      48(BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
+	CMPQ         AX, $0x03
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
+	CMPQ         AX, $0x04
+	JLE          loaded112
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded112
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
+	CMPQ         AX, $0x06
+	JLE          loaded112
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded112
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
+
+loaded112:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VMOVUPD      64(AX), X9
-	VMOVUPD      64(AX)(BX*1), X10
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z9, Z9
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z10, Z10
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z9, Z9
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z10, Z10
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVUPD      64(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded113
+	VMOVUPD      64(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded113
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
+	CMPQ         AX, $0x03
+	JLE          loaded113
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
+	CMPQ         AX, $0x04
+	JLE          loaded113
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded113
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded113
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
+	CMPQ         AX, $0x07
+	JLE          loaded113
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
+
+loaded113:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VMOVSD       80(AX), X11
-	VMOVSD       80(AX)(BX*1), X12
-	VMOVSD       80(AX)(BX*2), X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVSD       80(BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded114
+	VMOVSD       80(BX)(CX*1), X12
+	CMPQ         AX, $0x02
+	JLE          loaded114
+	VMOVSD       80(BX)(CX*2), X10
 	VINSERTF32X4 $0x01, X10, Z11, Z11
-	VMOVSD       80(AX)(CX*1), X10
+	CMPQ         AX, $0x03
+	JLE          loaded114
+	VMOVSD       80(BX)(DX*1), X10
 	VINSERTF32X4 $0x01, X10, Z12, Z12
-	VMOVSD       80(AX)(BX*4), X10
+	CMPQ         AX, $0x04
+	JLE          loaded114
+	VMOVSD       80(BX)(CX*4), X10
 	VINSERTF32X4 $0x02, X10, Z11, Z11
-	VMOVSD       80(AX)(DX*1), X10
+	CMPQ         AX, $0x05
+	JLE          loaded114
+	VMOVSD       80(BX)(SI*1), X10
 	VINSERTF32X4 $0x02, X10, Z12, Z12
-	VMOVSD       80(AX)(CX*2), X10
+	CMPQ         AX, $0x06
+	JLE          loaded114
+	VMOVSD       80(BX)(DX*2), X10
 	VINSERTF32X4 $0x03, X10, Z11, Z11
-	VMOVSD       80(AX)(SI*1), X10
+	CMPQ         AX, $0x07
+	JLE          loaded114
+	VMOVSD       80(BX)(DI*1), X10
 	VINSERTF32X4 $0x03, X10, Z12, Z12
+
+loaded114:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh73
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X12
-	VMOVUPD      (AX)(BX*1), X13
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z12, Z12
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z13, Z13
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z12, Z12
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z13, Z13
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z12, Z12
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z13, Z13
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh115
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VMOVUPD      (BX), X12
+	CMPQ         AX, $0x01
+	JLE          loaded117
+	VMOVUPD      (BX)(CX*1), X13
+	CMPQ         AX, $0x02
+	JLE          loaded117
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z12, Z12
+	CMPQ         AX, $0x03
+	JLE          loaded117
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z13, Z13
+	CMPQ         AX, $0x04
+	JLE          loaded117
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z12, Z12
+	CMPQ         AX, $0x05
+	JLE          loaded117
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z13, Z13
+	CMPQ         AX, $0x06
+	JLE          loaded117
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z12, Z12
+	CMPQ         AX, $0x07
+	JLE          loaded117
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z13, Z13
+
+loaded117:
 	VUNPCKHPD    Z13, Z12, Z10
 	VUNPCKLPD    Z13, Z12, Z12
-	VMOVUPD      16(AX), X14
-	VMOVUPD      16(AX)(BX*1), X15
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z14, Z14
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z15, Z15
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z14, Z14
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z15, Z15
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z14, Z14
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z15, Z15
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VMOVUPD      16(BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded118
+	VMOVUPD      16(BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded118
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z14, Z14
+	CMPQ         AX, $0x03
+	JLE          loaded118
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z15, Z15
+	CMPQ         AX, $0x04
+	JLE          loaded118
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z14, Z14
+	CMPQ         AX, $0x05
+	JLE          loaded118
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z15, Z15
+	CMPQ         AX, $0x06
+	JLE          loaded118
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z14, Z14
+	CMPQ         AX, $0x07
+	JLE          loaded118
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z15, Z15
+
+loaded118:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
-	VMOVUPD      32(AX), X16
-	VMOVUPD      32(AX)(BX*1), X17
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z16, Z16
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z17, Z17
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z16, Z16
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z17, Z17
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z16, Z16
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z17, Z17
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VMOVUPD      32(BX), X16
+	CMPQ         AX, $0x01
+	JLE          loaded119
+	VMOVUPD      32(BX)(CX*1), X17
+	CMPQ         AX, $0x02
+	JLE          loaded119
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z16, Z16
+	CMPQ         AX, $0x03
+	JLE          loaded119
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z17, Z17
+	CMPQ         AX, $0x04
+	JLE          loaded119
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z16, Z16
+	CMPQ         AX, $0x05
+	JLE          loaded119
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z17, Z17
+	CMPQ         AX, $0x06
+	JLE          loaded119
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z16, Z16
+	CMPQ         AX, $0x07
+	JLE          loaded119
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z17, Z17
+
+loaded119:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
-	VMOVUPD      48(AX), X18
-	VMOVUPD      48(AX)(BX*1), X19
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z18, Z18
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z19, Z19
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z19, Z19
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z18, Z18
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z19, Z19
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VMOVUPD      48(BX), X18
+	CMPQ         AX, $0x01
+	JLE          loaded120
+	VMOVUPD      48(BX)(CX*1), X19
+	CMPQ         AX, $0x02
+	JLE          loaded120
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z18, Z18
+	CMPQ         AX, $0x03
+	JLE          loaded120
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z19, Z19
+	CMPQ         AX, $0x04
+	JLE          loaded120
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z18, Z18
+	CMPQ         AX, $0x05
+	JLE          loaded120
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z19, Z19
+	CMPQ         AX, $0x06
+	JLE          loaded120
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z18, Z18
+	CMPQ         AX, $0x07
+	JLE          loaded120
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z19, Z19
+
+loaded120:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
-	VMOVUPD      64(AX), X20
-	VMOVUPD      64(AX)(BX*1), X21
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z20, Z20
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z21, Z21
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z20, Z20
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z21, Z21
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z20, Z20
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z21, Z21
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VMOVUPD      64(BX), X20
+	CMPQ         AX, $0x01
+	JLE          loaded121
+	VMOVUPD      64(BX)(CX*1), X21
+	CMPQ         AX, $0x02
+	JLE          loaded121
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z20, Z20
+	CMPQ         AX, $0x03
+	JLE          loaded121
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z21, Z21
+	CMPQ         AX, $0x04
+	JLE          loaded121
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z20, Z20
+	CMPQ         AX, $0x05
+	JLE          loaded121
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z21, Z21
+	CMPQ         AX, $0x06
+	JLE          loaded121
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z20, Z20
+	CMPQ         AX, $0x07
+	JLE          loaded121
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z21, Z21
+
+loaded121:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
-	VMOVSD       80(AX), X22
-	VMOVSD       80(AX)(BX*1), X23
-	VMOVSD       80(AX)(BX*2), X21
+	VXORPS       X22, X22, X22
+	VXORPS       X23, X23, X23
+	VMOVSD       80(BX), X22
+	CMPQ         AX, $0x01
+	JLE          loaded122
+	VMOVSD       80(BX)(CX*1), X23
+	CMPQ         AX, $0x02
+	JLE          loaded122
+	VMOVSD       80(BX)(CX*2), X21
 	VINSERTF32X4 $0x01, X21, Z22, Z22
-	VMOVSD       80(AX)(CX*1), X21
+	CMPQ         AX, $0x03
+	JLE          loaded122
+	VMOVSD       80(BX)(DX*1), X21
 	VINSERTF32X4 $0x01, X21, Z23, Z23
-	VMOVSD       80(AX)(BX*4), X21
+	CMPQ         AX, $0x04
+	JLE          loaded122
+	VMOVSD       80(BX)(CX*4), X21
 	VINSERTF32X4 $0x02, X21, Z22, Z22
-	VMOVSD       80(AX)(DX*1), X21
+	CMPQ         AX, $0x05
+	JLE          loaded122
+	VMOVSD       80(BX)(SI*1), X21
 	VINSERTF32X4 $0x02, X21, Z23, Z23
-	VMOVSD       80(AX)(CX*2), X21
+	CMPQ         AX, $0x06
+	JLE          loaded122
+	VMOVSD       80(BX)(DX*2), X21
 	VINSERTF32X4 $0x03, X21, Z22, Z22
-	VMOVSD       80(AX)(SI*1), X21
+	CMPQ         AX, $0x07
+	JLE          loaded122
+	VMOVSD       80(BX)(DI*1), X21
 	VINSERTF32X4 $0x03, X21, Z23, Z23
-	VUNPCKHPD    Z23, Z22, Z21
-	VUNPCKLPD    Z23, Z22, Z22
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready74
 
-fresh73:
+loaded122:
+	VUNPCKHPD Z23, Z22, Z21
+	VUNPCKLPD Z23, Z22, Z22
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready116
+
+fresh115:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z10, Z10, Z10
 	VPXORD Z14, Z14, Z14
@@ -21451,93 +26502,117 @@ fresh73:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z22, Z22, Z22
 
-ready74:
+ready116:
 	VPXORD Z21, Z21, Z21
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without81
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without123
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row83:
-	VMOVUPD      (SI), Z23
+row125:
+	CMPQ      AX, $0x08
+	JE        all126
+	VMOVUPD.Z (DI), K1, Z23
+	JMP       moved127
+
+all126:
+	VMOVUPD (DI), Z23
+
+moved127:
 	VMOVAPD      Z21, Z25
-	VBROADCASTSD (CX), Z24
+	VBROADCASTSD (DX), Z24
 	VFMADD231PD  Z24, Z23, Z12
 	VFMADD231PD  Z24, Z1, Z25
-	VBROADCASTSD 8(CX), Z24
+	VBROADCASTSD 8(DX), Z24
 	VFMADD231PD  Z24, Z23, Z10
 	VFMADD231PD  Z24, Z0, Z25
-	VBROADCASTSD 16(CX), Z24
+	VBROADCASTSD 16(DX), Z24
 	VFMADD231PD  Z24, Z23, Z14
 	VFMADD231PD  Z24, Z3, Z25
-	VBROADCASTSD 24(CX), Z24
+	VBROADCASTSD 24(DX), Z24
 	VFMADD231PD  Z24, Z23, Z13
 	VFMADD231PD  Z24, Z2, Z25
-	VBROADCASTSD 32(CX), Z24
+	VBROADCASTSD 32(DX), Z24
 	VFMADD231PD  Z24, Z23, Z16
 	VFMADD231PD  Z24, Z5, Z25
-	VBROADCASTSD 40(CX), Z24
+	VBROADCASTSD 40(DX), Z24
 	VFMADD231PD  Z24, Z23, Z15
 	VFMADD231PD  Z24, Z4, Z25
-	VBROADCASTSD 48(CX), Z24
+	VBROADCASTSD 48(DX), Z24
 	VFMADD231PD  Z24, Z23, Z18
 	VFMADD231PD  Z24, Z7, Z25
-	VBROADCASTSD 56(CX), Z24
+	VBROADCASTSD 56(DX), Z24
 	VFMADD231PD  Z24, Z23, Z17
 	VFMADD231PD  Z24, Z6, Z25
-	VBROADCASTSD 64(CX), Z24
+	VBROADCASTSD 64(DX), Z24
 	VFMADD231PD  Z24, Z23, Z20
 	VFMADD231PD  Z24, Z9, Z25
-	VBROADCASTSD 72(CX), Z24
+	VBROADCASTSD 72(DX), Z24
 	VFMADD231PD  Z24, Z23, Z19
 	VFMADD231PD  Z24, Z8, Z25
-	VBROADCASTSD 80(CX), Z24
+	VBROADCASTSD 80(DX), Z24
 	VFMADD231PD  Z24, Z23, Z22
 	VFMADD231PD  Z24, Z11, Z25
 	VADDPD       Z21, Z25, Z25
-	VMOVUPD      Z25, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row83
+	CMPQ         AX, $0x08
+	JE           all128
+	VMOVUPD      Z25, K1, (BX)
+	JMP          moved129
+
+all128:
+	VMOVUPD Z25, (BX)
+
+moved129:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row125
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end82
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end124
 
-without81:
+without123:
 	// the same without dx
-row84:
-	VMOVUPD          (SI), Z23
-	VFMADD231PD.BCST (CX), Z23, Z12
-	VFMADD231PD.BCST 8(CX), Z23, Z10
-	VFMADD231PD.BCST 16(CX), Z23, Z14
-	VFMADD231PD.BCST 24(CX), Z23, Z13
-	VFMADD231PD.BCST 32(CX), Z23, Z16
-	VFMADD231PD.BCST 40(CX), Z23, Z15
-	VFMADD231PD.BCST 48(CX), Z23, Z18
-	VFMADD231PD.BCST 56(CX), Z23, Z17
-	VFMADD231PD.BCST 64(CX), Z23, Z20
-	VFMADD231PD.BCST 72(CX), Z23, Z19
-	VFMADD231PD.BCST 80(CX), Z23, Z22
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row84
+row130:
+	CMPQ      AX, $0x08
+	JE        all131
+	VMOVUPD.Z (DI), K1, Z23
+	JMP       moved132
 
-end82:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all131:
+	VMOVUPD (DI), Z23
+
+moved132:
+	VFMADD231PD.BCST (DX), Z23, Z12
+	VFMADD231PD.BCST 8(DX), Z23, Z10
+	VFMADD231PD.BCST 16(DX), Z23, Z14
+	VFMADD231PD.BCST 24(DX), Z23, Z13
+	VFMADD231PD.BCST 32(DX), Z23, Z16
+	VFMADD231PD.BCST 40(DX), Z23, Z15
+	VFMADD231PD.BCST 48(DX), Z23, Z18
+	VFMADD231PD.BCST 56(DX), Z23, Z17
+	VFMADD231PD.BCST 64(DX), Z23, Z20
+	VFMADD231PD.BCST 72(DX), Z23, Z19
+	VFMADD231PD.BCST 80(DX), Z23, Z22
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row130
+
+end124:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z21, Z21, Z21
 	VADDPD        Z21, Z12, Z12
 	VADDPD        Z21, Z10, Z10
@@ -21550,246 +26625,533 @@ end82:
 	VADDPD        Z21, Z20, Z20
 	VADDPD        Z21, Z19, Z19
 	VADDPD        Z21, Z22, Z22
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z10, Z12, Z0
 	VUNPCKLPD     Z10, Z12, Z12
-	VMOVUPD       X12, (AX)
+	VMOVUPD       X12, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored133
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored133
 	VEXTRACTF32X4 $0x01, Z12, X10
-	VMOVUPD       X10, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z12, X10
-	VMOVUPD       X10, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z12, X10
-	VMOVUPD       X10, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X10, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored133
 	VEXTRACTF32X4 $0x01, Z0, X10
-	VMOVUPD       X10, (AX)(CX*1)
+	VMOVUPD       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored133
+	VEXTRACTF32X4 $0x02, Z12, X10
+	VMOVUPD       X10, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored133
 	VEXTRACTF32X4 $0x02, Z0, X10
-	VMOVUPD       X10, (AX)(DX*1)
+	VMOVUPD       X10, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored133
+	VEXTRACTF32X4 $0x03, Z12, X10
+	VMOVUPD       X10, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored133
 	VEXTRACTF32X4 $0x03, Z0, X10
-	VMOVUPD       X10, (AX)(SI*1)
+	VMOVUPD       X10, (BX)(DI*1)
+
+stored133:
 	VUNPCKHPD     Z13, Z14, Z10
 	VUNPCKLPD     Z13, Z14, Z14
-	VMOVUPD       X14, 16(AX)
+	VMOVUPD       X14, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored134
+	VMOVUPD       X10, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored134
 	VEXTRACTF32X4 $0x01, Z14, X13
-	VMOVUPD       X13, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z14, X13
-	VMOVUPD       X13, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z14, X13
-	VMOVUPD       X13, 16(AX)(CX*2)
-	VMOVUPD       X10, 16(AX)(BX*1)
+	VMOVUPD       X13, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored134
 	VEXTRACTF32X4 $0x01, Z10, X13
-	VMOVUPD       X13, 16(AX)(CX*1)
+	VMOVUPD       X13, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored134
+	VEXTRACTF32X4 $0x02, Z14, X13
+	VMOVUPD       X13, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored134
 	VEXTRACTF32X4 $0x02, Z10, X13
-	VMOVUPD       X13, 16(AX)(DX*1)
+	VMOVUPD       X13, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored134
+	VEXTRACTF32X4 $0x03, Z14, X13
+	VMOVUPD       X13, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored134
 	VEXTRACTF32X4 $0x03, Z10, X13
-	VMOVUPD       X13, 16(AX)(SI*1)
+	VMOVUPD       X13, 16(BX)(DI*1)
+
+stored134:
 	VUNPCKHPD     Z15, Z16, Z13
 	VUNPCKLPD     Z15, Z16, Z16
-	VMOVUPD       X16, 32(AX)
+	VMOVUPD       X16, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored135
+	VMOVUPD       X13, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored135
 	VEXTRACTF32X4 $0x01, Z16, X15
-	VMOVUPD       X15, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z16, X15
-	VMOVUPD       X15, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z16, X15
-	VMOVUPD       X15, 32(AX)(CX*2)
-	VMOVUPD       X13, 32(AX)(BX*1)
+	VMOVUPD       X15, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored135
 	VEXTRACTF32X4 $0x01, Z13, X15
-	VMOVUPD       X15, 32(AX)(CX*1)
+	VMOVUPD       X15, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored135
+	VEXTRACTF32X4 $0x02, Z16, X15
+	VMOVUPD       X15, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored135
 	VEXTRACTF32X4 $0x02, Z13, X15
-	VMOVUPD       X15, 32(AX)(DX*1)
+	VMOVUPD       X15, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored135
+	VEXTRACTF32X4 $0x03, Z16, X15
+	VMOVUPD       X15, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored135
 	VEXTRACTF32X4 $0x03, Z13, X15
-	VMOVUPD       X15, 32(AX)(SI*1)
+	VMOVUPD       X15, 32(BX)(DI*1)
+
+stored135:
 	VUNPCKHPD     Z17, Z18, Z15
 	VUNPCKLPD     Z17, Z18, Z18
-	VMOVUPD       X18, 48(AX)
+	VMOVUPD       X18, 48(BX)
+	CMPQ          AX, $0x01
+	JLE           stored136
+	VMOVUPD       X15, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored136
 	VEXTRACTF32X4 $0x01, Z18, X17
-	VMOVUPD       X17, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z18, X17
-	VMOVUPD       X17, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z18, X17
-	VMOVUPD       X17, 48(AX)(CX*2)
-	VMOVUPD       X15, 48(AX)(BX*1)
+	VMOVUPD       X17, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored136
 	VEXTRACTF32X4 $0x01, Z15, X17
-	VMOVUPD       X17, 48(AX)(CX*1)
+	VMOVUPD       X17, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored136
+	VEXTRACTF32X4 $0x02, Z18, X17
+	VMOVUPD       X17, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored136
 	VEXTRACTF32X4 $0x02, Z15, X17
-	VMOVUPD       X17, 48(AX)(DX*1)
+	VMOVUPD       X17, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored136
+	VEXTRACTF32X4 $0x03, Z18, X17
+	VMOVUPD       X17, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored136
 	VEXTRACTF32X4 $0x03, Z15, X17
-	VMOVUPD       X17, 48(AX)(SI*1)
+	VMOVUPD       X17, 48(BX)(DI*1)
+
+stored136:
 	VUNPCKHPD     Z19, Z20, Z17
 	VUNPCKLPD     Z19, Z20, Z20
-	VMOVUPD       X20, 64(AX)
+	VMOVUPD       X20, 64(BX)
+	CMPQ          AX, $0x01
+	JLE           stored137
+	VMOVUPD       X17, 64(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored137
 	VEXTRACTF32X4 $0x01, Z20, X19
-	VMOVUPD       X19, 64(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z20, X19
-	VMOVUPD       X19, 64(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z20, X19
-	VMOVUPD       X19, 64(AX)(CX*2)
-	VMOVUPD       X17, 64(AX)(BX*1)
+	VMOVUPD       X19, 64(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored137
 	VEXTRACTF32X4 $0x01, Z17, X19
-	VMOVUPD       X19, 64(AX)(CX*1)
+	VMOVUPD       X19, 64(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored137
+	VEXTRACTF32X4 $0x02, Z20, X19
+	VMOVUPD       X19, 64(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored137
 	VEXTRACTF32X4 $0x02, Z17, X19
-	VMOVUPD       X19, 64(AX)(DX*1)
+	VMOVUPD       X19, 64(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored137
+	VEXTRACTF32X4 $0x03, Z20, X19
+	VMOVUPD       X19, 64(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored137
 	VEXTRACTF32X4 $0x03, Z17, X19
-	VMOVUPD       X19, 64(AX)(SI*1)
+	VMOVUPD       X19, 64(BX)(DI*1)
+
+stored137:
 	VUNPCKHPD     Z0, Z22, Z19
 	VUNPCKLPD     Z0, Z22, Z22
-	VMOVSD        X22, 80(AX)
-	VEXTRACTF32X4 $0x01, Z22, X0
-	VMOVSD        X0, 80(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z22, X0
-	VMOVSD        X0, 80(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z22, X0
-	VMOVSD        X0, 80(AX)(CX*2)
-	VMOVSD        X19, 80(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z19, X0
-	VMOVSD        X0, 80(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z19, X0
-	VMOVSD        X0, 80(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z19, X0
-	VMOVSD        X0, 80(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X22, 80(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs66
-	VXORPS        X15, X15, X15
+	JLE           stored138
+	VMOVSD        X19, 80(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored138
+	VEXTRACTF32X4 $0x01, Z22, X0
+	VMOVSD        X0, 80(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored138
+	VEXTRACTF32X4 $0x01, Z19, X0
+	VMOVSD        X0, 80(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored138
+	VEXTRACTF32X4 $0x02, Z22, X0
+	VMOVSD        X0, 80(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored138
+	VEXTRACTF32X4 $0x02, Z19, X0
+	VMOVSD        X0, 80(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored138
+	VEXTRACTF32X4 $0x03, Z22, X0
+	VMOVSD        X0, 80(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored138
+	VEXTRACTF32X4 $0x03, Z19, X0
+	VMOVSD        X0, 80(BX)(DI*1)
+
+stored138:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs107
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other65:
+other106:
 	CMPQ AX, $0x0a
-	JNE  other85
+	JNE  other139
 
-inputs86:
-	// 10 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs140:
+	// 10 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted141
+	MOVQ  $0x00000008, AX
+
+parted141:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded142
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded142
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded142
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded142
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded142
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded142
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded142
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded142:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded143
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded143
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded143
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded143
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded143
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded143
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded143
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded143:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded144
+	VMOVUPD      32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded144
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded144
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded144
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded144
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded144
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded144
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
+
+loaded144:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VMOVUPD      48(AX), X7
-	VMOVUPD      48(AX)(BX*1), X8
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z8, Z8
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPD      48(BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded145
+	VMOVUPD      48(BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded145
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
+	CMPQ         AX, $0x03
+	JLE          loaded145
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
+	CMPQ         AX, $0x04
+	JLE          loaded145
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded145
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
+	CMPQ         AX, $0x06
+	JLE          loaded145
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded145
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
+
+loaded145:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VMOVUPD      64(AX), X9
-	VMOVUPD      64(AX)(BX*1), X10
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z9, Z9
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z10, Z10
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z9, Z9
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z10, Z10
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVUPD      64(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded146
+	VMOVUPD      64(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded146
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
+	CMPQ         AX, $0x03
+	JLE          loaded146
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
+	CMPQ         AX, $0x04
+	JLE          loaded146
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded146
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded146
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
+	CMPQ         AX, $0x07
+	JLE          loaded146
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
+
+loaded146:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh92
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X11
-	VMOVUPD      (AX)(BX*1), X12
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z11, Z11
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z12, Z12
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z12, Z12
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh147
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPD      (BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded149
+	VMOVUPD      (BX)(CX*1), X12
+	CMPQ         AX, $0x02
+	JLE          loaded149
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z11, Z11
+	CMPQ         AX, $0x03
+	JLE          loaded149
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z12, Z12
+	CMPQ         AX, $0x04
+	JLE          loaded149
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z11, Z11
+	CMPQ         AX, $0x05
+	JLE          loaded149
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z12, Z12
+	CMPQ         AX, $0x06
+	JLE          loaded149
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded149
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z12, Z12
+
+loaded149:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VMOVUPD      16(AX), X13
-	VMOVUPD      16(AX)(BX*1), X14
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z13, Z13
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z14, Z14
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z13, Z13
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z14, Z14
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z13, Z13
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z14, Z14
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VMOVUPD      16(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded150
+	VMOVUPD      16(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded150
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z13, Z13
+	CMPQ         AX, $0x03
+	JLE          loaded150
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z14, Z14
+	CMPQ         AX, $0x04
+	JLE          loaded150
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z13, Z13
+	CMPQ         AX, $0x05
+	JLE          loaded150
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z14, Z14
+	CMPQ         AX, $0x06
+	JLE          loaded150
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z13, Z13
+	CMPQ         AX, $0x07
+	JLE          loaded150
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z14, Z14
+
+loaded150:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	VMOVUPD      32(AX), X15
-	VMOVUPD      32(AX)(BX*1), X16
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z15, Z15
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z16, Z16
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z15, Z15
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z16, Z16
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z15, Z15
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z16, Z16
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVUPD      32(BX), X15
+	CMPQ         AX, $0x01
+	JLE          loaded151
+	VMOVUPD      32(BX)(CX*1), X16
+	CMPQ         AX, $0x02
+	JLE          loaded151
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z15, Z15
+	CMPQ         AX, $0x03
+	JLE          loaded151
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z16, Z16
+	CMPQ         AX, $0x04
+	JLE          loaded151
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z15, Z15
+	CMPQ         AX, $0x05
+	JLE          loaded151
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z16, Z16
+	CMPQ         AX, $0x06
+	JLE          loaded151
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z15, Z15
+	CMPQ         AX, $0x07
+	JLE          loaded151
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z16, Z16
+
+loaded151:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
-	VMOVUPD      48(AX), X17
-	VMOVUPD      48(AX)(BX*1), X18
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z17, Z17
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z18, Z18
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z17, Z17
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z18, Z18
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z17, Z17
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z18, Z18
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VMOVUPD      48(BX), X17
+	CMPQ         AX, $0x01
+	JLE          loaded152
+	VMOVUPD      48(BX)(CX*1), X18
+	CMPQ         AX, $0x02
+	JLE          loaded152
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z17, Z17
+	CMPQ         AX, $0x03
+	JLE          loaded152
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z18, Z18
+	CMPQ         AX, $0x04
+	JLE          loaded152
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z17, Z17
+	CMPQ         AX, $0x05
+	JLE          loaded152
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z18, Z18
+	CMPQ         AX, $0x06
+	JLE          loaded152
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z17, Z17
+	CMPQ         AX, $0x07
+	JLE          loaded152
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z18, Z18
+
+loaded152:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
-	VMOVUPD      64(AX), X19
-	VMOVUPD      64(AX)(BX*1), X20
-	VINSERTF32X4 $0x01, 64(AX)(BX*2), Z19, Z19
-	VINSERTF32X4 $0x01, 64(AX)(CX*1), Z20, Z20
-	VINSERTF32X4 $0x02, 64(AX)(BX*4), Z19, Z19
-	VINSERTF32X4 $0x02, 64(AX)(DX*1), Z20, Z20
-	VINSERTF32X4 $0x03, 64(AX)(CX*2), Z19, Z19
-	VINSERTF32X4 $0x03, 64(AX)(SI*1), Z20, Z20
-	VUNPCKHPD    Z20, Z19, Z18
-	VUNPCKLPD    Z20, Z19, Z19
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready93
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VMOVUPD      64(BX), X19
+	CMPQ         AX, $0x01
+	JLE          loaded153
+	VMOVUPD      64(BX)(CX*1), X20
+	CMPQ         AX, $0x02
+	JLE          loaded153
+	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z19, Z19
+	CMPQ         AX, $0x03
+	JLE          loaded153
+	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z20, Z20
+	CMPQ         AX, $0x04
+	JLE          loaded153
+	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z19, Z19
+	CMPQ         AX, $0x05
+	JLE          loaded153
+	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z20, Z20
+	CMPQ         AX, $0x06
+	JLE          loaded153
+	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z19, Z19
+	CMPQ         AX, $0x07
+	JLE          loaded153
+	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z20, Z20
 
-fresh92:
+loaded153:
+	VUNPCKHPD Z20, Z19, Z18
+	VUNPCKLPD Z20, Z19, Z19
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready148
+
+fresh147:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z10, Z10, Z10
 	VPXORD Z13, Z13, Z13
@@ -21801,89 +27163,113 @@ fresh92:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z18, Z18, Z18
 
-ready93:
+ready148:
 	VPXORD Z20, Z20, Z20
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without99
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without154
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row101:
-	VMOVUPD      (SI), Z21
+row156:
+	CMPQ      AX, $0x08
+	JE        all157
+	VMOVUPD.Z (DI), K1, Z21
+	JMP       moved158
+
+all157:
+	VMOVUPD (DI), Z21
+
+moved158:
 	VMOVAPD      Z20, Z23
-	VBROADCASTSD (CX), Z22
+	VBROADCASTSD (DX), Z22
 	VFMADD231PD  Z22, Z21, Z11
 	VFMADD231PD  Z22, Z1, Z23
-	VBROADCASTSD 8(CX), Z22
+	VBROADCASTSD 8(DX), Z22
 	VFMADD231PD  Z22, Z21, Z10
 	VFMADD231PD  Z22, Z0, Z23
-	VBROADCASTSD 16(CX), Z22
+	VBROADCASTSD 16(DX), Z22
 	VFMADD231PD  Z22, Z21, Z13
 	VFMADD231PD  Z22, Z3, Z23
-	VBROADCASTSD 24(CX), Z22
+	VBROADCASTSD 24(DX), Z22
 	VFMADD231PD  Z22, Z21, Z12
 	VFMADD231PD  Z22, Z2, Z23
-	VBROADCASTSD 32(CX), Z22
+	VBROADCASTSD 32(DX), Z22
 	VFMADD231PD  Z22, Z21, Z15
 	VFMADD231PD  Z22, Z5, Z23
-	VBROADCASTSD 40(CX), Z22
+	VBROADCASTSD 40(DX), Z22
 	VFMADD231PD  Z22, Z21, Z14
 	VFMADD231PD  Z22, Z4, Z23
-	VBROADCASTSD 48(CX), Z22
+	VBROADCASTSD 48(DX), Z22
 	VFMADD231PD  Z22, Z21, Z17
 	VFMADD231PD  Z22, Z7, Z23
-	VBROADCASTSD 56(CX), Z22
+	VBROADCASTSD 56(DX), Z22
 	VFMADD231PD  Z22, Z21, Z16
 	VFMADD231PD  Z22, Z6, Z23
-	VBROADCASTSD 64(CX), Z22
+	VBROADCASTSD 64(DX), Z22
 	VFMADD231PD  Z22, Z21, Z19
 	VFMADD231PD  Z22, Z9, Z23
-	VBROADCASTSD 72(CX), Z22
+	VBROADCASTSD 72(DX), Z22
 	VFMADD231PD  Z22, Z21, Z18
 	VFMADD231PD  Z22, Z8, Z23
 	VADDPD       Z20, Z23, Z23
-	VMOVUPD      Z23, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row101
+	CMPQ         AX, $0x08
+	JE           all159
+	VMOVUPD      Z23, K1, (BX)
+	JMP          moved160
+
+all159:
+	VMOVUPD Z23, (BX)
+
+moved160:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row156
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end100
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end155
 
-without99:
+without154:
 	// the same without dx
-row102:
-	VMOVUPD          (SI), Z21
-	VFMADD231PD.BCST (CX), Z21, Z11
-	VFMADD231PD.BCST 8(CX), Z21, Z10
-	VFMADD231PD.BCST 16(CX), Z21, Z13
-	VFMADD231PD.BCST 24(CX), Z21, Z12
-	VFMADD231PD.BCST 32(CX), Z21, Z15
-	VFMADD231PD.BCST 40(CX), Z21, Z14
-	VFMADD231PD.BCST 48(CX), Z21, Z17
-	VFMADD231PD.BCST 56(CX), Z21, Z16
-	VFMADD231PD.BCST 64(CX), Z21, Z19
-	VFMADD231PD.BCST 72(CX), Z21, Z18
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row102
+row161:
+	CMPQ      AX, $0x08
+	JE        all162
+	VMOVUPD.Z (DI), K1, Z21
+	JMP       moved163
 
-end100:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all162:
+	VMOVUPD (DI), Z21
+
+moved163:
+	VFMADD231PD.BCST (DX), Z21, Z11
+	VFMADD231PD.BCST 8(DX), Z21, Z10
+	VFMADD231PD.BCST 16(DX), Z21, Z13
+	VFMADD231PD.BCST 24(DX), Z21, Z12
+	VFMADD231PD.BCST 32(DX), Z21, Z15
+	VFMADD231PD.BCST 40(DX), Z21, Z14
+	VFMADD231PD.BCST 48(DX), Z21, Z17
+	VFMADD231PD.BCST 56(DX), Z21, Z16
+	VFMADD231PD.BCST 64(DX), Z21, Z19
+	VFMADD231PD.BCST 72(DX), Z21, Z18
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row161
+
+end155:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z20, Z20, Z20
 	VADDPD        Z20, Z11, Z11
 	VADDPD        Z20, Z10, Z10
@@ -21895,242 +27281,513 @@ end100:
 	VADDPD        Z20, Z16, Z16
 	VADDPD        Z20, Z19, Z19
 	VADDPD        Z20, Z18, Z18
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z10, Z11, Z0
 	VUNPCKLPD     Z10, Z11, Z11
-	VMOVUPD       X11, (AX)
+	VMOVUPD       X11, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored164
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored164
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X10, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored164
 	VEXTRACTF32X4 $0x01, Z0, X10
-	VMOVUPD       X10, (AX)(CX*1)
+	VMOVUPD       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored164
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored164
 	VEXTRACTF32X4 $0x02, Z0, X10
-	VMOVUPD       X10, (AX)(DX*1)
+	VMOVUPD       X10, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored164
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored164
 	VEXTRACTF32X4 $0x03, Z0, X10
-	VMOVUPD       X10, (AX)(SI*1)
+	VMOVUPD       X10, (BX)(DI*1)
+
+stored164:
 	VUNPCKHPD     Z12, Z13, Z10
 	VUNPCKLPD     Z12, Z13, Z13
-	VMOVUPD       X13, 16(AX)
+	VMOVUPD       X13, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored165
+	VMOVUPD       X10, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored165
 	VEXTRACTF32X4 $0x01, Z13, X12
-	VMOVUPD       X12, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z13, X12
-	VMOVUPD       X12, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z13, X12
-	VMOVUPD       X12, 16(AX)(CX*2)
-	VMOVUPD       X10, 16(AX)(BX*1)
+	VMOVUPD       X12, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored165
 	VEXTRACTF32X4 $0x01, Z10, X12
-	VMOVUPD       X12, 16(AX)(CX*1)
+	VMOVUPD       X12, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored165
+	VEXTRACTF32X4 $0x02, Z13, X12
+	VMOVUPD       X12, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored165
 	VEXTRACTF32X4 $0x02, Z10, X12
-	VMOVUPD       X12, 16(AX)(DX*1)
+	VMOVUPD       X12, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored165
+	VEXTRACTF32X4 $0x03, Z13, X12
+	VMOVUPD       X12, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored165
 	VEXTRACTF32X4 $0x03, Z10, X12
-	VMOVUPD       X12, 16(AX)(SI*1)
+	VMOVUPD       X12, 16(BX)(DI*1)
+
+stored165:
 	VUNPCKHPD     Z14, Z15, Z12
 	VUNPCKLPD     Z14, Z15, Z15
-	VMOVUPD       X15, 32(AX)
+	VMOVUPD       X15, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored166
+	VMOVUPD       X12, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored166
 	VEXTRACTF32X4 $0x01, Z15, X14
-	VMOVUPD       X14, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z15, X14
-	VMOVUPD       X14, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z15, X14
-	VMOVUPD       X14, 32(AX)(CX*2)
-	VMOVUPD       X12, 32(AX)(BX*1)
+	VMOVUPD       X14, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored166
 	VEXTRACTF32X4 $0x01, Z12, X14
-	VMOVUPD       X14, 32(AX)(CX*1)
+	VMOVUPD       X14, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored166
+	VEXTRACTF32X4 $0x02, Z15, X14
+	VMOVUPD       X14, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored166
 	VEXTRACTF32X4 $0x02, Z12, X14
-	VMOVUPD       X14, 32(AX)(DX*1)
+	VMOVUPD       X14, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored166
+	VEXTRACTF32X4 $0x03, Z15, X14
+	VMOVUPD       X14, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored166
 	VEXTRACTF32X4 $0x03, Z12, X14
-	VMOVUPD       X14, 32(AX)(SI*1)
+	VMOVUPD       X14, 32(BX)(DI*1)
+
+stored166:
 	VUNPCKHPD     Z16, Z17, Z14
 	VUNPCKLPD     Z16, Z17, Z17
-	VMOVUPD       X17, 48(AX)
+	VMOVUPD       X17, 48(BX)
+	CMPQ          AX, $0x01
+	JLE           stored167
+	VMOVUPD       X14, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored167
 	VEXTRACTF32X4 $0x01, Z17, X16
-	VMOVUPD       X16, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z17, X16
-	VMOVUPD       X16, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z17, X16
-	VMOVUPD       X16, 48(AX)(CX*2)
-	VMOVUPD       X14, 48(AX)(BX*1)
+	VMOVUPD       X16, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored167
 	VEXTRACTF32X4 $0x01, Z14, X16
-	VMOVUPD       X16, 48(AX)(CX*1)
+	VMOVUPD       X16, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored167
+	VEXTRACTF32X4 $0x02, Z17, X16
+	VMOVUPD       X16, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored167
 	VEXTRACTF32X4 $0x02, Z14, X16
-	VMOVUPD       X16, 48(AX)(DX*1)
+	VMOVUPD       X16, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored167
+	VEXTRACTF32X4 $0x03, Z17, X16
+	VMOVUPD       X16, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored167
 	VEXTRACTF32X4 $0x03, Z14, X16
-	VMOVUPD       X16, 48(AX)(SI*1)
+	VMOVUPD       X16, 48(BX)(DI*1)
+
+stored167:
 	VUNPCKHPD     Z18, Z19, Z16
 	VUNPCKLPD     Z18, Z19, Z19
-	VMOVUPD       X19, 64(AX)
-	VEXTRACTF32X4 $0x01, Z19, X18
-	VMOVUPD       X18, 64(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z19, X18
-	VMOVUPD       X18, 64(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z19, X18
-	VMOVUPD       X18, 64(AX)(CX*2)
-	VMOVUPD       X16, 64(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z16, X18
-	VMOVUPD       X18, 64(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z16, X18
-	VMOVUPD       X18, 64(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z16, X18
-	VMOVUPD       X18, 64(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPD       X19, 64(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs86
-	VXORPS        X15, X15, X15
+	JLE           stored168
+	VMOVUPD       X16, 64(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored168
+	VEXTRACTF32X4 $0x01, Z19, X18
+	VMOVUPD       X18, 64(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored168
+	VEXTRACTF32X4 $0x01, Z16, X18
+	VMOVUPD       X18, 64(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored168
+	VEXTRACTF32X4 $0x02, Z19, X18
+	VMOVUPD       X18, 64(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored168
+	VEXTRACTF32X4 $0x02, Z16, X18
+	VMOVUPD       X18, 64(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored168
+	VEXTRACTF32X4 $0x03, Z19, X18
+	VMOVUPD       X18, 64(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored168
+	VEXTRACTF32X4 $0x03, Z16, X18
+	VMOVUPD       X18, 64(BX)(DI*1)
+
+stored168:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs140
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other85:
+other139:
 	CMPQ AX, $0x09
-	JNE  other103
+	JNE  other169
 
-inputs104:
-	// 9 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs170:
+	// 9 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted171
+	MOVQ  $0x00000008, AX
+
+parted171:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded172
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded172
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded172
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded172
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded172
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded172
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded172
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded172:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded173
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded173
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded173
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded173
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded173
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded173
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded173
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded173:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded174
+	VMOVUPD      32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded174
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded174
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded174
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded174
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded174
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded174
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
+
+loaded174:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VMOVUPD      48(AX), X7
-	VMOVUPD      48(AX)(BX*1), X8
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z8, Z8
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPD      48(BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded175
+	VMOVUPD      48(BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded175
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
+	CMPQ         AX, $0x03
+	JLE          loaded175
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
+	CMPQ         AX, $0x04
+	JLE          loaded175
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded175
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
+	CMPQ         AX, $0x06
+	JLE          loaded175
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded175
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
+
+loaded175:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VMOVSD       64(AX), X9
-	VMOVSD       64(AX)(BX*1), X10
-	VMOVSD       64(AX)(BX*2), X8
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVSD       64(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded176
+	VMOVSD       64(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded176
+	VMOVSD       64(BX)(CX*2), X8
 	VINSERTF32X4 $0x01, X8, Z9, Z9
-	VMOVSD       64(AX)(CX*1), X8
+	CMPQ         AX, $0x03
+	JLE          loaded176
+	VMOVSD       64(BX)(DX*1), X8
 	VINSERTF32X4 $0x01, X8, Z10, Z10
-	VMOVSD       64(AX)(BX*4), X8
+	CMPQ         AX, $0x04
+	JLE          loaded176
+	VMOVSD       64(BX)(CX*4), X8
 	VINSERTF32X4 $0x02, X8, Z9, Z9
-	VMOVSD       64(AX)(DX*1), X8
+	CMPQ         AX, $0x05
+	JLE          loaded176
+	VMOVSD       64(BX)(SI*1), X8
 	VINSERTF32X4 $0x02, X8, Z10, Z10
-	VMOVSD       64(AX)(CX*2), X8
+	CMPQ         AX, $0x06
+	JLE          loaded176
+	VMOVSD       64(BX)(DX*2), X8
 	VINSERTF32X4 $0x03, X8, Z9, Z9
-	VMOVSD       64(AX)(SI*1), X8
+	CMPQ         AX, $0x07
+	JLE          loaded176
+	VMOVSD       64(BX)(DI*1), X8
 	VINSERTF32X4 $0x03, X8, Z10, Z10
+
+loaded176:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh110
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X10
-	VMOVUPD      (AX)(BX*1), X11
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z10, Z10
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z11, Z11
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z10, Z10
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z11, Z11
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z10, Z10
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z11, Z11
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh177
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VMOVUPD      (BX), X10
+	CMPQ         AX, $0x01
+	JLE          loaded179
+	VMOVUPD      (BX)(CX*1), X11
+	CMPQ         AX, $0x02
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z10, Z10
+	CMPQ         AX, $0x03
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z11, Z11
+	CMPQ         AX, $0x04
+	JLE          loaded179
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z10, Z10
+	CMPQ         AX, $0x05
+	JLE          loaded179
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z11, Z11
+	CMPQ         AX, $0x06
+	JLE          loaded179
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z10, Z10
+	CMPQ         AX, $0x07
+	JLE          loaded179
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z11, Z11
+
+loaded179:
 	VUNPCKHPD    Z11, Z10, Z8
 	VUNPCKLPD    Z11, Z10, Z10
-	VMOVUPD      16(AX), X12
-	VMOVUPD      16(AX)(BX*1), X13
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z12, Z12
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z13, Z13
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z12, Z12
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z13, Z13
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z12, Z12
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z13, Z13
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VMOVUPD      16(BX), X12
+	CMPQ         AX, $0x01
+	JLE          loaded180
+	VMOVUPD      16(BX)(CX*1), X13
+	CMPQ         AX, $0x02
+	JLE          loaded180
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z12, Z12
+	CMPQ         AX, $0x03
+	JLE          loaded180
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z13, Z13
+	CMPQ         AX, $0x04
+	JLE          loaded180
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z12, Z12
+	CMPQ         AX, $0x05
+	JLE          loaded180
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z13, Z13
+	CMPQ         AX, $0x06
+	JLE          loaded180
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z12, Z12
+	CMPQ         AX, $0x07
+	JLE          loaded180
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z13, Z13
+
+loaded180:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
-	VMOVUPD      32(AX), X14
-	VMOVUPD      32(AX)(BX*1), X15
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z14, Z14
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z15, Z15
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z14, Z14
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z15, Z15
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z14, Z14
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z15, Z15
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VMOVUPD      32(BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded181
+	VMOVUPD      32(BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded181
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z14, Z14
+	CMPQ         AX, $0x03
+	JLE          loaded181
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z15, Z15
+	CMPQ         AX, $0x04
+	JLE          loaded181
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z14, Z14
+	CMPQ         AX, $0x05
+	JLE          loaded181
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z15, Z15
+	CMPQ         AX, $0x06
+	JLE          loaded181
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z14, Z14
+	CMPQ         AX, $0x07
+	JLE          loaded181
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z15, Z15
+
+loaded181:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
-	VMOVUPD      48(AX), X16
-	VMOVUPD      48(AX)(BX*1), X17
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z16, Z16
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z17, Z17
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z16, Z16
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z17, Z17
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z16, Z16
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z17, Z17
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VMOVUPD      48(BX), X16
+	CMPQ         AX, $0x01
+	JLE          loaded182
+	VMOVUPD      48(BX)(CX*1), X17
+	CMPQ         AX, $0x02
+	JLE          loaded182
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z16, Z16
+	CMPQ         AX, $0x03
+	JLE          loaded182
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z17, Z17
+	CMPQ         AX, $0x04
+	JLE          loaded182
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z16, Z16
+	CMPQ         AX, $0x05
+	JLE          loaded182
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z17, Z17
+	CMPQ         AX, $0x06
+	JLE          loaded182
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z16, Z16
+	CMPQ         AX, $0x07
+	JLE          loaded182
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z17, Z17
+
+loaded182:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
-	VMOVSD       64(AX), X18
-	VMOVSD       64(AX)(BX*1), X19
-	VMOVSD       64(AX)(BX*2), X17
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VMOVSD       64(BX), X18
+	CMPQ         AX, $0x01
+	JLE          loaded183
+	VMOVSD       64(BX)(CX*1), X19
+	CMPQ         AX, $0x02
+	JLE          loaded183
+	VMOVSD       64(BX)(CX*2), X17
 	VINSERTF32X4 $0x01, X17, Z18, Z18
-	VMOVSD       64(AX)(CX*1), X17
+	CMPQ         AX, $0x03
+	JLE          loaded183
+	VMOVSD       64(BX)(DX*1), X17
 	VINSERTF32X4 $0x01, X17, Z19, Z19
-	VMOVSD       64(AX)(BX*4), X17
+	CMPQ         AX, $0x04
+	JLE          loaded183
+	VMOVSD       64(BX)(CX*4), X17
 	VINSERTF32X4 $0x02, X17, Z18, Z18
-	VMOVSD       64(AX)(DX*1), X17
+	CMPQ         AX, $0x05
+	JLE          loaded183
+	VMOVSD       64(BX)(SI*1), X17
 	VINSERTF32X4 $0x02, X17, Z19, Z19
-	VMOVSD       64(AX)(CX*2), X17
+	CMPQ         AX, $0x06
+	JLE          loaded183
+	VMOVSD       64(BX)(DX*2), X17
 	VINSERTF32X4 $0x03, X17, Z18, Z18
-	VMOVSD       64(AX)(SI*1), X17
+	CMPQ         AX, $0x07
+	JLE          loaded183
+	VMOVSD       64(BX)(DI*1), X17
 	VINSERTF32X4 $0x03, X17, Z19, Z19
-	VUNPCKHPD    Z19, Z18, Z17
-	VUNPCKLPD    Z19, Z18, Z18
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready111
 
-fresh110:
+loaded183:
+	VUNPCKHPD Z19, Z18, Z17
+	VUNPCKLPD Z19, Z18, Z18
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready178
+
+fresh177:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z8, Z8, Z8
 	VPXORD Z12, Z12, Z12
@@ -22141,85 +27798,109 @@ fresh110:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z18, Z18, Z18
 
-ready111:
+ready178:
 	VPXORD Z17, Z17, Z17
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without117
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without184
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row119:
-	VMOVUPD      (SI), Z19
+row186:
+	CMPQ      AX, $0x08
+	JE        all187
+	VMOVUPD.Z (DI), K1, Z19
+	JMP       moved188
+
+all187:
+	VMOVUPD (DI), Z19
+
+moved188:
 	VMOVAPD      Z17, Z21
-	VBROADCASTSD (CX), Z20
+	VBROADCASTSD (DX), Z20
 	VFMADD231PD  Z20, Z19, Z10
 	VFMADD231PD  Z20, Z1, Z21
-	VBROADCASTSD 8(CX), Z20
+	VBROADCASTSD 8(DX), Z20
 	VFMADD231PD  Z20, Z19, Z8
 	VFMADD231PD  Z20, Z0, Z21
-	VBROADCASTSD 16(CX), Z20
+	VBROADCASTSD 16(DX), Z20
 	VFMADD231PD  Z20, Z19, Z12
 	VFMADD231PD  Z20, Z3, Z21
-	VBROADCASTSD 24(CX), Z20
+	VBROADCASTSD 24(DX), Z20
 	VFMADD231PD  Z20, Z19, Z11
 	VFMADD231PD  Z20, Z2, Z21
-	VBROADCASTSD 32(CX), Z20
+	VBROADCASTSD 32(DX), Z20
 	VFMADD231PD  Z20, Z19, Z14
 	VFMADD231PD  Z20, Z5, Z21
-	VBROADCASTSD 40(CX), Z20
+	VBROADCASTSD 40(DX), Z20
 	VFMADD231PD  Z20, Z19, Z13
 	VFMADD231PD  Z20, Z4, Z21
-	VBROADCASTSD 48(CX), Z20
+	VBROADCASTSD 48(DX), Z20
 	VFMADD231PD  Z20, Z19, Z16
 	VFMADD231PD  Z20, Z7, Z21
-	VBROADCASTSD 56(CX), Z20
+	VBROADCASTSD 56(DX), Z20
 	VFMADD231PD  Z20, Z19, Z15
 	VFMADD231PD  Z20, Z6, Z21
-	VBROADCASTSD 64(CX), Z20
+	VBROADCASTSD 64(DX), Z20
 	VFMADD231PD  Z20, Z19, Z18
 	VFMADD231PD  Z20, Z9, Z21
 	VADDPD       Z17, Z21, Z21
-	VMOVUPD      Z21, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row119
+	CMPQ         AX, $0x08
+	JE           all189
+	VMOVUPD      Z21, K1, (BX)
+	JMP          moved190
+
+all189:
+	VMOVUPD Z21, (BX)
+
+moved190:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row186
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end118
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end185
 
-without117:
+without184:
 	// the same without dx
-row120:
-	VMOVUPD          (SI), Z19
-	VFMADD231PD.BCST (CX), Z19, Z10
-	VFMADD231PD.BCST 8(CX), Z19, Z8
-	VFMADD231PD.BCST 16(CX), Z19, Z12
-	VFMADD231PD.BCST 24(CX), Z19, Z11
-	VFMADD231PD.BCST 32(CX), Z19, Z14
-	VFMADD231PD.BCST 40(CX), Z19, Z13
-	VFMADD231PD.BCST 48(CX), Z19, Z16
-	VFMADD231PD.BCST 56(CX), Z19, Z15
-	VFMADD231PD.BCST 64(CX), Z19, Z18
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row120
+row191:
+	CMPQ      AX, $0x08
+	JE        all192
+	VMOVUPD.Z (DI), K1, Z19
+	JMP       moved193
 
-end118:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all192:
+	VMOVUPD (DI), Z19
+
+moved193:
+	VFMADD231PD.BCST (DX), Z19, Z10
+	VFMADD231PD.BCST 8(DX), Z19, Z8
+	VFMADD231PD.BCST 16(DX), Z19, Z12
+	VFMADD231PD.BCST 24(DX), Z19, Z11
+	VFMADD231PD.BCST 32(DX), Z19, Z14
+	VFMADD231PD.BCST 40(DX), Z19, Z13
+	VFMADD231PD.BCST 48(DX), Z19, Z16
+	VFMADD231PD.BCST 56(DX), Z19, Z15
+	VFMADD231PD.BCST 64(DX), Z19, Z18
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row191
+
+end185:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z17, Z17, Z17
 	VADDPD        Z17, Z10, Z10
 	VADDPD        Z17, Z8, Z8
@@ -22230,210 +27911,445 @@ end118:
 	VADDPD        Z17, Z16, Z16
 	VADDPD        Z17, Z15, Z15
 	VADDPD        Z17, Z18, Z18
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z8, Z10, Z0
 	VUNPCKLPD     Z8, Z10, Z10
-	VMOVUPD       X10, (AX)
+	VMOVUPD       X10, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored194
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z10, X8
-	VMOVUPD       X8, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z10, X8
-	VMOVUPD       X8, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z10, X8
-	VMOVUPD       X8, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X8, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z0, X8
-	VMOVUPD       X8, (AX)(CX*1)
+	VMOVUPD       X8, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored194
+	VEXTRACTF32X4 $0x02, Z10, X8
+	VMOVUPD       X8, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored194
 	VEXTRACTF32X4 $0x02, Z0, X8
-	VMOVUPD       X8, (AX)(DX*1)
+	VMOVUPD       X8, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored194
+	VEXTRACTF32X4 $0x03, Z10, X8
+	VMOVUPD       X8, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored194
 	VEXTRACTF32X4 $0x03, Z0, X8
-	VMOVUPD       X8, (AX)(SI*1)
+	VMOVUPD       X8, (BX)(DI*1)
+
+stored194:
 	VUNPCKHPD     Z11, Z12, Z8
 	VUNPCKLPD     Z11, Z12, Z12
-	VMOVUPD       X12, 16(AX)
+	VMOVUPD       X12, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored195
+	VMOVUPD       X8, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored195
 	VEXTRACTF32X4 $0x01, Z12, X11
-	VMOVUPD       X11, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z12, X11
-	VMOVUPD       X11, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z12, X11
-	VMOVUPD       X11, 16(AX)(CX*2)
-	VMOVUPD       X8, 16(AX)(BX*1)
+	VMOVUPD       X11, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored195
 	VEXTRACTF32X4 $0x01, Z8, X11
-	VMOVUPD       X11, 16(AX)(CX*1)
+	VMOVUPD       X11, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored195
+	VEXTRACTF32X4 $0x02, Z12, X11
+	VMOVUPD       X11, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored195
 	VEXTRACTF32X4 $0x02, Z8, X11
-	VMOVUPD       X11, 16(AX)(DX*1)
+	VMOVUPD       X11, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored195
+	VEXTRACTF32X4 $0x03, Z12, X11
+	VMOVUPD       X11, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored195
 	VEXTRACTF32X4 $0x03, Z8, X11
-	VMOVUPD       X11, 16(AX)(SI*1)
+	VMOVUPD       X11, 16(BX)(DI*1)
+
+stored195:
 	VUNPCKHPD     Z13, Z14, Z11
 	VUNPCKLPD     Z13, Z14, Z14
-	VMOVUPD       X14, 32(AX)
+	VMOVUPD       X14, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored196
+	VMOVUPD       X11, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored196
 	VEXTRACTF32X4 $0x01, Z14, X13
-	VMOVUPD       X13, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z14, X13
-	VMOVUPD       X13, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z14, X13
-	VMOVUPD       X13, 32(AX)(CX*2)
-	VMOVUPD       X11, 32(AX)(BX*1)
+	VMOVUPD       X13, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored196
 	VEXTRACTF32X4 $0x01, Z11, X13
-	VMOVUPD       X13, 32(AX)(CX*1)
+	VMOVUPD       X13, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored196
+	VEXTRACTF32X4 $0x02, Z14, X13
+	VMOVUPD       X13, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored196
 	VEXTRACTF32X4 $0x02, Z11, X13
-	VMOVUPD       X13, 32(AX)(DX*1)
+	VMOVUPD       X13, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored196
+	VEXTRACTF32X4 $0x03, Z14, X13
+	VMOVUPD       X13, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored196
 	VEXTRACTF32X4 $0x03, Z11, X13
-	VMOVUPD       X13, 32(AX)(SI*1)
+	VMOVUPD       X13, 32(BX)(DI*1)
+
+stored196:
 	VUNPCKHPD     Z15, Z16, Z13
 	VUNPCKLPD     Z15, Z16, Z16
-	VMOVUPD       X16, 48(AX)
+	VMOVUPD       X16, 48(BX)
+	CMPQ          AX, $0x01
+	JLE           stored197
+	VMOVUPD       X13, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Z16, X15
-	VMOVUPD       X15, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z16, X15
-	VMOVUPD       X15, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z16, X15
-	VMOVUPD       X15, 48(AX)(CX*2)
-	VMOVUPD       X13, 48(AX)(BX*1)
+	VMOVUPD       X15, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Z13, X15
-	VMOVUPD       X15, 48(AX)(CX*1)
+	VMOVUPD       X15, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored197
+	VEXTRACTF32X4 $0x02, Z16, X15
+	VMOVUPD       X15, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored197
 	VEXTRACTF32X4 $0x02, Z13, X15
-	VMOVUPD       X15, 48(AX)(DX*1)
+	VMOVUPD       X15, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored197
+	VEXTRACTF32X4 $0x03, Z16, X15
+	VMOVUPD       X15, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored197
 	VEXTRACTF32X4 $0x03, Z13, X15
-	VMOVUPD       X15, 48(AX)(SI*1)
+	VMOVUPD       X15, 48(BX)(DI*1)
+
+stored197:
 	VUNPCKHPD     Z0, Z18, Z15
 	VUNPCKLPD     Z0, Z18, Z18
-	VMOVSD        X18, 64(AX)
-	VEXTRACTF32X4 $0x01, Z18, X0
-	VMOVSD        X0, 64(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z18, X0
-	VMOVSD        X0, 64(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z18, X0
-	VMOVSD        X0, 64(AX)(CX*2)
-	VMOVSD        X15, 64(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z15, X0
-	VMOVSD        X0, 64(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z15, X0
-	VMOVSD        X0, 64(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z15, X0
-	VMOVSD        X0, 64(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X18, 64(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs104
-	VXORPS        X15, X15, X15
+	JLE           stored198
+	VMOVSD        X15, 64(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored198
+	VEXTRACTF32X4 $0x01, Z18, X0
+	VMOVSD        X0, 64(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored198
+	VEXTRACTF32X4 $0x01, Z15, X0
+	VMOVSD        X0, 64(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored198
+	VEXTRACTF32X4 $0x02, Z18, X0
+	VMOVSD        X0, 64(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored198
+	VEXTRACTF32X4 $0x02, Z15, X0
+	VMOVSD        X0, 64(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored198
+	VEXTRACTF32X4 $0x03, Z18, X0
+	VMOVSD        X0, 64(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored198
+	VEXTRACTF32X4 $0x03, Z15, X0
+	VMOVSD        X0, 64(BX)(DI*1)
+
+stored198:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs170
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other103:
+other169:
 	CMPQ AX, $0x08
-	JNE  other121
+	JNE  other199
 
-inputs122:
-	// 8 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs200:
+	// 8 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted201
+	MOVQ  $0x00000008, AX
+
+parted201:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded202
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded202
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded202
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded202
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded202
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded202
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded202
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded202:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded203
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded203
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded203
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded203
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded203
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded203
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded203
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded203:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded204
+	VMOVUPD      32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded204
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded204
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded204
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded204
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded204
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded204
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
+
+loaded204:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VMOVUPD      48(AX), X7
-	VMOVUPD      48(AX)(BX*1), X8
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z8, Z8
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPD      48(BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded205
+	VMOVUPD      48(BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded205
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
+	CMPQ         AX, $0x03
+	JLE          loaded205
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
+	CMPQ         AX, $0x04
+	JLE          loaded205
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded205
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
+	CMPQ         AX, $0x06
+	JLE          loaded205
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded205
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
+
+loaded205:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh127
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X9
-	VMOVUPD      (AX)(BX*1), X10
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z9, Z9
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z10, Z10
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z9, Z9
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z10, Z10
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh206
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVUPD      (BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded208
+	VMOVUPD      (BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded208
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z9, Z9
+	CMPQ         AX, $0x03
+	JLE          loaded208
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z10, Z10
+	CMPQ         AX, $0x04
+	JLE          loaded208
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded208
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded208
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z9, Z9
+	CMPQ         AX, $0x07
+	JLE          loaded208
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z10, Z10
+
+loaded208:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VMOVUPD      16(AX), X11
-	VMOVUPD      16(AX)(BX*1), X12
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z11, Z11
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z12, Z12
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z12, Z12
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPD      16(BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded209
+	VMOVUPD      16(BX)(CX*1), X12
+	CMPQ         AX, $0x02
+	JLE          loaded209
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z11, Z11
+	CMPQ         AX, $0x03
+	JLE          loaded209
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z12, Z12
+	CMPQ         AX, $0x04
+	JLE          loaded209
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z11, Z11
+	CMPQ         AX, $0x05
+	JLE          loaded209
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z12, Z12
+	CMPQ         AX, $0x06
+	JLE          loaded209
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded209
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z12, Z12
+
+loaded209:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VMOVUPD      32(AX), X13
-	VMOVUPD      32(AX)(BX*1), X14
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z13, Z13
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z14, Z14
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z13, Z13
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z14, Z14
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z13, Z13
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z14, Z14
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VMOVUPD      32(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded210
+	VMOVUPD      32(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded210
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z13, Z13
+	CMPQ         AX, $0x03
+	JLE          loaded210
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z14, Z14
+	CMPQ         AX, $0x04
+	JLE          loaded210
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z13, Z13
+	CMPQ         AX, $0x05
+	JLE          loaded210
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z14, Z14
+	CMPQ         AX, $0x06
+	JLE          loaded210
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z13, Z13
+	CMPQ         AX, $0x07
+	JLE          loaded210
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z14, Z14
+
+loaded210:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	VMOVUPD      48(AX), X15
-	VMOVUPD      48(AX)(BX*1), X16
-	VINSERTF32X4 $0x01, 48(AX)(BX*2), Z15, Z15
-	VINSERTF32X4 $0x01, 48(AX)(CX*1), Z16, Z16
-	VINSERTF32X4 $0x02, 48(AX)(BX*4), Z15, Z15
-	VINSERTF32X4 $0x02, 48(AX)(DX*1), Z16, Z16
-	VINSERTF32X4 $0x03, 48(AX)(CX*2), Z15, Z15
-	VINSERTF32X4 $0x03, 48(AX)(SI*1), Z16, Z16
-	VUNPCKHPD    Z16, Z15, Z14
-	VUNPCKLPD    Z16, Z15, Z15
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready128
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVUPD      48(BX), X15
+	CMPQ         AX, $0x01
+	JLE          loaded211
+	VMOVUPD      48(BX)(CX*1), X16
+	CMPQ         AX, $0x02
+	JLE          loaded211
+	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z15, Z15
+	CMPQ         AX, $0x03
+	JLE          loaded211
+	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z16, Z16
+	CMPQ         AX, $0x04
+	JLE          loaded211
+	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z15, Z15
+	CMPQ         AX, $0x05
+	JLE          loaded211
+	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z16, Z16
+	CMPQ         AX, $0x06
+	JLE          loaded211
+	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z15, Z15
+	CMPQ         AX, $0x07
+	JLE          loaded211
+	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z16, Z16
 
-fresh127:
+loaded211:
+	VUNPCKHPD Z16, Z15, Z14
+	VUNPCKLPD Z16, Z15, Z15
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready207
+
+fresh206:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z8, Z8, Z8
 	VPXORD Z11, Z11, Z11
@@ -22443,81 +28359,105 @@ fresh127:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z14, Z14, Z14
 
-ready128:
+ready207:
 	VPXORD Z16, Z16, Z16
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without133
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without212
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row135:
-	VMOVUPD      (SI), Z17
+row214:
+	CMPQ      AX, $0x08
+	JE        all215
+	VMOVUPD.Z (DI), K1, Z17
+	JMP       moved216
+
+all215:
+	VMOVUPD (DI), Z17
+
+moved216:
 	VMOVAPD      Z16, Z19
-	VBROADCASTSD (CX), Z18
+	VBROADCASTSD (DX), Z18
 	VFMADD231PD  Z18, Z17, Z9
 	VFMADD231PD  Z18, Z1, Z19
-	VBROADCASTSD 8(CX), Z18
+	VBROADCASTSD 8(DX), Z18
 	VFMADD231PD  Z18, Z17, Z8
 	VFMADD231PD  Z18, Z0, Z19
-	VBROADCASTSD 16(CX), Z18
+	VBROADCASTSD 16(DX), Z18
 	VFMADD231PD  Z18, Z17, Z11
 	VFMADD231PD  Z18, Z3, Z19
-	VBROADCASTSD 24(CX), Z18
+	VBROADCASTSD 24(DX), Z18
 	VFMADD231PD  Z18, Z17, Z10
 	VFMADD231PD  Z18, Z2, Z19
-	VBROADCASTSD 32(CX), Z18
+	VBROADCASTSD 32(DX), Z18
 	VFMADD231PD  Z18, Z17, Z13
 	VFMADD231PD  Z18, Z5, Z19
-	VBROADCASTSD 40(CX), Z18
+	VBROADCASTSD 40(DX), Z18
 	VFMADD231PD  Z18, Z17, Z12
 	VFMADD231PD  Z18, Z4, Z19
-	VBROADCASTSD 48(CX), Z18
+	VBROADCASTSD 48(DX), Z18
 	VFMADD231PD  Z18, Z17, Z15
 	VFMADD231PD  Z18, Z7, Z19
-	VBROADCASTSD 56(CX), Z18
+	VBROADCASTSD 56(DX), Z18
 	VFMADD231PD  Z18, Z17, Z14
 	VFMADD231PD  Z18, Z6, Z19
 	VADDPD       Z16, Z19, Z19
-	VMOVUPD      Z19, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row135
+	CMPQ         AX, $0x08
+	JE           all217
+	VMOVUPD      Z19, K1, (BX)
+	JMP          moved218
+
+all217:
+	VMOVUPD Z19, (BX)
+
+moved218:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row214
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end134
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end213
 
-without133:
+without212:
 	// the same without dx
-row136:
-	VMOVUPD          (SI), Z17
-	VFMADD231PD.BCST (CX), Z17, Z9
-	VFMADD231PD.BCST 8(CX), Z17, Z8
-	VFMADD231PD.BCST 16(CX), Z17, Z11
-	VFMADD231PD.BCST 24(CX), Z17, Z10
-	VFMADD231PD.BCST 32(CX), Z17, Z13
-	VFMADD231PD.BCST 40(CX), Z17, Z12
-	VFMADD231PD.BCST 48(CX), Z17, Z15
-	VFMADD231PD.BCST 56(CX), Z17, Z14
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row136
+row219:
+	CMPQ      AX, $0x08
+	JE        all220
+	VMOVUPD.Z (DI), K1, Z17
+	JMP       moved221
 
-end134:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all220:
+	VMOVUPD (DI), Z17
+
+moved221:
+	VFMADD231PD.BCST (DX), Z17, Z9
+	VFMADD231PD.BCST 8(DX), Z17, Z8
+	VFMADD231PD.BCST 16(DX), Z17, Z11
+	VFMADD231PD.BCST 24(DX), Z17, Z10
+	VFMADD231PD.BCST 32(DX), Z17, Z13
+	VFMADD231PD.BCST 40(DX), Z17, Z12
+	VFMADD231PD.BCST 48(DX), Z17, Z15
+	VFMADD231PD.BCST 56(DX), Z17, Z14
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row219
+
+end213:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z16, Z16, Z16
 	VADDPD        Z16, Z9, Z9
 	VADDPD        Z16, Z8, Z8
@@ -22527,206 +28467,425 @@ end134:
 	VADDPD        Z16, Z12, Z12
 	VADDPD        Z16, Z15, Z15
 	VADDPD        Z16, Z14, Z14
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z8, Z9, Z0
 	VUNPCKLPD     Z8, Z9, Z9
-	VMOVUPD       X9, (AX)
+	VMOVUPD       X9, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored222
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored222
 	VEXTRACTF32X4 $0x01, Z9, X8
-	VMOVUPD       X8, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z9, X8
-	VMOVUPD       X8, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z9, X8
-	VMOVUPD       X8, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X8, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored222
 	VEXTRACTF32X4 $0x01, Z0, X8
-	VMOVUPD       X8, (AX)(CX*1)
+	VMOVUPD       X8, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored222
+	VEXTRACTF32X4 $0x02, Z9, X8
+	VMOVUPD       X8, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored222
 	VEXTRACTF32X4 $0x02, Z0, X8
-	VMOVUPD       X8, (AX)(DX*1)
+	VMOVUPD       X8, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored222
+	VEXTRACTF32X4 $0x03, Z9, X8
+	VMOVUPD       X8, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored222
 	VEXTRACTF32X4 $0x03, Z0, X8
-	VMOVUPD       X8, (AX)(SI*1)
+	VMOVUPD       X8, (BX)(DI*1)
+
+stored222:
 	VUNPCKHPD     Z10, Z11, Z8
 	VUNPCKLPD     Z10, Z11, Z11
-	VMOVUPD       X11, 16(AX)
+	VMOVUPD       X11, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored223
+	VMOVUPD       X8, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored223
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, 16(AX)(CX*2)
-	VMOVUPD       X8, 16(AX)(BX*1)
+	VMOVUPD       X10, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored223
 	VEXTRACTF32X4 $0x01, Z8, X10
-	VMOVUPD       X10, 16(AX)(CX*1)
+	VMOVUPD       X10, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored223
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored223
 	VEXTRACTF32X4 $0x02, Z8, X10
-	VMOVUPD       X10, 16(AX)(DX*1)
+	VMOVUPD       X10, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored223
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored223
 	VEXTRACTF32X4 $0x03, Z8, X10
-	VMOVUPD       X10, 16(AX)(SI*1)
+	VMOVUPD       X10, 16(BX)(DI*1)
+
+stored223:
 	VUNPCKHPD     Z12, Z13, Z10
 	VUNPCKLPD     Z12, Z13, Z13
-	VMOVUPD       X13, 32(AX)
+	VMOVUPD       X13, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored224
+	VMOVUPD       X10, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored224
 	VEXTRACTF32X4 $0x01, Z13, X12
-	VMOVUPD       X12, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z13, X12
-	VMOVUPD       X12, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z13, X12
-	VMOVUPD       X12, 32(AX)(CX*2)
-	VMOVUPD       X10, 32(AX)(BX*1)
+	VMOVUPD       X12, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored224
 	VEXTRACTF32X4 $0x01, Z10, X12
-	VMOVUPD       X12, 32(AX)(CX*1)
+	VMOVUPD       X12, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored224
+	VEXTRACTF32X4 $0x02, Z13, X12
+	VMOVUPD       X12, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored224
 	VEXTRACTF32X4 $0x02, Z10, X12
-	VMOVUPD       X12, 32(AX)(DX*1)
+	VMOVUPD       X12, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored224
+	VEXTRACTF32X4 $0x03, Z13, X12
+	VMOVUPD       X12, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored224
 	VEXTRACTF32X4 $0x03, Z10, X12
-	VMOVUPD       X12, 32(AX)(SI*1)
+	VMOVUPD       X12, 32(BX)(DI*1)
+
+stored224:
 	VUNPCKHPD     Z14, Z15, Z12
 	VUNPCKLPD     Z14, Z15, Z15
-	VMOVUPD       X15, 48(AX)
-	VEXTRACTF32X4 $0x01, Z15, X14
-	VMOVUPD       X14, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z15, X14
-	VMOVUPD       X14, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z15, X14
-	VMOVUPD       X14, 48(AX)(CX*2)
-	VMOVUPD       X12, 48(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z12, X14
-	VMOVUPD       X14, 48(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z12, X14
-	VMOVUPD       X14, 48(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z12, X14
-	VMOVUPD       X14, 48(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPD       X15, 48(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs122
-	VXORPS        X15, X15, X15
+	JLE           stored225
+	VMOVUPD       X12, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored225
+	VEXTRACTF32X4 $0x01, Z15, X14
+	VMOVUPD       X14, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored225
+	VEXTRACTF32X4 $0x01, Z12, X14
+	VMOVUPD       X14, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored225
+	VEXTRACTF32X4 $0x02, Z15, X14
+	VMOVUPD       X14, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored225
+	VEXTRACTF32X4 $0x02, Z12, X14
+	VMOVUPD       X14, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored225
+	VEXTRACTF32X4 $0x03, Z15, X14
+	VMOVUPD       X14, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored225
+	VEXTRACTF32X4 $0x03, Z12, X14
+	VMOVUPD       X14, 48(BX)(DI*1)
+
+stored225:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs200
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other121:
+other199:
 	CMPQ AX, $0x07
-	JNE  other137
+	JNE  other226
 
-inputs138:
-	// 7 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs227:
+	// 7 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted228
+	MOVQ  $0x00000008, AX
+
+parted228:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded229
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded229
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded229
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded229
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded229
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded229
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded229
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded229:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded230
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded230
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded230
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded230
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded230
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded230
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded230
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded230:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded231
+	VMOVUPD      32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded231
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded231
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded231
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded231
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded231
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded231
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
+
+loaded231:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VMOVSD       48(AX), X7
-	VMOVSD       48(AX)(BX*1), X8
-	VMOVSD       48(AX)(BX*2), X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVSD       48(BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded232
+	VMOVSD       48(BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded232
+	VMOVSD       48(BX)(CX*2), X6
 	VINSERTF32X4 $0x01, X6, Z7, Z7
-	VMOVSD       48(AX)(CX*1), X6
+	CMPQ         AX, $0x03
+	JLE          loaded232
+	VMOVSD       48(BX)(DX*1), X6
 	VINSERTF32X4 $0x01, X6, Z8, Z8
-	VMOVSD       48(AX)(BX*4), X6
+	CMPQ         AX, $0x04
+	JLE          loaded232
+	VMOVSD       48(BX)(CX*4), X6
 	VINSERTF32X4 $0x02, X6, Z7, Z7
-	VMOVSD       48(AX)(DX*1), X6
+	CMPQ         AX, $0x05
+	JLE          loaded232
+	VMOVSD       48(BX)(SI*1), X6
 	VINSERTF32X4 $0x02, X6, Z8, Z8
-	VMOVSD       48(AX)(CX*2), X6
+	CMPQ         AX, $0x06
+	JLE          loaded232
+	VMOVSD       48(BX)(DX*2), X6
 	VINSERTF32X4 $0x03, X6, Z7, Z7
-	VMOVSD       48(AX)(SI*1), X6
+	CMPQ         AX, $0x07
+	JLE          loaded232
+	VMOVSD       48(BX)(DI*1), X6
 	VINSERTF32X4 $0x03, X6, Z8, Z8
+
+loaded232:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh143
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X8
-	VMOVUPD      (AX)(BX*1), X9
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z8, Z8
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z9, Z9
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z8, Z8
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z9, Z9
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z8, Z8
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z9, Z9
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh233
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X8, X8, X8
+	VXORPS       X9, X9, X9
+	VMOVUPD      (BX), X8
+	CMPQ         AX, $0x01
+	JLE          loaded235
+	VMOVUPD      (BX)(CX*1), X9
+	CMPQ         AX, $0x02
+	JLE          loaded235
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z8, Z8
+	CMPQ         AX, $0x03
+	JLE          loaded235
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z9, Z9
+	CMPQ         AX, $0x04
+	JLE          loaded235
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z8, Z8
+	CMPQ         AX, $0x05
+	JLE          loaded235
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z9, Z9
+	CMPQ         AX, $0x06
+	JLE          loaded235
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z8, Z8
+	CMPQ         AX, $0x07
+	JLE          loaded235
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z9, Z9
+
+loaded235:
 	VUNPCKHPD    Z9, Z8, Z6
 	VUNPCKLPD    Z9, Z8, Z8
-	VMOVUPD      16(AX), X10
-	VMOVUPD      16(AX)(BX*1), X11
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z10, Z10
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z11, Z11
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z10, Z10
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z11, Z11
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z10, Z10
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z11, Z11
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VMOVUPD      16(BX), X10
+	CMPQ         AX, $0x01
+	JLE          loaded236
+	VMOVUPD      16(BX)(CX*1), X11
+	CMPQ         AX, $0x02
+	JLE          loaded236
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z10, Z10
+	CMPQ         AX, $0x03
+	JLE          loaded236
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z11, Z11
+	CMPQ         AX, $0x04
+	JLE          loaded236
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z10, Z10
+	CMPQ         AX, $0x05
+	JLE          loaded236
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z11, Z11
+	CMPQ         AX, $0x06
+	JLE          loaded236
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z10, Z10
+	CMPQ         AX, $0x07
+	JLE          loaded236
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z11, Z11
+
+loaded236:
 	VUNPCKHPD    Z11, Z10, Z9
 	VUNPCKLPD    Z11, Z10, Z10
-	VMOVUPD      32(AX), X12
-	VMOVUPD      32(AX)(BX*1), X13
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z12, Z12
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z13, Z13
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z12, Z12
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z13, Z13
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z12, Z12
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z13, Z13
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VMOVUPD      32(BX), X12
+	CMPQ         AX, $0x01
+	JLE          loaded237
+	VMOVUPD      32(BX)(CX*1), X13
+	CMPQ         AX, $0x02
+	JLE          loaded237
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z12, Z12
+	CMPQ         AX, $0x03
+	JLE          loaded237
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z13, Z13
+	CMPQ         AX, $0x04
+	JLE          loaded237
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z12, Z12
+	CMPQ         AX, $0x05
+	JLE          loaded237
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z13, Z13
+	CMPQ         AX, $0x06
+	JLE          loaded237
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z12, Z12
+	CMPQ         AX, $0x07
+	JLE          loaded237
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z13, Z13
+
+loaded237:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
-	VMOVSD       48(AX), X14
-	VMOVSD       48(AX)(BX*1), X15
-	VMOVSD       48(AX)(BX*2), X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VMOVSD       48(BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded238
+	VMOVSD       48(BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded238
+	VMOVSD       48(BX)(CX*2), X13
 	VINSERTF32X4 $0x01, X13, Z14, Z14
-	VMOVSD       48(AX)(CX*1), X13
+	CMPQ         AX, $0x03
+	JLE          loaded238
+	VMOVSD       48(BX)(DX*1), X13
 	VINSERTF32X4 $0x01, X13, Z15, Z15
-	VMOVSD       48(AX)(BX*4), X13
+	CMPQ         AX, $0x04
+	JLE          loaded238
+	VMOVSD       48(BX)(CX*4), X13
 	VINSERTF32X4 $0x02, X13, Z14, Z14
-	VMOVSD       48(AX)(DX*1), X13
+	CMPQ         AX, $0x05
+	JLE          loaded238
+	VMOVSD       48(BX)(SI*1), X13
 	VINSERTF32X4 $0x02, X13, Z15, Z15
-	VMOVSD       48(AX)(CX*2), X13
+	CMPQ         AX, $0x06
+	JLE          loaded238
+	VMOVSD       48(BX)(DX*2), X13
 	VINSERTF32X4 $0x03, X13, Z14, Z14
-	VMOVSD       48(AX)(SI*1), X13
+	CMPQ         AX, $0x07
+	JLE          loaded238
+	VMOVSD       48(BX)(DI*1), X13
 	VINSERTF32X4 $0x03, X13, Z15, Z15
-	VUNPCKHPD    Z15, Z14, Z13
-	VUNPCKLPD    Z15, Z14, Z14
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready144
 
-fresh143:
+loaded238:
+	VUNPCKHPD Z15, Z14, Z13
+	VUNPCKLPD Z15, Z14, Z14
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready234
+
+fresh233:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z10, Z10, Z10
@@ -22735,77 +28894,101 @@ fresh143:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z14, Z14, Z14
 
-ready144:
+ready234:
 	VPXORD Z13, Z13, Z13
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without149
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without239
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row151:
-	VMOVUPD      (SI), Z15
+row241:
+	CMPQ      AX, $0x08
+	JE        all242
+	VMOVUPD.Z (DI), K1, Z15
+	JMP       moved243
+
+all242:
+	VMOVUPD (DI), Z15
+
+moved243:
 	VMOVAPD      Z13, Z17
-	VBROADCASTSD (CX), Z16
+	VBROADCASTSD (DX), Z16
 	VFMADD231PD  Z16, Z15, Z8
 	VFMADD231PD  Z16, Z1, Z17
-	VBROADCASTSD 8(CX), Z16
+	VBROADCASTSD 8(DX), Z16
 	VFMADD231PD  Z16, Z15, Z6
 	VFMADD231PD  Z16, Z0, Z17
-	VBROADCASTSD 16(CX), Z16
+	VBROADCASTSD 16(DX), Z16
 	VFMADD231PD  Z16, Z15, Z10
 	VFMADD231PD  Z16, Z3, Z17
-	VBROADCASTSD 24(CX), Z16
+	VBROADCASTSD 24(DX), Z16
 	VFMADD231PD  Z16, Z15, Z9
 	VFMADD231PD  Z16, Z2, Z17
-	VBROADCASTSD 32(CX), Z16
+	VBROADCASTSD 32(DX), Z16
 	VFMADD231PD  Z16, Z15, Z12
 	VFMADD231PD  Z16, Z5, Z17
-	VBROADCASTSD 40(CX), Z16
+	VBROADCASTSD 40(DX), Z16
 	VFMADD231PD  Z16, Z15, Z11
 	VFMADD231PD  Z16, Z4, Z17
-	VBROADCASTSD 48(CX), Z16
+	VBROADCASTSD 48(DX), Z16
 	VFMADD231PD  Z16, Z15, Z14
 	VFMADD231PD  Z16, Z7, Z17
 	VADDPD       Z13, Z17, Z17
-	VMOVUPD      Z17, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row151
+	CMPQ         AX, $0x08
+	JE           all244
+	VMOVUPD      Z17, K1, (BX)
+	JMP          moved245
+
+all244:
+	VMOVUPD Z17, (BX)
+
+moved245:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row241
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end150
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end240
 
-without149:
+without239:
 	// the same without dx
-row152:
-	VMOVUPD          (SI), Z15
-	VFMADD231PD.BCST (CX), Z15, Z8
-	VFMADD231PD.BCST 8(CX), Z15, Z6
-	VFMADD231PD.BCST 16(CX), Z15, Z10
-	VFMADD231PD.BCST 24(CX), Z15, Z9
-	VFMADD231PD.BCST 32(CX), Z15, Z12
-	VFMADD231PD.BCST 40(CX), Z15, Z11
-	VFMADD231PD.BCST 48(CX), Z15, Z14
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row152
+row246:
+	CMPQ      AX, $0x08
+	JE        all247
+	VMOVUPD.Z (DI), K1, Z15
+	JMP       moved248
 
-end150:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all247:
+	VMOVUPD (DI), Z15
+
+moved248:
+	VFMADD231PD.BCST (DX), Z15, Z8
+	VFMADD231PD.BCST 8(DX), Z15, Z6
+	VFMADD231PD.BCST 16(DX), Z15, Z10
+	VFMADD231PD.BCST 24(DX), Z15, Z9
+	VFMADD231PD.BCST 32(DX), Z15, Z12
+	VFMADD231PD.BCST 40(DX), Z15, Z11
+	VFMADD231PD.BCST 48(DX), Z15, Z14
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row246
+
+end240:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z13, Z13, Z13
 	VADDPD        Z13, Z8, Z8
 	VADDPD        Z13, Z6, Z6
@@ -22814,174 +28997,357 @@ end150:
 	VADDPD        Z13, Z12, Z12
 	VADDPD        Z13, Z11, Z11
 	VADDPD        Z13, Z14, Z14
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z6, Z8, Z0
 	VUNPCKLPD     Z6, Z8, Z8
-	VMOVUPD       X8, (AX)
+	VMOVUPD       X8, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored249
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored249
 	VEXTRACTF32X4 $0x01, Z8, X6
-	VMOVUPD       X6, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z8, X6
-	VMOVUPD       X6, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z8, X6
-	VMOVUPD       X6, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X6, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored249
 	VEXTRACTF32X4 $0x01, Z0, X6
-	VMOVUPD       X6, (AX)(CX*1)
+	VMOVUPD       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored249
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVUPD       X6, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored249
 	VEXTRACTF32X4 $0x02, Z0, X6
-	VMOVUPD       X6, (AX)(DX*1)
+	VMOVUPD       X6, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored249
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVUPD       X6, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored249
 	VEXTRACTF32X4 $0x03, Z0, X6
-	VMOVUPD       X6, (AX)(SI*1)
+	VMOVUPD       X6, (BX)(DI*1)
+
+stored249:
 	VUNPCKHPD     Z9, Z10, Z6
 	VUNPCKLPD     Z9, Z10, Z10
-	VMOVUPD       X10, 16(AX)
+	VMOVUPD       X10, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored250
+	VMOVUPD       X6, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored250
 	VEXTRACTF32X4 $0x01, Z10, X9
-	VMOVUPD       X9, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z10, X9
-	VMOVUPD       X9, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z10, X9
-	VMOVUPD       X9, 16(AX)(CX*2)
-	VMOVUPD       X6, 16(AX)(BX*1)
+	VMOVUPD       X9, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored250
 	VEXTRACTF32X4 $0x01, Z6, X9
-	VMOVUPD       X9, 16(AX)(CX*1)
+	VMOVUPD       X9, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored250
+	VEXTRACTF32X4 $0x02, Z10, X9
+	VMOVUPD       X9, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored250
 	VEXTRACTF32X4 $0x02, Z6, X9
-	VMOVUPD       X9, 16(AX)(DX*1)
+	VMOVUPD       X9, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored250
+	VEXTRACTF32X4 $0x03, Z10, X9
+	VMOVUPD       X9, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored250
 	VEXTRACTF32X4 $0x03, Z6, X9
-	VMOVUPD       X9, 16(AX)(SI*1)
+	VMOVUPD       X9, 16(BX)(DI*1)
+
+stored250:
 	VUNPCKHPD     Z11, Z12, Z9
 	VUNPCKLPD     Z11, Z12, Z12
-	VMOVUPD       X12, 32(AX)
+	VMOVUPD       X12, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored251
+	VMOVUPD       X9, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored251
 	VEXTRACTF32X4 $0x01, Z12, X11
-	VMOVUPD       X11, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z12, X11
-	VMOVUPD       X11, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z12, X11
-	VMOVUPD       X11, 32(AX)(CX*2)
-	VMOVUPD       X9, 32(AX)(BX*1)
+	VMOVUPD       X11, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored251
 	VEXTRACTF32X4 $0x01, Z9, X11
-	VMOVUPD       X11, 32(AX)(CX*1)
+	VMOVUPD       X11, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored251
+	VEXTRACTF32X4 $0x02, Z12, X11
+	VMOVUPD       X11, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored251
 	VEXTRACTF32X4 $0x02, Z9, X11
-	VMOVUPD       X11, 32(AX)(DX*1)
+	VMOVUPD       X11, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored251
+	VEXTRACTF32X4 $0x03, Z12, X11
+	VMOVUPD       X11, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored251
 	VEXTRACTF32X4 $0x03, Z9, X11
-	VMOVUPD       X11, 32(AX)(SI*1)
+	VMOVUPD       X11, 32(BX)(DI*1)
+
+stored251:
 	VUNPCKHPD     Z0, Z14, Z11
 	VUNPCKLPD     Z0, Z14, Z14
-	VMOVSD        X14, 48(AX)
-	VEXTRACTF32X4 $0x01, Z14, X0
-	VMOVSD        X0, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z14, X0
-	VMOVSD        X0, 48(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z14, X0
-	VMOVSD        X0, 48(AX)(CX*2)
-	VMOVSD        X11, 48(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z11, X0
-	VMOVSD        X0, 48(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z11, X0
-	VMOVSD        X0, 48(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z11, X0
-	VMOVSD        X0, 48(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X14, 48(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs138
-	VXORPS        X15, X15, X15
+	JLE           stored252
+	VMOVSD        X11, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Z14, X0
+	VMOVSD        X0, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Z11, X0
+	VMOVSD        X0, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored252
+	VEXTRACTF32X4 $0x02, Z14, X0
+	VMOVSD        X0, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored252
+	VEXTRACTF32X4 $0x02, Z11, X0
+	VMOVSD        X0, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored252
+	VEXTRACTF32X4 $0x03, Z14, X0
+	VMOVSD        X0, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored252
+	VEXTRACTF32X4 $0x03, Z11, X0
+	VMOVSD        X0, 48(BX)(DI*1)
+
+stored252:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs227
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other137:
+other226:
 	CMPQ AX, $0x06
-	JNE  other153
+	JNE  other253
 
-inputs154:
-	// 6 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs254:
+	// 6 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted255
+	MOVQ  $0x00000008, AX
+
+parted255:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded256
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded256
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded256
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded256
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded256
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded256
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded256
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded256:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded257
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded257
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded257
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded257
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded257
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded257
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded257
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded257:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded258
+	VMOVUPD      32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded258
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded258
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded258
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded258
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded258
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded258
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
+
+loaded258:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh158
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X7
-	VMOVUPD      (AX)(BX*1), X8
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z8, Z8
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z8, Z8
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh259
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPD      (BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded261
+	VMOVUPD      (BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded261
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z7, Z7
+	CMPQ         AX, $0x03
+	JLE          loaded261
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z8, Z8
+	CMPQ         AX, $0x04
+	JLE          loaded261
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded261
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z8, Z8
+	CMPQ         AX, $0x06
+	JLE          loaded261
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded261
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z8, Z8
+
+loaded261:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VMOVUPD      16(AX), X9
-	VMOVUPD      16(AX)(BX*1), X10
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z9, Z9
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z10, Z10
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z9, Z9
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z10, Z10
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z9, Z9
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z10, Z10
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVUPD      16(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded262
+	VMOVUPD      16(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded262
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z9, Z9
+	CMPQ         AX, $0x03
+	JLE          loaded262
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z10, Z10
+	CMPQ         AX, $0x04
+	JLE          loaded262
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z9, Z9
+	CMPQ         AX, $0x05
+	JLE          loaded262
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z10, Z10
+	CMPQ         AX, $0x06
+	JLE          loaded262
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z9, Z9
+	CMPQ         AX, $0x07
+	JLE          loaded262
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z10, Z10
+
+loaded262:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VMOVUPD      32(AX), X11
-	VMOVUPD      32(AX)(BX*1), X12
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z11, Z11
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z12, Z12
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z11, Z11
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z12, Z12
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z11, Z11
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z12, Z12
-	VUNPCKHPD    Z12, Z11, Z10
-	VUNPCKLPD    Z12, Z11, Z11
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready159
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPD      32(BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded263
+	VMOVUPD      32(BX)(CX*1), X12
+	CMPQ         AX, $0x02
+	JLE          loaded263
+	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z11, Z11
+	CMPQ         AX, $0x03
+	JLE          loaded263
+	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z12, Z12
+	CMPQ         AX, $0x04
+	JLE          loaded263
+	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z11, Z11
+	CMPQ         AX, $0x05
+	JLE          loaded263
+	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z12, Z12
+	CMPQ         AX, $0x06
+	JLE          loaded263
+	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z11, Z11
+	CMPQ         AX, $0x07
+	JLE          loaded263
+	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z12, Z12
 
-fresh158:
+loaded263:
+	VUNPCKHPD Z12, Z11, Z10
+	VUNPCKLPD Z12, Z11, Z11
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready260
+
+fresh259:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z6, Z6, Z6
 	VPXORD Z9, Z9, Z9
@@ -22989,73 +29355,97 @@ fresh158:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z10, Z10, Z10
 
-ready159:
+ready260:
 	VPXORD Z12, Z12, Z12
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without163
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without264
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row165:
-	VMOVUPD      (SI), Z13
+row266:
+	CMPQ      AX, $0x08
+	JE        all267
+	VMOVUPD.Z (DI), K1, Z13
+	JMP       moved268
+
+all267:
+	VMOVUPD (DI), Z13
+
+moved268:
 	VMOVAPD      Z12, Z15
-	VBROADCASTSD (CX), Z14
+	VBROADCASTSD (DX), Z14
 	VFMADD231PD  Z14, Z13, Z7
 	VFMADD231PD  Z14, Z1, Z15
-	VBROADCASTSD 8(CX), Z14
+	VBROADCASTSD 8(DX), Z14
 	VFMADD231PD  Z14, Z13, Z6
 	VFMADD231PD  Z14, Z0, Z15
-	VBROADCASTSD 16(CX), Z14
+	VBROADCASTSD 16(DX), Z14
 	VFMADD231PD  Z14, Z13, Z9
 	VFMADD231PD  Z14, Z3, Z15
-	VBROADCASTSD 24(CX), Z14
+	VBROADCASTSD 24(DX), Z14
 	VFMADD231PD  Z14, Z13, Z8
 	VFMADD231PD  Z14, Z2, Z15
-	VBROADCASTSD 32(CX), Z14
+	VBROADCASTSD 32(DX), Z14
 	VFMADD231PD  Z14, Z13, Z11
 	VFMADD231PD  Z14, Z5, Z15
-	VBROADCASTSD 40(CX), Z14
+	VBROADCASTSD 40(DX), Z14
 	VFMADD231PD  Z14, Z13, Z10
 	VFMADD231PD  Z14, Z4, Z15
 	VADDPD       Z12, Z15, Z15
-	VMOVUPD      Z15, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row165
+	CMPQ         AX, $0x08
+	JE           all269
+	VMOVUPD      Z15, K1, (BX)
+	JMP          moved270
+
+all269:
+	VMOVUPD Z15, (BX)
+
+moved270:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row266
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end164
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end265
 
-without163:
+without264:
 	// the same without dx
-row166:
-	VMOVUPD          (SI), Z13
-	VFMADD231PD.BCST (CX), Z13, Z7
-	VFMADD231PD.BCST 8(CX), Z13, Z6
-	VFMADD231PD.BCST 16(CX), Z13, Z9
-	VFMADD231PD.BCST 24(CX), Z13, Z8
-	VFMADD231PD.BCST 32(CX), Z13, Z11
-	VFMADD231PD.BCST 40(CX), Z13, Z10
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row166
+row271:
+	CMPQ      AX, $0x08
+	JE        all272
+	VMOVUPD.Z (DI), K1, Z13
+	JMP       moved273
 
-end164:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all272:
+	VMOVUPD (DI), Z13
+
+moved273:
+	VFMADD231PD.BCST (DX), Z13, Z7
+	VFMADD231PD.BCST 8(DX), Z13, Z6
+	VFMADD231PD.BCST 16(DX), Z13, Z9
+	VFMADD231PD.BCST 24(DX), Z13, Z8
+	VFMADD231PD.BCST 32(DX), Z13, Z11
+	VFMADD231PD.BCST 40(DX), Z13, Z10
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row271
+
+end265:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z12, Z12, Z12
 	VADDPD        Z12, Z7, Z7
 	VADDPD        Z12, Z6, Z6
@@ -23063,816 +29453,1420 @@ end164:
 	VADDPD        Z12, Z8, Z8
 	VADDPD        Z12, Z11, Z11
 	VADDPD        Z12, Z10, Z10
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z6, Z7, Z0
 	VUNPCKLPD     Z6, Z7, Z7
-	VMOVUPD       X7, (AX)
+	VMOVUPD       X7, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored274
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored274
 	VEXTRACTF32X4 $0x01, Z7, X6
-	VMOVUPD       X6, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z7, X6
-	VMOVUPD       X6, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z7, X6
-	VMOVUPD       X6, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X6, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored274
 	VEXTRACTF32X4 $0x01, Z0, X6
-	VMOVUPD       X6, (AX)(CX*1)
+	VMOVUPD       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored274
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVUPD       X6, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored274
 	VEXTRACTF32X4 $0x02, Z0, X6
-	VMOVUPD       X6, (AX)(DX*1)
+	VMOVUPD       X6, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored274
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVUPD       X6, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored274
 	VEXTRACTF32X4 $0x03, Z0, X6
-	VMOVUPD       X6, (AX)(SI*1)
+	VMOVUPD       X6, (BX)(DI*1)
+
+stored274:
 	VUNPCKHPD     Z8, Z9, Z6
 	VUNPCKLPD     Z8, Z9, Z9
-	VMOVUPD       X9, 16(AX)
+	VMOVUPD       X9, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored275
+	VMOVUPD       X6, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored275
 	VEXTRACTF32X4 $0x01, Z9, X8
-	VMOVUPD       X8, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z9, X8
-	VMOVUPD       X8, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z9, X8
-	VMOVUPD       X8, 16(AX)(CX*2)
-	VMOVUPD       X6, 16(AX)(BX*1)
+	VMOVUPD       X8, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored275
 	VEXTRACTF32X4 $0x01, Z6, X8
-	VMOVUPD       X8, 16(AX)(CX*1)
+	VMOVUPD       X8, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored275
+	VEXTRACTF32X4 $0x02, Z9, X8
+	VMOVUPD       X8, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored275
 	VEXTRACTF32X4 $0x02, Z6, X8
-	VMOVUPD       X8, 16(AX)(DX*1)
+	VMOVUPD       X8, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored275
+	VEXTRACTF32X4 $0x03, Z9, X8
+	VMOVUPD       X8, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored275
 	VEXTRACTF32X4 $0x03, Z6, X8
-	VMOVUPD       X8, 16(AX)(SI*1)
+	VMOVUPD       X8, 16(BX)(DI*1)
+
+stored275:
 	VUNPCKHPD     Z10, Z11, Z8
 	VUNPCKLPD     Z10, Z11, Z11
-	VMOVUPD       X11, 32(AX)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, 32(AX)(CX*2)
-	VMOVUPD       X8, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z8, X10
-	VMOVUPD       X10, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z8, X10
-	VMOVUPD       X10, 32(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z8, X10
-	VMOVUPD       X10, 32(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPD       X11, 32(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs154
-	VXORPS        X15, X15, X15
+	JLE           stored276
+	VMOVUPD       X8, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored276
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored276
+	VEXTRACTF32X4 $0x01, Z8, X10
+	VMOVUPD       X10, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored276
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored276
+	VEXTRACTF32X4 $0x02, Z8, X10
+	VMOVUPD       X10, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored276
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored276
+	VEXTRACTF32X4 $0x03, Z8, X10
+	VMOVUPD       X10, 32(BX)(DI*1)
+
+stored276:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs254
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other153:
+other253:
 	CMPQ AX, $0x05
-	JNE  other167
+	JNE  other277
 
-inputs168:
-	// 5 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs278:
+	// 5 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted279
+	MOVQ  $0x00000008, AX
+
+parted279:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded280
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded280
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded280
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded280
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded280
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded280
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded280
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded280:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded281
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded281
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded281
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded281
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded281
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded281
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded281
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded281:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVSD       32(AX), X5
-	VMOVSD       32(AX)(BX*1), X6
-	VMOVSD       32(AX)(BX*2), X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVSD       32(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded282
+	VMOVSD       32(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded282
+	VMOVSD       32(BX)(CX*2), X4
 	VINSERTF32X4 $0x01, X4, Z5, Z5
-	VMOVSD       32(AX)(CX*1), X4
+	CMPQ         AX, $0x03
+	JLE          loaded282
+	VMOVSD       32(BX)(DX*1), X4
 	VINSERTF32X4 $0x01, X4, Z6, Z6
-	VMOVSD       32(AX)(BX*4), X4
+	CMPQ         AX, $0x04
+	JLE          loaded282
+	VMOVSD       32(BX)(CX*4), X4
 	VINSERTF32X4 $0x02, X4, Z5, Z5
-	VMOVSD       32(AX)(DX*1), X4
+	CMPQ         AX, $0x05
+	JLE          loaded282
+	VMOVSD       32(BX)(SI*1), X4
 	VINSERTF32X4 $0x02, X4, Z6, Z6
-	VMOVSD       32(AX)(CX*2), X4
+	CMPQ         AX, $0x06
+	JLE          loaded282
+	VMOVSD       32(BX)(DX*2), X4
 	VINSERTF32X4 $0x03, X4, Z5, Z5
-	VMOVSD       32(AX)(SI*1), X4
+	CMPQ         AX, $0x07
+	JLE          loaded282
+	VMOVSD       32(BX)(DI*1), X4
 	VINSERTF32X4 $0x03, X4, Z6, Z6
+
+loaded282:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh172
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X6
-	VMOVUPD      (AX)(BX*1), X7
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z6, Z6
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z7, Z7
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z6, Z6
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z7, Z7
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z6, Z6
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z7, Z7
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh283
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VMOVUPD      (BX), X6
+	CMPQ         AX, $0x01
+	JLE          loaded285
+	VMOVUPD      (BX)(CX*1), X7
+	CMPQ         AX, $0x02
+	JLE          loaded285
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z6, Z6
+	CMPQ         AX, $0x03
+	JLE          loaded285
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z7, Z7
+	CMPQ         AX, $0x04
+	JLE          loaded285
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z6, Z6
+	CMPQ         AX, $0x05
+	JLE          loaded285
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z7, Z7
+	CMPQ         AX, $0x06
+	JLE          loaded285
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z6, Z6
+	CMPQ         AX, $0x07
+	JLE          loaded285
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z7, Z7
+
+loaded285:
 	VUNPCKHPD    Z7, Z6, Z4
 	VUNPCKLPD    Z7, Z6, Z6
-	VMOVUPD      16(AX), X8
-	VMOVUPD      16(AX)(BX*1), X9
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z8, Z8
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z9, Z9
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z8, Z8
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z9, Z9
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z8, Z8
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z9, Z9
+	VXORPS       X8, X8, X8
+	VXORPS       X9, X9, X9
+	VMOVUPD      16(BX), X8
+	CMPQ         AX, $0x01
+	JLE          loaded286
+	VMOVUPD      16(BX)(CX*1), X9
+	CMPQ         AX, $0x02
+	JLE          loaded286
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z8, Z8
+	CMPQ         AX, $0x03
+	JLE          loaded286
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z9, Z9
+	CMPQ         AX, $0x04
+	JLE          loaded286
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z8, Z8
+	CMPQ         AX, $0x05
+	JLE          loaded286
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z9, Z9
+	CMPQ         AX, $0x06
+	JLE          loaded286
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z8, Z8
+	CMPQ         AX, $0x07
+	JLE          loaded286
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z9, Z9
+
+loaded286:
 	VUNPCKHPD    Z9, Z8, Z7
 	VUNPCKLPD    Z9, Z8, Z8
-	VMOVSD       32(AX), X10
-	VMOVSD       32(AX)(BX*1), X11
-	VMOVSD       32(AX)(BX*2), X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VMOVSD       32(BX), X10
+	CMPQ         AX, $0x01
+	JLE          loaded287
+	VMOVSD       32(BX)(CX*1), X11
+	CMPQ         AX, $0x02
+	JLE          loaded287
+	VMOVSD       32(BX)(CX*2), X9
 	VINSERTF32X4 $0x01, X9, Z10, Z10
-	VMOVSD       32(AX)(CX*1), X9
+	CMPQ         AX, $0x03
+	JLE          loaded287
+	VMOVSD       32(BX)(DX*1), X9
 	VINSERTF32X4 $0x01, X9, Z11, Z11
-	VMOVSD       32(AX)(BX*4), X9
+	CMPQ         AX, $0x04
+	JLE          loaded287
+	VMOVSD       32(BX)(CX*4), X9
 	VINSERTF32X4 $0x02, X9, Z10, Z10
-	VMOVSD       32(AX)(DX*1), X9
+	CMPQ         AX, $0x05
+	JLE          loaded287
+	VMOVSD       32(BX)(SI*1), X9
 	VINSERTF32X4 $0x02, X9, Z11, Z11
-	VMOVSD       32(AX)(CX*2), X9
+	CMPQ         AX, $0x06
+	JLE          loaded287
+	VMOVSD       32(BX)(DX*2), X9
 	VINSERTF32X4 $0x03, X9, Z10, Z10
-	VMOVSD       32(AX)(SI*1), X9
+	CMPQ         AX, $0x07
+	JLE          loaded287
+	VMOVSD       32(BX)(DI*1), X9
 	VINSERTF32X4 $0x03, X9, Z11, Z11
-	VUNPCKHPD    Z11, Z10, Z9
-	VUNPCKLPD    Z11, Z10, Z10
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready173
 
-fresh172:
+loaded287:
+	VUNPCKHPD Z11, Z10, Z9
+	VUNPCKLPD Z11, Z10, Z10
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready284
+
+fresh283:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z4, Z4, Z4
 	VPXORD Z8, Z8, Z8
 	VPXORD Z7, Z7, Z7
 	VPXORD Z10, Z10, Z10
 
-ready173:
+ready284:
 	VPXORD Z9, Z9, Z9
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without177
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without288
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row179:
-	VMOVUPD      (SI), Z11
+row290:
+	CMPQ      AX, $0x08
+	JE        all291
+	VMOVUPD.Z (DI), K1, Z11
+	JMP       moved292
+
+all291:
+	VMOVUPD (DI), Z11
+
+moved292:
 	VMOVAPD      Z9, Z13
-	VBROADCASTSD (CX), Z12
+	VBROADCASTSD (DX), Z12
 	VFMADD231PD  Z12, Z11, Z6
 	VFMADD231PD  Z12, Z1, Z13
-	VBROADCASTSD 8(CX), Z12
+	VBROADCASTSD 8(DX), Z12
 	VFMADD231PD  Z12, Z11, Z4
 	VFMADD231PD  Z12, Z0, Z13
-	VBROADCASTSD 16(CX), Z12
+	VBROADCASTSD 16(DX), Z12
 	VFMADD231PD  Z12, Z11, Z8
 	VFMADD231PD  Z12, Z3, Z13
-	VBROADCASTSD 24(CX), Z12
+	VBROADCASTSD 24(DX), Z12
 	VFMADD231PD  Z12, Z11, Z7
 	VFMADD231PD  Z12, Z2, Z13
-	VBROADCASTSD 32(CX), Z12
+	VBROADCASTSD 32(DX), Z12
 	VFMADD231PD  Z12, Z11, Z10
 	VFMADD231PD  Z12, Z5, Z13
 	VADDPD       Z9, Z13, Z13
-	VMOVUPD      Z13, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row179
+	CMPQ         AX, $0x08
+	JE           all293
+	VMOVUPD      Z13, K1, (BX)
+	JMP          moved294
+
+all293:
+	VMOVUPD Z13, (BX)
+
+moved294:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row290
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end178
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end289
 
-without177:
+without288:
 	// the same without dx
-row180:
-	VMOVUPD          (SI), Z11
-	VFMADD231PD.BCST (CX), Z11, Z6
-	VFMADD231PD.BCST 8(CX), Z11, Z4
-	VFMADD231PD.BCST 16(CX), Z11, Z8
-	VFMADD231PD.BCST 24(CX), Z11, Z7
-	VFMADD231PD.BCST 32(CX), Z11, Z10
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row180
+row295:
+	CMPQ      AX, $0x08
+	JE        all296
+	VMOVUPD.Z (DI), K1, Z11
+	JMP       moved297
 
-end178:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all296:
+	VMOVUPD (DI), Z11
+
+moved297:
+	VFMADD231PD.BCST (DX), Z11, Z6
+	VFMADD231PD.BCST 8(DX), Z11, Z4
+	VFMADD231PD.BCST 16(DX), Z11, Z8
+	VFMADD231PD.BCST 24(DX), Z11, Z7
+	VFMADD231PD.BCST 32(DX), Z11, Z10
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row295
+
+end289:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z9, Z9, Z9
 	VADDPD        Z9, Z6, Z6
 	VADDPD        Z9, Z4, Z4
 	VADDPD        Z9, Z8, Z8
 	VADDPD        Z9, Z7, Z7
 	VADDPD        Z9, Z10, Z10
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z4, Z6, Z0
 	VUNPCKLPD     Z4, Z6, Z6
-	VMOVUPD       X6, (AX)
+	VMOVUPD       X6, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored298
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored298
 	VEXTRACTF32X4 $0x01, Z6, X4
-	VMOVUPD       X4, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z6, X4
-	VMOVUPD       X4, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z6, X4
-	VMOVUPD       X4, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X4, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored298
 	VEXTRACTF32X4 $0x01, Z0, X4
-	VMOVUPD       X4, (AX)(CX*1)
+	VMOVUPD       X4, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored298
+	VEXTRACTF32X4 $0x02, Z6, X4
+	VMOVUPD       X4, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored298
 	VEXTRACTF32X4 $0x02, Z0, X4
-	VMOVUPD       X4, (AX)(DX*1)
+	VMOVUPD       X4, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored298
+	VEXTRACTF32X4 $0x03, Z6, X4
+	VMOVUPD       X4, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored298
 	VEXTRACTF32X4 $0x03, Z0, X4
-	VMOVUPD       X4, (AX)(SI*1)
+	VMOVUPD       X4, (BX)(DI*1)
+
+stored298:
 	VUNPCKHPD     Z7, Z8, Z4
 	VUNPCKLPD     Z7, Z8, Z8
-	VMOVUPD       X8, 16(AX)
+	VMOVUPD       X8, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored299
+	VMOVUPD       X4, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored299
 	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVUPD       X7, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVUPD       X7, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVUPD       X7, 16(AX)(CX*2)
-	VMOVUPD       X4, 16(AX)(BX*1)
+	VMOVUPD       X7, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored299
 	VEXTRACTF32X4 $0x01, Z4, X7
-	VMOVUPD       X7, 16(AX)(CX*1)
+	VMOVUPD       X7, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored299
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVUPD       X7, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored299
 	VEXTRACTF32X4 $0x02, Z4, X7
-	VMOVUPD       X7, 16(AX)(DX*1)
+	VMOVUPD       X7, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored299
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVUPD       X7, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored299
 	VEXTRACTF32X4 $0x03, Z4, X7
-	VMOVUPD       X7, 16(AX)(SI*1)
+	VMOVUPD       X7, 16(BX)(DI*1)
+
+stored299:
 	VUNPCKHPD     Z0, Z10, Z7
 	VUNPCKLPD     Z0, Z10, Z10
-	VMOVSD        X10, 32(AX)
-	VEXTRACTF32X4 $0x01, Z10, X0
-	VMOVSD        X0, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z10, X0
-	VMOVSD        X0, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z10, X0
-	VMOVSD        X0, 32(AX)(CX*2)
-	VMOVSD        X7, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z7, X0
-	VMOVSD        X0, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z7, X0
-	VMOVSD        X0, 32(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z7, X0
-	VMOVSD        X0, 32(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X10, 32(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs168
-	VXORPS        X15, X15, X15
+	JLE           stored300
+	VMOVSD        X7, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored300
+	VEXTRACTF32X4 $0x01, Z10, X0
+	VMOVSD        X0, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored300
+	VEXTRACTF32X4 $0x01, Z7, X0
+	VMOVSD        X0, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored300
+	VEXTRACTF32X4 $0x02, Z10, X0
+	VMOVSD        X0, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored300
+	VEXTRACTF32X4 $0x02, Z7, X0
+	VMOVSD        X0, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored300
+	VEXTRACTF32X4 $0x03, Z10, X0
+	VMOVSD        X0, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored300
+	VEXTRACTF32X4 $0x03, Z7, X0
+	VMOVSD        X0, 32(BX)(DI*1)
+
+stored300:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs278
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other167:
+other277:
 	CMPQ AX, $0x04
-	JNE  other181
+	JNE  other301
 
-inputs182:
-	// 4 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs302:
+	// 4 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted303
+	MOVQ  $0x00000008, AX
+
+parted303:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded304
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded304
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded304
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded304
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded304
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded304
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded304
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded304:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded305
+	VMOVUPD      16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded305
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded305
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded305
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded305
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded305
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded305
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
+
+loaded305:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh185
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X5
-	VMOVUPD      (AX)(BX*1), X6
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z6, Z6
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh306
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVUPD      (BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded308
+	VMOVUPD      (BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded308
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z5, Z5
+	CMPQ         AX, $0x03
+	JLE          loaded308
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z6, Z6
+	CMPQ         AX, $0x04
+	JLE          loaded308
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z5, Z5
+	CMPQ         AX, $0x05
+	JLE          loaded308
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z6, Z6
+	CMPQ         AX, $0x06
+	JLE          loaded308
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z5, Z5
+	CMPQ         AX, $0x07
+	JLE          loaded308
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z6, Z6
+
+loaded308:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VMOVUPD      16(AX), X7
-	VMOVUPD      16(AX)(BX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z7, Z7
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z8, Z8
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z7, Z7
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z8, Z8
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z7, Z7
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z8, Z8
-	VUNPCKHPD    Z8, Z7, Z6
-	VUNPCKLPD    Z8, Z7, Z7
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready186
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPD      16(BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded309
+	VMOVUPD      16(BX)(CX*1), X8
+	CMPQ         AX, $0x02
+	JLE          loaded309
+	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z7, Z7
+	CMPQ         AX, $0x03
+	JLE          loaded309
+	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z8, Z8
+	CMPQ         AX, $0x04
+	JLE          loaded309
+	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z7, Z7
+	CMPQ         AX, $0x05
+	JLE          loaded309
+	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z8, Z8
+	CMPQ         AX, $0x06
+	JLE          loaded309
+	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z7, Z7
+	CMPQ         AX, $0x07
+	JLE          loaded309
+	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z8, Z8
 
-fresh185:
+loaded309:
+	VUNPCKHPD Z8, Z7, Z6
+	VUNPCKLPD Z8, Z7, Z7
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready307
+
+fresh306:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z4, Z4, Z4
 	VPXORD Z7, Z7, Z7
 	VPXORD Z6, Z6, Z6
 
-ready186:
+ready307:
 	VPXORD Z8, Z8, Z8
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without189
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without310
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row191:
-	VMOVUPD      (SI), Z9
+row312:
+	CMPQ      AX, $0x08
+	JE        all313
+	VMOVUPD.Z (DI), K1, Z9
+	JMP       moved314
+
+all313:
+	VMOVUPD (DI), Z9
+
+moved314:
 	VMOVAPD      Z8, Z11
-	VBROADCASTSD (CX), Z10
+	VBROADCASTSD (DX), Z10
 	VFMADD231PD  Z10, Z9, Z5
 	VFMADD231PD  Z10, Z1, Z11
-	VBROADCASTSD 8(CX), Z10
+	VBROADCASTSD 8(DX), Z10
 	VFMADD231PD  Z10, Z9, Z4
 	VFMADD231PD  Z10, Z0, Z11
-	VBROADCASTSD 16(CX), Z10
+	VBROADCASTSD 16(DX), Z10
 	VFMADD231PD  Z10, Z9, Z7
 	VFMADD231PD  Z10, Z3, Z11
-	VBROADCASTSD 24(CX), Z10
+	VBROADCASTSD 24(DX), Z10
 	VFMADD231PD  Z10, Z9, Z6
 	VFMADD231PD  Z10, Z2, Z11
 	VADDPD       Z8, Z11, Z11
-	VMOVUPD      Z11, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row191
+	CMPQ         AX, $0x08
+	JE           all315
+	VMOVUPD      Z11, K1, (BX)
+	JMP          moved316
+
+all315:
+	VMOVUPD Z11, (BX)
+
+moved316:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row312
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end190
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end311
 
-without189:
+without310:
 	// the same without dx
-row192:
-	VMOVUPD          (SI), Z9
-	VFMADD231PD.BCST (CX), Z9, Z5
-	VFMADD231PD.BCST 8(CX), Z9, Z4
-	VFMADD231PD.BCST 16(CX), Z9, Z7
-	VFMADD231PD.BCST 24(CX), Z9, Z6
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row192
+row317:
+	CMPQ      AX, $0x08
+	JE        all318
+	VMOVUPD.Z (DI), K1, Z9
+	JMP       moved319
 
-end190:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all318:
+	VMOVUPD (DI), Z9
+
+moved319:
+	VFMADD231PD.BCST (DX), Z9, Z5
+	VFMADD231PD.BCST 8(DX), Z9, Z4
+	VFMADD231PD.BCST 16(DX), Z9, Z7
+	VFMADD231PD.BCST 24(DX), Z9, Z6
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row317
+
+end311:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z5, Z5
 	VADDPD        Z8, Z4, Z4
 	VADDPD        Z8, Z7, Z7
 	VADDPD        Z8, Z6, Z6
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z4, Z5, Z0
 	VUNPCKLPD     Z4, Z5, Z5
-	VMOVUPD       X5, (AX)
+	VMOVUPD       X5, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored320
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored320
 	VEXTRACTF32X4 $0x01, Z5, X4
-	VMOVUPD       X4, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z5, X4
-	VMOVUPD       X4, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z5, X4
-	VMOVUPD       X4, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X4, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored320
 	VEXTRACTF32X4 $0x01, Z0, X4
-	VMOVUPD       X4, (AX)(CX*1)
+	VMOVUPD       X4, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored320
+	VEXTRACTF32X4 $0x02, Z5, X4
+	VMOVUPD       X4, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored320
 	VEXTRACTF32X4 $0x02, Z0, X4
-	VMOVUPD       X4, (AX)(DX*1)
+	VMOVUPD       X4, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored320
+	VEXTRACTF32X4 $0x03, Z5, X4
+	VMOVUPD       X4, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored320
 	VEXTRACTF32X4 $0x03, Z0, X4
-	VMOVUPD       X4, (AX)(SI*1)
+	VMOVUPD       X4, (BX)(DI*1)
+
+stored320:
 	VUNPCKHPD     Z6, Z7, Z4
 	VUNPCKLPD     Z6, Z7, Z7
-	VMOVUPD       X7, 16(AX)
-	VEXTRACTF32X4 $0x01, Z7, X6
-	VMOVUPD       X6, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z7, X6
-	VMOVUPD       X6, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z7, X6
-	VMOVUPD       X6, 16(AX)(CX*2)
-	VMOVUPD       X4, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z4, X6
-	VMOVUPD       X6, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z4, X6
-	VMOVUPD       X6, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z4, X6
-	VMOVUPD       X6, 16(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPD       X7, 16(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs182
-	VXORPS        X15, X15, X15
+	JLE           stored321
+	VMOVUPD       X4, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored321
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVUPD       X6, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored321
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVUPD       X6, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored321
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVUPD       X6, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored321
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVUPD       X6, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored321
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVUPD       X6, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored321
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVUPD       X6, 16(BX)(DI*1)
+
+stored321:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs302
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other181:
+other301:
 	CMPQ AX, $0x03
-	JNE  other193
+	JNE  other322
 
-inputs194:
-	// 3 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+inputs323:
+	// 3 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted324
+	MOVQ  $0x00000008, AX
+
+parted324:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded325
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded325
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded325
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded325
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded325
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded325
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded325
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded325:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVSD       16(AX), X3
-	VMOVSD       16(AX)(BX*1), X4
-	VMOVSD       16(AX)(BX*2), X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVSD       16(BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded326
+	VMOVSD       16(BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded326
+	VMOVSD       16(BX)(CX*2), X2
 	VINSERTF32X4 $0x01, X2, Z3, Z3
-	VMOVSD       16(AX)(CX*1), X2
+	CMPQ         AX, $0x03
+	JLE          loaded326
+	VMOVSD       16(BX)(DX*1), X2
 	VINSERTF32X4 $0x01, X2, Z4, Z4
-	VMOVSD       16(AX)(BX*4), X2
+	CMPQ         AX, $0x04
+	JLE          loaded326
+	VMOVSD       16(BX)(CX*4), X2
 	VINSERTF32X4 $0x02, X2, Z3, Z3
-	VMOVSD       16(AX)(DX*1), X2
+	CMPQ         AX, $0x05
+	JLE          loaded326
+	VMOVSD       16(BX)(SI*1), X2
 	VINSERTF32X4 $0x02, X2, Z4, Z4
-	VMOVSD       16(AX)(CX*2), X2
+	CMPQ         AX, $0x06
+	JLE          loaded326
+	VMOVSD       16(BX)(DX*2), X2
 	VINSERTF32X4 $0x03, X2, Z3, Z3
-	VMOVSD       16(AX)(SI*1), X2
+	CMPQ         AX, $0x07
+	JLE          loaded326
+	VMOVSD       16(BX)(DI*1), X2
 	VINSERTF32X4 $0x03, X2, Z4, Z4
+
+loaded326:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh197
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X4
-	VMOVUPD      (AX)(BX*1), X5
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z4, Z4
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z5, Z5
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z4, Z4
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z5, Z5
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z4, Z4
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z5, Z5
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh327
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VMOVUPD      (BX), X4
+	CMPQ         AX, $0x01
+	JLE          loaded329
+	VMOVUPD      (BX)(CX*1), X5
+	CMPQ         AX, $0x02
+	JLE          loaded329
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z4, Z4
+	CMPQ         AX, $0x03
+	JLE          loaded329
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z5, Z5
+	CMPQ         AX, $0x04
+	JLE          loaded329
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z4, Z4
+	CMPQ         AX, $0x05
+	JLE          loaded329
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z5, Z5
+	CMPQ         AX, $0x06
+	JLE          loaded329
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z4, Z4
+	CMPQ         AX, $0x07
+	JLE          loaded329
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z5, Z5
+
+loaded329:
 	VUNPCKHPD    Z5, Z4, Z2
 	VUNPCKLPD    Z5, Z4, Z4
-	VMOVSD       16(AX), X6
-	VMOVSD       16(AX)(BX*1), X7
-	VMOVSD       16(AX)(BX*2), X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VMOVSD       16(BX), X6
+	CMPQ         AX, $0x01
+	JLE          loaded330
+	VMOVSD       16(BX)(CX*1), X7
+	CMPQ         AX, $0x02
+	JLE          loaded330
+	VMOVSD       16(BX)(CX*2), X5
 	VINSERTF32X4 $0x01, X5, Z6, Z6
-	VMOVSD       16(AX)(CX*1), X5
+	CMPQ         AX, $0x03
+	JLE          loaded330
+	VMOVSD       16(BX)(DX*1), X5
 	VINSERTF32X4 $0x01, X5, Z7, Z7
-	VMOVSD       16(AX)(BX*4), X5
+	CMPQ         AX, $0x04
+	JLE          loaded330
+	VMOVSD       16(BX)(CX*4), X5
 	VINSERTF32X4 $0x02, X5, Z6, Z6
-	VMOVSD       16(AX)(DX*1), X5
+	CMPQ         AX, $0x05
+	JLE          loaded330
+	VMOVSD       16(BX)(SI*1), X5
 	VINSERTF32X4 $0x02, X5, Z7, Z7
-	VMOVSD       16(AX)(CX*2), X5
+	CMPQ         AX, $0x06
+	JLE          loaded330
+	VMOVSD       16(BX)(DX*2), X5
 	VINSERTF32X4 $0x03, X5, Z6, Z6
-	VMOVSD       16(AX)(SI*1), X5
+	CMPQ         AX, $0x07
+	JLE          loaded330
+	VMOVSD       16(BX)(DI*1), X5
 	VINSERTF32X4 $0x03, X5, Z7, Z7
-	VUNPCKHPD    Z7, Z6, Z5
-	VUNPCKLPD    Z7, Z6, Z6
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready198
 
-fresh197:
+loaded330:
+	VUNPCKHPD Z7, Z6, Z5
+	VUNPCKLPD Z7, Z6, Z6
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready328
+
+fresh327:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z2, Z2, Z2
 	VPXORD Z6, Z6, Z6
 
-ready198:
+ready328:
 	VPXORD Z5, Z5, Z5
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without201
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without331
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row203:
-	VMOVUPD      (SI), Z7
+row333:
+	CMPQ      AX, $0x08
+	JE        all334
+	VMOVUPD.Z (DI), K1, Z7
+	JMP       moved335
+
+all334:
+	VMOVUPD (DI), Z7
+
+moved335:
 	VMOVAPD      Z5, Z9
-	VBROADCASTSD (CX), Z8
+	VBROADCASTSD (DX), Z8
 	VFMADD231PD  Z8, Z7, Z4
 	VFMADD231PD  Z8, Z1, Z9
-	VBROADCASTSD 8(CX), Z8
+	VBROADCASTSD 8(DX), Z8
 	VFMADD231PD  Z8, Z7, Z2
 	VFMADD231PD  Z8, Z0, Z9
-	VBROADCASTSD 16(CX), Z8
+	VBROADCASTSD 16(DX), Z8
 	VFMADD231PD  Z8, Z7, Z6
 	VFMADD231PD  Z8, Z3, Z9
 	VADDPD       Z5, Z9, Z9
-	VMOVUPD      Z9, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row203
+	CMPQ         AX, $0x08
+	JE           all336
+	VMOVUPD      Z9, K1, (BX)
+	JMP          moved337
+
+all336:
+	VMOVUPD Z9, (BX)
+
+moved337:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row333
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end202
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end332
 
-without201:
+without331:
 	// the same without dx
-row204:
-	VMOVUPD          (SI), Z7
-	VFMADD231PD.BCST (CX), Z7, Z4
-	VFMADD231PD.BCST 8(CX), Z7, Z2
-	VFMADD231PD.BCST 16(CX), Z7, Z6
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row204
+row338:
+	CMPQ      AX, $0x08
+	JE        all339
+	VMOVUPD.Z (DI), K1, Z7
+	JMP       moved340
 
-end202:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all339:
+	VMOVUPD (DI), Z7
+
+moved340:
+	VFMADD231PD.BCST (DX), Z7, Z4
+	VFMADD231PD.BCST 8(DX), Z7, Z2
+	VFMADD231PD.BCST 16(DX), Z7, Z6
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row338
+
+end332:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z5, Z5, Z5
 	VADDPD        Z5, Z4, Z4
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z5, Z6, Z6
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z2, Z4, Z0
 	VUNPCKLPD     Z2, Z4, Z4
-	VMOVUPD       X4, (AX)
+	VMOVUPD       X4, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored341
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored341
 	VEXTRACTF32X4 $0x01, Z4, X2
-	VMOVUPD       X2, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z4, X2
-	VMOVUPD       X2, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z4, X2
-	VMOVUPD       X2, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
+	VMOVUPD       X2, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored341
 	VEXTRACTF32X4 $0x01, Z0, X2
-	VMOVUPD       X2, (AX)(CX*1)
+	VMOVUPD       X2, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored341
+	VEXTRACTF32X4 $0x02, Z4, X2
+	VMOVUPD       X2, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored341
 	VEXTRACTF32X4 $0x02, Z0, X2
-	VMOVUPD       X2, (AX)(DX*1)
+	VMOVUPD       X2, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored341
+	VEXTRACTF32X4 $0x03, Z4, X2
+	VMOVUPD       X2, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored341
 	VEXTRACTF32X4 $0x03, Z0, X2
-	VMOVUPD       X2, (AX)(SI*1)
+	VMOVUPD       X2, (BX)(DI*1)
+
+stored341:
 	VUNPCKHPD     Z0, Z6, Z2
 	VUNPCKLPD     Z0, Z6, Z6
-	VMOVSD        X6, 16(AX)
-	VEXTRACTF32X4 $0x01, Z6, X0
-	VMOVSD        X0, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z6, X0
-	VMOVSD        X0, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z6, X0
-	VMOVSD        X0, 16(AX)(CX*2)
-	VMOVSD        X2, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z2, X0
-	VMOVSD        X0, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z2, X0
-	VMOVSD        X0, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z2, X0
-	VMOVSD        X0, 16(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X6, 16(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs194
-	VXORPS        X15, X15, X15
+	JLE           stored342
+	VMOVSD        X2, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored342
+	VEXTRACTF32X4 $0x01, Z6, X0
+	VMOVSD        X0, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored342
+	VEXTRACTF32X4 $0x01, Z2, X0
+	VMOVSD        X0, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored342
+	VEXTRACTF32X4 $0x02, Z6, X0
+	VMOVSD        X0, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored342
+	VEXTRACTF32X4 $0x02, Z2, X0
+	VMOVSD        X0, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored342
+	VEXTRACTF32X4 $0x03, Z6, X0
+	VMOVSD        X0, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored342
+	VEXTRACTF32X4 $0x03, Z2, X0
+	VMOVSD        X0, 16(BX)(DI*1)
+
+stored342:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs323
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other193:
-inputs206:
-	// 2 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+other322:
+inputs344:
+	// 2 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted345
+	MOVQ  $0x00000008, AX
+
+parted345:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VMOVUPD      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded346
+	VMOVUPD      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded346
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
+	CMPQ         AX, $0x03
+	JLE          loaded346
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
+	CMPQ         AX, $0x04
+	JLE          loaded346
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
+	CMPQ         AX, $0x05
+	JLE          loaded346
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
+	CMPQ         AX, $0x06
+	JLE          loaded346
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
+	CMPQ         AX, $0x07
+	JLE          loaded346
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
+
+loaded346:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh208
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X3
-	VMOVUPD      (AX)(BX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready209
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh347
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPD      (BX), X3
+	CMPQ         AX, $0x01
+	JLE          loaded349
+	VMOVUPD      (BX)(CX*1), X4
+	CMPQ         AX, $0x02
+	JLE          loaded349
+	VINSERTF32X4 $0x01, (BX)(CX*2), Z3, Z3
+	CMPQ         AX, $0x03
+	JLE          loaded349
+	VINSERTF32X4 $0x01, (BX)(DX*1), Z4, Z4
+	CMPQ         AX, $0x04
+	JLE          loaded349
+	VINSERTF32X4 $0x02, (BX)(CX*4), Z3, Z3
+	CMPQ         AX, $0x05
+	JLE          loaded349
+	VINSERTF32X4 $0x02, (BX)(SI*1), Z4, Z4
+	CMPQ         AX, $0x06
+	JLE          loaded349
+	VINSERTF32X4 $0x03, (BX)(DX*2), Z3, Z3
+	CMPQ         AX, $0x07
+	JLE          loaded349
+	VINSERTF32X4 $0x03, (BX)(DI*1), Z4, Z4
 
-fresh208:
+loaded349:
+	VUNPCKHPD Z4, Z3, Z2
+	VUNPCKLPD Z4, Z3, Z3
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready348
+
+fresh347:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z2, Z2, Z2
 
-ready209:
+ready348:
 	VPXORD Z4, Z4, Z4
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without211
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without350
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row213:
-	VMOVUPD      (SI), Z5
+row352:
+	CMPQ      AX, $0x08
+	JE        all353
+	VMOVUPD.Z (DI), K1, Z5
+	JMP       moved354
+
+all353:
+	VMOVUPD (DI), Z5
+
+moved354:
 	VMOVAPD      Z4, Z7
-	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (DX), Z6
 	VFMADD231PD  Z6, Z5, Z3
 	VFMADD231PD  Z6, Z1, Z7
-	VBROADCASTSD 8(CX), Z6
+	VBROADCASTSD 8(DX), Z6
 	VFMADD231PD  Z6, Z5, Z2
 	VFMADD231PD  Z6, Z0, Z7
 	VADDPD       Z4, Z7, Z7
-	VMOVUPD      Z7, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row213
+	CMPQ         AX, $0x08
+	JE           all355
+	VMOVUPD      Z7, K1, (BX)
+	JMP          moved356
+
+all355:
+	VMOVUPD Z7, (BX)
+
+moved356:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row352
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end212
+	MOVQ dx+0(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end351
 
-without211:
+without350:
 	// the same without dx
-row214:
-	VMOVUPD          (SI), Z5
-	VFMADD231PD.BCST (CX), Z5, Z3
-	VFMADD231PD.BCST 8(CX), Z5, Z2
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row214
+row357:
+	CMPQ      AX, $0x08
+	JE        all358
+	VMOVUPD.Z (DI), K1, Z5
+	JMP       moved359
 
-end212:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+64(FP)
+all358:
+	VMOVUPD (DI), Z5
+
+moved359:
+	VFMADD231PD.BCST (DX), Z5, Z3
+	VFMADD231PD.BCST 8(DX), Z5, Z2
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row357
+
+end351:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x40, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Z4, Z4, Z4
 	VADDPD        Z4, Z3, Z3
 	VADDPD        Z4, Z2, Z2
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPD     Z2, Z3, Z0
 	VUNPCKLPD     Z2, Z3, Z3
-	VMOVUPD       X3, (AX)
-	VEXTRACTF32X4 $0x01, Z3, X2
-	VMOVUPD       X2, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z3, X2
-	VMOVUPD       X2, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z3, X2
-	VMOVUPD       X2, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z0, X2
-	VMOVUPD       X2, (AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z0, X2
-	VMOVUPD       X2, (AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z0, X2
-	VMOVUPD       X2, (AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPD       X3, (BX)
 	CMPQ          AX, $0x01
-	JGE           inputs206
-	VXORPS        X15, X15, X15
+	JLE           stored360
+	VMOVUPD       X0, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored360
+	VEXTRACTF32X4 $0x01, Z3, X2
+	VMOVUPD       X2, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored360
+	VEXTRACTF32X4 $0x01, Z0, X2
+	VMOVUPD       X2, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored360
+	VEXTRACTF32X4 $0x02, Z3, X2
+	VMOVUPD       X2, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored360
+	VEXTRACTF32X4 $0x02, Z0, X2
+	VMOVUPD       X2, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored360
+	VEXTRACTF32X4 $0x03, Z3, X2
+	VMOVUPD       X2, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored360
+	VEXTRACTF32X4 $0x03, Z0, X2
+	VMOVUPD       X2, (BX)(DI*1)
+
+stored360:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs344
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func narrowBothAVX512VLF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
 TEXT ·narrowBothAVX512VLF32(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
@@ -13,20 +13,51 @@ TEXT ·narrowBothAVX512VLF32(SB), NOSPLIT, $0-120
 	JNE     other1
 
 inputs2:
-	// 14 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+	// 14 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted3
+	MOVQ  $0x00000008, AX
+
+parted3:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded4
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded4
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded4
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded4
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded4:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -35,14 +66,34 @@ inputs2:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y5, Y5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y6, Y6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y7, Y7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y8, Y8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded5
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded5
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded5
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
+	CMPQ         AX, $0x05
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
+	CMPQ         AX, $0x06
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
+	CMPQ         AX, $0x07
+	JLE          loaded5
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
+
+loaded5:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -51,14 +102,34 @@ inputs2:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VMOVUPS      32(AX), X9
-	VMOVUPS      32(AX)(BX*1), X10
-	VMOVUPS      32(AX)(BX*2), X11
-	VMOVUPS      32(AX)(CX*1), X12
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Y9, Y9
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Y10, Y10
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Y11, Y11
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Y12, Y12
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPS      32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded6
+	VMOVUPS      32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded6
+	VMOVUPS      32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded6
+	VMOVUPS      32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y9, Y9
+	CMPQ         AX, $0x05
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y10, Y10
+	CMPQ         AX, $0x06
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y11, Y11
+	CMPQ         AX, $0x07
+	JLE          loaded6
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y12, Y12
+
+loaded6:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -67,18 +138,38 @@ inputs2:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	VMOVSD       48(AX), X13
-	VMOVSD       48(AX)(BX*1), X14
-	VMOVSD       48(AX)(BX*2), X15
-	VMOVSD       48(AX)(CX*1), X16
-	VMOVSD       48(AX)(BX*4), X10
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVSD       48(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded7
+	VMOVSD       48(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded7
+	VMOVSD       48(BX)(CX*2), X15
+	CMPQ         AX, $0x03
+	JLE          loaded7
+	VMOVSD       48(BX)(DX*1), X16
+	CMPQ         AX, $0x04
+	JLE          loaded7
+	VMOVSD       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Y13, Y13
-	VMOVSD       48(AX)(DX*1), X10
+	CMPQ         AX, $0x05
+	JLE          loaded7
+	VMOVSD       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Y14, Y14
-	VMOVSD       48(AX)(CX*2), X10
+	CMPQ         AX, $0x06
+	JLE          loaded7
+	VMOVSD       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Y15, Y15
-	VMOVSD       48(AX)(SI*1), X10
+	CMPQ         AX, $0x07
+	JLE          loaded7
+	VMOVSD       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Y16, Y16
+
+loaded7:
 	VUNPCKHPS    Y14, Y13, Y10
 	VUNPCKLPS    Y14, Y13, Y13
 	VUNPCKHPS    Y16, Y15, Y14
@@ -87,24 +178,44 @@ inputs2:
 	VUNPCKLPD    Y15, Y13, Y13
 	VUNPCKHPD    Y14, Y10, Y15
 	VUNPCKLPD    Y14, Y10, Y10
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh7
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X14
-	VMOVUPS      (AX)(BX*1), X15
-	VMOVUPS      (AX)(BX*2), X17
-	VMOVUPS      (AX)(CX*1), X18
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y14, Y14
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y15, Y15
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y17, Y17
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y18, Y18
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh8
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VMOVUPS      (BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded10
+	VMOVUPS      (BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded10
+	VMOVUPS      (BX)(CX*2), X17
+	CMPQ         AX, $0x03
+	JLE          loaded10
+	VMOVUPS      (BX)(DX*1), X18
+	CMPQ         AX, $0x04
+	JLE          loaded10
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y14, Y14
+	CMPQ         AX, $0x05
+	JLE          loaded10
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y15, Y15
+	CMPQ         AX, $0x06
+	JLE          loaded10
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y17, Y17
+	CMPQ         AX, $0x07
+	JLE          loaded10
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y18, Y18
+
+loaded10:
 	VUNPCKHPS    Y15, Y14, Y10
 	VUNPCKLPS    Y15, Y14, Y14
 	VUNPCKHPS    Y18, Y17, Y15
@@ -113,14 +224,34 @@ inputs2:
 	VUNPCKLPD    Y17, Y14, Y14
 	VUNPCKHPD    Y15, Y10, Y17
 	VUNPCKLPD    Y15, Y10, Y10
-	VMOVUPS      16(AX), X19
-	VMOVUPS      16(AX)(BX*1), X20
-	VMOVUPS      16(AX)(BX*2), X21
-	VMOVUPS      16(AX)(CX*1), X22
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y19, Y19
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y20, Y20
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y21, Y21
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y22, Y22
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VMOVUPS      16(BX), X19
+	CMPQ         AX, $0x01
+	JLE          loaded11
+	VMOVUPS      16(BX)(CX*1), X20
+	CMPQ         AX, $0x02
+	JLE          loaded11
+	VMOVUPS      16(BX)(CX*2), X21
+	CMPQ         AX, $0x03
+	JLE          loaded11
+	VMOVUPS      16(BX)(DX*1), X22
+	CMPQ         AX, $0x04
+	JLE          loaded11
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y19, Y19
+	CMPQ         AX, $0x05
+	JLE          loaded11
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y20, Y20
+	CMPQ         AX, $0x06
+	JLE          loaded11
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y21, Y21
+	CMPQ         AX, $0x07
+	JLE          loaded11
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y22, Y22
+
+loaded11:
 	VUNPCKHPS    Y20, Y19, Y15
 	VUNPCKLPS    Y20, Y19, Y19
 	VUNPCKHPS    Y22, Y21, Y20
@@ -129,14 +260,34 @@ inputs2:
 	VUNPCKLPD    Y21, Y19, Y19
 	VUNPCKHPD    Y20, Y15, Y21
 	VUNPCKLPD    Y20, Y15, Y15
-	VMOVUPS      32(AX), X23
-	VMOVUPS      32(AX)(BX*1), X24
-	VMOVUPS      32(AX)(BX*2), X25
-	VMOVUPS      32(AX)(CX*1), X26
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Y23, Y23
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Y24, Y24
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Y25, Y25
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Y26, Y26
+	VXORPS       X23, X23, X23
+	VXORPS       X24, X24, X24
+	VXORPS       X25, X25, X25
+	VXORPS       X26, X26, X26
+	VMOVUPS      32(BX), X23
+	CMPQ         AX, $0x01
+	JLE          loaded12
+	VMOVUPS      32(BX)(CX*1), X24
+	CMPQ         AX, $0x02
+	JLE          loaded12
+	VMOVUPS      32(BX)(CX*2), X25
+	CMPQ         AX, $0x03
+	JLE          loaded12
+	VMOVUPS      32(BX)(DX*1), X26
+	CMPQ         AX, $0x04
+	JLE          loaded12
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y23, Y23
+	CMPQ         AX, $0x05
+	JLE          loaded12
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y24, Y24
+	CMPQ         AX, $0x06
+	JLE          loaded12
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y25, Y25
+	CMPQ         AX, $0x07
+	JLE          loaded12
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y26, Y26
+
+loaded12:
 	VUNPCKHPS    Y24, Y23, Y20
 	VUNPCKLPS    Y24, Y23, Y23
 	VUNPCKHPS    Y26, Y25, Y24
@@ -145,32 +296,52 @@ inputs2:
 	VUNPCKLPD    Y25, Y23, Y23
 	VUNPCKHPD    Y24, Y20, Y25
 	VUNPCKLPD    Y24, Y20, Y20
-	VMOVSD       48(AX), X27
-	VMOVSD       48(AX)(BX*1), X28
-	VMOVSD       48(AX)(BX*2), X29
-	VMOVSD       48(AX)(CX*1), X30
-	VMOVSD       48(AX)(BX*4), X24
+	VXORPS       X27, X27, X27
+	VXORPS       X28, X28, X28
+	VXORPS       X29, X29, X29
+	VXORPS       X30, X30, X30
+	VMOVSD       48(BX), X27
+	CMPQ         AX, $0x01
+	JLE          loaded13
+	VMOVSD       48(BX)(CX*1), X28
+	CMPQ         AX, $0x02
+	JLE          loaded13
+	VMOVSD       48(BX)(CX*2), X29
+	CMPQ         AX, $0x03
+	JLE          loaded13
+	VMOVSD       48(BX)(DX*1), X30
+	CMPQ         AX, $0x04
+	JLE          loaded13
+	VMOVSD       48(BX)(CX*4), X24
 	VINSERTF32X4 $0x01, X24, Y27, Y27
-	VMOVSD       48(AX)(DX*1), X24
+	CMPQ         AX, $0x05
+	JLE          loaded13
+	VMOVSD       48(BX)(SI*1), X24
 	VINSERTF32X4 $0x01, X24, Y28, Y28
-	VMOVSD       48(AX)(CX*2), X24
+	CMPQ         AX, $0x06
+	JLE          loaded13
+	VMOVSD       48(BX)(DX*2), X24
 	VINSERTF32X4 $0x01, X24, Y29, Y29
-	VMOVSD       48(AX)(SI*1), X24
+	CMPQ         AX, $0x07
+	JLE          loaded13
+	VMOVSD       48(BX)(DI*1), X24
 	VINSERTF32X4 $0x01, X24, Y30, Y30
-	VUNPCKHPS    Y28, Y27, Y24
-	VUNPCKLPS    Y28, Y27, Y27
-	VUNPCKHPS    Y30, Y29, Y28
-	VUNPCKLPS    Y30, Y29, Y29
-	VUNPCKHPD    Y29, Y27, Y30
-	VUNPCKLPD    Y29, Y27, Y27
-	VUNPCKHPD    Y28, Y24, Y29
-	VUNPCKLPD    Y28, Y24, Y24
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready8
 
-fresh7:
+loaded13:
+	VUNPCKHPS Y28, Y27, Y24
+	VUNPCKLPS Y28, Y27, Y27
+	VUNPCKHPS Y30, Y29, Y28
+	VUNPCKLPS Y30, Y29, Y29
+	VUNPCKHPD Y29, Y27, Y30
+	VUNPCKLPD Y29, Y27, Y27
+	VUNPCKHPD Y28, Y24, Y29
+	VUNPCKLPD Y28, Y24, Y24
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready9
+
+fresh8:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y18, Y18, Y18
 	VPXORD Y10, Y10, Y10
@@ -186,105 +357,129 @@ fresh7:
 	VPXORD Y27, Y27, Y27
 	VPXORD Y30, Y30, Y30
 
-ready8:
+ready9:
 	VPXORD Y24, Y24, Y24
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without13
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without14
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row15:
-	VMOVUPS      (SI), Y28
+row16:
+	CMPQ      AX, $0x08
+	JE        all17
+	VMOVUPS.Z (DI), K1, Y28
+	JMP       moved18
+
+all17:
+	VMOVUPS (DI), Y28
+
+moved18:
 	VMOVAPS      Y24, Y31
-	VBROADCASTSS (CX), Y29
+	VBROADCASTSS (DX), Y29
 	VFMADD231PS  Y29, Y28, Y14
 	VFMADD231PS  Y29, Y1, Y31
-	VBROADCASTSS 4(CX), Y29
+	VBROADCASTSS 4(DX), Y29
 	VFMADD231PS  Y29, Y28, Y18
 	VFMADD231PS  Y29, Y4, Y31
-	VBROADCASTSS 8(CX), Y29
+	VBROADCASTSS 8(DX), Y29
 	VFMADD231PS  Y29, Y28, Y10
 	VFMADD231PS  Y29, Y0, Y31
-	VBROADCASTSS 12(CX), Y29
+	VBROADCASTSS 12(DX), Y29
 	VFMADD231PS  Y29, Y28, Y17
 	VFMADD231PS  Y29, Y3, Y31
-	VBROADCASTSS 16(CX), Y29
+	VBROADCASTSS 16(DX), Y29
 	VFMADD231PS  Y29, Y28, Y19
 	VFMADD231PS  Y29, Y5, Y31
-	VBROADCASTSS 20(CX), Y29
+	VBROADCASTSS 20(DX), Y29
 	VFMADD231PS  Y29, Y28, Y22
 	VFMADD231PS  Y29, Y8, Y31
-	VBROADCASTSS 24(CX), Y29
+	VBROADCASTSS 24(DX), Y29
 	VFMADD231PS  Y29, Y28, Y15
 	VFMADD231PS  Y29, Y2, Y31
-	VBROADCASTSS 28(CX), Y29
+	VBROADCASTSS 28(DX), Y29
 	VFMADD231PS  Y29, Y28, Y21
 	VFMADD231PS  Y29, Y7, Y31
-	VBROADCASTSS 32(CX), Y29
+	VBROADCASTSS 32(DX), Y29
 	VFMADD231PS  Y29, Y28, Y23
 	VFMADD231PS  Y29, Y9, Y31
-	VBROADCASTSS 36(CX), Y29
+	VBROADCASTSS 36(DX), Y29
 	VFMADD231PS  Y29, Y28, Y26
 	VFMADD231PS  Y29, Y12, Y31
-	VBROADCASTSS 40(CX), Y29
+	VBROADCASTSS 40(DX), Y29
 	VFMADD231PS  Y29, Y28, Y20
 	VFMADD231PS  Y29, Y6, Y31
-	VBROADCASTSS 44(CX), Y29
+	VBROADCASTSS 44(DX), Y29
 	VFMADD231PS  Y29, Y28, Y25
 	VFMADD231PS  Y29, Y11, Y31
-	VBROADCASTSS 48(CX), Y29
+	VBROADCASTSS 48(DX), Y29
 	VFMADD231PS  Y29, Y28, Y27
 	VFMADD231PS  Y29, Y13, Y31
-	VBROADCASTSS 52(CX), Y29
+	VBROADCASTSS 52(DX), Y29
 	VFMADD231PS  Y29, Y28, Y30
 	VFMADD231PS  Y29, Y16, Y31
 	VADDPS       Y24, Y31, Y31
-	VMOVUPS      Y31, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row15
+	CMPQ         AX, $0x08
+	JE           all19
+	VMOVUPS      Y31, K1, (BX)
+	JMP          moved20
+
+all19:
+	VMOVUPS Y31, (BX)
+
+moved20:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row16
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end14
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end15
 
-without13:
+without14:
 	// the same without dx
-row16:
-	VMOVUPS          (SI), Y28
-	VFMADD231PS.BCST (CX), Y28, Y14
-	VFMADD231PS.BCST 4(CX), Y28, Y18
-	VFMADD231PS.BCST 8(CX), Y28, Y10
-	VFMADD231PS.BCST 12(CX), Y28, Y17
-	VFMADD231PS.BCST 16(CX), Y28, Y19
-	VFMADD231PS.BCST 20(CX), Y28, Y22
-	VFMADD231PS.BCST 24(CX), Y28, Y15
-	VFMADD231PS.BCST 28(CX), Y28, Y21
-	VFMADD231PS.BCST 32(CX), Y28, Y23
-	VFMADD231PS.BCST 36(CX), Y28, Y26
-	VFMADD231PS.BCST 40(CX), Y28, Y20
-	VFMADD231PS.BCST 44(CX), Y28, Y25
-	VFMADD231PS.BCST 48(CX), Y28, Y27
-	VFMADD231PS.BCST 52(CX), Y28, Y30
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row16
+row21:
+	CMPQ      AX, $0x08
+	JE        all22
+	VMOVUPS.Z (DI), K1, Y28
+	JMP       moved23
 
-end14:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all22:
+	VMOVUPS (DI), Y28
+
+moved23:
+	VFMADD231PS.BCST (DX), Y28, Y14
+	VFMADD231PS.BCST 4(DX), Y28, Y18
+	VFMADD231PS.BCST 8(DX), Y28, Y10
+	VFMADD231PS.BCST 12(DX), Y28, Y17
+	VFMADD231PS.BCST 16(DX), Y28, Y19
+	VFMADD231PS.BCST 20(DX), Y28, Y22
+	VFMADD231PS.BCST 24(DX), Y28, Y15
+	VFMADD231PS.BCST 28(DX), Y28, Y21
+	VFMADD231PS.BCST 32(DX), Y28, Y23
+	VFMADD231PS.BCST 36(DX), Y28, Y26
+	VFMADD231PS.BCST 40(DX), Y28, Y20
+	VFMADD231PS.BCST 44(DX), Y28, Y25
+	VFMADD231PS.BCST 48(DX), Y28, Y27
+	VFMADD231PS.BCST 52(DX), Y28, Y30
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row21
+
+end15:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y24, Y24, Y24
 	VADDPS        Y24, Y14, Y14
 	VADDPS        Y24, Y18, Y18
@@ -300,11 +495,11 @@ end14:
 	VADDPS        Y24, Y25, Y25
 	VADDPS        Y24, Y27, Y27
 	VADDPS        Y24, Y30, Y30
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y18, Y14, Y0
 	VUNPCKLPS     Y18, Y14, Y14
 	VUNPCKHPS     Y17, Y10, Y18
@@ -313,18 +508,34 @@ end14:
 	VUNPCKLPD     Y10, Y14, Y14
 	VUNPCKHPD     Y18, Y0, Y10
 	VUNPCKLPD     Y18, Y0, Y0
-	VMOVUPS       X14, (AX)
+	VMOVUPS       X14, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored24
+	VMOVUPS       X17, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored24
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored24
+	VMOVUPS       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored24
 	VEXTRACTF32X4 $0x01, Y14, X18
-	VMOVUPS       X18, (AX)(BX*4)
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X18, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored24
 	VEXTRACTF32X4 $0x01, Y17, X18
-	VMOVUPS       X18, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X18, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored24
 	VEXTRACTF32X4 $0x01, Y0, X18
-	VMOVUPS       X18, (AX)(CX*2)
-	VMOVUPS       X10, (AX)(CX*1)
+	VMOVUPS       X18, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored24
 	VEXTRACTF32X4 $0x01, Y10, X18
-	VMOVUPS       X18, (AX)(SI*1)
+	VMOVUPS       X18, (BX)(DI*1)
+
+stored24:
 	VUNPCKHPS     Y22, Y19, Y18
 	VUNPCKLPS     Y22, Y19, Y19
 	VUNPCKHPS     Y21, Y15, Y22
@@ -333,18 +544,34 @@ end14:
 	VUNPCKLPD     Y15, Y19, Y19
 	VUNPCKHPD     Y22, Y18, Y15
 	VUNPCKLPD     Y22, Y18, Y18
-	VMOVUPS       X19, 16(AX)
+	VMOVUPS       X19, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored25
+	VMOVUPS       X21, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored25
+	VMOVUPS       X18, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored25
+	VMOVUPS       X15, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored25
 	VEXTRACTF32X4 $0x01, Y19, X22
-	VMOVUPS       X22, 16(AX)(BX*4)
-	VMOVUPS       X21, 16(AX)(BX*1)
+	VMOVUPS       X22, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored25
 	VEXTRACTF32X4 $0x01, Y21, X22
-	VMOVUPS       X22, 16(AX)(DX*1)
-	VMOVUPS       X18, 16(AX)(BX*2)
+	VMOVUPS       X22, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored25
 	VEXTRACTF32X4 $0x01, Y18, X22
-	VMOVUPS       X22, 16(AX)(CX*2)
-	VMOVUPS       X15, 16(AX)(CX*1)
+	VMOVUPS       X22, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored25
 	VEXTRACTF32X4 $0x01, Y15, X22
-	VMOVUPS       X22, 16(AX)(SI*1)
+	VMOVUPS       X22, 16(BX)(DI*1)
+
+stored25:
 	VUNPCKHPS     Y26, Y23, Y22
 	VUNPCKLPS     Y26, Y23, Y23
 	VUNPCKHPS     Y25, Y20, Y26
@@ -353,18 +580,34 @@ end14:
 	VUNPCKLPD     Y20, Y23, Y23
 	VUNPCKHPD     Y26, Y22, Y20
 	VUNPCKLPD     Y26, Y22, Y22
-	VMOVUPS       X23, 32(AX)
+	VMOVUPS       X23, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored26
+	VMOVUPS       X25, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored26
+	VMOVUPS       X22, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored26
+	VMOVUPS       X20, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored26
 	VEXTRACTF32X4 $0x01, Y23, X26
-	VMOVUPS       X26, 32(AX)(BX*4)
-	VMOVUPS       X25, 32(AX)(BX*1)
+	VMOVUPS       X26, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored26
 	VEXTRACTF32X4 $0x01, Y25, X26
-	VMOVUPS       X26, 32(AX)(DX*1)
-	VMOVUPS       X22, 32(AX)(BX*2)
+	VMOVUPS       X26, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored26
 	VEXTRACTF32X4 $0x01, Y22, X26
-	VMOVUPS       X26, 32(AX)(CX*2)
-	VMOVUPS       X20, 32(AX)(CX*1)
+	VMOVUPS       X26, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored26
 	VEXTRACTF32X4 $0x01, Y20, X26
-	VMOVUPS       X26, 32(AX)(SI*1)
+	VMOVUPS       X26, 32(BX)(DI*1)
+
+stored26:
 	VUNPCKHPS     Y30, Y27, Y26
 	VUNPCKLPS     Y30, Y27, Y27
 	VUNPCKHPS     Y1, Y0, Y30
@@ -373,49 +616,96 @@ end14:
 	VUNPCKLPD     Y0, Y27, Y27
 	VUNPCKHPD     Y30, Y26, Y0
 	VUNPCKLPD     Y30, Y26, Y26
-	VMOVSD        X27, 48(AX)
-	VEXTRACTF32X4 $0x01, Y27, X30
-	VMOVSD        X30, 48(AX)(BX*4)
-	VMOVSD        X1, 48(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y1, X30
-	VMOVSD        X30, 48(AX)(DX*1)
-	VMOVSD        X26, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y26, X30
-	VMOVSD        X30, 48(AX)(CX*2)
-	VMOVSD        X0, 48(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y0, X30
-	VMOVSD        X30, 48(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X27, 48(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs2
-	VXORPS        X15, X15, X15
+	JLE           stored27
+	VMOVSD        X1, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored27
+	VMOVSD        X26, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored27
+	VMOVSD        X0, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored27
+	VEXTRACTF32X4 $0x01, Y27, X30
+	VMOVSD        X30, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored27
+	VEXTRACTF32X4 $0x01, Y1, X30
+	VMOVSD        X30, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored27
+	VEXTRACTF32X4 $0x01, Y26, X30
+	VMOVSD        X30, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored27
+	VEXTRACTF32X4 $0x01, Y0, X30
+	VMOVSD        X30, 48(BX)(DI*1)
+
+stored27:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs2
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ AX, $0x0d
-	JNE  other17
+	JNE  other28
 
-inputs18:
-	// 13 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs29:
+	// 13 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted30
+	MOVQ  $0x00000008, AX
+
+parted30:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded31
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded31
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded31
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded31
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded31
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded31
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded31
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded31:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -424,14 +714,34 @@ inputs18:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y5, Y5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y6, Y6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y7, Y7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y8, Y8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded32
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded32
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded32
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded32
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
+	CMPQ         AX, $0x05
+	JLE          loaded32
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
+	CMPQ         AX, $0x06
+	JLE          loaded32
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
+	CMPQ         AX, $0x07
+	JLE          loaded32
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
+
+loaded32:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -440,14 +750,34 @@ inputs18:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VMOVUPS      32(AX), X9
-	VMOVUPS      32(AX)(BX*1), X10
-	VMOVUPS      32(AX)(BX*2), X11
-	VMOVUPS      32(AX)(CX*1), X12
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Y9, Y9
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Y10, Y10
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Y11, Y11
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Y12, Y12
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPS      32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded33
+	VMOVUPS      32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded33
+	VMOVUPS      32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded33
+	VMOVUPS      32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded33
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y9, Y9
+	CMPQ         AX, $0x05
+	JLE          loaded33
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y10, Y10
+	CMPQ         AX, $0x06
+	JLE          loaded33
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y11, Y11
+	CMPQ         AX, $0x07
+	JLE          loaded33
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y12, Y12
+
+loaded33:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -456,18 +786,38 @@ inputs18:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	VMOVSS       48(AX), X13
-	VMOVSS       48(AX)(BX*1), X14
-	VMOVSS       48(AX)(BX*2), X15
-	VMOVSS       48(AX)(CX*1), X16
-	VMOVSS       48(AX)(BX*4), X10
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVSS       48(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded34
+	VMOVSS       48(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded34
+	VMOVSS       48(BX)(CX*2), X15
+	CMPQ         AX, $0x03
+	JLE          loaded34
+	VMOVSS       48(BX)(DX*1), X16
+	CMPQ         AX, $0x04
+	JLE          loaded34
+	VMOVSS       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Y13, Y13
-	VMOVSS       48(AX)(DX*1), X10
+	CMPQ         AX, $0x05
+	JLE          loaded34
+	VMOVSS       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Y14, Y14
-	VMOVSS       48(AX)(CX*2), X10
+	CMPQ         AX, $0x06
+	JLE          loaded34
+	VMOVSS       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Y15, Y15
-	VMOVSS       48(AX)(SI*1), X10
+	CMPQ         AX, $0x07
+	JLE          loaded34
+	VMOVSS       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Y16, Y16
+
+loaded34:
 	VUNPCKHPS    Y14, Y13, Y10
 	VUNPCKLPS    Y14, Y13, Y13
 	VUNPCKHPS    Y16, Y15, Y14
@@ -476,24 +826,44 @@ inputs18:
 	VUNPCKLPD    Y15, Y13, Y13
 	VUNPCKHPD    Y14, Y10, Y15
 	VUNPCKLPD    Y14, Y10, Y10
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh23
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X14
-	VMOVUPS      (AX)(BX*1), X15
-	VMOVUPS      (AX)(BX*2), X16
-	VMOVUPS      (AX)(CX*1), X17
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y14, Y14
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y15, Y15
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y16, Y16
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y17, Y17
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh35
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VMOVUPS      (BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded37
+	VMOVUPS      (BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded37
+	VMOVUPS      (BX)(CX*2), X16
+	CMPQ         AX, $0x03
+	JLE          loaded37
+	VMOVUPS      (BX)(DX*1), X17
+	CMPQ         AX, $0x04
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y14, Y14
+	CMPQ         AX, $0x05
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y15, Y15
+	CMPQ         AX, $0x06
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y16, Y16
+	CMPQ         AX, $0x07
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y17, Y17
+
+loaded37:
 	VUNPCKHPS    Y15, Y14, Y10
 	VUNPCKLPS    Y15, Y14, Y14
 	VUNPCKHPS    Y17, Y16, Y15
@@ -502,14 +872,34 @@ inputs18:
 	VUNPCKLPD    Y16, Y14, Y14
 	VUNPCKHPD    Y15, Y10, Y16
 	VUNPCKLPD    Y15, Y10, Y10
-	VMOVUPS      16(AX), X18
-	VMOVUPS      16(AX)(BX*1), X19
-	VMOVUPS      16(AX)(BX*2), X20
-	VMOVUPS      16(AX)(CX*1), X21
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y18, Y18
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y19, Y19
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y20, Y20
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y21, Y21
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VMOVUPS      16(BX), X18
+	CMPQ         AX, $0x01
+	JLE          loaded38
+	VMOVUPS      16(BX)(CX*1), X19
+	CMPQ         AX, $0x02
+	JLE          loaded38
+	VMOVUPS      16(BX)(CX*2), X20
+	CMPQ         AX, $0x03
+	JLE          loaded38
+	VMOVUPS      16(BX)(DX*1), X21
+	CMPQ         AX, $0x04
+	JLE          loaded38
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y18, Y18
+	CMPQ         AX, $0x05
+	JLE          loaded38
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y19, Y19
+	CMPQ         AX, $0x06
+	JLE          loaded38
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y20, Y20
+	CMPQ         AX, $0x07
+	JLE          loaded38
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y21, Y21
+
+loaded38:
 	VUNPCKHPS    Y19, Y18, Y15
 	VUNPCKLPS    Y19, Y18, Y18
 	VUNPCKHPS    Y21, Y20, Y19
@@ -518,14 +908,34 @@ inputs18:
 	VUNPCKLPD    Y20, Y18, Y18
 	VUNPCKHPD    Y19, Y15, Y20
 	VUNPCKLPD    Y19, Y15, Y15
-	VMOVUPS      32(AX), X22
-	VMOVUPS      32(AX)(BX*1), X23
-	VMOVUPS      32(AX)(BX*2), X24
-	VMOVUPS      32(AX)(CX*1), X25
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Y22, Y22
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Y23, Y23
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Y24, Y24
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Y25, Y25
+	VXORPS       X22, X22, X22
+	VXORPS       X23, X23, X23
+	VXORPS       X24, X24, X24
+	VXORPS       X25, X25, X25
+	VMOVUPS      32(BX), X22
+	CMPQ         AX, $0x01
+	JLE          loaded39
+	VMOVUPS      32(BX)(CX*1), X23
+	CMPQ         AX, $0x02
+	JLE          loaded39
+	VMOVUPS      32(BX)(CX*2), X24
+	CMPQ         AX, $0x03
+	JLE          loaded39
+	VMOVUPS      32(BX)(DX*1), X25
+	CMPQ         AX, $0x04
+	JLE          loaded39
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y22, Y22
+	CMPQ         AX, $0x05
+	JLE          loaded39
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y23, Y23
+	CMPQ         AX, $0x06
+	JLE          loaded39
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y24, Y24
+	CMPQ         AX, $0x07
+	JLE          loaded39
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y25, Y25
+
+loaded39:
 	VUNPCKHPS    Y23, Y22, Y19
 	VUNPCKLPS    Y23, Y22, Y22
 	VUNPCKHPS    Y25, Y24, Y23
@@ -534,32 +944,52 @@ inputs18:
 	VUNPCKLPD    Y24, Y22, Y22
 	VUNPCKHPD    Y23, Y19, Y24
 	VUNPCKLPD    Y23, Y19, Y19
-	VMOVSS       48(AX), X26
-	VMOVSS       48(AX)(BX*1), X27
-	VMOVSS       48(AX)(BX*2), X28
-	VMOVSS       48(AX)(CX*1), X29
-	VMOVSS       48(AX)(BX*4), X23
+	VXORPS       X26, X26, X26
+	VXORPS       X27, X27, X27
+	VXORPS       X28, X28, X28
+	VXORPS       X29, X29, X29
+	VMOVSS       48(BX), X26
+	CMPQ         AX, $0x01
+	JLE          loaded40
+	VMOVSS       48(BX)(CX*1), X27
+	CMPQ         AX, $0x02
+	JLE          loaded40
+	VMOVSS       48(BX)(CX*2), X28
+	CMPQ         AX, $0x03
+	JLE          loaded40
+	VMOVSS       48(BX)(DX*1), X29
+	CMPQ         AX, $0x04
+	JLE          loaded40
+	VMOVSS       48(BX)(CX*4), X23
 	VINSERTF32X4 $0x01, X23, Y26, Y26
-	VMOVSS       48(AX)(DX*1), X23
+	CMPQ         AX, $0x05
+	JLE          loaded40
+	VMOVSS       48(BX)(SI*1), X23
 	VINSERTF32X4 $0x01, X23, Y27, Y27
-	VMOVSS       48(AX)(CX*2), X23
+	CMPQ         AX, $0x06
+	JLE          loaded40
+	VMOVSS       48(BX)(DX*2), X23
 	VINSERTF32X4 $0x01, X23, Y28, Y28
-	VMOVSS       48(AX)(SI*1), X23
+	CMPQ         AX, $0x07
+	JLE          loaded40
+	VMOVSS       48(BX)(DI*1), X23
 	VINSERTF32X4 $0x01, X23, Y29, Y29
-	VUNPCKHPS    Y27, Y26, Y23
-	VUNPCKLPS    Y27, Y26, Y26
-	VUNPCKHPS    Y29, Y28, Y27
-	VUNPCKLPS    Y29, Y28, Y28
-	VUNPCKHPD    Y28, Y26, Y29
-	VUNPCKLPD    Y28, Y26, Y26
-	VUNPCKHPD    Y27, Y23, Y28
-	VUNPCKLPD    Y27, Y23, Y23
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready24
 
-fresh23:
+loaded40:
+	VUNPCKHPS Y27, Y26, Y23
+	VUNPCKLPS Y27, Y26, Y26
+	VUNPCKHPS Y29, Y28, Y27
+	VUNPCKLPS Y29, Y28, Y28
+	VUNPCKHPD Y28, Y26, Y29
+	VUNPCKLPD Y28, Y26, Y26
+	VUNPCKHPD Y27, Y23, Y28
+	VUNPCKLPD Y27, Y23, Y23
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready36
+
+fresh35:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y17, Y17, Y17
 	VPXORD Y10, Y10, Y10
@@ -574,101 +1004,125 @@ fresh23:
 	VPXORD Y24, Y24, Y24
 	VPXORD Y26, Y26, Y26
 
-ready24:
+ready36:
 	VPXORD Y23, Y23, Y23
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without29
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without41
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row31:
-	VMOVUPS      (SI), Y27
+row43:
+	CMPQ      AX, $0x08
+	JE        all44
+	VMOVUPS.Z (DI), K1, Y27
+	JMP       moved45
+
+all44:
+	VMOVUPS (DI), Y27
+
+moved45:
 	VMOVAPS      Y23, Y29
-	VBROADCASTSS (CX), Y28
+	VBROADCASTSS (DX), Y28
 	VFMADD231PS  Y28, Y27, Y14
 	VFMADD231PS  Y28, Y1, Y29
-	VBROADCASTSS 4(CX), Y28
+	VBROADCASTSS 4(DX), Y28
 	VFMADD231PS  Y28, Y27, Y17
 	VFMADD231PS  Y28, Y4, Y29
-	VBROADCASTSS 8(CX), Y28
+	VBROADCASTSS 8(DX), Y28
 	VFMADD231PS  Y28, Y27, Y10
 	VFMADD231PS  Y28, Y0, Y29
-	VBROADCASTSS 12(CX), Y28
+	VBROADCASTSS 12(DX), Y28
 	VFMADD231PS  Y28, Y27, Y16
 	VFMADD231PS  Y28, Y3, Y29
-	VBROADCASTSS 16(CX), Y28
+	VBROADCASTSS 16(DX), Y28
 	VFMADD231PS  Y28, Y27, Y18
 	VFMADD231PS  Y28, Y5, Y29
-	VBROADCASTSS 20(CX), Y28
+	VBROADCASTSS 20(DX), Y28
 	VFMADD231PS  Y28, Y27, Y21
 	VFMADD231PS  Y28, Y8, Y29
-	VBROADCASTSS 24(CX), Y28
+	VBROADCASTSS 24(DX), Y28
 	VFMADD231PS  Y28, Y27, Y15
 	VFMADD231PS  Y28, Y2, Y29
-	VBROADCASTSS 28(CX), Y28
+	VBROADCASTSS 28(DX), Y28
 	VFMADD231PS  Y28, Y27, Y20
 	VFMADD231PS  Y28, Y7, Y29
-	VBROADCASTSS 32(CX), Y28
+	VBROADCASTSS 32(DX), Y28
 	VFMADD231PS  Y28, Y27, Y22
 	VFMADD231PS  Y28, Y9, Y29
-	VBROADCASTSS 36(CX), Y28
+	VBROADCASTSS 36(DX), Y28
 	VFMADD231PS  Y28, Y27, Y25
 	VFMADD231PS  Y28, Y12, Y29
-	VBROADCASTSS 40(CX), Y28
+	VBROADCASTSS 40(DX), Y28
 	VFMADD231PS  Y28, Y27, Y19
 	VFMADD231PS  Y28, Y6, Y29
-	VBROADCASTSS 44(CX), Y28
+	VBROADCASTSS 44(DX), Y28
 	VFMADD231PS  Y28, Y27, Y24
 	VFMADD231PS  Y28, Y11, Y29
-	VBROADCASTSS 48(CX), Y28
+	VBROADCASTSS 48(DX), Y28
 	VFMADD231PS  Y28, Y27, Y26
 	VFMADD231PS  Y28, Y13, Y29
 	VADDPS       Y23, Y29, Y29
-	VMOVUPS      Y29, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row31
+	CMPQ         AX, $0x08
+	JE           all46
+	VMOVUPS      Y29, K1, (BX)
+	JMP          moved47
+
+all46:
+	VMOVUPS Y29, (BX)
+
+moved47:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row43
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end30
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end42
 
-without29:
+without41:
 	// the same without dx
-row32:
-	VMOVUPS          (SI), Y27
-	VFMADD231PS.BCST (CX), Y27, Y14
-	VFMADD231PS.BCST 4(CX), Y27, Y17
-	VFMADD231PS.BCST 8(CX), Y27, Y10
-	VFMADD231PS.BCST 12(CX), Y27, Y16
-	VFMADD231PS.BCST 16(CX), Y27, Y18
-	VFMADD231PS.BCST 20(CX), Y27, Y21
-	VFMADD231PS.BCST 24(CX), Y27, Y15
-	VFMADD231PS.BCST 28(CX), Y27, Y20
-	VFMADD231PS.BCST 32(CX), Y27, Y22
-	VFMADD231PS.BCST 36(CX), Y27, Y25
-	VFMADD231PS.BCST 40(CX), Y27, Y19
-	VFMADD231PS.BCST 44(CX), Y27, Y24
-	VFMADD231PS.BCST 48(CX), Y27, Y26
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row32
+row48:
+	CMPQ      AX, $0x08
+	JE        all49
+	VMOVUPS.Z (DI), K1, Y27
+	JMP       moved50
 
-end30:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all49:
+	VMOVUPS (DI), Y27
+
+moved50:
+	VFMADD231PS.BCST (DX), Y27, Y14
+	VFMADD231PS.BCST 4(DX), Y27, Y17
+	VFMADD231PS.BCST 8(DX), Y27, Y10
+	VFMADD231PS.BCST 12(DX), Y27, Y16
+	VFMADD231PS.BCST 16(DX), Y27, Y18
+	VFMADD231PS.BCST 20(DX), Y27, Y21
+	VFMADD231PS.BCST 24(DX), Y27, Y15
+	VFMADD231PS.BCST 28(DX), Y27, Y20
+	VFMADD231PS.BCST 32(DX), Y27, Y22
+	VFMADD231PS.BCST 36(DX), Y27, Y25
+	VFMADD231PS.BCST 40(DX), Y27, Y19
+	VFMADD231PS.BCST 44(DX), Y27, Y24
+	VFMADD231PS.BCST 48(DX), Y27, Y26
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row48
+
+end42:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y23, Y23, Y23
 	VADDPS        Y23, Y14, Y14
 	VADDPS        Y23, Y17, Y17
@@ -683,11 +1137,11 @@ end30:
 	VADDPS        Y23, Y19, Y19
 	VADDPS        Y23, Y24, Y24
 	VADDPS        Y23, Y26, Y26
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y17, Y14, Y0
 	VUNPCKLPS     Y17, Y14, Y14
 	VUNPCKHPS     Y16, Y10, Y17
@@ -696,18 +1150,34 @@ end30:
 	VUNPCKLPD     Y10, Y14, Y14
 	VUNPCKHPD     Y17, Y0, Y10
 	VUNPCKLPD     Y17, Y0, Y0
-	VMOVUPS       X14, (AX)
+	VMOVUPS       X14, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored51
+	VMOVUPS       X16, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored51
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored51
+	VMOVUPS       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored51
 	VEXTRACTF32X4 $0x01, Y14, X17
-	VMOVUPS       X17, (AX)(BX*4)
-	VMOVUPS       X16, (AX)(BX*1)
+	VMOVUPS       X17, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored51
 	VEXTRACTF32X4 $0x01, Y16, X17
-	VMOVUPS       X17, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X17, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored51
 	VEXTRACTF32X4 $0x01, Y0, X17
-	VMOVUPS       X17, (AX)(CX*2)
-	VMOVUPS       X10, (AX)(CX*1)
+	VMOVUPS       X17, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored51
 	VEXTRACTF32X4 $0x01, Y10, X17
-	VMOVUPS       X17, (AX)(SI*1)
+	VMOVUPS       X17, (BX)(DI*1)
+
+stored51:
 	VUNPCKHPS     Y21, Y18, Y17
 	VUNPCKLPS     Y21, Y18, Y18
 	VUNPCKHPS     Y20, Y15, Y21
@@ -716,18 +1186,34 @@ end30:
 	VUNPCKLPD     Y15, Y18, Y18
 	VUNPCKHPD     Y21, Y17, Y15
 	VUNPCKLPD     Y21, Y17, Y17
-	VMOVUPS       X18, 16(AX)
+	VMOVUPS       X18, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored52
+	VMOVUPS       X20, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored52
+	VMOVUPS       X17, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored52
+	VMOVUPS       X15, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored52
 	VEXTRACTF32X4 $0x01, Y18, X21
-	VMOVUPS       X21, 16(AX)(BX*4)
-	VMOVUPS       X20, 16(AX)(BX*1)
+	VMOVUPS       X21, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored52
 	VEXTRACTF32X4 $0x01, Y20, X21
-	VMOVUPS       X21, 16(AX)(DX*1)
-	VMOVUPS       X17, 16(AX)(BX*2)
+	VMOVUPS       X21, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored52
 	VEXTRACTF32X4 $0x01, Y17, X21
-	VMOVUPS       X21, 16(AX)(CX*2)
-	VMOVUPS       X15, 16(AX)(CX*1)
+	VMOVUPS       X21, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored52
 	VEXTRACTF32X4 $0x01, Y15, X21
-	VMOVUPS       X21, 16(AX)(SI*1)
+	VMOVUPS       X21, 16(BX)(DI*1)
+
+stored52:
 	VUNPCKHPS     Y25, Y22, Y21
 	VUNPCKLPS     Y25, Y22, Y22
 	VUNPCKHPS     Y24, Y19, Y25
@@ -736,18 +1222,34 @@ end30:
 	VUNPCKLPD     Y19, Y22, Y22
 	VUNPCKHPD     Y25, Y21, Y19
 	VUNPCKLPD     Y25, Y21, Y21
-	VMOVUPS       X22, 32(AX)
+	VMOVUPS       X22, 32(BX)
+	CMPQ          AX, $0x01
+	JLE           stored53
+	VMOVUPS       X24, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored53
+	VMOVUPS       X21, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored53
+	VMOVUPS       X19, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Y22, X25
-	VMOVUPS       X25, 32(AX)(BX*4)
-	VMOVUPS       X24, 32(AX)(BX*1)
+	VMOVUPS       X25, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Y24, X25
-	VMOVUPS       X25, 32(AX)(DX*1)
-	VMOVUPS       X21, 32(AX)(BX*2)
+	VMOVUPS       X25, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Y21, X25
-	VMOVUPS       X25, 32(AX)(CX*2)
-	VMOVUPS       X19, 32(AX)(CX*1)
+	VMOVUPS       X25, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Y19, X25
-	VMOVUPS       X25, 32(AX)(SI*1)
+	VMOVUPS       X25, 32(BX)(DI*1)
+
+stored53:
 	VUNPCKHPS     Y0, Y26, Y25
 	VUNPCKLPS     Y0, Y26, Y26
 	VUNPCKHPS     Y2, Y1, Y0
@@ -756,49 +1258,96 @@ end30:
 	VUNPCKLPD     Y1, Y26, Y26
 	VUNPCKHPD     Y0, Y25, Y1
 	VUNPCKLPD     Y0, Y25, Y25
-	VMOVSS        X26, 48(AX)
-	VEXTRACTF32X4 $0x01, Y26, X0
-	VMOVSS        X0, 48(AX)(BX*4)
-	VMOVSS        X2, 48(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VMOVSS        X0, 48(AX)(DX*1)
-	VMOVSS        X25, 48(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y25, X0
-	VMOVSS        X0, 48(AX)(CX*2)
-	VMOVSS        X1, 48(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VMOVSS        X0, 48(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSS        X26, 48(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs18
-	VXORPS        X15, X15, X15
+	JLE           stored54
+	VMOVSS        X2, 48(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored54
+	VMOVSS        X25, 48(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored54
+	VMOVSS        X1, 48(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored54
+	VEXTRACTF32X4 $0x01, Y26, X0
+	VMOVSS        X0, 48(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored54
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VMOVSS        X0, 48(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored54
+	VEXTRACTF32X4 $0x01, Y25, X0
+	VMOVSS        X0, 48(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored54
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VMOVSS        X0, 48(BX)(DI*1)
+
+stored54:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs29
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other17:
+other28:
 	CMPQ AX, $0x0c
-	JNE  other33
+	JNE  other55
 
-inputs34:
-	// 12 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs56:
+	// 12 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted57
+	MOVQ  $0x00000008, AX
+
+parted57:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded58
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded58
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded58
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded58
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded58
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded58
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded58
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded58:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -807,14 +1356,34 @@ inputs34:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y5, Y5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y6, Y6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y7, Y7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y8, Y8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded59
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded59
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded59
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded59
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
+	CMPQ         AX, $0x05
+	JLE          loaded59
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
+	CMPQ         AX, $0x06
+	JLE          loaded59
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
+	CMPQ         AX, $0x07
+	JLE          loaded59
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
+
+loaded59:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -823,14 +1392,34 @@ inputs34:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VMOVUPS      32(AX), X9
-	VMOVUPS      32(AX)(BX*1), X10
-	VMOVUPS      32(AX)(BX*2), X11
-	VMOVUPS      32(AX)(CX*1), X12
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Y9, Y9
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Y10, Y10
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Y11, Y11
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Y12, Y12
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPS      32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded60
+	VMOVUPS      32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded60
+	VMOVUPS      32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded60
+	VMOVUPS      32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded60
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y9, Y9
+	CMPQ         AX, $0x05
+	JLE          loaded60
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y10, Y10
+	CMPQ         AX, $0x06
+	JLE          loaded60
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y11, Y11
+	CMPQ         AX, $0x07
+	JLE          loaded60
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y12, Y12
+
+loaded60:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -839,24 +1428,44 @@ inputs34:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh38
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X13
-	VMOVUPS      (AX)(BX*1), X14
-	VMOVUPS      (AX)(BX*2), X15
-	VMOVUPS      (AX)(CX*1), X16
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y13, Y13
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y14, Y14
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y15, Y15
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y16, Y16
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh61
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVUPS      (BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded63
+	VMOVUPS      (BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded63
+	VMOVUPS      (BX)(CX*2), X15
+	CMPQ         AX, $0x03
+	JLE          loaded63
+	VMOVUPS      (BX)(DX*1), X16
+	CMPQ         AX, $0x04
+	JLE          loaded63
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y13, Y13
+	CMPQ         AX, $0x05
+	JLE          loaded63
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y14, Y14
+	CMPQ         AX, $0x06
+	JLE          loaded63
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y15, Y15
+	CMPQ         AX, $0x07
+	JLE          loaded63
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y16, Y16
+
+loaded63:
 	VUNPCKHPS    Y14, Y13, Y10
 	VUNPCKLPS    Y14, Y13, Y13
 	VUNPCKHPS    Y16, Y15, Y14
@@ -865,14 +1474,34 @@ inputs34:
 	VUNPCKLPD    Y15, Y13, Y13
 	VUNPCKHPD    Y14, Y10, Y15
 	VUNPCKLPD    Y14, Y10, Y10
-	VMOVUPS      16(AX), X17
-	VMOVUPS      16(AX)(BX*1), X18
-	VMOVUPS      16(AX)(BX*2), X19
-	VMOVUPS      16(AX)(CX*1), X20
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y17, Y17
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y18, Y18
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y19, Y19
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y20, Y20
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VMOVUPS      16(BX), X17
+	CMPQ         AX, $0x01
+	JLE          loaded64
+	VMOVUPS      16(BX)(CX*1), X18
+	CMPQ         AX, $0x02
+	JLE          loaded64
+	VMOVUPS      16(BX)(CX*2), X19
+	CMPQ         AX, $0x03
+	JLE          loaded64
+	VMOVUPS      16(BX)(DX*1), X20
+	CMPQ         AX, $0x04
+	JLE          loaded64
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y17, Y17
+	CMPQ         AX, $0x05
+	JLE          loaded64
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y18, Y18
+	CMPQ         AX, $0x06
+	JLE          loaded64
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y19, Y19
+	CMPQ         AX, $0x07
+	JLE          loaded64
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y20, Y20
+
+loaded64:
 	VUNPCKHPS    Y18, Y17, Y14
 	VUNPCKLPS    Y18, Y17, Y17
 	VUNPCKHPS    Y20, Y19, Y18
@@ -881,28 +1510,48 @@ inputs34:
 	VUNPCKLPD    Y19, Y17, Y17
 	VUNPCKHPD    Y18, Y14, Y19
 	VUNPCKLPD    Y18, Y14, Y14
-	VMOVUPS      32(AX), X21
-	VMOVUPS      32(AX)(BX*1), X22
-	VMOVUPS      32(AX)(BX*2), X23
-	VMOVUPS      32(AX)(CX*1), X24
-	VINSERTF32X4 $0x01, 32(AX)(BX*4), Y21, Y21
-	VINSERTF32X4 $0x01, 32(AX)(DX*1), Y22, Y22
-	VINSERTF32X4 $0x01, 32(AX)(CX*2), Y23, Y23
-	VINSERTF32X4 $0x01, 32(AX)(SI*1), Y24, Y24
-	VUNPCKHPS    Y22, Y21, Y18
-	VUNPCKLPS    Y22, Y21, Y21
-	VUNPCKHPS    Y24, Y23, Y22
-	VUNPCKLPS    Y24, Y23, Y23
-	VUNPCKHPD    Y23, Y21, Y24
-	VUNPCKLPD    Y23, Y21, Y21
-	VUNPCKHPD    Y22, Y18, Y23
-	VUNPCKLPD    Y22, Y18, Y18
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready39
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VXORPS       X23, X23, X23
+	VXORPS       X24, X24, X24
+	VMOVUPS      32(BX), X21
+	CMPQ         AX, $0x01
+	JLE          loaded65
+	VMOVUPS      32(BX)(CX*1), X22
+	CMPQ         AX, $0x02
+	JLE          loaded65
+	VMOVUPS      32(BX)(CX*2), X23
+	CMPQ         AX, $0x03
+	JLE          loaded65
+	VMOVUPS      32(BX)(DX*1), X24
+	CMPQ         AX, $0x04
+	JLE          loaded65
+	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y21, Y21
+	CMPQ         AX, $0x05
+	JLE          loaded65
+	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y22, Y22
+	CMPQ         AX, $0x06
+	JLE          loaded65
+	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y23, Y23
+	CMPQ         AX, $0x07
+	JLE          loaded65
+	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y24, Y24
 
-fresh38:
+loaded65:
+	VUNPCKHPS Y22, Y21, Y18
+	VUNPCKLPS Y22, Y21, Y21
+	VUNPCKHPS Y24, Y23, Y22
+	VUNPCKLPS Y24, Y23, Y23
+	VUNPCKHPD Y23, Y21, Y24
+	VUNPCKLPD Y23, Y21, Y21
+	VUNPCKHPD Y22, Y18, Y23
+	VUNPCKLPD Y22, Y18, Y18
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready62
+
+fresh61:
 	VPXORD Y13, Y13, Y13
 	VPXORD Y16, Y16, Y16
 	VPXORD Y10, Y10, Y10
@@ -916,97 +1565,121 @@ fresh38:
 	VPXORD Y18, Y18, Y18
 	VPXORD Y23, Y23, Y23
 
-ready39:
+ready62:
 	VPXORD Y22, Y22, Y22
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without43
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without66
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row45:
-	VMOVUPS      (SI), Y25
+row68:
+	CMPQ      AX, $0x08
+	JE        all69
+	VMOVUPS.Z (DI), K1, Y25
+	JMP       moved70
+
+all69:
+	VMOVUPS (DI), Y25
+
+moved70:
 	VMOVAPS      Y22, Y27
-	VBROADCASTSS (CX), Y26
+	VBROADCASTSS (DX), Y26
 	VFMADD231PS  Y26, Y25, Y13
 	VFMADD231PS  Y26, Y1, Y27
-	VBROADCASTSS 4(CX), Y26
+	VBROADCASTSS 4(DX), Y26
 	VFMADD231PS  Y26, Y25, Y16
 	VFMADD231PS  Y26, Y4, Y27
-	VBROADCASTSS 8(CX), Y26
+	VBROADCASTSS 8(DX), Y26
 	VFMADD231PS  Y26, Y25, Y10
 	VFMADD231PS  Y26, Y0, Y27
-	VBROADCASTSS 12(CX), Y26
+	VBROADCASTSS 12(DX), Y26
 	VFMADD231PS  Y26, Y25, Y15
 	VFMADD231PS  Y26, Y3, Y27
-	VBROADCASTSS 16(CX), Y26
+	VBROADCASTSS 16(DX), Y26
 	VFMADD231PS  Y26, Y25, Y17
 	VFMADD231PS  Y26, Y5, Y27
-	VBROADCASTSS 20(CX), Y26
+	VBROADCASTSS 20(DX), Y26
 	VFMADD231PS  Y26, Y25, Y20
 	VFMADD231PS  Y26, Y8, Y27
-	VBROADCASTSS 24(CX), Y26
+	VBROADCASTSS 24(DX), Y26
 	VFMADD231PS  Y26, Y25, Y14
 	VFMADD231PS  Y26, Y2, Y27
-	VBROADCASTSS 28(CX), Y26
+	VBROADCASTSS 28(DX), Y26
 	VFMADD231PS  Y26, Y25, Y19
 	VFMADD231PS  Y26, Y7, Y27
-	VBROADCASTSS 32(CX), Y26
+	VBROADCASTSS 32(DX), Y26
 	VFMADD231PS  Y26, Y25, Y21
 	VFMADD231PS  Y26, Y9, Y27
-	VBROADCASTSS 36(CX), Y26
+	VBROADCASTSS 36(DX), Y26
 	VFMADD231PS  Y26, Y25, Y24
 	VFMADD231PS  Y26, Y12, Y27
-	VBROADCASTSS 40(CX), Y26
+	VBROADCASTSS 40(DX), Y26
 	VFMADD231PS  Y26, Y25, Y18
 	VFMADD231PS  Y26, Y6, Y27
-	VBROADCASTSS 44(CX), Y26
+	VBROADCASTSS 44(DX), Y26
 	VFMADD231PS  Y26, Y25, Y23
 	VFMADD231PS  Y26, Y11, Y27
 	VADDPS       Y22, Y27, Y27
-	VMOVUPS      Y27, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row45
+	CMPQ         AX, $0x08
+	JE           all71
+	VMOVUPS      Y27, K1, (BX)
+	JMP          moved72
+
+all71:
+	VMOVUPS Y27, (BX)
+
+moved72:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row68
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end44
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end67
 
-without43:
+without66:
 	// the same without dx
-row46:
-	VMOVUPS          (SI), Y25
-	VFMADD231PS.BCST (CX), Y25, Y13
-	VFMADD231PS.BCST 4(CX), Y25, Y16
-	VFMADD231PS.BCST 8(CX), Y25, Y10
-	VFMADD231PS.BCST 12(CX), Y25, Y15
-	VFMADD231PS.BCST 16(CX), Y25, Y17
-	VFMADD231PS.BCST 20(CX), Y25, Y20
-	VFMADD231PS.BCST 24(CX), Y25, Y14
-	VFMADD231PS.BCST 28(CX), Y25, Y19
-	VFMADD231PS.BCST 32(CX), Y25, Y21
-	VFMADD231PS.BCST 36(CX), Y25, Y24
-	VFMADD231PS.BCST 40(CX), Y25, Y18
-	VFMADD231PS.BCST 44(CX), Y25, Y23
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row46
+row73:
+	CMPQ      AX, $0x08
+	JE        all74
+	VMOVUPS.Z (DI), K1, Y25
+	JMP       moved75
 
-end44:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all74:
+	VMOVUPS (DI), Y25
+
+moved75:
+	VFMADD231PS.BCST (DX), Y25, Y13
+	VFMADD231PS.BCST 4(DX), Y25, Y16
+	VFMADD231PS.BCST 8(DX), Y25, Y10
+	VFMADD231PS.BCST 12(DX), Y25, Y15
+	VFMADD231PS.BCST 16(DX), Y25, Y17
+	VFMADD231PS.BCST 20(DX), Y25, Y20
+	VFMADD231PS.BCST 24(DX), Y25, Y14
+	VFMADD231PS.BCST 28(DX), Y25, Y19
+	VFMADD231PS.BCST 32(DX), Y25, Y21
+	VFMADD231PS.BCST 36(DX), Y25, Y24
+	VFMADD231PS.BCST 40(DX), Y25, Y18
+	VFMADD231PS.BCST 44(DX), Y25, Y23
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row73
+
+end67:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y22, Y22, Y22
 	VADDPS        Y22, Y13, Y13
 	VADDPS        Y22, Y16, Y16
@@ -1020,11 +1693,11 @@ end44:
 	VADDPS        Y22, Y24, Y24
 	VADDPS        Y22, Y18, Y18
 	VADDPS        Y22, Y23, Y23
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y16, Y13, Y0
 	VUNPCKLPS     Y16, Y13, Y13
 	VUNPCKHPS     Y15, Y10, Y16
@@ -1033,18 +1706,34 @@ end44:
 	VUNPCKLPD     Y10, Y13, Y13
 	VUNPCKHPD     Y16, Y0, Y10
 	VUNPCKLPD     Y16, Y0, Y0
-	VMOVUPS       X13, (AX)
+	VMOVUPS       X13, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored76
+	VMOVUPS       X15, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored76
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored76
+	VMOVUPS       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored76
 	VEXTRACTF32X4 $0x01, Y13, X16
-	VMOVUPS       X16, (AX)(BX*4)
-	VMOVUPS       X15, (AX)(BX*1)
+	VMOVUPS       X16, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored76
 	VEXTRACTF32X4 $0x01, Y15, X16
-	VMOVUPS       X16, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X16, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored76
 	VEXTRACTF32X4 $0x01, Y0, X16
-	VMOVUPS       X16, (AX)(CX*2)
-	VMOVUPS       X10, (AX)(CX*1)
+	VMOVUPS       X16, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored76
 	VEXTRACTF32X4 $0x01, Y10, X16
-	VMOVUPS       X16, (AX)(SI*1)
+	VMOVUPS       X16, (BX)(DI*1)
+
+stored76:
 	VUNPCKHPS     Y20, Y17, Y16
 	VUNPCKLPS     Y20, Y17, Y17
 	VUNPCKHPS     Y19, Y14, Y20
@@ -1053,18 +1742,34 @@ end44:
 	VUNPCKLPD     Y14, Y17, Y17
 	VUNPCKHPD     Y20, Y16, Y14
 	VUNPCKLPD     Y20, Y16, Y16
-	VMOVUPS       X17, 16(AX)
+	VMOVUPS       X17, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored77
+	VMOVUPS       X19, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored77
+	VMOVUPS       X16, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored77
+	VMOVUPS       X14, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored77
 	VEXTRACTF32X4 $0x01, Y17, X20
-	VMOVUPS       X20, 16(AX)(BX*4)
-	VMOVUPS       X19, 16(AX)(BX*1)
+	VMOVUPS       X20, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored77
 	VEXTRACTF32X4 $0x01, Y19, X20
-	VMOVUPS       X20, 16(AX)(DX*1)
-	VMOVUPS       X16, 16(AX)(BX*2)
+	VMOVUPS       X20, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored77
 	VEXTRACTF32X4 $0x01, Y16, X20
-	VMOVUPS       X20, 16(AX)(CX*2)
-	VMOVUPS       X14, 16(AX)(CX*1)
+	VMOVUPS       X20, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored77
 	VEXTRACTF32X4 $0x01, Y14, X20
-	VMOVUPS       X20, 16(AX)(SI*1)
+	VMOVUPS       X20, 16(BX)(DI*1)
+
+stored77:
 	VUNPCKHPS     Y24, Y21, Y20
 	VUNPCKLPS     Y24, Y21, Y21
 	VUNPCKHPS     Y23, Y18, Y24
@@ -1073,49 +1778,96 @@ end44:
 	VUNPCKLPD     Y18, Y21, Y21
 	VUNPCKHPD     Y24, Y20, Y18
 	VUNPCKLPD     Y24, Y20, Y20
-	VMOVUPS       X21, 32(AX)
-	VEXTRACTF32X4 $0x01, Y21, X24
-	VMOVUPS       X24, 32(AX)(BX*4)
-	VMOVUPS       X23, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y23, X24
-	VMOVUPS       X24, 32(AX)(DX*1)
-	VMOVUPS       X20, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y20, X24
-	VMOVUPS       X24, 32(AX)(CX*2)
-	VMOVUPS       X18, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y18, X24
-	VMOVUPS       X24, 32(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPS       X21, 32(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs34
-	VXORPS        X15, X15, X15
+	JLE           stored78
+	VMOVUPS       X23, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored78
+	VMOVUPS       X20, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored78
+	VMOVUPS       X18, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored78
+	VEXTRACTF32X4 $0x01, Y21, X24
+	VMOVUPS       X24, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored78
+	VEXTRACTF32X4 $0x01, Y23, X24
+	VMOVUPS       X24, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored78
+	VEXTRACTF32X4 $0x01, Y20, X24
+	VMOVUPS       X24, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored78
+	VEXTRACTF32X4 $0x01, Y18, X24
+	VMOVUPS       X24, 32(BX)(DI*1)
+
+stored78:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs56
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other33:
+other55:
 	CMPQ AX, $0x0b
-	JNE  other47
+	JNE  other79
 
-inputs48:
-	// 11 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs80:
+	// 11 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted81
+	MOVQ  $0x00000008, AX
+
+parted81:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded82
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded82
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded82
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded82
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded82
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded82
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded82
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded82:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -1124,14 +1876,34 @@ inputs48:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y5, Y5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y6, Y6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y7, Y7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y8, Y8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded83
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded83
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded83
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded83
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
+	CMPQ         AX, $0x05
+	JLE          loaded83
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
+	CMPQ         AX, $0x06
+	JLE          loaded83
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
+	CMPQ         AX, $0x07
+	JLE          loaded83
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
+
+loaded83:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -1140,26 +1912,46 @@ inputs48:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VMOVSD       32(AX), X9
-	VINSERTPS    $0x20, 40(AX), X9, X9
-	VMOVSD       32(AX)(BX*1), X10
-	VINSERTPS    $0x20, 40(AX)(BX*1), X10, X10
-	VMOVSD       32(AX)(BX*2), X11
-	VINSERTPS    $0x20, 40(AX)(BX*2), X11, X11
-	VMOVSD       32(AX)(CX*1), X12
-	VINSERTPS    $0x20, 40(AX)(CX*1), X12, X12
-	VMOVSD       32(AX)(BX*4), X6
-	VINSERTPS    $0x20, 40(AX)(BX*4), X6, X6
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVSD       32(BX), X9
+	VINSERTPS    $0x20, 40(BX), X9, X9
+	CMPQ         AX, $0x01
+	JLE          loaded84
+	VMOVSD       32(BX)(CX*1), X10
+	VINSERTPS    $0x20, 40(BX)(CX*1), X10, X10
+	CMPQ         AX, $0x02
+	JLE          loaded84
+	VMOVSD       32(BX)(CX*2), X11
+	VINSERTPS    $0x20, 40(BX)(CX*2), X11, X11
+	CMPQ         AX, $0x03
+	JLE          loaded84
+	VMOVSD       32(BX)(DX*1), X12
+	VINSERTPS    $0x20, 40(BX)(DX*1), X12, X12
+	CMPQ         AX, $0x04
+	JLE          loaded84
+	VMOVSD       32(BX)(CX*4), X6
+	VINSERTPS    $0x20, 40(BX)(CX*4), X6, X6
 	VINSERTF32X4 $0x01, X6, Y9, Y9
-	VMOVSD       32(AX)(DX*1), X6
-	VINSERTPS    $0x20, 40(AX)(DX*1), X6, X6
+	CMPQ         AX, $0x05
+	JLE          loaded84
+	VMOVSD       32(BX)(SI*1), X6
+	VINSERTPS    $0x20, 40(BX)(SI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Y10, Y10
-	VMOVSD       32(AX)(CX*2), X6
-	VINSERTPS    $0x20, 40(AX)(CX*2), X6, X6
+	CMPQ         AX, $0x06
+	JLE          loaded84
+	VMOVSD       32(BX)(DX*2), X6
+	VINSERTPS    $0x20, 40(BX)(DX*2), X6, X6
 	VINSERTF32X4 $0x01, X6, Y11, Y11
-	VMOVSD       32(AX)(SI*1), X6
-	VINSERTPS    $0x20, 40(AX)(SI*1), X6, X6
+	CMPQ         AX, $0x07
+	JLE          loaded84
+	VMOVSD       32(BX)(DI*1), X6
+	VINSERTPS    $0x20, 40(BX)(DI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Y12, Y12
+
+loaded84:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -1168,24 +1960,44 @@ inputs48:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh52
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X11
-	VMOVUPS      (AX)(BX*1), X13
-	VMOVUPS      (AX)(BX*2), X14
-	VMOVUPS      (AX)(CX*1), X15
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y11, Y11
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y13, Y13
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y14, Y14
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y15, Y15
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh85
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X11, X11, X11
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VMOVUPS      (BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded87
+	VMOVUPS      (BX)(CX*1), X13
+	CMPQ         AX, $0x02
+	JLE          loaded87
+	VMOVUPS      (BX)(CX*2), X14
+	CMPQ         AX, $0x03
+	JLE          loaded87
+	VMOVUPS      (BX)(DX*1), X15
+	CMPQ         AX, $0x04
+	JLE          loaded87
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y11, Y11
+	CMPQ         AX, $0x05
+	JLE          loaded87
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y13, Y13
+	CMPQ         AX, $0x06
+	JLE          loaded87
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y14, Y14
+	CMPQ         AX, $0x07
+	JLE          loaded87
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y15, Y15
+
+loaded87:
 	VUNPCKHPS    Y13, Y11, Y10
 	VUNPCKLPS    Y13, Y11, Y11
 	VUNPCKHPS    Y15, Y14, Y13
@@ -1194,14 +2006,34 @@ inputs48:
 	VUNPCKLPD    Y14, Y11, Y11
 	VUNPCKHPD    Y13, Y10, Y14
 	VUNPCKLPD    Y13, Y10, Y10
-	VMOVUPS      16(AX), X16
-	VMOVUPS      16(AX)(BX*1), X17
-	VMOVUPS      16(AX)(BX*2), X18
-	VMOVUPS      16(AX)(CX*1), X19
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y16, Y16
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y17, Y17
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y18, Y18
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y19, Y19
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VMOVUPS      16(BX), X16
+	CMPQ         AX, $0x01
+	JLE          loaded88
+	VMOVUPS      16(BX)(CX*1), X17
+	CMPQ         AX, $0x02
+	JLE          loaded88
+	VMOVUPS      16(BX)(CX*2), X18
+	CMPQ         AX, $0x03
+	JLE          loaded88
+	VMOVUPS      16(BX)(DX*1), X19
+	CMPQ         AX, $0x04
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y16, Y16
+	CMPQ         AX, $0x05
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y17, Y17
+	CMPQ         AX, $0x06
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y18, Y18
+	CMPQ         AX, $0x07
+	JLE          loaded88
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y19, Y19
+
+loaded88:
 	VUNPCKHPS    Y17, Y16, Y13
 	VUNPCKLPS    Y17, Y16, Y16
 	VUNPCKHPS    Y19, Y18, Y17
@@ -1210,40 +2042,60 @@ inputs48:
 	VUNPCKLPD    Y18, Y16, Y16
 	VUNPCKHPD    Y17, Y13, Y18
 	VUNPCKLPD    Y17, Y13, Y13
-	VMOVSD       32(AX), X20
-	VINSERTPS    $0x20, 40(AX), X20, X20
-	VMOVSD       32(AX)(BX*1), X21
-	VINSERTPS    $0x20, 40(AX)(BX*1), X21, X21
-	VMOVSD       32(AX)(BX*2), X22
-	VINSERTPS    $0x20, 40(AX)(BX*2), X22, X22
-	VMOVSD       32(AX)(CX*1), X23
-	VINSERTPS    $0x20, 40(AX)(CX*1), X23, X23
-	VMOVSD       32(AX)(BX*4), X17
-	VINSERTPS    $0x20, 40(AX)(BX*4), X17, X17
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VXORPS       X23, X23, X23
+	VMOVSD       32(BX), X20
+	VINSERTPS    $0x20, 40(BX), X20, X20
+	CMPQ         AX, $0x01
+	JLE          loaded89
+	VMOVSD       32(BX)(CX*1), X21
+	VINSERTPS    $0x20, 40(BX)(CX*1), X21, X21
+	CMPQ         AX, $0x02
+	JLE          loaded89
+	VMOVSD       32(BX)(CX*2), X22
+	VINSERTPS    $0x20, 40(BX)(CX*2), X22, X22
+	CMPQ         AX, $0x03
+	JLE          loaded89
+	VMOVSD       32(BX)(DX*1), X23
+	VINSERTPS    $0x20, 40(BX)(DX*1), X23, X23
+	CMPQ         AX, $0x04
+	JLE          loaded89
+	VMOVSD       32(BX)(CX*4), X17
+	VINSERTPS    $0x20, 40(BX)(CX*4), X17, X17
 	VINSERTF32X4 $0x01, X17, Y20, Y20
-	VMOVSD       32(AX)(DX*1), X17
-	VINSERTPS    $0x20, 40(AX)(DX*1), X17, X17
+	CMPQ         AX, $0x05
+	JLE          loaded89
+	VMOVSD       32(BX)(SI*1), X17
+	VINSERTPS    $0x20, 40(BX)(SI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Y21, Y21
-	VMOVSD       32(AX)(CX*2), X17
-	VINSERTPS    $0x20, 40(AX)(CX*2), X17, X17
+	CMPQ         AX, $0x06
+	JLE          loaded89
+	VMOVSD       32(BX)(DX*2), X17
+	VINSERTPS    $0x20, 40(BX)(DX*2), X17, X17
 	VINSERTF32X4 $0x01, X17, Y22, Y22
-	VMOVSD       32(AX)(SI*1), X17
-	VINSERTPS    $0x20, 40(AX)(SI*1), X17, X17
+	CMPQ         AX, $0x07
+	JLE          loaded89
+	VMOVSD       32(BX)(DI*1), X17
+	VINSERTPS    $0x20, 40(BX)(DI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Y23, Y23
-	VUNPCKHPS    Y21, Y20, Y17
-	VUNPCKLPS    Y21, Y20, Y20
-	VUNPCKHPS    Y23, Y22, Y21
-	VUNPCKLPS    Y23, Y22, Y22
-	VUNPCKHPD    Y22, Y20, Y23
-	VUNPCKLPD    Y22, Y20, Y20
-	VUNPCKHPD    Y21, Y17, Y22
-	VUNPCKLPD    Y21, Y17, Y17
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready53
 
-fresh52:
+loaded89:
+	VUNPCKHPS Y21, Y20, Y17
+	VUNPCKLPS Y21, Y20, Y20
+	VUNPCKHPS Y23, Y22, Y21
+	VUNPCKLPS Y23, Y22, Y22
+	VUNPCKHPD Y22, Y20, Y23
+	VUNPCKLPD Y22, Y20, Y20
+	VUNPCKHPD Y21, Y17, Y22
+	VUNPCKLPD Y21, Y17, Y17
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready86
+
+fresh85:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y15, Y15, Y15
 	VPXORD Y10, Y10, Y10
@@ -1256,93 +2108,117 @@ fresh52:
 	VPXORD Y23, Y23, Y23
 	VPXORD Y17, Y17, Y17
 
-ready53:
+ready86:
 	VPXORD Y21, Y21, Y21
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without57
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without90
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row59:
-	VMOVUPS      (SI), Y22
+row92:
+	CMPQ      AX, $0x08
+	JE        all93
+	VMOVUPS.Z (DI), K1, Y22
+	JMP       moved94
+
+all93:
+	VMOVUPS (DI), Y22
+
+moved94:
 	VMOVAPS      Y21, Y25
-	VBROADCASTSS (CX), Y24
+	VBROADCASTSS (DX), Y24
 	VFMADD231PS  Y24, Y22, Y11
 	VFMADD231PS  Y24, Y1, Y25
-	VBROADCASTSS 4(CX), Y24
+	VBROADCASTSS 4(DX), Y24
 	VFMADD231PS  Y24, Y22, Y15
 	VFMADD231PS  Y24, Y4, Y25
-	VBROADCASTSS 8(CX), Y24
+	VBROADCASTSS 8(DX), Y24
 	VFMADD231PS  Y24, Y22, Y10
 	VFMADD231PS  Y24, Y0, Y25
-	VBROADCASTSS 12(CX), Y24
+	VBROADCASTSS 12(DX), Y24
 	VFMADD231PS  Y24, Y22, Y14
 	VFMADD231PS  Y24, Y3, Y25
-	VBROADCASTSS 16(CX), Y24
+	VBROADCASTSS 16(DX), Y24
 	VFMADD231PS  Y24, Y22, Y16
 	VFMADD231PS  Y24, Y5, Y25
-	VBROADCASTSS 20(CX), Y24
+	VBROADCASTSS 20(DX), Y24
 	VFMADD231PS  Y24, Y22, Y19
 	VFMADD231PS  Y24, Y8, Y25
-	VBROADCASTSS 24(CX), Y24
+	VBROADCASTSS 24(DX), Y24
 	VFMADD231PS  Y24, Y22, Y13
 	VFMADD231PS  Y24, Y2, Y25
-	VBROADCASTSS 28(CX), Y24
+	VBROADCASTSS 28(DX), Y24
 	VFMADD231PS  Y24, Y22, Y18
 	VFMADD231PS  Y24, Y7, Y25
-	VBROADCASTSS 32(CX), Y24
+	VBROADCASTSS 32(DX), Y24
 	VFMADD231PS  Y24, Y22, Y20
 	VFMADD231PS  Y24, Y9, Y25
-	VBROADCASTSS 36(CX), Y24
+	VBROADCASTSS 36(DX), Y24
 	VFMADD231PS  Y24, Y22, Y23
 	VFMADD231PS  Y24, Y12, Y25
-	VBROADCASTSS 40(CX), Y24
+	VBROADCASTSS 40(DX), Y24
 	VFMADD231PS  Y24, Y22, Y17
 	VFMADD231PS  Y24, Y6, Y25
 	VADDPS       Y21, Y25, Y25
-	VMOVUPS      Y25, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row59
+	CMPQ         AX, $0x08
+	JE           all95
+	VMOVUPS      Y25, K1, (BX)
+	JMP          moved96
+
+all95:
+	VMOVUPS Y25, (BX)
+
+moved96:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row92
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end58
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end91
 
-without57:
+without90:
 	// the same without dx
-row60:
-	VMOVUPS          (SI), Y22
-	VFMADD231PS.BCST (CX), Y22, Y11
-	VFMADD231PS.BCST 4(CX), Y22, Y15
-	VFMADD231PS.BCST 8(CX), Y22, Y10
-	VFMADD231PS.BCST 12(CX), Y22, Y14
-	VFMADD231PS.BCST 16(CX), Y22, Y16
-	VFMADD231PS.BCST 20(CX), Y22, Y19
-	VFMADD231PS.BCST 24(CX), Y22, Y13
-	VFMADD231PS.BCST 28(CX), Y22, Y18
-	VFMADD231PS.BCST 32(CX), Y22, Y20
-	VFMADD231PS.BCST 36(CX), Y22, Y23
-	VFMADD231PS.BCST 40(CX), Y22, Y17
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row60
+row97:
+	CMPQ      AX, $0x08
+	JE        all98
+	VMOVUPS.Z (DI), K1, Y22
+	JMP       moved99
 
-end58:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all98:
+	VMOVUPS (DI), Y22
+
+moved99:
+	VFMADD231PS.BCST (DX), Y22, Y11
+	VFMADD231PS.BCST 4(DX), Y22, Y15
+	VFMADD231PS.BCST 8(DX), Y22, Y10
+	VFMADD231PS.BCST 12(DX), Y22, Y14
+	VFMADD231PS.BCST 16(DX), Y22, Y16
+	VFMADD231PS.BCST 20(DX), Y22, Y19
+	VFMADD231PS.BCST 24(DX), Y22, Y13
+	VFMADD231PS.BCST 28(DX), Y22, Y18
+	VFMADD231PS.BCST 32(DX), Y22, Y20
+	VFMADD231PS.BCST 36(DX), Y22, Y23
+	VFMADD231PS.BCST 40(DX), Y22, Y17
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row97
+
+end91:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y21, Y21, Y21
 	VADDPS        Y21, Y11, Y11
 	VADDPS        Y21, Y15, Y15
@@ -1355,11 +2231,11 @@ end58:
 	VADDPS        Y21, Y20, Y20
 	VADDPS        Y21, Y23, Y23
 	VADDPS        Y21, Y17, Y17
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y15, Y11, Y0
 	VUNPCKLPS     Y15, Y11, Y11
 	VUNPCKHPS     Y14, Y10, Y15
@@ -1368,18 +2244,34 @@ end58:
 	VUNPCKLPD     Y10, Y11, Y11
 	VUNPCKHPD     Y15, Y0, Y10
 	VUNPCKLPD     Y15, Y0, Y0
-	VMOVUPS       X11, (AX)
+	VMOVUPS       X11, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored100
+	VMOVUPS       X14, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored100
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored100
+	VMOVUPS       X10, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Y11, X15
-	VMOVUPS       X15, (AX)(BX*4)
-	VMOVUPS       X14, (AX)(BX*1)
+	VMOVUPS       X15, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Y14, X15
-	VMOVUPS       X15, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X15, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Y0, X15
-	VMOVUPS       X15, (AX)(CX*2)
-	VMOVUPS       X10, (AX)(CX*1)
+	VMOVUPS       X15, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored100
 	VEXTRACTF32X4 $0x01, Y10, X15
-	VMOVUPS       X15, (AX)(SI*1)
+	VMOVUPS       X15, (BX)(DI*1)
+
+stored100:
 	VUNPCKHPS     Y19, Y16, Y15
 	VUNPCKLPS     Y19, Y16, Y16
 	VUNPCKHPS     Y18, Y13, Y19
@@ -1388,18 +2280,34 @@ end58:
 	VUNPCKLPD     Y13, Y16, Y16
 	VUNPCKHPD     Y19, Y15, Y13
 	VUNPCKLPD     Y19, Y15, Y15
-	VMOVUPS       X16, 16(AX)
+	VMOVUPS       X16, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored101
+	VMOVUPS       X18, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored101
+	VMOVUPS       X15, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored101
+	VMOVUPS       X13, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Y16, X19
-	VMOVUPS       X19, 16(AX)(BX*4)
-	VMOVUPS       X18, 16(AX)(BX*1)
+	VMOVUPS       X19, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Y18, X19
-	VMOVUPS       X19, 16(AX)(DX*1)
-	VMOVUPS       X15, 16(AX)(BX*2)
+	VMOVUPS       X19, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Y15, X19
-	VMOVUPS       X19, 16(AX)(CX*2)
-	VMOVUPS       X13, 16(AX)(CX*1)
+	VMOVUPS       X19, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Y13, X19
-	VMOVUPS       X19, 16(AX)(SI*1)
+	VMOVUPS       X19, 16(BX)(DI*1)
+
+stored101:
 	VUNPCKHPS     Y23, Y20, Y19
 	VUNPCKLPS     Y23, Y20, Y20
 	VUNPCKHPS     Y0, Y17, Y23
@@ -1408,57 +2316,104 @@ end58:
 	VUNPCKLPD     Y17, Y20, Y20
 	VUNPCKHPD     Y23, Y19, Y17
 	VUNPCKLPD     Y23, Y19, Y19
-	VMOVSD        X20, 32(AX)
-	VEXTRACTPS    $0x02, X20, 40(AX)
-	VEXTRACTF32X4 $0x01, Y20, X23
-	VMOVSD        X23, 32(AX)(BX*4)
-	VEXTRACTPS    $0x02, X23, 40(AX)(BX*4)
-	VMOVSD        X0, 32(AX)(BX*1)
-	VEXTRACTPS    $0x02, X0, 40(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y0, X23
-	VMOVSD        X23, 32(AX)(DX*1)
-	VEXTRACTPS    $0x02, X23, 40(AX)(DX*1)
-	VMOVSD        X19, 32(AX)(BX*2)
-	VEXTRACTPS    $0x02, X19, 40(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y19, X23
-	VMOVSD        X23, 32(AX)(CX*2)
-	VEXTRACTPS    $0x02, X23, 40(AX)(CX*2)
-	VMOVSD        X17, 32(AX)(CX*1)
-	VEXTRACTPS    $0x02, X17, 40(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y17, X23
-	VMOVSD        X23, 32(AX)(SI*1)
-	VEXTRACTPS    $0x02, X23, 40(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X20, 32(BX)
+	VEXTRACTPS    $0x02, X20, 40(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs48
-	VXORPS        X15, X15, X15
+	JLE           stored102
+	VMOVSD        X0, 32(BX)(CX*1)
+	VEXTRACTPS    $0x02, X0, 40(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored102
+	VMOVSD        X19, 32(BX)(CX*2)
+	VEXTRACTPS    $0x02, X19, 40(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored102
+	VMOVSD        X17, 32(BX)(DX*1)
+	VEXTRACTPS    $0x02, X17, 40(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored102
+	VEXTRACTF32X4 $0x01, Y20, X23
+	VMOVSD        X23, 32(BX)(CX*4)
+	VEXTRACTPS    $0x02, X23, 40(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored102
+	VEXTRACTF32X4 $0x01, Y0, X23
+	VMOVSD        X23, 32(BX)(SI*1)
+	VEXTRACTPS    $0x02, X23, 40(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored102
+	VEXTRACTF32X4 $0x01, Y19, X23
+	VMOVSD        X23, 32(BX)(DX*2)
+	VEXTRACTPS    $0x02, X23, 40(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored102
+	VEXTRACTF32X4 $0x01, Y17, X23
+	VMOVSD        X23, 32(BX)(DI*1)
+	VEXTRACTPS    $0x02, X23, 40(BX)(DI*1)
+
+stored102:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs80
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other47:
+other79:
 	CMPQ AX, $0x0a
-	JNE  other61
+	JNE  other103
 
-inputs62:
-	// 10 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs104:
+	// 10 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted105
+	MOVQ  $0x00000008, AX
+
+parted105:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded106
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded106
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded106
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded106
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded106
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded106
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded106
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded106:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -1467,14 +2422,34 @@ inputs62:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y5, Y5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y6, Y6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y7, Y7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y8, Y8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded107
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded107
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded107
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded107
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
+	CMPQ         AX, $0x05
+	JLE          loaded107
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
+	CMPQ         AX, $0x06
+	JLE          loaded107
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
+	CMPQ         AX, $0x07
+	JLE          loaded107
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
+
+loaded107:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -1483,18 +2458,38 @@ inputs62:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VMOVSD       32(AX), X9
-	VMOVSD       32(AX)(BX*1), X10
-	VMOVSD       32(AX)(BX*2), X11
-	VMOVSD       32(AX)(CX*1), X12
-	VMOVSD       32(AX)(BX*4), X6
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVSD       32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded108
+	VMOVSD       32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded108
+	VMOVSD       32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded108
+	VMOVSD       32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded108
+	VMOVSD       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Y9, Y9
-	VMOVSD       32(AX)(DX*1), X6
+	CMPQ         AX, $0x05
+	JLE          loaded108
+	VMOVSD       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Y10, Y10
-	VMOVSD       32(AX)(CX*2), X6
+	CMPQ         AX, $0x06
+	JLE          loaded108
+	VMOVSD       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Y11, Y11
-	VMOVSD       32(AX)(SI*1), X6
+	CMPQ         AX, $0x07
+	JLE          loaded108
+	VMOVSD       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Y12, Y12
+
+loaded108:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -1503,24 +2498,44 @@ inputs62:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh66
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X10
-	VMOVUPS      (AX)(BX*1), X11
-	VMOVUPS      (AX)(BX*2), X13
-	VMOVUPS      (AX)(CX*1), X14
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y10, Y10
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y11, Y11
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y13, Y13
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y14, Y14
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh109
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VMOVUPS      (BX), X10
+	CMPQ         AX, $0x01
+	JLE          loaded111
+	VMOVUPS      (BX)(CX*1), X11
+	CMPQ         AX, $0x02
+	JLE          loaded111
+	VMOVUPS      (BX)(CX*2), X13
+	CMPQ         AX, $0x03
+	JLE          loaded111
+	VMOVUPS      (BX)(DX*1), X14
+	CMPQ         AX, $0x04
+	JLE          loaded111
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y10, Y10
+	CMPQ         AX, $0x05
+	JLE          loaded111
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y11, Y11
+	CMPQ         AX, $0x06
+	JLE          loaded111
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y13, Y13
+	CMPQ         AX, $0x07
+	JLE          loaded111
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y14, Y14
+
+loaded111:
 	VUNPCKHPS    Y11, Y10, Y6
 	VUNPCKLPS    Y11, Y10, Y10
 	VUNPCKHPS    Y14, Y13, Y11
@@ -1529,14 +2544,34 @@ inputs62:
 	VUNPCKLPD    Y13, Y10, Y10
 	VUNPCKHPD    Y11, Y6, Y13
 	VUNPCKLPD    Y11, Y6, Y6
-	VMOVUPS      16(AX), X15
-	VMOVUPS      16(AX)(BX*1), X16
-	VMOVUPS      16(AX)(BX*2), X17
-	VMOVUPS      16(AX)(CX*1), X18
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y15, Y15
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y16, Y16
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y17, Y17
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y18, Y18
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VXORPS       X18, X18, X18
+	VMOVUPS      16(BX), X15
+	CMPQ         AX, $0x01
+	JLE          loaded112
+	VMOVUPS      16(BX)(CX*1), X16
+	CMPQ         AX, $0x02
+	JLE          loaded112
+	VMOVUPS      16(BX)(CX*2), X17
+	CMPQ         AX, $0x03
+	JLE          loaded112
+	VMOVUPS      16(BX)(DX*1), X18
+	CMPQ         AX, $0x04
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y15, Y15
+	CMPQ         AX, $0x05
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y16, Y16
+	CMPQ         AX, $0x06
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y17, Y17
+	CMPQ         AX, $0x07
+	JLE          loaded112
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y18, Y18
+
+loaded112:
 	VUNPCKHPS    Y16, Y15, Y11
 	VUNPCKLPS    Y16, Y15, Y15
 	VUNPCKHPS    Y18, Y17, Y16
@@ -1545,32 +2580,52 @@ inputs62:
 	VUNPCKLPD    Y17, Y15, Y15
 	VUNPCKHPD    Y16, Y11, Y17
 	VUNPCKLPD    Y16, Y11, Y11
-	VMOVSD       32(AX), X19
-	VMOVSD       32(AX)(BX*1), X20
-	VMOVSD       32(AX)(BX*2), X21
-	VMOVSD       32(AX)(CX*1), X22
-	VMOVSD       32(AX)(BX*4), X16
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VXORPS       X22, X22, X22
+	VMOVSD       32(BX), X19
+	CMPQ         AX, $0x01
+	JLE          loaded113
+	VMOVSD       32(BX)(CX*1), X20
+	CMPQ         AX, $0x02
+	JLE          loaded113
+	VMOVSD       32(BX)(CX*2), X21
+	CMPQ         AX, $0x03
+	JLE          loaded113
+	VMOVSD       32(BX)(DX*1), X22
+	CMPQ         AX, $0x04
+	JLE          loaded113
+	VMOVSD       32(BX)(CX*4), X16
 	VINSERTF32X4 $0x01, X16, Y19, Y19
-	VMOVSD       32(AX)(DX*1), X16
+	CMPQ         AX, $0x05
+	JLE          loaded113
+	VMOVSD       32(BX)(SI*1), X16
 	VINSERTF32X4 $0x01, X16, Y20, Y20
-	VMOVSD       32(AX)(CX*2), X16
+	CMPQ         AX, $0x06
+	JLE          loaded113
+	VMOVSD       32(BX)(DX*2), X16
 	VINSERTF32X4 $0x01, X16, Y21, Y21
-	VMOVSD       32(AX)(SI*1), X16
+	CMPQ         AX, $0x07
+	JLE          loaded113
+	VMOVSD       32(BX)(DI*1), X16
 	VINSERTF32X4 $0x01, X16, Y22, Y22
-	VUNPCKHPS    Y20, Y19, Y16
-	VUNPCKLPS    Y20, Y19, Y19
-	VUNPCKHPS    Y22, Y21, Y20
-	VUNPCKLPS    Y22, Y21, Y21
-	VUNPCKHPD    Y21, Y19, Y22
-	VUNPCKLPD    Y21, Y19, Y19
-	VUNPCKHPD    Y20, Y16, Y21
-	VUNPCKLPD    Y20, Y16, Y16
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready67
 
-fresh66:
+loaded113:
+	VUNPCKHPS Y20, Y19, Y16
+	VUNPCKLPS Y20, Y19, Y19
+	VUNPCKHPS Y22, Y21, Y20
+	VUNPCKLPS Y22, Y21, Y21
+	VUNPCKHPD Y21, Y19, Y22
+	VUNPCKLPD Y21, Y19, Y19
+	VUNPCKHPD Y20, Y16, Y21
+	VUNPCKLPD Y20, Y16, Y16
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready110
+
+fresh109:
 	VPXORD Y10, Y10, Y10
 	VPXORD Y14, Y14, Y14
 	VPXORD Y6, Y6, Y6
@@ -1582,89 +2637,113 @@ fresh66:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y22, Y22, Y22
 
-ready67:
+ready110:
 	VPXORD Y16, Y16, Y16
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without71
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without114
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row73:
-	VMOVUPS      (SI), Y20
+row116:
+	CMPQ      AX, $0x08
+	JE        all117
+	VMOVUPS.Z (DI), K1, Y20
+	JMP       moved118
+
+all117:
+	VMOVUPS (DI), Y20
+
+moved118:
 	VMOVAPS      Y16, Y23
-	VBROADCASTSS (CX), Y21
+	VBROADCASTSS (DX), Y21
 	VFMADD231PS  Y21, Y20, Y10
 	VFMADD231PS  Y21, Y1, Y23
-	VBROADCASTSS 4(CX), Y21
+	VBROADCASTSS 4(DX), Y21
 	VFMADD231PS  Y21, Y20, Y14
 	VFMADD231PS  Y21, Y4, Y23
-	VBROADCASTSS 8(CX), Y21
+	VBROADCASTSS 8(DX), Y21
 	VFMADD231PS  Y21, Y20, Y6
 	VFMADD231PS  Y21, Y0, Y23
-	VBROADCASTSS 12(CX), Y21
+	VBROADCASTSS 12(DX), Y21
 	VFMADD231PS  Y21, Y20, Y13
 	VFMADD231PS  Y21, Y3, Y23
-	VBROADCASTSS 16(CX), Y21
+	VBROADCASTSS 16(DX), Y21
 	VFMADD231PS  Y21, Y20, Y15
 	VFMADD231PS  Y21, Y5, Y23
-	VBROADCASTSS 20(CX), Y21
+	VBROADCASTSS 20(DX), Y21
 	VFMADD231PS  Y21, Y20, Y18
 	VFMADD231PS  Y21, Y8, Y23
-	VBROADCASTSS 24(CX), Y21
+	VBROADCASTSS 24(DX), Y21
 	VFMADD231PS  Y21, Y20, Y11
 	VFMADD231PS  Y21, Y2, Y23
-	VBROADCASTSS 28(CX), Y21
+	VBROADCASTSS 28(DX), Y21
 	VFMADD231PS  Y21, Y20, Y17
 	VFMADD231PS  Y21, Y7, Y23
-	VBROADCASTSS 32(CX), Y21
+	VBROADCASTSS 32(DX), Y21
 	VFMADD231PS  Y21, Y20, Y19
 	VFMADD231PS  Y21, Y9, Y23
-	VBROADCASTSS 36(CX), Y21
+	VBROADCASTSS 36(DX), Y21
 	VFMADD231PS  Y21, Y20, Y22
 	VFMADD231PS  Y21, Y12, Y23
 	VADDPS       Y16, Y23, Y23
-	VMOVUPS      Y23, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row73
+	CMPQ         AX, $0x08
+	JE           all119
+	VMOVUPS      Y23, K1, (BX)
+	JMP          moved120
+
+all119:
+	VMOVUPS Y23, (BX)
+
+moved120:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row116
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end72
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end115
 
-without71:
+without114:
 	// the same without dx
-row74:
-	VMOVUPS          (SI), Y20
-	VFMADD231PS.BCST (CX), Y20, Y10
-	VFMADD231PS.BCST 4(CX), Y20, Y14
-	VFMADD231PS.BCST 8(CX), Y20, Y6
-	VFMADD231PS.BCST 12(CX), Y20, Y13
-	VFMADD231PS.BCST 16(CX), Y20, Y15
-	VFMADD231PS.BCST 20(CX), Y20, Y18
-	VFMADD231PS.BCST 24(CX), Y20, Y11
-	VFMADD231PS.BCST 28(CX), Y20, Y17
-	VFMADD231PS.BCST 32(CX), Y20, Y19
-	VFMADD231PS.BCST 36(CX), Y20, Y22
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row74
+row121:
+	CMPQ      AX, $0x08
+	JE        all122
+	VMOVUPS.Z (DI), K1, Y20
+	JMP       moved123
 
-end72:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all122:
+	VMOVUPS (DI), Y20
+
+moved123:
+	VFMADD231PS.BCST (DX), Y20, Y10
+	VFMADD231PS.BCST 4(DX), Y20, Y14
+	VFMADD231PS.BCST 8(DX), Y20, Y6
+	VFMADD231PS.BCST 12(DX), Y20, Y13
+	VFMADD231PS.BCST 16(DX), Y20, Y15
+	VFMADD231PS.BCST 20(DX), Y20, Y18
+	VFMADD231PS.BCST 24(DX), Y20, Y11
+	VFMADD231PS.BCST 28(DX), Y20, Y17
+	VFMADD231PS.BCST 32(DX), Y20, Y19
+	VFMADD231PS.BCST 36(DX), Y20, Y22
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row121
+
+end115:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y16, Y16, Y16
 	VADDPS        Y16, Y10, Y10
 	VADDPS        Y16, Y14, Y14
@@ -1676,11 +2755,11 @@ end72:
 	VADDPS        Y16, Y17, Y17
 	VADDPS        Y16, Y19, Y19
 	VADDPS        Y16, Y22, Y22
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y14, Y10, Y0
 	VUNPCKLPS     Y14, Y10, Y10
 	VUNPCKHPS     Y13, Y6, Y14
@@ -1689,18 +2768,34 @@ end72:
 	VUNPCKLPD     Y6, Y10, Y10
 	VUNPCKHPD     Y14, Y0, Y6
 	VUNPCKLPD     Y14, Y0, Y0
-	VMOVUPS       X10, (AX)
+	VMOVUPS       X10, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored124
+	VMOVUPS       X13, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored124
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored124
+	VMOVUPS       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored124
 	VEXTRACTF32X4 $0x01, Y10, X14
-	VMOVUPS       X14, (AX)(BX*4)
-	VMOVUPS       X13, (AX)(BX*1)
+	VMOVUPS       X14, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored124
 	VEXTRACTF32X4 $0x01, Y13, X14
-	VMOVUPS       X14, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X14, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored124
 	VEXTRACTF32X4 $0x01, Y0, X14
-	VMOVUPS       X14, (AX)(CX*2)
-	VMOVUPS       X6, (AX)(CX*1)
+	VMOVUPS       X14, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored124
 	VEXTRACTF32X4 $0x01, Y6, X14
-	VMOVUPS       X14, (AX)(SI*1)
+	VMOVUPS       X14, (BX)(DI*1)
+
+stored124:
 	VUNPCKHPS     Y18, Y15, Y14
 	VUNPCKLPS     Y18, Y15, Y15
 	VUNPCKHPS     Y17, Y11, Y18
@@ -1709,18 +2804,34 @@ end72:
 	VUNPCKLPD     Y11, Y15, Y15
 	VUNPCKHPD     Y18, Y14, Y11
 	VUNPCKLPD     Y18, Y14, Y14
-	VMOVUPS       X15, 16(AX)
+	VMOVUPS       X15, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored125
+	VMOVUPS       X17, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored125
+	VMOVUPS       X14, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored125
+	VMOVUPS       X11, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored125
 	VEXTRACTF32X4 $0x01, Y15, X18
-	VMOVUPS       X18, 16(AX)(BX*4)
-	VMOVUPS       X17, 16(AX)(BX*1)
+	VMOVUPS       X18, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored125
 	VEXTRACTF32X4 $0x01, Y17, X18
-	VMOVUPS       X18, 16(AX)(DX*1)
-	VMOVUPS       X14, 16(AX)(BX*2)
+	VMOVUPS       X18, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored125
 	VEXTRACTF32X4 $0x01, Y14, X18
-	VMOVUPS       X18, 16(AX)(CX*2)
-	VMOVUPS       X11, 16(AX)(CX*1)
+	VMOVUPS       X18, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored125
 	VEXTRACTF32X4 $0x01, Y11, X18
-	VMOVUPS       X18, 16(AX)(SI*1)
+	VMOVUPS       X18, 16(BX)(DI*1)
+
+stored125:
 	VUNPCKHPS     Y22, Y19, Y18
 	VUNPCKLPS     Y22, Y19, Y19
 	VUNPCKHPS     Y1, Y0, Y22
@@ -1729,49 +2840,96 @@ end72:
 	VUNPCKLPD     Y0, Y19, Y19
 	VUNPCKHPD     Y22, Y18, Y0
 	VUNPCKLPD     Y22, Y18, Y18
-	VMOVSD        X19, 32(AX)
-	VEXTRACTF32X4 $0x01, Y19, X22
-	VMOVSD        X22, 32(AX)(BX*4)
-	VMOVSD        X1, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y1, X22
-	VMOVSD        X22, 32(AX)(DX*1)
-	VMOVSD        X18, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y18, X22
-	VMOVSD        X22, 32(AX)(CX*2)
-	VMOVSD        X0, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y0, X22
-	VMOVSD        X22, 32(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X19, 32(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs62
-	VXORPS        X15, X15, X15
+	JLE           stored126
+	VMOVSD        X1, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored126
+	VMOVSD        X18, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored126
+	VMOVSD        X0, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored126
+	VEXTRACTF32X4 $0x01, Y19, X22
+	VMOVSD        X22, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored126
+	VEXTRACTF32X4 $0x01, Y1, X22
+	VMOVSD        X22, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored126
+	VEXTRACTF32X4 $0x01, Y18, X22
+	VMOVSD        X22, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored126
+	VEXTRACTF32X4 $0x01, Y0, X22
+	VMOVSD        X22, 32(BX)(DI*1)
+
+stored126:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs104
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other61:
+other103:
 	CMPQ AX, $0x09
-	JNE  other75
+	JNE  other127
 
-inputs76:
-	// 9 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs128:
+	// 9 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted129
+	MOVQ  $0x00000008, AX
+
+parted129:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded130
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded130
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded130
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded130
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded130
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded130
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded130
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded130:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -1780,14 +2938,34 @@ inputs76:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y5, Y5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y6, Y6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y7, Y7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y8, Y8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded131
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded131
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded131
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded131
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
+	CMPQ         AX, $0x05
+	JLE          loaded131
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
+	CMPQ         AX, $0x06
+	JLE          loaded131
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
+	CMPQ         AX, $0x07
+	JLE          loaded131
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
+
+loaded131:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -1796,18 +2974,38 @@ inputs76:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VMOVSS       32(AX), X9
-	VMOVSS       32(AX)(BX*1), X10
-	VMOVSS       32(AX)(BX*2), X11
-	VMOVSS       32(AX)(CX*1), X12
-	VMOVSS       32(AX)(BX*4), X6
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVSS       32(BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded132
+	VMOVSS       32(BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded132
+	VMOVSS       32(BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded132
+	VMOVSS       32(BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded132
+	VMOVSS       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Y9, Y9
-	VMOVSS       32(AX)(DX*1), X6
+	CMPQ         AX, $0x05
+	JLE          loaded132
+	VMOVSS       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Y10, Y10
-	VMOVSS       32(AX)(CX*2), X6
+	CMPQ         AX, $0x06
+	JLE          loaded132
+	VMOVSS       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Y11, Y11
-	VMOVSS       32(AX)(SI*1), X6
+	CMPQ         AX, $0x07
+	JLE          loaded132
+	VMOVSS       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Y12, Y12
+
+loaded132:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -1816,24 +3014,44 @@ inputs76:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh80
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X10
-	VMOVUPS      (AX)(BX*1), X11
-	VMOVUPS      (AX)(BX*2), X12
-	VMOVUPS      (AX)(CX*1), X13
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y10, Y10
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y11, Y11
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y12, Y12
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y13, Y13
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh133
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VMOVUPS      (BX), X10
+	CMPQ         AX, $0x01
+	JLE          loaded135
+	VMOVUPS      (BX)(CX*1), X11
+	CMPQ         AX, $0x02
+	JLE          loaded135
+	VMOVUPS      (BX)(CX*2), X12
+	CMPQ         AX, $0x03
+	JLE          loaded135
+	VMOVUPS      (BX)(DX*1), X13
+	CMPQ         AX, $0x04
+	JLE          loaded135
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y10, Y10
+	CMPQ         AX, $0x05
+	JLE          loaded135
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y11, Y11
+	CMPQ         AX, $0x06
+	JLE          loaded135
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y12, Y12
+	CMPQ         AX, $0x07
+	JLE          loaded135
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y13, Y13
+
+loaded135:
 	VUNPCKHPS    Y11, Y10, Y6
 	VUNPCKLPS    Y11, Y10, Y10
 	VUNPCKHPS    Y13, Y12, Y11
@@ -1842,14 +3060,34 @@ inputs76:
 	VUNPCKLPD    Y12, Y10, Y10
 	VUNPCKHPD    Y11, Y6, Y12
 	VUNPCKLPD    Y11, Y6, Y6
-	VMOVUPS      16(AX), X14
-	VMOVUPS      16(AX)(BX*1), X15
-	VMOVUPS      16(AX)(BX*2), X16
-	VMOVUPS      16(AX)(CX*1), X17
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y14, Y14
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y15, Y15
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y16, Y16
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y17, Y17
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VMOVUPS      16(BX), X14
+	CMPQ         AX, $0x01
+	JLE          loaded136
+	VMOVUPS      16(BX)(CX*1), X15
+	CMPQ         AX, $0x02
+	JLE          loaded136
+	VMOVUPS      16(BX)(CX*2), X16
+	CMPQ         AX, $0x03
+	JLE          loaded136
+	VMOVUPS      16(BX)(DX*1), X17
+	CMPQ         AX, $0x04
+	JLE          loaded136
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y14, Y14
+	CMPQ         AX, $0x05
+	JLE          loaded136
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y15, Y15
+	CMPQ         AX, $0x06
+	JLE          loaded136
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y16, Y16
+	CMPQ         AX, $0x07
+	JLE          loaded136
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y17, Y17
+
+loaded136:
 	VUNPCKHPS    Y15, Y14, Y11
 	VUNPCKLPS    Y15, Y14, Y14
 	VUNPCKHPS    Y17, Y16, Y15
@@ -1858,32 +3096,52 @@ inputs76:
 	VUNPCKLPD    Y16, Y14, Y14
 	VUNPCKHPD    Y15, Y11, Y16
 	VUNPCKLPD    Y15, Y11, Y11
-	VMOVSS       32(AX), X18
-	VMOVSS       32(AX)(BX*1), X19
-	VMOVSS       32(AX)(BX*2), X20
-	VMOVSS       32(AX)(CX*1), X21
-	VMOVSS       32(AX)(BX*4), X15
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VXORPS       X20, X20, X20
+	VXORPS       X21, X21, X21
+	VMOVSS       32(BX), X18
+	CMPQ         AX, $0x01
+	JLE          loaded137
+	VMOVSS       32(BX)(CX*1), X19
+	CMPQ         AX, $0x02
+	JLE          loaded137
+	VMOVSS       32(BX)(CX*2), X20
+	CMPQ         AX, $0x03
+	JLE          loaded137
+	VMOVSS       32(BX)(DX*1), X21
+	CMPQ         AX, $0x04
+	JLE          loaded137
+	VMOVSS       32(BX)(CX*4), X15
 	VINSERTF32X4 $0x01, X15, Y18, Y18
-	VMOVSS       32(AX)(DX*1), X15
+	CMPQ         AX, $0x05
+	JLE          loaded137
+	VMOVSS       32(BX)(SI*1), X15
 	VINSERTF32X4 $0x01, X15, Y19, Y19
-	VMOVSS       32(AX)(CX*2), X15
+	CMPQ         AX, $0x06
+	JLE          loaded137
+	VMOVSS       32(BX)(DX*2), X15
 	VINSERTF32X4 $0x01, X15, Y20, Y20
-	VMOVSS       32(AX)(SI*1), X15
+	CMPQ         AX, $0x07
+	JLE          loaded137
+	VMOVSS       32(BX)(DI*1), X15
 	VINSERTF32X4 $0x01, X15, Y21, Y21
-	VUNPCKHPS    Y19, Y18, Y15
-	VUNPCKLPS    Y19, Y18, Y18
-	VUNPCKHPS    Y21, Y20, Y19
-	VUNPCKLPS    Y21, Y20, Y20
-	VUNPCKHPD    Y20, Y18, Y21
-	VUNPCKLPD    Y20, Y18, Y18
-	VUNPCKHPD    Y19, Y15, Y20
-	VUNPCKLPD    Y19, Y15, Y15
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready81
 
-fresh80:
+loaded137:
+	VUNPCKHPS Y19, Y18, Y15
+	VUNPCKLPS Y19, Y18, Y18
+	VUNPCKHPS Y21, Y20, Y19
+	VUNPCKLPS Y21, Y20, Y20
+	VUNPCKHPD Y20, Y18, Y21
+	VUNPCKLPD Y20, Y18, Y18
+	VUNPCKHPD Y19, Y15, Y20
+	VUNPCKLPD Y19, Y15, Y15
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready134
+
+fresh133:
 	VPXORD Y10, Y10, Y10
 	VPXORD Y13, Y13, Y13
 	VPXORD Y6, Y6, Y6
@@ -1894,85 +3152,109 @@ fresh80:
 	VPXORD Y16, Y16, Y16
 	VPXORD Y18, Y18, Y18
 
-ready81:
+ready134:
 	VPXORD Y15, Y15, Y15
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without85
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without138
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row87:
-	VMOVUPS      (SI), Y19
+row140:
+	CMPQ      AX, $0x08
+	JE        all141
+	VMOVUPS.Z (DI), K1, Y19
+	JMP       moved142
+
+all141:
+	VMOVUPS (DI), Y19
+
+moved142:
 	VMOVAPS      Y15, Y21
-	VBROADCASTSS (CX), Y20
+	VBROADCASTSS (DX), Y20
 	VFMADD231PS  Y20, Y19, Y10
 	VFMADD231PS  Y20, Y1, Y21
-	VBROADCASTSS 4(CX), Y20
+	VBROADCASTSS 4(DX), Y20
 	VFMADD231PS  Y20, Y19, Y13
 	VFMADD231PS  Y20, Y4, Y21
-	VBROADCASTSS 8(CX), Y20
+	VBROADCASTSS 8(DX), Y20
 	VFMADD231PS  Y20, Y19, Y6
 	VFMADD231PS  Y20, Y0, Y21
-	VBROADCASTSS 12(CX), Y20
+	VBROADCASTSS 12(DX), Y20
 	VFMADD231PS  Y20, Y19, Y12
 	VFMADD231PS  Y20, Y3, Y21
-	VBROADCASTSS 16(CX), Y20
+	VBROADCASTSS 16(DX), Y20
 	VFMADD231PS  Y20, Y19, Y14
 	VFMADD231PS  Y20, Y5, Y21
-	VBROADCASTSS 20(CX), Y20
+	VBROADCASTSS 20(DX), Y20
 	VFMADD231PS  Y20, Y19, Y17
 	VFMADD231PS  Y20, Y8, Y21
-	VBROADCASTSS 24(CX), Y20
+	VBROADCASTSS 24(DX), Y20
 	VFMADD231PS  Y20, Y19, Y11
 	VFMADD231PS  Y20, Y2, Y21
-	VBROADCASTSS 28(CX), Y20
+	VBROADCASTSS 28(DX), Y20
 	VFMADD231PS  Y20, Y19, Y16
 	VFMADD231PS  Y20, Y7, Y21
-	VBROADCASTSS 32(CX), Y20
+	VBROADCASTSS 32(DX), Y20
 	VFMADD231PS  Y20, Y19, Y18
 	VFMADD231PS  Y20, Y9, Y21
 	VADDPS       Y15, Y21, Y21
-	VMOVUPS      Y21, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row87
+	CMPQ         AX, $0x08
+	JE           all143
+	VMOVUPS      Y21, K1, (BX)
+	JMP          moved144
+
+all143:
+	VMOVUPS Y21, (BX)
+
+moved144:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row140
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end86
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end139
 
-without85:
+without138:
 	// the same without dx
-row88:
-	VMOVUPS          (SI), Y19
-	VFMADD231PS.BCST (CX), Y19, Y10
-	VFMADD231PS.BCST 4(CX), Y19, Y13
-	VFMADD231PS.BCST 8(CX), Y19, Y6
-	VFMADD231PS.BCST 12(CX), Y19, Y12
-	VFMADD231PS.BCST 16(CX), Y19, Y14
-	VFMADD231PS.BCST 20(CX), Y19, Y17
-	VFMADD231PS.BCST 24(CX), Y19, Y11
-	VFMADD231PS.BCST 28(CX), Y19, Y16
-	VFMADD231PS.BCST 32(CX), Y19, Y18
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row88
+row145:
+	CMPQ      AX, $0x08
+	JE        all146
+	VMOVUPS.Z (DI), K1, Y19
+	JMP       moved147
 
-end86:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all146:
+	VMOVUPS (DI), Y19
+
+moved147:
+	VFMADD231PS.BCST (DX), Y19, Y10
+	VFMADD231PS.BCST 4(DX), Y19, Y13
+	VFMADD231PS.BCST 8(DX), Y19, Y6
+	VFMADD231PS.BCST 12(DX), Y19, Y12
+	VFMADD231PS.BCST 16(DX), Y19, Y14
+	VFMADD231PS.BCST 20(DX), Y19, Y17
+	VFMADD231PS.BCST 24(DX), Y19, Y11
+	VFMADD231PS.BCST 28(DX), Y19, Y16
+	VFMADD231PS.BCST 32(DX), Y19, Y18
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row145
+
+end139:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y15, Y15, Y15
 	VADDPS        Y15, Y10, Y10
 	VADDPS        Y15, Y13, Y13
@@ -1983,11 +3265,11 @@ end86:
 	VADDPS        Y15, Y11, Y11
 	VADDPS        Y15, Y16, Y16
 	VADDPS        Y15, Y18, Y18
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y13, Y10, Y0
 	VUNPCKLPS     Y13, Y10, Y10
 	VUNPCKHPS     Y12, Y6, Y13
@@ -1996,18 +3278,34 @@ end86:
 	VUNPCKLPD     Y6, Y10, Y10
 	VUNPCKHPD     Y13, Y0, Y6
 	VUNPCKLPD     Y13, Y0, Y0
-	VMOVUPS       X10, (AX)
+	VMOVUPS       X10, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored148
+	VMOVUPS       X12, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored148
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored148
+	VMOVUPS       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored148
 	VEXTRACTF32X4 $0x01, Y10, X13
-	VMOVUPS       X13, (AX)(BX*4)
-	VMOVUPS       X12, (AX)(BX*1)
+	VMOVUPS       X13, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored148
 	VEXTRACTF32X4 $0x01, Y12, X13
-	VMOVUPS       X13, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X13, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored148
 	VEXTRACTF32X4 $0x01, Y0, X13
-	VMOVUPS       X13, (AX)(CX*2)
-	VMOVUPS       X6, (AX)(CX*1)
+	VMOVUPS       X13, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored148
 	VEXTRACTF32X4 $0x01, Y6, X13
-	VMOVUPS       X13, (AX)(SI*1)
+	VMOVUPS       X13, (BX)(DI*1)
+
+stored148:
 	VUNPCKHPS     Y17, Y14, Y13
 	VUNPCKLPS     Y17, Y14, Y14
 	VUNPCKHPS     Y16, Y11, Y17
@@ -2016,18 +3314,34 @@ end86:
 	VUNPCKLPD     Y11, Y14, Y14
 	VUNPCKHPD     Y17, Y13, Y11
 	VUNPCKLPD     Y17, Y13, Y13
-	VMOVUPS       X14, 16(AX)
+	VMOVUPS       X14, 16(BX)
+	CMPQ          AX, $0x01
+	JLE           stored149
+	VMOVUPS       X16, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored149
+	VMOVUPS       X13, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored149
+	VMOVUPS       X11, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Y14, X17
-	VMOVUPS       X17, 16(AX)(BX*4)
-	VMOVUPS       X16, 16(AX)(BX*1)
+	VMOVUPS       X17, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Y16, X17
-	VMOVUPS       X17, 16(AX)(DX*1)
-	VMOVUPS       X13, 16(AX)(BX*2)
+	VMOVUPS       X17, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Y13, X17
-	VMOVUPS       X17, 16(AX)(CX*2)
-	VMOVUPS       X11, 16(AX)(CX*1)
+	VMOVUPS       X17, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Y11, X17
-	VMOVUPS       X17, 16(AX)(SI*1)
+	VMOVUPS       X17, 16(BX)(DI*1)
+
+stored149:
 	VUNPCKHPS     Y0, Y18, Y17
 	VUNPCKLPS     Y0, Y18, Y18
 	VUNPCKHPS     Y2, Y1, Y0
@@ -2036,49 +3350,96 @@ end86:
 	VUNPCKLPD     Y1, Y18, Y18
 	VUNPCKHPD     Y0, Y17, Y1
 	VUNPCKLPD     Y0, Y17, Y17
-	VMOVSS        X18, 32(AX)
-	VEXTRACTF32X4 $0x01, Y18, X0
-	VMOVSS        X0, 32(AX)(BX*4)
-	VMOVSS        X2, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VMOVSS        X0, 32(AX)(DX*1)
-	VMOVSS        X17, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y17, X0
-	VMOVSS        X0, 32(AX)(CX*2)
-	VMOVSS        X1, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VMOVSS        X0, 32(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSS        X18, 32(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs76
-	VXORPS        X15, X15, X15
+	JLE           stored150
+	VMOVSS        X2, 32(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored150
+	VMOVSS        X17, 32(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored150
+	VMOVSS        X1, 32(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored150
+	VEXTRACTF32X4 $0x01, Y18, X0
+	VMOVSS        X0, 32(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored150
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VMOVSS        X0, 32(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored150
+	VEXTRACTF32X4 $0x01, Y17, X0
+	VMOVSS        X0, 32(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored150
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VMOVSS        X0, 32(BX)(DI*1)
+
+stored150:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs128
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other75:
+other127:
 	CMPQ AX, $0x08
-	JNE  other89
+	JNE  other151
 
-inputs90:
-	// 8 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs152:
+	// 8 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted153
+	MOVQ  $0x00000008, AX
+
+parted153:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded154
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded154
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded154
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded154
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded154
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded154
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded154
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded154:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -2087,14 +3448,34 @@ inputs90:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVUPS      16(AX), X5
-	VMOVUPS      16(AX)(BX*1), X6
-	VMOVUPS      16(AX)(BX*2), X7
-	VMOVUPS      16(AX)(CX*1), X8
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y5, Y5
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y6, Y6
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y7, Y7
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y8, Y8
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded155
+	VMOVUPS      16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded155
+	VMOVUPS      16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded155
+	VMOVUPS      16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded155
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
+	CMPQ         AX, $0x05
+	JLE          loaded155
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
+	CMPQ         AX, $0x06
+	JLE          loaded155
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
+	CMPQ         AX, $0x07
+	JLE          loaded155
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
+
+loaded155:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -2103,24 +3484,44 @@ inputs90:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh93
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X9
-	VMOVUPS      (AX)(BX*1), X10
-	VMOVUPS      (AX)(BX*2), X11
-	VMOVUPS      (AX)(CX*1), X12
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y9, Y9
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y10, Y10
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y11, Y11
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y12, Y12
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh156
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VMOVUPS      (BX), X9
+	CMPQ         AX, $0x01
+	JLE          loaded158
+	VMOVUPS      (BX)(CX*1), X10
+	CMPQ         AX, $0x02
+	JLE          loaded158
+	VMOVUPS      (BX)(CX*2), X11
+	CMPQ         AX, $0x03
+	JLE          loaded158
+	VMOVUPS      (BX)(DX*1), X12
+	CMPQ         AX, $0x04
+	JLE          loaded158
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y9, Y9
+	CMPQ         AX, $0x05
+	JLE          loaded158
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y10, Y10
+	CMPQ         AX, $0x06
+	JLE          loaded158
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y11, Y11
+	CMPQ         AX, $0x07
+	JLE          loaded158
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y12, Y12
+
+loaded158:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -2129,28 +3530,48 @@ inputs90:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	VMOVUPS      16(AX), X13
-	VMOVUPS      16(AX)(BX*1), X14
-	VMOVUPS      16(AX)(BX*2), X15
-	VMOVUPS      16(AX)(CX*1), X16
-	VINSERTF32X4 $0x01, 16(AX)(BX*4), Y13, Y13
-	VINSERTF32X4 $0x01, 16(AX)(DX*1), Y14, Y14
-	VINSERTF32X4 $0x01, 16(AX)(CX*2), Y15, Y15
-	VINSERTF32X4 $0x01, 16(AX)(SI*1), Y16, Y16
-	VUNPCKHPS    Y14, Y13, Y10
-	VUNPCKLPS    Y14, Y13, Y13
-	VUNPCKHPS    Y16, Y15, Y14
-	VUNPCKLPS    Y16, Y15, Y15
-	VUNPCKHPD    Y15, Y13, Y16
-	VUNPCKLPD    Y15, Y13, Y13
-	VUNPCKHPD    Y14, Y10, Y15
-	VUNPCKLPD    Y14, Y10, Y10
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready94
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VMOVUPS      16(BX), X13
+	CMPQ         AX, $0x01
+	JLE          loaded159
+	VMOVUPS      16(BX)(CX*1), X14
+	CMPQ         AX, $0x02
+	JLE          loaded159
+	VMOVUPS      16(BX)(CX*2), X15
+	CMPQ         AX, $0x03
+	JLE          loaded159
+	VMOVUPS      16(BX)(DX*1), X16
+	CMPQ         AX, $0x04
+	JLE          loaded159
+	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y13, Y13
+	CMPQ         AX, $0x05
+	JLE          loaded159
+	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y14, Y14
+	CMPQ         AX, $0x06
+	JLE          loaded159
+	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y15, Y15
+	CMPQ         AX, $0x07
+	JLE          loaded159
+	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y16, Y16
 
-fresh93:
+loaded159:
+	VUNPCKHPS Y14, Y13, Y10
+	VUNPCKLPS Y14, Y13, Y13
+	VUNPCKHPS Y16, Y15, Y14
+	VUNPCKLPS Y16, Y15, Y15
+	VUNPCKHPD Y15, Y13, Y16
+	VUNPCKLPD Y15, Y13, Y13
+	VUNPCKHPD Y14, Y10, Y15
+	VUNPCKLPD Y14, Y10, Y10
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready157
+
+fresh156:
 	VPXORD Y9, Y9, Y9
 	VPXORD Y12, Y12, Y12
 	VPXORD Y6, Y6, Y6
@@ -2160,81 +3581,105 @@ fresh93:
 	VPXORD Y10, Y10, Y10
 	VPXORD Y15, Y15, Y15
 
-ready94:
+ready157:
 	VPXORD Y14, Y14, Y14
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without97
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without160
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row99:
-	VMOVUPS      (SI), Y17
+row162:
+	CMPQ      AX, $0x08
+	JE        all163
+	VMOVUPS.Z (DI), K1, Y17
+	JMP       moved164
+
+all163:
+	VMOVUPS (DI), Y17
+
+moved164:
 	VMOVAPS      Y14, Y19
-	VBROADCASTSS (CX), Y18
+	VBROADCASTSS (DX), Y18
 	VFMADD231PS  Y18, Y17, Y9
 	VFMADD231PS  Y18, Y1, Y19
-	VBROADCASTSS 4(CX), Y18
+	VBROADCASTSS 4(DX), Y18
 	VFMADD231PS  Y18, Y17, Y12
 	VFMADD231PS  Y18, Y4, Y19
-	VBROADCASTSS 8(CX), Y18
+	VBROADCASTSS 8(DX), Y18
 	VFMADD231PS  Y18, Y17, Y6
 	VFMADD231PS  Y18, Y0, Y19
-	VBROADCASTSS 12(CX), Y18
+	VBROADCASTSS 12(DX), Y18
 	VFMADD231PS  Y18, Y17, Y11
 	VFMADD231PS  Y18, Y3, Y19
-	VBROADCASTSS 16(CX), Y18
+	VBROADCASTSS 16(DX), Y18
 	VFMADD231PS  Y18, Y17, Y13
 	VFMADD231PS  Y18, Y5, Y19
-	VBROADCASTSS 20(CX), Y18
+	VBROADCASTSS 20(DX), Y18
 	VFMADD231PS  Y18, Y17, Y16
 	VFMADD231PS  Y18, Y8, Y19
-	VBROADCASTSS 24(CX), Y18
+	VBROADCASTSS 24(DX), Y18
 	VFMADD231PS  Y18, Y17, Y10
 	VFMADD231PS  Y18, Y2, Y19
-	VBROADCASTSS 28(CX), Y18
+	VBROADCASTSS 28(DX), Y18
 	VFMADD231PS  Y18, Y17, Y15
 	VFMADD231PS  Y18, Y7, Y19
 	VADDPS       Y14, Y19, Y19
-	VMOVUPS      Y19, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row99
+	CMPQ         AX, $0x08
+	JE           all165
+	VMOVUPS      Y19, K1, (BX)
+	JMP          moved166
+
+all165:
+	VMOVUPS Y19, (BX)
+
+moved166:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row162
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end98
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end161
 
-without97:
+without160:
 	// the same without dx
-row100:
-	VMOVUPS          (SI), Y17
-	VFMADD231PS.BCST (CX), Y17, Y9
-	VFMADD231PS.BCST 4(CX), Y17, Y12
-	VFMADD231PS.BCST 8(CX), Y17, Y6
-	VFMADD231PS.BCST 12(CX), Y17, Y11
-	VFMADD231PS.BCST 16(CX), Y17, Y13
-	VFMADD231PS.BCST 20(CX), Y17, Y16
-	VFMADD231PS.BCST 24(CX), Y17, Y10
-	VFMADD231PS.BCST 28(CX), Y17, Y15
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row100
+row167:
+	CMPQ      AX, $0x08
+	JE        all168
+	VMOVUPS.Z (DI), K1, Y17
+	JMP       moved169
 
-end98:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all168:
+	VMOVUPS (DI), Y17
+
+moved169:
+	VFMADD231PS.BCST (DX), Y17, Y9
+	VFMADD231PS.BCST 4(DX), Y17, Y12
+	VFMADD231PS.BCST 8(DX), Y17, Y6
+	VFMADD231PS.BCST 12(DX), Y17, Y11
+	VFMADD231PS.BCST 16(DX), Y17, Y13
+	VFMADD231PS.BCST 20(DX), Y17, Y16
+	VFMADD231PS.BCST 24(DX), Y17, Y10
+	VFMADD231PS.BCST 28(DX), Y17, Y15
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row167
+
+end161:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y14, Y14, Y14
 	VADDPS        Y14, Y9, Y9
 	VADDPS        Y14, Y12, Y12
@@ -2244,11 +3689,11 @@ end98:
 	VADDPS        Y14, Y16, Y16
 	VADDPS        Y14, Y10, Y10
 	VADDPS        Y14, Y15, Y15
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y12, Y9, Y0
 	VUNPCKLPS     Y12, Y9, Y9
 	VUNPCKHPS     Y11, Y6, Y12
@@ -2257,18 +3702,34 @@ end98:
 	VUNPCKLPD     Y6, Y9, Y9
 	VUNPCKHPD     Y12, Y0, Y6
 	VUNPCKLPD     Y12, Y0, Y0
-	VMOVUPS       X9, (AX)
+	VMOVUPS       X9, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored170
+	VMOVUPS       X11, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored170
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored170
+	VMOVUPS       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Y9, X12
-	VMOVUPS       X12, (AX)(BX*4)
-	VMOVUPS       X11, (AX)(BX*1)
+	VMOVUPS       X12, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Y11, X12
-	VMOVUPS       X12, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X12, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Y0, X12
-	VMOVUPS       X12, (AX)(CX*2)
-	VMOVUPS       X6, (AX)(CX*1)
+	VMOVUPS       X12, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Y6, X12
-	VMOVUPS       X12, (AX)(SI*1)
+	VMOVUPS       X12, (BX)(DI*1)
+
+stored170:
 	VUNPCKHPS     Y16, Y13, Y12
 	VUNPCKLPS     Y16, Y13, Y13
 	VUNPCKHPS     Y15, Y10, Y16
@@ -2277,49 +3738,96 @@ end98:
 	VUNPCKLPD     Y10, Y13, Y13
 	VUNPCKHPD     Y16, Y12, Y10
 	VUNPCKLPD     Y16, Y12, Y12
-	VMOVUPS       X13, 16(AX)
-	VEXTRACTF32X4 $0x01, Y13, X16
-	VMOVUPS       X16, 16(AX)(BX*4)
-	VMOVUPS       X15, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y15, X16
-	VMOVUPS       X16, 16(AX)(DX*1)
-	VMOVUPS       X12, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y12, X16
-	VMOVUPS       X16, 16(AX)(CX*2)
-	VMOVUPS       X10, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y10, X16
-	VMOVUPS       X16, 16(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPS       X13, 16(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs90
-	VXORPS        X15, X15, X15
+	JLE           stored171
+	VMOVUPS       X15, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored171
+	VMOVUPS       X12, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored171
+	VMOVUPS       X10, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Y13, X16
+	VMOVUPS       X16, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Y15, X16
+	VMOVUPS       X16, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Y12, X16
+	VMOVUPS       X16, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Y10, X16
+	VMOVUPS       X16, 16(BX)(DI*1)
+
+stored171:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs152
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other89:
+other151:
 	CMPQ AX, $0x07
-	JNE  other101
+	JNE  other172
 
-inputs102:
-	// 7 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs173:
+	// 7 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted174
+	MOVQ  $0x00000008, AX
+
+parted174:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded175
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded175
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded175
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded175
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded175
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded175
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded175
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded175:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -2328,26 +3836,46 @@ inputs102:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVSD       16(AX), X5
-	VINSERTPS    $0x20, 24(AX), X5, X5
-	VMOVSD       16(AX)(BX*1), X6
-	VINSERTPS    $0x20, 24(AX)(BX*1), X6, X6
-	VMOVSD       16(AX)(BX*2), X7
-	VINSERTPS    $0x20, 24(AX)(BX*2), X7, X7
-	VMOVSD       16(AX)(CX*1), X8
-	VINSERTPS    $0x20, 24(AX)(CX*1), X8, X8
-	VMOVSD       16(AX)(BX*4), X2
-	VINSERTPS    $0x20, 24(AX)(BX*4), X2, X2
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVSD       16(BX), X5
+	VINSERTPS    $0x20, 24(BX), X5, X5
+	CMPQ         AX, $0x01
+	JLE          loaded176
+	VMOVSD       16(BX)(CX*1), X6
+	VINSERTPS    $0x20, 24(BX)(CX*1), X6, X6
+	CMPQ         AX, $0x02
+	JLE          loaded176
+	VMOVSD       16(BX)(CX*2), X7
+	VINSERTPS    $0x20, 24(BX)(CX*2), X7, X7
+	CMPQ         AX, $0x03
+	JLE          loaded176
+	VMOVSD       16(BX)(DX*1), X8
+	VINSERTPS    $0x20, 24(BX)(DX*1), X8, X8
+	CMPQ         AX, $0x04
+	JLE          loaded176
+	VMOVSD       16(BX)(CX*4), X2
+	VINSERTPS    $0x20, 24(BX)(CX*4), X2, X2
 	VINSERTF32X4 $0x01, X2, Y5, Y5
-	VMOVSD       16(AX)(DX*1), X2
-	VINSERTPS    $0x20, 24(AX)(DX*1), X2, X2
+	CMPQ         AX, $0x05
+	JLE          loaded176
+	VMOVSD       16(BX)(SI*1), X2
+	VINSERTPS    $0x20, 24(BX)(SI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Y6, Y6
-	VMOVSD       16(AX)(CX*2), X2
-	VINSERTPS    $0x20, 24(AX)(CX*2), X2, X2
+	CMPQ         AX, $0x06
+	JLE          loaded176
+	VMOVSD       16(BX)(DX*2), X2
+	VINSERTPS    $0x20, 24(BX)(DX*2), X2, X2
 	VINSERTF32X4 $0x01, X2, Y7, Y7
-	VMOVSD       16(AX)(SI*1), X2
-	VINSERTPS    $0x20, 24(AX)(SI*1), X2, X2
+	CMPQ         AX, $0x07
+	JLE          loaded176
+	VMOVSD       16(BX)(DI*1), X2
+	VINSERTPS    $0x20, 24(BX)(DI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Y8, Y8
+
+loaded176:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -2356,24 +3884,44 @@ inputs102:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh105
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X7
-	VMOVUPS      (AX)(BX*1), X9
-	VMOVUPS      (AX)(BX*2), X10
-	VMOVUPS      (AX)(CX*1), X11
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y7, Y7
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y9, Y9
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y10, Y10
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y11, Y11
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh177
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X7, X7, X7
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VMOVUPS      (BX), X7
+	CMPQ         AX, $0x01
+	JLE          loaded179
+	VMOVUPS      (BX)(CX*1), X9
+	CMPQ         AX, $0x02
+	JLE          loaded179
+	VMOVUPS      (BX)(CX*2), X10
+	CMPQ         AX, $0x03
+	JLE          loaded179
+	VMOVUPS      (BX)(DX*1), X11
+	CMPQ         AX, $0x04
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y7, Y7
+	CMPQ         AX, $0x05
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y9, Y9
+	CMPQ         AX, $0x06
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y10, Y10
+	CMPQ         AX, $0x07
+	JLE          loaded179
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y11, Y11
+
+loaded179:
 	VUNPCKHPS    Y9, Y7, Y6
 	VUNPCKLPS    Y9, Y7, Y7
 	VUNPCKHPS    Y11, Y10, Y9
@@ -2382,40 +3930,60 @@ inputs102:
 	VUNPCKLPD    Y10, Y7, Y7
 	VUNPCKHPD    Y9, Y6, Y10
 	VUNPCKLPD    Y9, Y6, Y6
-	VMOVSD       16(AX), X12
-	VINSERTPS    $0x20, 24(AX), X12, X12
-	VMOVSD       16(AX)(BX*1), X13
-	VINSERTPS    $0x20, 24(AX)(BX*1), X13, X13
-	VMOVSD       16(AX)(BX*2), X14
-	VINSERTPS    $0x20, 24(AX)(BX*2), X14, X14
-	VMOVSD       16(AX)(CX*1), X15
-	VINSERTPS    $0x20, 24(AX)(CX*1), X15, X15
-	VMOVSD       16(AX)(BX*4), X9
-	VINSERTPS    $0x20, 24(AX)(BX*4), X9, X9
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VXORPS       X15, X15, X15
+	VMOVSD       16(BX), X12
+	VINSERTPS    $0x20, 24(BX), X12, X12
+	CMPQ         AX, $0x01
+	JLE          loaded180
+	VMOVSD       16(BX)(CX*1), X13
+	VINSERTPS    $0x20, 24(BX)(CX*1), X13, X13
+	CMPQ         AX, $0x02
+	JLE          loaded180
+	VMOVSD       16(BX)(CX*2), X14
+	VINSERTPS    $0x20, 24(BX)(CX*2), X14, X14
+	CMPQ         AX, $0x03
+	JLE          loaded180
+	VMOVSD       16(BX)(DX*1), X15
+	VINSERTPS    $0x20, 24(BX)(DX*1), X15, X15
+	CMPQ         AX, $0x04
+	JLE          loaded180
+	VMOVSD       16(BX)(CX*4), X9
+	VINSERTPS    $0x20, 24(BX)(CX*4), X9, X9
 	VINSERTF32X4 $0x01, X9, Y12, Y12
-	VMOVSD       16(AX)(DX*1), X9
-	VINSERTPS    $0x20, 24(AX)(DX*1), X9, X9
+	CMPQ         AX, $0x05
+	JLE          loaded180
+	VMOVSD       16(BX)(SI*1), X9
+	VINSERTPS    $0x20, 24(BX)(SI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Y13, Y13
-	VMOVSD       16(AX)(CX*2), X9
-	VINSERTPS    $0x20, 24(AX)(CX*2), X9, X9
+	CMPQ         AX, $0x06
+	JLE          loaded180
+	VMOVSD       16(BX)(DX*2), X9
+	VINSERTPS    $0x20, 24(BX)(DX*2), X9, X9
 	VINSERTF32X4 $0x01, X9, Y14, Y14
-	VMOVSD       16(AX)(SI*1), X9
-	VINSERTPS    $0x20, 24(AX)(SI*1), X9, X9
+	CMPQ         AX, $0x07
+	JLE          loaded180
+	VMOVSD       16(BX)(DI*1), X9
+	VINSERTPS    $0x20, 24(BX)(DI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Y15, Y15
-	VUNPCKHPS    Y13, Y12, Y9
-	VUNPCKLPS    Y13, Y12, Y12
-	VUNPCKHPS    Y15, Y14, Y13
-	VUNPCKLPS    Y15, Y14, Y14
-	VUNPCKHPD    Y14, Y12, Y15
-	VUNPCKLPD    Y14, Y12, Y12
-	VUNPCKHPD    Y13, Y9, Y14
-	VUNPCKLPD    Y13, Y9, Y9
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready106
 
-fresh105:
+loaded180:
+	VUNPCKHPS Y13, Y12, Y9
+	VUNPCKLPS Y13, Y12, Y12
+	VUNPCKHPS Y15, Y14, Y13
+	VUNPCKLPS Y15, Y14, Y14
+	VUNPCKHPD Y14, Y12, Y15
+	VUNPCKLPD Y14, Y12, Y12
+	VUNPCKHPD Y13, Y9, Y14
+	VUNPCKLPD Y13, Y9, Y9
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready178
+
+fresh177:
 	VPXORD Y7, Y7, Y7
 	VPXORD Y11, Y11, Y11
 	VPXORD Y6, Y6, Y6
@@ -2424,77 +3992,101 @@ fresh105:
 	VPXORD Y15, Y15, Y15
 	VPXORD Y9, Y9, Y9
 
-ready106:
+ready178:
 	VPXORD Y13, Y13, Y13
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without109
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without181
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row111:
-	VMOVUPS      (SI), Y14
+row183:
+	CMPQ      AX, $0x08
+	JE        all184
+	VMOVUPS.Z (DI), K1, Y14
+	JMP       moved185
+
+all184:
+	VMOVUPS (DI), Y14
+
+moved185:
 	VMOVAPS      Y13, Y17
-	VBROADCASTSS (CX), Y16
+	VBROADCASTSS (DX), Y16
 	VFMADD231PS  Y16, Y14, Y7
 	VFMADD231PS  Y16, Y1, Y17
-	VBROADCASTSS 4(CX), Y16
+	VBROADCASTSS 4(DX), Y16
 	VFMADD231PS  Y16, Y14, Y11
 	VFMADD231PS  Y16, Y4, Y17
-	VBROADCASTSS 8(CX), Y16
+	VBROADCASTSS 8(DX), Y16
 	VFMADD231PS  Y16, Y14, Y6
 	VFMADD231PS  Y16, Y0, Y17
-	VBROADCASTSS 12(CX), Y16
+	VBROADCASTSS 12(DX), Y16
 	VFMADD231PS  Y16, Y14, Y10
 	VFMADD231PS  Y16, Y3, Y17
-	VBROADCASTSS 16(CX), Y16
+	VBROADCASTSS 16(DX), Y16
 	VFMADD231PS  Y16, Y14, Y12
 	VFMADD231PS  Y16, Y5, Y17
-	VBROADCASTSS 20(CX), Y16
+	VBROADCASTSS 20(DX), Y16
 	VFMADD231PS  Y16, Y14, Y15
 	VFMADD231PS  Y16, Y8, Y17
-	VBROADCASTSS 24(CX), Y16
+	VBROADCASTSS 24(DX), Y16
 	VFMADD231PS  Y16, Y14, Y9
 	VFMADD231PS  Y16, Y2, Y17
 	VADDPS       Y13, Y17, Y17
-	VMOVUPS      Y17, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row111
+	CMPQ         AX, $0x08
+	JE           all186
+	VMOVUPS      Y17, K1, (BX)
+	JMP          moved187
+
+all186:
+	VMOVUPS Y17, (BX)
+
+moved187:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row183
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end110
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end182
 
-without109:
+without181:
 	// the same without dx
-row112:
-	VMOVUPS          (SI), Y14
-	VFMADD231PS.BCST (CX), Y14, Y7
-	VFMADD231PS.BCST 4(CX), Y14, Y11
-	VFMADD231PS.BCST 8(CX), Y14, Y6
-	VFMADD231PS.BCST 12(CX), Y14, Y10
-	VFMADD231PS.BCST 16(CX), Y14, Y12
-	VFMADD231PS.BCST 20(CX), Y14, Y15
-	VFMADD231PS.BCST 24(CX), Y14, Y9
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row112
+row188:
+	CMPQ      AX, $0x08
+	JE        all189
+	VMOVUPS.Z (DI), K1, Y14
+	JMP       moved190
 
-end110:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all189:
+	VMOVUPS (DI), Y14
+
+moved190:
+	VFMADD231PS.BCST (DX), Y14, Y7
+	VFMADD231PS.BCST 4(DX), Y14, Y11
+	VFMADD231PS.BCST 8(DX), Y14, Y6
+	VFMADD231PS.BCST 12(DX), Y14, Y10
+	VFMADD231PS.BCST 16(DX), Y14, Y12
+	VFMADD231PS.BCST 20(DX), Y14, Y15
+	VFMADD231PS.BCST 24(DX), Y14, Y9
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row188
+
+end182:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y13, Y13, Y13
 	VADDPS        Y13, Y7, Y7
 	VADDPS        Y13, Y11, Y11
@@ -2503,11 +4095,11 @@ end110:
 	VADDPS        Y13, Y12, Y12
 	VADDPS        Y13, Y15, Y15
 	VADDPS        Y13, Y9, Y9
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y11, Y7, Y0
 	VUNPCKLPS     Y11, Y7, Y7
 	VUNPCKHPS     Y10, Y6, Y11
@@ -2516,18 +4108,34 @@ end110:
 	VUNPCKLPD     Y6, Y7, Y7
 	VUNPCKHPD     Y11, Y0, Y6
 	VUNPCKLPD     Y11, Y0, Y0
-	VMOVUPS       X7, (AX)
+	VMOVUPS       X7, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored191
+	VMOVUPS       X10, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored191
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored191
+	VMOVUPS       X6, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored191
 	VEXTRACTF32X4 $0x01, Y7, X11
-	VMOVUPS       X11, (AX)(BX*4)
-	VMOVUPS       X10, (AX)(BX*1)
+	VMOVUPS       X11, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored191
 	VEXTRACTF32X4 $0x01, Y10, X11
-	VMOVUPS       X11, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X11, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored191
 	VEXTRACTF32X4 $0x01, Y0, X11
-	VMOVUPS       X11, (AX)(CX*2)
-	VMOVUPS       X6, (AX)(CX*1)
+	VMOVUPS       X11, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored191
 	VEXTRACTF32X4 $0x01, Y6, X11
-	VMOVUPS       X11, (AX)(SI*1)
+	VMOVUPS       X11, (BX)(DI*1)
+
+stored191:
 	VUNPCKHPS     Y15, Y12, Y11
 	VUNPCKLPS     Y15, Y12, Y12
 	VUNPCKHPS     Y0, Y9, Y15
@@ -2536,57 +4144,104 @@ end110:
 	VUNPCKLPD     Y9, Y12, Y12
 	VUNPCKHPD     Y15, Y11, Y9
 	VUNPCKLPD     Y15, Y11, Y11
-	VMOVSD        X12, 16(AX)
-	VEXTRACTPS    $0x02, X12, 24(AX)
-	VEXTRACTF32X4 $0x01, Y12, X15
-	VMOVSD        X15, 16(AX)(BX*4)
-	VEXTRACTPS    $0x02, X15, 24(AX)(BX*4)
-	VMOVSD        X0, 16(AX)(BX*1)
-	VEXTRACTPS    $0x02, X0, 24(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y0, X15
-	VMOVSD        X15, 16(AX)(DX*1)
-	VEXTRACTPS    $0x02, X15, 24(AX)(DX*1)
-	VMOVSD        X11, 16(AX)(BX*2)
-	VEXTRACTPS    $0x02, X11, 24(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y11, X15
-	VMOVSD        X15, 16(AX)(CX*2)
-	VEXTRACTPS    $0x02, X15, 24(AX)(CX*2)
-	VMOVSD        X9, 16(AX)(CX*1)
-	VEXTRACTPS    $0x02, X9, 24(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y9, X15
-	VMOVSD        X15, 16(AX)(SI*1)
-	VEXTRACTPS    $0x02, X15, 24(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X12, 16(BX)
+	VEXTRACTPS    $0x02, X12, 24(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs102
-	VXORPS        X15, X15, X15
+	JLE           stored192
+	VMOVSD        X0, 16(BX)(CX*1)
+	VEXTRACTPS    $0x02, X0, 24(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored192
+	VMOVSD        X11, 16(BX)(CX*2)
+	VEXTRACTPS    $0x02, X11, 24(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored192
+	VMOVSD        X9, 16(BX)(DX*1)
+	VEXTRACTPS    $0x02, X9, 24(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored192
+	VEXTRACTF32X4 $0x01, Y12, X15
+	VMOVSD        X15, 16(BX)(CX*4)
+	VEXTRACTPS    $0x02, X15, 24(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored192
+	VEXTRACTF32X4 $0x01, Y0, X15
+	VMOVSD        X15, 16(BX)(SI*1)
+	VEXTRACTPS    $0x02, X15, 24(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored192
+	VEXTRACTF32X4 $0x01, Y11, X15
+	VMOVSD        X15, 16(BX)(DX*2)
+	VEXTRACTPS    $0x02, X15, 24(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored192
+	VEXTRACTF32X4 $0x01, Y9, X15
+	VMOVSD        X15, 16(BX)(DI*1)
+	VEXTRACTPS    $0x02, X15, 24(BX)(DI*1)
+
+stored192:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs173
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other101:
+other172:
 	CMPQ AX, $0x06
-	JNE  other113
+	JNE  other193
 
-inputs114:
-	// 6 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs194:
+	// 6 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted195
+	MOVQ  $0x00000008, AX
+
+parted195:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded196
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded196
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded196
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded196
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded196
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded196
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded196
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded196:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -2595,18 +4250,38 @@ inputs114:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVSD       16(AX), X5
-	VMOVSD       16(AX)(BX*1), X6
-	VMOVSD       16(AX)(BX*2), X7
-	VMOVSD       16(AX)(CX*1), X8
-	VMOVSD       16(AX)(BX*4), X2
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVSD       16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded197
+	VMOVSD       16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded197
+	VMOVSD       16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded197
+	VMOVSD       16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded197
+	VMOVSD       16(BX)(CX*4), X2
 	VINSERTF32X4 $0x01, X2, Y5, Y5
-	VMOVSD       16(AX)(DX*1), X2
+	CMPQ         AX, $0x05
+	JLE          loaded197
+	VMOVSD       16(BX)(SI*1), X2
 	VINSERTF32X4 $0x01, X2, Y6, Y6
-	VMOVSD       16(AX)(CX*2), X2
+	CMPQ         AX, $0x06
+	JLE          loaded197
+	VMOVSD       16(BX)(DX*2), X2
 	VINSERTF32X4 $0x01, X2, Y7, Y7
-	VMOVSD       16(AX)(SI*1), X2
+	CMPQ         AX, $0x07
+	JLE          loaded197
+	VMOVSD       16(BX)(DI*1), X2
 	VINSERTF32X4 $0x01, X2, Y8, Y8
+
+loaded197:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -2615,24 +4290,44 @@ inputs114:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh117
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X6
-	VMOVUPS      (AX)(BX*1), X7
-	VMOVUPS      (AX)(BX*2), X9
-	VMOVUPS      (AX)(CX*1), X10
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y6, Y6
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y7, Y7
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y9, Y9
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y10, Y10
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh198
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VMOVUPS      (BX), X6
+	CMPQ         AX, $0x01
+	JLE          loaded200
+	VMOVUPS      (BX)(CX*1), X7
+	CMPQ         AX, $0x02
+	JLE          loaded200
+	VMOVUPS      (BX)(CX*2), X9
+	CMPQ         AX, $0x03
+	JLE          loaded200
+	VMOVUPS      (BX)(DX*1), X10
+	CMPQ         AX, $0x04
+	JLE          loaded200
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y6, Y6
+	CMPQ         AX, $0x05
+	JLE          loaded200
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y7, Y7
+	CMPQ         AX, $0x06
+	JLE          loaded200
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y9, Y9
+	CMPQ         AX, $0x07
+	JLE          loaded200
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y10, Y10
+
+loaded200:
 	VUNPCKHPS    Y7, Y6, Y2
 	VUNPCKLPS    Y7, Y6, Y6
 	VUNPCKHPS    Y10, Y9, Y7
@@ -2641,32 +4336,52 @@ inputs114:
 	VUNPCKLPD    Y9, Y6, Y6
 	VUNPCKHPD    Y7, Y2, Y9
 	VUNPCKLPD    Y7, Y2, Y2
-	VMOVSD       16(AX), X11
-	VMOVSD       16(AX)(BX*1), X12
-	VMOVSD       16(AX)(BX*2), X13
-	VMOVSD       16(AX)(CX*1), X14
-	VMOVSD       16(AX)(BX*4), X7
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VXORPS       X14, X14, X14
+	VMOVSD       16(BX), X11
+	CMPQ         AX, $0x01
+	JLE          loaded201
+	VMOVSD       16(BX)(CX*1), X12
+	CMPQ         AX, $0x02
+	JLE          loaded201
+	VMOVSD       16(BX)(CX*2), X13
+	CMPQ         AX, $0x03
+	JLE          loaded201
+	VMOVSD       16(BX)(DX*1), X14
+	CMPQ         AX, $0x04
+	JLE          loaded201
+	VMOVSD       16(BX)(CX*4), X7
 	VINSERTF32X4 $0x01, X7, Y11, Y11
-	VMOVSD       16(AX)(DX*1), X7
+	CMPQ         AX, $0x05
+	JLE          loaded201
+	VMOVSD       16(BX)(SI*1), X7
 	VINSERTF32X4 $0x01, X7, Y12, Y12
-	VMOVSD       16(AX)(CX*2), X7
+	CMPQ         AX, $0x06
+	JLE          loaded201
+	VMOVSD       16(BX)(DX*2), X7
 	VINSERTF32X4 $0x01, X7, Y13, Y13
-	VMOVSD       16(AX)(SI*1), X7
+	CMPQ         AX, $0x07
+	JLE          loaded201
+	VMOVSD       16(BX)(DI*1), X7
 	VINSERTF32X4 $0x01, X7, Y14, Y14
-	VUNPCKHPS    Y12, Y11, Y7
-	VUNPCKLPS    Y12, Y11, Y11
-	VUNPCKHPS    Y14, Y13, Y12
-	VUNPCKLPS    Y14, Y13, Y13
-	VUNPCKHPD    Y13, Y11, Y14
-	VUNPCKLPD    Y13, Y11, Y11
-	VUNPCKHPD    Y12, Y7, Y13
-	VUNPCKLPD    Y12, Y7, Y7
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready118
 
-fresh117:
+loaded201:
+	VUNPCKHPS Y12, Y11, Y7
+	VUNPCKLPS Y12, Y11, Y11
+	VUNPCKHPS Y14, Y13, Y12
+	VUNPCKLPS Y14, Y13, Y13
+	VUNPCKHPD Y13, Y11, Y14
+	VUNPCKLPD Y13, Y11, Y11
+	VUNPCKHPD Y12, Y7, Y13
+	VUNPCKLPD Y12, Y7, Y7
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready199
+
+fresh198:
 	VPXORD Y6, Y6, Y6
 	VPXORD Y10, Y10, Y10
 	VPXORD Y2, Y2, Y2
@@ -2674,73 +4389,97 @@ fresh117:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y14, Y14, Y14
 
-ready118:
+ready199:
 	VPXORD Y7, Y7, Y7
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without121
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without202
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row123:
-	VMOVUPS      (SI), Y12
+row204:
+	CMPQ      AX, $0x08
+	JE        all205
+	VMOVUPS.Z (DI), K1, Y12
+	JMP       moved206
+
+all205:
+	VMOVUPS (DI), Y12
+
+moved206:
 	VMOVAPS      Y7, Y15
-	VBROADCASTSS (CX), Y13
+	VBROADCASTSS (DX), Y13
 	VFMADD231PS  Y13, Y12, Y6
 	VFMADD231PS  Y13, Y1, Y15
-	VBROADCASTSS 4(CX), Y13
+	VBROADCASTSS 4(DX), Y13
 	VFMADD231PS  Y13, Y12, Y10
 	VFMADD231PS  Y13, Y4, Y15
-	VBROADCASTSS 8(CX), Y13
+	VBROADCASTSS 8(DX), Y13
 	VFMADD231PS  Y13, Y12, Y2
 	VFMADD231PS  Y13, Y0, Y15
-	VBROADCASTSS 12(CX), Y13
+	VBROADCASTSS 12(DX), Y13
 	VFMADD231PS  Y13, Y12, Y9
 	VFMADD231PS  Y13, Y3, Y15
-	VBROADCASTSS 16(CX), Y13
+	VBROADCASTSS 16(DX), Y13
 	VFMADD231PS  Y13, Y12, Y11
 	VFMADD231PS  Y13, Y5, Y15
-	VBROADCASTSS 20(CX), Y13
+	VBROADCASTSS 20(DX), Y13
 	VFMADD231PS  Y13, Y12, Y14
 	VFMADD231PS  Y13, Y8, Y15
 	VADDPS       Y7, Y15, Y15
-	VMOVUPS      Y15, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row123
+	CMPQ         AX, $0x08
+	JE           all207
+	VMOVUPS      Y15, K1, (BX)
+	JMP          moved208
+
+all207:
+	VMOVUPS Y15, (BX)
+
+moved208:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row204
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end122
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end203
 
-without121:
+without202:
 	// the same without dx
-row124:
-	VMOVUPS          (SI), Y12
-	VFMADD231PS.BCST (CX), Y12, Y6
-	VFMADD231PS.BCST 4(CX), Y12, Y10
-	VFMADD231PS.BCST 8(CX), Y12, Y2
-	VFMADD231PS.BCST 12(CX), Y12, Y9
-	VFMADD231PS.BCST 16(CX), Y12, Y11
-	VFMADD231PS.BCST 20(CX), Y12, Y14
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row124
+row209:
+	CMPQ      AX, $0x08
+	JE        all210
+	VMOVUPS.Z (DI), K1, Y12
+	JMP       moved211
 
-end122:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all210:
+	VMOVUPS (DI), Y12
+
+moved211:
+	VFMADD231PS.BCST (DX), Y12, Y6
+	VFMADD231PS.BCST 4(DX), Y12, Y10
+	VFMADD231PS.BCST 8(DX), Y12, Y2
+	VFMADD231PS.BCST 12(DX), Y12, Y9
+	VFMADD231PS.BCST 16(DX), Y12, Y11
+	VFMADD231PS.BCST 20(DX), Y12, Y14
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row209
+
+end203:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y7, Y7, Y7
 	VADDPS        Y7, Y6, Y6
 	VADDPS        Y7, Y10, Y10
@@ -2748,11 +4487,11 @@ end122:
 	VADDPS        Y7, Y9, Y9
 	VADDPS        Y7, Y11, Y11
 	VADDPS        Y7, Y14, Y14
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y10, Y6, Y0
 	VUNPCKLPS     Y10, Y6, Y6
 	VUNPCKHPS     Y9, Y2, Y10
@@ -2761,18 +4500,34 @@ end122:
 	VUNPCKLPD     Y2, Y6, Y6
 	VUNPCKHPD     Y10, Y0, Y2
 	VUNPCKLPD     Y10, Y0, Y0
-	VMOVUPS       X6, (AX)
+	VMOVUPS       X6, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored212
+	VMOVUPS       X9, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored212
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored212
+	VMOVUPS       X2, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored212
 	VEXTRACTF32X4 $0x01, Y6, X10
-	VMOVUPS       X10, (AX)(BX*4)
-	VMOVUPS       X9, (AX)(BX*1)
+	VMOVUPS       X10, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored212
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVUPS       X10, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X10, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored212
 	VEXTRACTF32X4 $0x01, Y0, X10
-	VMOVUPS       X10, (AX)(CX*2)
-	VMOVUPS       X2, (AX)(CX*1)
+	VMOVUPS       X10, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored212
 	VEXTRACTF32X4 $0x01, Y2, X10
-	VMOVUPS       X10, (AX)(SI*1)
+	VMOVUPS       X10, (BX)(DI*1)
+
+stored212:
 	VUNPCKHPS     Y14, Y11, Y10
 	VUNPCKLPS     Y14, Y11, Y11
 	VUNPCKHPS     Y1, Y0, Y14
@@ -2781,49 +4536,96 @@ end122:
 	VUNPCKLPD     Y0, Y11, Y11
 	VUNPCKHPD     Y14, Y10, Y0
 	VUNPCKLPD     Y14, Y10, Y10
-	VMOVSD        X11, 16(AX)
-	VEXTRACTF32X4 $0x01, Y11, X14
-	VMOVSD        X14, 16(AX)(BX*4)
-	VMOVSD        X1, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y1, X14
-	VMOVSD        X14, 16(AX)(DX*1)
-	VMOVSD        X10, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y10, X14
-	VMOVSD        X14, 16(AX)(CX*2)
-	VMOVSD        X0, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y0, X14
-	VMOVSD        X14, 16(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X11, 16(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs114
-	VXORPS        X15, X15, X15
+	JLE           stored213
+	VMOVSD        X1, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored213
+	VMOVSD        X10, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored213
+	VMOVSD        X0, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored213
+	VEXTRACTF32X4 $0x01, Y11, X14
+	VMOVSD        X14, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored213
+	VEXTRACTF32X4 $0x01, Y1, X14
+	VMOVSD        X14, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored213
+	VEXTRACTF32X4 $0x01, Y10, X14
+	VMOVSD        X14, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored213
+	VEXTRACTF32X4 $0x01, Y0, X14
+	VMOVSD        X14, 16(BX)(DI*1)
+
+stored213:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs194
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other113:
+other193:
 	CMPQ AX, $0x05
-	JNE  other125
+	JNE  other214
 
-inputs126:
-	// 5 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs215:
+	// 5 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted216
+	MOVQ  $0x00000008, AX
+
+parted216:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded217
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded217
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded217
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded217
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded217
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded217
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded217
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded217:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -2832,18 +4634,38 @@ inputs126:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VMOVSS       16(AX), X5
-	VMOVSS       16(AX)(BX*1), X6
-	VMOVSS       16(AX)(BX*2), X7
-	VMOVSS       16(AX)(CX*1), X8
-	VMOVSS       16(AX)(BX*4), X2
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVSS       16(BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded218
+	VMOVSS       16(BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded218
+	VMOVSS       16(BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded218
+	VMOVSS       16(BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded218
+	VMOVSS       16(BX)(CX*4), X2
 	VINSERTF32X4 $0x01, X2, Y5, Y5
-	VMOVSS       16(AX)(DX*1), X2
+	CMPQ         AX, $0x05
+	JLE          loaded218
+	VMOVSS       16(BX)(SI*1), X2
 	VINSERTF32X4 $0x01, X2, Y6, Y6
-	VMOVSS       16(AX)(CX*2), X2
+	CMPQ         AX, $0x06
+	JLE          loaded218
+	VMOVSS       16(BX)(DX*2), X2
 	VINSERTF32X4 $0x01, X2, Y7, Y7
-	VMOVSS       16(AX)(SI*1), X2
+	CMPQ         AX, $0x07
+	JLE          loaded218
+	VMOVSS       16(BX)(DI*1), X2
 	VINSERTF32X4 $0x01, X2, Y8, Y8
+
+loaded218:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -2852,24 +4674,44 @@ inputs126:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh129
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X6
-	VMOVUPS      (AX)(BX*1), X7
-	VMOVUPS      (AX)(BX*2), X8
-	VMOVUPS      (AX)(CX*1), X9
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y6, Y6
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y7, Y7
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y8, Y8
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y9, Y9
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh219
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VXORPS       X9, X9, X9
+	VMOVUPS      (BX), X6
+	CMPQ         AX, $0x01
+	JLE          loaded221
+	VMOVUPS      (BX)(CX*1), X7
+	CMPQ         AX, $0x02
+	JLE          loaded221
+	VMOVUPS      (BX)(CX*2), X8
+	CMPQ         AX, $0x03
+	JLE          loaded221
+	VMOVUPS      (BX)(DX*1), X9
+	CMPQ         AX, $0x04
+	JLE          loaded221
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y6, Y6
+	CMPQ         AX, $0x05
+	JLE          loaded221
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y7, Y7
+	CMPQ         AX, $0x06
+	JLE          loaded221
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y8, Y8
+	CMPQ         AX, $0x07
+	JLE          loaded221
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y9, Y9
+
+loaded221:
 	VUNPCKHPS    Y7, Y6, Y2
 	VUNPCKLPS    Y7, Y6, Y6
 	VUNPCKHPS    Y9, Y8, Y7
@@ -2878,112 +4720,156 @@ inputs126:
 	VUNPCKLPD    Y8, Y6, Y6
 	VUNPCKHPD    Y7, Y2, Y8
 	VUNPCKLPD    Y7, Y2, Y2
-	VMOVSS       16(AX), X10
-	VMOVSS       16(AX)(BX*1), X11
-	VMOVSS       16(AX)(BX*2), X12
-	VMOVSS       16(AX)(CX*1), X13
-	VMOVSS       16(AX)(BX*4), X7
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VMOVSS       16(BX), X10
+	CMPQ         AX, $0x01
+	JLE          loaded222
+	VMOVSS       16(BX)(CX*1), X11
+	CMPQ         AX, $0x02
+	JLE          loaded222
+	VMOVSS       16(BX)(CX*2), X12
+	CMPQ         AX, $0x03
+	JLE          loaded222
+	VMOVSS       16(BX)(DX*1), X13
+	CMPQ         AX, $0x04
+	JLE          loaded222
+	VMOVSS       16(BX)(CX*4), X7
 	VINSERTF32X4 $0x01, X7, Y10, Y10
-	VMOVSS       16(AX)(DX*1), X7
+	CMPQ         AX, $0x05
+	JLE          loaded222
+	VMOVSS       16(BX)(SI*1), X7
 	VINSERTF32X4 $0x01, X7, Y11, Y11
-	VMOVSS       16(AX)(CX*2), X7
+	CMPQ         AX, $0x06
+	JLE          loaded222
+	VMOVSS       16(BX)(DX*2), X7
 	VINSERTF32X4 $0x01, X7, Y12, Y12
-	VMOVSS       16(AX)(SI*1), X7
+	CMPQ         AX, $0x07
+	JLE          loaded222
+	VMOVSS       16(BX)(DI*1), X7
 	VINSERTF32X4 $0x01, X7, Y13, Y13
-	VUNPCKHPS    Y11, Y10, Y7
-	VUNPCKLPS    Y11, Y10, Y10
-	VUNPCKHPS    Y13, Y12, Y11
-	VUNPCKLPS    Y13, Y12, Y12
-	VUNPCKHPD    Y12, Y10, Y13
-	VUNPCKLPD    Y12, Y10, Y10
-	VUNPCKHPD    Y11, Y7, Y12
-	VUNPCKLPD    Y11, Y7, Y7
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready130
 
-fresh129:
+loaded222:
+	VUNPCKHPS Y11, Y10, Y7
+	VUNPCKLPS Y11, Y10, Y10
+	VUNPCKHPS Y13, Y12, Y11
+	VUNPCKLPS Y13, Y12, Y12
+	VUNPCKHPD Y12, Y10, Y13
+	VUNPCKLPD Y12, Y10, Y10
+	VUNPCKHPD Y11, Y7, Y12
+	VUNPCKLPD Y11, Y7, Y7
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready220
+
+fresh219:
 	VPXORD Y6, Y6, Y6
 	VPXORD Y9, Y9, Y9
 	VPXORD Y2, Y2, Y2
 	VPXORD Y8, Y8, Y8
 	VPXORD Y10, Y10, Y10
 
-ready130:
+ready220:
 	VPXORD Y7, Y7, Y7
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without133
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without223
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row135:
-	VMOVUPS      (SI), Y11
+row225:
+	CMPQ      AX, $0x08
+	JE        all226
+	VMOVUPS.Z (DI), K1, Y11
+	JMP       moved227
+
+all226:
+	VMOVUPS (DI), Y11
+
+moved227:
 	VMOVAPS      Y7, Y13
-	VBROADCASTSS (CX), Y12
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y12, Y11, Y6
 	VFMADD231PS  Y12, Y1, Y13
-	VBROADCASTSS 4(CX), Y12
+	VBROADCASTSS 4(DX), Y12
 	VFMADD231PS  Y12, Y11, Y9
 	VFMADD231PS  Y12, Y4, Y13
-	VBROADCASTSS 8(CX), Y12
+	VBROADCASTSS 8(DX), Y12
 	VFMADD231PS  Y12, Y11, Y2
 	VFMADD231PS  Y12, Y0, Y13
-	VBROADCASTSS 12(CX), Y12
+	VBROADCASTSS 12(DX), Y12
 	VFMADD231PS  Y12, Y11, Y8
 	VFMADD231PS  Y12, Y3, Y13
-	VBROADCASTSS 16(CX), Y12
+	VBROADCASTSS 16(DX), Y12
 	VFMADD231PS  Y12, Y11, Y10
 	VFMADD231PS  Y12, Y5, Y13
 	VADDPS       Y7, Y13, Y13
-	VMOVUPS      Y13, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row135
+	CMPQ         AX, $0x08
+	JE           all228
+	VMOVUPS      Y13, K1, (BX)
+	JMP          moved229
+
+all228:
+	VMOVUPS Y13, (BX)
+
+moved229:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row225
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end134
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end224
 
-without133:
+without223:
 	// the same without dx
-row136:
-	VMOVUPS          (SI), Y11
-	VFMADD231PS.BCST (CX), Y11, Y6
-	VFMADD231PS.BCST 4(CX), Y11, Y9
-	VFMADD231PS.BCST 8(CX), Y11, Y2
-	VFMADD231PS.BCST 12(CX), Y11, Y8
-	VFMADD231PS.BCST 16(CX), Y11, Y10
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row136
+row230:
+	CMPQ      AX, $0x08
+	JE        all231
+	VMOVUPS.Z (DI), K1, Y11
+	JMP       moved232
 
-end134:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all231:
+	VMOVUPS (DI), Y11
+
+moved232:
+	VFMADD231PS.BCST (DX), Y11, Y6
+	VFMADD231PS.BCST 4(DX), Y11, Y9
+	VFMADD231PS.BCST 8(DX), Y11, Y2
+	VFMADD231PS.BCST 12(DX), Y11, Y8
+	VFMADD231PS.BCST 16(DX), Y11, Y10
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row230
+
+end224:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y7, Y7, Y7
 	VADDPS        Y7, Y6, Y6
 	VADDPS        Y7, Y9, Y9
 	VADDPS        Y7, Y2, Y2
 	VADDPS        Y7, Y8, Y8
 	VADDPS        Y7, Y10, Y10
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y9, Y6, Y0
 	VUNPCKLPS     Y9, Y6, Y6
 	VUNPCKHPS     Y8, Y2, Y9
@@ -2992,18 +4878,34 @@ end134:
 	VUNPCKLPD     Y2, Y6, Y6
 	VUNPCKHPD     Y9, Y0, Y2
 	VUNPCKLPD     Y9, Y0, Y0
-	VMOVUPS       X6, (AX)
+	VMOVUPS       X6, (BX)
+	CMPQ          AX, $0x01
+	JLE           stored233
+	VMOVUPS       X8, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored233
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored233
+	VMOVUPS       X2, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored233
 	VEXTRACTF32X4 $0x01, Y6, X9
-	VMOVUPS       X9, (AX)(BX*4)
-	VMOVUPS       X8, (AX)(BX*1)
+	VMOVUPS       X9, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored233
 	VEXTRACTF32X4 $0x01, Y8, X9
-	VMOVUPS       X9, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
+	VMOVUPS       X9, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored233
 	VEXTRACTF32X4 $0x01, Y0, X9
-	VMOVUPS       X9, (AX)(CX*2)
-	VMOVUPS       X2, (AX)(CX*1)
+	VMOVUPS       X9, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored233
 	VEXTRACTF32X4 $0x01, Y2, X9
-	VMOVUPS       X9, (AX)(SI*1)
+	VMOVUPS       X9, (BX)(DI*1)
+
+stored233:
 	VUNPCKHPS     Y0, Y10, Y9
 	VUNPCKLPS     Y0, Y10, Y10
 	VUNPCKHPS     Y2, Y1, Y0
@@ -3012,49 +4914,96 @@ end134:
 	VUNPCKLPD     Y1, Y10, Y10
 	VUNPCKHPD     Y0, Y9, Y1
 	VUNPCKLPD     Y0, Y9, Y9
-	VMOVSS        X10, 16(AX)
-	VEXTRACTF32X4 $0x01, Y10, X0
-	VMOVSS        X0, 16(AX)(BX*4)
-	VMOVSS        X2, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VMOVSS        X0, 16(AX)(DX*1)
-	VMOVSS        X9, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y9, X0
-	VMOVSS        X0, 16(AX)(CX*2)
-	VMOVSS        X1, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VMOVSS        X0, 16(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSS        X10, 16(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs126
-	VXORPS        X15, X15, X15
+	JLE           stored234
+	VMOVSS        X2, 16(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored234
+	VMOVSS        X9, 16(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored234
+	VMOVSS        X1, 16(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored234
+	VEXTRACTF32X4 $0x01, Y10, X0
+	VMOVSS        X0, 16(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored234
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VMOVSS        X0, 16(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored234
+	VEXTRACTF32X4 $0x01, Y9, X0
+	VMOVSS        X0, 16(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored234
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VMOVSS        X0, 16(BX)(DI*1)
+
+stored234:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs215
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other125:
+other214:
 	CMPQ AX, $0x04
-	JNE  other137
+	JNE  other235
 
-inputs138:
-	// 4 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y1, Y1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y2, Y2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y3, Y3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y4, Y4
+inputs236:
+	// 4 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted237
+	MOVQ  $0x00000008, AX
+
+parted237:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVUPS      (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded238
+	VMOVUPS      (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded238
+	VMOVUPS      (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded238
+	VMOVUPS      (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded238
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
+	CMPQ         AX, $0x05
+	JLE          loaded238
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
+	CMPQ         AX, $0x06
+	JLE          loaded238
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
+	CMPQ         AX, $0x07
+	JLE          loaded238
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
+
+loaded238:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -3063,112 +5012,156 @@ inputs138:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh140
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPS      (AX), X5
-	VMOVUPS      (AX)(BX*1), X6
-	VMOVUPS      (AX)(BX*2), X7
-	VMOVUPS      (AX)(CX*1), X8
-	VINSERTF32X4 $0x01, (AX)(BX*4), Y5, Y5
-	VINSERTF32X4 $0x01, (AX)(DX*1), Y6, Y6
-	VINSERTF32X4 $0x01, (AX)(CX*2), Y7, Y7
-	VINSERTF32X4 $0x01, (AX)(SI*1), Y8, Y8
-	VUNPCKHPS    Y6, Y5, Y2
-	VUNPCKLPS    Y6, Y5, Y5
-	VUNPCKHPS    Y8, Y7, Y6
-	VUNPCKLPS    Y8, Y7, Y7
-	VUNPCKHPD    Y7, Y5, Y8
-	VUNPCKLPD    Y7, Y5, Y5
-	VUNPCKHPD    Y6, Y2, Y7
-	VUNPCKLPD    Y6, Y2, Y2
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready141
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh239
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VMOVUPS      (BX), X5
+	CMPQ         AX, $0x01
+	JLE          loaded241
+	VMOVUPS      (BX)(CX*1), X6
+	CMPQ         AX, $0x02
+	JLE          loaded241
+	VMOVUPS      (BX)(CX*2), X7
+	CMPQ         AX, $0x03
+	JLE          loaded241
+	VMOVUPS      (BX)(DX*1), X8
+	CMPQ         AX, $0x04
+	JLE          loaded241
+	VINSERTF32X4 $0x01, (BX)(CX*4), Y5, Y5
+	CMPQ         AX, $0x05
+	JLE          loaded241
+	VINSERTF32X4 $0x01, (BX)(SI*1), Y6, Y6
+	CMPQ         AX, $0x06
+	JLE          loaded241
+	VINSERTF32X4 $0x01, (BX)(DX*2), Y7, Y7
+	CMPQ         AX, $0x07
+	JLE          loaded241
+	VINSERTF32X4 $0x01, (BX)(DI*1), Y8, Y8
 
-fresh140:
+loaded241:
+	VUNPCKHPS Y6, Y5, Y2
+	VUNPCKLPS Y6, Y5, Y5
+	VUNPCKHPS Y8, Y7, Y6
+	VUNPCKLPS Y8, Y7, Y7
+	VUNPCKHPD Y7, Y5, Y8
+	VUNPCKLPD Y7, Y5, Y5
+	VUNPCKHPD Y6, Y2, Y7
+	VUNPCKLPD Y6, Y2, Y2
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready240
+
+fresh239:
 	VPXORD Y5, Y5, Y5
 	VPXORD Y8, Y8, Y8
 	VPXORD Y2, Y2, Y2
 	VPXORD Y7, Y7, Y7
 
-ready141:
+ready240:
 	VPXORD Y6, Y6, Y6
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without143
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without242
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row145:
-	VMOVUPS      (SI), Y9
+row244:
+	CMPQ      AX, $0x08
+	JE        all245
+	VMOVUPS.Z (DI), K1, Y9
+	JMP       moved246
+
+all245:
+	VMOVUPS (DI), Y9
+
+moved246:
 	VMOVAPS      Y6, Y11
-	VBROADCASTSS (CX), Y10
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y10, Y9, Y5
 	VFMADD231PS  Y10, Y1, Y11
-	VBROADCASTSS 4(CX), Y10
+	VBROADCASTSS 4(DX), Y10
 	VFMADD231PS  Y10, Y9, Y8
 	VFMADD231PS  Y10, Y4, Y11
-	VBROADCASTSS 8(CX), Y10
+	VBROADCASTSS 8(DX), Y10
 	VFMADD231PS  Y10, Y9, Y2
 	VFMADD231PS  Y10, Y0, Y11
-	VBROADCASTSS 12(CX), Y10
+	VBROADCASTSS 12(DX), Y10
 	VFMADD231PS  Y10, Y9, Y7
 	VFMADD231PS  Y10, Y3, Y11
 	VADDPS       Y6, Y11, Y11
-	VMOVUPS      Y11, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row145
+	CMPQ         AX, $0x08
+	JE           all247
+	VMOVUPS      Y11, K1, (BX)
+	JMP          moved248
+
+all247:
+	VMOVUPS Y11, (BX)
+
+moved248:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row244
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end144
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end243
 
-without143:
+without242:
 	// the same without dx
-row146:
-	VMOVUPS          (SI), Y9
-	VFMADD231PS.BCST (CX), Y9, Y5
-	VFMADD231PS.BCST 4(CX), Y9, Y8
-	VFMADD231PS.BCST 8(CX), Y9, Y2
-	VFMADD231PS.BCST 12(CX), Y9, Y7
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row146
+row249:
+	CMPQ      AX, $0x08
+	JE        all250
+	VMOVUPS.Z (DI), K1, Y9
+	JMP       moved251
 
-end144:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all250:
+	VMOVUPS (DI), Y9
+
+moved251:
+	VFMADD231PS.BCST (DX), Y9, Y5
+	VFMADD231PS.BCST 4(DX), Y9, Y8
+	VFMADD231PS.BCST 8(DX), Y9, Y2
+	VFMADD231PS.BCST 12(DX), Y9, Y7
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row249
+
+end243:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y6, Y6, Y6
 	VADDPS        Y6, Y5, Y5
 	VADDPS        Y6, Y8, Y8
 	VADDPS        Y6, Y2, Y2
 	VADDPS        Y6, Y7, Y7
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y8, Y5, Y0
 	VUNPCKLPS     Y8, Y5, Y5
 	VUNPCKHPS     Y7, Y2, Y8
@@ -3177,61 +5170,108 @@ end144:
 	VUNPCKLPD     Y2, Y5, Y5
 	VUNPCKHPD     Y8, Y0, Y2
 	VUNPCKLPD     Y8, Y0, Y0
-	VMOVUPS       X5, (AX)
-	VEXTRACTF32X4 $0x01, Y5, X8
-	VMOVUPS       X8, (AX)(BX*4)
-	VMOVUPS       X7, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y7, X8
-	VMOVUPS       X8, (AX)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y0, X8
-	VMOVUPS       X8, (AX)(CX*2)
-	VMOVUPS       X2, (AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y2, X8
-	VMOVUPS       X8, (AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVUPS       X5, (BX)
 	CMPQ          AX, $0x01
-	JGE           inputs138
-	VXORPS        X15, X15, X15
+	JLE           stored252
+	VMOVUPS       X7, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored252
+	VMOVUPS       X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored252
+	VMOVUPS       X2, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Y5, X8
+	VMOVUPS       X8, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVUPS       X8, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Y0, X8
+	VMOVUPS       X8, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored252
+	VEXTRACTF32X4 $0x01, Y2, X8
+	VMOVUPS       X8, (BX)(DI*1)
+
+stored252:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs236
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other137:
+other235:
 	CMPQ AX, $0x03
-	JNE  other147
+	JNE  other253
 
-inputs148:
-	// 3 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVSD       (AX), X1
-	VINSERTPS    $0x20, 8(AX), X1, X1
-	VMOVSD       (AX)(BX*1), X2
-	VINSERTPS    $0x20, 8(AX)(BX*1), X2, X2
-	VMOVSD       (AX)(BX*2), X3
-	VINSERTPS    $0x20, 8(AX)(BX*2), X3, X3
-	VMOVSD       (AX)(CX*1), X4
-	VINSERTPS    $0x20, 8(AX)(CX*1), X4, X4
-	VMOVSD       (AX)(BX*4), X0
-	VINSERTPS    $0x20, 8(AX)(BX*4), X0, X0
+inputs254:
+	// 3 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted255
+	MOVQ  $0x00000008, AX
+
+parted255:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVSD       (BX), X1
+	VINSERTPS    $0x20, 8(BX), X1, X1
+	CMPQ         AX, $0x01
+	JLE          loaded256
+	VMOVSD       (BX)(CX*1), X2
+	VINSERTPS    $0x20, 8(BX)(CX*1), X2, X2
+	CMPQ         AX, $0x02
+	JLE          loaded256
+	VMOVSD       (BX)(CX*2), X3
+	VINSERTPS    $0x20, 8(BX)(CX*2), X3, X3
+	CMPQ         AX, $0x03
+	JLE          loaded256
+	VMOVSD       (BX)(DX*1), X4
+	VINSERTPS    $0x20, 8(BX)(DX*1), X4, X4
+	CMPQ         AX, $0x04
+	JLE          loaded256
+	VMOVSD       (BX)(CX*4), X0
+	VINSERTPS    $0x20, 8(BX)(CX*4), X0, X0
 	VINSERTF32X4 $0x01, X0, Y1, Y1
-	VMOVSD       (AX)(DX*1), X0
-	VINSERTPS    $0x20, 8(AX)(DX*1), X0, X0
+	CMPQ         AX, $0x05
+	JLE          loaded256
+	VMOVSD       (BX)(SI*1), X0
+	VINSERTPS    $0x20, 8(BX)(SI*1), X0, X0
 	VINSERTF32X4 $0x01, X0, Y2, Y2
-	VMOVSD       (AX)(CX*2), X0
-	VINSERTPS    $0x20, 8(AX)(CX*2), X0, X0
+	CMPQ         AX, $0x06
+	JLE          loaded256
+	VMOVSD       (BX)(DX*2), X0
+	VINSERTPS    $0x20, 8(BX)(DX*2), X0, X0
 	VINSERTF32X4 $0x01, X0, Y3, Y3
-	VMOVSD       (AX)(SI*1), X0
-	VINSERTPS    $0x20, 8(AX)(SI*1), X0, X0
+	CMPQ         AX, $0x07
+	JLE          loaded256
+	VMOVSD       (BX)(DI*1), X0
+	VINSERTPS    $0x20, 8(BX)(DI*1), X0, X0
 	VINSERTF32X4 $0x01, X0, Y4, Y4
+
+loaded256:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -3240,118 +5280,162 @@ inputs148:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh150
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVSD       (AX), X3
-	VINSERTPS    $0x20, 8(AX), X3, X3
-	VMOVSD       (AX)(BX*1), X5
-	VINSERTPS    $0x20, 8(AX)(BX*1), X5, X5
-	VMOVSD       (AX)(BX*2), X6
-	VINSERTPS    $0x20, 8(AX)(BX*2), X6, X6
-	VMOVSD       (AX)(CX*1), X7
-	VINSERTPS    $0x20, 8(AX)(CX*1), X7, X7
-	VMOVSD       (AX)(BX*4), X2
-	VINSERTPS    $0x20, 8(AX)(BX*4), X2, X2
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh257
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X3, X3, X3
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VMOVSD       (BX), X3
+	VINSERTPS    $0x20, 8(BX), X3, X3
+	CMPQ         AX, $0x01
+	JLE          loaded259
+	VMOVSD       (BX)(CX*1), X5
+	VINSERTPS    $0x20, 8(BX)(CX*1), X5, X5
+	CMPQ         AX, $0x02
+	JLE          loaded259
+	VMOVSD       (BX)(CX*2), X6
+	VINSERTPS    $0x20, 8(BX)(CX*2), X6, X6
+	CMPQ         AX, $0x03
+	JLE          loaded259
+	VMOVSD       (BX)(DX*1), X7
+	VINSERTPS    $0x20, 8(BX)(DX*1), X7, X7
+	CMPQ         AX, $0x04
+	JLE          loaded259
+	VMOVSD       (BX)(CX*4), X2
+	VINSERTPS    $0x20, 8(BX)(CX*4), X2, X2
 	VINSERTF32X4 $0x01, X2, Y3, Y3
-	VMOVSD       (AX)(DX*1), X2
-	VINSERTPS    $0x20, 8(AX)(DX*1), X2, X2
+	CMPQ         AX, $0x05
+	JLE          loaded259
+	VMOVSD       (BX)(SI*1), X2
+	VINSERTPS    $0x20, 8(BX)(SI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Y5, Y5
-	VMOVSD       (AX)(CX*2), X2
-	VINSERTPS    $0x20, 8(AX)(CX*2), X2, X2
+	CMPQ         AX, $0x06
+	JLE          loaded259
+	VMOVSD       (BX)(DX*2), X2
+	VINSERTPS    $0x20, 8(BX)(DX*2), X2, X2
 	VINSERTF32X4 $0x01, X2, Y6, Y6
-	VMOVSD       (AX)(SI*1), X2
-	VINSERTPS    $0x20, 8(AX)(SI*1), X2, X2
+	CMPQ         AX, $0x07
+	JLE          loaded259
+	VMOVSD       (BX)(DI*1), X2
+	VINSERTPS    $0x20, 8(BX)(DI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Y7, Y7
-	VUNPCKHPS    Y5, Y3, Y2
-	VUNPCKLPS    Y5, Y3, Y3
-	VUNPCKHPS    Y7, Y6, Y5
-	VUNPCKLPS    Y7, Y6, Y6
-	VUNPCKHPD    Y6, Y3, Y7
-	VUNPCKLPD    Y6, Y3, Y3
-	VUNPCKHPD    Y5, Y2, Y6
-	VUNPCKLPD    Y5, Y2, Y2
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready151
 
-fresh150:
+loaded259:
+	VUNPCKHPS Y5, Y3, Y2
+	VUNPCKLPS Y5, Y3, Y3
+	VUNPCKHPS Y7, Y6, Y5
+	VUNPCKLPS Y7, Y6, Y6
+	VUNPCKHPD Y6, Y3, Y7
+	VUNPCKLPD Y6, Y3, Y3
+	VUNPCKHPD Y5, Y2, Y6
+	VUNPCKLPD Y5, Y2, Y2
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready258
+
+fresh257:
 	VPXORD Y3, Y3, Y3
 	VPXORD Y7, Y7, Y7
 	VPXORD Y2, Y2, Y2
 
-ready151:
+ready258:
 	VPXORD Y5, Y5, Y5
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without153
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without260
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row155:
-	VMOVUPS      (SI), Y6
+row262:
+	CMPQ      AX, $0x08
+	JE        all263
+	VMOVUPS.Z (DI), K1, Y6
+	JMP       moved264
+
+all263:
+	VMOVUPS (DI), Y6
+
+moved264:
 	VMOVAPS      Y5, Y9
-	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y8, Y6, Y3
 	VFMADD231PS  Y8, Y1, Y9
-	VBROADCASTSS 4(CX), Y8
+	VBROADCASTSS 4(DX), Y8
 	VFMADD231PS  Y8, Y6, Y7
 	VFMADD231PS  Y8, Y4, Y9
-	VBROADCASTSS 8(CX), Y8
+	VBROADCASTSS 8(DX), Y8
 	VFMADD231PS  Y8, Y6, Y2
 	VFMADD231PS  Y8, Y0, Y9
 	VADDPS       Y5, Y9, Y9
-	VMOVUPS      Y9, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row155
+	CMPQ         AX, $0x08
+	JE           all265
+	VMOVUPS      Y9, K1, (BX)
+	JMP          moved266
+
+all265:
+	VMOVUPS Y9, (BX)
+
+moved266:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row262
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end154
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end261
 
-without153:
+without260:
 	// the same without dx
-row156:
-	VMOVUPS          (SI), Y6
-	VFMADD231PS.BCST (CX), Y6, Y3
-	VFMADD231PS.BCST 4(CX), Y6, Y7
-	VFMADD231PS.BCST 8(CX), Y6, Y2
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row156
+row267:
+	CMPQ      AX, $0x08
+	JE        all268
+	VMOVUPS.Z (DI), K1, Y6
+	JMP       moved269
 
-end154:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all268:
+	VMOVUPS (DI), Y6
+
+moved269:
+	VFMADD231PS.BCST (DX), Y6, Y3
+	VFMADD231PS.BCST 4(DX), Y6, Y7
+	VFMADD231PS.BCST 8(DX), Y6, Y2
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row267
+
+end261:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y5, Y5, Y5
 	VADDPS        Y5, Y3, Y3
 	VADDPS        Y5, Y7, Y7
 	VADDPS        Y5, Y2, Y2
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y7, Y3, Y0
 	VUNPCKLPS     Y7, Y3, Y3
 	VUNPCKHPS     Y1, Y2, Y7
@@ -3360,58 +5444,105 @@ end154:
 	VUNPCKLPD     Y2, Y3, Y3
 	VUNPCKHPD     Y7, Y0, Y2
 	VUNPCKLPD     Y7, Y0, Y0
-	VMOVSD        X3, (AX)
-	VEXTRACTPS    $0x02, X3, 8(AX)
-	VEXTRACTF32X4 $0x01, Y3, X7
-	VMOVSD        X7, (AX)(BX*4)
-	VEXTRACTPS    $0x02, X7, 8(AX)(BX*4)
-	VMOVSD        X1, (AX)(BX*1)
-	VEXTRACTPS    $0x02, X1, 8(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y1, X7
-	VMOVSD        X7, (AX)(DX*1)
-	VEXTRACTPS    $0x02, X7, 8(AX)(DX*1)
-	VMOVSD        X0, (AX)(BX*2)
-	VEXTRACTPS    $0x02, X0, 8(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y0, X7
-	VMOVSD        X7, (AX)(CX*2)
-	VEXTRACTPS    $0x02, X7, 8(AX)(CX*2)
-	VMOVSD        X2, (AX)(CX*1)
-	VEXTRACTPS    $0x02, X2, 8(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y2, X7
-	VMOVSD        X7, (AX)(SI*1)
-	VEXTRACTPS    $0x02, X7, 8(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X3, (BX)
+	VEXTRACTPS    $0x02, X3, 8(BX)
 	CMPQ          AX, $0x01
-	JGE           inputs148
-	VXORPS        X15, X15, X15
+	JLE           stored270
+	VMOVSD        X1, (BX)(CX*1)
+	VEXTRACTPS    $0x02, X1, 8(BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored270
+	VMOVSD        X0, (BX)(CX*2)
+	VEXTRACTPS    $0x02, X0, 8(BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored270
+	VMOVSD        X2, (BX)(DX*1)
+	VEXTRACTPS    $0x02, X2, 8(BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored270
+	VEXTRACTF32X4 $0x01, Y3, X7
+	VMOVSD        X7, (BX)(CX*4)
+	VEXTRACTPS    $0x02, X7, 8(BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored270
+	VEXTRACTF32X4 $0x01, Y1, X7
+	VMOVSD        X7, (BX)(SI*1)
+	VEXTRACTPS    $0x02, X7, 8(BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored270
+	VEXTRACTF32X4 $0x01, Y0, X7
+	VMOVSD        X7, (BX)(DX*2)
+	VEXTRACTPS    $0x02, X7, 8(BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored270
+	VEXTRACTF32X4 $0x01, Y2, X7
+	VMOVSD        X7, (BX)(DI*1)
+	VEXTRACTPS    $0x02, X7, 8(BX)(DI*1)
+
+stored270:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs254
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other147:
-inputs158:
-	// 2 columns of w and of dw, 8 inputs
-	MOVQ         w+80(FP), AX
-	MOVQ         ldw+88(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVSD       (AX), X1
-	VMOVSD       (AX)(BX*1), X2
-	VMOVSD       (AX)(BX*2), X3
-	VMOVSD       (AX)(CX*1), X4
-	VMOVSD       (AX)(BX*4), X0
+other253:
+inputs272:
+	// 2 columns of w and of dw, 8 inputs or those that are left
+	MOVQ  rows+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	CMPQ  AX, $0x08
+	JLE   parted273
+	MOVQ  $0x00000008, AX
+
+parted273:
+	MOVQ         w+80(FP), BX
+	MOVQ         ldw+88(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VMOVSD       (BX), X1
+	CMPQ         AX, $0x01
+	JLE          loaded274
+	VMOVSD       (BX)(CX*1), X2
+	CMPQ         AX, $0x02
+	JLE          loaded274
+	VMOVSD       (BX)(CX*2), X3
+	CMPQ         AX, $0x03
+	JLE          loaded274
+	VMOVSD       (BX)(DX*1), X4
+	CMPQ         AX, $0x04
+	JLE          loaded274
+	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Y1, Y1
-	VMOVSD       (AX)(DX*1), X0
+	CMPQ         AX, $0x05
+	JLE          loaded274
+	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Y2, Y2
-	VMOVSD       (AX)(CX*2), X0
+	CMPQ         AX, $0x06
+	JLE          loaded274
+	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Y3, Y3
-	VMOVSD       (AX)(SI*1), X0
+	CMPQ         AX, $0x07
+	JLE          loaded274
+	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Y4, Y4
+
+loaded274:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -3420,104 +5551,148 @@ inputs158:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+80(FP)
-	MOVQ         init+32(FP), AX
-	TESTQ        AX, AX
-	JE           fresh160
-	MOVQ         ldinit+40(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVSD       (AX), X2
-	VMOVSD       (AX)(BX*1), X3
-	VMOVSD       (AX)(BX*2), X5
-	VMOVSD       (AX)(CX*1), X6
-	VMOVSD       (AX)(BX*4), X0
+	IMUL3Q       $0x08, CX, CX
+	ADDQ         CX, BX
+	MOVQ         BX, w+80(FP)
+	MOVQ         init+32(FP), BX
+	TESTQ        BX, BX
+	JE           fresh275
+	MOVQ         ldinit+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VMOVSD       (BX), X2
+	CMPQ         AX, $0x01
+	JLE          loaded277
+	VMOVSD       (BX)(CX*1), X3
+	CMPQ         AX, $0x02
+	JLE          loaded277
+	VMOVSD       (BX)(CX*2), X5
+	CMPQ         AX, $0x03
+	JLE          loaded277
+	VMOVSD       (BX)(DX*1), X6
+	CMPQ         AX, $0x04
+	JLE          loaded277
+	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Y2, Y2
-	VMOVSD       (AX)(DX*1), X0
+	CMPQ         AX, $0x05
+	JLE          loaded277
+	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Y3, Y3
-	VMOVSD       (AX)(CX*2), X0
+	CMPQ         AX, $0x06
+	JLE          loaded277
+	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Y5, Y5
-	VMOVSD       (AX)(SI*1), X0
+	CMPQ         AX, $0x07
+	JLE          loaded277
+	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Y6, Y6
-	VUNPCKHPS    Y3, Y2, Y0
-	VUNPCKLPS    Y3, Y2, Y2
-	VUNPCKHPS    Y6, Y5, Y3
-	VUNPCKLPS    Y6, Y5, Y5
-	VUNPCKHPD    Y5, Y2, Y6
-	VUNPCKLPD    Y5, Y2, Y2
-	VUNPCKHPD    Y3, Y0, Y5
-	VUNPCKLPD    Y3, Y0, Y0
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, init+32(FP)
-	JMP          ready161
 
-fresh160:
+loaded277:
+	VUNPCKHPS Y3, Y2, Y0
+	VUNPCKLPS Y3, Y2, Y2
+	VUNPCKHPS Y6, Y5, Y3
+	VUNPCKLPS Y6, Y5, Y5
+	VUNPCKHPD Y5, Y2, Y6
+	VUNPCKLPD Y5, Y2, Y2
+	VUNPCKHPD Y3, Y0, Y5
+	VUNPCKLPD Y3, Y0, Y0
+	IMUL3Q    $0x08, CX, CX
+	ADDQ      CX, BX
+	MOVQ      BX, init+32(FP)
+	JMP       ready276
+
+fresh275:
 	VPXORD Y2, Y2, Y2
 	VPXORD Y6, Y6, Y6
 
-ready161:
+ready276:
 	VPXORD Y0, Y0, Y0
-	MOVQ   dx+0(FP), AX
-	MOVQ   lddx+8(FP), BX
-	MOVQ   dz+48(FP), CX
-	MOVQ   lddz+56(FP), DX
-	MOVQ   x+64(FP), SI
-	MOVQ   ldx+72(FP), DI
-	MOVQ   n+112(FP), R8
-	TESTQ  AX, AX
-	JE     without163
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   dz+48(FP), DX
+	MOVQ   lddz+56(FP), SI
+	MOVQ   x+64(FP), DI
+	MOVQ   ldx+72(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  BX, BX
+	JE     without278
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row165:
-	VMOVUPS      (SI), Y3
+row280:
+	CMPQ      AX, $0x08
+	JE        all281
+	VMOVUPS.Z (DI), K1, Y3
+	JMP       moved282
+
+all281:
+	VMOVUPS (DI), Y3
+
+moved282:
 	VMOVAPS      Y0, Y7
-	VBROADCASTSS (CX), Y5
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y5, Y3, Y2
 	VFMADD231PS  Y5, Y1, Y7
-	VBROADCASTSS 4(CX), Y5
+	VBROADCASTSS 4(DX), Y5
 	VFMADD231PS  Y5, Y3, Y6
 	VFMADD231PS  Y5, Y4, Y7
 	VADDPS       Y0, Y7, Y7
-	VMOVUPS      Y7, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row165
+	CMPQ         AX, $0x08
+	JE           all283
+	VMOVUPS      Y7, K1, (BX)
+	JMP          moved284
+
+all283:
+	VMOVUPS Y7, (BX)
+
+moved284:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  row280
 
 	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x20, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end164
+	MOVQ dx+0(FP), BX
+	ADDQ $0x20, BX
+	MOVQ BX, dx+0(FP)
+	JMP  end279
 
-without163:
+without278:
 	// the same without dx
-row166:
-	VMOVUPS          (SI), Y3
-	VFMADD231PS.BCST (CX), Y3, Y2
-	VFMADD231PS.BCST 4(CX), Y3, Y6
-	ADDQ             DX, CX
-	ADDQ             DI, SI
-	DECQ             R8
-	JNZ              row166
+row285:
+	CMPQ      AX, $0x08
+	JE        all286
+	VMOVUPS.Z (DI), K1, Y3
+	JMP       moved287
 
-end164:
-	MOVQ          x+64(FP), SI
-	ADDQ          $0x20, SI
-	MOVQ          SI, x+64(FP)
+all286:
+	VMOVUPS (DI), Y3
+
+moved287:
+	VFMADD231PS.BCST (DX), Y3, Y2
+	VFMADD231PS.BCST 4(DX), Y3, Y6
+	ADDQ             SI, DX
+	ADDQ             R8, DI
+	DECQ             R9
+	JNZ              row285
+
+end279:
+	MOVQ          x+64(FP), DI
+	ADDQ          $0x20, DI
+	MOVQ          DI, x+64(FP)
 	VPXORD        Y0, Y0, Y0
 	VADDPS        Y0, Y2, Y2
 	VADDPS        Y0, Y6, Y6
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
+	MOVQ          dw+16(FP), BX
+	MOVQ          lddw+24(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
 	VUNPCKHPS     Y6, Y2, Y0
 	VUNPCKLPS     Y6, Y2, Y2
 	VUNPCKHPS     Y3, Y1, Y6
@@ -3526,27 +5701,43 @@ end164:
 	VUNPCKLPD     Y1, Y2, Y2
 	VUNPCKHPD     Y6, Y0, Y1
 	VUNPCKLPD     Y6, Y0, Y0
-	VMOVSD        X2, (AX)
-	VEXTRACTF32X4 $0x01, Y2, X6
-	VMOVSD        X6, (AX)(BX*4)
-	VMOVSD        X3, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Y3, X6
-	VMOVSD        X6, (AX)(DX*1)
-	VMOVSD        X0, (AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Y0, X6
-	VMOVSD        X6, (AX)(CX*2)
-	VMOVSD        X1, (AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Y1, X6
-	VMOVSD        X6, (AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+96(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+96(FP)
+	VMOVSD        X2, (BX)
 	CMPQ          AX, $0x01
-	JGE           inputs158
-	VXORPS        X15, X15, X15
+	JLE           stored288
+	VMOVSD        X3, (BX)(CX*1)
+	CMPQ          AX, $0x02
+	JLE           stored288
+	VMOVSD        X0, (BX)(CX*2)
+	CMPQ          AX, $0x03
+	JLE           stored288
+	VMOVSD        X1, (BX)(DX*1)
+	CMPQ          AX, $0x04
+	JLE           stored288
+	VEXTRACTF32X4 $0x01, Y2, X6
+	VMOVSD        X6, (BX)(CX*4)
+	CMPQ          AX, $0x05
+	JLE           stored288
+	VEXTRACTF32X4 $0x01, Y3, X6
+	VMOVSD        X6, (BX)(SI*1)
+	CMPQ          AX, $0x06
+	JLE           stored288
+	VEXTRACTF32X4 $0x01, Y0, X6
+	VMOVSD        X6, (BX)(DX*2)
+	CMPQ          AX, $0x07
+	JLE           stored288
+	VEXTRACTF32X4 $0x01, Y1, X6
+	VMOVSD        X6, (BX)(DI*1)
+
+stored288:
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   rows+96(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+96(FP)
+	CMPQ   BX, $0x01
+	JGE    inputs272
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
@@ -3559,7 +5750,7 @@ TEXT ·narrowBothAVX512VLF64(SB), NOSPLIT, $0-120
 	JNE     other1
 
 inputs2:
-	// 10 columns of w and of dw, 4 inputs
+	// 10 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
 	LEAQ         (BX)(BX*2), CX
@@ -3748,41 +5939,41 @@ end16:
 	VUNPCKHPD     Y10, Y11, Y0
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVUPD       X11, (AX)
+	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVUPD       X10, (AX)(BX*2)
-	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y0, X10
 	VMOVUPD       X10, (AX)(CX*1)
 	VUNPCKHPD     Y12, Y13, Y10
 	VUNPCKLPD     Y12, Y13, Y13
 	VMOVUPD       X13, 16(AX)
+	VMOVUPD       X10, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y13, X12
 	VMOVUPD       X12, 16(AX)(BX*2)
-	VMOVUPD       X10, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y10, X12
 	VMOVUPD       X12, 16(AX)(CX*1)
 	VUNPCKHPD     Y14, Y15, Y12
 	VUNPCKLPD     Y14, Y15, Y15
 	VMOVUPD       X15, 32(AX)
+	VMOVUPD       X12, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y15, X14
 	VMOVUPD       X14, 32(AX)(BX*2)
-	VMOVUPD       X12, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y12, X14
 	VMOVUPD       X14, 32(AX)(CX*1)
 	VUNPCKHPD     Y16, Y17, Y14
 	VUNPCKLPD     Y16, Y17, Y17
 	VMOVUPD       X17, 48(AX)
+	VMOVUPD       X14, 48(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y17, X16
 	VMOVUPD       X16, 48(AX)(BX*2)
-	VMOVUPD       X14, 48(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y14, X16
 	VMOVUPD       X16, 48(AX)(CX*1)
 	VUNPCKHPD     Y18, Y19, Y16
 	VUNPCKLPD     Y18, Y19, Y19
 	VMOVUPD       X19, 64(AX)
+	VMOVUPD       X16, 64(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y19, X18
 	VMOVUPD       X18, 64(AX)(BX*2)
-	VMOVUPD       X16, 64(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y16, X18
 	VMOVUPD       X18, 64(AX)(CX*1)
 	IMUL3Q        $0x04, BX, BX
@@ -3799,10 +5990,10 @@ end16:
 
 other1:
 	CMPQ AX, $0x09
-	JNE  other19
+	JNE  other24
 
-inputs20:
-	// 9 columns of w and of dw, 4 inputs
+inputs25:
+	// 9 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
 	LEAQ         (BX)(BX*2), CX
@@ -3843,7 +6034,7 @@ inputs20:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh26
+	JE           fresh31
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X10
@@ -3881,9 +6072,9 @@ inputs20:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready27
+	JMP          ready32
 
-fresh26:
+fresh31:
 	VPXORD Y10, Y10, Y10
 	VPXORD Y8, Y8, Y8
 	VPXORD Y12, Y12, Y12
@@ -3894,7 +6085,7 @@ fresh26:
 	VPXORD Y15, Y15, Y15
 	VPXORD Y18, Y18, Y18
 
-ready27:
+ready32:
 	VPXORD Y17, Y17, Y17
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -3904,10 +6095,10 @@ ready27:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without33
+	JE     without38
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row35:
+row40:
 	VMOVUPD      (SI), Y19
 	VMOVAPD      Y17, Y21
 	VBROADCASTSD (CX), Y20
@@ -3943,17 +6134,17 @@ row35:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row35
+	JNZ          row40
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end34
+	JMP  end39
 
-without33:
+without38:
 	// the same without dx
-row36:
+row41:
 	VMOVUPD          (SI), Y19
 	VFMADD231PD.BCST (CX), Y19, Y10
 	VFMADD231PD.BCST 8(CX), Y19, Y8
@@ -3967,9 +6158,9 @@ row36:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row36
+	JNZ              row41
 
-end34:
+end39:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -3989,41 +6180,41 @@ end34:
 	VUNPCKHPD     Y8, Y10, Y0
 	VUNPCKLPD     Y8, Y10, Y10
 	VMOVUPD       X10, (AX)
+	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVUPD       X8, (AX)(BX*2)
-	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VMOVUPD       X8, (AX)(CX*1)
 	VUNPCKHPD     Y11, Y12, Y8
 	VUNPCKLPD     Y11, Y12, Y12
 	VMOVUPD       X12, 16(AX)
+	VMOVUPD       X8, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y12, X11
 	VMOVUPD       X11, 16(AX)(BX*2)
-	VMOVUPD       X8, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y8, X11
 	VMOVUPD       X11, 16(AX)(CX*1)
 	VUNPCKHPD     Y13, Y14, Y11
 	VUNPCKLPD     Y13, Y14, Y14
 	VMOVUPD       X14, 32(AX)
+	VMOVUPD       X11, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y14, X13
 	VMOVUPD       X13, 32(AX)(BX*2)
-	VMOVUPD       X11, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y11, X13
 	VMOVUPD       X13, 32(AX)(CX*1)
 	VUNPCKHPD     Y15, Y16, Y13
 	VUNPCKLPD     Y15, Y16, Y16
 	VMOVUPD       X16, 48(AX)
+	VMOVUPD       X13, 48(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y16, X15
 	VMOVUPD       X15, 48(AX)(BX*2)
-	VMOVUPD       X13, 48(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y13, X15
 	VMOVUPD       X15, 48(AX)(CX*1)
 	VUNPCKHPD     Y0, Y18, Y15
 	VUNPCKLPD     Y0, Y18, Y18
 	VMOVSD        X18, 64(AX)
+	VMOVSD        X15, 64(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y18, X0
 	VMOVSD        X0, 64(AX)(BX*2)
-	VMOVSD        X15, 64(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y15, X0
 	VMOVSD        X0, 64(AX)(CX*1)
 	IMUL3Q        $0x04, BX, BX
@@ -4033,17 +6224,17 @@ end34:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs20
+	JGE           inputs25
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other19:
+other24:
 	CMPQ AX, $0x08
-	JNE  other37
+	JNE  other47
 
-inputs38:
-	// 8 columns of w and of dw, 4 inputs
+inputs48:
+	// 8 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
 	LEAQ         (BX)(BX*2), CX
@@ -4076,7 +6267,7 @@ inputs38:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh43
+	JE           fresh53
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X9
@@ -4106,9 +6297,9 @@ inputs38:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready44
+	JMP          ready54
 
-fresh43:
+fresh53:
 	VPXORD Y9, Y9, Y9
 	VPXORD Y8, Y8, Y8
 	VPXORD Y11, Y11, Y11
@@ -4118,7 +6309,7 @@ fresh43:
 	VPXORD Y15, Y15, Y15
 	VPXORD Y14, Y14, Y14
 
-ready44:
+ready54:
 	VPXORD Y16, Y16, Y16
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -4128,10 +6319,10 @@ ready44:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without49
+	JE     without59
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row51:
+row61:
 	VMOVUPD      (SI), Y17
 	VMOVAPD      Y16, Y19
 	VBROADCASTSD (CX), Y18
@@ -4164,17 +6355,17 @@ row51:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row51
+	JNZ          row61
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end50
+	JMP  end60
 
-without49:
+without59:
 	// the same without dx
-row52:
+row62:
 	VMOVUPD          (SI), Y17
 	VFMADD231PD.BCST (CX), Y17, Y9
 	VFMADD231PD.BCST 8(CX), Y17, Y8
@@ -4187,9 +6378,9 @@ row52:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row52
+	JNZ              row62
 
-end50:
+end60:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -4208,33 +6399,33 @@ end50:
 	VUNPCKHPD     Y8, Y9, Y0
 	VUNPCKLPD     Y8, Y9, Y9
 	VMOVUPD       X9, (AX)
+	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVUPD       X8, (AX)(BX*2)
-	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VMOVUPD       X8, (AX)(CX*1)
 	VUNPCKHPD     Y10, Y11, Y8
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVUPD       X11, 16(AX)
+	VMOVUPD       X8, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVUPD       X10, 16(AX)(BX*2)
-	VMOVUPD       X8, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y8, X10
 	VMOVUPD       X10, 16(AX)(CX*1)
 	VUNPCKHPD     Y12, Y13, Y10
 	VUNPCKLPD     Y12, Y13, Y13
 	VMOVUPD       X13, 32(AX)
+	VMOVUPD       X10, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y13, X12
 	VMOVUPD       X12, 32(AX)(BX*2)
-	VMOVUPD       X10, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y10, X12
 	VMOVUPD       X12, 32(AX)(CX*1)
 	VUNPCKHPD     Y14, Y15, Y12
 	VUNPCKLPD     Y14, Y15, Y15
 	VMOVUPD       X15, 48(AX)
+	VMOVUPD       X12, 48(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y15, X14
 	VMOVUPD       X14, 48(AX)(BX*2)
-	VMOVUPD       X12, 48(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y12, X14
 	VMOVUPD       X14, 48(AX)(CX*1)
 	IMUL3Q        $0x04, BX, BX
@@ -4244,17 +6435,17 @@ end50:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs38
+	JGE           inputs48
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other37:
+other47:
 	CMPQ AX, $0x07
-	JNE  other53
+	JNE  other67
 
-inputs54:
-	// 7 columns of w and of dw, 4 inputs
+inputs68:
+	// 7 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
 	LEAQ         (BX)(BX*2), CX
@@ -4289,7 +6480,7 @@ inputs54:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh59
+	JE           fresh73
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X8
@@ -4321,9 +6512,9 @@ inputs54:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready60
+	JMP          ready74
 
-fresh59:
+fresh73:
 	VPXORD Y8, Y8, Y8
 	VPXORD Y6, Y6, Y6
 	VPXORD Y10, Y10, Y10
@@ -4332,7 +6523,7 @@ fresh59:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y14, Y14, Y14
 
-ready60:
+ready74:
 	VPXORD Y13, Y13, Y13
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -4342,10 +6533,10 @@ ready60:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without65
+	JE     without79
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row67:
+row81:
 	VMOVUPD      (SI), Y15
 	VMOVAPD      Y13, Y17
 	VBROADCASTSD (CX), Y16
@@ -4375,17 +6566,17 @@ row67:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row67
+	JNZ          row81
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end66
+	JMP  end80
 
-without65:
+without79:
 	// the same without dx
-row68:
+row82:
 	VMOVUPD          (SI), Y15
 	VFMADD231PD.BCST (CX), Y15, Y8
 	VFMADD231PD.BCST 8(CX), Y15, Y6
@@ -4397,9 +6588,9 @@ row68:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row68
+	JNZ              row82
 
-end66:
+end80:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -4417,33 +6608,33 @@ end66:
 	VUNPCKHPD     Y6, Y8, Y0
 	VUNPCKLPD     Y6, Y8, Y8
 	VMOVUPD       X8, (AX)
+	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y8, X6
 	VMOVUPD       X6, (AX)(BX*2)
-	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y0, X6
 	VMOVUPD       X6, (AX)(CX*1)
 	VUNPCKHPD     Y9, Y10, Y6
 	VUNPCKLPD     Y9, Y10, Y10
 	VMOVUPD       X10, 16(AX)
+	VMOVUPD       X6, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y10, X9
 	VMOVUPD       X9, 16(AX)(BX*2)
-	VMOVUPD       X6, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y6, X9
 	VMOVUPD       X9, 16(AX)(CX*1)
 	VUNPCKHPD     Y11, Y12, Y9
 	VUNPCKLPD     Y11, Y12, Y12
 	VMOVUPD       X12, 32(AX)
+	VMOVUPD       X9, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y12, X11
 	VMOVUPD       X11, 32(AX)(BX*2)
-	VMOVUPD       X9, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y9, X11
 	VMOVUPD       X11, 32(AX)(CX*1)
 	VUNPCKHPD     Y0, Y14, Y11
 	VUNPCKLPD     Y0, Y14, Y14
 	VMOVSD        X14, 48(AX)
+	VMOVSD        X11, 48(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y14, X0
 	VMOVSD        X0, 48(AX)(BX*2)
-	VMOVSD        X11, 48(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y11, X0
 	VMOVSD        X0, 48(AX)(CX*1)
 	IMUL3Q        $0x04, BX, BX
@@ -4453,17 +6644,17 @@ end66:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs54
+	JGE           inputs68
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other53:
+other67:
 	CMPQ AX, $0x06
-	JNE  other69
+	JNE  other87
 
-inputs70:
-	// 6 columns of w and of dw, 4 inputs
+inputs88:
+	// 6 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
 	LEAQ         (BX)(BX*2), CX
@@ -4490,7 +6681,7 @@ inputs70:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh74
+	JE           fresh92
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X7
@@ -4514,9 +6705,9 @@ inputs70:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready75
+	JMP          ready93
 
-fresh74:
+fresh92:
 	VPXORD Y7, Y7, Y7
 	VPXORD Y6, Y6, Y6
 	VPXORD Y9, Y9, Y9
@@ -4524,7 +6715,7 @@ fresh74:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y10, Y10, Y10
 
-ready75:
+ready93:
 	VPXORD Y12, Y12, Y12
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -4534,10 +6725,10 @@ ready75:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without79
+	JE     without97
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row81:
+row99:
 	VMOVUPD      (SI), Y13
 	VMOVAPD      Y12, Y15
 	VBROADCASTSD (CX), Y14
@@ -4564,17 +6755,17 @@ row81:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row81
+	JNZ          row99
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end80
+	JMP  end98
 
-without79:
+without97:
 	// the same without dx
-row82:
+row100:
 	VMOVUPD          (SI), Y13
 	VFMADD231PD.BCST (CX), Y13, Y7
 	VFMADD231PD.BCST 8(CX), Y13, Y6
@@ -4585,9 +6776,9 @@ row82:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row82
+	JNZ              row100
 
-end80:
+end98:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -4604,25 +6795,25 @@ end80:
 	VUNPCKHPD     Y6, Y7, Y0
 	VUNPCKLPD     Y6, Y7, Y7
 	VMOVUPD       X7, (AX)
+	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y7, X6
 	VMOVUPD       X6, (AX)(BX*2)
-	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y0, X6
 	VMOVUPD       X6, (AX)(CX*1)
 	VUNPCKHPD     Y8, Y9, Y6
 	VUNPCKLPD     Y8, Y9, Y9
 	VMOVUPD       X9, 16(AX)
+	VMOVUPD       X6, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVUPD       X8, 16(AX)(BX*2)
-	VMOVUPD       X6, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVUPD       X8, 16(AX)(CX*1)
 	VUNPCKHPD     Y10, Y11, Y8
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVUPD       X11, 32(AX)
+	VMOVUPD       X8, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVUPD       X10, 32(AX)(BX*2)
-	VMOVUPD       X8, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y8, X10
 	VMOVUPD       X10, 32(AX)(CX*1)
 	IMUL3Q        $0x04, BX, BX
@@ -4632,17 +6823,17 @@ end80:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs70
+	JGE           inputs88
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other69:
+other87:
 	CMPQ AX, $0x05
-	JNE  other83
+	JNE  other104
 
-inputs84:
-	// 5 columns of w and of dw, 4 inputs
+inputs105:
+	// 5 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
 	LEAQ         (BX)(BX*2), CX
@@ -4671,7 +6862,7 @@ inputs84:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh88
+	JE           fresh109
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X6
@@ -4697,16 +6888,16 @@ inputs84:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready89
+	JMP          ready110
 
-fresh88:
+fresh109:
 	VPXORD Y6, Y6, Y6
 	VPXORD Y4, Y4, Y4
 	VPXORD Y8, Y8, Y8
 	VPXORD Y7, Y7, Y7
 	VPXORD Y10, Y10, Y10
 
-ready89:
+ready110:
 	VPXORD Y9, Y9, Y9
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -4716,10 +6907,10 @@ ready89:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without93
+	JE     without114
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row95:
+row116:
 	VMOVUPD      (SI), Y11
 	VMOVAPD      Y9, Y13
 	VBROADCASTSD (CX), Y12
@@ -4743,17 +6934,17 @@ row95:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row95
+	JNZ          row116
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end94
+	JMP  end115
 
-without93:
+without114:
 	// the same without dx
-row96:
+row117:
 	VMOVUPD          (SI), Y11
 	VFMADD231PD.BCST (CX), Y11, Y6
 	VFMADD231PD.BCST 8(CX), Y11, Y4
@@ -4763,9 +6954,9 @@ row96:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row96
+	JNZ              row117
 
-end94:
+end115:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -4781,25 +6972,25 @@ end94:
 	VUNPCKHPD     Y4, Y6, Y0
 	VUNPCKLPD     Y4, Y6, Y6
 	VMOVUPD       X6, (AX)
+	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y6, X4
 	VMOVUPD       X4, (AX)(BX*2)
-	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y0, X4
 	VMOVUPD       X4, (AX)(CX*1)
 	VUNPCKHPD     Y7, Y8, Y4
 	VUNPCKLPD     Y7, Y8, Y8
 	VMOVUPD       X8, 16(AX)
+	VMOVUPD       X4, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y8, X7
 	VMOVUPD       X7, 16(AX)(BX*2)
-	VMOVUPD       X4, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y4, X7
 	VMOVUPD       X7, 16(AX)(CX*1)
 	VUNPCKHPD     Y0, Y10, Y7
 	VUNPCKLPD     Y0, Y10, Y10
 	VMOVSD        X10, 32(AX)
+	VMOVSD        X7, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y10, X0
 	VMOVSD        X0, 32(AX)(BX*2)
-	VMOVSD        X7, 32(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y7, X0
 	VMOVSD        X0, 32(AX)(CX*1)
 	IMUL3Q        $0x04, BX, BX
@@ -4809,17 +7000,17 @@ end94:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs84
+	JGE           inputs105
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other83:
+other104:
 	CMPQ AX, $0x04
-	JNE  other97
+	JNE  other121
 
-inputs98:
-	// 4 columns of w and of dw, 4 inputs
+inputs122:
+	// 4 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
 	LEAQ         (BX)(BX*2), CX
@@ -4840,7 +7031,7 @@ inputs98:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh101
+	JE           fresh125
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X5
@@ -4858,15 +7049,15 @@ inputs98:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready102
+	JMP          ready126
 
-fresh101:
+fresh125:
 	VPXORD Y5, Y5, Y5
 	VPXORD Y4, Y4, Y4
 	VPXORD Y7, Y7, Y7
 	VPXORD Y6, Y6, Y6
 
-ready102:
+ready126:
 	VPXORD Y8, Y8, Y8
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -4876,10 +7067,10 @@ ready102:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without105
+	JE     without129
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row107:
+row131:
 	VMOVUPD      (SI), Y9
 	VMOVAPD      Y8, Y11
 	VBROADCASTSD (CX), Y10
@@ -4900,17 +7091,17 @@ row107:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row107
+	JNZ          row131
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end106
+	JMP  end130
 
-without105:
+without129:
 	// the same without dx
-row108:
+row132:
 	VMOVUPD          (SI), Y9
 	VFMADD231PD.BCST (CX), Y9, Y5
 	VFMADD231PD.BCST 8(CX), Y9, Y4
@@ -4919,9 +7110,9 @@ row108:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row108
+	JNZ              row132
 
-end106:
+end130:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -4936,17 +7127,17 @@ end106:
 	VUNPCKHPD     Y4, Y5, Y0
 	VUNPCKLPD     Y4, Y5, Y5
 	VMOVUPD       X5, (AX)
+	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y5, X4
 	VMOVUPD       X4, (AX)(BX*2)
-	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y0, X4
 	VMOVUPD       X4, (AX)(CX*1)
 	VUNPCKHPD     Y6, Y7, Y4
 	VUNPCKLPD     Y6, Y7, Y7
 	VMOVUPD       X7, 16(AX)
+	VMOVUPD       X4, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y7, X6
 	VMOVUPD       X6, 16(AX)(BX*2)
-	VMOVUPD       X4, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y4, X6
 	VMOVUPD       X6, 16(AX)(CX*1)
 	IMUL3Q        $0x04, BX, BX
@@ -4956,17 +7147,17 @@ end106:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs98
+	JGE           inputs122
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other97:
+other121:
 	CMPQ AX, $0x03
-	JNE  other109
+	JNE  other135
 
-inputs110:
-	// 3 columns of w and of dw, 4 inputs
+inputs136:
+	// 3 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
 	LEAQ         (BX)(BX*2), CX
@@ -4989,7 +7180,7 @@ inputs110:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh113
+	JE           fresh139
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X4
@@ -5009,14 +7200,14 @@ inputs110:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready114
+	JMP          ready140
 
-fresh113:
+fresh139:
 	VPXORD Y4, Y4, Y4
 	VPXORD Y2, Y2, Y2
 	VPXORD Y6, Y6, Y6
 
-ready114:
+ready140:
 	VPXORD Y5, Y5, Y5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -5026,10 +7217,10 @@ ready114:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without117
+	JE     without143
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row119:
+row145:
 	VMOVUPD      (SI), Y7
 	VMOVAPD      Y5, Y9
 	VBROADCASTSD (CX), Y8
@@ -5047,17 +7238,17 @@ row119:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row119
+	JNZ          row145
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end118
+	JMP  end144
 
-without117:
+without143:
 	// the same without dx
-row120:
+row146:
 	VMOVUPD          (SI), Y7
 	VFMADD231PD.BCST (CX), Y7, Y4
 	VFMADD231PD.BCST 8(CX), Y7, Y2
@@ -5065,9 +7256,9 @@ row120:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row120
+	JNZ              row146
 
-end118:
+end144:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -5081,17 +7272,17 @@ end118:
 	VUNPCKHPD     Y2, Y4, Y0
 	VUNPCKLPD     Y2, Y4, Y4
 	VMOVUPD       X4, (AX)
+	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y4, X2
 	VMOVUPD       X2, (AX)(BX*2)
-	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y0, X2
 	VMOVUPD       X2, (AX)(CX*1)
 	VUNPCKHPD     Y0, Y6, Y2
 	VUNPCKLPD     Y0, Y6, Y6
 	VMOVSD        X6, 16(AX)
+	VMOVSD        X2, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y6, X0
 	VMOVSD        X0, 16(AX)(BX*2)
-	VMOVSD        X2, 16(AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y2, X0
 	VMOVSD        X0, 16(AX)(CX*1)
 	IMUL3Q        $0x04, BX, BX
@@ -5101,14 +7292,14 @@ end118:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs110
+	JGE           inputs136
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other109:
-inputs122:
-	// 2 columns of w and of dw, 4 inputs
+other135:
+inputs150:
+	// 2 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
 	LEAQ         (BX)(BX*2), CX
@@ -5123,7 +7314,7 @@ inputs122:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh124
+	JE           fresh152
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X3
@@ -5135,13 +7326,13 @@ inputs122:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready125
+	JMP          ready153
 
-fresh124:
+fresh152:
 	VPXORD Y3, Y3, Y3
 	VPXORD Y2, Y2, Y2
 
-ready125:
+ready153:
 	VPXORD Y4, Y4, Y4
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -5151,10 +7342,10 @@ ready125:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without127
+	JE     without155
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row129:
+row157:
 	VMOVUPD      (SI), Y5
 	VMOVAPD      Y4, Y7
 	VBROADCASTSD (CX), Y6
@@ -5169,26 +7360,26 @@ row129:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row129
+	JNZ          row157
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end128
+	JMP  end156
 
-without127:
+without155:
 	// the same without dx
-row130:
+row158:
 	VMOVUPD          (SI), Y5
 	VFMADD231PD.BCST (CX), Y5, Y3
 	VFMADD231PD.BCST 8(CX), Y5, Y2
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row130
+	JNZ              row158
 
-end128:
+end156:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -5201,9 +7392,9 @@ end128:
 	VUNPCKHPD     Y2, Y3, Y0
 	VUNPCKLPD     Y2, Y3, Y3
 	VMOVUPD       X3, (AX)
+	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y3, X2
 	VMOVUPD       X2, (AX)(BX*2)
-	VMOVUPD       X0, (AX)(BX*1)
 	VEXTRACTF32X4 $0x01, Y0, X2
 	VMOVUPD       X2, (AX)(CX*1)
 	IMUL3Q        $0x04, BX, BX
@@ -5213,7 +7404,7 @@ end128:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs122
+	JGE           inputs150
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET

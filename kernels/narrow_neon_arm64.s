@@ -22091,7 +22091,7 @@ TEXT ·narrowBothNEONF32(SB), NOSPLIT, $0-120
 	BNE  other1
 
 inputs2:
-	// 10 columns of w and of dw, 4 inputs
+	// 10 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -22359,7 +22359,7 @@ other1:
 	BNE other15
 
 inputs16:
-	// 9 columns of w and of dw, 4 inputs
+	// 9 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -22620,7 +22620,7 @@ other15:
 	BNE other29
 
 inputs30:
-	// 8 columns of w and of dw, 4 inputs
+	// 8 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -22838,7 +22838,7 @@ other29:
 	BNE other41
 
 inputs42:
-	// 7 columns of w and of dw, 4 inputs
+	// 7 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -23073,7 +23073,7 @@ other41:
 	BNE other53
 
 inputs54:
-	// 6 columns of w and of dw, 4 inputs
+	// 6 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -23277,7 +23277,7 @@ other53:
 	BNE other65
 
 inputs66:
-	// 5 columns of w and of dw, 4 inputs
+	// 5 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -23474,7 +23474,7 @@ other65:
 	BNE other77
 
 inputs78:
-	// 4 columns of w and of dw, 4 inputs
+	// 4 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -23628,7 +23628,7 @@ other77:
 	BNE other87
 
 inputs88:
-	// 3 columns of w and of dw, 4 inputs
+	// 3 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -23796,7 +23796,7 @@ end94:
 
 other87:
 inputs98:
-	// 2 columns of w and of dw, 4 inputs
+	// 2 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -23938,7 +23938,7 @@ TEXT ·narrowBothNEONF64(SB), NOSPLIT, $0-120
 	BNE  other1
 
 inputs2:
-	// 5 columns of w and of dw, 2 inputs
+	// 5 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -24102,7 +24102,7 @@ other1:
 	BNE other15
 
 inputs16:
-	// 4 columns of w and of dw, 2 inputs
+	// 4 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -24244,7 +24244,7 @@ other15:
 	BNE other27
 
 inputs28:
-	// 3 columns of w and of dw, 2 inputs
+	// 3 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2
@@ -24376,7 +24376,7 @@ end36:
 
 other27:
 inputs40:
-	// 2 columns of w and of dw, 2 inputs
+	// 2 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
 	ADD   R1, R0, R2

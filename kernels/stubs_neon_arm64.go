@@ -158,8 +158,8 @@ func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int
 // Each sum is one chain of fused multiply-adds in order of its index, of dx from
 // +0 and of dw from init, or +0 where that is nil and ldinit 0; a zero is +0. The
 // rows of each operand are as many bytes apart as follows it.
-// rows is a multiple of the lanes of a vector, at least one; cols 2 to narrowBothCols,
-// n at least 1. dx may be nil.
+// rows is a multiple of the lanes of a vector, at least one, or any number if there is
+// narrowBothParts; cols 2 to narrowBothCols, n at least 1. dx may be nil.
 //
 //go:noescape
 func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
@@ -170,8 +170,8 @@ func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, ini
 // Each sum is one chain of fused multiply-adds in order of its index, of dx from
 // +0 and of dw from init, or +0 where that is nil and ldinit 0; a zero is +0. The
 // rows of each operand are as many bytes apart as follows it.
-// rows is a multiple of the lanes of a vector, at least one; cols 2 to narrowBothCols,
-// n at least 1. dx may be nil.
+// rows is a multiple of the lanes of a vector, at least one, or any number if there is
+// narrowBothParts; cols 2 to narrowBothCols, n at least 1. dx may be nil.
 //
 //go:noescape
 func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -486,35 +486,36 @@ func sgdNEONF32(w *float32, dw *float32, rate float32, n int)
 func sgdNEONF64(w *float64, dw *float64, rate float64, n int)
 
 var neonF32 = tiles[float32]{
-	lanes:          4,
-	halved:         false,
-	packRows:       48,
-	squaresRows:    6,
-	squaresBytes:   1073741824,
-	stripsBytes:    1073741824,
-	sweepBytes:     1073741824,
-	thinFrom:       8,
-	panelCols:      12,
-	panelRows:      8,
-	treeTerms:      16,
-	treeCols:       4,
-	unpackedCols:   3,
-	severalRows:    []int{0, 4, 2, 2, 1, 1, 1, 1},
-	narrowBothCols: 10,
-	gradRows:       4,
-	gradBothRows:   2,
-	gradBothCols:   1,
-	gradBothHeld:   8,
-	inputRows:      9,
-	turnedRows:     3,
-	bothRows:       3,
-	bothTurnedRows: 3,
-	bothCols:       8,
-	stripsRows:     3,
-	dotsSide:       1,
-	wideCols:       64,
-	thinTerms:      6,
-	flatPeriod:     3,
+	lanes:           4,
+	halved:          false,
+	packRows:        48,
+	squaresRows:     6,
+	squaresBytes:    1073741824,
+	stripsBytes:     1073741824,
+	sweepBytes:      1073741824,
+	thinFrom:        8,
+	panelCols:       12,
+	panelRows:       8,
+	treeTerms:       16,
+	treeCols:        4,
+	unpackedCols:    3,
+	severalRows:     []int{0, 4, 2, 2, 1, 1, 1, 1},
+	narrowBothCols:  10,
+	narrowBothParts: false,
+	gradRows:        4,
+	gradBothRows:    2,
+	gradBothCols:    1,
+	gradBothHeld:    8,
+	inputRows:       9,
+	turnedRows:      3,
+	bothRows:        3,
+	bothTurnedRows:  3,
+	bothCols:        8,
+	stripsRows:      3,
+	dotsSide:        1,
+	wideCols:        64,
+	thinTerms:       6,
+	flatPeriod:      3,
 
 	panel:      panelNEONF32,
 	packing:    packingNEONF32,
@@ -546,32 +547,33 @@ var neonF32 = tiles[float32]{
 }
 
 var neonF64 = tiles[float64]{
-	lanes:          2,
-	halved:         false,
-	packRows:       48,
-	squaresRows:    6,
-	squaresBytes:   1073741824,
-	stripsBytes:    1073741824,
-	sweepBytes:     1073741824,
-	thinFrom:       8,
-	panelCols:      6,
-	panelRows:      8,
-	treeTerms:      16,
-	treeCols:       2,
-	unpackedCols:   2,
-	severalRows:    []int{0, 3, 1, 1},
-	narrowBothCols: 5,
-	gradRows:       4,
-	inputRows:      8,
-	turnedRows:     1,
-	bothRows:       3,
-	bothTurnedRows: 3,
-	bothCols:       4,
-	stripsRows:     2,
-	dotsSide:       1,
-	wideCols:       32,
-	thinTerms:      6,
-	flatPeriod:     1,
+	lanes:           2,
+	halved:          false,
+	packRows:        48,
+	squaresRows:     6,
+	squaresBytes:    1073741824,
+	stripsBytes:     1073741824,
+	sweepBytes:      1073741824,
+	thinFrom:        8,
+	panelCols:       6,
+	panelRows:       8,
+	treeTerms:       16,
+	treeCols:        2,
+	unpackedCols:    2,
+	severalRows:     []int{0, 3, 1, 1},
+	narrowBothCols:  5,
+	narrowBothParts: false,
+	gradRows:        4,
+	inputRows:       8,
+	turnedRows:      1,
+	bothRows:        3,
+	bothTurnedRows:  3,
+	bothCols:        4,
+	stripsRows:      2,
+	dotsSide:        1,
+	wideCols:        32,
+	thinTerms:       6,
+	flatPeriod:      1,
 
 	panel:      panelNEONF64,
 	packing:    packingNEONF64,

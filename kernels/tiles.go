@@ -11,39 +11,40 @@ import (
 // methods are the loops over blocks around them. The comments of the generated
 // declarations (stubs_*.go) say what each function computes.
 type tiles[T Float] struct {
-	lanes          int   // elements of a vector
-	halved         bool  // whether that is computed as two halves
-	panelCols      int   // columns of the widest panel
-	panelRows      int   // rows of its tallest tile
-	wideCols       int   // columns of the widest tile of one row
-	packRows       int   // rows of the left factor from which it pays to copy a right one whose rows crowd the cache
-	sweepBytes     int   // bytes of the right factor, than which fewer are for sweep if there are few steps
-	tallLeast      int   // fewest columns that tall can have
-	tallMost       int   // most columns that tall can have
-	tallTerms      int   // terms that tall takes at a time
-	tallFrom       int   // terms from which tall is best
-	gradRows       int   // rows of dw that grad computes
-	gradBothRows   int   // most rows of dw that gradBoth computes
-	gradBothCols   int   // what its columns must be a multiple of
-	gradBothHeld   int   // columns whose sums it holds in registers
-	squaresRows    int   // most rows of dx that are for input if its columns fill vectors
-	squaresBytes   int   // most bytes of w that input takes several times
-	inputRows      int   // rows of dx that input computes at a time
-	turnedRows     int   // columns of dx that turned computes at a time
-	bothRows       int   // most rows of dx that both computes
-	bothTurnedRows int   // most columns of dx that bothTurned computes
-	bothCols       int   // most rows of dx that bothTurned computes
-	stripsRows     int   // most rows that strips computes, and is best for
-	stripsBytes    int   // most bytes of w that strips is best for, of one row
-	dotsSide       int   // most rows and columns that dots computes
-	flatPeriod     int   // most vectors after which flat can begin again
-	narrowBothCols int   // most outputs that narrowBoth can have
-	thinTerms      int   // most terms that thin can have
-	thinFrom       int   // rows of dw from which thin is best
-	treeTerms      int   // most inputs that tree can have
-	treeCols       int   // most outputs that tree can have
-	unpackedCols   int   // most outputs that unpacked can have
-	severalRows    []int // rows that several takes at a time, by outputs
+	lanes           int   // elements of a vector
+	halved          bool  // whether that is computed as two halves
+	panelCols       int   // columns of the widest panel
+	panelRows       int   // rows of its tallest tile
+	wideCols        int   // columns of the widest tile of one row
+	packRows        int   // rows of the left factor from which it pays to copy a right one whose rows crowd the cache
+	sweepBytes      int   // bytes of the right factor, than which fewer are for sweep if there are few steps
+	tallLeast       int   // fewest columns that tall can have
+	tallMost        int   // most columns that tall can have
+	tallTerms       int   // terms that tall takes at a time
+	tallFrom        int   // terms from which tall is best
+	gradRows        int   // rows of dw that grad computes
+	gradBothRows    int   // most rows of dw that gradBoth computes
+	gradBothCols    int   // what its columns must be a multiple of
+	gradBothHeld    int   // columns whose sums it holds in registers
+	squaresRows     int   // most rows of dx that are for input if its columns fill vectors
+	squaresBytes    int   // most bytes of w that input takes several times
+	inputRows       int   // rows of dx that input computes at a time
+	turnedRows      int   // columns of dx that turned computes at a time
+	bothRows        int   // most rows of dx that both computes
+	bothTurnedRows  int   // most columns of dx that bothTurned computes
+	bothCols        int   // most rows of dx that bothTurned computes
+	stripsRows      int   // most rows that strips computes, and is best for
+	stripsBytes     int   // most bytes of w that strips is best for, of one row
+	dotsSide        int   // most rows and columns that dots computes
+	flatPeriod      int   // most vectors after which flat can begin again
+	narrowBothCols  int   // most outputs that narrowBoth can have
+	narrowBothParts bool  // whether its inputs need not fill vectors
+	thinTerms       int   // most terms that thin can have
+	thinFrom        int   // rows of dw from which thin is best
+	treeTerms       int   // most inputs that tree can have
+	treeCols        int   // most outputs that tree can have
+	unpackedCols    int   // most outputs that unpacked can have
+	severalRows     []int // rows that several takes at a time, by outputs
 
 	panel      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
 	packing    func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
