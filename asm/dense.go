@@ -704,6 +704,15 @@ func (p piece) store(m Machine, q int, a Addr, v Vec) {
 	}
 }
 
+// storeUnread is store where nothing is loaded soon that lies near.
+func (p piece) storeUnread(m Machine, q int, a Addr, v Vec) {
+	if p.part != nil {
+		m.StorePartUnread(a.Plus(q*m.Spec().VecBytes), v, *p.part)
+	} else {
+		p.store(m, q, a, v)
+	}
+}
+
 // inBlocks runs over n elements in blocks of vecs vectors: body handles the
 // q-th vector of a block, step moves on by a block's bytes. In the last block
 // vectors may be missing and one may be a part.

@@ -325,7 +325,7 @@ func abreastRows(m Machine, vecs int, last piece) {
 		m.Arg(y, "y")
 		finish(m, acc, act, zero)
 		for q, v := range acc {
-			r.piece(q).store(m, q, At(y, 0), v)
+			r.piece(q).storeUnread(m, q, At(y, 0), v)
 		}
 		m.FreeInts(act, y)
 		m.FreeVecs(zero)
@@ -499,18 +499,27 @@ func treeRows(m Machine, n int, p piece) {
 		return v
 	}
 	m.Comment("lane[k,j] = x[i,k]·w[k,j], the first from bias; halved")
-	row := m.NewLabel("row")
+	row, done := m.NewLabel("row"), m.NewLabel("done")
 	m.Label(row)
-	v := sum(0, 1)
-	t := m.Vec()
-	finish(m, []Vec{v}, act, t)
-	p.store(m, 0, At(y, 0), v)
-	m.Add(x, ldx)
-	m.Add(y, ldy)
+	for again := n <= 4; ; again = false {
+		v, t := sum(0, 1), m.Vec()
+		finish(m, []Vec{v}, act, t)
+		p.storeUnread(m, 0, At(y, 0), v)
+		m.FreeVecs(v, t)
+		m.Add(x, ldx)
+		m.Add(y, ldy)
+		if !again {
+			break
+		}
+		// Two rows, or the loop is so short that it matters how it lies in memory.
+		m.AddConst(left, -1)
+		m.JumpIf(left, Equal, 0, done)
+	}
 	m.LoopDown(left, row)
+	m.Label(done)
 	m.Return()
 	m.FreeInts(y, ldy, x, ldx, left, act)
-	m.FreeVecs(v, t, bias)
+	m.FreeVecs(bias)
 	m.FreeVecs(w...)
 }
 

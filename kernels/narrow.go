@@ -8,7 +8,7 @@ const (
 
 	treeRows  = 56 // rows below which tree is best whatever the products
 	treeTurns = 5  // most vectors of products for each output that tree takes, or more if they are short,
-	treeTwo   = 3  // less so many, which matter where there are two
+	treeShort = 3  // less so many where a part of one is stored in pieces
 
 	abreastFew  = 2   // most rows that abreast computes whatever they have
 	abreastRows = 16  // most rows that it computes if they have few elements
@@ -135,8 +135,11 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 // treePays reports whether tree can compute a narrow layer and is best for it.
 func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
 	passes := (y.Cols + t.treeCols - 1) / t.treeCols
-	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) &&
-		(y.Rows < treeRows || passes*x.Cols <= max(treeTurns, chains/t.treeCols)*y.Cols-treeTwo)
+	most := max(treeTurns, chains/t.treeCols) * y.Cols
+	if !t.longVectors() {
+		most -= treeShort
+	}
+	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) && (y.Rows < treeRows || passes*x.Cols <= most)
 }
 
 // forwardTree computes a narrow layer of few inputs.

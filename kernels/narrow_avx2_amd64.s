@@ -4053,52 +4053,52 @@ row4:
 	VXORPS       Y13, Y13, Y13
 	VADDPS       Y13, Y12, Y12
 	CMPQ         R8, $0x01
-	JNE          linear5
+	JNE          linear6
 	VMAXPS       Y12, Y13, Y12
 
-linear5:
+linear6:
 	TESTQ        $0x00000004, AX
-	JZ           low7
+	JZ           low8
 	VMOVUPS      X12, (BX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, AX
-	JZ           low8
+	JZ           low9
 	VMOVSD       X12, 16(BX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, AX
-	JZ           low9
+	JZ           low10
 	VMOVSS       X12, 24(BX)
 
-low9:
-	JMP stored6
+low10:
+	JMP stored7
 
-low8:
+low9:
 	TESTQ  $0x00000001, AX
-	JZ     low10
+	JZ     low11
 	VMOVSS X12, 16(BX)
 
-low10:
-	JMP stored6
+low11:
+	JMP stored7
 
-low7:
+low8:
 	TESTQ     $0x00000002, AX
-	JZ        low11
+	JZ        low12
 	VMOVSD    X12, (BX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, AX
-	JZ        low12
+	JZ        low13
 	VMOVSS    X12, 8(BX)
 
-low12:
-	JMP stored6
+low13:
+	JMP stored7
 
-low11:
+low12:
 	TESTQ  $0x00000001, AX
-	JZ     low13
+	JZ     low14
 	VMOVSS X12, (BX)
 
-low13:
-stored6:
+low14:
+stored7:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
@@ -4109,7 +4109,7 @@ stored6:
 
 other1:
 	CMPQ    AX, $0x09
-	JNE     other14
+	JNE     other15
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4148,7 +4148,7 @@ other1:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row17:
+row18:
 	VBROADCASTSS (DX), Y12
 	VMOVAPS      Y10, Y11
 	VFMADD231PS  Y12, Y1, Y11
@@ -4179,63 +4179,63 @@ row17:
 	VXORPS       Y12, Y12, Y12
 	VADDPS       Y12, Y11, Y11
 	CMPQ         R8, $0x01
-	JNE          linear18
+	JNE          linear20
 	VMAXPS       Y11, Y12, Y11
 
-linear18:
+linear20:
 	TESTQ        $0x00000004, AX
-	JZ           low20
+	JZ           low22
 	VMOVUPS      X11, (BX)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000002, AX
-	JZ           low21
+	JZ           low23
 	VMOVSD       X11, 16(BX)
 	VUNPCKHPD    X11, X11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low22
+	JZ           low24
 	VMOVSS       X11, 24(BX)
 
-low22:
-	JMP stored19
-
-low21:
-	TESTQ  $0x00000001, AX
-	JZ     low23
-	VMOVSS X11, 16(BX)
+low24:
+	JMP stored21
 
 low23:
-	JMP stored19
+	TESTQ  $0x00000001, AX
+	JZ     low25
+	VMOVSS X11, 16(BX)
 
-low20:
+low25:
+	JMP stored21
+
+low22:
 	TESTQ     $0x00000002, AX
-	JZ        low24
+	JZ        low26
 	VMOVSD    X11, (BX)
 	VUNPCKHPD X11, X11, X11
 	TESTQ     $0x00000001, AX
-	JZ        low25
+	JZ        low27
 	VMOVSS    X11, 8(BX)
 
-low25:
-	JMP stored19
-
-low24:
-	TESTQ  $0x00000001, AX
-	JZ     low26
-	VMOVSS X11, (BX)
+low27:
+	JMP stored21
 
 low26:
-stored19:
+	TESTQ  $0x00000001, AX
+	JZ     low28
+	VMOVSS X11, (BX)
+
+low28:
+stored21:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row17
+	JNZ    row18
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other14:
+other15:
 	CMPQ    AX, $0x08
-	JNE     other27
+	JNE     other29
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4272,7 +4272,7 @@ other14:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row30:
+row32:
 	VBROADCASTSS (DX), Y11
 	VMOVAPS      Y9, Y10
 	VFMADD231PS  Y11, Y1, Y10
@@ -4300,63 +4300,63 @@ row30:
 	VXORPS       Y11, Y11, Y11
 	VADDPS       Y11, Y10, Y10
 	CMPQ         R8, $0x01
-	JNE          linear31
+	JNE          linear34
 	VMAXPS       Y10, Y11, Y10
 
-linear31:
+linear34:
 	TESTQ        $0x00000004, AX
-	JZ           low33
+	JZ           low36
 	VMOVUPS      X10, (BX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, AX
-	JZ           low34
+	JZ           low37
 	VMOVSD       X10, 16(BX)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low35
+	JZ           low38
 	VMOVSS       X10, 24(BX)
 
-low35:
-	JMP stored32
-
-low34:
-	TESTQ  $0x00000001, AX
-	JZ     low36
-	VMOVSS X10, 16(BX)
-
-low36:
-	JMP stored32
-
-low33:
-	TESTQ     $0x00000002, AX
-	JZ        low37
-	VMOVSD    X10, (BX)
-	VUNPCKHPD X10, X10, X10
-	TESTQ     $0x00000001, AX
-	JZ        low38
-	VMOVSS    X10, 8(BX)
-
 low38:
-	JMP stored32
+	JMP stored35
 
 low37:
 	TESTQ  $0x00000001, AX
 	JZ     low39
-	VMOVSS X10, (BX)
+	VMOVSS X10, 16(BX)
 
 low39:
-stored32:
+	JMP stored35
+
+low36:
+	TESTQ     $0x00000002, AX
+	JZ        low40
+	VMOVSD    X10, (BX)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low41
+	VMOVSS    X10, 8(BX)
+
+low41:
+	JMP stored35
+
+low40:
+	TESTQ  $0x00000001, AX
+	JZ     low42
+	VMOVSS X10, (BX)
+
+low42:
+stored35:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row30
+	JNZ    row32
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other27:
+other29:
 	CMPQ    AX, $0x07
-	JNE     other40
+	JNE     other43
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4391,7 +4391,7 @@ other27:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row43:
+row46:
 	VBROADCASTSS (DX), Y10
 	VMOVAPS      Y8, Y9
 	VFMADD231PS  Y10, Y1, Y9
@@ -4416,63 +4416,63 @@ row43:
 	VXORPS       Y10, Y10, Y10
 	VADDPS       Y10, Y9, Y9
 	CMPQ         R8, $0x01
-	JNE          linear44
+	JNE          linear48
 	VMAXPS       Y9, Y10, Y9
 
-linear44:
+linear48:
 	TESTQ        $0x00000004, AX
-	JZ           low46
+	JZ           low50
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000002, AX
-	JZ           low47
+	JZ           low51
 	VMOVSD       X9, 16(BX)
 	VUNPCKHPD    X9, X9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low48
+	JZ           low52
 	VMOVSS       X9, 24(BX)
 
-low48:
-	JMP stored45
+low52:
+	JMP stored49
 
-low47:
+low51:
 	TESTQ  $0x00000001, AX
-	JZ     low49
+	JZ     low53
 	VMOVSS X9, 16(BX)
 
-low49:
-	JMP stored45
+low53:
+	JMP stored49
 
-low46:
+low50:
 	TESTQ     $0x00000002, AX
-	JZ        low50
+	JZ        low54
 	VMOVSD    X9, (BX)
 	VUNPCKHPD X9, X9, X9
 	TESTQ     $0x00000001, AX
-	JZ        low51
+	JZ        low55
 	VMOVSS    X9, 8(BX)
 
-low51:
-	JMP stored45
+low55:
+	JMP stored49
 
-low50:
+low54:
 	TESTQ  $0x00000001, AX
-	JZ     low52
+	JZ     low56
 	VMOVSS X9, (BX)
 
-low52:
-stored45:
+low56:
+stored49:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row43
+	JNZ    row46
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other40:
+other43:
 	CMPQ    AX, $0x06
-	JNE     other53
+	JNE     other57
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4505,7 +4505,7 @@ other40:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row56:
+row60:
 	VBROADCASTSS (DX), Y9
 	VMOVAPS      Y7, Y8
 	VFMADD231PS  Y9, Y1, Y8
@@ -4527,63 +4527,63 @@ row56:
 	VXORPS       Y9, Y9, Y9
 	VADDPS       Y9, Y8, Y8
 	CMPQ         R8, $0x01
-	JNE          linear57
+	JNE          linear62
 	VMAXPS       Y8, Y9, Y8
 
-linear57:
+linear62:
 	TESTQ        $0x00000004, AX
-	JZ           low59
+	JZ           low64
 	VMOVUPS      X8, (BX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000002, AX
-	JZ           low60
+	JZ           low65
 	VMOVSD       X8, 16(BX)
 	VUNPCKHPD    X8, X8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low61
+	JZ           low66
 	VMOVSS       X8, 24(BX)
 
-low61:
-	JMP stored58
+low66:
+	JMP stored63
 
-low60:
+low65:
 	TESTQ  $0x00000001, AX
-	JZ     low62
+	JZ     low67
 	VMOVSS X8, 16(BX)
 
-low62:
-	JMP stored58
+low67:
+	JMP stored63
 
-low59:
+low64:
 	TESTQ     $0x00000002, AX
-	JZ        low63
+	JZ        low68
 	VMOVSD    X8, (BX)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low64
+	JZ        low69
 	VMOVSS    X8, 8(BX)
 
-low64:
-	JMP stored58
+low69:
+	JMP stored63
 
-low63:
+low68:
 	TESTQ  $0x00000001, AX
-	JZ     low65
+	JZ     low70
 	VMOVSS X8, (BX)
 
-low65:
-stored58:
+low70:
+stored63:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row56
+	JNZ    row60
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other53:
+other57:
 	CMPQ    AX, $0x05
-	JNE     other66
+	JNE     other71
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4614,7 +4614,7 @@ other53:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row69:
+row74:
 	VBROADCASTSS (DX), Y8
 	VMOVAPS      Y6, Y7
 	VFMADD231PS  Y8, Y1, Y7
@@ -4633,63 +4633,63 @@ row69:
 	VXORPS       Y8, Y8, Y8
 	VADDPS       Y8, Y7, Y7
 	CMPQ         R8, $0x01
-	JNE          linear70
+	JNE          linear76
 	VMAXPS       Y7, Y8, Y7
 
-linear70:
+linear76:
 	TESTQ        $0x00000004, AX
-	JZ           low72
+	JZ           low78
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low73
+	JZ           low79
 	VMOVSD       X7, 16(BX)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low74
+	JZ           low80
 	VMOVSS       X7, 24(BX)
 
-low74:
-	JMP stored71
+low80:
+	JMP stored77
 
-low73:
+low79:
 	TESTQ  $0x00000001, AX
-	JZ     low75
+	JZ     low81
 	VMOVSS X7, 16(BX)
 
-low75:
-	JMP stored71
+low81:
+	JMP stored77
 
-low72:
+low78:
 	TESTQ     $0x00000002, AX
-	JZ        low76
+	JZ        low82
 	VMOVSD    X7, (BX)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low77
+	JZ        low83
 	VMOVSS    X7, 8(BX)
 
-low77:
-	JMP stored71
+low83:
+	JMP stored77
 
-low76:
+low82:
 	TESTQ  $0x00000001, AX
-	JZ     low78
+	JZ     low84
 	VMOVSS X7, (BX)
 
-low78:
-stored71:
+low84:
+stored77:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row69
+	JNZ    row74
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other66:
+other71:
 	CMPQ    AX, $0x04
-	JNE     other79
+	JNE     other85
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4718,7 +4718,7 @@ other66:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row82:
+row88:
 	VBROADCASTSS (DX), Y7
 	VMOVAPS      Y5, Y6
 	VFMADD231PS  Y7, Y1, Y6
@@ -4734,63 +4734,131 @@ row82:
 	VXORPS       Y7, Y7, Y7
 	VADDPS       Y7, Y6, Y6
 	CMPQ         R8, $0x01
-	JNE          linear83
+	JNE          linear90
 	VMAXPS       Y6, Y7, Y6
 
-linear83:
+linear90:
 	TESTQ        $0x00000004, AX
-	JZ           low85
+	JZ           low92
 	VMOVUPS      X6, (BX)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low86
+	JZ           low93
 	VMOVSD       X6, 16(BX)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low87
+	JZ           low94
 	VMOVSS       X6, 24(BX)
 
-low87:
-	JMP stored84
+low94:
+	JMP stored91
 
-low86:
+low93:
 	TESTQ  $0x00000001, AX
-	JZ     low88
+	JZ     low95
 	VMOVSS X6, 16(BX)
 
-low88:
-	JMP stored84
+low95:
+	JMP stored91
 
-low85:
+low92:
 	TESTQ     $0x00000002, AX
-	JZ        low89
+	JZ        low96
 	VMOVSD    X6, (BX)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low90
+	JZ        low97
 	VMOVSS    X6, 8(BX)
 
-low90:
-	JMP stored84
+low97:
+	JMP stored91
 
-low89:
+low96:
 	TESTQ  $0x00000001, AX
-	JZ     low91
+	JZ     low98
 	VMOVSS X6, (BX)
 
-low91:
-stored84:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row82
+low98:
+stored91:
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done89
+	VBROADCASTSS (DX), Y7
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VBROADCASTSS 8(DX), Y7
+	VMULPS       Y7, Y3, Y7
+	VADDPS       Y7, Y6, Y6
+	VBROADCASTSS 4(DX), Y7
+	VMULPS       Y7, Y2, Y7
+	VBROADCASTSS 12(DX), Y8
+	VMULPS       Y8, Y4, Y8
+	VADDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	CMPQ         R8, $0x01
+	JNE          linear99
+	VMAXPS       Y6, Y7, Y6
+
+linear99:
+	TESTQ        $0x00000004, AX
+	JZ           low101
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low102
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low103
+	VMOVSS       X6, 24(BX)
+
+low103:
+	JMP stored100
+
+low102:
+	TESTQ  $0x00000001, AX
+	JZ     low104
+	VMOVSS X6, 16(BX)
+
+low104:
+	JMP stored100
+
+low101:
+	TESTQ     $0x00000002, AX
+	JZ        low105
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low106
+	VMOVSS    X6, 8(BX)
+
+low106:
+	JMP stored100
+
+low105:
+	TESTQ  $0x00000001, AX
+	JZ     low107
+	VMOVSS X6, (BX)
+
+low107:
+stored100:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	DECQ DI
+	JNZ  row88
+
+done89:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other79:
+other85:
 	CMPQ    AX, $0x03
-	JNE     other92
+	JNE     other108
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4817,7 +4885,7 @@ other79:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row95:
+row111:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y4, Y5
 	VFMADD231PS  Y6, Y1, Y5
@@ -4830,61 +4898,126 @@ row95:
 	VXORPS       Y6, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	CMPQ         R8, $0x01
-	JNE          linear96
+	JNE          linear113
 	VMAXPS       Y5, Y6, Y5
 
-linear96:
+linear113:
 	TESTQ        $0x00000004, AX
-	JZ           low98
+	JZ           low115
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low99
+	JZ           low116
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low100
+	JZ           low117
 	VMOVSS       X5, 24(BX)
 
-low100:
-	JMP stored97
+low117:
+	JMP stored114
 
-low99:
+low116:
 	TESTQ  $0x00000001, AX
-	JZ     low101
+	JZ     low118
 	VMOVSS X5, 16(BX)
 
-low101:
-	JMP stored97
+low118:
+	JMP stored114
 
-low98:
+low115:
 	TESTQ     $0x00000002, AX
-	JZ        low102
+	JZ        low119
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low103
+	JZ        low120
 	VMOVSS    X5, 8(BX)
 
-low103:
-	JMP stored97
+low120:
+	JMP stored114
 
-low102:
+low119:
 	TESTQ  $0x00000001, AX
-	JZ     low104
+	JZ     low121
 	VMOVSS X5, (BX)
 
-low104:
-stored97:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row95
+low121:
+stored114:
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done112
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y4, Y5
+	VFMADD231PS  Y6, Y1, Y5
+	VBROADCASTSS 8(DX), Y6
+	VMULPS       Y6, Y3, Y6
+	VADDPS       Y6, Y5, Y5
+	VBROADCASTSS 4(DX), Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y6, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	CMPQ         R8, $0x01
+	JNE          linear122
+	VMAXPS       Y5, Y6, Y5
+
+linear122:
+	TESTQ        $0x00000004, AX
+	JZ           low124
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low125
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low126
+	VMOVSS       X5, 24(BX)
+
+low126:
+	JMP stored123
+
+low125:
+	TESTQ  $0x00000001, AX
+	JZ     low127
+	VMOVSS X5, 16(BX)
+
+low127:
+	JMP stored123
+
+low124:
+	TESTQ     $0x00000002, AX
+	JZ        low128
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low129
+	VMOVSS    X5, 8(BX)
+
+low129:
+	JMP stored123
+
+low128:
+	TESTQ  $0x00000001, AX
+	JZ     low130
+	VMOVSS X5, (BX)
+
+low130:
+stored123:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	DECQ DI
+	JNZ  row111
+
+done112:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other92:
+other108:
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4909,7 +5042,7 @@ other92:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row108:
+row134:
 	VBROADCASTSS (DX), Y5
 	VMOVAPS      Y3, Y4
 	VFMADD231PS  Y5, Y1, Y4
@@ -4919,56 +5052,118 @@ row108:
 	VXORPS       Y5, Y5, Y5
 	VADDPS       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear109
+	JNE          linear136
 	VMAXPS       Y4, Y5, Y4
 
-linear109:
+linear136:
 	TESTQ        $0x00000004, AX
-	JZ           low111
+	JZ           low138
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low112
+	JZ           low139
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low113
+	JZ           low140
 	VMOVSS       X4, 24(BX)
 
-low113:
-	JMP stored110
+low140:
+	JMP stored137
 
-low112:
+low139:
 	TESTQ  $0x00000001, AX
-	JZ     low114
+	JZ     low141
 	VMOVSS X4, 16(BX)
 
-low114:
-	JMP stored110
+low141:
+	JMP stored137
 
-low111:
+low138:
 	TESTQ     $0x00000002, AX
-	JZ        low115
+	JZ        low142
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low116
+	JZ        low143
 	VMOVSS    X4, 8(BX)
 
-low116:
-	JMP stored110
+low143:
+	JMP stored137
 
-low115:
+low142:
 	TESTQ  $0x00000001, AX
-	JZ     low117
+	JZ     low144
 	VMOVSS X4, (BX)
 
-low117:
-stored110:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row108
+low144:
+stored137:
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done135
+	VBROADCASTSS (DX), Y5
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VBROADCASTSS 4(DX), Y5
+	VMULPS       Y5, Y2, Y5
+	VADDPS       Y5, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y4, Y4
+	CMPQ         R8, $0x01
+	JNE          linear145
+	VMAXPS       Y4, Y5, Y4
+
+linear145:
+	TESTQ        $0x00000004, AX
+	JZ           low147
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low148
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low149
+	VMOVSS       X4, 24(BX)
+
+low149:
+	JMP stored146
+
+low148:
+	TESTQ  $0x00000001, AX
+	JZ     low150
+	VMOVSS X4, 16(BX)
+
+low150:
+	JMP stored146
+
+low147:
+	TESTQ     $0x00000002, AX
+	JZ        low151
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low152
+	VMOVSS    X4, 8(BX)
+
+low152:
+	JMP stored146
+
+low151:
+	TESTQ  $0x00000001, AX
+	JZ     low153
+	VMOVSS X4, (BX)
+
+low153:
+stored146:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	DECQ DI
+	JNZ  row134
+
+done135:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5050,10 +5245,10 @@ row4:
 	VXORPS       Y12, Y12, Y12
 	VADDPD       Y12, Y11, Y11
 	CMPQ         R8, $0x01
-	JNE          linear5
+	JNE          linear6
 	VMAXPD       Y11, Y12, Y11
 
-linear5:
+linear6:
 	VMOVUPD Y11, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
@@ -5103,7 +5298,7 @@ part2:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row6:
+row7:
 	VBROADCASTSD (DX), Y13
 	VMOVAPD      Y11, Y12
 	VFMADD231PD  Y13, Y1, Y12
@@ -5137,44 +5332,44 @@ row6:
 	VXORPS       Y13, Y13, Y13
 	VADDPD       Y13, Y12, Y12
 	CMPQ         R8, $0x01
-	JNE          linear7
+	JNE          linear9
 	VMAXPD       Y12, Y13, Y12
 
-linear7:
+linear9:
 	TESTQ        $0x00000002, AX
-	JZ           low9
+	JZ           low11
 	VMOVUPS      X12, (BX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000001, AX
-	JZ           low10
+	JZ           low12
 	VMOVSD       X12, 16(BX)
 	VUNPCKHPD    X12, X12, X12
 
-low10:
-	JMP stored8
+low12:
+	JMP stored10
 
-low9:
+low11:
 	TESTQ     $0x00000001, AX
-	JZ        low11
+	JZ        low13
 	VMOVSD    X12, (BX)
 	VUNPCKHPD X12, X12, X12
 
-low11:
-stored8:
+low13:
+stored10:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row6
+	JNZ    row7
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ AX, $0x09
-	JNE  other12
+	JNE  other14
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part13
+	JNE  part15
 
 	// 9 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5206,7 +5401,7 @@ other1:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row15:
+row17:
 	VBROADCASTSD (DX), Y11
 	VMOVAPD      Y9, Y10
 	VFMADD231PD  Y11, Y0, Y10
@@ -5237,20 +5432,20 @@ row15:
 	VXORPS       Y11, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	CMPQ         R8, $0x01
-	JNE          linear16
+	JNE          linear19
 	VMAXPD       Y10, Y11, Y10
 
-linear16:
+linear19:
 	VMOVUPD Y10, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row15
+	JNZ     row17
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part13:
+part15:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5288,7 +5483,7 @@ part13:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row17:
+row20:
 	VBROADCASTSD (DX), Y12
 	VMOVAPD      Y10, Y11
 	VFMADD231PD  Y12, Y1, Y11
@@ -5319,44 +5514,44 @@ row17:
 	VXORPS       Y12, Y12, Y12
 	VADDPD       Y12, Y11, Y11
 	CMPQ         R8, $0x01
-	JNE          linear18
+	JNE          linear22
 	VMAXPD       Y11, Y12, Y11
 
-linear18:
+linear22:
 	TESTQ        $0x00000002, AX
-	JZ           low20
+	JZ           low24
 	VMOVUPS      X11, (BX)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low21
+	JZ           low25
 	VMOVSD       X11, 16(BX)
 	VUNPCKHPD    X11, X11, X11
 
-low21:
-	JMP stored19
+low25:
+	JMP stored23
 
-low20:
+low24:
 	TESTQ     $0x00000001, AX
-	JZ        low22
+	JZ        low26
 	VMOVSD    X11, (BX)
 	VUNPCKHPD X11, X11, X11
 
-low22:
-stored19:
+low26:
+stored23:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row17
+	JNZ    row20
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other12:
+other14:
 	CMPQ AX, $0x08
-	JNE  other23
+	JNE  other27
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part24
+	JNE  part28
 
 	// 8 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5386,7 +5581,7 @@ other12:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row26:
+row30:
 	VBROADCASTSD (DX), Y10
 	VMOVAPD      Y8, Y9
 	VFMADD231PD  Y10, Y0, Y9
@@ -5414,20 +5609,20 @@ row26:
 	VXORPS       Y10, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	CMPQ         R8, $0x01
-	JNE          linear27
+	JNE          linear32
 	VMAXPD       Y9, Y10, Y9
 
-linear27:
+linear32:
 	VMOVUPD Y9, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row26
+	JNZ     row30
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part24:
+part28:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5463,7 +5658,7 @@ part24:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row28:
+row33:
 	VBROADCASTSD (DX), Y11
 	VMOVAPD      Y9, Y10
 	VFMADD231PD  Y11, Y1, Y10
@@ -5491,44 +5686,44 @@ row28:
 	VXORPS       Y11, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	CMPQ         R8, $0x01
-	JNE          linear29
+	JNE          linear35
 	VMAXPD       Y10, Y11, Y10
 
-linear29:
+linear35:
 	TESTQ        $0x00000002, AX
-	JZ           low31
+	JZ           low37
 	VMOVUPS      X10, (BX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low32
+	JZ           low38
 	VMOVSD       X10, 16(BX)
 	VUNPCKHPD    X10, X10, X10
 
-low32:
-	JMP stored30
+low38:
+	JMP stored36
 
-low31:
+low37:
 	TESTQ     $0x00000001, AX
-	JZ        low33
+	JZ        low39
 	VMOVSD    X10, (BX)
 	VUNPCKHPD X10, X10, X10
 
-low33:
-stored30:
+low39:
+stored36:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row28
+	JNZ    row33
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other23:
+other27:
 	CMPQ AX, $0x07
-	JNE  other34
+	JNE  other40
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part35
+	JNE  part41
 
 	// 7 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5556,7 +5751,7 @@ other23:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row37:
+row43:
 	VBROADCASTSD (DX), Y9
 	VMOVAPD      Y7, Y8
 	VFMADD231PD  Y9, Y0, Y8
@@ -5581,20 +5776,20 @@ row37:
 	VXORPS       Y9, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	CMPQ         R8, $0x01
-	JNE          linear38
+	JNE          linear45
 	VMAXPD       Y8, Y9, Y8
 
-linear38:
+linear45:
 	VMOVUPD Y8, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row37
+	JNZ     row43
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part35:
+part41:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5628,7 +5823,7 @@ part35:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row39:
+row46:
 	VBROADCASTSD (DX), Y10
 	VMOVAPD      Y8, Y9
 	VFMADD231PD  Y10, Y1, Y9
@@ -5653,44 +5848,44 @@ row39:
 	VXORPS       Y10, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	CMPQ         R8, $0x01
-	JNE          linear40
+	JNE          linear48
 	VMAXPD       Y9, Y10, Y9
 
-linear40:
+linear48:
 	TESTQ        $0x00000002, AX
-	JZ           low42
+	JZ           low50
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low43
+	JZ           low51
 	VMOVSD       X9, 16(BX)
 	VUNPCKHPD    X9, X9, X9
 
-low43:
-	JMP stored41
+low51:
+	JMP stored49
 
-low42:
+low50:
 	TESTQ     $0x00000001, AX
-	JZ        low44
+	JZ        low52
 	VMOVSD    X9, (BX)
 	VUNPCKHPD X9, X9, X9
 
-low44:
-stored41:
+low52:
+stored49:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row39
+	JNZ    row46
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other34:
+other40:
 	CMPQ AX, $0x06
-	JNE  other45
+	JNE  other53
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part46
+	JNE  part54
 
 	// 6 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5716,7 +5911,7 @@ other34:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row48:
+row56:
 	VBROADCASTSD (DX), Y8
 	VMOVAPD      Y6, Y7
 	VFMADD231PD  Y8, Y0, Y7
@@ -5738,20 +5933,20 @@ row48:
 	VXORPS       Y8, Y8, Y8
 	VADDPD       Y8, Y7, Y7
 	CMPQ         R8, $0x01
-	JNE          linear49
+	JNE          linear58
 	VMAXPD       Y7, Y8, Y7
 
-linear49:
+linear58:
 	VMOVUPD Y7, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row48
+	JNZ     row56
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part46:
+part54:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5783,7 +5978,7 @@ part46:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row50:
+row59:
 	VBROADCASTSD (DX), Y9
 	VMOVAPD      Y7, Y8
 	VFMADD231PD  Y9, Y1, Y8
@@ -5805,44 +6000,44 @@ row50:
 	VXORPS       Y9, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	CMPQ         R8, $0x01
-	JNE          linear51
+	JNE          linear61
 	VMAXPD       Y8, Y9, Y8
 
-linear51:
+linear61:
 	TESTQ        $0x00000002, AX
-	JZ           low53
+	JZ           low63
 	VMOVUPS      X8, (BX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low54
+	JZ           low64
 	VMOVSD       X8, 16(BX)
 	VUNPCKHPD    X8, X8, X8
 
-low54:
-	JMP stored52
+low64:
+	JMP stored62
 
-low53:
+low63:
 	TESTQ     $0x00000001, AX
-	JZ        low55
+	JZ        low65
 	VMOVSD    X8, (BX)
 	VUNPCKHPD X8, X8, X8
 
-low55:
-stored52:
+low65:
+stored62:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row50
+	JNZ    row59
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other45:
+other53:
 	CMPQ AX, $0x05
-	JNE  other56
+	JNE  other66
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part57
+	JNE  part67
 
 	// 5 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5866,7 +6061,7 @@ other45:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row59:
+row69:
 	VBROADCASTSD (DX), Y7
 	VMOVAPD      Y5, Y6
 	VFMADD231PD  Y7, Y0, Y6
@@ -5885,20 +6080,20 @@ row59:
 	VXORPS       Y7, Y7, Y7
 	VADDPD       Y7, Y6, Y6
 	CMPQ         R8, $0x01
-	JNE          linear60
+	JNE          linear71
 	VMAXPD       Y6, Y7, Y6
 
-linear60:
+linear71:
 	VMOVUPD Y6, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row59
+	JNZ     row69
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part57:
+part67:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5928,7 +6123,7 @@ part57:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row61:
+row72:
 	VBROADCASTSD (DX), Y8
 	VMOVAPD      Y6, Y7
 	VFMADD231PD  Y8, Y1, Y7
@@ -5947,44 +6142,44 @@ row61:
 	VXORPS       Y8, Y8, Y8
 	VADDPD       Y8, Y7, Y7
 	CMPQ         R8, $0x01
-	JNE          linear62
+	JNE          linear74
 	VMAXPD       Y7, Y8, Y7
 
-linear62:
+linear74:
 	TESTQ        $0x00000002, AX
-	JZ           low64
+	JZ           low76
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low65
+	JZ           low77
 	VMOVSD       X7, 16(BX)
 	VUNPCKHPD    X7, X7, X7
 
-low65:
-	JMP stored63
+low77:
+	JMP stored75
 
-low64:
+low76:
 	TESTQ     $0x00000001, AX
-	JZ        low66
+	JZ        low78
 	VMOVSD    X7, (BX)
 	VUNPCKHPD X7, X7, X7
 
-low66:
-stored63:
+low78:
+stored75:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row61
+	JNZ    row72
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other56:
+other66:
 	CMPQ AX, $0x04
-	JNE  other67
+	JNE  other79
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part68
+	JNE  part80
 
 	// 4 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6006,7 +6201,7 @@ other56:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row70:
+row82:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y4, Y5
 	VFMADD231PD  Y6, Y0, Y5
@@ -6022,20 +6217,47 @@ row70:
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y5, Y5
 	CMPQ         R8, $0x01
-	JNE          linear71
+	JNE          linear84
 	VMAXPD       Y5, Y6, Y5
 
-linear71:
+linear84:
+	VMOVUPD      Y5, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done83
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y4, Y5
+	VFMADD231PD  Y6, Y0, Y5
+	VBROADCASTSD 16(DX), Y6
+	VMULPD       Y6, Y2, Y6
+	VADDPD       Y6, Y5, Y5
+	VBROADCASTSD 8(DX), Y6
+	VMULPD       Y6, Y1, Y6
+	VBROADCASTSD 24(DX), Y7
+	VMULPD       Y7, Y3, Y7
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	CMPQ         R8, $0x01
+	JNE          linear85
+	VMAXPD       Y5, Y6, Y5
+
+linear85:
 	VMOVUPD Y5, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row70
-	VXORPS  X15, X15, X15
+	JNZ     row82
+
+done83:
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part68:
+part80:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -6063,7 +6285,7 @@ part68:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row72:
+row86:
 	VBROADCASTSD (DX), Y7
 	VMOVAPD      Y5, Y6
 	VFMADD231PD  Y7, Y1, Y6
@@ -6079,44 +6301,90 @@ row72:
 	VXORPS       Y7, Y7, Y7
 	VADDPD       Y7, Y6, Y6
 	CMPQ         R8, $0x01
-	JNE          linear73
+	JNE          linear88
 	VMAXPD       Y6, Y7, Y6
 
-linear73:
+linear88:
 	TESTQ        $0x00000002, AX
-	JZ           low75
+	JZ           low90
 	VMOVUPS      X6, (BX)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low76
+	JZ           low91
 	VMOVSD       X6, 16(BX)
 	VUNPCKHPD    X6, X6, X6
 
-low76:
-	JMP stored74
+low91:
+	JMP stored89
 
-low75:
+low90:
 	TESTQ     $0x00000001, AX
-	JZ        low77
+	JZ        low92
 	VMOVSD    X6, (BX)
 	VUNPCKHPD X6, X6, X6
 
-low77:
-stored74:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row72
+low92:
+stored89:
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done87
+	VBROADCASTSD (DX), Y7
+	VMOVAPD      Y5, Y6
+	VFMADD231PD  Y7, Y1, Y6
+	VBROADCASTSD 16(DX), Y7
+	VMULPD       Y7, Y3, Y7
+	VADDPD       Y7, Y6, Y6
+	VBROADCASTSD 8(DX), Y7
+	VMULPD       Y7, Y2, Y7
+	VBROADCASTSD 24(DX), Y8
+	VMULPD       Y8, Y4, Y8
+	VADDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	CMPQ         R8, $0x01
+	JNE          linear93
+	VMAXPD       Y6, Y7, Y6
+
+linear93:
+	TESTQ        $0x00000002, AX
+	JZ           low95
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low96
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+
+low96:
+	JMP stored94
+
+low95:
+	TESTQ     $0x00000001, AX
+	JZ        low97
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+
+low97:
+stored94:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	DECQ DI
+	JNZ  row86
+
+done87:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other67:
+other79:
 	CMPQ AX, $0x03
-	JNE  other78
+	JNE  other98
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part79
+	JNE  part99
 
 	// 3 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6136,7 +6404,7 @@ other67:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row81:
+row101:
 	VBROADCASTSD (DX), Y5
 	VMOVAPD      Y3, Y4
 	VFMADD231PD  Y5, Y0, Y4
@@ -6149,20 +6417,44 @@ row81:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear82
+	JNE          linear103
 	VMAXPD       Y4, Y5, Y4
 
-linear82:
+linear103:
+	VMOVUPD      Y4, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done102
+	VBROADCASTSD (DX), Y5
+	VMOVAPD      Y3, Y4
+	VFMADD231PD  Y5, Y0, Y4
+	VBROADCASTSD 16(DX), Y5
+	VMULPD       Y5, Y2, Y5
+	VADDPD       Y5, Y4, Y4
+	VBROADCASTSD 8(DX), Y5
+	VMULPD       Y5, Y1, Y5
+	VADDPD       Y5, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	CMPQ         R8, $0x01
+	JNE          linear104
+	VMAXPD       Y4, Y5, Y4
+
+linear104:
 	VMOVUPD Y4, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row81
-	VXORPS  X15, X15, X15
+	JNZ     row101
+
+done102:
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part79:
+part99:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -6188,7 +6480,7 @@ part79:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row83:
+row105:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y4, Y5
 	VFMADD231PD  Y6, Y1, Y5
@@ -6201,42 +6493,85 @@ row83:
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y5, Y5
 	CMPQ         R8, $0x01
-	JNE          linear84
+	JNE          linear107
 	VMAXPD       Y5, Y6, Y5
 
-linear84:
+linear107:
 	TESTQ        $0x00000002, AX
-	JZ           low86
+	JZ           low109
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low87
+	JZ           low110
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 
-low87:
-	JMP stored85
+low110:
+	JMP stored108
 
-low86:
+low109:
 	TESTQ     $0x00000001, AX
-	JZ        low88
+	JZ        low111
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 
-low88:
-stored85:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row83
+low111:
+stored108:
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done106
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y4, Y5
+	VFMADD231PD  Y6, Y1, Y5
+	VBROADCASTSD 16(DX), Y6
+	VMULPD       Y6, Y3, Y6
+	VADDPD       Y6, Y5, Y5
+	VBROADCASTSD 8(DX), Y6
+	VMULPD       Y6, Y2, Y6
+	VADDPD       Y6, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	CMPQ         R8, $0x01
+	JNE          linear112
+	VMAXPD       Y5, Y6, Y5
+
+linear112:
+	TESTQ        $0x00000002, AX
+	JZ           low114
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low115
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+
+low115:
+	JMP stored113
+
+low114:
+	TESTQ     $0x00000001, AX
+	JZ        low116
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+
+low116:
+stored113:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	DECQ DI
+	JNZ  row105
+
+done106:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other78:
+other98:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part90
+	JNE  part118
 
 	// 2 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6254,7 +6589,7 @@ other78:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row92:
+row120:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y2, Y3
 	VFMADD231PD  Y4, Y0, Y3
@@ -6264,20 +6599,41 @@ row92:
 	VXORPS       Y4, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	CMPQ         R8, $0x01
-	JNE          linear93
+	JNE          linear122
 	VMAXPD       Y3, Y4, Y3
 
-linear93:
+linear122:
+	VMOVUPD      Y3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done121
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y2, Y3
+	VFMADD231PD  Y4, Y0, Y3
+	VBROADCASTSD 8(DX), Y4
+	VMULPD       Y4, Y1, Y4
+	VADDPD       Y4, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	CMPQ         R8, $0x01
+	JNE          linear123
+	VMAXPD       Y3, Y4, Y3
+
+linear123:
 	VMOVUPD Y3, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row92
-	VXORPS  X15, X15, X15
+	JNZ     row120
+
+done121:
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part90:
+part118:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -6301,7 +6657,7 @@ part90:
 	MOVQ       act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row94:
+row124:
 	VBROADCASTSD (DX), Y5
 	VMOVAPD      Y3, Y4
 	VFMADD231PD  Y5, Y1, Y4
@@ -6311,34 +6667,74 @@ row94:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear95
+	JNE          linear126
 	VMAXPD       Y4, Y5, Y4
 
-linear95:
+linear126:
 	TESTQ        $0x00000002, AX
-	JZ           low97
+	JZ           low128
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low98
+	JZ           low129
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low98:
-	JMP stored96
+low129:
+	JMP stored127
 
-low97:
+low128:
 	TESTQ     $0x00000001, AX
-	JZ        low99
+	JZ        low130
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low99:
-stored96:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row94
+low130:
+stored127:
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done125
+	VBROADCASTSD (DX), Y5
+	VMOVAPD      Y3, Y4
+	VFMADD231PD  Y5, Y1, Y4
+	VBROADCASTSD 8(DX), Y5
+	VMULPD       Y5, Y2, Y5
+	VADDPD       Y5, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	CMPQ         R8, $0x01
+	JNE          linear131
+	VMAXPD       Y4, Y5, Y4
+
+linear131:
+	TESTQ        $0x00000002, AX
+	JZ           low133
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low134
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+
+low134:
+	JMP stored132
+
+low133:
+	TESTQ     $0x00000001, AX
+	JZ        low135
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low135:
+stored132:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	DECQ DI
+	JNZ  row124
+
+done125:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -2189,63 +2189,22 @@ end7:
 	VMAXPS Y0, Y1, Y0
 
 linear8:
-	TESTQ        $0x00000004, AX
-	JZ           low10
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low11
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low12
-	VMOVSS       X0, 24(CX)
-
-low12:
-	JMP stored9
-
-low11:
-	TESTQ  $0x00000001, AX
-	JZ     low13
-	VMOVSS X0, 16(CX)
-
-low13:
-	JMP stored9
-
-low10:
-	TESTQ     $0x00000002, AX
-	JZ        low14
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low15
-	VMOVSS    X0, 8(CX)
-
-low15:
-	JMP stored9
-
-low14:
-	TESTQ  $0x00000001, AX
-	JZ     low16
-	VMOVSS X0, (CX)
-
-low16:
-stored9:
-	MOVQ   y+0(FP), BX
-	MOVQ   ldy+8(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, y+0(FP)
-	MOVQ   x+16(FP), BX
-	MOVQ   ldx+24(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, x+16(FP)
-	MOVQ   rows+56(FP), BX
-	SUBQ   $0x01, BX
-	MOVQ   BX, rows+56(FP)
-	CMPQ   BX, $0x01
-	JGE    tile3
+	VMOVUPS Y0, K1, (CX)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x01, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x01
+	JGE     tile3
 
 rest4:
 	VXORPS X15, X15, X15
@@ -2675,41 +2634,22 @@ end13:
 	VMAXPD Y0, Y1, Y0
 
 linear14:
-	TESTQ        $0x00000002, AX
-	JZ           low16
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low17
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
-low17:
-	JMP stored15
-
-low16:
-	TESTQ     $0x00000001, AX
-	JZ        low18
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-
-low18:
-stored15:
-	MOVQ   y+0(FP), BX
-	MOVQ   ldy+8(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, y+0(FP)
-	MOVQ   x+16(FP), BX
-	MOVQ   ldx+24(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, x+16(FP)
-	MOVQ   rows+56(FP), BX
-	SUBQ   $0x01, BX
-	MOVQ   BX, rows+56(FP)
-	CMPQ   BX, $0x01
-	JGE    tile9
+	VMOVUPD Y0, K1, (CX)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x01, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x01
+	JGE     tile9
 
 rest10:
 	VXORPS X15, X15, X15
@@ -2724,9 +2664,9 @@ more2:
 	KMOVW BX, K1
 	MOVQ  rows+56(FP), BX
 	CMPQ  BX, $0x01
-	JLT   rest22
+	JLT   rest18
 
-tile21:
+tile17:
 	// chains 0, 1 …: the first of all from bias, the others from +0
 	MOVQ      bias+48(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
@@ -2752,9 +2692,9 @@ tile21:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail24
+	JLT  tail20
 
-block23:
+block19:
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST (DX), Z16, Z0
 	ADDQ             CX, BX
@@ -2806,91 +2746,91 @@ block23:
 	ADDQ             $0x00000080, DX
 	SUBQ             $0x10, SI
 	CMPQ             SI, $0x10
-	JGE              block23
+	JGE              block19
 
-tail24:
+tail20:
 	TESTQ            SI, SI
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST (DX), Z16, Z0
 	ADDQ             CX, BX
 	CMPQ             SI, $0x01
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 8(DX), Z16, Z1
 	ADDQ             CX, BX
 	CMPQ             SI, $0x02
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 16(DX), Z16, Z2
 	ADDQ             CX, BX
 	CMPQ             SI, $0x03
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 24(DX), Z16, Z3
 	ADDQ             CX, BX
 	CMPQ             SI, $0x04
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 32(DX), Z16, Z4
 	ADDQ             CX, BX
 	CMPQ             SI, $0x05
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 40(DX), Z16, Z5
 	ADDQ             CX, BX
 	CMPQ             SI, $0x06
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 48(DX), Z16, Z6
 	ADDQ             CX, BX
 	CMPQ             SI, $0x07
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 56(DX), Z16, Z7
 	ADDQ             CX, BX
 	CMPQ             SI, $0x08
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 64(DX), Z16, Z8
 	ADDQ             CX, BX
 	CMPQ             SI, $0x09
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 72(DX), Z16, Z9
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0a
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 80(DX), Z16, Z10
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0b
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 88(DX), Z16, Z11
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0c
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 96(DX), Z16, Z12
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0d
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 104(DX), Z16, Z13
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0e
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 112(DX), Z16, Z14
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0f
-	JLE              end25
+	JLE              end21
 	VMOVUPD.Z        (BX), K1, Z16
 	VFMADD231PD.BCST 120(DX), Z16, Z15
 	ADDQ             CX, BX
 
-end25:
+end21:
 	VADDPD Z8, Z0, Z0
 	VADDPD Z9, Z1, Z1
 	VADDPD Z10, Z2, Z2
@@ -2911,73 +2851,28 @@ end25:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear26
+	JNE    linear22
 	VMAXPD Z0, Z1, Z0
 
-linear26:
-	TESTQ         $0x00000004, AX
-	JZ            low28
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, AX
-	JZ            low29
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low30
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
+linear22:
+	VMOVUPD Z0, K1, (CX)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x01, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x01
+	JGE     tile17
 
-low30:
-	JMP stored27
-
-low29:
-	TESTQ     $0x00000001, AX
-	JZ        low31
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-
-low31:
-	JMP stored27
-
-low28:
-	TESTQ        $0x00000002, AX
-	JZ           low32
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low33
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
-low33:
-	JMP stored27
-
-low32:
-	TESTQ     $0x00000001, AX
-	JZ        low34
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-
-low34:
-stored27:
-	MOVQ   y+0(FP), BX
-	MOVQ   ldy+8(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, y+0(FP)
-	MOVQ   x+16(FP), BX
-	MOVQ   ldx+24(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, x+16(FP)
-	MOVQ   rows+56(FP), BX
-	SUBQ   $0x01, BX
-	MOVQ   BX, rows+56(FP)
-	CMPQ   BX, $0x01
-	JGE    tile21
-
-rest22:
+rest18:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3076,63 +2971,22 @@ row4:
 	VPXORD           Y18, Y18, Y18
 	VADDPS           Y18, Y17, Y17
 	CMPQ             R8, $0x01
-	JNE              linear5
+	JNE              linear6
 	VMAXPS           Y17, Y18, Y17
 
-linear5:
-	TESTQ         $0x00000004, AX
-	JZ            low7
-	VMOVUPS       X17, (BX)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000002, AX
-	JZ            low8
-	VMOVSD        X17, 16(BX)
-	VUNPCKHPD     X17, X17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low9
-	VMOVSS        X17, 24(BX)
-
-low9:
-	JMP stored6
-
-low8:
-	TESTQ  $0x00000001, AX
-	JZ     low10
-	VMOVSS X17, 16(BX)
-
-low10:
-	JMP stored6
-
-low7:
-	TESTQ     $0x00000002, AX
-	JZ        low11
-	VMOVSD    X17, (BX)
-	VUNPCKHPD X17, X17, X17
-	TESTQ     $0x00000001, AX
-	JZ        low12
-	VMOVSS    X17, 8(BX)
-
-low12:
-	JMP stored6
-
-low11:
-	TESTQ  $0x00000001, AX
-	JZ     low13
-	VMOVSS X17, (BX)
-
-low13:
-stored6:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row4
-	VXORPS X15, X15, X15
+linear6:
+	VMOVUPS Y17, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row4
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ  AX, $0x0f
-	JNE   other14
+	JNE   other7
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3182,7 +3036,7 @@ other1:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row17:
+row10:
 	VMOVAPS          Y15, Y16
 	VFMADD231PS.BCST (DX), Y0, Y16
 	VMULPS.BCST      32(DX), Y8, Y17
@@ -3216,63 +3070,22 @@ row17:
 	VPXORD           Y17, Y17, Y17
 	VADDPS           Y17, Y16, Y16
 	CMPQ             R8, $0x01
-	JNE              linear18
+	JNE              linear12
 	VMAXPS           Y16, Y17, Y16
 
-linear18:
-	TESTQ         $0x00000004, AX
-	JZ            low20
-	VMOVUPS       X16, (BX)
-	VEXTRACTF32X4 $0x01, Y16, X16
-	TESTQ         $0x00000002, AX
-	JZ            low21
-	VMOVSD        X16, 16(BX)
-	VUNPCKHPD     X16, X16, X16
-	TESTQ         $0x00000001, AX
-	JZ            low22
-	VMOVSS        X16, 24(BX)
-
-low22:
-	JMP stored19
-
-low21:
-	TESTQ  $0x00000001, AX
-	JZ     low23
-	VMOVSS X16, 16(BX)
-
-low23:
-	JMP stored19
-
-low20:
-	TESTQ     $0x00000002, AX
-	JZ        low24
-	VMOVSD    X16, (BX)
-	VUNPCKHPD X16, X16, X16
-	TESTQ     $0x00000001, AX
-	JZ        low25
-	VMOVSS    X16, 8(BX)
-
-low25:
-	JMP stored19
-
-low24:
-	TESTQ  $0x00000001, AX
-	JZ     low26
-	VMOVSS X16, (BX)
-
-low26:
-stored19:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row17
-	VXORPS X15, X15, X15
+linear12:
+	VMOVUPS Y16, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row10
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other14:
+other7:
 	CMPQ  AX, $0x0e
-	JNE   other27
+	JNE   other13
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3320,7 +3133,7 @@ other14:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row30:
+row16:
 	VMOVAPS          Y14, Y15
 	VFMADD231PS.BCST (DX), Y0, Y15
 	VMULPS.BCST      32(DX), Y8, Y16
@@ -3352,63 +3165,22 @@ row30:
 	VPXORD           Y16, Y16, Y16
 	VADDPS           Y16, Y15, Y15
 	CMPQ             R8, $0x01
-	JNE              linear31
+	JNE              linear18
 	VMAXPS           Y15, Y16, Y15
 
-linear31:
-	TESTQ        $0x00000004, AX
-	JZ           low33
-	VMOVUPS      X15, (BX)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000002, AX
-	JZ           low34
-	VMOVSD       X15, 16(BX)
-	VUNPCKHPD    X15, X15, X15
-	TESTQ        $0x00000001, AX
-	JZ           low35
-	VMOVSS       X15, 24(BX)
-
-low35:
-	JMP stored32
-
-low34:
-	TESTQ  $0x00000001, AX
-	JZ     low36
-	VMOVSS X15, 16(BX)
-
-low36:
-	JMP stored32
-
-low33:
-	TESTQ     $0x00000002, AX
-	JZ        low37
-	VMOVSD    X15, (BX)
-	VUNPCKHPD X15, X15, X15
-	TESTQ     $0x00000001, AX
-	JZ        low38
-	VMOVSS    X15, 8(BX)
-
-low38:
-	JMP stored32
-
-low37:
-	TESTQ  $0x00000001, AX
-	JZ     low39
-	VMOVSS X15, (BX)
-
-low39:
-stored32:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row30
-	VXORPS X15, X15, X15
+linear18:
+	VMOVUPS Y15, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row16
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other27:
+other13:
 	CMPQ  AX, $0x0d
-	JNE   other40
+	JNE   other19
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3454,7 +3226,7 @@ other27:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row43:
+row22:
 	VMOVAPS          Y13, Y14
 	VFMADD231PS.BCST (DX), Y0, Y14
 	VMULPS.BCST      32(DX), Y8, Y15
@@ -3484,63 +3256,22 @@ row43:
 	VPXORD           Y15, Y15, Y15
 	VADDPS           Y15, Y14, Y14
 	CMPQ             R8, $0x01
-	JNE              linear44
+	JNE              linear24
 	VMAXPS           Y14, Y15, Y14
 
-linear44:
-	TESTQ        $0x00000004, AX
-	JZ           low46
-	VMOVUPS      X14, (BX)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000002, AX
-	JZ           low47
-	VMOVSD       X14, 16(BX)
-	VUNPCKHPD    X14, X14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low48
-	VMOVSS       X14, 24(BX)
-
-low48:
-	JMP stored45
-
-low47:
-	TESTQ  $0x00000001, AX
-	JZ     low49
-	VMOVSS X14, 16(BX)
-
-low49:
-	JMP stored45
-
-low46:
-	TESTQ     $0x00000002, AX
-	JZ        low50
-	VMOVSD    X14, (BX)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low51
-	VMOVSS    X14, 8(BX)
-
-low51:
-	JMP stored45
-
-low50:
-	TESTQ  $0x00000001, AX
-	JZ     low52
-	VMOVSS X14, (BX)
-
-low52:
-stored45:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row43
-	VXORPS X15, X15, X15
+linear24:
+	VMOVUPS Y14, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row22
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other40:
+other19:
 	CMPQ  AX, $0x0c
-	JNE   other53
+	JNE   other25
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3584,7 +3315,7 @@ other40:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row56:
+row28:
 	VMOVAPS          Y12, Y13
 	VFMADD231PS.BCST (DX), Y0, Y13
 	VMULPS.BCST      32(DX), Y8, Y14
@@ -3612,63 +3343,22 @@ row56:
 	VPXORD           Y14, Y14, Y14
 	VADDPS           Y14, Y13, Y13
 	CMPQ             R8, $0x01
-	JNE              linear57
+	JNE              linear30
 	VMAXPS           Y13, Y14, Y13
 
-linear57:
-	TESTQ        $0x00000004, AX
-	JZ           low59
-	VMOVUPS      X13, (BX)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000002, AX
-	JZ           low60
-	VMOVSD       X13, 16(BX)
-	VUNPCKHPD    X13, X13, X13
-	TESTQ        $0x00000001, AX
-	JZ           low61
-	VMOVSS       X13, 24(BX)
-
-low61:
-	JMP stored58
-
-low60:
-	TESTQ  $0x00000001, AX
-	JZ     low62
-	VMOVSS X13, 16(BX)
-
-low62:
-	JMP stored58
-
-low59:
-	TESTQ     $0x00000002, AX
-	JZ        low63
-	VMOVSD    X13, (BX)
-	VUNPCKHPD X13, X13, X13
-	TESTQ     $0x00000001, AX
-	JZ        low64
-	VMOVSS    X13, 8(BX)
-
-low64:
-	JMP stored58
-
-low63:
-	TESTQ  $0x00000001, AX
-	JZ     low65
-	VMOVSS X13, (BX)
-
-low65:
-stored58:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row56
-	VXORPS X15, X15, X15
+linear30:
+	VMOVUPS Y13, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row28
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other53:
+other25:
 	CMPQ  AX, $0x0b
-	JNE   other66
+	JNE   other31
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3710,7 +3400,7 @@ other53:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row69:
+row34:
 	VMOVAPS          Y11, Y12
 	VFMADD231PS.BCST (DX), Y0, Y12
 	VMULPS.BCST      32(DX), Y8, Y13
@@ -3736,63 +3426,22 @@ row69:
 	VPXORD           Y13, Y13, Y13
 	VADDPS           Y13, Y12, Y12
 	CMPQ             R8, $0x01
-	JNE              linear70
+	JNE              linear36
 	VMAXPS           Y12, Y13, Y12
 
-linear70:
-	TESTQ        $0x00000004, AX
-	JZ           low72
-	VMOVUPS      X12, (BX)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000002, AX
-	JZ           low73
-	VMOVSD       X12, 16(BX)
-	VUNPCKHPD    X12, X12, X12
-	TESTQ        $0x00000001, AX
-	JZ           low74
-	VMOVSS       X12, 24(BX)
-
-low74:
-	JMP stored71
-
-low73:
-	TESTQ  $0x00000001, AX
-	JZ     low75
-	VMOVSS X12, 16(BX)
-
-low75:
-	JMP stored71
-
-low72:
-	TESTQ     $0x00000002, AX
-	JZ        low76
-	VMOVSD    X12, (BX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, AX
-	JZ        low77
-	VMOVSS    X12, 8(BX)
-
-low77:
-	JMP stored71
-
-low76:
-	TESTQ  $0x00000001, AX
-	JZ     low78
-	VMOVSS X12, (BX)
-
-low78:
-stored71:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row69
-	VXORPS X15, X15, X15
+linear36:
+	VMOVUPS Y12, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row34
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other66:
+other31:
 	CMPQ  AX, $0x0a
-	JNE   other79
+	JNE   other37
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3832,7 +3481,7 @@ other66:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row82:
+row40:
 	VMOVAPS          Y10, Y11
 	VFMADD231PS.BCST (DX), Y0, Y11
 	VMULPS.BCST      32(DX), Y8, Y12
@@ -3856,63 +3505,22 @@ row82:
 	VPXORD           Y12, Y12, Y12
 	VADDPS           Y12, Y11, Y11
 	CMPQ             R8, $0x01
-	JNE              linear83
+	JNE              linear42
 	VMAXPS           Y11, Y12, Y11
 
-linear83:
-	TESTQ        $0x00000004, AX
-	JZ           low85
-	VMOVUPS      X11, (BX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low86
-	VMOVSD       X11, 16(BX)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low87
-	VMOVSS       X11, 24(BX)
-
-low87:
-	JMP stored84
-
-low86:
-	TESTQ  $0x00000001, AX
-	JZ     low88
-	VMOVSS X11, 16(BX)
-
-low88:
-	JMP stored84
-
-low85:
-	TESTQ     $0x00000002, AX
-	JZ        low89
-	VMOVSD    X11, (BX)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low90
-	VMOVSS    X11, 8(BX)
-
-low90:
-	JMP stored84
-
-low89:
-	TESTQ  $0x00000001, AX
-	JZ     low91
-	VMOVSS X11, (BX)
-
-low91:
-stored84:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row82
-	VXORPS X15, X15, X15
+linear42:
+	VMOVUPS Y11, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row40
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other79:
+other37:
 	CMPQ  AX, $0x09
-	JNE   other92
+	JNE   other43
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3950,7 +3558,7 @@ other79:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row95:
+row46:
 	VMOVAPS          Y9, Y10
 	VFMADD231PS.BCST (DX), Y0, Y10
 	VMULPS.BCST      32(DX), Y8, Y11
@@ -3972,63 +3580,22 @@ row95:
 	VPXORD           Y11, Y11, Y11
 	VADDPS           Y11, Y10, Y10
 	CMPQ             R8, $0x01
-	JNE              linear96
+	JNE              linear48
 	VMAXPS           Y10, Y11, Y10
 
-linear96:
-	TESTQ        $0x00000004, AX
-	JZ           low98
-	VMOVUPS      X10, (BX)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000002, AX
-	JZ           low99
-	VMOVSD       X10, 16(BX)
-	VUNPCKHPD    X10, X10, X10
-	TESTQ        $0x00000001, AX
-	JZ           low100
-	VMOVSS       X10, 24(BX)
-
-low100:
-	JMP stored97
-
-low99:
-	TESTQ  $0x00000001, AX
-	JZ     low101
-	VMOVSS X10, 16(BX)
-
-low101:
-	JMP stored97
-
-low98:
-	TESTQ     $0x00000002, AX
-	JZ        low102
-	VMOVSD    X10, (BX)
-	VUNPCKHPD X10, X10, X10
-	TESTQ     $0x00000001, AX
-	JZ        low103
-	VMOVSS    X10, 8(BX)
-
-low103:
-	JMP stored97
-
-low102:
-	TESTQ  $0x00000001, AX
-	JZ     low104
-	VMOVSS X10, (BX)
-
-low104:
-stored97:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row95
-	VXORPS X15, X15, X15
+linear48:
+	VMOVUPS Y10, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row46
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other92:
+other43:
 	CMPQ  AX, $0x08
-	JNE   other105
+	JNE   other49
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4064,7 +3631,7 @@ other92:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row108:
+row52:
 	VMOVAPS          Y8, Y9
 	VFMADD231PS.BCST (DX), Y0, Y9
 	VMULPS.BCST      16(DX), Y4, Y10
@@ -4084,63 +3651,22 @@ row108:
 	VPXORD           Y10, Y10, Y10
 	VADDPS           Y10, Y9, Y9
 	CMPQ             R8, $0x01
-	JNE              linear109
+	JNE              linear54
 	VMAXPS           Y9, Y10, Y9
 
-linear109:
-	TESTQ        $0x00000004, AX
-	JZ           low111
-	VMOVUPS      X9, (BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low112
-	VMOVSD       X9, 16(BX)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low113
-	VMOVSS       X9, 24(BX)
-
-low113:
-	JMP stored110
-
-low112:
-	TESTQ  $0x00000001, AX
-	JZ     low114
-	VMOVSS X9, 16(BX)
-
-low114:
-	JMP stored110
-
-low111:
-	TESTQ     $0x00000002, AX
-	JZ        low115
-	VMOVSD    X9, (BX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low116
-	VMOVSS    X9, 8(BX)
-
-low116:
-	JMP stored110
-
-low115:
-	TESTQ  $0x00000001, AX
-	JZ     low117
-	VMOVSS X9, (BX)
-
-low117:
-stored110:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row108
-	VXORPS X15, X15, X15
+linear54:
+	VMOVUPS Y9, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row52
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other105:
+other49:
 	CMPQ  AX, $0x07
-	JNE   other118
+	JNE   other55
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4174,7 +3700,7 @@ other105:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row121:
+row58:
 	VMOVAPS          Y7, Y8
 	VFMADD231PS.BCST (DX), Y0, Y8
 	VMULPS.BCST      16(DX), Y4, Y9
@@ -4192,63 +3718,22 @@ row121:
 	VPXORD           Y9, Y9, Y9
 	VADDPS           Y9, Y8, Y8
 	CMPQ             R8, $0x01
-	JNE              linear122
+	JNE              linear60
 	VMAXPS           Y8, Y9, Y8
 
-linear122:
-	TESTQ        $0x00000004, AX
-	JZ           low124
-	VMOVUPS      X8, (BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low125
-	VMOVSD       X8, 16(BX)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low126
-	VMOVSS       X8, 24(BX)
-
-low126:
-	JMP stored123
-
-low125:
-	TESTQ  $0x00000001, AX
-	JZ     low127
-	VMOVSS X8, 16(BX)
-
-low127:
-	JMP stored123
-
-low124:
-	TESTQ     $0x00000002, AX
-	JZ        low128
-	VMOVSD    X8, (BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low129
-	VMOVSS    X8, 8(BX)
-
-low129:
-	JMP stored123
-
-low128:
-	TESTQ  $0x00000001, AX
-	JZ     low130
-	VMOVSS X8, (BX)
-
-low130:
-stored123:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row121
-	VXORPS X15, X15, X15
+linear60:
+	VMOVUPS Y8, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row58
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other118:
+other55:
 	CMPQ  AX, $0x06
-	JNE   other131
+	JNE   other61
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4280,7 +3765,7 @@ other118:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row134:
+row64:
 	VMOVAPS          Y6, Y7
 	VFMADD231PS.BCST (DX), Y0, Y7
 	VMULPS.BCST      16(DX), Y4, Y8
@@ -4296,63 +3781,22 @@ row134:
 	VPXORD           Y8, Y8, Y8
 	VADDPS           Y8, Y7, Y7
 	CMPQ             R8, $0x01
-	JNE              linear135
+	JNE              linear66
 	VMAXPS           Y7, Y8, Y7
 
-linear135:
-	TESTQ        $0x00000004, AX
-	JZ           low137
-	VMOVUPS      X7, (BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low138
-	VMOVSD       X7, 16(BX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low139
-	VMOVSS       X7, 24(BX)
-
-low139:
-	JMP stored136
-
-low138:
-	TESTQ  $0x00000001, AX
-	JZ     low140
-	VMOVSS X7, 16(BX)
-
-low140:
-	JMP stored136
-
-low137:
-	TESTQ     $0x00000002, AX
-	JZ        low141
-	VMOVSD    X7, (BX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low142
-	VMOVSS    X7, 8(BX)
-
-low142:
-	JMP stored136
-
-low141:
-	TESTQ  $0x00000001, AX
-	JZ     low143
-	VMOVSS X7, (BX)
-
-low143:
-stored136:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row134
-	VXORPS X15, X15, X15
+linear66:
+	VMOVUPS Y7, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row64
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other131:
+other61:
 	CMPQ  AX, $0x05
-	JNE   other144
+	JNE   other67
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4382,7 +3826,7 @@ other131:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row147:
+row70:
 	VMOVAPS          Y5, Y6
 	VFMADD231PS.BCST (DX), Y0, Y6
 	VMULPS.BCST      16(DX), Y4, Y7
@@ -4396,63 +3840,22 @@ row147:
 	VPXORD           Y7, Y7, Y7
 	VADDPS           Y7, Y6, Y6
 	CMPQ             R8, $0x01
-	JNE              linear148
+	JNE              linear72
 	VMAXPS           Y6, Y7, Y6
 
-linear148:
-	TESTQ        $0x00000004, AX
-	JZ           low150
-	VMOVUPS      X6, (BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low151
-	VMOVSD       X6, 16(BX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low152
-	VMOVSS       X6, 24(BX)
-
-low152:
-	JMP stored149
-
-low151:
-	TESTQ  $0x00000001, AX
-	JZ     low153
-	VMOVSS X6, 16(BX)
-
-low153:
-	JMP stored149
-
-low150:
-	TESTQ     $0x00000002, AX
-	JZ        low154
-	VMOVSD    X6, (BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low155
-	VMOVSS    X6, 8(BX)
-
-low155:
-	JMP stored149
-
-low154:
-	TESTQ  $0x00000001, AX
-	JZ     low156
-	VMOVSS X6, (BX)
-
-low156:
-stored149:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row147
-	VXORPS X15, X15, X15
+linear72:
+	VMOVUPS Y6, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row70
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other144:
+other67:
 	CMPQ  AX, $0x04
-	JNE   other157
+	JNE   other73
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4480,7 +3883,7 @@ other144:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row160:
+row76:
 	VMOVAPS          Y4, Y5
 	VFMADD231PS.BCST (DX), Y0, Y5
 	VMULPS.BCST      8(DX), Y2, Y6
@@ -4492,63 +3895,45 @@ row160:
 	VPXORD           Y6, Y6, Y6
 	VADDPS           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear161
+	JNE              linear78
 	VMAXPS           Y5, Y6, Y5
 
-linear161:
-	TESTQ        $0x00000004, AX
-	JZ           low163
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low164
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low165
-	VMOVSS       X5, 24(BX)
+linear78:
+	VMOVUPS          Y5, K1, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done77
+	VMOVAPS          Y4, Y5
+	VFMADD231PS.BCST (DX), Y0, Y5
+	VMULPS.BCST      8(DX), Y2, Y6
+	VADDPS           Y6, Y5, Y5
+	VMULPS.BCST      4(DX), Y1, Y6
+	VMULPS.BCST      12(DX), Y3, Y7
+	VADDPS           Y7, Y6, Y6
+	VADDPS           Y6, Y5, Y5
+	VPXORD           Y6, Y6, Y6
+	VADDPS           Y6, Y5, Y5
+	CMPQ             R8, $0x01
+	JNE              linear79
+	VMAXPS           Y5, Y6, Y5
 
-low165:
-	JMP stored162
+linear79:
+	VMOVUPS Y5, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row76
 
-low164:
-	TESTQ  $0x00000001, AX
-	JZ     low166
-	VMOVSS X5, 16(BX)
-
-low166:
-	JMP stored162
-
-low163:
-	TESTQ     $0x00000002, AX
-	JZ        low167
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low168
-	VMOVSS    X5, 8(BX)
-
-low168:
-	JMP stored162
-
-low167:
-	TESTQ  $0x00000001, AX
-	JZ     low169
-	VMOVSS X5, (BX)
-
-low169:
-stored162:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row160
+done77:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other157:
+other73:
 	CMPQ  AX, $0x03
-	JNE   other170
+	JNE   other80
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4574,7 +3959,7 @@ other157:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row173:
+row83:
 	VMOVAPS          Y3, Y4
 	VFMADD231PS.BCST (DX), Y0, Y4
 	VMULPS.BCST      8(DX), Y2, Y5
@@ -4584,61 +3969,41 @@ row173:
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear174
+	JNE              linear85
 	VMAXPS           Y4, Y5, Y4
 
-linear174:
-	TESTQ        $0x00000004, AX
-	JZ           low176
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low177
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low178
-	VMOVSS       X4, 24(BX)
+linear85:
+	VMOVUPS          Y4, K1, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done84
+	VMOVAPS          Y3, Y4
+	VFMADD231PS.BCST (DX), Y0, Y4
+	VMULPS.BCST      8(DX), Y2, Y5
+	VADDPS           Y5, Y4, Y4
+	VMULPS.BCST      4(DX), Y1, Y5
+	VADDPS           Y5, Y4, Y4
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y4, Y4
+	CMPQ             R8, $0x01
+	JNE              linear86
+	VMAXPS           Y4, Y5, Y4
 
-low178:
-	JMP stored175
+linear86:
+	VMOVUPS Y4, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row83
 
-low177:
-	TESTQ  $0x00000001, AX
-	JZ     low179
-	VMOVSS X4, 16(BX)
-
-low179:
-	JMP stored175
-
-low176:
-	TESTQ     $0x00000002, AX
-	JZ        low180
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low181
-	VMOVSS    X4, 8(BX)
-
-low181:
-	JMP stored175
-
-low180:
-	TESTQ  $0x00000001, AX
-	JZ     low182
-	VMOVSS X4, (BX)
-
-low182:
-stored175:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row173
+done84:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other170:
+other80:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4662,7 +4027,7 @@ other170:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row186:
+row90:
 	VMOVAPS          Y2, Y3
 	VFMADD231PS.BCST (DX), Y0, Y3
 	VMULPS.BCST      4(DX), Y1, Y4
@@ -4670,56 +4035,34 @@ row186:
 	VPXORD           Y4, Y4, Y4
 	VADDPS           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear187
+	JNE              linear92
 	VMAXPS           Y3, Y4, Y3
 
-linear187:
-	TESTQ        $0x00000004, AX
-	JZ           low189
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low190
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low191
-	VMOVSS       X3, 24(BX)
+linear92:
+	VMOVUPS          Y3, K1, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done91
+	VMOVAPS          Y2, Y3
+	VFMADD231PS.BCST (DX), Y0, Y3
+	VMULPS.BCST      4(DX), Y1, Y4
+	VADDPS           Y4, Y3, Y3
+	VPXORD           Y4, Y4, Y4
+	VADDPS           Y4, Y3, Y3
+	CMPQ             R8, $0x01
+	JNE              linear93
+	VMAXPS           Y3, Y4, Y3
 
-low191:
-	JMP stored188
+linear93:
+	VMOVUPS Y3, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row90
 
-low190:
-	TESTQ  $0x00000001, AX
-	JZ     low192
-	VMOVSS X3, 16(BX)
-
-low192:
-	JMP stored188
-
-low189:
-	TESTQ     $0x00000002, AX
-	JZ        low193
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low194
-	VMOVSS    X3, 8(BX)
-
-low194:
-	JMP stored188
-
-low193:
-	TESTQ  $0x00000001, AX
-	JZ     low195
-	VMOVSS X3, (BX)
-
-low195:
-stored188:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row186
+done91:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4817,10 +4160,10 @@ row4:
 	VPXORD           Y18, Y18, Y18
 	VADDPD           Y18, Y17, Y17
 	CMPQ             R8, $0x01
-	JNE              linear5
+	JNE              linear6
 	VMAXPD           Y17, Y18, Y17
 
-linear5:
+linear6:
 	VMOVUPD Y17, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
@@ -4881,7 +4224,7 @@ part2:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row6:
+row7:
 	VMOVAPD          Y16, Y17
 	VFMADD231PD.BCST (DX), Y0, Y17
 	VMULPD.BCST      64(DX), Y8, Y18
@@ -4917,35 +4260,16 @@ row6:
 	VPXORD           Y18, Y18, Y18
 	VADDPD           Y18, Y17, Y17
 	CMPQ             R8, $0x01
-	JNE              linear7
+	JNE              linear9
 	VMAXPD           Y17, Y18, Y17
 
-linear7:
-	TESTQ         $0x00000002, AX
-	JZ            low9
-	VMOVUPS       X17, (BX)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low10
-	VMOVSD        X17, 16(BX)
-	VUNPCKHPD     X17, X17, X17
-
-low10:
-	JMP stored8
-
-low9:
-	TESTQ     $0x00000001, AX
-	JZ        low11
-	VMOVSD    X17, (BX)
-	VUNPCKHPD X17, X17, X17
-
-low11:
-stored8:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row6
-	VXORPS X15, X15, X15
+linear9:
+	VMOVUPD Y17, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row7
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
@@ -5000,7 +4324,7 @@ more3:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row14:
+row12:
 	VMOVAPD          Z16, Z17
 	VFMADD231PD.BCST (DX), Z0, Z17
 	VMULPD.BCST      64(DX), Z8, Z18
@@ -5036,72 +4360,27 @@ row14:
 	VPXORD           Z18, Z18, Z18
 	VADDPD           Z18, Z17, Z17
 	CMPQ             R8, $0x01
-	JNE              linear15
+	JNE              linear14
 	VMAXPD           Z17, Z18, Z17
 
-linear15:
-	TESTQ         $0x00000004, AX
-	JZ            low17
-	VMOVUPS       Y17, (BX)
-	VEXTRACTF64X4 $0x01, Z17, Y17
-	TESTQ         $0x00000002, AX
-	JZ            low18
-	VMOVUPS       X17, 32(BX)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low19
-	VMOVSD        X17, 48(BX)
-	VUNPCKHPD     X17, X17, X17
-
-low19:
-	JMP stored16
-
-low18:
-	TESTQ     $0x00000001, AX
-	JZ        low20
-	VMOVSD    X17, 32(BX)
-	VUNPCKHPD X17, X17, X17
-
-low20:
-	JMP stored16
-
-low17:
-	TESTQ         $0x00000002, AX
-	JZ            low21
-	VMOVUPS       X17, (BX)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low22
-	VMOVSD        X17, 16(BX)
-	VUNPCKHPD     X17, X17, X17
-
-low22:
-	JMP stored16
-
-low21:
-	TESTQ     $0x00000001, AX
-	JZ        low23
-	VMOVSD    X17, (BX)
-	VUNPCKHPD X17, X17, X17
-
-low23:
-stored16:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row14
-	VXORPS X15, X15, X15
+linear14:
+	VMOVUPD Z17, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row12
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
 other1:
 	CMPQ AX, $0x0f
-	JNE  other24
+	JNE  other15
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more26
+	JGE  more17
 	CMPQ AX, $0x04
-	JNE  part25
+	JNE  part16
 
 	// 15 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5145,7 +4424,7 @@ other1:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row27:
+row18:
 	VMOVAPD          Y15, Y16
 	VFMADD231PD.BCST (DX), Y0, Y16
 	VMULPD.BCST      64(DX), Y8, Y17
@@ -5179,20 +4458,20 @@ row27:
 	VPXORD           Y17, Y17, Y17
 	VADDPD           Y17, Y16, Y16
 	CMPQ             R8, $0x01
-	JNE              linear28
+	JNE              linear20
 	VMAXPD           Y16, Y17, Y16
 
-linear28:
+linear20:
 	VMOVUPD Y16, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row27
+	JNZ     row18
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part25:
+part16:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5241,7 +4520,7 @@ part25:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row29:
+row21:
 	VMOVAPD          Y15, Y16
 	VFMADD231PD.BCST (DX), Y0, Y16
 	VMULPD.BCST      64(DX), Y8, Y17
@@ -5275,39 +4554,20 @@ row29:
 	VPXORD           Y17, Y17, Y17
 	VADDPD           Y17, Y16, Y16
 	CMPQ             R8, $0x01
-	JNE              linear30
+	JNE              linear23
 	VMAXPD           Y16, Y17, Y16
 
-linear30:
-	TESTQ         $0x00000002, AX
-	JZ            low32
-	VMOVUPS       X16, (BX)
-	VEXTRACTF32X4 $0x01, Y16, X16
-	TESTQ         $0x00000001, AX
-	JZ            low33
-	VMOVSD        X16, 16(BX)
-	VUNPCKHPD     X16, X16, X16
-
-low33:
-	JMP stored31
-
-low32:
-	TESTQ     $0x00000001, AX
-	JZ        low34
-	VMOVSD    X16, (BX)
-	VUNPCKHPD X16, X16, X16
-
-low34:
-stored31:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row29
-	VXORPS X15, X15, X15
+linear23:
+	VMOVUPD Y16, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row21
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more26:
+more17:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -5356,7 +4616,7 @@ more26:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row37:
+row26:
 	VMOVAPD          Z15, Z16
 	VFMADD231PD.BCST (DX), Z0, Z16
 	VMULPD.BCST      64(DX), Z8, Z17
@@ -5390,72 +4650,27 @@ row37:
 	VPXORD           Z17, Z17, Z17
 	VADDPD           Z17, Z16, Z16
 	CMPQ             R8, $0x01
-	JNE              linear38
+	JNE              linear28
 	VMAXPD           Z16, Z17, Z16
 
-linear38:
-	TESTQ         $0x00000004, AX
-	JZ            low40
-	VMOVUPS       Y16, (BX)
-	VEXTRACTF64X4 $0x01, Z16, Y16
-	TESTQ         $0x00000002, AX
-	JZ            low41
-	VMOVUPS       X16, 32(BX)
-	VEXTRACTF32X4 $0x01, Y16, X16
-	TESTQ         $0x00000001, AX
-	JZ            low42
-	VMOVSD        X16, 48(BX)
-	VUNPCKHPD     X16, X16, X16
-
-low42:
-	JMP stored39
-
-low41:
-	TESTQ     $0x00000001, AX
-	JZ        low43
-	VMOVSD    X16, 32(BX)
-	VUNPCKHPD X16, X16, X16
-
-low43:
-	JMP stored39
-
-low40:
-	TESTQ         $0x00000002, AX
-	JZ            low44
-	VMOVUPS       X16, (BX)
-	VEXTRACTF32X4 $0x01, Y16, X16
-	TESTQ         $0x00000001, AX
-	JZ            low45
-	VMOVSD        X16, 16(BX)
-	VUNPCKHPD     X16, X16, X16
-
-low45:
-	JMP stored39
-
-low44:
-	TESTQ     $0x00000001, AX
-	JZ        low46
-	VMOVSD    X16, (BX)
-	VUNPCKHPD X16, X16, X16
-
-low46:
-stored39:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row37
-	VXORPS X15, X15, X15
+linear28:
+	VMOVUPD Z16, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row26
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other24:
+other15:
 	CMPQ AX, $0x0e
-	JNE  other47
+	JNE  other29
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more49
+	JGE  more31
 	CMPQ AX, $0x04
-	JNE  part48
+	JNE  part30
 
 	// 14 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5497,7 +4712,7 @@ other24:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row50:
+row32:
 	VMOVAPD          Y14, Y15
 	VFMADD231PD.BCST (DX), Y0, Y15
 	VMULPD.BCST      64(DX), Y8, Y16
@@ -5529,20 +4744,20 @@ row50:
 	VPXORD           Y16, Y16, Y16
 	VADDPD           Y16, Y15, Y15
 	CMPQ             R8, $0x01
-	JNE              linear51
+	JNE              linear34
 	VMAXPD           Y15, Y16, Y15
 
-linear51:
+linear34:
 	VMOVUPD Y15, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row50
+	JNZ     row32
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part48:
+part30:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5589,7 +4804,7 @@ part48:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row52:
+row35:
 	VMOVAPD          Y14, Y15
 	VFMADD231PD.BCST (DX), Y0, Y15
 	VMULPD.BCST      64(DX), Y8, Y16
@@ -5621,39 +4836,20 @@ row52:
 	VPXORD           Y16, Y16, Y16
 	VADDPD           Y16, Y15, Y15
 	CMPQ             R8, $0x01
-	JNE              linear53
+	JNE              linear37
 	VMAXPD           Y15, Y16, Y15
 
-linear53:
-	TESTQ        $0x00000002, AX
-	JZ           low55
-	VMOVUPS      X15, (BX)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000001, AX
-	JZ           low56
-	VMOVSD       X15, 16(BX)
-	VUNPCKHPD    X15, X15, X15
-
-low56:
-	JMP stored54
-
-low55:
-	TESTQ     $0x00000001, AX
-	JZ        low57
-	VMOVSD    X15, (BX)
-	VUNPCKHPD X15, X15, X15
-
-low57:
-stored54:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row52
-	VXORPS X15, X15, X15
+linear37:
+	VMOVUPD Y15, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row35
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more49:
+more31:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -5700,7 +4896,7 @@ more49:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row60:
+row40:
 	VMOVAPD          Z14, Z15
 	VFMADD231PD.BCST (DX), Z0, Z15
 	VMULPD.BCST      64(DX), Z8, Z16
@@ -5732,72 +4928,27 @@ row60:
 	VPXORD           Z16, Z16, Z16
 	VADDPD           Z16, Z15, Z15
 	CMPQ             R8, $0x01
-	JNE              linear61
+	JNE              linear42
 	VMAXPD           Z15, Z16, Z15
 
-linear61:
-	TESTQ         $0x00000004, AX
-	JZ            low63
-	VMOVUPS       Y15, (BX)
-	VEXTRACTF64X4 $0x01, Z15, Y15
-	TESTQ         $0x00000002, AX
-	JZ            low64
-	VMOVUPS       X15, 32(BX)
-	VEXTRACTF128  $0x01, Y15, X15
-	TESTQ         $0x00000001, AX
-	JZ            low65
-	VMOVSD        X15, 48(BX)
-	VUNPCKHPD     X15, X15, X15
-
-low65:
-	JMP stored62
-
-low64:
-	TESTQ     $0x00000001, AX
-	JZ        low66
-	VMOVSD    X15, 32(BX)
-	VUNPCKHPD X15, X15, X15
-
-low66:
-	JMP stored62
-
-low63:
-	TESTQ        $0x00000002, AX
-	JZ           low67
-	VMOVUPS      X15, (BX)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000001, AX
-	JZ           low68
-	VMOVSD       X15, 16(BX)
-	VUNPCKHPD    X15, X15, X15
-
-low68:
-	JMP stored62
-
-low67:
-	TESTQ     $0x00000001, AX
-	JZ        low69
-	VMOVSD    X15, (BX)
-	VUNPCKHPD X15, X15, X15
-
-low69:
-stored62:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row60
-	VXORPS X15, X15, X15
+linear42:
+	VMOVUPD Z15, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row40
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other47:
+other29:
 	CMPQ AX, $0x0d
-	JNE  other70
+	JNE  other43
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more72
+	JGE  more45
 	CMPQ AX, $0x04
-	JNE  part71
+	JNE  part44
 
 	// 13 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5837,7 +4988,7 @@ other47:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row73:
+row46:
 	VMOVAPD          Y13, Y14
 	VFMADD231PD.BCST (DX), Y0, Y14
 	VMULPD.BCST      64(DX), Y8, Y15
@@ -5867,20 +5018,20 @@ row73:
 	VPXORD           Y15, Y15, Y15
 	VADDPD           Y15, Y14, Y14
 	CMPQ             R8, $0x01
-	JNE              linear74
+	JNE              linear48
 	VMAXPD           Y14, Y15, Y14
 
-linear74:
+linear48:
 	VMOVUPD Y14, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row73
+	JNZ     row46
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part71:
+part44:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5925,7 +5076,7 @@ part71:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row75:
+row49:
 	VMOVAPD          Y13, Y14
 	VFMADD231PD.BCST (DX), Y0, Y14
 	VMULPD.BCST      64(DX), Y8, Y15
@@ -5955,39 +5106,20 @@ row75:
 	VPXORD           Y15, Y15, Y15
 	VADDPD           Y15, Y14, Y14
 	CMPQ             R8, $0x01
-	JNE              linear76
+	JNE              linear51
 	VMAXPD           Y14, Y15, Y14
 
-linear76:
-	TESTQ        $0x00000002, AX
-	JZ           low78
-	VMOVUPS      X14, (BX)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low79
-	VMOVSD       X14, 16(BX)
-	VUNPCKHPD    X14, X14, X14
-
-low79:
-	JMP stored77
-
-low78:
-	TESTQ     $0x00000001, AX
-	JZ        low80
-	VMOVSD    X14, (BX)
-	VUNPCKHPD X14, X14, X14
-
-low80:
-stored77:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row75
-	VXORPS X15, X15, X15
+linear51:
+	VMOVUPD Y14, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row49
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more72:
+more45:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6032,7 +5164,7 @@ more72:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row83:
+row54:
 	VMOVAPD          Z13, Z14
 	VFMADD231PD.BCST (DX), Z0, Z14
 	VMULPD.BCST      64(DX), Z8, Z15
@@ -6062,72 +5194,27 @@ row83:
 	VPXORD           Z15, Z15, Z15
 	VADDPD           Z15, Z14, Z14
 	CMPQ             R8, $0x01
-	JNE              linear84
+	JNE              linear56
 	VMAXPD           Z14, Z15, Z14
 
-linear84:
-	TESTQ         $0x00000004, AX
-	JZ            low86
-	VMOVUPS       Y14, (BX)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000002, AX
-	JZ            low87
-	VMOVUPS       X14, 32(BX)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low88
-	VMOVSD        X14, 48(BX)
-	VUNPCKHPD     X14, X14, X14
-
-low88:
-	JMP stored85
-
-low87:
-	TESTQ     $0x00000001, AX
-	JZ        low89
-	VMOVSD    X14, 32(BX)
-	VUNPCKHPD X14, X14, X14
-
-low89:
-	JMP stored85
-
-low86:
-	TESTQ        $0x00000002, AX
-	JZ           low90
-	VMOVUPS      X14, (BX)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low91
-	VMOVSD       X14, 16(BX)
-	VUNPCKHPD    X14, X14, X14
-
-low91:
-	JMP stored85
-
-low90:
-	TESTQ     $0x00000001, AX
-	JZ        low92
-	VMOVSD    X14, (BX)
-	VUNPCKHPD X14, X14, X14
-
-low92:
-stored85:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row83
-	VXORPS X15, X15, X15
+linear56:
+	VMOVUPD Z14, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row54
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other70:
+other43:
 	CMPQ AX, $0x0c
-	JNE  other93
+	JNE  other57
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more95
+	JGE  more59
 	CMPQ AX, $0x04
-	JNE  part94
+	JNE  part58
 
 	// 12 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6165,7 +5252,7 @@ other70:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row96:
+row60:
 	VMOVAPD          Y12, Y13
 	VFMADD231PD.BCST (DX), Y0, Y13
 	VMULPD.BCST      64(DX), Y8, Y14
@@ -6193,20 +5280,20 @@ row96:
 	VPXORD           Y14, Y14, Y14
 	VADDPD           Y14, Y13, Y13
 	CMPQ             R8, $0x01
-	JNE              linear97
+	JNE              linear62
 	VMAXPD           Y13, Y14, Y13
 
-linear97:
+linear62:
 	VMOVUPD Y13, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row96
+	JNZ     row60
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part94:
+part58:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6249,7 +5336,7 @@ part94:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row98:
+row63:
 	VMOVAPD          Y12, Y13
 	VFMADD231PD.BCST (DX), Y0, Y13
 	VMULPD.BCST      64(DX), Y8, Y14
@@ -6277,39 +5364,20 @@ row98:
 	VPXORD           Y14, Y14, Y14
 	VADDPD           Y14, Y13, Y13
 	CMPQ             R8, $0x01
-	JNE              linear99
+	JNE              linear65
 	VMAXPD           Y13, Y14, Y13
 
-linear99:
-	TESTQ        $0x00000002, AX
-	JZ           low101
-	VMOVUPS      X13, (BX)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000001, AX
-	JZ           low102
-	VMOVSD       X13, 16(BX)
-	VUNPCKHPD    X13, X13, X13
-
-low102:
-	JMP stored100
-
-low101:
-	TESTQ     $0x00000001, AX
-	JZ        low103
-	VMOVSD    X13, (BX)
-	VUNPCKHPD X13, X13, X13
-
-low103:
-stored100:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row98
-	VXORPS X15, X15, X15
+linear65:
+	VMOVUPD Y13, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row63
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more95:
+more59:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6352,7 +5420,7 @@ more95:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row106:
+row68:
 	VMOVAPD          Z12, Z13
 	VFMADD231PD.BCST (DX), Z0, Z13
 	VMULPD.BCST      64(DX), Z8, Z14
@@ -6380,72 +5448,27 @@ row106:
 	VPXORD           Z14, Z14, Z14
 	VADDPD           Z14, Z13, Z13
 	CMPQ             R8, $0x01
-	JNE              linear107
+	JNE              linear70
 	VMAXPD           Z13, Z14, Z13
 
-linear107:
-	TESTQ         $0x00000004, AX
-	JZ            low109
-	VMOVUPS       Y13, (BX)
-	VEXTRACTF64X4 $0x01, Z13, Y13
-	TESTQ         $0x00000002, AX
-	JZ            low110
-	VMOVUPS       X13, 32(BX)
-	VEXTRACTF128  $0x01, Y13, X13
-	TESTQ         $0x00000001, AX
-	JZ            low111
-	VMOVSD        X13, 48(BX)
-	VUNPCKHPD     X13, X13, X13
-
-low111:
-	JMP stored108
-
-low110:
-	TESTQ     $0x00000001, AX
-	JZ        low112
-	VMOVSD    X13, 32(BX)
-	VUNPCKHPD X13, X13, X13
-
-low112:
-	JMP stored108
-
-low109:
-	TESTQ        $0x00000002, AX
-	JZ           low113
-	VMOVUPS      X13, (BX)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000001, AX
-	JZ           low114
-	VMOVSD       X13, 16(BX)
-	VUNPCKHPD    X13, X13, X13
-
-low114:
-	JMP stored108
-
-low113:
-	TESTQ     $0x00000001, AX
-	JZ        low115
-	VMOVSD    X13, (BX)
-	VUNPCKHPD X13, X13, X13
-
-low115:
-stored108:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row106
-	VXORPS X15, X15, X15
+linear70:
+	VMOVUPD Z13, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row68
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other93:
+other57:
 	CMPQ AX, $0x0b
-	JNE  other116
+	JNE  other71
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more118
+	JGE  more73
 	CMPQ AX, $0x04
-	JNE  part117
+	JNE  part72
 
 	// 11 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6481,7 +5504,7 @@ other93:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row119:
+row74:
 	VMOVAPD          Y11, Y12
 	VFMADD231PD.BCST (DX), Y0, Y12
 	VMULPD.BCST      64(DX), Y8, Y13
@@ -6507,20 +5530,20 @@ row119:
 	VPXORD           Y13, Y13, Y13
 	VADDPD           Y13, Y12, Y12
 	CMPQ             R8, $0x01
-	JNE              linear120
+	JNE              linear76
 	VMAXPD           Y12, Y13, Y12
 
-linear120:
+linear76:
 	VMOVUPD Y12, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row119
+	JNZ     row74
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part117:
+part72:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6561,7 +5584,7 @@ part117:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row121:
+row77:
 	VMOVAPD          Y11, Y12
 	VFMADD231PD.BCST (DX), Y0, Y12
 	VMULPD.BCST      64(DX), Y8, Y13
@@ -6587,39 +5610,20 @@ row121:
 	VPXORD           Y13, Y13, Y13
 	VADDPD           Y13, Y12, Y12
 	CMPQ             R8, $0x01
-	JNE              linear122
+	JNE              linear79
 	VMAXPD           Y12, Y13, Y12
 
-linear122:
-	TESTQ        $0x00000002, AX
-	JZ           low124
-	VMOVUPS      X12, (BX)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000001, AX
-	JZ           low125
-	VMOVSD       X12, 16(BX)
-	VUNPCKHPD    X12, X12, X12
-
-low125:
-	JMP stored123
-
-low124:
-	TESTQ     $0x00000001, AX
-	JZ        low126
-	VMOVSD    X12, (BX)
-	VUNPCKHPD X12, X12, X12
-
-low126:
-stored123:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row121
-	VXORPS X15, X15, X15
+linear79:
+	VMOVUPD Y12, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row77
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more118:
+more73:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6660,7 +5664,7 @@ more118:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row129:
+row82:
 	VMOVAPD          Z11, Z12
 	VFMADD231PD.BCST (DX), Z0, Z12
 	VMULPD.BCST      64(DX), Z8, Z13
@@ -6686,72 +5690,27 @@ row129:
 	VPXORD           Z13, Z13, Z13
 	VADDPD           Z13, Z12, Z12
 	CMPQ             R8, $0x01
-	JNE              linear130
+	JNE              linear84
 	VMAXPD           Z12, Z13, Z12
 
-linear130:
-	TESTQ         $0x00000004, AX
-	JZ            low132
-	VMOVUPS       Y12, (BX)
-	VEXTRACTF64X4 $0x01, Z12, Y12
-	TESTQ         $0x00000002, AX
-	JZ            low133
-	VMOVUPS       X12, 32(BX)
-	VEXTRACTF128  $0x01, Y12, X12
-	TESTQ         $0x00000001, AX
-	JZ            low134
-	VMOVSD        X12, 48(BX)
-	VUNPCKHPD     X12, X12, X12
-
-low134:
-	JMP stored131
-
-low133:
-	TESTQ     $0x00000001, AX
-	JZ        low135
-	VMOVSD    X12, 32(BX)
-	VUNPCKHPD X12, X12, X12
-
-low135:
-	JMP stored131
-
-low132:
-	TESTQ        $0x00000002, AX
-	JZ           low136
-	VMOVUPS      X12, (BX)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000001, AX
-	JZ           low137
-	VMOVSD       X12, 16(BX)
-	VUNPCKHPD    X12, X12, X12
-
-low137:
-	JMP stored131
-
-low136:
-	TESTQ     $0x00000001, AX
-	JZ        low138
-	VMOVSD    X12, (BX)
-	VUNPCKHPD X12, X12, X12
-
-low138:
-stored131:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row129
-	VXORPS X15, X15, X15
+linear84:
+	VMOVUPD Z12, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row82
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other116:
+other71:
 	CMPQ AX, $0x0a
-	JNE  other139
+	JNE  other85
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more141
+	JGE  more87
 	CMPQ AX, $0x04
-	JNE  part140
+	JNE  part86
 
 	// 10 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6785,7 +5744,7 @@ other116:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row142:
+row88:
 	VMOVAPD          Y10, Y11
 	VFMADD231PD.BCST (DX), Y0, Y11
 	VMULPD.BCST      64(DX), Y8, Y12
@@ -6809,20 +5768,20 @@ row142:
 	VPXORD           Y12, Y12, Y12
 	VADDPD           Y12, Y11, Y11
 	CMPQ             R8, $0x01
-	JNE              linear143
+	JNE              linear90
 	VMAXPD           Y11, Y12, Y11
 
-linear143:
+linear90:
 	VMOVUPD Y11, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row142
+	JNZ     row88
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part140:
+part86:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6861,7 +5820,7 @@ part140:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row144:
+row91:
 	VMOVAPD          Y10, Y11
 	VFMADD231PD.BCST (DX), Y0, Y11
 	VMULPD.BCST      64(DX), Y8, Y12
@@ -6885,39 +5844,20 @@ row144:
 	VPXORD           Y12, Y12, Y12
 	VADDPD           Y12, Y11, Y11
 	CMPQ             R8, $0x01
-	JNE              linear145
+	JNE              linear93
 	VMAXPD           Y11, Y12, Y11
 
-linear145:
-	TESTQ        $0x00000002, AX
-	JZ           low147
-	VMOVUPS      X11, (BX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low148
-	VMOVSD       X11, 16(BX)
-	VUNPCKHPD    X11, X11, X11
-
-low148:
-	JMP stored146
-
-low147:
-	TESTQ     $0x00000001, AX
-	JZ        low149
-	VMOVSD    X11, (BX)
-	VUNPCKHPD X11, X11, X11
-
-low149:
-stored146:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row144
-	VXORPS X15, X15, X15
+linear93:
+	VMOVUPD Y11, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row91
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more141:
+more87:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6956,7 +5896,7 @@ more141:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row152:
+row96:
 	VMOVAPD          Z10, Z11
 	VFMADD231PD.BCST (DX), Z0, Z11
 	VMULPD.BCST      64(DX), Z8, Z12
@@ -6980,72 +5920,27 @@ row152:
 	VPXORD           Z12, Z12, Z12
 	VADDPD           Z12, Z11, Z11
 	CMPQ             R8, $0x01
-	JNE              linear153
+	JNE              linear98
 	VMAXPD           Z11, Z12, Z11
 
-linear153:
-	TESTQ         $0x00000004, AX
-	JZ            low155
-	VMOVUPS       Y11, (BX)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low156
-	VMOVUPS       X11, 32(BX)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low157
-	VMOVSD        X11, 48(BX)
-	VUNPCKHPD     X11, X11, X11
-
-low157:
-	JMP stored154
-
-low156:
-	TESTQ     $0x00000001, AX
-	JZ        low158
-	VMOVSD    X11, 32(BX)
-	VUNPCKHPD X11, X11, X11
-
-low158:
-	JMP stored154
-
-low155:
-	TESTQ        $0x00000002, AX
-	JZ           low159
-	VMOVUPS      X11, (BX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low160
-	VMOVSD       X11, 16(BX)
-	VUNPCKHPD    X11, X11, X11
-
-low160:
-	JMP stored154
-
-low159:
-	TESTQ     $0x00000001, AX
-	JZ        low161
-	VMOVSD    X11, (BX)
-	VUNPCKHPD X11, X11, X11
-
-low161:
-stored154:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row152
-	VXORPS X15, X15, X15
+linear98:
+	VMOVUPD Z11, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row96
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other139:
+other85:
 	CMPQ AX, $0x09
-	JNE  other162
+	JNE  other99
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more164
+	JGE  more101
 	CMPQ AX, $0x04
-	JNE  part163
+	JNE  part100
 
 	// 9 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -7077,7 +5972,7 @@ other139:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row165:
+row102:
 	VMOVAPD          Y9, Y10
 	VFMADD231PD.BCST (DX), Y0, Y10
 	VMULPD.BCST      64(DX), Y8, Y11
@@ -7099,20 +5994,20 @@ row165:
 	VPXORD           Y11, Y11, Y11
 	VADDPD           Y11, Y10, Y10
 	CMPQ             R8, $0x01
-	JNE              linear166
+	JNE              linear104
 	VMAXPD           Y10, Y11, Y10
 
-linear166:
+linear104:
 	VMOVUPD Y10, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row165
+	JNZ     row102
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part163:
+part100:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7149,7 +6044,7 @@ part163:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row167:
+row105:
 	VMOVAPD          Y9, Y10
 	VFMADD231PD.BCST (DX), Y0, Y10
 	VMULPD.BCST      64(DX), Y8, Y11
@@ -7171,39 +6066,20 @@ row167:
 	VPXORD           Y11, Y11, Y11
 	VADDPD           Y11, Y10, Y10
 	CMPQ             R8, $0x01
-	JNE              linear168
+	JNE              linear107
 	VMAXPD           Y10, Y11, Y10
 
-linear168:
-	TESTQ        $0x00000002, AX
-	JZ           low170
-	VMOVUPS      X10, (BX)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000001, AX
-	JZ           low171
-	VMOVSD       X10, 16(BX)
-	VUNPCKHPD    X10, X10, X10
-
-low171:
-	JMP stored169
-
-low170:
-	TESTQ     $0x00000001, AX
-	JZ        low172
-	VMOVSD    X10, (BX)
-	VUNPCKHPD X10, X10, X10
-
-low172:
-stored169:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row167
-	VXORPS X15, X15, X15
+linear107:
+	VMOVUPD Y10, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row105
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more164:
+more101:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -7240,7 +6116,7 @@ more164:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row175:
+row110:
 	VMOVAPD          Z9, Z10
 	VFMADD231PD.BCST (DX), Z0, Z10
 	VMULPD.BCST      64(DX), Z8, Z11
@@ -7262,72 +6138,27 @@ row175:
 	VPXORD           Z11, Z11, Z11
 	VADDPD           Z11, Z10, Z10
 	CMPQ             R8, $0x01
-	JNE              linear176
+	JNE              linear112
 	VMAXPD           Z10, Z11, Z10
 
-linear176:
-	TESTQ         $0x00000004, AX
-	JZ            low178
-	VMOVUPS       Y10, (BX)
-	VEXTRACTF64X4 $0x01, Z10, Y10
-	TESTQ         $0x00000002, AX
-	JZ            low179
-	VMOVUPS       X10, 32(BX)
-	VEXTRACTF128  $0x01, Y10, X10
-	TESTQ         $0x00000001, AX
-	JZ            low180
-	VMOVSD        X10, 48(BX)
-	VUNPCKHPD     X10, X10, X10
-
-low180:
-	JMP stored177
-
-low179:
-	TESTQ     $0x00000001, AX
-	JZ        low181
-	VMOVSD    X10, 32(BX)
-	VUNPCKHPD X10, X10, X10
-
-low181:
-	JMP stored177
-
-low178:
-	TESTQ        $0x00000002, AX
-	JZ           low182
-	VMOVUPS      X10, (BX)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000001, AX
-	JZ           low183
-	VMOVSD       X10, 16(BX)
-	VUNPCKHPD    X10, X10, X10
-
-low183:
-	JMP stored177
-
-low182:
-	TESTQ     $0x00000001, AX
-	JZ        low184
-	VMOVSD    X10, (BX)
-	VUNPCKHPD X10, X10, X10
-
-low184:
-stored177:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row175
-	VXORPS X15, X15, X15
+linear112:
+	VMOVUPD Z10, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row110
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other162:
+other99:
 	CMPQ AX, $0x08
-	JNE  other185
+	JNE  other113
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more187
+	JGE  more115
 	CMPQ AX, $0x04
-	JNE  part186
+	JNE  part114
 
 	// 8 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -7357,7 +6188,7 @@ other162:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row188:
+row116:
 	VMOVAPD          Y8, Y9
 	VFMADD231PD.BCST (DX), Y0, Y9
 	VMULPD.BCST      32(DX), Y4, Y10
@@ -7377,20 +6208,20 @@ row188:
 	VPXORD           Y10, Y10, Y10
 	VADDPD           Y10, Y9, Y9
 	CMPQ             R8, $0x01
-	JNE              linear189
+	JNE              linear118
 	VMAXPD           Y9, Y10, Y9
 
-linear189:
+linear118:
 	VMOVUPD Y9, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row188
+	JNZ     row116
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part186:
+part114:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7425,7 +6256,7 @@ part186:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row190:
+row119:
 	VMOVAPD          Y8, Y9
 	VFMADD231PD.BCST (DX), Y0, Y9
 	VMULPD.BCST      32(DX), Y4, Y10
@@ -7445,39 +6276,20 @@ row190:
 	VPXORD           Y10, Y10, Y10
 	VADDPD           Y10, Y9, Y9
 	CMPQ             R8, $0x01
-	JNE              linear191
+	JNE              linear121
 	VMAXPD           Y9, Y10, Y9
 
-linear191:
-	TESTQ        $0x00000002, AX
-	JZ           low193
-	VMOVUPS      X9, (BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low194
-	VMOVSD       X9, 16(BX)
-	VUNPCKHPD    X9, X9, X9
-
-low194:
-	JMP stored192
-
-low193:
-	TESTQ     $0x00000001, AX
-	JZ        low195
-	VMOVSD    X9, (BX)
-	VUNPCKHPD X9, X9, X9
-
-low195:
-stored192:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row190
-	VXORPS X15, X15, X15
+linear121:
+	VMOVUPD Y9, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row119
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more187:
+more115:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -7512,7 +6324,7 @@ more187:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row198:
+row124:
 	VMOVAPD          Z8, Z9
 	VFMADD231PD.BCST (DX), Z0, Z9
 	VMULPD.BCST      32(DX), Z4, Z10
@@ -7532,72 +6344,27 @@ row198:
 	VPXORD           Z10, Z10, Z10
 	VADDPD           Z10, Z9, Z9
 	CMPQ             R8, $0x01
-	JNE              linear199
+	JNE              linear126
 	VMAXPD           Z9, Z10, Z9
 
-linear199:
-	TESTQ         $0x00000004, AX
-	JZ            low201
-	VMOVUPS       Y9, (BX)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, AX
-	JZ            low202
-	VMOVUPS       X9, 32(BX)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low203
-	VMOVSD        X9, 48(BX)
-	VUNPCKHPD     X9, X9, X9
-
-low203:
-	JMP stored200
-
-low202:
-	TESTQ     $0x00000001, AX
-	JZ        low204
-	VMOVSD    X9, 32(BX)
-	VUNPCKHPD X9, X9, X9
-
-low204:
-	JMP stored200
-
-low201:
-	TESTQ        $0x00000002, AX
-	JZ           low205
-	VMOVUPS      X9, (BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low206
-	VMOVSD       X9, 16(BX)
-	VUNPCKHPD    X9, X9, X9
-
-low206:
-	JMP stored200
-
-low205:
-	TESTQ     $0x00000001, AX
-	JZ        low207
-	VMOVSD    X9, (BX)
-	VUNPCKHPD X9, X9, X9
-
-low207:
-stored200:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row198
-	VXORPS X15, X15, X15
+linear126:
+	VMOVUPD Z9, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row124
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other185:
+other113:
 	CMPQ AX, $0x07
-	JNE  other208
+	JNE  other127
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more210
+	JGE  more129
 	CMPQ AX, $0x04
-	JNE  part209
+	JNE  part128
 
 	// 7 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -7625,7 +6392,7 @@ other185:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row211:
+row130:
 	VMOVAPD          Y7, Y8
 	VFMADD231PD.BCST (DX), Y0, Y8
 	VMULPD.BCST      32(DX), Y4, Y9
@@ -7643,20 +6410,20 @@ row211:
 	VPXORD           Y9, Y9, Y9
 	VADDPD           Y9, Y8, Y8
 	CMPQ             R8, $0x01
-	JNE              linear212
+	JNE              linear132
 	VMAXPD           Y8, Y9, Y8
 
-linear212:
+linear132:
 	VMOVUPD Y8, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row211
+	JNZ     row130
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part209:
+part128:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7689,7 +6456,7 @@ part209:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row213:
+row133:
 	VMOVAPD          Y7, Y8
 	VFMADD231PD.BCST (DX), Y0, Y8
 	VMULPD.BCST      32(DX), Y4, Y9
@@ -7707,39 +6474,20 @@ row213:
 	VPXORD           Y9, Y9, Y9
 	VADDPD           Y9, Y8, Y8
 	CMPQ             R8, $0x01
-	JNE              linear214
+	JNE              linear135
 	VMAXPD           Y8, Y9, Y8
 
-linear214:
-	TESTQ        $0x00000002, AX
-	JZ           low216
-	VMOVUPS      X8, (BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low217
-	VMOVSD       X8, 16(BX)
-	VUNPCKHPD    X8, X8, X8
-
-low217:
-	JMP stored215
-
-low216:
-	TESTQ     $0x00000001, AX
-	JZ        low218
-	VMOVSD    X8, (BX)
-	VUNPCKHPD X8, X8, X8
-
-low218:
-stored215:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row213
-	VXORPS X15, X15, X15
+linear135:
+	VMOVUPD Y8, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row133
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more210:
+more129:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -7772,7 +6520,7 @@ more210:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row221:
+row138:
 	VMOVAPD          Z7, Z8
 	VFMADD231PD.BCST (DX), Z0, Z8
 	VMULPD.BCST      32(DX), Z4, Z9
@@ -7790,72 +6538,27 @@ row221:
 	VPXORD           Z9, Z9, Z9
 	VADDPD           Z9, Z8, Z8
 	CMPQ             R8, $0x01
-	JNE              linear222
+	JNE              linear140
 	VMAXPD           Z8, Z9, Z8
 
-linear222:
-	TESTQ         $0x00000004, AX
-	JZ            low224
-	VMOVUPS       Y8, (BX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low225
-	VMOVUPS       X8, 32(BX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low226
-	VMOVSD        X8, 48(BX)
-	VUNPCKHPD     X8, X8, X8
-
-low226:
-	JMP stored223
-
-low225:
-	TESTQ     $0x00000001, AX
-	JZ        low227
-	VMOVSD    X8, 32(BX)
-	VUNPCKHPD X8, X8, X8
-
-low227:
-	JMP stored223
-
-low224:
-	TESTQ        $0x00000002, AX
-	JZ           low228
-	VMOVUPS      X8, (BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low229
-	VMOVSD       X8, 16(BX)
-	VUNPCKHPD    X8, X8, X8
-
-low229:
-	JMP stored223
-
-low228:
-	TESTQ     $0x00000001, AX
-	JZ        low230
-	VMOVSD    X8, (BX)
-	VUNPCKHPD X8, X8, X8
-
-low230:
-stored223:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row221
-	VXORPS X15, X15, X15
+linear140:
+	VMOVUPD Z8, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row138
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other208:
+other127:
 	CMPQ AX, $0x06
-	JNE  other231
+	JNE  other141
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more233
+	JGE  more143
 	CMPQ AX, $0x04
-	JNE  part232
+	JNE  part142
 
 	// 6 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -7881,7 +6584,7 @@ other208:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row234:
+row144:
 	VMOVAPD          Y6, Y7
 	VFMADD231PD.BCST (DX), Y0, Y7
 	VMULPD.BCST      32(DX), Y4, Y8
@@ -7897,20 +6600,20 @@ row234:
 	VPXORD           Y8, Y8, Y8
 	VADDPD           Y8, Y7, Y7
 	CMPQ             R8, $0x01
-	JNE              linear235
+	JNE              linear146
 	VMAXPD           Y7, Y8, Y7
 
-linear235:
+linear146:
 	VMOVUPD Y7, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row234
+	JNZ     row144
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part232:
+part142:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7941,7 +6644,7 @@ part232:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row236:
+row147:
 	VMOVAPD          Y6, Y7
 	VFMADD231PD.BCST (DX), Y0, Y7
 	VMULPD.BCST      32(DX), Y4, Y8
@@ -7957,39 +6660,20 @@ row236:
 	VPXORD           Y8, Y8, Y8
 	VADDPD           Y8, Y7, Y7
 	CMPQ             R8, $0x01
-	JNE              linear237
+	JNE              linear149
 	VMAXPD           Y7, Y8, Y7
 
-linear237:
-	TESTQ        $0x00000002, AX
-	JZ           low239
-	VMOVUPS      X7, (BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low240
-	VMOVSD       X7, 16(BX)
-	VUNPCKHPD    X7, X7, X7
-
-low240:
-	JMP stored238
-
-low239:
-	TESTQ     $0x00000001, AX
-	JZ        low241
-	VMOVSD    X7, (BX)
-	VUNPCKHPD X7, X7, X7
-
-low241:
-stored238:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row236
-	VXORPS X15, X15, X15
+linear149:
+	VMOVUPD Y7, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row147
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more233:
+more143:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -8020,7 +6704,7 @@ more233:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row244:
+row152:
 	VMOVAPD          Z6, Z7
 	VFMADD231PD.BCST (DX), Z0, Z7
 	VMULPD.BCST      32(DX), Z4, Z8
@@ -8036,72 +6720,27 @@ row244:
 	VPXORD           Z8, Z8, Z8
 	VADDPD           Z8, Z7, Z7
 	CMPQ             R8, $0x01
-	JNE              linear245
+	JNE              linear154
 	VMAXPD           Z7, Z8, Z7
 
-linear245:
-	TESTQ         $0x00000004, AX
-	JZ            low247
-	VMOVUPS       Y7, (BX)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, AX
-	JZ            low248
-	VMOVUPS       X7, 32(BX)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low249
-	VMOVSD        X7, 48(BX)
-	VUNPCKHPD     X7, X7, X7
-
-low249:
-	JMP stored246
-
-low248:
-	TESTQ     $0x00000001, AX
-	JZ        low250
-	VMOVSD    X7, 32(BX)
-	VUNPCKHPD X7, X7, X7
-
-low250:
-	JMP stored246
-
-low247:
-	TESTQ        $0x00000002, AX
-	JZ           low251
-	VMOVUPS      X7, (BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low252
-	VMOVSD       X7, 16(BX)
-	VUNPCKHPD    X7, X7, X7
-
-low252:
-	JMP stored246
-
-low251:
-	TESTQ     $0x00000001, AX
-	JZ        low253
-	VMOVSD    X7, (BX)
-	VUNPCKHPD X7, X7, X7
-
-low253:
-stored246:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row244
-	VXORPS X15, X15, X15
+linear154:
+	VMOVUPD Z7, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row152
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other231:
+other141:
 	CMPQ AX, $0x05
-	JNE  other254
+	JNE  other155
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more256
+	JGE  more157
 	CMPQ AX, $0x04
-	JNE  part255
+	JNE  part156
 
 	// 5 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -8125,7 +6764,7 @@ other231:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row257:
+row158:
 	VMOVAPD          Y5, Y6
 	VFMADD231PD.BCST (DX), Y0, Y6
 	VMULPD.BCST      32(DX), Y4, Y7
@@ -8139,20 +6778,20 @@ row257:
 	VPXORD           Y7, Y7, Y7
 	VADDPD           Y7, Y6, Y6
 	CMPQ             R8, $0x01
-	JNE              linear258
+	JNE              linear160
 	VMAXPD           Y6, Y7, Y6
 
-linear258:
+linear160:
 	VMOVUPD Y6, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row257
+	JNZ     row158
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part255:
+part156:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -8181,7 +6820,7 @@ part255:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row259:
+row161:
 	VMOVAPD          Y5, Y6
 	VFMADD231PD.BCST (DX), Y0, Y6
 	VMULPD.BCST      32(DX), Y4, Y7
@@ -8195,39 +6834,20 @@ row259:
 	VPXORD           Y7, Y7, Y7
 	VADDPD           Y7, Y6, Y6
 	CMPQ             R8, $0x01
-	JNE              linear260
+	JNE              linear163
 	VMAXPD           Y6, Y7, Y6
 
-linear260:
-	TESTQ        $0x00000002, AX
-	JZ           low262
-	VMOVUPS      X6, (BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low263
-	VMOVSD       X6, 16(BX)
-	VUNPCKHPD    X6, X6, X6
-
-low263:
-	JMP stored261
-
-low262:
-	TESTQ     $0x00000001, AX
-	JZ        low264
-	VMOVSD    X6, (BX)
-	VUNPCKHPD X6, X6, X6
-
-low264:
-stored261:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row259
-	VXORPS X15, X15, X15
+linear163:
+	VMOVUPD Y6, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row161
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more256:
+more157:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -8256,7 +6876,7 @@ more256:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row267:
+row166:
 	VMOVAPD          Z5, Z6
 	VFMADD231PD.BCST (DX), Z0, Z6
 	VMULPD.BCST      32(DX), Z4, Z7
@@ -8270,72 +6890,27 @@ row267:
 	VPXORD           Z7, Z7, Z7
 	VADDPD           Z7, Z6, Z6
 	CMPQ             R8, $0x01
-	JNE              linear268
+	JNE              linear168
 	VMAXPD           Z6, Z7, Z6
 
-linear268:
-	TESTQ         $0x00000004, AX
-	JZ            low270
-	VMOVUPS       Y6, (BX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000002, AX
-	JZ            low271
-	VMOVUPS       X6, 32(BX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low272
-	VMOVSD        X6, 48(BX)
-	VUNPCKHPD     X6, X6, X6
-
-low272:
-	JMP stored269
-
-low271:
-	TESTQ     $0x00000001, AX
-	JZ        low273
-	VMOVSD    X6, 32(BX)
-	VUNPCKHPD X6, X6, X6
-
-low273:
-	JMP stored269
-
-low270:
-	TESTQ        $0x00000002, AX
-	JZ           low274
-	VMOVUPS      X6, (BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low275
-	VMOVSD       X6, 16(BX)
-	VUNPCKHPD    X6, X6, X6
-
-low275:
-	JMP stored269
-
-low274:
-	TESTQ     $0x00000001, AX
-	JZ        low276
-	VMOVSD    X6, (BX)
-	VUNPCKHPD X6, X6, X6
-
-low276:
-stored269:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row267
-	VXORPS X15, X15, X15
+linear168:
+	VMOVUPD Z6, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row166
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other254:
+other155:
 	CMPQ AX, $0x04
-	JNE  other277
+	JNE  other169
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more279
+	JGE  more171
 	CMPQ AX, $0x04
-	JNE  part278
+	JNE  part170
 
 	// 4 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -8357,7 +6932,7 @@ other254:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row280:
+row172:
 	VMOVAPD          Y4, Y5
 	VFMADD231PD.BCST (DX), Y0, Y5
 	VMULPD.BCST      16(DX), Y2, Y6
@@ -8369,20 +6944,43 @@ row280:
 	VPXORD           Y6, Y6, Y6
 	VADDPD           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear281
+	JNE              linear174
 	VMAXPD           Y5, Y6, Y5
 
-linear281:
+linear174:
+	VMOVUPD          Y5, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done173
+	VMOVAPD          Y4, Y5
+	VFMADD231PD.BCST (DX), Y0, Y5
+	VMULPD.BCST      16(DX), Y2, Y6
+	VADDPD           Y6, Y5, Y5
+	VMULPD.BCST      8(DX), Y1, Y6
+	VMULPD.BCST      24(DX), Y3, Y7
+	VADDPD           Y7, Y6, Y6
+	VADDPD           Y6, Y5, Y5
+	VPXORD           Y6, Y6, Y6
+	VADDPD           Y6, Y5, Y5
+	CMPQ             R8, $0x01
+	JNE              linear175
+	VMAXPD           Y5, Y6, Y5
+
+linear175:
 	VMOVUPD Y5, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row280
-	VXORPS  X15, X15, X15
+	JNZ     row172
+
+done173:
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part278:
+part170:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -8409,7 +7007,7 @@ part278:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row282:
+row176:
 	VMOVAPD          Y4, Y5
 	VFMADD231PD.BCST (DX), Y0, Y5
 	VMULPD.BCST      16(DX), Y2, Y6
@@ -8421,39 +7019,43 @@ row282:
 	VPXORD           Y6, Y6, Y6
 	VADDPD           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear283
+	JNE              linear178
 	VMAXPD           Y5, Y6, Y5
 
-linear283:
-	TESTQ        $0x00000002, AX
-	JZ           low285
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low286
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
+linear178:
+	VMOVUPD          Y5, K1, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done177
+	VMOVAPD          Y4, Y5
+	VFMADD231PD.BCST (DX), Y0, Y5
+	VMULPD.BCST      16(DX), Y2, Y6
+	VADDPD           Y6, Y5, Y5
+	VMULPD.BCST      8(DX), Y1, Y6
+	VMULPD.BCST      24(DX), Y3, Y7
+	VADDPD           Y7, Y6, Y6
+	VADDPD           Y6, Y5, Y5
+	VPXORD           Y6, Y6, Y6
+	VADDPD           Y6, Y5, Y5
+	CMPQ             R8, $0x01
+	JNE              linear179
+	VMAXPD           Y5, Y6, Y5
 
-low286:
-	JMP stored284
+linear179:
+	VMOVUPD Y5, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row176
 
-low285:
-	TESTQ     $0x00000001, AX
-	JZ        low287
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-
-low287:
-stored284:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row282
+done177:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more279:
+more171:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -8480,7 +7082,7 @@ more279:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row290:
+row182:
 	VMOVAPD          Z4, Z5
 	VFMADD231PD.BCST (DX), Z0, Z5
 	VMULPD.BCST      16(DX), Z2, Z6
@@ -8492,72 +7094,50 @@ row290:
 	VPXORD           Z6, Z6, Z6
 	VADDPD           Z6, Z5, Z5
 	CMPQ             R8, $0x01
-	JNE              linear291
+	JNE              linear184
 	VMAXPD           Z5, Z6, Z5
 
-linear291:
-	TESTQ         $0x00000004, AX
-	JZ            low293
-	VMOVUPS       Y5, (BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low294
-	VMOVUPS       X5, 32(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low295
-	VMOVSD        X5, 48(BX)
-	VUNPCKHPD     X5, X5, X5
+linear184:
+	VMOVUPD          Z5, K1, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done183
+	VMOVAPD          Z4, Z5
+	VFMADD231PD.BCST (DX), Z0, Z5
+	VMULPD.BCST      16(DX), Z2, Z6
+	VADDPD           Z6, Z5, Z5
+	VMULPD.BCST      8(DX), Z1, Z6
+	VMULPD.BCST      24(DX), Z3, Z7
+	VADDPD           Z7, Z6, Z6
+	VADDPD           Z6, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VADDPD           Z6, Z5, Z5
+	CMPQ             R8, $0x01
+	JNE              linear185
+	VMAXPD           Z5, Z6, Z5
 
-low295:
-	JMP stored292
+linear185:
+	VMOVUPD Z5, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row182
 
-low294:
-	TESTQ     $0x00000001, AX
-	JZ        low296
-	VMOVSD    X5, 32(BX)
-	VUNPCKHPD X5, X5, X5
-
-low296:
-	JMP stored292
-
-low293:
-	TESTQ        $0x00000002, AX
-	JZ           low297
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low298
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low298:
-	JMP stored292
-
-low297:
-	TESTQ     $0x00000001, AX
-	JZ        low299
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-
-low299:
-stored292:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row290
+done183:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other277:
+other169:
 	CMPQ AX, $0x03
-	JNE  other300
+	JNE  other186
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more302
+	JGE  more188
 	CMPQ AX, $0x04
-	JNE  part301
+	JNE  part187
 
 	// 3 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -8577,7 +7157,7 @@ other277:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row303:
+row189:
 	VMOVAPD          Y3, Y4
 	VFMADD231PD.BCST (DX), Y0, Y4
 	VMULPD.BCST      16(DX), Y2, Y5
@@ -8587,20 +7167,41 @@ row303:
 	VPXORD           Y5, Y5, Y5
 	VADDPD           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear304
+	JNE              linear191
 	VMAXPD           Y4, Y5, Y4
 
-linear304:
+linear191:
+	VMOVUPD          Y4, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done190
+	VMOVAPD          Y3, Y4
+	VFMADD231PD.BCST (DX), Y0, Y4
+	VMULPD.BCST      16(DX), Y2, Y5
+	VADDPD           Y5, Y4, Y4
+	VMULPD.BCST      8(DX), Y1, Y5
+	VADDPD           Y5, Y4, Y4
+	VPXORD           Y5, Y5, Y5
+	VADDPD           Y5, Y4, Y4
+	CMPQ             R8, $0x01
+	JNE              linear192
+	VMAXPD           Y4, Y5, Y4
+
+linear192:
 	VMOVUPD Y4, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row303
-	VXORPS  X15, X15, X15
+	JNZ     row189
+
+done190:
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part301:
+part187:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -8625,7 +7226,7 @@ part301:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row305:
+row193:
 	VMOVAPD          Y3, Y4
 	VFMADD231PD.BCST (DX), Y0, Y4
 	VMULPD.BCST      16(DX), Y2, Y5
@@ -8635,39 +7236,41 @@ row305:
 	VPXORD           Y5, Y5, Y5
 	VADDPD           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear306
+	JNE              linear195
 	VMAXPD           Y4, Y5, Y4
 
-linear306:
-	TESTQ        $0x00000002, AX
-	JZ           low308
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low309
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
+linear195:
+	VMOVUPD          Y4, K1, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done194
+	VMOVAPD          Y3, Y4
+	VFMADD231PD.BCST (DX), Y0, Y4
+	VMULPD.BCST      16(DX), Y2, Y5
+	VADDPD           Y5, Y4, Y4
+	VMULPD.BCST      8(DX), Y1, Y5
+	VADDPD           Y5, Y4, Y4
+	VPXORD           Y5, Y5, Y5
+	VADDPD           Y5, Y4, Y4
+	CMPQ             R8, $0x01
+	JNE              linear196
+	VMAXPD           Y4, Y5, Y4
 
-low309:
-	JMP stored307
+linear196:
+	VMOVUPD Y4, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row193
 
-low308:
-	TESTQ     $0x00000001, AX
-	JZ        low310
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-
-low310:
-stored307:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row305
+done194:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more302:
+more188:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -8692,7 +7295,7 @@ more302:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row313:
+row199:
 	VMOVAPD          Z3, Z4
 	VFMADD231PD.BCST (DX), Z0, Z4
 	VMULPD.BCST      16(DX), Z2, Z5
@@ -8702,70 +7305,46 @@ row313:
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z4, Z4
 	CMPQ             R8, $0x01
-	JNE              linear314
+	JNE              linear201
 	VMAXPD           Z4, Z5, Z4
 
-linear314:
-	TESTQ         $0x00000004, AX
-	JZ            low316
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, AX
-	JZ            low317
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low318
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
+linear201:
+	VMOVUPD          Z4, K1, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done200
+	VMOVAPD          Z3, Z4
+	VFMADD231PD.BCST (DX), Z0, Z4
+	VMULPD.BCST      16(DX), Z2, Z5
+	VADDPD           Z5, Z4, Z4
+	VMULPD.BCST      8(DX), Z1, Z5
+	VADDPD           Z5, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z4, Z4
+	CMPQ             R8, $0x01
+	JNE              linear202
+	VMAXPD           Z4, Z5, Z4
 
-low318:
-	JMP stored315
+linear202:
+	VMOVUPD Z4, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row199
 
-low317:
-	TESTQ     $0x00000001, AX
-	JZ        low319
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-
-low319:
-	JMP stored315
-
-low316:
-	TESTQ        $0x00000002, AX
-	JZ           low320
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low321
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-
-low321:
-	JMP stored315
-
-low320:
-	TESTQ     $0x00000001, AX
-	JZ        low322
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-
-low322:
-stored315:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row313
+done200:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other300:
+other186:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more325
+	JGE  more205
 	CMPQ AX, $0x04
-	JNE  part324
+	JNE  part204
 
 	// 2 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -8783,7 +7362,7 @@ other300:
 	MOVQ    act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row326:
+row206:
 	VMOVAPD          Y2, Y3
 	VFMADD231PD.BCST (DX), Y0, Y3
 	VMULPD.BCST      8(DX), Y1, Y4
@@ -8791,20 +7370,39 @@ row326:
 	VPXORD           Y4, Y4, Y4
 	VADDPD           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear327
+	JNE              linear208
 	VMAXPD           Y3, Y4, Y3
 
-linear327:
+linear208:
+	VMOVUPD          Y3, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done207
+	VMOVAPD          Y2, Y3
+	VFMADD231PD.BCST (DX), Y0, Y3
+	VMULPD.BCST      8(DX), Y1, Y4
+	VADDPD           Y4, Y3, Y3
+	VPXORD           Y4, Y4, Y4
+	VADDPD           Y4, Y3, Y3
+	CMPQ             R8, $0x01
+	JNE              linear209
+	VMAXPD           Y3, Y4, Y3
+
+linear209:
 	VMOVUPD Y3, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row326
-	VXORPS  X15, X15, X15
+	JNZ     row206
+
+done207:
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part324:
+part204:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -8827,7 +7425,7 @@ part324:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row328:
+row210:
 	VMOVAPD          Y2, Y3
 	VFMADD231PD.BCST (DX), Y0, Y3
 	VMULPD.BCST      8(DX), Y1, Y4
@@ -8835,39 +7433,39 @@ row328:
 	VPXORD           Y4, Y4, Y4
 	VADDPD           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear329
+	JNE              linear212
 	VMAXPD           Y3, Y4, Y3
 
-linear329:
-	TESTQ        $0x00000002, AX
-	JZ           low331
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low332
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
+linear212:
+	VMOVUPD          Y3, K1, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done211
+	VMOVAPD          Y2, Y3
+	VFMADD231PD.BCST (DX), Y0, Y3
+	VMULPD.BCST      8(DX), Y1, Y4
+	VADDPD           Y4, Y3, Y3
+	VPXORD           Y4, Y4, Y4
+	VADDPD           Y4, Y3, Y3
+	CMPQ             R8, $0x01
+	JNE              linear213
+	VMAXPD           Y3, Y4, Y3
 
-low332:
-	JMP stored330
+linear213:
+	VMOVUPD Y3, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row210
 
-low331:
-	TESTQ     $0x00000001, AX
-	JZ        low333
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-
-low333:
-stored330:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row328
+done211:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more325:
+more205:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -8890,7 +7488,7 @@ more325:
 	MOVQ      act+80(FP), R8
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row336:
+row216:
 	VMOVAPD          Z2, Z3
 	VFMADD231PD.BCST (DX), Z0, Z3
 	VMULPD.BCST      8(DX), Z1, Z4
@@ -8898,60 +7496,34 @@ row336:
 	VPXORD           Z4, Z4, Z4
 	VADDPD           Z4, Z3, Z3
 	CMPQ             R8, $0x01
-	JNE              linear337
+	JNE              linear218
 	VMAXPD           Z3, Z4, Z3
 
-linear337:
-	TESTQ         $0x00000004, AX
-	JZ            low339
-	VMOVUPS       Y3, (BX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low340
-	VMOVUPS       X3, 32(BX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low341
-	VMOVSD        X3, 48(BX)
-	VUNPCKHPD     X3, X3, X3
+linear218:
+	VMOVUPD          Z3, K1, (BX)
+	ADDQ             SI, DX
+	ADDQ             CX, BX
+	SUBQ             $0x01, DI
+	TESTQ            DI, DI
+	JE               done217
+	VMOVAPD          Z2, Z3
+	VFMADD231PD.BCST (DX), Z0, Z3
+	VMULPD.BCST      8(DX), Z1, Z4
+	VADDPD           Z4, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VADDPD           Z4, Z3, Z3
+	CMPQ             R8, $0x01
+	JNE              linear219
+	VMAXPD           Z3, Z4, Z3
 
-low341:
-	JMP stored338
+linear219:
+	VMOVUPD Z3, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row216
 
-low340:
-	TESTQ     $0x00000001, AX
-	JZ        low342
-	VMOVSD    X3, 32(BX)
-	VUNPCKHPD X3, X3, X3
-
-low342:
-	JMP stored338
-
-low339:
-	TESTQ        $0x00000002, AX
-	JZ           low343
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low344
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-
-low344:
-	JMP stored338
-
-low343:
-	TESTQ     $0x00000001, AX
-	JZ        low345
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-
-low345:
-stored338:
-	ADDQ   SI, DX
-	ADDQ   CX, BX
-	DECQ   DI
-	JNZ    row336
+done217:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

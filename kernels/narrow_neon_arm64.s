@@ -7215,10 +7215,10 @@ row4:
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R6
-	BNE   linear5
+	BNE   linear6
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear5:
+linear6:
 	FMOVQ F17, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
@@ -7230,243 +7230,243 @@ part2:
 	// 16 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one6
+	BEQ   one7
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved7
+	BEQ   moved8
 	ADD   $8, R1, R16
 	VLD1  (R16), V16.S[2]
-	B     moved7
+	B     moved8
 
-one6:
+one7:
 	FMOVS 0(R1), F16
 
-moved7:
+moved8:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one8
+	BEQ   one9
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved9
+	BEQ   moved10
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved9
+	B     moved10
 
-one8:
+one9:
 	FMOVS 0(R1), F0
 
-moved9:
+moved10:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one10
+	BEQ   one11
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved11
+	BEQ   moved12
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved11
+	B     moved12
 
-one10:
+one11:
 	FMOVS 0(R1), F1
 
-moved11:
+moved12:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one12
+	BEQ   one13
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved13
+	BEQ   moved14
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved13
+	B     moved14
 
-one12:
+one13:
 	FMOVS 0(R1), F2
 
-moved13:
+moved14:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one15
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved16
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved15
+	B     moved16
 
-one14:
+one15:
 	FMOVS 0(R1), F3
 
-moved15:
+moved16:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one16
+	BEQ   one17
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved17
+	BEQ   moved18
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved17
+	B     moved18
 
-one16:
+one17:
 	FMOVS 0(R1), F4
 
-moved17:
+moved18:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one18
+	BEQ   one19
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved19
+	BEQ   moved20
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved19
+	B     moved20
 
-one18:
+one19:
 	FMOVS 0(R1), F5
 
-moved19:
+moved20:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one20
+	BEQ   one21
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved21
+	BEQ   moved22
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved21
+	B     moved22
 
-one20:
+one21:
 	FMOVS 0(R1), F6
 
-moved21:
+moved22:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one22
+	BEQ   one23
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved23
+	BEQ   moved24
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved23
+	B     moved24
 
-one22:
+one23:
 	FMOVS 0(R1), F7
 
-moved23:
+moved24:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one25
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved26
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved25
+	B     moved26
 
-one24:
+one25:
 	FMOVS 0(R1), F8
 
-moved25:
+moved26:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one26
+	BEQ   one27
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved27
+	BEQ   moved28
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved27
+	B     moved28
 
-one26:
+one27:
 	FMOVS 0(R1), F9
 
-moved27:
+moved28:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one28
+	BEQ   one29
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved29
+	BEQ   moved30
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved29
+	B     moved30
 
-one28:
+one29:
 	FMOVS 0(R1), F10
 
-moved29:
+moved30:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one30
+	BEQ   one31
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved31
+	BEQ   moved32
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved31
+	B     moved32
 
-one30:
+one31:
 	FMOVS 0(R1), F11
 
-moved31:
+moved32:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one32
+	BEQ   one33
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved33
+	BEQ   moved34
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved33
+	B     moved34
 
-one32:
+one33:
 	FMOVS 0(R1), F12
 
-moved33:
+moved34:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one34
+	BEQ   one35
 	FMOVD 0(R1), F13
 	TST   $1, R0
-	BEQ   moved35
+	BEQ   moved36
 	ADD   $8, R1, R16
 	VLD1  (R16), V13.S[2]
-	B     moved35
+	B     moved36
 
-one34:
+one35:
 	FMOVS 0(R1), F13
 
-moved35:
+moved36:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one36
+	BEQ   one37
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved37
+	BEQ   moved38
 	ADD   $8, R1, R16
 	VLD1  (R16), V14.S[2]
-	B     moved37
+	B     moved38
 
-one36:
+one37:
 	FMOVS 0(R1), F14
 
-moved37:
+moved38:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one38
+	BEQ   one39
 	FMOVD 0(R1), F15
 	TST   $1, R0
-	BEQ   moved39
+	BEQ   moved40
 	ADD   $8, R1, R16
 	VLD1  (R16), V15.S[2]
-	B     moved39
+	B     moved40
 
-one38:
+one39:
 	FMOVS 0(R1), F15
 
-moved39:
+moved40:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -7475,7 +7475,7 @@ moved39:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row40:
+row41:
 	FMOVS 0(R3), F18
 	VORR  V16.B16, V16.B16, V17.B16
 	WORD  $0x4f921011 // fmla v17.4s, v0.4s, v18.s[0]
@@ -7542,35 +7542,35 @@ row40:
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R6
-	BNE   linear41
+	BNE   linear43
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear41:
+linear43:
 	TST   $2, R0
-	BEQ   one42
+	BEQ   one44
 	FMOVD F17, 0(R1)
 	TST   $1, R0
-	BEQ   moved43
+	BEQ   moved45
 	ADD   $8, R1, R16
 	VST1  V17.S[2], (R16)
-	B     moved43
+	B     moved45
 
-one42:
+one44:
 	FMOVS F17, 0(R1)
 
-moved43:
+moved45:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row40
+	BNE  row41
 	RET
 
 other1:
 	CMP  $15, R0
-	BNE  other44
+	BNE  other46
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part45
+	BNE  part47
 
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -7614,7 +7614,7 @@ other1:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row47:
+row49:
 	FMOVS 0(R3), F17
 	VORR  V15.B16, V15.B16, V16.B16
 	WORD  $0x4f911010 // fmla v16.4s, v0.4s, v17.s[0]
@@ -7677,244 +7677,244 @@ row47:
 	VMOVI $0, V17.B16
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	CMP   $1, R6
-	BNE   linear48
+	BNE   linear51
 	WORD  $0x4e31f610 // fmax v16.4s, v16.4s, v17.4s
 
-linear48:
+linear51:
 	FMOVQ F16, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row47
+	BNE   row49
 	RET
 
-part45:
+part47:
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one49
+	BEQ   one52
 	FMOVD 0(R1), F15
 	TST   $1, R0
-	BEQ   moved50
+	BEQ   moved53
 	ADD   $8, R1, R16
 	VLD1  (R16), V15.S[2]
-	B     moved50
+	B     moved53
 
-one49:
+one52:
 	FMOVS 0(R1), F15
 
-moved50:
+moved53:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one51
+	BEQ   one54
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved52
+	BEQ   moved55
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved52
+	B     moved55
 
-one51:
+one54:
 	FMOVS 0(R1), F0
 
-moved52:
+moved55:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one53
+	BEQ   one56
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved54
+	BEQ   moved57
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved54
+	B     moved57
 
-one53:
+one56:
 	FMOVS 0(R1), F1
 
-moved54:
+moved57:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one55
+	BEQ   one58
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved56
+	BEQ   moved59
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved56
+	B     moved59
 
-one55:
+one58:
 	FMOVS 0(R1), F2
 
-moved56:
+moved59:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one57
+	BEQ   one60
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved58
+	BEQ   moved61
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved58
+	B     moved61
 
-one57:
+one60:
 	FMOVS 0(R1), F3
 
-moved58:
+moved61:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one59
+	BEQ   one62
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved60
+	BEQ   moved63
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved60
+	B     moved63
 
-one59:
+one62:
 	FMOVS 0(R1), F4
 
-moved60:
+moved63:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one61
+	BEQ   one64
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved62
+	BEQ   moved65
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved62
+	B     moved65
 
-one61:
+one64:
 	FMOVS 0(R1), F5
 
-moved62:
+moved65:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one63
+	BEQ   one66
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved64
+	BEQ   moved67
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved64
+	B     moved67
 
-one63:
+one66:
 	FMOVS 0(R1), F6
 
-moved64:
+moved67:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one65
+	BEQ   one68
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved66
+	BEQ   moved69
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved66
+	B     moved69
 
-one65:
+one68:
 	FMOVS 0(R1), F7
 
-moved66:
+moved69:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one67
+	BEQ   one70
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved68
+	BEQ   moved71
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved68
+	B     moved71
 
-one67:
+one70:
 	FMOVS 0(R1), F8
 
-moved68:
+moved71:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one69
+	BEQ   one72
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved70
+	BEQ   moved73
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved70
+	B     moved73
 
-one69:
+one72:
 	FMOVS 0(R1), F9
 
-moved70:
+moved73:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one71
+	BEQ   one74
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved72
+	BEQ   moved75
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved72
+	B     moved75
 
-one71:
+one74:
 	FMOVS 0(R1), F10
 
-moved72:
+moved75:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one73
+	BEQ   one76
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved74
+	BEQ   moved77
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved74
+	B     moved77
 
-one73:
+one76:
 	FMOVS 0(R1), F11
 
-moved74:
+moved77:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one75
+	BEQ   one78
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved76
+	BEQ   moved79
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved76
+	B     moved79
 
-one75:
+one78:
 	FMOVS 0(R1), F12
 
-moved76:
+moved79:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one77
+	BEQ   one80
 	FMOVD 0(R1), F13
 	TST   $1, R0
-	BEQ   moved78
+	BEQ   moved81
 	ADD   $8, R1, R16
 	VLD1  (R16), V13.S[2]
-	B     moved78
+	B     moved81
 
-one77:
+one80:
 	FMOVS 0(R1), F13
 
-moved78:
+moved81:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one79
+	BEQ   one82
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved80
+	BEQ   moved83
 	ADD   $8, R1, R16
 	VLD1  (R16), V14.S[2]
-	B     moved80
+	B     moved83
 
-one79:
+one82:
 	FMOVS 0(R1), F14
 
-moved80:
+moved83:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -7923,7 +7923,7 @@ moved80:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row81:
+row84:
 	FMOVS 0(R3), F17
 	VORR  V15.B16, V15.B16, V16.B16
 	WORD  $0x4f911010 // fmla v16.4s, v0.4s, v17.s[0]
@@ -7986,35 +7986,35 @@ row81:
 	VMOVI $0, V17.B16
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	CMP   $1, R6
-	BNE   linear82
+	BNE   linear86
 	WORD  $0x4e31f610 // fmax v16.4s, v16.4s, v17.4s
 
-linear82:
+linear86:
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one87
 	FMOVD F16, 0(R1)
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved88
 	ADD   $8, R1, R16
 	VST1  V16.S[2], (R16)
-	B     moved84
+	B     moved88
 
-one83:
+one87:
 	FMOVS F16, 0(R1)
 
-moved84:
+moved88:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row81
+	BNE  row84
 	RET
 
-other44:
+other46:
 	CMP  $14, R0
-	BNE  other85
+	BNE  other89
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part86
+	BNE  part90
 
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -8056,7 +8056,7 @@ other44:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row88:
+row92:
 	FMOVS 0(R3), F16
 	VORR  V14.B16, V14.B16, V15.B16
 	WORD  $0x4f90100f // fmla v15.4s, v0.4s, v16.s[0]
@@ -8115,230 +8115,230 @@ row88:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R6
-	BNE   linear89
+	BNE   linear94
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear89:
+linear94:
 	FMOVQ F15, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row88
+	BNE   row92
 	RET
 
-part86:
+part90:
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one90
+	BEQ   one95
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved91
+	BEQ   moved96
 	ADD   $8, R1, R16
 	VLD1  (R16), V14.S[2]
-	B     moved91
+	B     moved96
 
-one90:
+one95:
 	FMOVS 0(R1), F14
 
-moved91:
+moved96:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one92
+	BEQ   one97
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved93
+	BEQ   moved98
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved93
+	B     moved98
 
-one92:
+one97:
 	FMOVS 0(R1), F0
 
-moved93:
+moved98:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one94
+	BEQ   one99
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved95
+	BEQ   moved100
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved95
+	B     moved100
 
-one94:
+one99:
 	FMOVS 0(R1), F1
 
-moved95:
+moved100:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one96
+	BEQ   one101
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved97
+	BEQ   moved102
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved97
+	B     moved102
 
-one96:
+one101:
 	FMOVS 0(R1), F2
 
-moved97:
+moved102:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one98
+	BEQ   one103
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved99
+	BEQ   moved104
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved99
+	B     moved104
 
-one98:
+one103:
 	FMOVS 0(R1), F3
 
-moved99:
+moved104:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one100
+	BEQ   one105
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved101
+	BEQ   moved106
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved101
+	B     moved106
 
-one100:
+one105:
 	FMOVS 0(R1), F4
 
-moved101:
+moved106:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one102
+	BEQ   one107
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved103
+	BEQ   moved108
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved103
+	B     moved108
 
-one102:
+one107:
 	FMOVS 0(R1), F5
 
-moved103:
+moved108:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one104
+	BEQ   one109
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved105
+	BEQ   moved110
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved105
+	B     moved110
 
-one104:
+one109:
 	FMOVS 0(R1), F6
 
-moved105:
+moved110:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one106
+	BEQ   one111
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved107
+	BEQ   moved112
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved107
+	B     moved112
 
-one106:
+one111:
 	FMOVS 0(R1), F7
 
-moved107:
+moved112:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one108
+	BEQ   one113
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved109
+	BEQ   moved114
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved109
+	B     moved114
 
-one108:
+one113:
 	FMOVS 0(R1), F8
 
-moved109:
+moved114:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one110
+	BEQ   one115
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved111
+	BEQ   moved116
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved111
+	B     moved116
 
-one110:
+one115:
 	FMOVS 0(R1), F9
 
-moved111:
+moved116:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one112
+	BEQ   one117
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved113
+	BEQ   moved118
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved113
+	B     moved118
 
-one112:
+one117:
 	FMOVS 0(R1), F10
 
-moved113:
+moved118:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one114
+	BEQ   one119
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved115
+	BEQ   moved120
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved115
+	B     moved120
 
-one114:
+one119:
 	FMOVS 0(R1), F11
 
-moved115:
+moved120:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one116
+	BEQ   one121
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved117
+	BEQ   moved122
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved117
+	B     moved122
 
-one116:
+one121:
 	FMOVS 0(R1), F12
 
-moved117:
+moved122:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one118
+	BEQ   one123
 	FMOVD 0(R1), F13
 	TST   $1, R0
-	BEQ   moved119
+	BEQ   moved124
 	ADD   $8, R1, R16
 	VLD1  (R16), V13.S[2]
-	B     moved119
+	B     moved124
 
-one118:
+one123:
 	FMOVS 0(R1), F13
 
-moved119:
+moved124:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -8347,7 +8347,7 @@ moved119:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row120:
+row125:
 	FMOVS 0(R3), F16
 	VORR  V14.B16, V14.B16, V15.B16
 	WORD  $0x4f90100f // fmla v15.4s, v0.4s, v16.s[0]
@@ -8406,35 +8406,35 @@ row120:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R6
-	BNE   linear121
+	BNE   linear127
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear121:
+linear127:
 	TST   $2, R0
-	BEQ   one122
+	BEQ   one128
 	FMOVD F15, 0(R1)
 	TST   $1, R0
-	BEQ   moved123
+	BEQ   moved129
 	ADD   $8, R1, R16
 	VST1  V15.S[2], (R16)
-	B     moved123
+	B     moved129
 
-one122:
+one128:
 	FMOVS F15, 0(R1)
 
-moved123:
+moved129:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row120
+	BNE  row125
 	RET
 
-other85:
+other89:
 	CMP  $13, R0
-	BNE  other124
+	BNE  other130
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part125
+	BNE  part131
 
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -8474,7 +8474,7 @@ other85:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row127:
+row133:
 	FMOVS 0(R3), F15
 	VORR  V13.B16, V13.B16, V14.B16
 	WORD  $0x4f8f100e // fmla v14.4s, v0.4s, v15.s[0]
@@ -8529,216 +8529,216 @@ row127:
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R6
-	BNE   linear128
+	BNE   linear135
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear128:
+linear135:
 	FMOVQ F14, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row127
+	BNE   row133
 	RET
 
-part125:
+part131:
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one129
+	BEQ   one136
 	FMOVD 0(R1), F13
 	TST   $1, R0
-	BEQ   moved130
+	BEQ   moved137
 	ADD   $8, R1, R16
 	VLD1  (R16), V13.S[2]
-	B     moved130
+	B     moved137
 
-one129:
+one136:
 	FMOVS 0(R1), F13
 
-moved130:
+moved137:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one131
+	BEQ   one138
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved132
+	BEQ   moved139
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved132
+	B     moved139
 
-one131:
+one138:
 	FMOVS 0(R1), F0
 
-moved132:
+moved139:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one133
+	BEQ   one140
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved134
+	BEQ   moved141
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved134
+	B     moved141
 
-one133:
+one140:
 	FMOVS 0(R1), F1
 
-moved134:
+moved141:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one135
+	BEQ   one142
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved136
+	BEQ   moved143
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved136
+	B     moved143
 
-one135:
+one142:
 	FMOVS 0(R1), F2
 
-moved136:
+moved143:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one137
+	BEQ   one144
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved138
+	BEQ   moved145
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved138
+	B     moved145
 
-one137:
+one144:
 	FMOVS 0(R1), F3
 
-moved138:
+moved145:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one139
+	BEQ   one146
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved140
+	BEQ   moved147
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved140
+	B     moved147
 
-one139:
+one146:
 	FMOVS 0(R1), F4
 
-moved140:
+moved147:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one141
+	BEQ   one148
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved142
+	BEQ   moved149
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved142
+	B     moved149
 
-one141:
+one148:
 	FMOVS 0(R1), F5
 
-moved142:
+moved149:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one143
+	BEQ   one150
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved144
+	BEQ   moved151
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved144
+	B     moved151
 
-one143:
+one150:
 	FMOVS 0(R1), F6
 
-moved144:
+moved151:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one145
+	BEQ   one152
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved146
+	BEQ   moved153
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved146
+	B     moved153
 
-one145:
+one152:
 	FMOVS 0(R1), F7
 
-moved146:
+moved153:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one147
+	BEQ   one154
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved148
+	BEQ   moved155
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved148
+	B     moved155
 
-one147:
+one154:
 	FMOVS 0(R1), F8
 
-moved148:
+moved155:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one149
+	BEQ   one156
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved150
+	BEQ   moved157
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved150
+	B     moved157
 
-one149:
+one156:
 	FMOVS 0(R1), F9
 
-moved150:
+moved157:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one151
+	BEQ   one158
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved152
+	BEQ   moved159
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved152
+	B     moved159
 
-one151:
+one158:
 	FMOVS 0(R1), F10
 
-moved152:
+moved159:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one153
+	BEQ   one160
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved154
+	BEQ   moved161
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved154
+	B     moved161
 
-one153:
+one160:
 	FMOVS 0(R1), F11
 
-moved154:
+moved161:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one155
+	BEQ   one162
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved156
+	BEQ   moved163
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved156
+	B     moved163
 
-one155:
+one162:
 	FMOVS 0(R1), F12
 
-moved156:
+moved163:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -8747,7 +8747,7 @@ moved156:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row157:
+row164:
 	FMOVS 0(R3), F15
 	VORR  V13.B16, V13.B16, V14.B16
 	WORD  $0x4f8f100e // fmla v14.4s, v0.4s, v15.s[0]
@@ -8802,35 +8802,35 @@ row157:
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R6
-	BNE   linear158
+	BNE   linear166
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear158:
+linear166:
 	TST   $2, R0
-	BEQ   one159
+	BEQ   one167
 	FMOVD F14, 0(R1)
 	TST   $1, R0
-	BEQ   moved160
+	BEQ   moved168
 	ADD   $8, R1, R16
 	VST1  V14.S[2], (R16)
-	B     moved160
+	B     moved168
 
-one159:
+one167:
 	FMOVS F14, 0(R1)
 
-moved160:
+moved168:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row157
+	BNE  row164
 	RET
 
-other124:
+other130:
 	CMP  $12, R0
-	BNE  other161
+	BNE  other169
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part162
+	BNE  part170
 
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -8868,7 +8868,7 @@ other124:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row164:
+row172:
 	FMOVS 0(R3), F14
 	VORR  V12.B16, V12.B16, V13.B16
 	WORD  $0x4f8e100d // fmla v13.4s, v0.4s, v14.s[0]
@@ -8919,202 +8919,202 @@ row164:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R6
-	BNE   linear165
+	BNE   linear174
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear165:
+linear174:
 	FMOVQ F13, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row164
+	BNE   row172
 	RET
 
-part162:
+part170:
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one166
+	BEQ   one175
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved167
+	BEQ   moved176
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved167
+	B     moved176
 
-one166:
+one175:
 	FMOVS 0(R1), F12
 
-moved167:
+moved176:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one168
+	BEQ   one177
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved169
+	BEQ   moved178
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved169
+	B     moved178
 
-one168:
+one177:
 	FMOVS 0(R1), F0
 
-moved169:
+moved178:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one170
+	BEQ   one179
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved171
+	BEQ   moved180
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved171
+	B     moved180
 
-one170:
+one179:
 	FMOVS 0(R1), F1
 
-moved171:
+moved180:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one172
+	BEQ   one181
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved173
+	BEQ   moved182
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved173
+	B     moved182
 
-one172:
+one181:
 	FMOVS 0(R1), F2
 
-moved173:
+moved182:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one174
+	BEQ   one183
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved175
+	BEQ   moved184
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved175
+	B     moved184
 
-one174:
+one183:
 	FMOVS 0(R1), F3
 
-moved175:
+moved184:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one176
+	BEQ   one185
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved177
+	BEQ   moved186
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved177
+	B     moved186
 
-one176:
+one185:
 	FMOVS 0(R1), F4
 
-moved177:
+moved186:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one178
+	BEQ   one187
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved179
+	BEQ   moved188
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved179
+	B     moved188
 
-one178:
+one187:
 	FMOVS 0(R1), F5
 
-moved179:
+moved188:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one180
+	BEQ   one189
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved181
+	BEQ   moved190
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved181
+	B     moved190
 
-one180:
+one189:
 	FMOVS 0(R1), F6
 
-moved181:
+moved190:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one182
+	BEQ   one191
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved183
+	BEQ   moved192
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved183
+	B     moved192
 
-one182:
+one191:
 	FMOVS 0(R1), F7
 
-moved183:
+moved192:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one184
+	BEQ   one193
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved185
+	BEQ   moved194
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved185
+	B     moved194
 
-one184:
+one193:
 	FMOVS 0(R1), F8
 
-moved185:
+moved194:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one186
+	BEQ   one195
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved187
+	BEQ   moved196
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved187
+	B     moved196
 
-one186:
+one195:
 	FMOVS 0(R1), F9
 
-moved187:
+moved196:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one188
+	BEQ   one197
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved189
+	BEQ   moved198
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved189
+	B     moved198
 
-one188:
+one197:
 	FMOVS 0(R1), F10
 
-moved189:
+moved198:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one190
+	BEQ   one199
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved191
+	BEQ   moved200
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved191
+	B     moved200
 
-one190:
+one199:
 	FMOVS 0(R1), F11
 
-moved191:
+moved200:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -9123,7 +9123,7 @@ moved191:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row192:
+row201:
 	FMOVS 0(R3), F14
 	VORR  V12.B16, V12.B16, V13.B16
 	WORD  $0x4f8e100d // fmla v13.4s, v0.4s, v14.s[0]
@@ -9174,35 +9174,35 @@ row192:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R6
-	BNE   linear193
+	BNE   linear203
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear193:
+linear203:
 	TST   $2, R0
-	BEQ   one194
+	BEQ   one204
 	FMOVD F13, 0(R1)
 	TST   $1, R0
-	BEQ   moved195
+	BEQ   moved205
 	ADD   $8, R1, R16
 	VST1  V13.S[2], (R16)
-	B     moved195
+	B     moved205
 
-one194:
+one204:
 	FMOVS F13, 0(R1)
 
-moved195:
+moved205:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row192
+	BNE  row201
 	RET
 
-other161:
+other169:
 	CMP  $11, R0
-	BNE  other196
+	BNE  other206
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part197
+	BNE  part207
 
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -9238,7 +9238,7 @@ other161:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row199:
+row209:
 	FMOVS 0(R3), F13
 	VORR  V11.B16, V11.B16, V12.B16
 	WORD  $0x4f8d100c // fmla v12.4s, v0.4s, v13.s[0]
@@ -9285,188 +9285,188 @@ row199:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	CMP   $1, R6
-	BNE   linear200
+	BNE   linear211
 	WORD  $0x4e2df58c // fmax v12.4s, v12.4s, v13.4s
 
-linear200:
+linear211:
 	FMOVQ F12, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row199
+	BNE   row209
 	RET
 
-part197:
+part207:
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one201
+	BEQ   one212
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved202
+	BEQ   moved213
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved202
+	B     moved213
 
-one201:
+one212:
 	FMOVS 0(R1), F11
 
-moved202:
+moved213:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one203
+	BEQ   one214
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved204
+	BEQ   moved215
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved204
+	B     moved215
 
-one203:
+one214:
 	FMOVS 0(R1), F0
 
-moved204:
+moved215:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one205
+	BEQ   one216
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved206
+	BEQ   moved217
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved206
+	B     moved217
 
-one205:
+one216:
 	FMOVS 0(R1), F1
 
-moved206:
+moved217:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one207
+	BEQ   one218
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved208
+	BEQ   moved219
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved208
+	B     moved219
 
-one207:
+one218:
 	FMOVS 0(R1), F2
 
-moved208:
+moved219:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one209
+	BEQ   one220
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved210
+	BEQ   moved221
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved210
+	B     moved221
 
-one209:
+one220:
 	FMOVS 0(R1), F3
 
-moved210:
+moved221:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one211
+	BEQ   one222
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved212
+	BEQ   moved223
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved212
+	B     moved223
 
-one211:
+one222:
 	FMOVS 0(R1), F4
 
-moved212:
+moved223:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one213
+	BEQ   one224
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved214
+	BEQ   moved225
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved214
+	B     moved225
 
-one213:
+one224:
 	FMOVS 0(R1), F5
 
-moved214:
+moved225:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one215
+	BEQ   one226
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved216
+	BEQ   moved227
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved216
+	B     moved227
 
-one215:
+one226:
 	FMOVS 0(R1), F6
 
-moved216:
+moved227:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one217
+	BEQ   one228
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved218
+	BEQ   moved229
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved218
+	B     moved229
 
-one217:
+one228:
 	FMOVS 0(R1), F7
 
-moved218:
+moved229:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one219
+	BEQ   one230
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved220
+	BEQ   moved231
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved220
+	B     moved231
 
-one219:
+one230:
 	FMOVS 0(R1), F8
 
-moved220:
+moved231:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one221
+	BEQ   one232
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved222
+	BEQ   moved233
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved222
+	B     moved233
 
-one221:
+one232:
 	FMOVS 0(R1), F9
 
-moved222:
+moved233:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one223
+	BEQ   one234
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved224
+	BEQ   moved235
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved224
+	B     moved235
 
-one223:
+one234:
 	FMOVS 0(R1), F10
 
-moved224:
+moved235:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -9475,7 +9475,7 @@ moved224:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row225:
+row236:
 	FMOVS 0(R3), F13
 	VORR  V11.B16, V11.B16, V12.B16
 	WORD  $0x4f8d100c // fmla v12.4s, v0.4s, v13.s[0]
@@ -9522,35 +9522,35 @@ row225:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	CMP   $1, R6
-	BNE   linear226
+	BNE   linear238
 	WORD  $0x4e2df58c // fmax v12.4s, v12.4s, v13.4s
 
-linear226:
+linear238:
 	TST   $2, R0
-	BEQ   one227
+	BEQ   one239
 	FMOVD F12, 0(R1)
 	TST   $1, R0
-	BEQ   moved228
+	BEQ   moved240
 	ADD   $8, R1, R16
 	VST1  V12.S[2], (R16)
-	B     moved228
+	B     moved240
 
-one227:
+one239:
 	FMOVS F12, 0(R1)
 
-moved228:
+moved240:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row225
+	BNE  row236
 	RET
 
-other196:
+other206:
 	CMP  $10, R0
-	BNE  other229
+	BNE  other241
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part230
+	BNE  part242
 
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -9584,7 +9584,7 @@ other196:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row232:
+row244:
 	FMOVS 0(R3), F12
 	VORR  V10.B16, V10.B16, V11.B16
 	WORD  $0x4f8c100b // fmla v11.4s, v0.4s, v12.s[0]
@@ -9627,174 +9627,174 @@ row232:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R6
-	BNE   linear233
+	BNE   linear246
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear233:
+linear246:
 	FMOVQ F11, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row232
+	BNE   row244
 	RET
 
-part230:
+part242:
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one234
+	BEQ   one247
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved235
+	BEQ   moved248
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved235
+	B     moved248
 
-one234:
+one247:
 	FMOVS 0(R1), F10
 
-moved235:
+moved248:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one236
+	BEQ   one249
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved237
+	BEQ   moved250
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved237
+	B     moved250
 
-one236:
+one249:
 	FMOVS 0(R1), F0
 
-moved237:
+moved250:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one238
+	BEQ   one251
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved239
+	BEQ   moved252
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved239
+	B     moved252
 
-one238:
+one251:
 	FMOVS 0(R1), F1
 
-moved239:
+moved252:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one240
+	BEQ   one253
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved241
+	BEQ   moved254
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved241
+	B     moved254
 
-one240:
+one253:
 	FMOVS 0(R1), F2
 
-moved241:
+moved254:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one242
+	BEQ   one255
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved243
+	BEQ   moved256
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved243
+	B     moved256
 
-one242:
+one255:
 	FMOVS 0(R1), F3
 
-moved243:
+moved256:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one244
+	BEQ   one257
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved245
+	BEQ   moved258
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved245
+	B     moved258
 
-one244:
+one257:
 	FMOVS 0(R1), F4
 
-moved245:
+moved258:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one246
+	BEQ   one259
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved247
+	BEQ   moved260
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved247
+	B     moved260
 
-one246:
+one259:
 	FMOVS 0(R1), F5
 
-moved247:
+moved260:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one248
+	BEQ   one261
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved249
+	BEQ   moved262
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved249
+	B     moved262
 
-one248:
+one261:
 	FMOVS 0(R1), F6
 
-moved249:
+moved262:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one250
+	BEQ   one263
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved251
+	BEQ   moved264
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved251
+	B     moved264
 
-one250:
+one263:
 	FMOVS 0(R1), F7
 
-moved251:
+moved264:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one252
+	BEQ   one265
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved253
+	BEQ   moved266
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved253
+	B     moved266
 
-one252:
+one265:
 	FMOVS 0(R1), F8
 
-moved253:
+moved266:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one254
+	BEQ   one267
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved255
+	BEQ   moved268
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved255
+	B     moved268
 
-one254:
+one267:
 	FMOVS 0(R1), F9
 
-moved255:
+moved268:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -9803,7 +9803,7 @@ moved255:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row256:
+row269:
 	FMOVS 0(R3), F12
 	VORR  V10.B16, V10.B16, V11.B16
 	WORD  $0x4f8c100b // fmla v11.4s, v0.4s, v12.s[0]
@@ -9846,35 +9846,35 @@ row256:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R6
-	BNE   linear257
+	BNE   linear271
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear257:
+linear271:
 	TST   $2, R0
-	BEQ   one258
+	BEQ   one272
 	FMOVD F11, 0(R1)
 	TST   $1, R0
-	BEQ   moved259
+	BEQ   moved273
 	ADD   $8, R1, R16
 	VST1  V11.S[2], (R16)
-	B     moved259
+	B     moved273
 
-one258:
+one272:
 	FMOVS F11, 0(R1)
 
-moved259:
+moved273:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row256
+	BNE  row269
 	RET
 
-other229:
+other241:
 	CMP  $9, R0
-	BNE  other260
+	BNE  other274
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part261
+	BNE  part275
 
 	// 9 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -9906,7 +9906,7 @@ other229:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row263:
+row277:
 	FMOVS 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
 	WORD  $0x4f8b100a // fmla v10.4s, v0.4s, v11.s[0]
@@ -9945,160 +9945,160 @@ row263:
 	VMOVI $0, V11.B16
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	CMP   $1, R6
-	BNE   linear264
+	BNE   linear279
 	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
 
-linear264:
+linear279:
 	FMOVQ F10, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row263
+	BNE   row277
 	RET
 
-part261:
+part275:
 	// 9 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one265
+	BEQ   one280
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved266
+	BEQ   moved281
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved266
+	B     moved281
 
-one265:
+one280:
 	FMOVS 0(R1), F9
 
-moved266:
+moved281:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one267
+	BEQ   one282
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved268
+	BEQ   moved283
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved268
+	B     moved283
 
-one267:
+one282:
 	FMOVS 0(R1), F0
 
-moved268:
+moved283:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one269
+	BEQ   one284
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved270
+	BEQ   moved285
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved270
+	B     moved285
 
-one269:
+one284:
 	FMOVS 0(R1), F1
 
-moved270:
+moved285:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one271
+	BEQ   one286
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved272
+	BEQ   moved287
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved272
+	B     moved287
 
-one271:
+one286:
 	FMOVS 0(R1), F2
 
-moved272:
+moved287:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one273
+	BEQ   one288
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved274
+	BEQ   moved289
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved274
+	B     moved289
 
-one273:
+one288:
 	FMOVS 0(R1), F3
 
-moved274:
+moved289:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one275
+	BEQ   one290
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved276
+	BEQ   moved291
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved276
+	B     moved291
 
-one275:
+one290:
 	FMOVS 0(R1), F4
 
-moved276:
+moved291:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one277
+	BEQ   one292
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved278
+	BEQ   moved293
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved278
+	B     moved293
 
-one277:
+one292:
 	FMOVS 0(R1), F5
 
-moved278:
+moved293:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one279
+	BEQ   one294
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved280
+	BEQ   moved295
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved280
+	B     moved295
 
-one279:
+one294:
 	FMOVS 0(R1), F6
 
-moved280:
+moved295:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one281
+	BEQ   one296
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved282
+	BEQ   moved297
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved282
+	B     moved297
 
-one281:
+one296:
 	FMOVS 0(R1), F7
 
-moved282:
+moved297:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one283
+	BEQ   one298
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved284
+	BEQ   moved299
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved284
+	B     moved299
 
-one283:
+one298:
 	FMOVS 0(R1), F8
 
-moved284:
+moved299:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10107,7 +10107,7 @@ moved284:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row285:
+row300:
 	FMOVS 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
 	WORD  $0x4f8b100a // fmla v10.4s, v0.4s, v11.s[0]
@@ -10146,35 +10146,35 @@ row285:
 	VMOVI $0, V11.B16
 	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
 	CMP   $1, R6
-	BNE   linear286
+	BNE   linear302
 	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
 
-linear286:
+linear302:
 	TST   $2, R0
-	BEQ   one287
+	BEQ   one303
 	FMOVD F10, 0(R1)
 	TST   $1, R0
-	BEQ   moved288
+	BEQ   moved304
 	ADD   $8, R1, R16
 	VST1  V10.S[2], (R16)
-	B     moved288
+	B     moved304
 
-one287:
+one303:
 	FMOVS F10, 0(R1)
 
-moved288:
+moved304:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row285
+	BNE  row300
 	RET
 
-other260:
+other274:
 	CMP  $8, R0
-	BNE  other289
+	BNE  other305
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part290
+	BNE  part306
 
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10204,7 +10204,7 @@ other260:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row292:
+row308:
 	FMOVS 0(R3), F10
 	VORR  V8.B16, V8.B16, V9.B16
 	WORD  $0x4f8a1009 // fmla v9.4s, v0.4s, v10.s[0]
@@ -10239,146 +10239,146 @@ row292:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R6
-	BNE   linear293
+	BNE   linear310
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear293:
+linear310:
 	FMOVQ F9, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row292
+	BNE   row308
 	RET
 
-part290:
+part306:
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one294
+	BEQ   one311
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved295
+	BEQ   moved312
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved295
+	B     moved312
 
-one294:
+one311:
 	FMOVS 0(R1), F8
 
-moved295:
+moved312:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one296
+	BEQ   one313
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved297
+	BEQ   moved314
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved297
+	B     moved314
 
-one296:
+one313:
 	FMOVS 0(R1), F0
 
-moved297:
+moved314:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one298
+	BEQ   one315
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved299
+	BEQ   moved316
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved299
+	B     moved316
 
-one298:
+one315:
 	FMOVS 0(R1), F1
 
-moved299:
+moved316:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one300
+	BEQ   one317
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved301
+	BEQ   moved318
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved301
+	B     moved318
 
-one300:
+one317:
 	FMOVS 0(R1), F2
 
-moved301:
+moved318:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one302
+	BEQ   one319
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved303
+	BEQ   moved320
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved303
+	B     moved320
 
-one302:
+one319:
 	FMOVS 0(R1), F3
 
-moved303:
+moved320:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one304
+	BEQ   one321
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved305
+	BEQ   moved322
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved305
+	B     moved322
 
-one304:
+one321:
 	FMOVS 0(R1), F4
 
-moved305:
+moved322:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one306
+	BEQ   one323
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved307
+	BEQ   moved324
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved307
+	B     moved324
 
-one306:
+one323:
 	FMOVS 0(R1), F5
 
-moved307:
+moved324:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one308
+	BEQ   one325
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved309
+	BEQ   moved326
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved309
+	B     moved326
 
-one308:
+one325:
 	FMOVS 0(R1), F6
 
-moved309:
+moved326:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one310
+	BEQ   one327
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved311
+	BEQ   moved328
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved311
+	B     moved328
 
-one310:
+one327:
 	FMOVS 0(R1), F7
 
-moved311:
+moved328:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10387,7 +10387,7 @@ moved311:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row312:
+row329:
 	FMOVS 0(R3), F10
 	VORR  V8.B16, V8.B16, V9.B16
 	WORD  $0x4f8a1009 // fmla v9.4s, v0.4s, v10.s[0]
@@ -10422,35 +10422,35 @@ row312:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R6
-	BNE   linear313
+	BNE   linear331
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear313:
+linear331:
 	TST   $2, R0
-	BEQ   one314
+	BEQ   one332
 	FMOVD F9, 0(R1)
 	TST   $1, R0
-	BEQ   moved315
+	BEQ   moved333
 	ADD   $8, R1, R16
 	VST1  V9.S[2], (R16)
-	B     moved315
+	B     moved333
 
-one314:
+one332:
 	FMOVS F9, 0(R1)
 
-moved315:
+moved333:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row312
+	BNE  row329
 	RET
 
-other289:
+other305:
 	CMP  $7, R0
-	BNE  other316
+	BNE  other334
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part317
+	BNE  part335
 
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10476,171 +10476,6 @@ other289:
 	MOVD  ldx+24(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row319:
-	FMOVS 0(R3), F9
-	VORR  V7.B16, V7.B16, V8.B16
-	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
-	FMOVS 16(R3), F9
-	VDUP  V9.S[0], V9.S4
-	WORD  $0x6e29dc89 // fmul v9.4s, v4.4s, v9.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	FMOVS 8(R3), F9
-	VDUP  V9.S[0], V9.S4
-	WORD  $0x6e29dc49 // fmul v9.4s, v2.4s, v9.4s
-	FMOVS 24(R3), F10
-	VDUP  V10.S[0], V10.S4
-	WORD  $0x6e2adcca // fmul v10.4s, v6.4s, v10.4s
-	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	FMOVS 4(R3), F9
-	VDUP  V9.S[0], V9.S4
-	WORD  $0x6e29dc29 // fmul v9.4s, v1.4s, v9.4s
-	FMOVS 20(R3), F10
-	VDUP  V10.S[0], V10.S4
-	WORD  $0x6e2adcaa // fmul v10.4s, v5.4s, v10.4s
-	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	FMOVS 12(R3), F10
-	VDUP  V10.S[0], V10.S4
-	WORD  $0x6e2adc6a // fmul v10.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	CMP   $1, R6
-	BNE   linear320
-	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
-
-linear320:
-	FMOVQ F8, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	SUBS  $1, R5
-	BNE   row319
-	RET
-
-part317:
-	// 7 rows of w and the bias
-	MOVD  bias+48(FP), R1
-	TST   $2, R0
-	BEQ   one321
-	FMOVD 0(R1), F7
-	TST   $1, R0
-	BEQ   moved322
-	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
-	B     moved322
-
-one321:
-	FMOVS 0(R1), F7
-
-moved322:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
-	BEQ   one323
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved324
-	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
-	B     moved324
-
-one323:
-	FMOVS 0(R1), F0
-
-moved324:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one325
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved326
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
-	B     moved326
-
-one325:
-	FMOVS 0(R1), F1
-
-moved326:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one327
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved328
-	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
-	B     moved328
-
-one327:
-	FMOVS 0(R1), F2
-
-moved328:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one329
-	FMOVD 0(R1), F3
-	TST   $1, R0
-	BEQ   moved330
-	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
-	B     moved330
-
-one329:
-	FMOVS 0(R1), F3
-
-moved330:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one331
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved332
-	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
-	B     moved332
-
-one331:
-	FMOVS 0(R1), F4
-
-moved332:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one333
-	FMOVD 0(R1), F5
-	TST   $1, R0
-	BEQ   moved334
-	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
-	B     moved334
-
-one333:
-	FMOVS 0(R1), F5
-
-moved334:
-	ADD   R2, R1
-	TST   $2, R0
-	BEQ   one335
-	FMOVD 0(R1), F6
-	TST   $1, R0
-	BEQ   moved336
-	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
-	B     moved336
-
-one335:
-	FMOVS 0(R1), F6
-
-moved336:
-	MOVD y+0(FP), R1
-	MOVD ldy+8(FP), R2
-	MOVD x+16(FP), R3
-	MOVD ldx+24(FP), R4
-	MOVD rows+56(FP), R5
-	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
 row337:
@@ -10674,35 +10509,200 @@ row337:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R6
-	BNE   linear338
+	BNE   linear339
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear338:
+linear339:
+	FMOVQ F8, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row337
+	RET
+
+part335:
+	// 7 rows of w and the bias
+	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one339
+	BEQ   one340
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved341
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
+	B     moved341
+
+one340:
+	FMOVS 0(R1), F7
+
+moved341:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one342
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved343
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
+	B     moved343
+
+one342:
+	FMOVS 0(R1), F0
+
+moved343:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one344
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved345
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
+	B     moved345
+
+one344:
+	FMOVS 0(R1), F1
+
+moved345:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one346
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved347
+	ADD   $8, R1, R16
+	VLD1  (R16), V2.S[2]
+	B     moved347
+
+one346:
+	FMOVS 0(R1), F2
+
+moved347:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one348
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved349
+	ADD   $8, R1, R16
+	VLD1  (R16), V3.S[2]
+	B     moved349
+
+one348:
+	FMOVS 0(R1), F3
+
+moved349:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one350
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved351
+	ADD   $8, R1, R16
+	VLD1  (R16), V4.S[2]
+	B     moved351
+
+one350:
+	FMOVS 0(R1), F4
+
+moved351:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one352
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved353
+	ADD   $8, R1, R16
+	VLD1  (R16), V5.S[2]
+	B     moved353
+
+one352:
+	FMOVS 0(R1), F5
+
+moved353:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one354
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved355
+	ADD   $8, R1, R16
+	VLD1  (R16), V6.S[2]
+	B     moved355
+
+one354:
+	FMOVS 0(R1), F6
+
+moved355:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row356:
+	FMOVS 0(R3), F9
+	VORR  V7.B16, V7.B16, V8.B16
+	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
+	FMOVS 16(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc89 // fmul v9.4s, v4.4s, v9.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	FMOVS 8(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc49 // fmul v9.4s, v2.4s, v9.4s
+	FMOVS 24(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adcca // fmul v10.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	FMOVS 4(R3), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dc29 // fmul v9.4s, v1.4s, v9.4s
+	FMOVS 20(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adcaa // fmul v10.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	FMOVS 12(R3), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2adc6a // fmul v10.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	CMP   $1, R6
+	BNE   linear358
+	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
+
+linear358:
+	TST   $2, R0
+	BEQ   one359
 	FMOVD F8, 0(R1)
 	TST   $1, R0
-	BEQ   moved340
+	BEQ   moved360
 	ADD   $8, R1, R16
 	VST1  V8.S[2], (R16)
-	B     moved340
+	B     moved360
 
-one339:
+one359:
 	FMOVS F8, 0(R1)
 
-moved340:
+moved360:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row337
+	BNE  row356
 	RET
 
-other316:
+other334:
 	CMP  $6, R0
-	BNE  other341
+	BNE  other361
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part342
+	BNE  part362
 
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10728,7 +10728,7 @@ other316:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row344:
+row364:
 	FMOVS 0(R3), F8
 	VORR  V6.B16, V6.B16, V7.B16
 	WORD  $0x4f881007 // fmla v7.4s, v0.4s, v8.s[0]
@@ -10755,118 +10755,118 @@ row344:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R6
-	BNE   linear345
+	BNE   linear366
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear345:
+linear366:
 	FMOVQ F7, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row344
+	BNE   row364
 	RET
 
-part342:
+part362:
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one346
+	BEQ   one367
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved347
+	BEQ   moved368
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved347
+	B     moved368
 
-one346:
+one367:
 	FMOVS 0(R1), F6
 
-moved347:
+moved368:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one348
+	BEQ   one369
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved349
+	BEQ   moved370
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved349
+	B     moved370
 
-one348:
+one369:
 	FMOVS 0(R1), F0
 
-moved349:
+moved370:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one350
+	BEQ   one371
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved351
+	BEQ   moved372
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved351
+	B     moved372
 
-one350:
+one371:
 	FMOVS 0(R1), F1
 
-moved351:
+moved372:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one352
+	BEQ   one373
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved353
+	BEQ   moved374
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved353
+	B     moved374
 
-one352:
+one373:
 	FMOVS 0(R1), F2
 
-moved353:
+moved374:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one354
+	BEQ   one375
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved355
+	BEQ   moved376
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved355
+	B     moved376
 
-one354:
+one375:
 	FMOVS 0(R1), F3
 
-moved355:
+moved376:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one356
+	BEQ   one377
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved357
+	BEQ   moved378
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved357
+	B     moved378
 
-one356:
+one377:
 	FMOVS 0(R1), F4
 
-moved357:
+moved378:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one358
+	BEQ   one379
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved359
+	BEQ   moved380
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved359
+	B     moved380
 
-one358:
+one379:
 	FMOVS 0(R1), F5
 
-moved359:
+moved380:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10875,7 +10875,7 @@ moved359:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row360:
+row381:
 	FMOVS 0(R3), F8
 	VORR  V6.B16, V6.B16, V7.B16
 	WORD  $0x4f881007 // fmla v7.4s, v0.4s, v8.s[0]
@@ -10902,35 +10902,35 @@ row360:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R6
-	BNE   linear361
+	BNE   linear383
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear361:
+linear383:
 	TST   $2, R0
-	BEQ   one362
+	BEQ   one384
 	FMOVD F7, 0(R1)
 	TST   $1, R0
-	BEQ   moved363
+	BEQ   moved385
 	ADD   $8, R1, R16
 	VST1  V7.S[2], (R16)
-	B     moved363
+	B     moved385
 
-one362:
+one384:
 	FMOVS F7, 0(R1)
 
-moved363:
+moved385:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row360
+	BNE  row381
 	RET
 
-other341:
+other361:
 	CMP  $5, R0
-	BNE  other364
+	BNE  other386
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part365
+	BNE  part387
 
 	// 5 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10954,7 +10954,7 @@ other341:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row367:
+row389:
 	FMOVS 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
 	WORD  $0x4f871006 // fmla v6.4s, v0.4s, v7.s[0]
@@ -10977,104 +10977,104 @@ row367:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R6
-	BNE   linear368
+	BNE   linear391
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear368:
+linear391:
 	FMOVQ F6, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row367
+	BNE   row389
 	RET
 
-part365:
+part387:
 	// 5 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one369
+	BEQ   one392
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved370
+	BEQ   moved393
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved370
+	B     moved393
 
-one369:
+one392:
 	FMOVS 0(R1), F5
 
-moved370:
+moved393:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one371
+	BEQ   one394
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved372
+	BEQ   moved395
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved372
+	B     moved395
 
-one371:
+one394:
 	FMOVS 0(R1), F0
 
-moved372:
+moved395:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one373
+	BEQ   one396
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved374
+	BEQ   moved397
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved374
+	B     moved397
 
-one373:
+one396:
 	FMOVS 0(R1), F1
 
-moved374:
+moved397:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one375
+	BEQ   one398
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved376
+	BEQ   moved399
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved376
+	B     moved399
 
-one375:
+one398:
 	FMOVS 0(R1), F2
 
-moved376:
+moved399:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one377
+	BEQ   one400
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved378
+	BEQ   moved401
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved378
+	B     moved401
 
-one377:
+one400:
 	FMOVS 0(R1), F3
 
-moved378:
+moved401:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one379
+	BEQ   one402
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved380
+	BEQ   moved403
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved380
+	B     moved403
 
-one379:
+one402:
 	FMOVS 0(R1), F4
 
-moved380:
+moved403:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11083,7 +11083,7 @@ moved380:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row381:
+row404:
 	FMOVS 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
 	WORD  $0x4f871006 // fmla v6.4s, v0.4s, v7.s[0]
@@ -11106,35 +11106,35 @@ row381:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R6
-	BNE   linear382
+	BNE   linear406
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear382:
+linear406:
 	TST   $2, R0
-	BEQ   one383
+	BEQ   one407
 	FMOVD F6, 0(R1)
 	TST   $1, R0
-	BEQ   moved384
+	BEQ   moved408
 	ADD   $8, R1, R16
 	VST1  V6.S[2], (R16)
-	B     moved384
+	B     moved408
 
-one383:
+one407:
 	FMOVS F6, 0(R1)
 
-moved384:
+moved408:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row381
+	BNE  row404
 	RET
 
-other364:
+other386:
 	CMP  $4, R0
-	BNE  other385
+	BNE  other409
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part386
+	BNE  part410
 
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11156,7 +11156,7 @@ other364:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row388:
+row412:
 	FMOVS 0(R3), F6
 	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
@@ -11175,90 +11175,120 @@ row388:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R6
-	BNE   linear389
+	BNE   linear414
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear389:
+linear414:
+	FMOVQ F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done413
+	FMOVS 0(R3), F6
+	VORR  V4.B16, V4.B16, V5.B16
+	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
+	FMOVS 8(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc46 // fmul v6.4s, v2.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVS 4(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc26 // fmul v6.4s, v1.4s, v6.4s
+	FMOVS 12(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	CMP   $1, R6
+	BNE   linear415
+	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
+
+linear415:
 	FMOVQ F5, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row388
+	BNE   row412
+
+done413:
 	RET
 
-part386:
+part410:
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one390
+	BEQ   one416
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved391
+	BEQ   moved417
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved391
+	B     moved417
 
-one390:
+one416:
 	FMOVS 0(R1), F4
 
-moved391:
+moved417:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one392
+	BEQ   one418
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved393
+	BEQ   moved419
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved393
+	B     moved419
 
-one392:
+one418:
 	FMOVS 0(R1), F0
 
-moved393:
+moved419:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one394
+	BEQ   one420
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved395
+	BEQ   moved421
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved395
+	B     moved421
 
-one394:
+one420:
 	FMOVS 0(R1), F1
 
-moved395:
+moved421:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one396
+	BEQ   one422
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved397
+	BEQ   moved423
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved397
+	B     moved423
 
-one396:
+one422:
 	FMOVS 0(R1), F2
 
-moved397:
+moved423:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one398
+	BEQ   one424
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved399
+	BEQ   moved425
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved399
+	B     moved425
 
-one398:
+one424:
 	FMOVS 0(R1), F3
 
-moved399:
+moved425:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11267,7 +11297,7 @@ moved399:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row400:
+row426:
 	FMOVS 0(R3), F6
 	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
@@ -11286,35 +11316,77 @@ row400:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R6
-	BNE   linear401
+	BNE   linear428
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear401:
+linear428:
 	TST   $2, R0
-	BEQ   one402
+	BEQ   one429
 	FMOVD F5, 0(R1)
 	TST   $1, R0
-	BEQ   moved403
+	BEQ   moved430
 	ADD   $8, R1, R16
 	VST1  V5.S[2], (R16)
-	B     moved403
+	B     moved430
 
-one402:
+one429:
 	FMOVS F5, 0(R1)
 
-moved403:
+moved430:
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done427
+	FMOVS 0(R3), F6
+	VORR  V4.B16, V4.B16, V5.B16
+	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
+	FMOVS 8(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc46 // fmul v6.4s, v2.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVS 4(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc26 // fmul v6.4s, v1.4s, v6.4s
+	FMOVS 12(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	CMP   $1, R6
+	BNE   linear431
+	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
+
+linear431:
+	TST   $2, R0
+	BEQ   one432
+	FMOVD F5, 0(R1)
+	TST   $1, R0
+	BEQ   moved433
+	ADD   $8, R1, R16
+	VST1  V5.S[2], (R16)
+	B     moved433
+
+one432:
+	FMOVS F5, 0(R1)
+
+moved433:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row400
+	BNE  row426
+
+done427:
 	RET
 
-other385:
+other409:
 	CMP  $3, R0
-	BNE  other404
+	BNE  other434
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part405
+	BNE  part435
 
 	// 3 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11334,7 +11406,7 @@ other385:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row407:
+row437:
 	FMOVS 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
 	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
@@ -11349,76 +11421,102 @@ row407:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R6
-	BNE   linear408
+	BNE   linear439
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear408:
+linear439:
+	FMOVQ F4, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done438
+	FMOVS 0(R3), F5
+	VORR  V3.B16, V3.B16, V4.B16
+	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
+	FMOVS 8(R3), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dc45 // fmul v5.4s, v2.4s, v5.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVS 4(R3), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dc25 // fmul v5.4s, v1.4s, v5.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	CMP   $1, R6
+	BNE   linear440
+	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
+
+linear440:
 	FMOVQ F4, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row407
+	BNE   row437
+
+done438:
 	RET
 
-part405:
+part435:
 	// 3 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one409
+	BEQ   one441
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved410
+	BEQ   moved442
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved410
+	B     moved442
 
-one409:
+one441:
 	FMOVS 0(R1), F3
 
-moved410:
+moved442:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one411
+	BEQ   one443
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved412
+	BEQ   moved444
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved412
+	B     moved444
 
-one411:
+one443:
 	FMOVS 0(R1), F0
 
-moved412:
+moved444:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one413
+	BEQ   one445
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved414
+	BEQ   moved446
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved414
+	B     moved446
 
-one413:
+one445:
 	FMOVS 0(R1), F1
 
-moved414:
+moved446:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one415
+	BEQ   one447
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved416
+	BEQ   moved448
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved416
+	B     moved448
 
-one415:
+one447:
 	FMOVS 0(R1), F2
 
-moved416:
+moved448:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11427,7 +11525,7 @@ moved416:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row417:
+row449:
 	FMOVS 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
 	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
@@ -11442,33 +11540,71 @@ row417:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R6
-	BNE   linear418
+	BNE   linear451
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear418:
+linear451:
 	TST   $2, R0
-	BEQ   one419
+	BEQ   one452
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved420
+	BEQ   moved453
 	ADD   $8, R1, R16
 	VST1  V4.S[2], (R16)
-	B     moved420
+	B     moved453
 
-one419:
+one452:
 	FMOVS F4, 0(R1)
 
-moved420:
+moved453:
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done450
+	FMOVS 0(R3), F5
+	VORR  V3.B16, V3.B16, V4.B16
+	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
+	FMOVS 8(R3), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dc45 // fmul v5.4s, v2.4s, v5.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVS 4(R3), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dc25 // fmul v5.4s, v1.4s, v5.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	CMP   $1, R6
+	BNE   linear454
+	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
+
+linear454:
+	TST   $2, R0
+	BEQ   one455
+	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved456
+	ADD   $8, R1, R16
+	VST1  V4.S[2], (R16)
+	B     moved456
+
+one455:
+	FMOVS F4, 0(R1)
+
+moved456:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row417
+	BNE  row449
+
+done450:
 	RET
 
-other404:
+other434:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part422
+	BNE  part458
 
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11486,7 +11622,7 @@ other404:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row424:
+row460:
 	FMOVS 0(R3), F4
 	VORR  V2.B16, V2.B16, V3.B16
 	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
@@ -11497,62 +11633,84 @@ row424:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R6
-	BNE   linear425
+	BNE   linear462
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear425:
+linear462:
+	FMOVQ F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done461
+	FMOVS 0(R3), F4
+	VORR  V2.B16, V2.B16, V3.B16
+	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
+	FMOVS 4(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dc24 // fmul v4.4s, v1.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP   $1, R6
+	BNE   linear463
+	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
+
+linear463:
 	FMOVQ F3, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row424
+	BNE   row460
+
+done461:
 	RET
 
-part422:
+part458:
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one426
+	BEQ   one464
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved427
+	BEQ   moved465
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved427
+	B     moved465
 
-one426:
+one464:
 	FMOVS 0(R1), F2
 
-moved427:
+moved465:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one428
+	BEQ   one466
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved429
+	BEQ   moved467
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved429
+	B     moved467
 
-one428:
+one466:
 	FMOVS 0(R1), F0
 
-moved429:
+moved467:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one430
+	BEQ   one468
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved431
+	BEQ   moved469
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved431
+	B     moved469
 
-one430:
+one468:
 	FMOVS 0(R1), F1
 
-moved431:
+moved469:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11561,7 +11719,7 @@ moved431:
 	MOVD act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row432:
+row470:
 	FMOVS 0(R3), F4
 	VORR  V2.B16, V2.B16, V3.B16
 	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
@@ -11572,27 +11730,61 @@ row432:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R6
-	BNE   linear433
+	BNE   linear472
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear433:
+linear472:
 	TST   $2, R0
-	BEQ   one434
+	BEQ   one473
 	FMOVD F3, 0(R1)
 	TST   $1, R0
-	BEQ   moved435
+	BEQ   moved474
 	ADD   $8, R1, R16
 	VST1  V3.S[2], (R16)
-	B     moved435
+	B     moved474
 
-one434:
+one473:
 	FMOVS F3, 0(R1)
 
-moved435:
+moved474:
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done471
+	FMOVS 0(R3), F4
+	VORR  V2.B16, V2.B16, V3.B16
+	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
+	FMOVS 4(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dc24 // fmul v4.4s, v1.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP   $1, R6
+	BNE   linear475
+	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
+
+linear475:
+	TST   $2, R0
+	BEQ   one476
+	FMOVD F3, 0(R1)
+	TST   $1, R0
+	BEQ   moved477
+	ADD   $8, R1, R16
+	VST1  V3.S[2], (R16)
+	B     moved477
+
+one476:
+	FMOVS F3, 0(R1)
+
+moved477:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row432
+	BNE  row470
+
+done471:
 	RET
 
 // func treeNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
@@ -11715,10 +11907,10 @@ row4:
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R6
-	BNE   linear5
+	BNE   linear6
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear5:
+linear6:
 	FMOVQ F17, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
@@ -11771,7 +11963,7 @@ part2:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row6:
+row7:
 	FMOVD 0(R3), F18
 	VORR  V16.B16, V16.B16, V17.B16
 	WORD  $0x4fd21011 // fmla v17.2d, v0.2d, v18.d[0]
@@ -11838,23 +12030,23 @@ row6:
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R6
-	BNE   linear7
+	BNE   linear9
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear7:
+linear9:
 	FMOVD F17, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row6
+	BNE   row7
 	RET
 
 other1:
 	CMP  $15, R0
-	BNE  other8
+	BNE  other10
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part9
+	BNE  part11
 
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11890,123 +12082,6 @@ other1:
 	FMOVQ 0(R1), F13
 	ADD   R2, R1
 	FMOVQ 0(R1), F14
-	MOVD  y+0(FP), R1
-	MOVD  ldy+8(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  ldx+24(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row11:
-	FMOVD 0(R3), F17
-	VORR  V15.B16, V15.B16, V16.B16
-	WORD  $0x4fd11010 // fmla v16.2d, v0.2d, v17.d[0]
-	FMOVD 64(R3), F17
-	VDUP  V17.D[0], V17.D2
-	WORD  $0x6e71dd11 // fmul v17.2d, v8.2d, v17.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	FMOVD 32(R3), F17
-	VDUP  V17.D[0], V17.D2
-	WORD  $0x6e71dc91 // fmul v17.2d, v4.2d, v17.2d
-	FMOVD 96(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dd92 // fmul v18.2d, v12.2d, v18.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	FMOVD 16(R3), F17
-	VDUP  V17.D[0], V17.D2
-	WORD  $0x6e71dc51 // fmul v17.2d, v2.2d, v17.2d
-	FMOVD 80(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dd52 // fmul v18.2d, v10.2d, v18.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	FMOVD 48(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dcd2 // fmul v18.2d, v6.2d, v18.2d
-	FMOVD 112(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73ddd3 // fmul v19.2d, v14.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	FMOVD 8(R3), F17
-	VDUP  V17.D[0], V17.D2
-	WORD  $0x6e71dc31 // fmul v17.2d, v1.2d, v17.2d
-	FMOVD 72(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dd32 // fmul v18.2d, v9.2d, v18.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	FMOVD 40(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dcb2 // fmul v18.2d, v5.2d, v18.2d
-	FMOVD 104(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73ddb3 // fmul v19.2d, v13.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	FMOVD 24(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dc72 // fmul v18.2d, v3.2d, v18.2d
-	FMOVD 88(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dd73 // fmul v19.2d, v11.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	FMOVD 56(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dcf3 // fmul v19.2d, v7.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	VMOVI $0, V17.B16
-	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	CMP   $1, R6
-	BNE   linear12
-	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
-
-linear12:
-	FMOVQ F16, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	SUBS  $1, R5
-	BNE   row11
-	RET
-
-part9:
-	// 15 rows of w and the bias
-	MOVD  bias+48(FP), R1
-	FMOVD 0(R1), F15
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	FMOVD 0(R1), F0
-	ADD   R2, R1
-	FMOVD 0(R1), F1
-	ADD   R2, R1
-	FMOVD 0(R1), F2
-	ADD   R2, R1
-	FMOVD 0(R1), F3
-	ADD   R2, R1
-	FMOVD 0(R1), F4
-	ADD   R2, R1
-	FMOVD 0(R1), F5
-	ADD   R2, R1
-	FMOVD 0(R1), F6
-	ADD   R2, R1
-	FMOVD 0(R1), F7
-	ADD   R2, R1
-	FMOVD 0(R1), F8
-	ADD   R2, R1
-	FMOVD 0(R1), F9
-	ADD   R2, R1
-	FMOVD 0(R1), F10
-	ADD   R2, R1
-	FMOVD 0(R1), F11
-	ADD   R2, R1
-	FMOVD 0(R1), F12
-	ADD   R2, R1
-	FMOVD 0(R1), F13
-	ADD   R2, R1
-	FMOVD 0(R1), F14
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
 	MOVD  x+16(FP), R3
@@ -12078,23 +12153,140 @@ row13:
 	VMOVI $0, V17.B16
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	CMP   $1, R6
-	BNE   linear14
+	BNE   linear15
 	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
 
-linear14:
-	FMOVD F16, 0(R1)
+linear15:
+	FMOVQ F16, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
 	BNE   row13
 	RET
 
-other8:
+part11:
+	// 15 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F15
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	ADD   R2, R1
+	FMOVD 0(R1), F10
+	ADD   R2, R1
+	FMOVD 0(R1), F11
+	ADD   R2, R1
+	FMOVD 0(R1), F12
+	ADD   R2, R1
+	FMOVD 0(R1), F13
+	ADD   R2, R1
+	FMOVD 0(R1), F14
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row16:
+	FMOVD 0(R3), F17
+	VORR  V15.B16, V15.B16, V16.B16
+	WORD  $0x4fd11010 // fmla v16.2d, v0.2d, v17.d[0]
+	FMOVD 64(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dd11 // fmul v17.2d, v8.2d, v17.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	FMOVD 32(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc91 // fmul v17.2d, v4.2d, v17.2d
+	FMOVD 96(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd92 // fmul v18.2d, v12.2d, v18.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	FMOVD 16(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc51 // fmul v17.2d, v2.2d, v17.2d
+	FMOVD 80(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd52 // fmul v18.2d, v10.2d, v18.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVD 48(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcd2 // fmul v18.2d, v6.2d, v18.2d
+	FMOVD 112(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ddd3 // fmul v19.2d, v14.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	FMOVD 8(R3), F17
+	VDUP  V17.D[0], V17.D2
+	WORD  $0x6e71dc31 // fmul v17.2d, v1.2d, v17.2d
+	FMOVD 72(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd32 // fmul v18.2d, v9.2d, v18.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVD 40(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dcb2 // fmul v18.2d, v5.2d, v18.2d
+	FMOVD 104(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73ddb3 // fmul v19.2d, v13.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVD 24(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc72 // fmul v18.2d, v3.2d, v18.2d
+	FMOVD 88(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd73 // fmul v19.2d, v11.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	FMOVD 56(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcf3 // fmul v19.2d, v7.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	VMOVI $0, V17.B16
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	CMP   $1, R6
+	BNE   linear18
+	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
+
+linear18:
+	FMOVD F16, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row16
+	RET
+
+other10:
 	CMP  $14, R0
-	BNE  other15
+	BNE  other19
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part16
+	BNE  part20
 
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12136,7 +12328,7 @@ other8:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row18:
+row22:
 	FMOVD 0(R3), F16
 	VORR  V14.B16, V14.B16, V15.B16
 	WORD  $0x4fd0100f // fmla v15.2d, v0.2d, v16.d[0]
@@ -12195,18 +12387,18 @@ row18:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R6
-	BNE   linear19
+	BNE   linear24
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear19:
+linear24:
 	FMOVQ F15, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row18
+	BNE   row22
 	RET
 
-part16:
+part20:
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F14
@@ -12247,7 +12439,7 @@ part16:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row20:
+row25:
 	FMOVD 0(R3), F16
 	VORR  V14.B16, V14.B16, V15.B16
 	WORD  $0x4fd0100f // fmla v15.2d, v0.2d, v16.d[0]
@@ -12306,23 +12498,23 @@ row20:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R6
-	BNE   linear21
+	BNE   linear27
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear21:
+linear27:
 	FMOVD F15, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row20
+	BNE   row25
 	RET
 
-other15:
+other19:
 	CMP  $13, R0
-	BNE  other22
+	BNE  other28
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part23
+	BNE  part29
 
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12362,7 +12554,7 @@ other15:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row25:
+row31:
 	FMOVD 0(R3), F15
 	VORR  V13.B16, V13.B16, V14.B16
 	WORD  $0x4fcf100e // fmla v14.2d, v0.2d, v15.d[0]
@@ -12417,18 +12609,18 @@ row25:
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R6
-	BNE   linear26
+	BNE   linear33
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear26:
+linear33:
 	FMOVQ F14, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row25
+	BNE   row31
 	RET
 
-part23:
+part29:
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F13
@@ -12467,7 +12659,7 @@ part23:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row27:
+row34:
 	FMOVD 0(R3), F15
 	VORR  V13.B16, V13.B16, V14.B16
 	WORD  $0x4fcf100e // fmla v14.2d, v0.2d, v15.d[0]
@@ -12522,23 +12714,23 @@ row27:
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R6
-	BNE   linear28
+	BNE   linear36
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear28:
+linear36:
 	FMOVD F14, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row27
+	BNE   row34
 	RET
 
-other22:
+other28:
 	CMP  $12, R0
-	BNE  other29
+	BNE  other37
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part30
+	BNE  part38
 
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12576,7 +12768,7 @@ other22:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row32:
+row40:
 	FMOVD 0(R3), F14
 	VORR  V12.B16, V12.B16, V13.B16
 	WORD  $0x4fce100d // fmla v13.2d, v0.2d, v14.d[0]
@@ -12627,18 +12819,18 @@ row32:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R6
-	BNE   linear33
+	BNE   linear42
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear33:
+linear42:
 	FMOVQ F13, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row32
+	BNE   row40
 	RET
 
-part30:
+part38:
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F12
@@ -12675,7 +12867,7 @@ part30:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row34:
+row43:
 	FMOVD 0(R3), F14
 	VORR  V12.B16, V12.B16, V13.B16
 	WORD  $0x4fce100d // fmla v13.2d, v0.2d, v14.d[0]
@@ -12726,23 +12918,23 @@ row34:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R6
-	BNE   linear35
+	BNE   linear45
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear35:
+linear45:
 	FMOVD F13, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row34
+	BNE   row43
 	RET
 
-other29:
+other37:
 	CMP  $11, R0
-	BNE  other36
+	BNE  other46
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part37
+	BNE  part47
 
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12778,7 +12970,7 @@ other29:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row39:
+row49:
 	FMOVD 0(R3), F13
 	VORR  V11.B16, V11.B16, V12.B16
 	WORD  $0x4fcd100c // fmla v12.2d, v0.2d, v13.d[0]
@@ -12825,18 +13017,18 @@ row39:
 	VMOVI $0, V13.B16
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	CMP   $1, R6
-	BNE   linear40
+	BNE   linear51
 	WORD  $0x4e6df58c // fmax v12.2d, v12.2d, v13.2d
 
-linear40:
+linear51:
 	FMOVQ F12, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row39
+	BNE   row49
 	RET
 
-part37:
+part47:
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F11
@@ -12871,7 +13063,7 @@ part37:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row41:
+row52:
 	FMOVD 0(R3), F13
 	VORR  V11.B16, V11.B16, V12.B16
 	WORD  $0x4fcd100c // fmla v12.2d, v0.2d, v13.d[0]
@@ -12918,23 +13110,23 @@ row41:
 	VMOVI $0, V13.B16
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	CMP   $1, R6
-	BNE   linear42
+	BNE   linear54
 	WORD  $0x4e6df58c // fmax v12.2d, v12.2d, v13.2d
 
-linear42:
+linear54:
 	FMOVD F12, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row41
+	BNE   row52
 	RET
 
-other36:
+other46:
 	CMP  $10, R0
-	BNE  other43
+	BNE  other55
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part44
+	BNE  part56
 
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12968,7 +13160,7 @@ other36:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row46:
+row58:
 	FMOVD 0(R3), F12
 	VORR  V10.B16, V10.B16, V11.B16
 	WORD  $0x4fcc100b // fmla v11.2d, v0.2d, v12.d[0]
@@ -13011,18 +13203,18 @@ row46:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R6
-	BNE   linear47
+	BNE   linear60
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear47:
+linear60:
 	FMOVQ F11, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row46
+	BNE   row58
 	RET
 
-part44:
+part56:
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F10
@@ -13055,7 +13247,7 @@ part44:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row48:
+row61:
 	FMOVD 0(R3), F12
 	VORR  V10.B16, V10.B16, V11.B16
 	WORD  $0x4fcc100b // fmla v11.2d, v0.2d, v12.d[0]
@@ -13098,23 +13290,23 @@ row48:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R6
-	BNE   linear49
+	BNE   linear63
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear49:
+linear63:
 	FMOVD F11, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row48
+	BNE   row61
 	RET
 
-other43:
+other55:
 	CMP  $9, R0
-	BNE  other50
+	BNE  other64
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part51
+	BNE  part65
 
 	// 9 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13146,7 +13338,7 @@ other43:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row53:
+row67:
 	FMOVD 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
 	WORD  $0x4fcb100a // fmla v10.2d, v0.2d, v11.d[0]
@@ -13185,18 +13377,18 @@ row53:
 	VMOVI $0, V11.B16
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	CMP   $1, R6
-	BNE   linear54
+	BNE   linear69
 	WORD  $0x4e6bf54a // fmax v10.2d, v10.2d, v11.2d
 
-linear54:
+linear69:
 	FMOVQ F10, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row53
+	BNE   row67
 	RET
 
-part51:
+part65:
 	// 9 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F9
@@ -13227,7 +13419,7 @@ part51:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row55:
+row70:
 	FMOVD 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
 	WORD  $0x4fcb100a // fmla v10.2d, v0.2d, v11.d[0]
@@ -13266,23 +13458,23 @@ row55:
 	VMOVI $0, V11.B16
 	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
 	CMP   $1, R6
-	BNE   linear56
+	BNE   linear72
 	WORD  $0x4e6bf54a // fmax v10.2d, v10.2d, v11.2d
 
-linear56:
+linear72:
 	FMOVD F10, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row55
+	BNE   row70
 	RET
 
-other50:
+other64:
 	CMP  $8, R0
-	BNE  other57
+	BNE  other73
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part58
+	BNE  part74
 
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13312,7 +13504,7 @@ other50:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row60:
+row76:
 	FMOVD 0(R3), F10
 	VORR  V8.B16, V8.B16, V9.B16
 	WORD  $0x4fca1009 // fmla v9.2d, v0.2d, v10.d[0]
@@ -13347,18 +13539,18 @@ row60:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R6
-	BNE   linear61
+	BNE   linear78
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear61:
+linear78:
 	FMOVQ F9, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row60
+	BNE   row76
 	RET
 
-part58:
+part74:
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F8
@@ -13387,7 +13579,7 @@ part58:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row62:
+row79:
 	FMOVD 0(R3), F10
 	VORR  V8.B16, V8.B16, V9.B16
 	WORD  $0x4fca1009 // fmla v9.2d, v0.2d, v10.d[0]
@@ -13422,23 +13614,23 @@ row62:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R6
-	BNE   linear63
+	BNE   linear81
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear63:
+linear81:
 	FMOVD F9, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row62
+	BNE   row79
 	RET
 
-other57:
+other73:
 	CMP  $7, R0
-	BNE  other64
+	BNE  other82
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part65
+	BNE  part83
 
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13466,7 +13658,7 @@ other57:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row67:
+row85:
 	FMOVD 0(R3), F9
 	VORR  V7.B16, V7.B16, V8.B16
 	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
@@ -13497,18 +13689,18 @@ row67:
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R6
-	BNE   linear68
+	BNE   linear87
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear68:
+linear87:
 	FMOVQ F8, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row67
+	BNE   row85
 	RET
 
-part65:
+part83:
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F7
@@ -13535,7 +13727,7 @@ part65:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row69:
+row88:
 	FMOVD 0(R3), F9
 	VORR  V7.B16, V7.B16, V8.B16
 	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
@@ -13566,23 +13758,23 @@ row69:
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R6
-	BNE   linear70
+	BNE   linear90
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear70:
+linear90:
 	FMOVD F8, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row69
+	BNE   row88
 	RET
 
-other64:
+other82:
 	CMP  $6, R0
-	BNE  other71
+	BNE  other91
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part72
+	BNE  part92
 
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13608,7 +13800,7 @@ other64:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row74:
+row94:
 	FMOVD 0(R3), F8
 	VORR  V6.B16, V6.B16, V7.B16
 	WORD  $0x4fc81007 // fmla v7.2d, v0.2d, v8.d[0]
@@ -13635,18 +13827,18 @@ row74:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R6
-	BNE   linear75
+	BNE   linear96
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear75:
+linear96:
 	FMOVQ F7, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row74
+	BNE   row94
 	RET
 
-part72:
+part92:
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F6
@@ -13671,7 +13863,7 @@ part72:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row76:
+row97:
 	FMOVD 0(R3), F8
 	VORR  V6.B16, V6.B16, V7.B16
 	WORD  $0x4fc81007 // fmla v7.2d, v0.2d, v8.d[0]
@@ -13698,23 +13890,23 @@ row76:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R6
-	BNE   linear77
+	BNE   linear99
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear77:
+linear99:
 	FMOVD F7, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row76
+	BNE   row97
 	RET
 
-other71:
+other91:
 	CMP  $5, R0
-	BNE  other78
+	BNE  other100
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part79
+	BNE  part101
 
 	// 5 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13738,7 +13930,7 @@ other71:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row81:
+row103:
 	FMOVD 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
 	WORD  $0x4fc71006 // fmla v6.2d, v0.2d, v7.d[0]
@@ -13761,18 +13953,18 @@ row81:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R6
-	BNE   linear82
+	BNE   linear105
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear82:
+linear105:
 	FMOVQ F6, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row81
+	BNE   row103
 	RET
 
-part79:
+part101:
 	// 5 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F5
@@ -13795,7 +13987,7 @@ part79:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row83:
+row106:
 	FMOVD 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
 	WORD  $0x4fc71006 // fmla v6.2d, v0.2d, v7.d[0]
@@ -13818,23 +14010,23 @@ row83:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R6
-	BNE   linear84
+	BNE   linear108
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear84:
+linear108:
 	FMOVD F6, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row83
+	BNE   row106
 	RET
 
-other78:
+other100:
 	CMP  $4, R0
-	BNE  other85
+	BNE  other109
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part86
+	BNE  part110
 
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13856,7 +14048,7 @@ other78:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row88:
+row112:
 	FMOVD 0(R3), F6
 	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
@@ -13875,18 +14067,48 @@ row88:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R6
-	BNE   linear89
+	BNE   linear114
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear89:
+linear114:
+	FMOVQ F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done113
+	FMOVD 0(R3), F6
+	VORR  V4.B16, V4.B16, V5.B16
+	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
+	FMOVD 16(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc46 // fmul v6.2d, v2.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	FMOVD 8(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc26 // fmul v6.2d, v1.2d, v6.2d
+	FMOVD 24(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc67 // fmul v7.2d, v3.2d, v7.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	CMP   $1, R6
+	BNE   linear115
+	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
+
+linear115:
 	FMOVQ F5, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row88
+	BNE   row112
+
+done113:
 	RET
 
-part86:
+part110:
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F4
@@ -13907,7 +14129,7 @@ part86:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row90:
+row116:
 	FMOVD 0(R3), F6
 	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
@@ -13926,23 +14148,53 @@ row90:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R6
-	BNE   linear91
+	BNE   linear118
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear91:
+linear118:
+	FMOVD F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done117
+	FMOVD 0(R3), F6
+	VORR  V4.B16, V4.B16, V5.B16
+	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
+	FMOVD 16(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc46 // fmul v6.2d, v2.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	FMOVD 8(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc26 // fmul v6.2d, v1.2d, v6.2d
+	FMOVD 24(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc67 // fmul v7.2d, v3.2d, v7.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	CMP   $1, R6
+	BNE   linear119
+	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
+
+linear119:
 	FMOVD F5, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row90
+	BNE   row116
+
+done117:
 	RET
 
-other85:
+other109:
 	CMP  $3, R0
-	BNE  other92
+	BNE  other120
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part93
+	BNE  part121
 
 	// 3 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13962,7 +14214,7 @@ other85:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row95:
+row123:
 	FMOVD 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
 	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
@@ -13977,18 +14229,44 @@ row95:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R6
-	BNE   linear96
+	BNE   linear125
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear96:
+linear125:
+	FMOVQ F4, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done124
+	FMOVD 0(R3), F5
+	VORR  V3.B16, V3.B16, V4.B16
+	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
+	FMOVD 16(R3), F5
+	VDUP  V5.D[0], V5.D2
+	WORD  $0x6e65dc45 // fmul v5.2d, v2.2d, v5.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVD 8(R3), F5
+	VDUP  V5.D[0], V5.D2
+	WORD  $0x6e65dc25 // fmul v5.2d, v1.2d, v5.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	CMP   $1, R6
+	BNE   linear126
+	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
+
+linear126:
 	FMOVQ F4, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row95
+	BNE   row123
+
+done124:
 	RET
 
-part93:
+part121:
 	// 3 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F3
@@ -14007,7 +14285,7 @@ part93:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row97:
+row127:
 	FMOVD 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
 	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
@@ -14022,21 +14300,47 @@ row97:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R6
-	BNE   linear98
+	BNE   linear129
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear98:
+linear129:
+	FMOVD F4, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done128
+	FMOVD 0(R3), F5
+	VORR  V3.B16, V3.B16, V4.B16
+	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
+	FMOVD 16(R3), F5
+	VDUP  V5.D[0], V5.D2
+	WORD  $0x6e65dc45 // fmul v5.2d, v2.2d, v5.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVD 8(R3), F5
+	VDUP  V5.D[0], V5.D2
+	WORD  $0x6e65dc25 // fmul v5.2d, v1.2d, v5.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	CMP   $1, R6
+	BNE   linear130
+	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
+
+linear130:
 	FMOVD F4, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row97
+	BNE   row127
+
+done128:
 	RET
 
-other92:
+other120:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part100
+	BNE  part132
 
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -14054,7 +14358,7 @@ other92:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row102:
+row134:
 	FMOVD 0(R3), F4
 	VORR  V2.B16, V2.B16, V3.B16
 	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
@@ -14065,18 +14369,40 @@ row102:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R6
-	BNE   linear103
+	BNE   linear136
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear103:
+linear136:
+	FMOVQ F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done135
+	FMOVD 0(R3), F4
+	VORR  V2.B16, V2.B16, V3.B16
+	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
+	FMOVD 8(R3), F4
+	VDUP  V4.D[0], V4.D2
+	WORD  $0x6e64dc24 // fmul v4.2d, v1.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	CMP   $1, R6
+	BNE   linear137
+	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
+
+linear137:
 	FMOVQ F3, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row102
+	BNE   row134
+
+done135:
 	RET
 
-part100:
+part132:
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F2
@@ -14093,7 +14419,7 @@ part100:
 	MOVD  act+80(FP), R6
 
 	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row104:
+row138:
 	FMOVD 0(R3), F4
 	VORR  V2.B16, V2.B16, V3.B16
 	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
@@ -14104,15 +14430,37 @@ row104:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R6
-	BNE   linear105
+	BNE   linear140
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear105:
+linear140:
+	FMOVD F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done139
+	FMOVD 0(R3), F4
+	VORR  V2.B16, V2.B16, V3.B16
+	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
+	FMOVD 8(R3), F4
+	VDUP  V4.D[0], V4.D2
+	WORD  $0x6e64dc24 // fmul v4.2d, v1.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	CMP   $1, R6
+	BNE   linear141
+	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
+
+linear141:
 	FMOVD F3, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row104
+	BNE   row138
+
+done139:
 	RET
 
 // func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
