@@ -28,13 +28,11 @@ func DenseForward[T Float](y, x, w Mat[T], b []T, act Activation) {
 }
 
 func denseForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
-	if !y.ordinary() || !x.ordinary() || !w.ordinary() || act >= activations ||
-		x.Cols != w.Rows || y.Rows != x.Rows || y.Cols != w.Cols || b != nil && len(b) != w.Cols {
+	n, in, out := y.Rows, w.Rows, w.Cols
+	yAt := memory(y.Data)
+	if unusual(n|in|out|y.Stride|x.Stride|w.Stride) || !y.is(n, out) || !x.is(n, in) || !w.is(in, out) || b != nil && len(b) != out || act >= activations ||
+		yAt.meets(memory(x.Data)) || yAt.meets(memory(w.Data)) || yAt.meets(memory(b)) {
 		checkForward(fn, y, x, w, b, act)
-	}
-	if yAt := memory(y.Data); yAt.meets(memory(x.Data)) || yAt.meets(memory(w.Data)) || yAt.meets(memory(b)) {
-		bRow := row(b)
-		disjoint(fn, 1, forwardOperands, y, x, w, &bRow)
 	}
 	if y.empty() {
 		return
@@ -44,7 +42,11 @@ func denseForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
 		raceRead(x, w, &bRow)
 		raceWrite(y)
 	}
-	current[T]().forwardShared(y, x, w, b, act)
+	t := current[T]()
+	if workers.Load() > 0 && t.forwardSplit(*y, *x, *w, b, act) {
+		return
+	}
+	t.forward(hidden(y), hidden(x), hidden(w), b, act)
 }
 
 // checkForward panics if the operands are not what DenseForward wants.
@@ -59,6 +61,8 @@ func checkForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
 	if b != nil {
 		colsAreLen(fn, "w", w, "b", b)
 	}
+	bRow := row(b)
+	disjoint(fn, 1, forwardOperands, y, x, w, &bRow)
 }
 
 // DenseBackward computes the gradients of DenseForward from dy, the gradient
@@ -102,30 +106,30 @@ func DenseBackwardAdd[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Ac
 }
 
 func denseBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
-	if !dw.ordinary() || !dy.ordinary() || !y.ordinary() || !x.ordinary() || !w.ordinary() || act >= activations ||
-		x.Cols != w.Rows || y.Rows != x.Rows || y.Cols != w.Cols || dy.Rows != y.Rows || dy.Cols != y.Cols ||
-		dw.Rows != w.Rows || dw.Cols != w.Cols || db != nil && len(db) != dw.Cols ||
-		!dx.IsZero() && (!dx.ordinary() || dx.Rows != x.Rows || dx.Cols != x.Cols) {
-		checkBackward(fn, dx, dw, db, dy, y, x, w, act)
-	}
+	n, in, out := y.Rows, w.Rows, w.Cols
 	dxAt, dwAt, dbAt, dyAt := memory(dx.Data), memory(dw.Data), memory(db), memory(dy.Data)
 	yAt, xAt, wAt := memory(y.Data), memory(x.Data), memory(w.Data)
-	if dxAt.meets(dwAt) || dxAt.meets(dbAt) || dxAt.meets(dyAt) || dxAt.meets(yAt) || dxAt.meets(xAt) || dxAt.meets(wAt) ||
+	if unusual(n|in|out|dx.Stride|dw.Stride|dy.Stride|y.Stride|x.Stride|w.Stride) || !dx.is(n, in) && !dx.IsZero() || !dw.is(in, out) || db != nil && len(db) != out ||
+		!dy.is(n, out) || !y.is(n, out) || !x.is(n, in) || !w.is(in, out) || act >= activations ||
+		dxAt.meets(dwAt) || dxAt.meets(dbAt) || dxAt.meets(dyAt) || dxAt.meets(yAt) || dxAt.meets(xAt) || dxAt.meets(wAt) ||
 		dwAt.meets(dbAt) || dwAt.meets(dyAt) || dwAt.meets(yAt) || dwAt.meets(xAt) || dwAt.meets(wAt) ||
 		dbAt.meets(dyAt) || dbAt.meets(yAt) || dbAt.meets(xAt) || dbAt.meets(wAt) ||
 		dyAt.meets(yAt) || dyAt.meets(xAt) || dyAt.meets(wAt) {
-		dbRow := row(db)
-		disjoint(fn, 4, backwardOperands, dx, dw, &dbRow, dy, y, x, w)
+		checkBackward(fn, dx, dw, db, dy, y, x, w, act)
+	}
+	if in == 0 && out == 0 {
+		return // nothing to compute, of any number of rows
 	}
 	if racing {
 		dbRow := row(db)
 		raceRead(y, x, w)
 		raceWrite(dx, dw, &dbRow, dy)
 	}
-	if dw.Rows == 0 && dw.Cols == 0 {
-		return // nothing to compute, of any number of rows
+	t := current[T]()
+	if workers.Load() > 0 && t.backwardSplit(*dx, *dw, db, *dy, *y, *x, *w, act, add) {
+		return
 	}
-	current[T]().backwardShared(dx, dw, db, dy, y, x, w, act, add)
+	t.backward(hidden(dx), hidden(dw), db, hidden(dy), hidden(y), hidden(x), hidden(w), act, add)
 }
 
 // checkBackward panics if the operands are not what DenseBackward wants.
@@ -151,4 +155,6 @@ func checkBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[
 		sameRows(fn, "dx", dx, "x", x)
 		sameCols(fn, "dx", dx, "x", x)
 	}
+	dbRow := row(db)
+	disjoint(fn, 4, backwardOperands, dx, dw, &dbRow, dy, y, x, w)
 }

@@ -90,16 +90,20 @@ func span(rows, cols, stride int, size uintptr) (n int, ok bool) {
 	return int(lo), true
 }
 
-// ordinary reports whether m is a valid view with at least one row, of no huge
-// size: what check finds out, for most calls in one look.
-func (m *Mat[T]) ordinary() bool {
-	return uint64(m.Rows|m.Cols|m.Stride) < 1<<31 && m.Rows > 0 && m.Cols <= m.Stride &&
-		uint64(m.Rows-1)*uint64(m.Stride)+uint64(m.Cols) <= uint64(len(m.Data))
+// is reports whether m is a valid view of that size: what check finds out, for most
+// calls in one look. No size nor stride may be huge.
+func (m *Mat[T]) is(rows, cols int) bool {
+	return m.Rows == rows && m.Cols == cols && cols <= m.Stride &&
+		uint64(rows-1)*uint64(m.Stride)+uint64(cols) <= uint64(len(m.Data)) // without rows, none or too many
 }
+
+// unusual reports whether one of some sizes, given as their union of bits, is negative or
+// so large that the number of elements could overflow.
+func unusual(sizes int) bool { return uint64(sizes) >= 1<<31 }
 
 // check panics unless m is a valid view; name is the argument's.
 func (m *Mat[T]) check(fn, name string) {
-	if !m.ordinary() {
+	if unusual(m.Rows|m.Cols|m.Stride) || !m.is(m.Rows, m.Cols) {
 		m.checkAll(fn, name)
 	}
 }

@@ -229,15 +229,7 @@ func part[T Float](v []T, from, to int) []T {
 	return v[from:to]
 }
 
-// forwardShared is the table's forward by several goroutines, if it is worth
-// that.
-func (t *table[T]) forwardShared(y, x, w *Mat[T], b []T, act Activation) {
-	if workers.Load() > 0 && t.forwardSplit(*y, *x, *w, b, act) {
-		return
-	}
-	t.forward(hidden(y), hidden(x), hidden(w), b, act)
-}
-
+// forwardSplit is the table's forward by several goroutines, if it is worth that.
 func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 	work := float64(y.Rows) * float64(y.Cols) * float64(x.Cols)
 	// Many columns are better split than rows: a piece of w meets one worker.
@@ -258,16 +250,9 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 	return false
 }
 
-// backwardShared is the table's backward by several goroutines, if it is worth
+// backwardSplit is the table's backward by several goroutines, if it is worth
 // that: dz and db first, as a layer without inputs; then rows of dw with columns of
 // dx.
-func (t *table[T]) backwardShared(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
-	if workers.Load() > 0 && t.backwardSplit(*dx, *dw, db, *dy, *y, *x, *w, act, add) {
-		return
-	}
-	t.backward(hidden(dx), hidden(dw), db, hidden(dy), hidden(y), hidden(x), hidden(w), act, add)
-}
-
 func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) bool {
 	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
 	n := shares(work, x.Cols, 2*minCols)
